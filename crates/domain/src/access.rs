@@ -1,0 +1,242 @@
+//! Who may do what: roles, scopes of API keys, and the one table of actions.
+//!
+//! Every operation of the API names one [`Action`]; [`Action::rule`] says what it takes. The golden file
+//! `docs/authz.txt` is printed from this table, and the tests call every operation as every kind of caller.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A member's standing in a workspace. Later roles include the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Uses what the workspace offers.
+    Member,
+    /// Manages keys and members.
+    Admin,
+    /// Owns the workspace; exactly one.
+    Owner,
+}
+
+impl Role {
+    /// All roles, lowest first.
+    pub const ALL: [Self; 3] = [Self::Member, Self::Admin, Self::Owner];
+
+    /// The name in the API and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no role or scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a known {what}")]
+pub struct UnknownName {
+    what: &'static str,
+}
+
+impl FromStr for Role {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(UnknownName { what: "role" })
+    }
+}
+
+macro_rules! api_scopes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// A right that an API key may carry. A key acts with its scopes cut by its minter's current role.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum ApiScope {$(
+            $(#[$doc])*
+            #[serde(rename = $text)]
+            $name,
+        )*}
+
+        impl ApiScope {
+            /// All scopes, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The name in the API and in the store.
+            pub const fn as_str(self) -> &'static str {
+                match self {$(Self::$name => $text),*}
+            }
+        }
+    };
+}
+
+api_scopes! {
+    /// Call models.
+    InferenceInvoke = "inference:invoke";
+    /// Read workspaces.
+    WorkspaceRead = "workspace:read";
+    /// Change workspaces.
+    WorkspaceWrite = "workspace:write";
+    /// Read members and invitations.
+    MembersRead = "members:read";
+    /// Change members and invitations.
+    MembersWrite = "members:write";
+    /// List API keys.
+    KeysRead = "keys:read";
+    /// Mint and revoke API keys.
+    KeysWrite = "keys:write";
+    /// List provider keys.
+    ByokRead = "byok:read";
+    /// Add, change and remove provider keys.
+    ByokWrite = "byok:write";
+    /// Read usage.
+    UsageRead = "usage:read";
+    /// Read the audit log.
+    AuditRead = "audit:read";
+}
+
+impl fmt::Display for ApiScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ApiScope {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|scope| scope.as_str() == text)
+            .ok_or(UnknownName { what: "scope" })
+    }
+}
+
+/// What a caller must be for an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Anybody who is logged in.
+    User,
+    /// A member of the workspace with at least this role.
+    Workspace(Role),
+    /// The owner of the account.
+    Account,
+    /// An admin of the whole instance.
+    Instance,
+}
+
+/// What an action takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// What the person must be.
+    pub standing: Standing,
+    /// The scope that lets an API key do it on the person's behalf; `None`: only a logged-in person.
+    pub scope: Option<ApiScope>,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $standing:expr, $scope:expr;)*) => {
+        /// Something that a caller may be allowed to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {$(
+            $(#[$doc])*
+            $name,
+        )*}
+
+        impl Action {
+            /// All actions, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The name in the OpenAPI document (`x-action`) and in the golden table.
+            pub const fn as_str(self) -> &'static str {
+                match self {$(Self::$name => $text),*}
+            }
+
+            /// What it takes.
+            pub const fn rule(self) -> Rule {
+                match self {$(Self::$name => Rule { standing: $standing, scope: $scope }),*}
+            }
+        }
+    };
+}
+
+actions! {
+    /// See and end one's own sessions, see one's own profile and workspaces, create a workspace.
+    UseOwnUser = "use_own_user", Standing::User, None;
+    /// Create a user, list users.
+    ManageUsers = "manage_users", Standing::Instance, None;
+    /// Rotate the sealing key, see its age.
+    ManageSealingKey = "manage_sealing_key", Standing::Instance, None;
+    /// See the account.
+    ReadAccount = "read_account", Standing::Account, Some(ApiScope::WorkspaceRead);
+    /// List the account's provider keys.
+    ReadAccountProviderKeys = "read_account_provider_keys", Standing::Account, Some(ApiScope::ByokRead);
+    /// Add, change and remove the account's provider keys.
+    WriteAccountProviderKeys = "write_account_provider_keys", Standing::Account, Some(ApiScope::ByokWrite);
+    /// See a workspace.
+    ReadWorkspace = "read_workspace", Standing::Workspace(Role::Member), Some(ApiScope::WorkspaceRead);
+    /// Rename a workspace.
+    UpdateWorkspace = "update_workspace", Standing::Workspace(Role::Admin), Some(ApiScope::WorkspaceWrite);
+    /// Delete a workspace with everything in it.
+    DeleteWorkspace = "delete_workspace", Standing::Workspace(Role::Owner), None;
+    /// Hand the workspace to another member.
+    TransferWorkspace = "transfer_workspace", Standing::Workspace(Role::Owner), None;
+    /// List members and invitations.
+    ReadMembers = "read_members", Standing::Workspace(Role::Member), Some(ApiScope::MembersRead);
+    /// Invite, change and remove members.
+    WriteMembers = "write_members", Standing::Workspace(Role::Admin), Some(ApiScope::MembersWrite);
+    /// Leave a workspace.
+    LeaveWorkspace = "leave_workspace", Standing::Workspace(Role::Member), None;
+    /// List one's own API keys; admins see all.
+    ReadApiKeys = "read_api_keys", Standing::Workspace(Role::Member), Some(ApiScope::KeysRead);
+    /// Mint API keys and revoke one's own; admins revoke any.
+    WriteApiKeys = "write_api_keys", Standing::Workspace(Role::Member), Some(ApiScope::KeysWrite);
+    /// See which providers have a key; admins also see labels and masks.
+    ReadProviderKeys = "read_provider_keys", Standing::Workspace(Role::Member), Some(ApiScope::ByokRead);
+    /// Add, change and remove provider keys.
+    WriteProviderKeys = "write_provider_keys", Standing::Workspace(Role::Admin), Some(ApiScope::ByokWrite);
+    /// Read the usage of a workspace.
+    ReadUsage = "read_usage", Standing::Workspace(Role::Admin), Some(ApiScope::UsageRead);
+    /// Read the audit log of a workspace.
+    ReadAudit = "read_audit", Standing::Workspace(Role::Admin), Some(ApiScope::AuditRead);
+    /// Call models.
+    Invoke = "invoke", Standing::Workspace(Role::Member), Some(ApiScope::InferenceInvoke);
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_parse_back() {
+        for scope in ApiScope::ALL {
+            assert_eq!(scope.as_str().parse(), Ok(*scope));
+        }
+        let mut names: Vec<_> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Action::ALL.len());
+    }
+
+    #[test]
+    fn higher_roles_include_lower_ones() {
+        assert!(Role::Owner > Role::Admin && Role::Admin > Role::Member);
+    }
+}

@@ -1,0 +1,138 @@
+//! Ids: 128 bits, 48 of them the time in milliseconds, printed with a prefix that names their kind.
+//!
+//! The bits are laid out as a ULID: sorting by id sorts by time of creation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::base32;
+use crate::time::Timestamp;
+
+/// What every id can do; the kinds are separate types so that one cannot stand for another.
+pub trait Id: Copy + Sized {
+    /// The text before the digits, with its underscore: `ws_`.
+    const PREFIX: &'static str;
+
+    /// Builds an id from the time and 80 random bits.
+    fn from_parts(created_at: Timestamp, random: [u8; 10]) -> Self;
+}
+
+/// A text that is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of the form {prefix}<26 digits>")]
+pub struct ParseIdError {
+    prefix: &'static str,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The 16 bytes behind the text.
+            pub const fn bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// The id whose bytes these are.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+        }
+
+        impl Id for $name {
+            const PREFIX: &'static str = $prefix;
+
+            fn from_parts(created_at: Timestamp, random: [u8; 10]) -> Self {
+                let mut bytes = [0; 16];
+                bytes[..6].copy_from_slice(&created_at.millis().to_be_bytes()[2..]);
+                bytes[6..].copy_from_slice(&random);
+                Self(bytes)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", $prefix, base32::encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                text.strip_prefix($prefix)
+                    .and_then(base32::decode)
+                    .map(Self)
+                    .ok_or(ParseIdError { prefix: $prefix })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// One installation: a database and the root key that opens it.
+    DeploymentId = "dep_";
+    /// Who owns workspaces and pays for them.
+    AccountId = "acc_";
+    /// A person who logs in.
+    UserId = "usr_";
+    /// The boundary inside which keys, members and usage belong together.
+    WorkspaceId = "ws_";
+    /// A provider key: theirs, brought to us.
+    ProviderKeyId = "pk_";
+    /// An API key: ours, presented by clients.
+    ApiKeyId = "ak_";
+    /// A data key: encrypts the provider keys of one owner.
+    DataKeyId = "dk_";
+    /// A log-in of a person, until it ends or expires.
+    SessionId = "ses_";
+    /// An offer to join a workspace.
+    InvitationId = "inv_";
+    /// One request on the data plane or the control plane.
+    RequestId = "req_";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips_and_sorts_by_time() {
+        let early = WorkspaceId::from_parts(Timestamp::from_millis(1_700_000_000_000), [0xff; 10]);
+        let late = WorkspaceId::from_parts(Timestamp::from_millis(1_700_000_000_001), [0; 10]);
+        assert!(early < late);
+        assert!(early.to_string() < late.to_string());
+        assert_eq!(early.to_string().parse(), Ok(early));
+    }
+
+    #[test]
+    fn another_kind_is_refused() {
+        let id = UserId::from_bytes([1; 16]).to_string();
+        assert!(id.parse::<WorkspaceId>().is_err());
+        assert!("ws_".parse::<WorkspaceId>().is_err());
+        assert!(id.to_uppercase().parse::<UserId>().is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! The words and the arithmetic of Keybearer: ids, secrets, roles, keys and the decision whose key serves.
+//!
+//! Nothing here does I/O, reads a clock or draws randomness: a function in this crate fails only
+//! because of its arguments. Time and randomness are values ([`Sources`]) that the binary hands out.
+//!
+//! Start reading at [`resolve`](mod@resolve) (which key serves a request) and [`access`] (who may do what).
+
+pub mod access;
+pub mod base32;
+pub mod credential;
+pub mod id;
+pub mod key;
+pub mod record;
+pub mod resolve;
+pub mod secret;
+pub mod sources;
+pub mod time;
+pub mod usage;
+
+pub use id::{
+    AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId,
+    SessionId, UserId, WorkspaceId,
+};
+pub use key::{KeyOwner, Label, ProviderId};
+pub use secret::Secret;
+pub use sources::{Clock, Random, RandomError, Sources};
+pub use time::Timestamp;
+pub use usage::Usage;

@@ -1,0 +1,16 @@
+//! What one call consumed.
+
+/// Model tokens of one call, each counted once: `input` leaves out what stands in the cache fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Input tokens that were neither read from nor written to the provider's cache.
+    pub input_tokens: u64,
+    /// Input tokens read from the provider's cache.
+    pub cached_input_tokens: u64,
+    /// Input tokens written to the provider's cache.
+    pub cache_write_tokens: u64,
+    /// Output tokens, reasoning included.
+    pub output_tokens: u64,
+    /// Output tokens spent on reasoning; part of `output_tokens`.
+    pub reasoning_tokens: u64,
+}
