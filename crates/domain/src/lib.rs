@@ -6,6 +6,7 @@
 //! Start reading at [`resolve`](mod@resolve) (which key serves a request) and [`access`] (who may do what).
 
 pub mod access;
+pub mod address;
 pub mod base32;
 pub mod credential;
 pub mod id;
