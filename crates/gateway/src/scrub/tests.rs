@@ -1,0 +1,210 @@
+//! T54 and T55: every form of the key is removed at every split, and nothing else changes.
+
+use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
+
+const KEY: &[u8] = b"sk-proj/Ab+9_~%41=\xe0zzaabbaabbc?>";
+
+fn key() -> Vec<u8> {
+    // Visible ASCII only, as the vault guarantees.
+    KEY.iter()
+        .map(|b| if b.is_ascii() { *b } else { b'k' })
+        .collect()
+}
+
+fn scrub(key: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+    let mut scrubber = Scrubber::new(Arc::new(Needles::new(key)));
+    let mut out = Vec::new();
+    for piece in pieces {
+        out.extend_from_slice(&scrubber.push(Bytes::copy_from_slice(piece)));
+    }
+    out.extend_from_slice(&scrubber.finish());
+    out
+}
+
+/// The ways in which a key comes back.
+fn forms(key: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let hex = |upper: bool| -> Vec<u8> {
+        let digits = key.iter().map(|b| {
+            if upper {
+                format!("{b:02X}")
+            } else {
+                format!("{b:02x}")
+            }
+        });
+        digits.collect::<String>().into_bytes()
+    };
+    let percent = |all: bool| -> Vec<u8> {
+        let keep = |b: u8| !all && (b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
+        let parts = key.iter().map(|b| {
+            if keep(*b) {
+                char::from(*b).to_string()
+            } else {
+                format!("%{b:02x}")
+            }
+        });
+        parts.collect::<String>().into_bytes()
+    };
+    let json = |prefix: &str, slash: &str, all: bool| -> Vec<u8> {
+        let part = |b: &u8| match b {
+            b'/' if !all => format!("{slash}/"),
+            b if all || b"<>&+=".contains(b) => format!("{prefix}u{b:04X}"),
+            b => char::from(*b).to_string(),
+        };
+        key.iter().map(part).collect::<String>().into_bytes()
+    };
+    let mut forms = vec![
+        ("raw", key.to_vec()),
+        ("hex", hex(false)),
+        ("upper hex", hex(true)),
+        ("percent", percent(false)),
+        ("all percent", percent(true)),
+        ("json", json("\\", "\\", false)),
+        ("all json", json("\\", "\\", true)),
+        ("json in json", json("\\\\", "\\\\\\", false)),
+    ];
+    for before in ["", "x", "xy"] {
+        let text = [before.as_bytes(), key].concat();
+        forms.push(("base64", STANDARD.encode(&text).into_bytes()));
+        forms.push(("base64url", URL_SAFE_NO_PAD.encode(&text).into_bytes()));
+        let escaped = STANDARD.encode(&text).replace('/', "\\/");
+        forms.push(("base64 in json", escaped.into_bytes()));
+        let encoded = STANDARD
+            .encode(&text)
+            .replace('+', "%2B")
+            .replace('/', "%2F");
+        forms.push(("base64 in a URL", encoded.into_bytes()));
+    }
+    forms
+}
+
+/// No run of the secret form that is long enough to matter is left.
+fn leaks(out: &[u8], form: &[u8]) -> bool {
+    // Ends of base64 and of `%`-forms that hold bits of the neighbours may stay: at most 4 characters.
+    let core = &form[4..form.len() - 4];
+    out.windows(core.len()).any(|window| window == core)
+}
+
+#[test]
+fn every_form_is_removed_at_every_split() {
+    let key = key();
+    for (name, form) in forms(&key) {
+        let body = [
+            b"{\"error\":\"no key \xf0\x9f\x94\x91 ",
+            form.as_slice(),
+            b"\\n at 100%\"}",
+        ]
+        .concat();
+        let whole = scrub(&key, &[&body]);
+        assert!(
+            !leaks(&whole, &form),
+            "{name}: {}",
+            String::from_utf8_lossy(&whole)
+        );
+        assert!(
+            whole.starts_with(b"{\"error\":\"no key \xf0\x9f\x94\x91 "),
+            "{name}"
+        );
+        assert!(whole.ends_with(b"\\n at 100%\"}"), "{name}");
+        assert!(
+            whole
+                .windows(REDACTED.len())
+                .any(|window| window == REDACTED),
+            "{name}"
+        );
+        for cut in 0..=body.len() {
+            assert_eq!(
+                scrub(&key, &[&body[..cut], &body[cut..]]),
+                whole,
+                "{name} at {cut}"
+            );
+        }
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!(scrub(&key, &bytes), whole, "{name} byte by byte");
+    }
+}
+
+#[test]
+fn echoes_side_by_side_are_all_removed() {
+    let key = key();
+    let body = [key.as_slice(), &key, b"-", &key].concat();
+    assert_eq!(scrub(&key, &[&body]), b"[redacted][redacted]-[redacted]");
+}
+
+#[test]
+fn an_echo_after_its_own_beginning_is_found() {
+    let body = b"aabaabaacaabaabaadx";
+    assert_eq!(scrub(b"aabaabaad", &[body]), b"aabaabaac[redacted]x");
+    assert_eq!(scrub(b"aaaaaaab", &[b"aaaaaaaaaaaab"]), b"aaaaa[redacted]");
+}
+
+#[test]
+fn a_piece_without_a_trace_is_passed_on_without_a_copy() {
+    let mut scrubber = Scrubber::new(Arc::new(Needles::new(b"QQQQQQQQQQ")));
+    let piece = Bytes::from_static(b"data: {\"text\":\"hello\"}\n\n");
+    assert_eq!(scrubber.push(piece.clone()).as_ptr(), piece.as_ptr());
+    assert_eq!(scrubber.removed(), 0);
+}
+
+#[test]
+fn only_a_possible_beginning_is_held_back() {
+    let key = key();
+    let mut scrubber = Scrubber::new(Arc::new(Needles::new(&key)));
+    let out = scrubber.push(Bytes::from_static(b"data: hello sk-pro"));
+    assert_eq!(out.as_ref(), b"data: hello ");
+    assert_eq!(
+        scrubber.push(Bytes::from_static(b"be\n")).as_ref(),
+        b"sk-probe\n"
+    );
+    // An endless run of backslashes does not grow the buffer.
+    let out = scrubber.push(Bytes::from(vec![b'\\'; 100_000]));
+    assert!(out.len() > 99_000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn cuts_never_matter_and_echoes_never_stay(
+        parts in prop::collection::vec((0usize..24, prop::collection::vec(any::<u8>(), 0..12)), 1..5),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let key = key();
+        let forms = forms(&key);
+        let mut body = Vec::new();
+        for (form, text) in &parts {
+            body.extend_from_slice(text);
+            match forms.get(*form) {
+                Some((_, form)) => body.extend_from_slice(form),
+                // A beginning of the key that is no echo.
+                None => body.extend_from_slice(&key[..form % key.len()]),
+            }
+        }
+        let whole = scrub(&key, &[&body]);
+        for (_, form) in &forms {
+            prop_assert!(!leaks(&whole, form));
+        }
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for cut in cuts {
+            pieces.push(&body[from..cut]);
+            from = cut;
+        }
+        pieces.push(&body[from..]);
+        prop_assert_eq!(scrub(&key, &pieces), whole);
+    }
+
+    #[test]
+    fn bytes_without_the_key_are_unchanged(body in prop::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert_eq!(scrub(&key(), &[&body]), body);
+    }
+
+    #[test]
+    fn text_that_looks_like_keys_is_unchanged(body in "[skproj/Ab+9_~%41=z\\\\u0\"]{0,200}") {
+        prop_assert_eq!(scrub(&key(), &[body.as_bytes()]), body.as_bytes());
+    }
+}
