@@ -1,1 +1,18 @@
-//! stub
+//! What an LLM API looks like: wire formats, streams, providers.
+//!
+//! Nothing here does I/O, knows a tenant or holds a key: bytes and texts come in, facts and bytes go out.
+//! Everything is written for hostile input, because both the client's body and the provider's answer are.
+//!
+//! Start reading at [`format`](mod@format) (what differs between the formats) and [`registry`] (which
+//! provider knows a model).
+
+pub mod base_url;
+pub mod failure;
+pub mod format;
+pub mod glob;
+pub mod head;
+pub mod provider;
+pub mod registry;
+pub mod sse;
+
+mod tap;

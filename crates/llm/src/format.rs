@@ -1,0 +1,150 @@
+//! What differs between the formats in which clients and providers speak of models.
+//!
+//! A format is a zero-sized type in [`FORMATS`]. The gateway never asks which one it has: it renders its
+//! refusals, reads usage and asks for one token through [`WireFormat`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use domain::Usage;
+use domain::key::FailureKind;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+mod anthropic_messages;
+mod openai_chat;
+
+pub use anthropic_messages::AnthropicMessages;
+pub use openai_chat::OpenaiChat;
+
+/// All formats.
+pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &AnthropicMessages];
+
+/// The name of a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatId {
+    /// OpenAI's chat completions.
+    OpenaiChat,
+    /// Anthropic's messages.
+    AnthropicMessages,
+}
+
+impl FormatId {
+    /// The name in provider files, in the API and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai_chat",
+            Self::AnthropicMessages => "anthropic_messages",
+        }
+    }
+
+    /// The format of this name.
+    pub fn format(self) -> &'static dyn WireFormat {
+        match self {
+            Self::OpenaiChat => &OpenaiChat,
+            Self::AnthropicMessages => &AnthropicMessages,
+        }
+    }
+}
+
+impl fmt::Display for FormatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a known wire format")]
+pub struct UnknownFormat;
+
+impl FromStr for FormatId {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        FORMATS
+            .iter()
+            .map(|format| format.id())
+            .find(|id| id.as_str() == text)
+            .ok_or(UnknownFormat)
+    }
+}
+
+/// An error of ours, before it is written in the client's format.
+#[derive(Debug, Clone)]
+pub struct ErrorBody<'a> {
+    /// The HTTP status, 400 to 599. The format's `type` follows from it.
+    pub status: u16,
+    /// The stable code: `key_missing`.
+    pub code: &'a str,
+    /// What happened, for a person.
+    pub message: &'a str,
+    /// What to do about it.
+    pub hint: Option<&'a str>,
+    /// The request's id.
+    pub request: &'a str,
+    /// More facts, each a field of the error object. A name that the format itself uses is left out.
+    pub details: Map<String, Value>,
+}
+
+/// Which field limits the answer's length in a request for a single token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenLimit {
+    /// `max_tokens`: what nearly everyone takes.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`: OpenAI's newer models refuse the older name.
+    MaxCompletionTokens,
+}
+
+/// One format. The implementors hold no state.
+pub trait WireFormat: Sync {
+    /// Its name.
+    fn id(&self) -> FormatId;
+
+    /// An error as the JSON body of a whole answer.
+    fn error(&self, error: &ErrorBody<'_>) -> Bytes;
+
+    /// An error as the last event of a stream that has already begun. It begins with an empty line, so
+    /// that it stands alone even if the provider's bytes ended in the middle of an event.
+    fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes;
+
+    /// A tap that reads usage from an answer on its way: an event stream if `streamed`, else a JSON body.
+    fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap>;
+
+    /// What a provider's error says of the key; see [`crate::failure::classify`].
+    fn upstream_error_kind(&self, status: u16, body: &[u8]) -> Option<FailureKind> {
+        crate::failure::classify(status, body)
+    }
+
+    /// The body of a request for a single token, the cheapest proof that a key works.
+    fn probe_body(&self, model: &str, limit: TokenLimit) -> Bytes;
+}
+
+/// Reads usage from the bytes of one answer without holding them up or changing them.
+///
+/// Any split of the same bytes gives the same result, and memory is bounded whatever the provider sends.
+pub trait UsageTap: Send {
+    /// Takes the next bytes.
+    fn push(&mut self, bytes: &[u8]);
+
+    /// What the provider reported up to here. `None`: nothing, or counts that cannot be true.
+    fn finish(self: Box<Self>) -> Option<Usage>;
+}
+
+/// `error`'s details without the names that the format writes itself, so that no field stands twice.
+fn details<'a>(error: &'a ErrorBody<'_>, taken: &[&str]) -> Vec<(&'a String, &'a Value)> {
+    error
+        .details
+        .iter()
+        .filter(|(name, _)| !taken.contains(&name.as_str()))
+        .collect()
+}
+
+/// `value` as JSON text.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("string keys and plain values always serialize")
+}

@@ -1,0 +1,191 @@
+//! Anthropic's messages, `POST /v1/messages`.
+//!
+//! Source: <https://docs.claude.com/en/api/messages>.
+
+use bytes::Bytes;
+use domain::Usage;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::{ErrorBody, FormatId, TokenLimit, UsageTap, WireFormat, details, json};
+use crate::sse::Event;
+use crate::tap::{BodyTap, Count, EventReader, StreamTap, or_zero};
+
+/// The format; see the module.
+#[derive(Debug, Clone, Copy)]
+pub struct AnthropicMessages;
+
+impl WireFormat for AnthropicMessages {
+    fn id(&self) -> FormatId {
+        FormatId::AnthropicMessages
+    }
+
+    fn error(&self, error: &ErrorBody<'_>) -> Bytes {
+        json(&Failed::new(error)).into()
+    }
+
+    fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes {
+        let body = json(&Failed::new(error));
+        format!("\n\nevent: error\ndata: {body}\n\n").into()
+    }
+
+    fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
+        if streamed {
+            Box::new(StreamTap::<Events>::default())
+        } else {
+            Box::new(BodyTap::new(|body| {
+                let mut events = Events::default();
+                match serde_json::from_slice::<Message<'_>>(body) {
+                    Ok(message) => events.report(message.usage?),
+                    Err(_) => return None,
+                }
+                events.usage()
+            }))
+        }
+    }
+
+    /// The format has one name for the limit, so `limit` changes nothing.
+    fn probe_body(&self, model: &str, _limit: TokenLimit) -> Bytes {
+        json(&serde_json::json!({
+            "model": model,
+            "max_tokens": 1,
+            "messages": [{"role": "user", "content": "hi"}],
+        }))
+        .into()
+    }
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    r#type: &'static str,
+    error: Failure<'a>,
+    request_id: &'a str,
+}
+
+impl<'a> Failed<'a> {
+    fn new(error: &'a ErrorBody<'a>) -> Self {
+        Self {
+            r#type: "error",
+            error: Failure(error),
+            request_id: error.request,
+        }
+    }
+}
+
+struct Failure<'a>(&'a ErrorBody<'a>);
+
+impl Serialize for Failure<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let error = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", error_type(error.status))?;
+        map.serialize_entry("message", error.message)?;
+        map.serialize_entry("code", error.code)?;
+        for (name, value) in details(error, &["message", "type", "code", "hint"]) {
+            map.serialize_entry(name, value)?;
+        }
+        if let Some(hint) = error.hint {
+            map.serialize_entry("hint", hint)?;
+        }
+        map.end()
+    }
+}
+
+/// The `type` that stands for a status.
+fn error_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 | 529 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// The counts of a stream: `message_start` brings the input, `message_delta` the output so far and
+/// sometimes the input again. All are cumulative, so a later count replaces an earlier one.
+#[derive(Default)]
+struct Events {
+    input: Option<u64>,
+    cached: u64,
+    cache_write: u64,
+    output: u64,
+    /// A report could not be true; then none of them is believed.
+    refused: bool,
+}
+
+impl EventReader for Events {
+    fn event(&mut self, event: Event<'_>) {
+        // Inside a JSON string the quotes would be escaped, so this is a field's name.
+        if memchr::memmem::find(event.data, b"\"usage\"").is_none() {
+            return;
+        }
+        let Ok(data) = serde_json::from_slice::<Data<'_>>(event.data) else {
+            self.refused = true;
+            return;
+        };
+        let report = match data.r#type {
+            "message_start" => data.message.and_then(|message| message.usage),
+            "message_delta" => data.usage,
+            _ => None,
+        };
+        if let Some(report) = report {
+            self.report(report);
+        }
+    }
+
+    fn usage(self) -> Option<Usage> {
+        let input_tokens = self.input.filter(|_| !self.refused)?;
+        Some(Usage {
+            input_tokens,
+            cached_input_tokens: self.cached,
+            cache_write_tokens: self.cache_write,
+            output_tokens: self.output,
+            reasoning_tokens: 0,
+        })
+    }
+}
+
+impl Events {
+    fn report(&mut self, report: &RawValue) {
+        let Ok(report) = serde_json::from_str::<Report>(report.get()) else {
+            self.refused = true;
+            return;
+        };
+        self.input = report.input_tokens.map(|count| count.0).or(self.input);
+        self.cached = report.cache_read_input_tokens.map_or(self.cached, |c| c.0);
+        self.cache_write = report
+            .cache_creation_input_tokens
+            .map_or(self.cache_write, |c| c.0);
+        self.output = or_zero(Some(report.output_tokens));
+    }
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    r#type: &'a str,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+/// A whole answer, or what `message_start` holds.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    input_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
+    cache_read_input_tokens: Option<Count>,
+    output_tokens: Count,
+}

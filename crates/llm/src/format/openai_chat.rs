@@ -1,0 +1,208 @@
+//! OpenAI's chat completions, `POST /v1/chat/completions`, also spoken by most other providers.
+//!
+//! Source: <https://platform.openai.com/docs/api-reference/chat>.
+
+use bytes::Bytes;
+use domain::Usage;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::{ErrorBody, FormatId, TokenLimit, UsageTap, WireFormat, details, json};
+use crate::sse::Event;
+use crate::tap::{BodyTap, Count, EventReader, StreamTap, or_zero};
+
+/// The format; see the module.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenaiChat;
+
+impl WireFormat for OpenaiChat {
+    fn id(&self) -> FormatId {
+        FormatId::OpenaiChat
+    }
+
+    fn error(&self, error: &ErrorBody<'_>) -> Bytes {
+        json(&Failed {
+            error: Failure(error),
+        })
+        .into()
+    }
+
+    fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes {
+        let body = json(&Failed {
+            error: Failure(error),
+        });
+        format!("\n\ndata: {body}\n\n").into()
+    }
+
+    fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
+        if streamed {
+            Box::new(StreamTap::<Chunks>::default())
+        } else {
+            Box::new(BodyTap::new(|body| {
+                let mut chunks = Chunks::default();
+                chunks.report(body);
+                chunks.latest
+            }))
+        }
+    }
+
+    fn probe_body(&self, model: &str, limit: TokenLimit) -> Bytes {
+        let mut body = serde_json::json!({
+            "model": model,
+            "messages": [{"role": "user", "content": "hi"}],
+        });
+        let field = match limit {
+            TokenLimit::MaxTokens => "max_tokens",
+            TokenLimit::MaxCompletionTokens => "max_completion_tokens",
+        };
+        body[field] = 1.into();
+        json(&body).into()
+    }
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: Failure<'a>,
+}
+
+struct Failure<'a>(&'a ErrorBody<'a>);
+
+impl Serialize for Failure<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let error = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("message", error.message)?;
+        map.serialize_entry("type", error_type(error.status))?;
+        map.serialize_entry("param", &None::<&str>)?;
+        map.serialize_entry("code", error.code)?;
+        for (name, value) in details(error, &["message", "type", "param", "code", "hint"]) {
+            map.serialize_entry(name, value)?;
+        }
+        if let Some(hint) = error.hint {
+            map.serialize_entry("hint", hint)?;
+        }
+        map.end()
+    }
+}
+
+/// The `type` that stands for a status.
+fn error_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "insufficient_quota",
+        403 => "permission_error",
+        404 => "not_found_error",
+        429 => "rate_limit_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    }
+}
+
+/// The latest report of a stream. Some providers report in each chunk, cumulatively, some in the last.
+#[derive(Default)]
+struct Chunks {
+    latest: Option<Usage>,
+}
+
+impl EventReader for Chunks {
+    fn event(&mut self, event: Event<'_>) {
+        // Inside a JSON string the quotes would be escaped, so this is a field's name.
+        if memchr::memmem::find(event.data, b"\"usage\"").is_some() {
+            self.report(event.data);
+        }
+    }
+
+    fn usage(self) -> Option<Usage> {
+        self.latest
+    }
+}
+
+impl Chunks {
+    fn report(&mut self, json: &[u8]) {
+        match serde_json::from_slice::<Answer<'_>>(json) {
+            Ok(answer) => {
+                let groq = answer.x_groq.and_then(|groq| groq.usage);
+                if let Some(report) = answer.usage.or(groq) {
+                    self.latest = read_report(report);
+                }
+            }
+            Err(_) => self.latest = None,
+        }
+    }
+}
+
+/// A whole answer, or one chunk of a stream.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+    /// Where Groq reports, if the client did not ask for usage in the standard place.
+    #[serde(borrow)]
+    x_groq: Option<Groq<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Groq<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Report {
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    total_tokens: Option<Count>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's name for cached input.
+    prompt_cache_hit_tokens: Option<Count>,
+}
+
+#[derive(Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<Count>,
+    /// OpenRouter's, for providers that count writes to their cache.
+    cache_write_tokens: Option<Count>,
+}
+
+#[derive(Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<Count>,
+}
+
+/// `None` if a count cannot be true: more cached than sent, or a value that [`Count`] refuses.
+fn read_report(report: &RawValue) -> Option<Usage> {
+    let report: Report = serde_json::from_str(report.get()).ok()?;
+    let prompt = report.prompt_tokens.0;
+    let completion = report.completion_tokens.0;
+    let details = report.prompt_tokens_details;
+    let cached = details
+        .as_ref()
+        .and_then(|details| details.cached_tokens)
+        .or(report.prompt_cache_hit_tokens);
+    let cache_write = details.and_then(|details| details.cache_write_tokens);
+    let (cached, cache_write) = (or_zero(cached), or_zero(cache_write));
+    let reasoning = report
+        .completion_tokens_details
+        .and_then(|details| details.reasoning_tokens);
+    let reasoning = or_zero(reasoning);
+    // xAI leaves reasoning out of the completion; its total gives it away.
+    let apart = reasoning > 0
+        && report.total_tokens.map(|total| total.0) == Some(prompt + completion + reasoning);
+    let output = if apart {
+        completion + reasoning
+    } else {
+        completion
+    };
+    if reasoning > output {
+        return None;
+    }
+    Some(Usage {
+        input_tokens: prompt.checked_sub(cached + cache_write)?,
+        cached_input_tokens: cached,
+        cache_write_tokens: cache_write,
+        output_tokens: output,
+        reasoning_tokens: reasoning,
+    })
+}

@@ -1,0 +1,279 @@
+//! The few facts of a request body that decide its way: `model` and `stream`.
+//!
+//! One strict pass reads the whole body, so that what was checked is what is forwarded: another parser
+//! that takes the last of two `model` fields, or ignores case, cannot see a different request.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+/// The longest model name, in bytes of its decoded text.
+pub const MAX_MODEL_BYTES: usize = 256;
+
+/// What a request body says of its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The model's name as the client wrote it, decoded.
+    pub model: String,
+    /// Whether the client wants a stream; absent and `null` mean no.
+    pub stream: bool,
+    /// Where the model's JSON string stands in the body, quotes included.
+    pub model_span: Range<usize>,
+}
+
+/// Why a body is refused. None of the texts shows a part of the body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// Not JSON, not UTF-8, nested too deeply, a number out of range, or text after the end.
+    #[error("the body is not valid JSON (line {line}, column {column})")]
+    Json {
+        /// Line of the first offence, from 1.
+        line: usize,
+        /// Column of the first offence in bytes, from 1; 0 if the line is empty.
+        column: usize,
+    },
+    /// JSON, but not an object.
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    /// The field stands in the object more than once.
+    #[error("the field `{0}` must stand in the body only once")]
+    Repeated(&'static str),
+    /// A field differs from this one only in case.
+    #[error("a field differs from `{0}` only in case; write it exactly")]
+    Case(&'static str),
+    /// No `model`.
+    #[error("the field `model` is missing")]
+    ModelMissing,
+    /// `model` is not a string of 1 to 256 bytes without control characters.
+    #[error(
+        "the field `model` must be a string of 1 to {MAX_MODEL_BYTES} bytes without control characters"
+    )]
+    Model,
+    /// `stream` is not a boolean.
+    #[error("the field `stream` must be true or false")]
+    Stream,
+}
+
+impl HeadError {
+    /// The field that is at fault, where it is one.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Json { .. } | Self::NotAnObject => None,
+            Self::Repeated(field) | Self::Case(field) => Some(field),
+            Self::ModelMissing | Self::Model => Some("model"),
+            Self::Stream => Some("stream"),
+        }
+    }
+}
+
+/// Reads a request body that names a model.
+///
+/// The whole body is checked; strings must decode and numbers must fit a double. Nothing is changed.
+///
+/// # Errors
+/// [`HeadError`] for the first rule that the body breaks; all of them are the client's to mend.
+pub fn read(body: &[u8]) -> Result<Head, HeadError> {
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    let found = parser
+        .deserialize_map(TopLevel)
+        .and_then(|found| parser.end().map(|()| found))
+        .map_err(|error| match error.classify() {
+            Category::Data => HeadError::NotAnObject,
+            _ => HeadError::Json {
+                line: error.line(),
+                column: error.column(),
+            },
+        })?;
+    if let Some(refusal) = found.refusal {
+        return Err(refusal);
+    }
+    let raw = found.model.ok_or(HeadError::ModelMissing)?.get();
+    let model: String = serde_json::from_str(raw).map_err(|_| HeadError::Model)?;
+    if model.is_empty() || model.len() > MAX_MODEL_BYTES || model.contains(char::is_control) {
+        return Err(HeadError::Model);
+    }
+    let stream = match found.stream {
+        None => false,
+        Some(raw) => serde_json::from_str::<Option<bool>>(raw.get())
+            .map_err(|_| HeadError::Stream)?
+            .unwrap_or(false),
+    };
+    // The raw text is borrowed from `body`, so the difference of the addresses is the offset in it.
+    let start = raw.as_ptr().addr() - body.as_ptr().addr();
+    Ok(Head {
+        model,
+        stream,
+        model_span: start..start + raw.len(),
+    })
+}
+
+/// The body with another model name in the place of the first; every other byte stays as it was.
+///
+/// `head` is what [`read`] returned for this very `body`.
+pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
+    if head.model == model {
+        return body.clone();
+    }
+    let text = serde_json::Value::from(model).to_string();
+    let mut changed = BytesMut::with_capacity(body.len() - head.model_span.len() + text.len());
+    changed.put_slice(&body[..head.model_span.start]);
+    changed.put_slice(text.as_bytes());
+    changed.put_slice(&body[head.model_span.end..]);
+    changed.freeze()
+}
+
+/// What the pass over the object's fields found. A refusal does not stop it: broken JSON is told first.
+#[derive(Default)]
+struct Found<'a> {
+    model: Option<&'a RawValue>,
+    stream: Option<&'a RawValue>,
+    refusal: Option<HeadError>,
+}
+
+struct TopLevel;
+
+impl<'de> Visitor<'de> for TopLevel {
+    type Value = Found<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        let mut found = Found::default();
+        while let Some(field) = map.next_key_seed(FieldName)? {
+            let slot = match field {
+                Field::Model => &mut found.model,
+                Field::Stream => &mut found.stream,
+                Field::Lookalike(field) => {
+                    found.refusal.get_or_insert(HeadError::Case(field));
+                    map.next_value_seed(Checked)?;
+                    continue;
+                }
+                Field::Other => {
+                    map.next_value_seed(Checked)?;
+                    continue;
+                }
+            };
+            let value: &'de RawValue = map.next_value()?;
+            if slot.replace(value).is_some() {
+                let name = field.name();
+                found.refusal.get_or_insert(HeadError::Repeated(name));
+            }
+        }
+        Ok(found)
+    }
+}
+
+enum Field {
+    Model,
+    Stream,
+    /// Another parser could take it for the named one.
+    Lookalike(&'static str),
+    Other,
+}
+
+impl Field {
+    fn of(name: &str) -> Self {
+        // Upper case folds more than ASCII: U+017F becomes S, as in parsers that ignore case.
+        let folds_to = |upper: &str| name.chars().flat_map(char::to_uppercase).eq(upper.chars());
+        match name {
+            "model" => Self::Model,
+            "stream" => Self::Stream,
+            _ if folds_to("MODEL") => Self::Lookalike("model"),
+            _ if folds_to("STREAM") => Self::Lookalike("stream"),
+            _ => Self::Other,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Stream => "stream",
+            Self::Lookalike(name) => name,
+            Self::Other => "",
+        }
+    }
+}
+
+struct FieldName;
+
+impl<'de> DeserializeSeed<'de> for FieldName {
+    type Value = Field;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for FieldName {
+    type Value = Field;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
+        Ok(Field::of(name))
+    }
+}
+
+/// Reads any value and keeps nothing. Unlike serde's `IgnoredAny` it makes the parser decode strings and
+/// numbers and count the depth.
+struct Checked;
+
+impl<'de> DeserializeSeed<'de> for Checked {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Checked {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Checked)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while fields.next_key::<IgnoredAny>()?.is_some() {
+            fields.next_value_seed(Checked)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! A provider, as its file describes it. The fields are explained in `docs/providers.md`.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use domain::ProviderId;
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::format::{FormatId, TokenLimit};
+use crate::glob::Glob;
+
+mod file;
+
+/// A provider of the registry. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its id, unique in the registry.
+    pub id: ProviderId,
+    /// What people call it.
+    pub name: String,
+    /// Where it is called, in its only spelling; see [`crate::base_url`].
+    pub base_url: String,
+    /// Whether it serves.
+    pub status: Status,
+    /// What sort of house it is.
+    pub kind: Kind,
+    /// How its calls may be paid.
+    pub payment_modes: Vec<PaymentMode>,
+    /// How a key is presented to it.
+    pub auth: Auth,
+    /// Names of environment variables in which its users keep a key.
+    pub env: Vec<String>,
+    /// What a key looks like and where to get one.
+    pub key: KeyHint,
+    /// How a key is tried out before it is stored; `None`: it cannot be.
+    pub probe: Option<Probe>,
+    /// Which formats it speaks for which of its models, and where.
+    pub formats: Vec<FormatRule>,
+    /// Names of models that are its own, so that they need no `provider/` in front.
+    pub native_patterns: Vec<Glob>,
+    /// Models known by name. Others work too.
+    pub models: Vec<ModelFact>,
+}
+
+impl Provider {
+    /// Reads a provider file. The error's `file` is `name`.
+    ///
+    /// # Errors
+    /// [`FileError`] with the line and the field of the first offence.
+    pub fn parse(name: &str, toml: &str) -> Result<Self, FileError> {
+        file::parse(name, toml)
+    }
+
+    /// Whether a key of one's own may be brought for it.
+    pub fn takes_own_keys(&self) -> bool {
+        self.payment_modes.contains(&PaymentMode::Byok)
+    }
+
+    /// Whether requests are routed to it: it is active and speaks a format.
+    pub fn serves_models(&self) -> bool {
+        self.status == Status::Active && !self.formats.is_empty()
+    }
+
+    /// Where `model` is called in `format`; `None` if it is not spoken for this model.
+    ///
+    /// Of the rules that match the model only the closest pattern's count, so that a narrow rule can take
+    /// formats away.
+    pub fn rule(&self, model: &str, format: FormatId) -> Option<&FormatRule> {
+        let matching = || self.formats.iter().filter(|it| it.pattern.matches(model));
+        let closest = matching().map(|it| it.pattern.specificity()).max()?;
+        matching()
+            .filter(|it| it.pattern.specificity() == closest)
+            .find(|it| it.format == format)
+    }
+
+    /// The request that tries a key out, without the key.
+    pub fn probe_request(&self) -> Option<ProbeRequest> {
+        Some(match self.probe.as_ref()? {
+            Probe::Call {
+                format,
+                model,
+                limit,
+            } => ProbeRequest {
+                method: Method::POST,
+                path: self.rule(model, *format)?.path.clone(),
+                body: format.format().probe_body(model, *limit),
+                format: Some(*format),
+            },
+            Probe::Get { path } => ProbeRequest {
+                method: Method::GET,
+                path: path.clone(),
+                body: Bytes::new(),
+                format: None,
+            },
+        })
+    }
+}
+
+/// Whether a provider serves. Only an active one takes requests and new keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// In service.
+    Active,
+    /// Being prepared.
+    Staging,
+    /// Out of service for now.
+    Suspended,
+    /// Gone for good.
+    Withdrawn,
+}
+
+impl Status {
+    /// The name in provider files and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Staging => "staging",
+            Self::Suspended => "suspended",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// What sort of house a provider is. The order is the order in which they serve a native model name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Makes the models that it serves.
+    FirstParty,
+    /// A cloud that serves others' models under their terms.
+    Cloud,
+    /// Serves open models.
+    ThirdParty,
+    /// Passes requests on to other providers.
+    Gateway,
+    /// Searches the web; serves no models.
+    Search,
+}
+
+impl Kind {
+    /// The name in provider files and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstParty => "first_party",
+            Self::Cloud => "cloud",
+            Self::ThirdParty => "third_party",
+            Self::Gateway => "gateway",
+            Self::Search => "search",
+        }
+    }
+}
+
+/// How calls to a provider may be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMode {
+    /// With a key of the caller's own.
+    Byok,
+    /// With the instance's key and credits.
+    Managed,
+}
+
+impl PaymentMode {
+    /// The name in provider files and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Byok => "byok",
+            Self::Managed => "managed",
+        }
+    }
+}
+
+/// How a key is presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// The header that carries the key, in lower case.
+    pub header: String,
+    /// The word before the key, without the blank: `Bearer`. `None`: the key stands alone.
+    pub scheme: Option<String>,
+    /// Headers that every call needs, name in lower case and value; one that the client sent wins.
+    pub extra_headers: Vec<(String, String)>,
+}
+
+/// What helps a person to find the right key. Never a reason to refuse one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHint {
+    /// What keys look like, as a [`Glob`]: `sk-ant-*`.
+    pub pattern: Option<String>,
+    /// The page where one gets a key.
+    pub url: String,
+}
+
+/// How a key is tried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A call for a single token.
+    Call {
+        /// In which format.
+        format: FormatId,
+        /// A cheap model that every key may use.
+        model: String,
+        /// The name of the limit that the model takes.
+        limit: TokenLimit,
+    },
+    /// A plain `GET` that needs a key.
+    Get {
+        /// Path and query below the base URL.
+        path: String,
+    },
+}
+
+/// A request that tries a key out. The caller adds the key and [`Auth::extra_headers`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// `POST` with a JSON body, or `GET` without one.
+    pub method: Method,
+    /// Path and perhaps query, to be appended to the base URL; begins with a slash.
+    pub path: String,
+    /// The JSON body; empty for `GET`.
+    pub body: Bytes,
+    /// The format of the answer, `None` if it is none of ours.
+    pub format: Option<FormatId>,
+}
+
+/// A format that a provider speaks for some models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatRule {
+    /// For which models, by the provider's own names.
+    pub pattern: Glob,
+    /// Which format.
+    pub format: FormatId,
+    /// Where, below the base URL; begins with a slash.
+    pub path: String,
+}
+
+/// What is known of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFact {
+    /// The provider's own name for it.
+    pub id: String,
+    /// What it reads.
+    #[serde(default = "text_only")]
+    pub input_modalities: Vec<Modality>,
+    /// What it writes.
+    #[serde(default = "text_only")]
+    pub output_modalities: Vec<Modality>,
+    /// Most model tokens of input and output together.
+    pub context_tokens: Option<u64>,
+    /// Most model tokens of output.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// A kind of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Modality {
+    /// Text.
+    Text,
+    /// Pictures.
+    Image,
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// Documents such as PDF.
+    File,
+}
+
+impl Modality {
+    /// The name in provider files and in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A provider file that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}, line {line}{}: {message}", in_field(.field))]
+pub struct FileError {
+    /// The file's name.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The field that stands there; empty if the line has none.
+    pub field: String,
+    /// The rule.
+    pub message: String,
+}
+
+fn in_field(field: &str) -> String {
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!(", field `{field}`")
+    }
+}
+
+fn text_only() -> Vec<Modality> {
+    vec![Modality::Text]
+}
+
+/// The line in which `span` begins, from 1, and the field that stands before it there.
+fn locate(toml: &str, span: &Range<usize>) -> (usize, String) {
+    let at = toml.floor_char_boundary(span.start.min(toml.len()));
+    let line_start = toml[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = toml[line_start..].lines().next().unwrap_or("");
+    let number = toml[..line_start].matches('\n').count() + 1;
+    let field = match line.split_once('=') {
+        Some((field, _)) => field,
+        None => line,
+    };
+    (number, field.trim().trim_matches(['[', ']']).to_owned())
+}
