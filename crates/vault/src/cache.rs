@@ -1,0 +1,118 @@
+//! Unwrapped keys in memory: few, for a short time, wiped when they leave.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::record::DataKeyRecord;
+use domain::{DataKeyId, KeyOwner, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::crypto;
+
+/// A key of 32 bytes that several tasks use at once.
+pub(crate) type SharedKey = Arc<Zeroizing<[u8; 32]>>;
+
+/// How long an unwrapped data key is used before the KMS is asked again, in milliseconds. Bounds how long
+/// a key that was disabled at the KMS goes on working.
+const MAX_AGE_MS: i64 = 10 * 60 * 1000;
+/// How many keys each of the two generations holds.
+const GENERATION_KEYS: usize = 2048;
+
+/// Everything that unwrapping checks: a record that differs in any of it is not in the cache.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Name {
+    id: DataKeyId,
+    owner: KeyOwner,
+    kms_key: String,
+    wrapped_sha256: [u8; 32],
+}
+
+impl Name {
+    fn of(record: &DataKeyRecord) -> Self {
+        Self {
+            id: record.id,
+            owner: record.owner,
+            kms_key: record.kms_key.clone(),
+            wrapped_sha256: crypto::sha256(&[&record.wrapped]),
+        }
+    }
+}
+
+type Generation = HashMap<Name, (SharedKey, Timestamp)>;
+
+/// Unwrapped data keys, at most 4096. When the young generation is full it becomes the old one, and the
+/// former old one is dropped: a key that is used at least once per generation stays.
+#[derive(Default)]
+pub(crate) struct DataKeys {
+    generations: Mutex<[Generation; 2]>,
+}
+
+impl DataKeys {
+    pub(crate) fn get(&self, record: &DataKeyRecord, now: Timestamp) -> Option<SharedKey> {
+        let name = Name::of(record);
+        let mut generations = self.lock();
+        let [young, old] = &mut *generations;
+        if let Some((key, loaded_at)) = young.get(&name) {
+            return is_fresh(*loaded_at, now).then(|| Arc::clone(key));
+        }
+        let (key, loaded_at) = old.remove(&name)?;
+        if !is_fresh(loaded_at, now) {
+            return None;
+        }
+        let shared = Arc::clone(&key);
+        insert(&mut generations, name, key, loaded_at);
+        Some(shared)
+    }
+
+    pub(crate) fn put(&self, record: &DataKeyRecord, key: SharedKey, now: Timestamp) {
+        insert(&mut self.lock(), Name::of(record), key, now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [Generation; 2]> {
+        // The map is whole after every step, so a panic elsewhere while it was held does not matter.
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn insert(generations: &mut [Generation; 2], name: Name, key: SharedKey, loaded_at: Timestamp) {
+    let [young, old] = generations;
+    if young.len() >= GENERATION_KEYS {
+        *old = std::mem::take(young);
+    }
+    young.insert(name, (key, loaded_at));
+}
+
+/// A clock that was set back makes a key old, never young for longer.
+fn is_fresh(loaded_at: Timestamp, now: Timestamp) -> bool {
+    (0..MAX_AGE_MS).contains(&now.millis_since(loaded_at))
+}
+
+/// The private half of the active sealing key pair: one, or none.
+#[derive(Default)]
+pub(crate) struct ActiveSealKey {
+    held: Mutex<Option<(String, SharedKey)>>,
+}
+
+impl ActiveSealKey {
+    pub(crate) fn get(&self, kek_id: &str) -> Option<SharedKey> {
+        let held = self.lock();
+        let (id, key) = held.as_ref()?;
+        (id == kek_id).then(|| Arc::clone(key))
+    }
+
+    /// Replaces whatever is held.
+    pub(crate) fn put(&self, kek_id: &str, key: SharedKey) {
+        *self.lock() = Some((kek_id.to_owned(), key));
+    }
+
+    /// Drops what is held, unless it is this one.
+    pub(crate) fn retain(&self, kek_id: &str) {
+        self.lock().take_if(|(id, _)| id != kek_id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(String, SharedKey)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,113 @@
+//! The record of a stored provider key: how its bytes are laid out and what they are bound to.
+
+use domain::key::MAX_KEY_BYTES;
+use domain::record::KeyContext;
+use domain::{DataKeyId, DeploymentId, Secret};
+use zeroize::Zeroizing;
+
+use crate::aad;
+use crate::committed::{self, Fresh, OVERHEAD_BYTES};
+use crate::crypto::KEY_BYTES;
+
+const MAGIC: &[u8; 3] = b"KBE";
+const VERSION: u8 = 1;
+/// HKDF-SHA-256, AES-256-GCM, 32-byte commitment.
+const ALGORITHM: u8 = 1;
+/// What opens it: the deployment alone. 2 is reserved, see `docs/vault-format.md`.
+const OPENS: u8 = 1;
+/// No extension: `opens = 1` needs none.
+const NO_EXTENSION: [u8; 2] = [0, 0];
+const HEADER_BYTES: usize = 8 + 16;
+
+const INFO: &str = "keybearer/byok/v1";
+/// The plaintext is padded to a multiple of this, so that its length shows a size class only.
+const STEP_BYTES: usize = 64;
+const LENGTH_BYTES: usize = 2;
+
+/// The longest envelope that exists.
+pub(crate) const MAX_BYTES: usize =
+    HEADER_BYTES + OVERHEAD_BYTES + (LENGTH_BYTES + MAX_KEY_BYTES).next_multiple_of(STEP_BYTES);
+
+/// The data key and everything that an envelope under it is bound to.
+pub(crate) struct Binding<'a> {
+    pub(crate) data_key: &'a [u8; KEY_BYTES],
+    pub(crate) data_key_id: DataKeyId,
+    pub(crate) deployment: DeploymentId,
+    pub(crate) context: &'a KeyContext,
+}
+
+impl Binding<'_> {
+    /// Writes the envelope of `key`, which has at most [`MAX_KEY_BYTES`].
+    pub(crate) fn seal(&self, key: &[u8], fresh: &Fresh) -> Vec<u8> {
+        let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
+        let fields = fields.each_ref().map(Vec::as_slice);
+        committed::seal(
+            self.data_key,
+            INFO,
+            &self.header(),
+            &fields,
+            fresh,
+            &pad(key),
+        )
+    }
+
+    /// Opens an envelope; `None` if it was not written by [`seal`](Self::seal) with this very binding.
+    pub(crate) fn open(&self, envelope: &[u8]) -> Option<Secret> {
+        if envelope.len() > MAX_BYTES || !envelope.starts_with(&self.header()) {
+            return None;
+        }
+        let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
+        let fields = fields.each_ref().map(Vec::as_slice);
+        let padded = committed::open(self.data_key, INFO, HEADER_BYTES, &fields, envelope)?;
+        unpad(&padded).map(|key| Secret::new(key.to_vec()))
+    }
+
+    fn header(&self) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header[..3].copy_from_slice(MAGIC);
+        header[3..6].copy_from_slice(&[VERSION, ALGORITHM, OPENS]);
+        header[6..8].copy_from_slice(&NO_EXTENSION);
+        header[8..].copy_from_slice(self.data_key_id.bytes());
+        header
+    }
+}
+
+fn pad(key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let len = u16::try_from(key.len()).expect("a checked key has at most 4096 bytes");
+    let total = (LENGTH_BYTES + key.len()).next_multiple_of(STEP_BYTES);
+    let mut padded = Zeroizing::new(Vec::with_capacity(total));
+    padded.extend_from_slice(&len.to_be_bytes());
+    padded.extend_from_slice(key);
+    padded.resize(total, 0);
+    padded
+}
+
+fn unpad(padded: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = padded.split_first_chunk::<LENGTH_BYTES>()?;
+    let (key, zeros) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+    let canonical = padded.len() == (LENGTH_BYTES + key.len()).next_multiple_of(STEP_BYTES)
+        && zeros.iter().all(|byte| *byte == 0);
+    canonical.then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_shows_only_a_size_class_and_has_one_form() {
+        for len in 0..=MAX_KEY_BYTES {
+            let key = vec![b'k'; len];
+            let padded = pad(&key);
+            assert_eq!(padded.len() % STEP_BYTES, 0);
+            assert!(padded.len() - len < STEP_BYTES + LENGTH_BYTES);
+            assert_eq!(unpad(&padded), Some(key.as_slice()));
+        }
+        assert_eq!(unpad(&[0; 63]), None);
+        assert_eq!(unpad(&[0; 128]), None);
+        assert_eq!(unpad(&[]), None);
+        let mut dirty = pad(b"sk-0123456789").to_vec();
+        dirty[63] = 1;
+        assert_eq!(unpad(&dirty), None);
+    }
+}

@@ -1,0 +1,36 @@
+//! Whether a provider accepts a key: the control plane asks before it keeps a key, the data plane answers.
+//!
+//! The trait turns a wall around: the control plane cannot open keys, and need not.
+
+use domain::key::FailureKind;
+use domain::record::{DataKeyRecord, KeyContext};
+
+use crate::kms::BoxFuture;
+
+/// Asks the provider, with the smallest call it has, whether it accepts a key that is not stored yet.
+pub trait KeyProbe: Send + Sync {
+    /// Opens `envelope` and calls the provider of `context` at its base URL.
+    ///
+    /// # Errors
+    /// [`ProbeFailure`]; nothing of the provider's answer but its kind is in it.
+    fn probe<'a>(
+        &'a self,
+        envelope: &'a [u8],
+        context: &'a KeyContext,
+        data_key: &'a DataKeyRecord,
+    ) -> BoxFuture<'a, Result<(), ProbeFailure>>;
+}
+
+/// Why a probe did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeFailure {
+    /// The provider answered and did not accept the key.
+    #[error("the provider answered {}", .0.as_str())]
+    Rejected(FailureKind),
+    /// The provider did not answer.
+    #[error("the provider did not answer")]
+    Unreachable,
+    /// The envelope did not open.
+    #[error("the envelope does not open")]
+    Unreadable,
+}

@@ -1,0 +1,180 @@
+//! Making keys and moving ciphertext from one key to the next.
+//!
+//! Nothing here stores or destroys: the caller writes what it gets, and only then deletes what it replaced.
+//! Every step may be repeated after an abort; a record that is where it should be is checked and given back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::record::{DataKeyRecord, KeyContext, SealKeyRecord};
+use domain::{KeyOwner, RandomError};
+use zeroize::Zeroizing;
+
+use crate::aad;
+use crate::kms::{Kms, KmsError, unwrap_recorded};
+use crate::root::Shared;
+use crate::seal;
+
+/// Makes data keys and sealing key pairs, and re-wraps. Cheap to clone.
+#[derive(Clone)]
+pub struct Rotator {
+    shared: Arc<Shared>,
+}
+
+/// Why a key was not made or moved. What was there still holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RotateError {
+    /// A record was changed or belongs elsewhere. Not retryable; treat as tampering.
+    #[error("a record does not belong here or was changed")]
+    Integrity,
+    /// The KMS failed. See [`KmsError`] for whether to retry.
+    #[error("the KMS failed")]
+    Kms(#[source] KmsError),
+    /// The random source failed. Retryable.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+impl Rotator {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// A new data key for the provider keys of `owner`.
+    ///
+    /// # Errors
+    /// [`RotateError::Random`] and [`RotateError::Kms`].
+    pub async fn new_data_key(&self, owner: KeyOwner) -> Result<DataKeyRecord, RotateError> {
+        let Shared {
+            kms,
+            sources,
+            deployment,
+            ..
+        } = &*self.shared;
+        let id = sources.id()?;
+        let key = Zeroizing::new(sources.random.bytes()?);
+        Ok(DataKeyRecord {
+            id,
+            owner,
+            kms_key: kms.key_id().to_owned(),
+            wrapped: kms
+                .wrap(&key, &aad::data_key(*deployment, owner, id))
+                .await?,
+            created_at: sources.now(),
+        })
+    }
+
+    /// The same data key, wrapped by `to`.
+    ///
+    /// # Errors
+    /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed.
+    pub async fn rewrap_data_key(
+        &self,
+        record: &DataKeyRecord,
+        to: &dyn Kms,
+    ) -> Result<DataKeyRecord, RotateError> {
+        let aad = aad::data_key(self.shared.deployment, record.owner, record.id);
+        if record.kms_key == to.key_id() {
+            to.unwrap(&record.wrapped, &aad).await?;
+            return Ok(record.clone());
+        }
+        let key =
+            unwrap_recorded(&*self.shared.kms, &record.kms_key, &record.wrapped, &aad).await?;
+        Ok(DataKeyRecord {
+            kms_key: to.key_id().to_owned(),
+            wrapped: to.wrap(&key, &aad).await?,
+            ..record.clone()
+        })
+    }
+
+    /// A new sealing key pair that is due to be replaced after `lifetime_ms`.
+    ///
+    /// # Errors
+    /// [`RotateError::Random`] and [`RotateError::Kms`].
+    pub async fn new_seal_key(&self, lifetime_ms: i64) -> Result<SealKeyRecord, RotateError> {
+        let Shared {
+            kms,
+            sources,
+            deployment,
+            ..
+        } = &*self.shared;
+        let private = Zeroizing::new(sources.random.bytes()?);
+        let public_key = seal::public_key(&private);
+        let kek_id = seal::kek_id(&public_key);
+        let created_at = sources.now();
+        Ok(SealKeyRecord {
+            wrapped_private: kms
+                .wrap(&private, &aad::seal_key(*deployment, &kek_id))
+                .await?,
+            kek_id,
+            public_key,
+            created_at,
+            expires_at: created_at.plus_millis(lifetime_ms),
+        })
+    }
+
+    /// The same pair, its private half wrapped by `to`.
+    ///
+    /// A sealing key's record does not name its KMS key. One that is under `to` already is given back;
+    /// otherwise it must be under the current one.
+    ///
+    /// # Errors
+    /// [`RotateError::Integrity`] if it unwraps by neither, [`RotateError::Kms`] if a KMS failed.
+    pub async fn rewrap_seal_key(
+        &self,
+        record: &SealKeyRecord,
+        to: &dyn Kms,
+    ) -> Result<SealKeyRecord, RotateError> {
+        let aad = aad::seal_key(self.shared.deployment, &record.kek_id);
+        match to.unwrap(&record.wrapped_private, &aad).await {
+            Ok(_) => return Ok(record.clone()),
+            Err(KmsError::Integrity) => {}
+            Err(other) => return Err(other.into()),
+        }
+        let private = self
+            .shared
+            .kms
+            .unwrap(&record.wrapped_private, &aad)
+            .await?;
+        if seal::public_key(&private) != record.public_key {
+            return Err(RotateError::Integrity);
+        }
+        Ok(SealKeyRecord {
+            wrapped_private: to.wrap(&private, &aad).await?,
+            ..record.clone()
+        })
+    }
+
+    /// The same provider key in an envelope under `to`, with the same context.
+    ///
+    /// # Errors
+    /// [`RotateError::Integrity`] if the envelope does not open under `from` or `to` is another owner's.
+    pub async fn rewrap_envelope(
+        &self,
+        envelope: &[u8],
+        context: &KeyContext,
+        from: &DataKeyRecord,
+        to: &DataKeyRecord,
+    ) -> Result<Vec<u8>, RotateError> {
+        let key = self.shared.open(envelope, context, from).await?;
+        // A copy of its own, because the closure that lends the bytes cannot be awaited in.
+        let key = key.expose(|key| Zeroizing::new(key.to_vec()));
+        Ok(self.shared.seal(&key, context, to).await?)
+    }
+}
+
+impl From<KmsError> for RotateError {
+    fn from(error: KmsError) -> Self {
+        match error {
+            KmsError::Integrity => Self::Integrity,
+            KmsError::Random(error) => Self::Random(error),
+            other => Self::Kms(other),
+        }
+    }
+}
+
+impl fmt::Debug for Rotator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rotator")
+    }
+}
