@@ -1,0 +1,283 @@
+//! The edge: our own accept loop, in front of both planes.
+//!
+//! A ready-made server never times out a half-sent header and accepts requests without a `Host` or with two.
+//! Here each phase has a limit: header, body, response, number of connections, and the drain at shutdown.
+//! HTTP/1 only. What a request means is decided by the service behind; the edge knows no route.
+
+mod head;
+mod inbound;
+mod socket;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{RequestId, Sources};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use inbound::{Inbound, InboundError};
+
+use crate::{Body, BoxError};
+use socket::Socket;
+
+/// The limits of the edge. Times in milliseconds.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EdgeConfig {
+    /// How long a client may take to send a request head, and how long a connection may stay idle.
+    pub header_ms: u64,
+    /// The longest request head in bytes; at least 8192.
+    pub header_bytes: usize,
+    /// The most header lines of a request.
+    pub headers: usize,
+    /// How many connections are served at once; further ones get 503 and are closed.
+    pub connections: usize,
+    /// How long a request body may stand still.
+    pub body_idle_ms: u64,
+    /// How long a request body may take in all.
+    pub body_total_ms: u64,
+    /// How long a client may refuse to take bytes of the response.
+    pub write_stall_ms: u64,
+    /// How long running requests may go on after the order to stop.
+    pub drain_ms: u64,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            header_ms: 10_000,
+            header_bytes: 64 * 1024,
+            headers: 100,
+            connections: 10_000,
+            body_idle_ms: 30_000,
+            body_total_ms: 300_000,
+            write_stall_ms: 60_000,
+            drain_ms: 30_000,
+        }
+    }
+}
+
+/// How the edge ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because they were still busy at the end of the drain.
+    pub cut: usize,
+}
+
+/// Serves `listener` until `shutdown` resolves, then lets running requests end for at most `drain_ms`.
+///
+/// Each request carries its [`RequestId`] and the peer's [`SocketAddr`] in its extensions. A request whose
+/// head is ambiguous (no or several `Host`s, an absolute URI) gets 400 before `service` sees it. When
+/// `service` panics, the client gets 500 with the request's id and the process lives.
+pub async fn serve<S, F, B>(
+    listener: TcpListener,
+    config: EdgeConfig,
+    sources: Sources,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+) -> Drained
+where
+    S: Fn(Request<Inbound>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut shutdown = pin!(shutdown);
+    let mut connections = JoinSet::new();
+    let mut shed = JoinSet::new();
+    let (stop, stopping) = watch::channel(false);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            Some(_) = shed.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) if connections.len() < config.connections => {
+                    let connection = Connection {
+                        config: config.clone(),
+                        sources: sources.clone(),
+                        service: service.clone(),
+                        peer,
+                    };
+                    connections.spawn(connection.run(stream, stopping.clone()));
+                }
+                Ok((stream, _)) => {
+                    // Beyond this even the refusal is too much work.
+                    if shed.len() < 256 {
+                        shed.spawn(refuse(stream));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection failed");
+                    // Out of file descriptors: do not spin until some are closed.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    // Nobody listening means that no connection is left.
+    let _ = stop.send(true);
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(config.drain_ms);
+    while let Ok(Some(_)) = tokio::time::timeout_at(deadline, connections.join_next()).await {}
+    let cut = connections.len();
+    connections.shutdown().await;
+    Drained { cut }
+}
+
+struct Connection<S> {
+    config: EdgeConfig,
+    sources: Sources,
+    service: S,
+    peer: SocketAddr,
+}
+
+impl<S, F, B> Connection<S>
+where
+    S: Fn(Request<Inbound>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    async fn run(self, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
+        // Small frames of a stream leave at once; a refusal to set the option costs only latency.
+        let _ = stream.set_nodelay(true);
+        let config = self.config.clone();
+        let io = TokioIo::new(Socket::new(
+            stream,
+            Duration::from_millis(config.write_stall_ms),
+        ));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(config.header_ms))
+            .max_headers(config.headers)
+            .max_buf_size(config.header_bytes.max(8192))
+            .serve_connection(io, service_fn(|request| self.answer(request)));
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stopped(&mut stopping) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+        if let Err(refusal) = head::check(&request) {
+            return Ok(plain(StatusCode::BAD_REQUEST, refusal.code(), None));
+        }
+        let Ok(id) = self.sources.id::<RequestId>() else {
+            return Ok(plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "random_unavailable",
+                None,
+            ));
+        };
+        request.extensions_mut().insert(id);
+        request.extensions_mut().insert(self.peer);
+        let request = request.map(|body| {
+            Inbound::new(
+                body,
+                Duration::from_millis(self.config.body_idle_ms),
+                Duration::from_millis(self.config.body_total_ms),
+            )
+        });
+        let service = self.service.clone();
+        // The call itself may panic too, so it happens inside the guard.
+        let answer = Box::pin(async move { service(request).await });
+        match CatchPanic(answer).await {
+            Some(response) => Ok(response.map(|body| Body::new(body.map_err(Into::into)))),
+            None => {
+                tracing::error!(request.id = %id, "a request handler panicked");
+                Ok(plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal_error",
+                    Some(id),
+                ))
+            }
+        }
+    }
+}
+
+/// Resolves to `None` when the future panics. The future is not polled again after that.
+struct CatchPanic<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Unwind safety: whatever the handler shared is behind locks and guards that survive unwinding.
+        match std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_payload) => Poll::Ready(None),
+        }
+    }
+}
+
+/// An answer of the edge itself, in the form of the control plane's errors.
+fn plain(status: StatusCode, code: &str, id: Option<RequestId>) -> Response<Body> {
+    let mut problem = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("error"),
+        "status": status.as_u16(),
+        "code": code,
+    });
+    if let Some(id) = id {
+        problem["request_id"] = id.to_string().into();
+    }
+    let body = Full::new(Bytes::from(problem.to_string())).map_err(|never| match never {});
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if status == StatusCode::BAD_REQUEST {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which happens only after the drain.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Tells a client beyond the connection cap to come back, without reading its request.
+async fn refuse(stream: TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+        connection: close\r\ncontent-length: 0\r\n\r\n";
+    use tokio::io::AsyncWriteExt;
+    let mut socket = Socket::new(stream, Duration::from_secs(1));
+    let answered = async {
+        socket.write_all(ANSWER).await?;
+        socket.shutdown().await
+    };
+    // The client may be gone already; there is nobody to tell.
+    let _ = tokio::time::timeout(Duration::from_secs(2), answered).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What a request head must look like before anybody acts on it.
+
+use http::{HeaderValue, Request, header};
+
+/// Why a request head was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Not of the form `/path?query`: absolute, authority or asterisk form.
+    Target,
+    /// No `Host`, several of them, or one that is not a name or address with an optional port.
+    Host,
+}
+
+impl Refusal {
+    /// The stable code in the answer.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Target => "invalid_request_target",
+            Self::Host => "invalid_host",
+        }
+    }
+}
+
+/// Refuses what two servers in a row could understand differently.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let origin_form =
+        uri.scheme().is_none() && uri.authority().is_none() && uri.path().starts_with('/');
+    if !origin_form {
+        return Err(Refusal::Target);
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if valid_host(host) => Ok(()),
+        _ => Err(Refusal::Host),
+    }
+}
+
+/// `name`, `name:port`, `1.2.3.4:port` or `[::1]:port`.
+fn valid_host(host: &HeaderValue) -> bool {
+    let Ok(host) = host.to_str() else {
+        return false;
+    };
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, after)) if address.parse::<std::net::Ipv6Addr>().is_ok() => (
+                "ipv6",
+                after
+                    .strip_prefix(':')
+                    .or((!after.is_empty()).then_some("")),
+            ),
+            _ => return false,
+        },
+        None => match host.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (host, None),
+        },
+    };
+    let name_fits = !name.is_empty()
+        && name.len() <= 253
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let port_fits = port.is_none_or(|port| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    name_fits && port_fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(target: &str, hosts: &[&str]) -> Result<(), Refusal> {
+        let mut request = Request::builder().uri(target);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        check(&request.body(()).expect("a request"))
+    }
+
+    #[test]
+    fn exactly_one_valid_host_is_needed() {
+        // T98
+        for host in [
+            "localhost",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+            "a_b.example.com:1",
+        ] {
+            assert_eq!(verdict("/v1/models", &[host]), Ok(()), "{host}");
+        }
+        let refused: [&[&str]; 14] = [
+            &[],
+            &["a", "a"],
+            &["a", "b"],
+            &[""],
+            &["a/x?y#z"],
+            &["a b"],
+            &["user@a"],
+            &["a:0"],
+            &["a:65536"],
+            &["a:"],
+            &["a:+1"],
+            &["[::1"],
+            &["[::1]x"],
+            &["a:1:2"],
+        ];
+        for hosts in refused {
+            assert_eq!(
+                verdict("/v1/models", hosts),
+                Err(Refusal::Host),
+                "{hosts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_origin_form_is_taken() {
+        // T98, T130
+        for target in ["http://a/v1/models", "a:443", "*"] {
+            assert_eq!(verdict(target, &["a"]), Err(Refusal::Target), "{target}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Raw sockets against a real listener.
+
+use super::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+fn sources() -> Sources {
+    let counter = AtomicUsize::new(1);
+    Sources {
+        clock: domain::Clock::new(|| domain::Timestamp::from_millis(1_700_000_000_000)),
+        random: domain::Random::new(move |bytes| {
+            bytes.fill(counter.fetch_add(1, Ordering::SeqCst) as u8);
+            Ok(())
+        }),
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<Drained>,
+}
+
+async fn start<S, F>(config: EdgeConfig, service: S) -> Running
+where
+    S: Fn(Request<Inbound>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ended = tokio::spawn(serve(listener, config, sources(), service, async {
+        let _ = stopped.await;
+    }));
+    Running {
+        address,
+        stop,
+        ended,
+    }
+}
+
+fn ok() -> Response<Full<Bytes>> {
+    Response::new(Full::new(Bytes::from_static(b"fine")))
+}
+
+/// Sends `bytes` and reads until the server closes or `limit` passes.
+async fn exchange(address: SocketAddr, bytes: &[u8], limit: Duration) -> (String, bool) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(bytes).await.expect("sent");
+    let mut answer = Vec::new();
+    let closed = timeout(limit, stream.read_to_end(&mut answer))
+        .await
+        .is_ok();
+    (String::from_utf8_lossy(&answer).into_owned(), closed)
+}
+
+const LONG: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn ambiguous_heads_get_400_and_never_reach_the_service() {
+    // T98, T123
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let edge = start(EdgeConfig::default(), move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { ok() }
+    })
+    .await;
+    for head in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a/x?y#z\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+    ] {
+        let (answer, closed) = exchange(edge.address, head.as_bytes(), LONG).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.0 400 "),
+            "{head:?}: {answer}"
+        );
+        assert!(closed, "{head:?}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    let good = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (answer, _) = exchange(edge.address, good, LONG).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("fine"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_behind_a_request_with_two_lengths_is_served() {
+    // T123: the chunked framing wins, and whatever follows on the connection is never a second request.
+    let edge = start(EdgeConfig::default(), |_| async { ok() }).await;
+    let bytes =
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
+        0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (answer, closed) = exchange(edge.address, bytes, LONG).await;
+    assert!(closed);
+    assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{answer}");
+}
+
+#[tokio::test]
+async fn slow_headers_are_cut() {
+    // T118
+    let config = EdgeConfig {
+        header_ms: 200,
+        ..EdgeConfig::default()
+    };
+    let edge = start(config, |_| async { ok() }).await;
+    let began = Instant::now();
+    let mut clients = JoinSet::new();
+    for _ in 0..100 {
+        clients.spawn(exchange(
+            edge.address,
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+            LONG,
+        ));
+    }
+    while let Some(outcome) = clients.join_next().await {
+        let (answer, closed) = outcome.expect("no panic");
+        assert!(closed && !answer.contains("200"), "{answer}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn slow_bodies_are_cut() {
+    // T118
+    let config = EdgeConfig {
+        body_idle_ms: 100,
+        ..EdgeConfig::default()
+    };
+    let edge = start(config, |request: Request<Inbound>| async move {
+        let body = request.into_body().collect().await;
+        let verdict = match body {
+            Ok(_) => "whole",
+            Err(InboundError::TooSlow) => "slow",
+            Err(InboundError::Broken(_)) => "broken",
+        };
+        Response::new(Full::new(Bytes::from_static(verdict.as_bytes())))
+    })
+    .await;
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
+    let (answer, closed) = exchange(edge.address, head, LONG).await;
+    assert!(closed && answer.ends_with("slow"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_bytes_is_cut() {
+    // T118
+    let config = EdgeConfig {
+        write_stall_ms: 200,
+        drain_ms: 10_000,
+        ..EdgeConfig::default()
+    };
+    let edge = start(config, |_| async {
+        Response::new(Full::new(Bytes::from(vec![b'x'; 64 << 20])))
+    })
+    .await;
+    let mut stream = TcpStream::connect(edge.address)
+        .await
+        .expect("a connection");
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .expect("sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    edge.stop.send(()).expect("running");
+    let drained = edge.ended.await.expect("no panic");
+    assert_eq!(drained.cut, 0, "the stalled connection ended by itself");
+    assert!(began.elapsed() < Duration::from_secs(5));
+    drop(stream);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_get_503_and_room_comes_back() {
+    let config = EdgeConfig {
+        connections: 1,
+        ..EdgeConfig::default()
+    };
+    let edge = start(config, |_| async { ok() }).await;
+    let first = TcpStream::connect(edge.address)
+        .await
+        .expect("a connection");
+    let good = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (answer, closed) = exchange(edge.address, good, LONG).await;
+    assert!(closed && answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(first);
+    let mut served = false;
+    for _ in 0..100 {
+        let (answer, _) = exchange(edge.address, good, LONG).await;
+        served = answer.starts_with("HTTP/1.1 200 ");
+        if served {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(served);
+}
+
+#[tokio::test]
+async fn a_panic_answers_500_with_the_id_alone_and_the_process_lives() {
+    // T71
+    let edge = start(
+        EdgeConfig::default(),
+        |request: Request<Inbound>| async move {
+            assert!(request.uri().path() != "/panic", "sk-secret-in-a-panic");
+            ok()
+        },
+    )
+    .await;
+    let bad = b"GET /panic HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (answer, _) = exchange(edge.address, bad, LONG).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 500 ") && answer.contains("req_"),
+        "{answer}"
+    );
+    assert!(!answer.contains("secret"));
+    let good = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (answer, _) = exchange(edge.address, good, LONG).await;
+    assert!(answer.ends_with("fine"), "{answer}");
+}
+
+#[tokio::test]
+async fn shutdown_lets_running_requests_end_and_cuts_the_rest() {
+    let config = EdgeConfig {
+        drain_ms: 500,
+        ..EdgeConfig::default()
+    };
+    let edge = start(config, |request: Request<Inbound>| async move {
+        let wait = match request.uri().path() {
+            "/long" => Duration::from_secs(60),
+            _ => Duration::from_millis(200),
+        };
+        tokio::time::sleep(wait).await;
+        ok()
+    })
+    .await;
+    let address = edge.address;
+    let short = tokio::spawn(exchange(
+        address,
+        b"GET /short HTTP/1.1\r\nHost: a\r\n\r\n",
+        LONG,
+    ));
+    let long = tokio::spawn(exchange(
+        address,
+        b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n",
+        LONG,
+    ));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    edge.stop.send(()).expect("running");
+    assert_eq!(edge.ended.await.expect("no panic").cut, 1);
+    let (answer, closed) = short.await.expect("no panic");
+    assert!(closed && answer.ends_with("fine"), "{answer}");
+    let (answer, closed) = long.await.expect("no panic");
+    assert!(closed && answer.is_empty(), "{answer}");
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_arrives_although_the_body_was_not_read() {
+    // T119: a client in the middle of a large body still learns why it was refused.
+    let edge = start(EdgeConfig::default(), |_| async { ok() }).await;
+    let mut bytes = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8388608\r\n\r\n".to_vec();
+    bytes.resize(bytes.len() + (8 << 20), b'x');
+    let (answer, closed) = exchange(edge.address, &bytes, LONG).await;
+    assert!(closed && answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
