@@ -68,3 +68,90 @@ fn kind_of_code(body: &[u8]) -> Option<FailureKind> {
             }
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_decides_where_it_is_clear() {
+        for (status, kind) in [
+            (200, None),
+            (302, None),
+            (400, None),
+            (401, Some(FailureKind::InvalidKey)),
+            (402, Some(FailureKind::NoQuota)),
+            (403, Some(FailureKind::NoPermission)),
+            (404, None),
+            (422, None),
+            (429, Some(FailureKind::RateLimited)),
+            (500, Some(FailureKind::ProviderError)),
+            (503, Some(FailureKind::ProviderError)),
+            (529, Some(FailureKind::ProviderError)),
+        ] {
+            for body in ["", "{}", "<html>insufficient_quota</html>", "[]", "7"] {
+                assert_eq!(classify(status, body.as_bytes()), kind, "{status} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn structured_codes_decide_where_the_status_is_not() {
+        for (status, body, kind) in [
+            // OpenAI
+            (
+                429,
+                r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+                FailureKind::NoQuota,
+            ),
+            (
+                429,
+                r#"{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}"#,
+                FailureKind::RateLimited,
+            ),
+            (
+                400,
+                r#"{"error":{"code":"billing_hard_limit_reached"}}"#,
+                FailureKind::NoQuota,
+            ),
+            // Anthropic
+            (
+                403,
+                r#"{"type":"error","error":{"type":"billing_error","message":"x"}}"#,
+                FailureKind::NoQuota,
+            ),
+            // Google, through its OpenAI-compatible endpoint
+            (
+                400,
+                r#"[{"error":{"code":400,"status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}]"#,
+                FailureKind::InvalidKey,
+            ),
+            // Brave Search
+            (
+                422,
+                r#"{"error":{"code":"SUBSCRIPTION_TOKEN_INVALID","status":422}}"#,
+                FailureKind::InvalidKey,
+            ),
+        ] {
+            assert_eq!(classify(status, body.as_bytes()), Some(kind), "{body}");
+        }
+    }
+
+    #[test]
+    fn words_decide_nothing() {
+        let words = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low; insufficient_quota; invalid_api_key"}}"#;
+        assert_eq!(classify(400, words.as_bytes()), None);
+    }
+
+    #[test]
+    fn hostile_bodies_fall_back_to_the_status() {
+        let deep = "[".repeat(100_000);
+        let long = format!(
+            r#"{{"error":{{"code":"insufficient_quota","pad":"{}"}}}}"#,
+            "x".repeat(MAX_BODY_BYTES)
+        );
+        for body in [deep.as_bytes(), long.as_bytes(), b"\xff\xfe{"] {
+            assert_eq!(classify(429, body), Some(FailureKind::RateLimited));
+        }
+    }
+}

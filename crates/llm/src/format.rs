@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 
 mod anthropic_messages;
 mod openai_chat;
+#[cfg(test)]
+mod tests;
 
 pub use anthropic_messages::AnthropicMessages;
 pub use openai_chat::OpenaiChat;

@@ -80,3 +80,71 @@ impl<'de> Deserialize<'de> for Glob {
         Self::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Glob::parse(pattern).expect("a pattern").matches(name)
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, name, fits) in [
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-4o-mini", false),
+            ("gpt-4o", "GPT-4o", false),
+            ("gpt-*", "gpt-", true),
+            ("gpt-*", "gpt-4o", true),
+            ("gpt-*", "my-gpt-4o", false),
+            ("*", "", true),
+            ("*-latest", "mistral-latest", true),
+            ("*-latest", "mistral-latest-2", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("ab*bc", "abc", false),
+            ("a*a", "a", false),
+            ("accounts/*/models/*", "accounts/x/models/y", true),
+            ("é*", "é-1", true),
+            ("[g]pt?", "gpt4", false),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn texts_that_are_no_patterns_are_refused() {
+        let long = "x".repeat(MAX_BYTES + 1);
+        for bad in ["", "a b", "a\n", "a\u{a0}", "**", "a**b", &long] {
+            assert_eq!(Glob::parse(bad), Err(InvalidGlob), "{bad:?}");
+        }
+    }
+
+    /// The plain definition, exponential at worst.
+    fn defined(pattern: &str, name: &str) -> bool {
+        match pattern.strip_prefix('*') {
+            Some(rest) => (0..=name.len())
+                .filter(|at| name.is_char_boundary(*at))
+                .any(|at| defined(rest, &name[at..])),
+            None => match (pattern.chars().next(), name.chars().next()) {
+                (None, None) => true,
+                (Some(a), Some(b)) if a == b => {
+                    defined(&pattern[a.len_utf8()..], &name[b.len_utf8()..])
+                }
+                _ => false,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_is_what_the_definition_says(pattern in "[abé]{0,3}(\\*[abé]{1,3}){0,3}\\*?", name in "[abé]{0,10}") {
+            if let Ok(glob) = Glob::parse(&pattern) {
+                prop_assert_eq!(glob.matches(&name), defined(&pattern, &name));
+            }
+        }
+    }
+}

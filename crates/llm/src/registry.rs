@@ -108,8 +108,9 @@ impl Registry {
     /// The providers that know `model`, best first.
     ///
     /// `provider/name` pins an active provider and asks it for `name`, whether listed or not. After that
-    /// come the providers to whom the whole text is native: they list it, or claim it by a pattern; those
-    /// that make the model first, those that pass requests on last. Empty: nobody knows it.
+    /// come the providers to whom the whole text is native: those that list it before those that only
+    /// claim it by a pattern, and in each of the two groups those that make models before those that
+    /// serve or pass on others'. Empty: nobody knows it.
     pub fn candidates(&self, model: &str) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         if let Some((first, rest)) = model.split_once('/')
@@ -129,7 +130,7 @@ impl Registry {
             .filter_map(|provider| {
                 let listed = provider.models.iter().any(|fact| fact.id == model);
                 let claimed = || provider.native_patterns.iter().any(|it| it.matches(model));
-                (listed || claimed()).then_some((provider.kind, !listed, &provider.id))
+                (listed || claimed()).then_some((!listed, provider.kind, &provider.id))
             })
             .collect();
         native.sort_unstable();

@@ -149,3 +149,122 @@ impl Decoder {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    use super::*;
+
+    type Events = Vec<(String, String)>;
+
+    /// The events of a stream that arrives in these pieces, and whether it was read to its end.
+    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Events, Result<(), TooLong>) {
+        let mut events = Events::new();
+        let mut note = |event: Event<'_>| {
+            events.push((
+                String::from_utf8_lossy(event.name).into_owned(),
+                String::from_utf8_lossy(event.data).into_owned(),
+            ));
+        };
+        let mut decoder = Decoder::new();
+        for piece in pieces {
+            // An error repeats at the end.
+            let _ = decoder.push(piece, &mut note);
+        }
+        let end = decoder.finish(&mut note);
+        (events, end)
+    }
+
+    #[test]
+    fn streams_are_read_as_the_standard_says() {
+        let cases: &[(&str, &[(&str, &str)])] = &[
+            ("", &[]),
+            ("data: a\n\n", &[("", "a")]),
+            ("data: a\r\n\r\n", &[("", "a")]),
+            ("data: a\r\r", &[("", "a")]),
+            ("data: a\r\n\ndata: b\n\r\n", &[("", "a"), ("", "b")]),
+            ("\u{feff}data: a\n\n", &[("", "a")]),
+            ("data: a\n\n\u{feff}data: b\n\n", &[("", "a")]),
+            ("data:a\n\ndata:  a\n\n", &[("", "a"), ("", " a")]),
+            ("event: x\ndata: a\n\ndata: b\n\n", &[("x", "a"), ("", "b")]),
+            ("event: x\n\ndata: b\n\n", &[("", "b")]),
+            ("data: a\ndata\ndata: b\n\n", &[("", "a\n\nb")]),
+            ("data\n\n", &[("", "")]),
+            (
+                ": comment\n\n:\n\ndata: a\n: in between\nid: 7\nretry: 99999999999\nunknown: x\n\n",
+                &[("", "a")],
+            ),
+            ("data: cut off", &[("", "cut off")]),
+            ("data: cut off\n", &[("", "cut off")]),
+            ("data: cut off\r", &[("", "cut off")]),
+            ("data: a:b: c\n\n", &[("", "a:b: c")]),
+        ];
+        for (stream, expected) in cases {
+            let expected: Events = expected
+                .iter()
+                .map(|(name, data)| ((*name).to_owned(), (*data).to_owned()))
+                .collect();
+            assert_eq!(read([stream.as_bytes()]), (expected, Ok(())), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_or_event_beyond_the_cap_ends_the_reading() {
+        // T59
+        let first = "data: first\n\n";
+        let after = "\n\ndata: after\n\n";
+        let long = "x".repeat(MAX_EVENT_BYTES + 1);
+        let half = "x".repeat(MAX_EVENT_BYTES / 2);
+        for middle in [
+            long.clone(),
+            format!(":{long}"),
+            format!("data: {half}\ndata: {half}\ndata: {half}"),
+        ] {
+            let stream = format!("{first}{middle}{after}");
+            let only_first = vec![(String::new(), "first".to_owned())];
+            let expected = (only_first, Err(TooLong));
+            assert_eq!(read([stream.as_bytes()]), expected);
+            assert_eq!(read(stream.as_bytes().chunks(1000)), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_of_a_stream_that_was_given_up() {
+        let mut decoder = Decoder::new();
+        let piece = vec![b'x'; MAX_EVENT_BYTES];
+        for _ in 0..3 {
+            let _ = decoder.push(&piece, |_| ());
+        }
+        assert_eq!(decoder.push(b"\n", |_| ()), Err(TooLong));
+        assert_eq!(decoder.line.capacity(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_events(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "\n", "\r", "\r\n", "data", "data:", "data: ", "event: e", ":", " ", "x", "é", "\u{feff}", "id: 1",
+                ]),
+                0..40,
+            ),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        ) {
+            let stream = parts.concat().into_bytes();
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<_> = cuts.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+            let whole = read([stream.as_slice()]);
+            prop_assert_eq!(&read(pieces), &whole);
+            prop_assert_eq!(&read(stream.chunks(1)), &whole);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let whole = read([bytes.as_slice()]);
+            prop_assert_eq!(read(bytes.chunks(1)), whole);
+        }
+    }
+}

@@ -8,6 +8,18 @@ macro_rules! files {
 
 /// Name and text of each file in `/providers`.
 pub(super) static FILES: &[(&str, &str)] = files! {
-    "openai.toml"
     "anthropic.toml"
+    "brave.toml"
+    "cerebras.toml"
+    "cohere.toml"
+    "deepseek.toml"
+    "fireworks.toml"
+    "google.toml"
+    "groq.toml"
+    "mistral.toml"
+    "openai.toml"
+    "openrouter.toml"
+    "perplexity.toml"
+    "together.toml"
+    "xai.toml"
 };
