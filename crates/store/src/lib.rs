@@ -1,1 +1,135 @@
-//! stub
+//! Durable rows: everything that Keybearer keeps, on SQLite or PostgreSQL, through one SQL text.
+//!
+//! Four doors lead in. [`Store::within`], [`Store::within_account`] and [`Store::own`] take a scope that only
+//! the `authorize_*` functions mint, so a forgotten check does not compile. [`Store::serving`] is the data
+//! plane's: it writes no configuration. [`Store::system`] is for log-in, set-up and jobs, and easy to search for.
+//!
+//! Each change commits together with its audit row and, where the data plane serves what changed, with a
+//! new revision ([`Revisions`]). The store never sees a key in plain text and knows no provider's formats.
+//!
+//! Start reading at `scope.rs` (who may reach what) and `revision.rs` (how a change commits).
+
+mod account;
+mod api_key;
+mod audit;
+mod data_key;
+mod db;
+mod deployment;
+mod error;
+mod invitation;
+mod member;
+mod migrate;
+mod own;
+mod page;
+mod provider_key;
+mod revision;
+mod scope;
+mod seal_key;
+mod serving;
+mod session;
+mod system;
+mod usage;
+mod user;
+mod within;
+mod workspace;
+
+use std::sync::Arc;
+
+use domain::Timestamp;
+
+pub use account::AccountRow;
+pub use api_key::{ApiKeyRow, NewApiKey};
+pub use audit::{Actor, AuditNote, AuditRow};
+pub use error::{DatabaseError, OpenError, StoreError};
+pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
+pub use member::MemberRow;
+pub use own::Own;
+pub use page::{MAX_PAGE_ITEMS, Page, PageRequest};
+pub use provider_key::{Expect, MAX_PROVIDER_KEYS, ProviderKeys};
+pub use revision::{Change, Revisions};
+pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, WorkspaceScope};
+pub use serving::{CallerRecord, Serving};
+pub use session::{NewSession, SessionRow};
+pub use system::System;
+pub use usage::{UsageFilter, UsageRow};
+pub use user::{NewUser, UserRow};
+pub use within::{Within, WithinAccount};
+pub use workspace::WorkspaceRow;
+
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    db: db::Db,
+    revisions: Revisions,
+}
+
+impl Store {
+    /// Opens the database that `url` names and brings its schema up to date.
+    ///
+    /// `url`: `sqlite:///absolute/path.db` (the file is made, readable by its owner alone; its folder must
+    /// exist; one process at a time) or `postgres://...` as the driver takes it.
+    ///
+    /// # Errors
+    /// [`OpenError`], by what to do about it. No error quotes the URL, which may hold a password.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let db = db::Db::open(url).await?;
+        let revision = match db
+            .one(db::sql("SELECT revision FROM revision WHERE singleton = 1"))
+            .await
+        {
+            Ok((revision,)) => revision,
+            Err(StoreError::Unavailable(error)) => return Err(OpenError::Unavailable(error)),
+            Err(other) => return Err(OpenError::Migration(other.to_string())),
+        };
+        Ok(Self(Arc::new(Inner {
+            db,
+            revisions: Revisions::starting_at(revision),
+        })))
+    }
+
+    /// The door without a scope: set-up, log-in, jobs, doctor. What it does is audited as the program's doing.
+    pub fn system(&self) -> System<'_> {
+        System::new(self, Actor::System)
+    }
+
+    /// One workspace, as far as `scope` reaches.
+    pub fn within<'a>(&'a self, scope: &'a WorkspaceScope) -> Within<'a> {
+        Within::new(self, scope)
+    }
+
+    /// One account's own things.
+    pub fn within_account<'a>(&'a self, scope: &'a AccountScope) -> WithinAccount<'a> {
+        WithinAccount::new(self, scope)
+    }
+
+    /// A logged-in person's own things.
+    pub fn own<'a>(&'a self, scope: &'a UserScope) -> Own<'a> {
+        Own::new(self, scope)
+    }
+
+    /// The data plane's door: reads callers and keys, writes usage and key health.
+    pub fn serving(&self) -> Serving<'_> {
+        Serving::new(self)
+    }
+
+    /// What has changed, as far as this process knows.
+    pub fn revision(&self) -> &Revisions {
+        &self.0.revisions
+    }
+
+    /// Closes the database after the running statements. Later calls fail as unavailable.
+    pub async fn close(&self) {
+        self.0.db.close().await;
+    }
+
+    fn db(&self) -> &db::Db {
+        &self.0.db
+    }
+}
+
+/// Reads an optional column of milliseconds.
+fn moment(millis: Option<i64>) -> Option<Timestamp> {
+    millis.map(Timestamp::from_millis)
+}

@@ -1,0 +1,304 @@
+//! API keys: ours, presented by clients. Only a keyed hash is stored.
+
+use domain::access::{ApiScope, Role};
+use domain::{AccountId, ApiKeyId, Timestamp, UserId, WorkspaceId};
+
+use crate::Store;
+use crate::db::{Tx, sql};
+use crate::error::{Place, StoreError};
+use crate::moment;
+use crate::page::{List, Page, PageRequest};
+use crate::scope::effective_scopes;
+
+/// An API key, without its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The one workspace in which it acts.
+    pub workspace: WorkspaceId,
+    /// Who minted it and for whom it acts.
+    pub user: UserId,
+    /// What its minter calls it.
+    pub name: String,
+    /// Its first characters, to recognize it by.
+    pub prefix: String,
+    /// What it may do, at most.
+    pub scopes: Vec<ApiScope>,
+    /// When it ends; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to about a minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was minted.
+    pub created_at: Timestamp,
+}
+
+/// An API key to add.
+#[derive(Clone)]
+pub struct NewApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// Who mints it; a member of the workspace.
+    pub user: UserId,
+    /// What its minter calls it.
+    pub name: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// The keyed hash of the key.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub scopes: Vec<ApiScope>,
+    /// When it ends; `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An API key that may act now, with the scopes that its minter's role leaves it.
+pub(crate) struct Live {
+    pub(crate) id: ApiKeyId,
+    pub(crate) user: UserId,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) account: AccountId,
+    pub(crate) scopes: Vec<ApiScope>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: String,
+    workspace_id: String,
+    user_id: String,
+    name: String,
+    prefix: String,
+    scopes: String,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    last_used_at: Option<i64>,
+    created_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredLive {
+    id: String,
+    user_id: String,
+    workspace_id: String,
+    account_id: String,
+    owner_user: String,
+    role: String,
+    scopes: String,
+    expires_at: Option<i64>,
+}
+
+/// The API key with this hash, if it and its minter may act at `now`.
+pub(crate) async fn live(
+    store: &Store,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<Live>, StoreError> {
+    let row: Option<StoredLive> = store
+        .db()
+        .optional(
+            sql(
+                "SELECT k.id, k.user_id, k.workspace_id, w.account_id, a.owner_user,
+                        m.role, k.scopes, k.expires_at
+                 FROM api_keys k
+                 JOIN workspaces w ON w.id = k.workspace_id
+                 JOIN accounts a ON a.id = w.account_id
+                 JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
+                 JOIN users u ON u.id = k.user_id
+                 WHERE k.hash = $1
+                   AND k.revoked_at IS NULL
+                   AND (k.expires_at IS NULL OR k.expires_at > $2)
+                   AND u.suspended = 0",
+            )
+            .bind(hash)
+            .bind(now),
+        )
+        .await?;
+    row.map(|row| {
+        let place = Place {
+            table: "api_keys",
+            id: &row.id,
+        };
+        let role: Role = place.parse("role", &row.role)?;
+        let scopes = read_scopes(place, &row.scopes)?;
+        Ok(Live {
+            id: place.parse("id", &row.id)?,
+            user: place.parse("user_id", &row.user_id)?,
+            workspace: place.parse("workspace_id", &row.workspace_id)?,
+            account: place.parse("account_id", &row.account_id)?,
+            scopes: effective_scopes(&scopes, role, row.owner_user == row.user_id),
+            expires_at: moment(row.expires_at),
+        })
+    })
+    .transpose()
+}
+
+/// The API keys of a workspace, or those of one member, newest first, revoked ones included.
+pub(crate) async fn list(
+    store: &Store,
+    workspace: WorkspaceId,
+    of: Option<UserId>,
+    page: &PageRequest,
+) -> Result<Page<ApiKeyRow>, StoreError> {
+    let list = List("api_keys");
+    let before: Option<ApiKeyId> = list.place(page)?;
+    // `~` sorts after every id.
+    let before = before.map_or("~".to_owned(), |id| id.to_string());
+    let rows = store
+        .db()
+        .all(
+            sql("SELECT id, workspace_id, user_id, name, prefix, scopes,
+                        expires_at, revoked_at, last_used_at, created_at
+                 FROM api_keys
+                 WHERE workspace_id = $1 AND ($2 IS NULL OR user_id = $2) AND id < $3
+                 ORDER BY id DESC LIMIT $4")
+            .bind(workspace)
+            .bind(of)
+            .bind(&before)
+            .bind(page.rows()),
+        )
+        .await?;
+    list.page(page, rows, read, |row| row.id.to_string())
+}
+
+/// One API key of a workspace.
+pub(crate) async fn get(
+    store: &Store,
+    workspace: WorkspaceId,
+    key: ApiKeyId,
+) -> Result<Option<ApiKeyRow>, StoreError> {
+    store
+        .db()
+        .optional(
+            sql("SELECT id, workspace_id, user_id, name, prefix, scopes,
+                        expires_at, revoked_at, last_used_at, created_at
+                 FROM api_keys
+                 WHERE workspace_id = $1 AND id = $2")
+            .bind(workspace)
+            .bind(key),
+        )
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// Adds an API key for a member.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    new: &NewApiKey,
+    now: Timestamp,
+) -> Result<ApiKeyRow, StoreError> {
+    if crate::member::role(tx, workspace, new.user)
+        .await?
+        .is_none()
+    {
+        return Err(StoreError::Conflict("the minter is not a member"));
+    }
+    tx.run(
+        sql(
+            "INSERT INTO api_keys (id, workspace_id, user_id, name, prefix, hash, scopes,
+                                   expires_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(new.id)
+        .bind(workspace)
+        .bind(new.user)
+        .bind(&new.name)
+        .bind(&new.prefix)
+        .bind(&new.hash)
+        .bind(&write_scopes(&new.scopes))
+        .bind(new.expires_at)
+        .bind(now),
+    )
+    .await
+    .map_err(|error| error.or_conflict("this API key exists already"))?;
+    Ok(ApiKeyRow {
+        id: new.id,
+        workspace,
+        user: new.user,
+        name: new.name.clone(),
+        prefix: new.prefix.clone(),
+        scopes: new.scopes.clone(),
+        expires_at: new.expires_at,
+        revoked_at: None,
+        last_used_at: None,
+        created_at: now,
+    })
+}
+
+/// Revokes an API key; one that is revoked already keeps its time.
+pub(crate) async fn revoke(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    key: ApiKeyId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let found = tx
+        .run(
+            sql("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3)
+                 WHERE workspace_id = $1 AND id = $2")
+            .bind(workspace)
+            .bind(key)
+            .bind(now),
+        )
+        .await?;
+    if found == 0 {
+        return Err(StoreError::NotFound);
+    }
+    Ok(())
+}
+
+/// Puts another key in the place of one that is not revoked; the old one is refused from then on.
+pub(crate) async fn replace_hash(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    key: ApiKeyId,
+    hash: &[u8; 32],
+    prefix: &str,
+) -> Result<(), StoreError> {
+    let found = tx
+        .run(
+            sql("UPDATE api_keys SET hash = $3, prefix = $4
+                 WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL")
+            .bind(workspace)
+            .bind(key)
+            .bind(hash)
+            .bind(prefix),
+        )
+        .await
+        .map_err(|error| error.or_conflict("this API key exists already"))?;
+    if found == 0 {
+        return Err(StoreError::NotFound);
+    }
+    Ok(())
+}
+
+fn write_scopes(scopes: &[ApiScope]) -> String {
+    serde_json::to_string(scopes).expect("a list of constant names is JSON")
+}
+
+fn read_scopes(place: Place<'_>, text: &str) -> Result<Vec<ApiScope>, StoreError> {
+    serde_json::from_str(text).map_err(|_| place.corrupt("scopes"))
+}
+
+fn read(row: Stored) -> Result<ApiKeyRow, StoreError> {
+    let place = Place {
+        table: "api_keys",
+        id: &row.id,
+    };
+    Ok(ApiKeyRow {
+        id: place.parse("id", &row.id)?,
+        workspace: place.parse("workspace_id", &row.workspace_id)?,
+        user: place.parse("user_id", &row.user_id)?,
+        scopes: read_scopes(place, &row.scopes)?,
+        name: row.name,
+        prefix: row.prefix,
+        expires_at: moment(row.expires_at),
+        revoked_at: moment(row.revoked_at),
+        last_used_at: moment(row.last_used_at),
+        created_at: Timestamp::from_millis(row.created_at),
+    })
+}

@@ -1,0 +1,205 @@
+//! The audit log: who did what, when, and how it ended. Rows are added and never changed.
+
+use std::fmt;
+
+use domain::{AccountId, ApiKeyId, Label, ProviderId, RequestId, Timestamp, UserId, WorkspaceId};
+
+use crate::Store;
+use crate::db::{Tx, sql};
+use crate::error::{Place, StoreError};
+use crate::page::{List, Page, PageRequest};
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A logged-in person.
+    User(UserId),
+    /// An API key, on its minter's behalf.
+    ApiKey(ApiKeyId),
+    /// The program itself: set-up, jobs, commands of the operator.
+    System,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::ApiKey(id) => id.fmt(f),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+/// What an audit row says beside time, actor and place. The fields are all there is: nothing else gets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditNote {
+    /// What was done: `provider_key.create`.
+    pub action: &'static str,
+    /// The provider of the key concerned.
+    pub provider: Option<ProviderId>,
+    /// The label of the key concerned.
+    pub label: Option<Label>,
+    /// The sealing key concerned.
+    pub kek_id: Option<String>,
+    /// The id of the thing concerned.
+    pub subject: Option<String>,
+    /// How it ended: `ok`, `refused`, `probe_failed`.
+    pub outcome: &'static str,
+    /// The request that asked for it.
+    pub request: RequestId,
+}
+
+/// A row of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its number: rises by one from row to row, over the whole instance.
+    pub sequence: i64,
+    /// When.
+    pub at: Timestamp,
+    /// The account concerned.
+    pub account: Option<AccountId>,
+    /// The workspace concerned.
+    pub workspace: Option<WorkspaceId>,
+    /// [`Actor`] as text: an id or `system`.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// The provider of the key concerned.
+    pub provider: Option<ProviderId>,
+    /// The label of the key concerned.
+    pub label: Option<Label>,
+    /// The sealing key concerned.
+    pub kek_id: Option<String>,
+    /// The id of the thing concerned.
+    pub subject: Option<String>,
+    /// How it ended.
+    pub outcome: String,
+    /// The request that asked for it.
+    pub request: RequestId,
+}
+
+/// Who acts, and where.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) actor: Actor,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) workspace: Option<WorkspaceId>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    sequence: i64,
+    at: i64,
+    account_id: Option<String>,
+    workspace_id: Option<String>,
+    actor: String,
+    action: String,
+    provider: Option<String>,
+    label: Option<String>,
+    kek_id: Option<String>,
+    subject: Option<String>,
+    outcome: String,
+    request_id: String,
+}
+
+/// Adds a row to the transaction of the change that it reports.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    sequence: i64,
+    origin: Origin,
+    note: &AuditNote,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run(
+        sql(
+            "INSERT INTO audit (sequence, at, account_id, workspace_id, actor, action,
+                                provider, label, kek_id, subject, outcome, request_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(sequence)
+        .bind(now)
+        .bind(origin.account)
+        .bind(origin.workspace)
+        .bind(origin.actor.to_string().as_str())
+        .bind(note.action)
+        .bind(note.provider.as_ref())
+        .bind(note.label.as_ref())
+        .bind(note.kek_id.as_deref())
+        .bind(note.subject.as_deref())
+        .bind(note.outcome)
+        .bind(note.request),
+    )
+    .await?;
+    Ok(())
+}
+
+/// The rows of a workspace, newest first.
+pub(crate) async fn of_workspace(
+    store: &Store,
+    workspace: WorkspaceId,
+    page: &PageRequest,
+) -> Result<Page<AuditRow>, StoreError> {
+    let list = List("workspace_audit");
+    let rows = store
+        .db()
+        .all(
+            sql(
+                "SELECT sequence, at, account_id, workspace_id, actor, action,
+                        provider, label, kek_id, subject, outcome, request_id
+                 FROM audit
+                 WHERE workspace_id = $1 AND sequence < $2
+                 ORDER BY sequence DESC LIMIT $3",
+            )
+            .bind(workspace)
+            .bind(list.place(page)?.unwrap_or(i64::MAX))
+            .bind(page.rows()),
+        )
+        .await?;
+    list.page(page, rows, read, |row| row.sequence.to_string())
+}
+
+/// The rows of an account that are not about one of its workspaces, newest first.
+pub(crate) async fn of_account(
+    store: &Store,
+    account: AccountId,
+    page: &PageRequest,
+) -> Result<Page<AuditRow>, StoreError> {
+    let list = List("account_audit");
+    let rows = store
+        .db()
+        .all(
+            sql(
+                "SELECT sequence, at, account_id, workspace_id, actor, action,
+                        provider, label, kek_id, subject, outcome, request_id
+                 FROM audit
+                 WHERE account_id = $1 AND workspace_id IS NULL AND sequence < $2
+                 ORDER BY sequence DESC LIMIT $3",
+            )
+            .bind(account)
+            .bind(list.place(page)?.unwrap_or(i64::MAX))
+            .bind(page.rows()),
+        )
+        .await?;
+    list.page(page, rows, read, |row| row.sequence.to_string())
+}
+
+fn read(row: Stored) -> Result<AuditRow, StoreError> {
+    let place = Place {
+        table: "audit",
+        id: &row.sequence.to_string(),
+    };
+    Ok(AuditRow {
+        sequence: row.sequence,
+        at: Timestamp::from_millis(row.at),
+        account: place.parse_optional("account_id", row.account_id.as_deref())?,
+        workspace: place.parse_optional("workspace_id", row.workspace_id.as_deref())?,
+        provider: place.parse_optional("provider", row.provider.as_deref())?,
+        label: place.parse_optional("label", row.label.as_deref())?,
+        request: place.parse("request_id", &row.request_id)?,
+        actor: row.actor,
+        action: row.action,
+        kek_id: row.kek_id,
+        subject: row.subject,
+        outcome: row.outcome,
+    })
+}

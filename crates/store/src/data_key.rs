@@ -1,0 +1,139 @@
+//! Data keys, wrapped: one for each workspace or account that has provider keys.
+
+use domain::record::DataKeyRecord;
+use domain::{AccountId, DataKeyId, KeyOwner, Timestamp, WorkspaceId};
+
+use crate::Store;
+use crate::db::{Tx, sql};
+use crate::error::{Place, StoreError};
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: String,
+    owner_id: String,
+    kms_key: String,
+    wrapped: Vec<u8>,
+    created_at: i64,
+}
+
+/// The data key of one owner.
+pub(crate) async fn of_owner(
+    store: &Store,
+    owner: KeyOwner,
+) -> Result<Option<DataKeyRecord>, StoreError> {
+    store
+        .db()
+        .optional(
+            sql("SELECT id, owner_id, kms_key, wrapped, created_at
+                 FROM data_keys WHERE owner_id = $1")
+            .bind(owner),
+        )
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// The data keys that a caller's provider keys may need.
+pub(crate) async fn of_caller(
+    store: &Store,
+    workspace: WorkspaceId,
+    account: AccountId,
+) -> Result<Vec<DataKeyRecord>, StoreError> {
+    let rows: Vec<Stored> = store
+        .db()
+        .all(
+            sql("SELECT id, owner_id, kms_key, wrapped, created_at
+                 FROM data_keys WHERE owner_id IN ($1, $2)")
+            .bind(workspace)
+            .bind(account),
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// All data keys in the order of their ids, `limit` at a time.
+pub(crate) async fn all(
+    store: &Store,
+    after: Option<DataKeyId>,
+    limit: i64,
+) -> Result<Vec<DataKeyRecord>, StoreError> {
+    let rows: Vec<Stored> = store
+        .db()
+        .all(
+            sql("SELECT id, owner_id, kms_key, wrapped, created_at
+                 FROM data_keys WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
+            .bind(limit),
+        )
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Adds an owner's data key unless the owner has one, and returns the one that is stored.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    record: &DataKeyRecord,
+) -> Result<DataKeyRecord, StoreError> {
+    let (workspace, account) = match record.owner {
+        KeyOwner::Workspace(id) => (Some(id), None),
+        KeyOwner::Account(id) => (None, Some(id)),
+    };
+    tx.run(
+        sql(
+            "INSERT INTO data_keys (id, owner_id, workspace_id, account_id,
+                                    kms_key, wrapped, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (owner_id) DO NOTHING",
+        )
+        .bind(record.id)
+        .bind(record.owner)
+        .bind(workspace)
+        .bind(account)
+        .bind(&record.kms_key)
+        .bind(record.wrapped.as_slice())
+        .bind(record.created_at),
+    )
+    .await?;
+    let stored = tx
+        .one(
+            sql("SELECT id, owner_id, kms_key, wrapped, created_at
+                 FROM data_keys WHERE owner_id = $1")
+            .bind(record.owner),
+        )
+        .await?;
+    read(stored)
+}
+
+/// Puts the same data key under another KMS key.
+pub(crate) async fn replace_wrapping(
+    tx: &mut Tx,
+    record: &DataKeyRecord,
+) -> Result<(), StoreError> {
+    let replaced = tx
+        .run(
+            sql("UPDATE data_keys SET kms_key = $3, wrapped = $4 WHERE owner_id = $1 AND id = $2")
+                .bind(record.owner)
+                .bind(record.id)
+                .bind(&record.kms_key)
+                .bind(record.wrapped.as_slice()),
+        )
+        .await?;
+    if replaced == 0 {
+        return Err(StoreError::NotFound);
+    }
+    Ok(())
+}
+
+fn read(row: Stored) -> Result<DataKeyRecord, StoreError> {
+    let place = Place {
+        table: "data_keys",
+        id: &row.id,
+    };
+    Ok(DataKeyRecord {
+        id: place.parse("id", &row.id)?,
+        owner: place.parse("owner_id", &row.owner_id)?,
+        kms_key: row.kms_key,
+        wrapped: row.wrapped,
+        created_at: Timestamp::from_millis(row.created_at),
+    })
+}

@@ -1,0 +1,145 @@
+//! The data plane's door: it reads callers and keys and writes usage and key health, no configuration.
+
+use domain::access::ApiScope;
+use domain::key::FailureKind;
+use domain::record::{DataKeyRecord, ProviderKeyRecord};
+use domain::{AccountId, ApiKeyId, ProviderKeyId, Timestamp, UserId, WorkspaceId};
+
+use crate::Store;
+use crate::api_key;
+use crate::data_key;
+use crate::db::sql;
+use crate::error::StoreError;
+use crate::provider_key;
+use crate::revision::Change;
+use crate::usage::{self, UsageRow};
+
+/// Who calls, and the keys that may serve the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerRecord {
+    /// The API key presented.
+    pub api_key: ApiKeyId,
+    /// Its minter.
+    pub user: UserId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// The workspace's account.
+    pub account: AccountId,
+    /// What it may do: its scopes, cut by its minter's role.
+    pub scopes: Vec<ApiScope>,
+    /// When it ends; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// The provider keys of the workspace and of the account, disabled ones included.
+    pub keys: Vec<ProviderKeyRecord>,
+    /// The data keys under which those are encrypted.
+    pub data_keys: Vec<DataKeyRecord>,
+}
+
+/// What the data plane may ask of the store.
+pub struct Serving<'a> {
+    store: &'a Store,
+}
+
+impl<'a> Serving<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store }
+    }
+
+    /// The caller with this API key, by three short queries.
+    ///
+    /// `None`: unknown, expired or revoked, or its minter is suspended or has left the workspace.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn caller(
+        &self,
+        api_key_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<CallerRecord>, StoreError> {
+        let Some(live) = api_key::live(self.store, api_key_hash, now).await? else {
+            return Ok(None);
+        };
+        // Data keys last: none of them is ever younger than the provider keys under it.
+        let keys = provider_key::of_caller(self.store, live.workspace, live.account).await?;
+        let data_keys = data_key::of_caller(self.store, live.workspace, live.account).await?;
+        Ok(Some(CallerRecord {
+            api_key: live.id,
+            user: live.user,
+            workspace: live.workspace,
+            account: live.account,
+            scopes: live.scopes,
+            expires_at: live.expires_at,
+            keys,
+            data_keys,
+        }))
+    }
+
+    /// Writes usage rows, all or none; a call that has a row already keeps it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nothing was written; the same rows may be sent again.
+    pub async fn insert_usage(&self, rows: &[UsageRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.db().begin().await?;
+        for row in rows {
+            usage::insert(&mut tx, row).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Notes when keys were last used, to about a minute.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nothing was written.
+    pub async fn mark_used(
+        &self,
+        provider_keys: &[(ProviderKeyId, Timestamp)],
+        api_keys: &[(ApiKeyId, Timestamp)],
+    ) -> Result<(), StoreError> {
+        // Sorted, so that two nodes lock the rows in the same order.
+        let mut provider_keys = provider_keys.to_vec();
+        provider_keys.sort_unstable();
+        let mut api_keys = api_keys.to_vec();
+        api_keys.sort_unstable();
+        let mut tx = self.store.db().begin().await?;
+        for (key, at) in provider_keys {
+            provider_key::mark_used(&mut tx, key, at).await?;
+        }
+        for (key, at) in api_keys {
+            tx.run(
+                sql("UPDATE api_keys SET last_used_at = $2
+                     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - 60000)")
+                .bind(key)
+                .bind(at),
+            )
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    /// Notes that the provider did not accept a key, if the key still has this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn mark_failure(
+        &self,
+        key: ProviderKeyId,
+        version: i64,
+        at: Timestamp,
+        kind: FailureKind,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.db().begin().await?;
+        provider_key::mark_failure(&mut tx, key, version, at, kind).await?;
+        tx.commit().await
+    }
+
+    /// The changes after `revision`, oldest first, at most 1000 at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn changes_since(&self, revision: i64) -> Result<Vec<Change>, StoreError> {
+        self.store.changes_since(revision).await
+    }
+}

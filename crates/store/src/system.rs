@@ -1,0 +1,513 @@
+//! The door without a scope: set-up, log-in, jobs, doctor.
+
+use domain::record::{DataKeyRecord, DeploymentRecord, ProviderKeyRecord, SealKeyRecord};
+use domain::{AccountId, DataKeyId, ProviderKeyId, SessionId, Timestamp, UserId, WorkspaceId};
+
+use crate::Store;
+use crate::api_key;
+use crate::audit::{Actor, AuditNote, Origin};
+use crate::data_key;
+use crate::db::sql;
+use crate::deployment;
+use crate::error::StoreError;
+use crate::invitation::{self, AcceptBy, InvitationRow};
+use crate::member;
+use crate::page::{Page, PageRequest};
+use crate::provider_key;
+use crate::revision::Affects;
+use crate::scope::{InstanceScope, Principal};
+use crate::seal_key;
+use crate::session::{self, NewSession, SessionRow};
+use crate::user::{self, NewUser, UserRow};
+
+/// How many of the newest changes stay for other nodes to read.
+const KEPT_CHANGES: i64 = 10_000;
+
+/// What needs no scope.
+///
+/// Besides what is named, every function may fail with [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+pub struct System<'a> {
+    store: &'a Store,
+    actor: Actor,
+}
+
+impl<'a> System<'a> {
+    pub(crate) fn new(store: &'a Store, actor: Actor) -> Self {
+        Self { store, actor }
+    }
+
+    /// The same door, opened for somebody: the audit log names `actor` instead of the program.
+    #[must_use]
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// The installation, once it is set up.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn deployment(&self) -> Result<Option<DeploymentRecord>, StoreError> {
+        deployment::get(self.store).await
+    }
+
+    /// Names the installation, at its first start.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: it has a name; another node may have been first.
+    pub async fn insert_deployment(&self, record: &DeploymentRecord) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        deployment::insert(&mut writing.tx, record).await?;
+        writing.commit_unaudited(Affects::Nothing).await
+    }
+
+    /// Stores the installation's key under another KMS key.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: another installation.
+    pub async fn replace_deployment(&self, record: &DeploymentRecord) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        deployment::replace(&mut writing.tx, record).await?;
+        writing.commit_unaudited(Affects::Nothing).await
+    }
+
+    /// How many people there are.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn user_count(&self) -> Result<i64, StoreError> {
+        let (count,): (i64,) = self
+            .store
+            .db()
+            .one(sql("SELECT count(*) FROM users"))
+            .await?;
+        Ok(count)
+    }
+
+    /// Adds the first person with account, "Personal" workspace and ownership. Of two at once, one wins.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: there is somebody already.
+    pub async fn create_first_user(
+        &self,
+        new: &NewUser,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<UserRow, StoreError> {
+        let mut writing = self.store.writing().await?;
+        let (count,): (i64,) = writing.tx.one(sql("SELECT count(*) FROM users")).await?;
+        if count > 0 {
+            return Err(StoreError::Conflict("this instance is set up already"));
+        }
+        let row = user::insert(&mut writing.tx, new, now).await?;
+        let origin = self.origin(Some(new.account), None);
+        writing
+            .commit(Affects::Account(new.account), origin, audit, now)
+            .await?;
+        Ok(row)
+    }
+
+    /// Adds a person with account, "Personal" workspace and ownership.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: the email is taken.
+    pub async fn create_user(
+        &self,
+        scope: &InstanceScope,
+        new: &NewUser,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<UserRow, StoreError> {
+        let mut writing = self.store.writing().await?;
+        let row = user::insert(&mut writing.tx, new, now).await?;
+        let origin = Origin {
+            account: Some(new.account),
+            ..scope.origin()
+        };
+        writing
+            .commit(Affects::Account(new.account), origin, audit, now)
+            .await?;
+        Ok(row)
+    }
+
+    /// All people, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn list_users(
+        &self,
+        _scope: &InstanceScope,
+        page: &PageRequest,
+    ) -> Result<Page<UserRow>, StoreError> {
+        user::list(self.store, page).await
+    }
+
+    /// Locks a person out, with all log-ins and API keys, or lets them in again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: nobody locks themselves out.
+    pub async fn set_user_suspended(
+        &self,
+        scope: &InstanceScope,
+        user: UserId,
+        suspended: bool,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if user == scope.user() {
+            return Err(StoreError::Conflict("nobody suspends themselves"));
+        }
+        let mut writing = self.store.writing().await?;
+        let changed = writing
+            .tx
+            .run(
+                sql("UPDATE users SET suspended = $2, updated_at = $3 WHERE id = $1")
+                    .bind(user)
+                    .bind(suspended)
+                    .bind(now),
+            )
+            .await?;
+        if changed == 0 {
+            return Err(StoreError::NotFound);
+        }
+        if suspended {
+            session::delete_of_user(&mut writing.tx, user, None).await?;
+        }
+        // The person may belong to workspaces of many accounts.
+        writing
+            .commit(Affects::Everybody, scope.origin(), audit, now)
+            .await
+    }
+
+    /// The person with this email and their password hash. Suspended people are found, too.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn login(&self, email: &str) -> Result<Option<(UserRow, String)>, StoreError> {
+        let Some(row) = user::by_email(self.store, email).await? else {
+            return Ok(None);
+        };
+        let hash = user::password_hash(self.store, row.id).await?;
+        Ok(hash.map(|hash| (row, hash)))
+    }
+
+    /// A person's stored password hash.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn password_hash(&self, user: UserId) -> Result<Option<String>, StoreError> {
+        user::password_hash(self.store, user).await
+    }
+
+    /// Logs a person in.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: nobody, or suspended.
+    pub async fn create_session(
+        &self,
+        new: &NewSession,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        session::insert(&mut writing.tx, new, now).await?;
+        writing
+            .commit(Affects::Nothing, of_user(new.user), audit, now)
+            .await
+    }
+
+    /// The session with this hash; `None`: unknown, expired, or its person is suspended.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn session_by_hash(
+        &self,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<SessionRow>, StoreError> {
+        session::live(self.store, hash, now).await
+    }
+
+    /// Notes that a session is in use, at most once a minute.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        session::touch(self.store, id, now).await
+    }
+
+    /// Ends a session; one that has ended already leaves no audit row.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn end_session(
+        &self,
+        id: SessionId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        match session::delete(&mut writing.tx, id).await? {
+            None => Ok(()),
+            Some(user) => {
+                writing
+                    .commit(Affects::Nothing, of_user(user), audit, now)
+                    .await
+            }
+        }
+    }
+
+    /// Ends a person's sessions, but for one, and says how many.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn end_sessions_of(
+        &self,
+        user: UserId,
+        except: Option<SessionId>,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut writing = self.store.writing().await?;
+        let ended = session::delete_of_user(&mut writing.tx, user, except).await?;
+        writing
+            .commit(Affects::Nothing, of_user(user), audit, now)
+            .await?;
+        Ok(ended)
+    }
+
+    /// The API key with this hash as a [`Principal`], its scopes cut by its minter's role.
+    ///
+    /// `None`: unknown, expired or revoked, or its minter is suspended or has left the workspace.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn api_key_by_hash(
+        &self,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Principal>, StoreError> {
+        let live = api_key::live(self.store, hash, now).await?;
+        Ok(live.map(|live| Principal::ApiKey {
+            key: live.id,
+            user: live.user,
+            workspace: live.workspace,
+            account: live.account,
+            scopes: live.scopes,
+        }))
+    }
+
+    /// The pair to which clients seal now.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn active_seal_key(&self) -> Result<Option<SealKeyRecord>, StoreError> {
+        seal_key::active(self.store).await
+    }
+
+    /// Makes `new` the active pair and destroys the private half of the pair it `replaces`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: `replaces` is not the active pair, or it is `None` and there is one.
+    pub async fn activate_seal_key(
+        &self,
+        new: &SealKeyRecord,
+        replaces: Option<&str>,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        seal_key::activate(&mut writing.tx, new, replaces, now).await?;
+        writing
+            .commit(Affects::Nothing, self.origin(None, None), audit, now)
+            .await?;
+        self.store.db().forget_log().await;
+        Ok(())
+    }
+
+    /// Stores the active pair's private half under another KMS key.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: not the active pair.
+    pub async fn replace_seal_key_wrapping(
+        &self,
+        record: &SealKeyRecord,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        seal_key::replace_wrapping(&mut writing.tx, record).await?;
+        writing.commit_unaudited(Affects::Nothing).await?;
+        self.store.db().forget_log().await;
+        Ok(())
+    }
+
+    /// All data keys in the order of their ids, `limit` at a time.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn data_keys(
+        &self,
+        after: Option<DataKeyId>,
+        limit: i64,
+    ) -> Result<Vec<DataKeyRecord>, StoreError> {
+        data_key::all(self.store, after, limit).await
+    }
+
+    /// Stores a data key under another KMS key.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: it is gone.
+    pub async fn replace_data_key_wrapping(
+        &self,
+        record: &DataKeyRecord,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        data_key::replace_wrapping(&mut writing.tx, record).await?;
+        writing.commit_unaudited(Affects::Everybody).await?;
+        self.store.db().forget_log().await;
+        Ok(())
+    }
+
+    /// All provider keys in the order of their ids, `limit` at a time.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn provider_keys(
+        &self,
+        after: Option<ProviderKeyId>,
+        limit: i64,
+    ) -> Result<Vec<ProviderKeyRecord>, StoreError> {
+        provider_key::all(self.store, after, limit).await
+    }
+
+    /// Removes sessions that ended by themselves and says how many.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn prune_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        session::prune(self.store, now).await
+    }
+
+    /// Forgets the hashes of boxes that were taken before a moment, and says how many.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn prune_replays(&self, before: Timestamp) -> Result<u64, StoreError> {
+        provider_key::prune_boxes(self.store, before).await
+    }
+
+    /// Drops all but the newest entries of the list of changes, and says how many. A node that was away for
+    /// longer reads the gap as a change of everything.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn prune_changes(&self) -> Result<u64, StoreError> {
+        let mut tx = self.store.db().begin().await?;
+        let removed = tx
+            .run(
+                sql("DELETE FROM changes
+                     WHERE revision <= (SELECT revision FROM revision WHERE singleton = 1) - $1")
+                .bind(KEPT_CHANGES),
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(removed)
+    }
+
+    /// The open invitation with this hash.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn invitation_by_hash(
+        &self,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<InvitationRow>, StoreError> {
+        invitation::open(self.store, hash, now).await
+    }
+
+    /// Makes the invited person a member, adding the person if need be, and says of which workspace.
+    ///
+    /// # Errors
+    /// - [`StoreError::NotFound`]: no open invitation, or the person is unknown or suspended.
+    /// - [`StoreError::Conflict`]: it is for another email, or the person is a member or a user already.
+    pub async fn accept_invitation(
+        &self,
+        hash: &[u8; 32],
+        by: &AcceptBy,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<WorkspaceId, StoreError> {
+        let mut writing = self.store.writing().await?;
+        let tx = &mut writing.tx;
+        let invitation = invitation::accept(tx, hash, now).await?;
+        let (user, email) = match by {
+            AcceptBy::Existing(user) => {
+                let person: Option<(String,)> = tx
+                    .optional(
+                        sql("SELECT email FROM users WHERE id = $1 AND suspended = 0").bind(*user),
+                    )
+                    .await?;
+                (*user, person.ok_or(StoreError::NotFound)?.0)
+            }
+            AcceptBy::New(new) => (new.user, new.email.clone()),
+        };
+        if email != invitation.email {
+            return Err(StoreError::Conflict("this invitation is for another email"));
+        }
+        if let AcceptBy::New(new) = by {
+            // An invitation to a workspace makes nobody an admin of the instance.
+            let new = NewUser {
+                instance_admin: false,
+                ..new.clone()
+            };
+            user::insert(tx, &new, now).await?;
+        }
+        member::insert(tx, invitation.workspace, user, invitation.role, now).await?;
+        let origin = Origin {
+            workspace: Some(invitation.workspace),
+            ..of_user(user)
+        };
+        // Two accounts may be concerned: the workspace's and a new person's.
+        writing
+            .commit(Affects::Everybody, origin, audit, now)
+            .await?;
+        Ok(invitation.workspace)
+    }
+
+    /// Writes an audit row of something that was refused and changed nothing.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn note_refused(
+        &self,
+        account: Option<AccountId>,
+        workspace: Option<WorkspaceId>,
+        actor: Actor,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let origin = Origin {
+            actor,
+            account,
+            workspace,
+        };
+        let writing = self.store.writing().await?;
+        writing.commit(Affects::Nothing, origin, audit, now).await
+    }
+
+    fn origin(&self, account: Option<AccountId>, workspace: Option<WorkspaceId>) -> Origin {
+        Origin {
+            actor: self.actor,
+            account,
+            workspace,
+        }
+    }
+}
+
+/// What a person does with their own log-ins.
+fn of_user(user: UserId) -> Origin {
+    Origin {
+        actor: Actor::User(user),
+        account: None,
+        workspace: None,
+    }
+}

@@ -1,0 +1,183 @@
+//! People who log in.
+
+use domain::{AccountId, Timestamp, UserId, WorkspaceId};
+
+use crate::Store;
+use crate::db::{Tx, sql};
+use crate::error::{Place, StoreError};
+use crate::page::{List, Page, PageRequest};
+
+/// A person, without the password hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRow {
+    /// The person's id.
+    pub id: UserId,
+    /// Lower-cased and trimmed; unique.
+    pub email: String,
+    /// The account that the person owns.
+    pub account: AccountId,
+    /// Whether the person manages the instance.
+    pub instance_admin: bool,
+    /// Whether the person is locked out.
+    pub suspended: bool,
+    /// When the person was added.
+    pub created_at: Timestamp,
+    /// When something of this last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A person to add, with an own account and a workspace named "Personal".
+#[derive(Clone)]
+pub struct NewUser {
+    /// The person's id.
+    pub user: UserId,
+    /// The account's id.
+    pub account: AccountId,
+    /// The workspace's id.
+    pub workspace: WorkspaceId,
+    /// Lower-cased and trimmed by the caller.
+    pub email: String,
+    /// The hash, never the password.
+    pub password_hash: String,
+    /// Whether the person manages the instance.
+    pub instance_admin: bool,
+}
+
+#[derive(sqlx::FromRow)]
+pub(crate) struct Stored {
+    id: String,
+    email: String,
+    account_id: String,
+    instance_admin: i64,
+    suspended: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// A person with this id.
+pub(crate) async fn get(store: &Store, user: UserId) -> Result<Option<UserRow>, StoreError> {
+    store
+        .db()
+        .optional(
+            sql(
+                "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
+                        u.created_at, u.updated_at
+                 FROM users u
+                 JOIN accounts a ON a.owner_user = u.id
+                 WHERE u.id = $1",
+            )
+            .bind(user),
+        )
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// A person with this address.
+pub(crate) async fn by_email(store: &Store, email: &str) -> Result<Option<UserRow>, StoreError> {
+    store
+        .db()
+        .optional(
+            sql(
+                "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
+                        u.created_at, u.updated_at
+                 FROM users u
+                 JOIN accounts a ON a.owner_user = u.id
+                 WHERE u.email = $1",
+            )
+            .bind(email),
+        )
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// All people, oldest first.
+pub(crate) async fn list(store: &Store, page: &PageRequest) -> Result<Page<UserRow>, StoreError> {
+    let list = List("users");
+    let after: Option<UserId> = list.place(page)?;
+    let rows = store
+        .db()
+        .all(
+            sql(
+                "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
+                        u.created_at, u.updated_at
+                 FROM users u
+                 JOIN accounts a ON a.owner_user = u.id
+                 WHERE u.id > $1
+                 ORDER BY u.id LIMIT $2",
+            )
+            .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
+            .bind(page.rows()),
+        )
+        .await?;
+    list.page(page, rows, read, |row| row.id.to_string())
+}
+
+/// The stored password hash.
+pub(crate) async fn password_hash(
+    store: &Store,
+    user: UserId,
+) -> Result<Option<String>, StoreError> {
+    let row: Option<(String,)> = store
+        .db()
+        .optional(sql("SELECT password_hash FROM users WHERE id = $1").bind(user))
+        .await?;
+    Ok(row.map(|(hash,)| hash))
+}
+
+/// Adds a person with account, workspace and ownership.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    new: &NewUser,
+    now: Timestamp,
+) -> Result<UserRow, StoreError> {
+    tx.run(
+        sql(
+            "INSERT INTO users (id, email, password_hash, instance_admin, suspended,
+                                created_at, updated_at)
+             VALUES ($1, $2, $3, $4, 0, $5, $5)",
+        )
+        .bind(new.user)
+        .bind(&new.email)
+        .bind(&new.password_hash)
+        .bind(new.instance_admin)
+        .bind(now),
+    )
+    .await
+    .map_err(|error| error.or_conflict("a user with this email exists already"))?;
+    tx.run(
+        sql("INSERT INTO accounts (id, owner_user, name, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(new.account)
+            .bind(new.user)
+            .bind(&new.email)
+            .bind(now),
+    )
+    .await?;
+    crate::workspace::insert(tx, new.workspace, new.account, new.user, "Personal", now).await?;
+    Ok(UserRow {
+        id: new.user,
+        email: new.email.clone(),
+        account: new.account,
+        instance_admin: new.instance_admin,
+        suspended: false,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+pub(crate) fn read(row: Stored) -> Result<UserRow, StoreError> {
+    let place = Place {
+        table: "users",
+        id: &row.id,
+    };
+    Ok(UserRow {
+        id: place.parse("id", &row.id)?,
+        account: place.parse("account", &row.account_id)?,
+        email: row.email,
+        instance_admin: row.instance_admin != 0,
+        suspended: row.suspended != 0,
+        created_at: Timestamp::from_millis(row.created_at),
+        updated_at: Timestamp::from_millis(row.updated_at),
+    })
+}

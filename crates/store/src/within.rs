@@ -1,0 +1,326 @@
+//! The control plane's doors: one workspace, or one account's own things.
+
+use domain::access::Role;
+use domain::{ApiKeyId, InvitationId, KeyOwner, Timestamp, UserId};
+
+use crate::Store;
+use crate::account::{self, AccountRow};
+use crate::api_key::{self, ApiKeyRow, NewApiKey};
+use crate::audit::{self, AuditNote, AuditRow};
+use crate::error::StoreError;
+use crate::invitation::{self, InvitationRow, NewInvitation};
+use crate::member::{self, MemberRow};
+use crate::page::{Page, PageRequest};
+use crate::provider_key::ProviderKeys;
+use crate::revision::{Affects, Writing};
+use crate::scope::{AccountScope, WorkspaceScope};
+use crate::usage::{self, UsageFilter, UsageRow};
+use crate::workspace::{self, WorkspaceRow};
+
+/// One workspace.
+///
+/// Besides what is named, every function may fail with [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+pub struct Within<'a> {
+    store: &'a Store,
+    scope: &'a WorkspaceScope,
+}
+
+impl<'a> Within<'a> {
+    pub(crate) fn new(store: &'a Store, scope: &'a WorkspaceScope) -> Self {
+        Self { store, scope }
+    }
+
+    /// The workspace.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it was deleted in the meantime.
+    pub async fn workspace(&self) -> Result<WorkspaceRow, StoreError> {
+        workspace::get(self.store, self.scope.workspace())
+            .await?
+            .ok_or(StoreError::NotFound)
+    }
+
+    /// Gives it another name.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it was deleted in the meantime.
+    pub async fn rename(
+        &self,
+        name: &str,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        workspace::rename(&mut writing.tx, self.scope.workspace(), name, now).await?;
+        self.commit(writing, audit, now).await
+    }
+
+    /// Deletes it: provider keys, data key, members, invitations and API keys are gone for good; usage and
+    /// audit stay.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it was deleted in the meantime.
+    pub async fn delete(&self, audit: &AuditNote, now: Timestamp) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        workspace::delete(&mut writing.tx, self.scope.workspace()).await?;
+        self.commit(writing, audit, now).await?;
+        self.store.db().forget_log().await;
+        Ok(())
+    }
+
+    /// Hands it to another member: it moves into that member's account, and the owner before becomes an admin.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: not a member; [`StoreError::Conflict`]: the owner already, or suspended.
+    pub async fn transfer(
+        &self,
+        to: UserId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        workspace::transfer(&mut writing.tx, self.scope.workspace(), to, now).await?;
+        // Two accounts are concerned; a view of either may be stale.
+        writing
+            .commit(Affects::Everybody, self.scope.origin(), audit, now)
+            .await
+    }
+
+    /// Its members, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn members(&self, page: &PageRequest) -> Result<Page<MemberRow>, StoreError> {
+        member::list(self.store, self.scope.workspace(), page).await
+    }
+
+    /// Makes a member an admin or a plain member.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: not a member; [`StoreError::Conflict`]: the owner, or the role owner.
+    pub async fn set_member_role(
+        &self,
+        user: UserId,
+        role: Role,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        member::set_role(&mut writing.tx, self.scope.workspace(), user, role).await?;
+        self.commit(writing, audit, now).await
+    }
+
+    /// Removes a member, or lets one leave, and revokes the API keys that the member minted here.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: not a member; [`StoreError::Conflict`]: the owner.
+    pub async fn remove_member(
+        &self,
+        user: UserId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        member::remove(&mut writing.tx, self.scope.workspace(), user, now).await?;
+        self.commit(writing, audit, now).await
+    }
+
+    /// Invites somebody. An open invitation for the same address ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: a member already, or the role owner.
+    pub async fn create_invitation(
+        &self,
+        new: &NewInvitation,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<InvitationRow, StoreError> {
+        let (workspace, user) = (self.scope.workspace(), self.scope.user());
+        let mut writing = self.store.writing().await?;
+        let row = invitation::insert(&mut writing.tx, workspace, user, new, now).await?;
+        writing
+            .commit(Affects::Nothing, self.scope.origin(), audit, now)
+            .await?;
+        Ok(row)
+    }
+
+    /// Its invitations, newest first, accepted and expired ones included.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn list_invitations(
+        &self,
+        page: &PageRequest,
+    ) -> Result<Page<InvitationRow>, StoreError> {
+        invitation::list(self.store, self.scope.workspace(), page).await
+    }
+
+    /// Takes an open invitation back.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: none, or accepted already.
+    pub async fn revoke_invitation(
+        &self,
+        id: InvitationId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        invitation::revoke(&mut writing.tx, self.scope.workspace(), id).await?;
+        writing
+            .commit(Affects::Nothing, self.scope.origin(), audit, now)
+            .await
+    }
+
+    /// Adds an API key. That its scopes lie within [`WorkspaceScope::grantable`] is the caller's to check;
+    /// beyond its minter's role they have no effect in any case.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: the minter is not a member, or the key exists already.
+    pub async fn create_api_key(
+        &self,
+        new: &NewApiKey,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<ApiKeyRow, StoreError> {
+        let mut writing = self.store.writing().await?;
+        let row = api_key::insert(&mut writing.tx, self.scope.workspace(), new, now).await?;
+        self.commit(writing, audit, now).await?;
+        Ok(row)
+    }
+
+    /// Its API keys, or one member's, newest first, revoked ones included.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn list_api_keys(
+        &self,
+        of: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKeyRow>, StoreError> {
+        api_key::list(self.store, self.scope.workspace(), of, page).await
+    }
+
+    /// One of its API keys.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
+        api_key::get(self.store, self.scope.workspace(), id).await
+    }
+
+    /// Revokes an API key; one that is revoked already stays so.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: none with this id here.
+    pub async fn revoke_api_key(
+        &self,
+        id: ApiKeyId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        api_key::revoke(&mut writing.tx, self.scope.workspace(), id, now).await?;
+        self.commit(writing, audit, now).await
+    }
+
+    /// Puts another key in the place of one that is not revoked.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: none with this id here, or revoked; [`StoreError::Conflict`]: the hash is taken.
+    pub async fn replace_api_key_hash(
+        &self,
+        id: ApiKeyId,
+        hash: &[u8; 32],
+        prefix: &str,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let workspace = self.scope.workspace();
+        let mut writing = self.store.writing().await?;
+        api_key::replace_hash(&mut writing.tx, workspace, id, hash, prefix).await?;
+        self.commit(writing, audit, now).await
+    }
+
+    /// Its calls, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn usage(
+        &self,
+        filter: UsageFilter,
+        page: &PageRequest,
+    ) -> Result<Page<UsageRow>, StoreError> {
+        usage::of_workspace(self.store, self.scope.workspace(), filter, page).await
+    }
+
+    /// Its audit log, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRow>, StoreError> {
+        audit::of_workspace(self.store, self.scope.workspace(), page).await
+    }
+
+    /// Its provider keys.
+    pub fn provider_keys(&self) -> ProviderKeys<'a> {
+        ProviderKeys::new(
+            self.store,
+            KeyOwner::Workspace(self.scope.workspace()),
+            self.scope.account(),
+            self.scope.origin(),
+        )
+    }
+
+    async fn commit(
+        &self,
+        writing: Writing<'_>,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let affects = Affects::Account(self.scope.account());
+        writing
+            .commit(affects, self.scope.origin(), audit, now)
+            .await
+    }
+}
+
+/// One account's own things; nothing of its workspaces.
+pub struct WithinAccount<'a> {
+    store: &'a Store,
+    scope: &'a AccountScope,
+}
+
+impl<'a> WithinAccount<'a> {
+    pub(crate) fn new(store: &'a Store, scope: &'a AccountScope) -> Self {
+        Self { store, scope }
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is gone.
+    pub async fn account(&self) -> Result<AccountRow, StoreError> {
+        account::get(self.store, self.scope.account())
+            .await?
+            .ok_or(StoreError::NotFound)
+    }
+
+    /// Its provider keys.
+    pub fn provider_keys(&self) -> ProviderKeys<'a> {
+        ProviderKeys::new(
+            self.store,
+            KeyOwner::Account(self.scope.account()),
+            self.scope.account(),
+            self.scope.origin(),
+        )
+    }
+
+    /// Its audit log without its workspaces' rows, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRow>, StoreError> {
+        audit::of_account(self.store, self.scope.account(), page).await
+    }
+}

@@ -1,0 +1,219 @@
+//! Workspaces: the boundary inside which keys, members and usage belong together.
+
+use domain::access::Role;
+use domain::{AccountId, Timestamp, UserId, WorkspaceId};
+
+use crate::Store;
+use crate::db::{Tx, sql};
+use crate::error::{Place, StoreError};
+
+/// A workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceRow {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its name or owner last changed.
+    pub updated_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: String,
+    account_id: String,
+    name: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoredWithRole {
+    #[sqlx(flatten)]
+    workspace: Stored,
+    role: String,
+}
+
+/// The workspace with this id.
+pub(crate) async fn get(
+    store: &Store,
+    workspace: WorkspaceId,
+) -> Result<Option<WorkspaceRow>, StoreError> {
+    store
+        .db()
+        .optional(
+            sql("SELECT id, account_id, name, created_at, updated_at
+                 FROM workspaces WHERE id = $1")
+            .bind(workspace),
+        )
+        .await?
+        .map(read)
+        .transpose()
+}
+
+/// The workspaces that a person belongs to, oldest first, at most 1000.
+pub(crate) async fn of_user(
+    store: &Store,
+    user: UserId,
+) -> Result<Vec<(WorkspaceRow, Role)>, StoreError> {
+    let rows: Vec<StoredWithRole> = store
+        .db()
+        .all(
+            sql(
+                "SELECT w.id, w.account_id, w.name, w.created_at, w.updated_at, m.role
+                 FROM members m
+                 JOIN workspaces w ON w.id = m.workspace_id
+                 WHERE m.user_id = $1
+                 ORDER BY w.id LIMIT 1000",
+            )
+            .bind(user),
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let place = Place {
+                table: "members",
+                id: &row.workspace.id,
+            };
+            let role = place.parse("role", &row.role)?;
+            Ok((read(row.workspace)?, role))
+        })
+        .collect()
+}
+
+/// Adds a workspace with its owner.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    account: AccountId,
+    owner: UserId,
+    name: &str,
+    now: Timestamp,
+) -> Result<WorkspaceRow, StoreError> {
+    tx.run(
+        sql(
+            "INSERT INTO workspaces (id, account_id, name, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $4)",
+        )
+        .bind(workspace)
+        .bind(account)
+        .bind(name)
+        .bind(now),
+    )
+    .await?;
+    crate::member::insert(tx, workspace, owner, Role::Owner, now).await?;
+    Ok(WorkspaceRow {
+        id: workspace,
+        account,
+        name: name.to_owned(),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// Gives it another name.
+pub(crate) async fn rename(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let renamed = tx
+        .run(
+            sql("UPDATE workspaces SET name = $2, updated_at = $3 WHERE id = $1")
+                .bind(workspace)
+                .bind(name)
+                .bind(now),
+        )
+        .await?;
+    if renamed == 0 {
+        return Err(StoreError::NotFound);
+    }
+    Ok(())
+}
+
+/// Removes it with its keys, members and invitations; usage and audit stay.
+pub(crate) async fn delete(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), StoreError> {
+    let deleted = tx
+        .run(sql("DELETE FROM workspaces WHERE id = $1").bind(workspace))
+        .await?;
+    if deleted == 0 {
+        return Err(StoreError::NotFound);
+    }
+    Ok(())
+}
+
+/// Hands it to another member, into that member's account. The owner before becomes an admin.
+///
+/// Provider keys of the workspace go along; keys of the old account serve it no more.
+pub(crate) async fn transfer(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    to: UserId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let candidate: Option<(String, String, i64)> = tx
+        .optional(
+            sql("SELECT m.role, a.id, u.suspended
+                 FROM members m
+                 JOIN accounts a ON a.owner_user = m.user_id
+                 JOIN users u ON u.id = m.user_id
+                 WHERE m.workspace_id = $1 AND m.user_id = $2")
+            .bind(workspace)
+            .bind(to),
+        )
+        .await?;
+    let (role, account, suspended) = candidate.ok_or(StoreError::NotFound)?;
+    if role == Role::Owner.as_str() {
+        return Err(StoreError::Conflict(
+            "this member owns the workspace already",
+        ));
+    }
+    if suspended != 0 {
+        return Err(StoreError::Conflict("this member is suspended"));
+    }
+    // Two statements in this order: there is never a second owner.
+    tx.run(
+        sql("UPDATE members SET role = 'admin' WHERE workspace_id = $1 AND role = 'owner'")
+            .bind(workspace),
+    )
+    .await?;
+    tx.run(
+        sql("UPDATE members SET role = 'owner' WHERE workspace_id = $1 AND user_id = $2")
+            .bind(workspace)
+            .bind(to),
+    )
+    .await?;
+    tx.run(
+        sql("UPDATE workspaces SET account_id = $2, updated_at = $3 WHERE id = $1")
+            .bind(workspace)
+            .bind(&account)
+            .bind(now),
+    )
+    .await?;
+    tx.run(
+        sql("UPDATE provider_keys SET account_id = $2 WHERE workspace_id = $1")
+            .bind(workspace)
+            .bind(&account),
+    )
+    .await?;
+    Ok(())
+}
+
+fn read(row: Stored) -> Result<WorkspaceRow, StoreError> {
+    let place = Place {
+        table: "workspaces",
+        id: &row.id,
+    };
+    Ok(WorkspaceRow {
+        id: place.parse("id", &row.id)?,
+        account: place.parse("account_id", &row.account_id)?,
+        name: row.name,
+        created_at: Timestamp::from_millis(row.created_at),
+        updated_at: Timestamp::from_millis(row.updated_at),
+    })
+}
