@@ -1,0 +1,58 @@
+# The commands of this repository. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TOOLS := $(CURDIR)/target/tools
+CARGO_DENY_VERSION := 0.20.2
+
+.PHONY: help
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build and start Keybearer on SQLite, on http://127.0.0.1:4356, with its data in ./data.
+	@scripts/require.sh
+	cargo build --locked -p keybearer
+	@test -d data || mkdir -m 700 data
+	@exec env KEYBEARER_DATA_DIR="$${KEYBEARER_DATA_DIR:-data}" cargo run --quiet --locked -p keybearer -- serve
+
+.PHONY: test
+test: ## Install what the tests need and run all of them, on SQLite and PostgreSQL.
+	@scripts/install_test_requisites.sh
+	@scripts/with_postgres.py scripts/run_tests.py
+
+.PHONY: check
+check: format lint test deny rustdoc fresh ## Everything that a change must pass.
+
+.PHONY: format
+format: ## Check the formatting.
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Run clippy; a warning is an error.
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## Check licences, sources and banned crates.
+	@command -v cargo-deny >/dev/null || test -x $(TOOLS)/bin/cargo-deny || \
+		cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --root $(TOOLS)
+	PATH="$(TOOLS)/bin:$$PATH" cargo deny --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: deny ## Check for known vulnerabilities; fetches the advisory database.
+	PATH="$(TOOLS)/bin:$$PATH" cargo deny --locked check advisories
+
+.PHONY: rustdoc
+rustdoc: ## Build the API documentation; a warning is an error.
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+.PHONY: fresh
+fresh: ## Check that generated files are up to date.
+	cargo run --quiet --locked -p xtask -- check
+
+.PHONY: generate
+generate: ## Write the generated files.
+	cargo run --quiet --locked -p xtask -- generate
+
+.PHONY: lock-sdk
+lock-sdk: ## Update the lock files of the SDK tests.
+	@scripts/lock_sdk.sh

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside the Rust toolchain: Debian packages by name, and the locked packages of the
+# SDK tests from PyPI (.venv) and npm (tests/sdk/node_modules). Does nothing where everything is there.
+# What is missing and cannot be installed is named, with the command that would.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { echo "requisites: $*"; }
+die() { echo "requisites: $*" >&2; exit 1; }
+
+# ---- Debian packages
+
+packages=()
+command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || packages+=(build-essential)
+command -v python3 >/dev/null 2>&1 || packages+=(python3)
+python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
+if ! command -v initdb >/dev/null 2>&1 && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+    packages+=(postgresql)
+elif [ "$(id -u)" -eq 0 ] && ! getent passwd postgres >/dev/null; then
+    packages+=(postgresql)
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    install="apt-get install -y --no-install-recommends ${packages[*]}"
+    command -v apt-get >/dev/null 2>&1 || die "missing: ${packages[*]} (Debian's names); install them with your package manager"
+    [ "$(id -u)" -eq 0 ] || die "missing: ${packages[*]}; as root run: $install"
+    say "installing Debian packages: ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q </dev/null
+    $install </dev/null
+fi
+
+# ---- What has no Debian package of the needed version
+
+scripts/require.sh
+command -v node >/dev/null 2>&1 || die "missing: Node.js 20 or newer; see its own installation page"
+command -v npm >/dev/null 2>&1 || die "missing: npm, which comes with Node.js 20 or newer"
+node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
+    die "Node.js is $(node --version); the tests need 20 or newer"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$(python3 --version) is too old; the tests need Python 3.11 or newer"
+
+# ---- Locked packages; a stamp with the hash of the lock file says what is installed
+
+stamp_of() { sha256sum "$1" | cut -d' ' -f1; }
+
+requirements=tests/sdk/requirements.txt
+wanted="$(stamp_of "$requirements") $(python3 -c 'import sys; print(sys.base_prefix, sys.version)' | tr '\n' ' ')"
+if [ "$(cat .venv/.installed 2>/dev/null || true)" != "$wanted" ]; then
+    say "installing the Python packages of $requirements into .venv"
+    rm -rf .venv
+    python3 -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+        --require-hashes --no-deps --only-binary :all: -r "$requirements" </dev/null
+    echo "$wanted" >.venv/.installed
+fi
+
+lock=tests/sdk/package-lock.json
+wanted="$(stamp_of "$lock") $(node --version)"
+if [ "$(cat tests/sdk/node_modules/.installed 2>/dev/null || true)" != "$wanted" ]; then
+    say "installing the npm packages of $lock"
+    (cd tests/sdk && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null)
+    echo "$wanted" >tests/sdk/node_modules/.installed
+fi

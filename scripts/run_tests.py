@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Runs all tests, step by step, and ends with their plain count.
+
+Called by `make test` under `scripts/with_postgres.py`, which says where the throw-away PostgreSQL server is. Each
+step's output goes to the terminal and to `target/test-logs/`. A step that fails does not keep the next from running;
+the exit status is 0 only if every step ran tests and all of them passed.
+"""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+
+from count_tests import Counts, count
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / "target" / "test-logs"
+PYTEST = [".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short"]
+CARGO_TEST = ["cargo", "test", "--locked", "--no-fail-fast"]
+
+
+@dataclass
+class Step:
+    """One command that runs tests."""
+
+    name: str
+    command: list
+    minutes: int
+    environment: dict = field(default_factory=dict)
+
+
+STEPS = [
+    # Unit tests, the store's statements on both engines, and the integration tests on SQLite.
+    Step("rust-sqlite", [*CARGO_TEST, "--workspace"], 35, {"KEYBEARER_TEST_DATABASE": "sqlite"}),
+    Step("rust-postgres", [*CARGO_TEST, "-p", "keybearer", "--test", "it"], 15, {"KEYBEARER_TEST_DATABASE": "postgres"}),
+    Step("scripts", [*PYTEST, "scripts/tests"], 5),
+    # Against software that nobody here wrote: the SDKs, libsodium, a mock of the providers. Both engines.
+    Step("sdk", [*PYTEST, "tests/sdk"], 10),
+]
+
+
+def run(step):
+    """Runs a step. Returns its counts and whether all is well."""
+    print(f"\n== {step.name}: {' '.join(step.command)}", flush=True)
+    path = LOGS / f"{step.name}.log"
+    started = time.monotonic()
+    child = subprocess.Popen(
+        step.command, cwd=ROOT, env=os.environ | step.environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )
+    timer = threading.Timer(step.minutes * 60, end, [child])
+    timer.start()
+    tail = bytearray()
+    try:
+        with open(path, "wb") as log:
+            for line in child.stdout:
+                log.write(line)
+                tail += line
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+        status = child.wait()
+    finally:
+        timer.cancel()
+        end(child)
+    counts = count(tail.decode(errors="replace"))
+    seconds = time.monotonic() - started
+    well = status == 0 and counts.failed == 0 and counts.passed > 0
+    if status != 0 and counts.failed == 0:
+        # It did not build, was ended for its time, or broke otherwise: that is a failure, and it counts.
+        counts.failed = 1
+    print(f"== {step.name}: {counts}, exit {status}, {seconds:.0f} s", flush=True)
+    return counts, well
+
+
+def end(child):
+    """Ends the child and what it started: they share a process group of their own."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def main():
+    LOGS.mkdir(parents=True, exist_ok=True)
+    # Ended from outside, as by Ctrl-C: the `finally` above takes the running step down.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    build = subprocess.run(["cargo", "build", "--locked", "-p", "keybearer"], cwd=ROOT, check=False)
+    if build.returncode != 0:
+        print("0 passed, 1 failed")
+        return 1
+    total, well = Counts(), True
+    for step in STEPS:
+        counts, fine = run(step)
+        total.add(counts)
+        well = well and fine
+    print(f"\n{total}")
+    (LOGS / "summary.txt").write_text(f"{total}\n")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
