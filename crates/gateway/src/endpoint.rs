@@ -1,0 +1,143 @@
+//! The endpoints of the data plane: one static table.
+
+use http::Method;
+use llm::format::FormatId;
+
+/// An endpoint that calls a model.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) path: &'static str,
+    /// What the client speaks there.
+    pub(crate) format: FormatId,
+    /// The name in usage rows.
+    pub(crate) operation: &'static str,
+}
+
+/// Everything that calls a model. All of them take `POST` only.
+pub(crate) static CALLS: &[Call] = &[
+    Call {
+        path: "/v1/chat/completions",
+        format: FormatId::OpenaiChat,
+        operation: "chat_completions",
+    },
+    Call {
+        path: "/v1/messages",
+        format: FormatId::AnthropicMessages,
+        operation: "messages",
+    },
+];
+
+const MODELS: &str = "/v1/models";
+
+/// Where a request of the data plane goes. Opaque: ask [`Gateway::endpoint`](crate::Gateway::endpoint) and
+/// hand it to [`Gateway::handle`](crate::Gateway::handle).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(pub(crate) Route);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Call(&'static Call),
+    Models,
+    /// The model's id, percent-decoded.
+    Model(String),
+    /// The path is ours, the method is not; names the method that is. `None`: the format is the client's guess.
+    WrongMethod(&'static str, Option<FormatId>),
+}
+
+/// The endpoint of this method and path, if the path is one of the data plane's. Paths are exact.
+pub(crate) fn find(method: &Method, path: &str) -> Option<Endpoint> {
+    if let Some(call) = CALLS.iter().find(|call| call.path == path) {
+        return Some(Endpoint(if method == Method::POST {
+            Route::Call(call)
+        } else {
+            Route::WrongMethod("POST", Some(call.format))
+        }));
+    }
+    let route = match path.strip_prefix(MODELS)? {
+        "" => Route::Models,
+        rest => Route::Model(decode(rest.strip_prefix('/').filter(|id| !id.is_empty())?)?),
+    };
+    Some(Endpoint(if method == Method::GET {
+        route
+    } else {
+        Route::WrongMethod("GET", None)
+    }))
+}
+
+/// Undoes percent-encoding; `None` for what is not text.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, after @ ..] = rest {
+        if *byte != b'%' {
+            bytes.push(*byte);
+            rest = after;
+            continue;
+        }
+        let digits = after.get(..2)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let digits = std::str::from_utf8(digits).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &after[2..];
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.contains(char::is_control)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(method: Method, path: &str) -> Option<Route> {
+        find(&method, path).map(|endpoint| endpoint.0)
+    }
+
+    #[test]
+    fn paths_are_exact() {
+        // T98
+        for path in [
+            "/v1/messages/",
+            "//v1/messages",
+            "/V1/messages",
+            "/v1/messages;x",
+            "/v1/mess%61ges",
+            "/v1/models/",
+            "/v1/modelsx",
+            "/v1/models/%zz",
+            "/v1/models/a%0d%0ab",
+            "/v1/chat",
+            "/",
+        ] {
+            assert_eq!(route(Method::POST, path), None, "{path}");
+        }
+        assert_eq!(route(Method::GET, "/v1/models"), Some(Route::Models));
+        let model = Some(Route::Model("openai/gpt-4o".to_owned()));
+        assert_eq!(route(Method::GET, "/v1/models/openai/gpt-4o"), model);
+        assert_eq!(route(Method::GET, "/v1/models/openai%2Fgpt-4o"), model);
+    }
+
+    #[test]
+    fn other_methods_are_known_to_be_wrong() {
+        // T130
+        for method in [
+            Method::GET,
+            Method::PUT,
+            Method::OPTIONS,
+            Method::HEAD,
+            Method::TRACE,
+        ] {
+            assert_eq!(
+                route(method, "/v1/messages"),
+                Some(Route::WrongMethod(
+                    "POST",
+                    Some(FormatId::AnthropicMessages)
+                ))
+            );
+        }
+        let wrong = Some(Route::WrongMethod("GET", None));
+        assert_eq!(route(Method::POST, "/v1/models"), wrong);
+        assert_eq!(route(Method::DELETE, "/v1/models/a"), wrong);
+    }
+}

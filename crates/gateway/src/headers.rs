@@ -1,0 +1,228 @@
+//! Which headers and which parts of the query pass, in both directions. What is not named here does not.
+
+use std::sync::Arc;
+
+use domain::RequestId;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::needles::Needles;
+use crate::scrub::Scrubber;
+
+/// Says that an error is the provider's.
+pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("x-keybearer-error-source");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-keybearer-request-id");
+const PROVIDER: HeaderName = HeaderName::from_static("x-keybearer-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-keybearer-model");
+const KEY_SOURCE: HeaderName = HeaderName::from_static("x-keybearer-key-source");
+const KEY_LABEL: HeaderName = HeaderName::from_static("x-keybearer-key-label");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-keybearer-attempts");
+
+/// From the client to the provider. Content type, user agent and encoding are ours; the key is added last.
+const TO_UPSTREAM: [HeaderName; 5] = [
+    header::ACCEPT,
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
+
+/// From the provider to the client, besides the prefixes below.
+const TO_CLIENT: [HeaderName; 6] = [
+    header::RETRY_AFTER,
+    HeaderName::from_static("retry-after-ms"),
+    HeaderName::from_static("x-should-retry"),
+    HeaderName::from_static("request-id"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("openai-processing-ms"),
+];
+const TO_CLIENT_PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+
+/// Values longer than this do not pass in either direction.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// Parts of the query that reach the provider.
+const TO_UPSTREAM_QUERY: [&str; 1] = ["beta"];
+
+/// Who served a call, for the answer's headers.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) provider: domain::ProviderId,
+    pub(crate) model: String,
+    pub(crate) label: domain::Label,
+    pub(crate) attempts: u32,
+}
+
+impl Served {
+    /// Writes the facts to an answer.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let mut put = |name: HeaderName, value: &str| {
+            // A model's name may hold anything; what is no header value is left out.
+            if let Ok(value) = HeaderValue::from_str(value)
+                && value.len() <= MAX_VALUE_BYTES
+            {
+                headers.insert(name, value);
+            }
+        };
+        put(PROVIDER, self.provider.as_str());
+        put(MODEL, &self.model);
+        put(KEY_SOURCE, "byok");
+        put(KEY_LABEL, self.label.as_str());
+        put(ATTEMPTS, &self.attempts.to_string());
+    }
+}
+
+/// The headers that every answer of the data plane has.
+pub(crate) fn ours(headers: &mut HeaderMap, request: RequestId) {
+    let id = HeaderValue::from_str(&request.to_string()).expect("an id is visible ASCII");
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+}
+
+/// The client's headers that reach the provider.
+pub(crate) fn to_upstream(client: &HeaderMap) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for name in TO_UPSTREAM {
+        for value in client.get_all(&name) {
+            if value.len() <= MAX_VALUE_BYTES {
+                passed.append(&name, value.clone());
+            }
+        }
+    }
+    passed
+}
+
+/// The provider's headers that reach the client, without echoes of the key.
+pub(crate) fn to_client(upstream: &HeaderMap, needles: &Arc<Needles>) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for (name, value) in upstream {
+        let listed = TO_CLIENT.contains(name)
+            || TO_CLIENT_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix));
+        let echo = || Scrubber::whole(needles, name.as_str().as_bytes()).is_some();
+        if !listed || value.len() > MAX_VALUE_BYTES || echo() {
+            continue;
+        }
+        let value = match Scrubber::whole(needles, value.as_bytes()) {
+            Some(scrubbed) => match HeaderValue::from_maybe_shared(scrubbed) {
+                Ok(value) => value,
+                Err(_) => continue,
+            },
+            None => value.clone(),
+        };
+        passed.append(name, value);
+    }
+    passed
+}
+
+/// The part of the client's query that reaches the provider, if any.
+pub(crate) fn query_to_upstream(query: Option<&str>) -> Option<String> {
+    let passed: Vec<&str> = query?
+        .split('&')
+        .filter(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            TO_UPSTREAM_QUERY.contains(&name) && value.len() <= 32 && value.bytes().all(plain)
+        })
+        .collect();
+    (!passed.is_empty()).then(|| passed.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn only_listed_request_headers_pass() {
+        // T129
+        let client = map(&[
+            ("accept", "application/json"),
+            ("anthropic-beta", "a"),
+            ("anthropic-beta", "b"),
+            ("authorization", "Bearer kb_x"),
+            ("x-api-key", "kb_x"),
+            ("api-key", "sk-client"),
+            ("openai-organization", "org"),
+            ("openai-project", "proj"),
+            ("connection", "x-api-key"),
+            ("forwarded", "for=1.2.3.4"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("cookie", "a=b"),
+            ("host", "evil.test"),
+            ("transfer-encoding", "chunked"),
+            ("accept-encoding", "gzip"),
+            ("user-agent", "OpenAI/Python"),
+            ("x-stainless-os", "Linux"),
+            ("x-http-method-override", "DELETE"),
+        ]);
+        let passed = to_upstream(&client);
+        assert_eq!(
+            passed,
+            map(&[
+                ("accept", "application/json"),
+                ("anthropic-beta", "a"),
+                ("anthropic-beta", "b"),
+            ])
+        );
+    }
+
+    #[test]
+    fn only_listed_response_headers_pass_and_echoes_are_removed() {
+        // T54, T56, T64
+        let upstream = map(&[
+            ("set-cookie", "a=b"),
+            ("location", "https://evil.test"),
+            ("content-security-policy", "none"),
+            ("strict-transport-security", "max-age=1"),
+            ("access-control-allow-origin", "*"),
+            ("server", "nginx"),
+            ("openai-organization", "org-1"),
+            ("www-authenticate", "Basic"),
+            ("content-length", "3"),
+            ("x-keybearer-provider", "lie"),
+            ("retry-after", "3"),
+            ("x-ratelimit-remaining", "7"),
+            ("anthropic-ratelimit-tokens-limit", "8"),
+            ("x-request-id", "got sk-0123456789abcdef"),
+        ]);
+        let needles = Arc::new(Needles::new(b"sk-0123456789abcdef"));
+        let passed = to_client(&upstream, &needles);
+        assert_eq!(
+            passed,
+            map(&[
+                ("retry-after", "3"),
+                ("x-ratelimit-remaining", "7"),
+                ("anthropic-ratelimit-tokens-limit", "8"),
+                ("x-request-id", "got [redacted]"),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_header_name_that_holds_the_key_does_not_pass() {
+        let upstream = map(&[("x-ratelimit-sk-0123456789abcdef", "1")]);
+        let needles = Arc::new(Needles::new(b"sk-0123456789abcdef"));
+        assert!(to_client(&upstream, &needles).is_empty());
+    }
+
+    #[test]
+    fn the_query_never_carries_a_key() {
+        // T51
+        let query = "key=sk-1&beta=true&api_key=2&access_token=3&Beta=x&beta=a%26key%3d1";
+        assert_eq!(query_to_upstream(Some(query)).as_deref(), Some("beta=true"));
+        assert_eq!(query_to_upstream(Some("key=1")), None);
+        assert_eq!(query_to_upstream(None), None);
+    }
+}

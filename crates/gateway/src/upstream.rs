@@ -1,0 +1,201 @@
+//! The only place that names an HTTP client.
+//!
+//! HTTP/1.1 without redirects, cookies, decompression or a proxy from the environment; connections come from
+//! the vetting connector alone. Each provider key has a pool of its own: whatever a provider leaves behind
+//! on a connection can reach only the owner of the key that opened it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{ProviderKeyId, Secret};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use moka::sync::Cache;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::connect::{ConnectError, Connector};
+use crate::needles::Needles;
+
+/// How provider keys are presented.
+#[derive(Debug, Clone)]
+pub(crate) struct AuthPlace {
+    /// The header that carries the key.
+    pub(crate) header: HeaderName,
+    /// The word before it.
+    pub(crate) scheme: Option<String>,
+}
+
+/// A request to a provider.
+pub(crate) struct Outgoing {
+    /// Which pool: the key's id and the version of its value.
+    pub(crate) pool: (ProviderKeyId, i64),
+    pub(crate) method: Method,
+    pub(crate) url: Uri,
+    /// The allowed headers of the client and the provider's extra ones.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The moment by which the answer's head must be there.
+    pub(crate) deadline: Instant,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// The address is not public; nothing was sent.
+    #[error("the provider's address is refused")]
+    Refused,
+    /// The key cannot stand in a header, or the base URL is none.
+    #[error("the stored key or its base URL cannot be used")]
+    Unusable,
+    /// No connection, or it broke before the answer's head.
+    #[error("the provider cannot be reached")]
+    Unreachable,
+    /// No connection or no answer's head in time.
+    #[error("the provider did not answer in time")]
+    TimedOut,
+}
+
+type Pool = Client<Connector, Full<Bytes>>;
+
+/// Sends requests to providers. Clones share the pools.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    connector: Connector,
+    pools: Cache<(ProviderKeyId, i64), Pool>,
+}
+
+/// Largest head of an answer.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// How long a connection may wait for its next request.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+/// How many keys have open pools at once.
+const MAX_POOLS: u64 = 4096;
+
+impl Upstream {
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self {
+            connector,
+            pools: Cache::builder()
+                .max_capacity(MAX_POOLS)
+                .time_to_idle(POOL_IDLE)
+                .build(),
+        }
+    }
+
+    /// Sends one request with `key` and returns the answer as soon as its head is there.
+    ///
+    /// Dropping the future or the answer's body ends the request at the provider.
+    pub(crate) async fn send(
+        &self,
+        outgoing: Outgoing,
+        auth: &AuthPlace,
+        key: Secret,
+    ) -> Result<Response<Incoming>, SendError> {
+        let pool = self
+            .pools
+            .get_with(outgoing.pool, || pool(self.connector.clone()));
+        let deadline = outgoing.deadline;
+        let request = request(outgoing, auth, key).ok_or(SendError::Unusable)?;
+        match tokio::time::timeout_at(deadline, pool.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(classify(&error)),
+            Err(_) => Err(SendError::TimedOut),
+        }
+    }
+}
+
+/// The needles for the echoes of `key`.
+pub(crate) fn needles(key: &Secret) -> Arc<Needles> {
+    Arc::new(key.expose(Needles::new))
+}
+
+/// The URL of `path` below `base_url`, which came from the registry or passed its rules when it was saved.
+pub(crate) fn url(base_url: &str, path: &str, query: Option<&str>) -> Option<Uri> {
+    let base = url::Url::parse(base_url).ok()?;
+    let plain = base.username().is_empty()
+        && base.password().is_none()
+        && base.query().is_none()
+        && base.fragment().is_none();
+    if !plain || !path.starts_with('/') {
+        return None;
+    }
+    let base_url = base_url.strip_suffix('/').unwrap_or(base_url);
+    let mut text = format!("{base_url}{path}");
+    if let Some(query) = query {
+        text.push(if path.contains('?') { '&' } else { '?' });
+        text.push_str(query);
+    }
+    text.parse().ok()
+}
+
+fn pool(connector: Connector) -> Pool {
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_max_idle_per_host(32)
+        .http1_max_buf_size(MAX_HEAD_BYTES)
+        .http1_max_headers(100)
+        // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
+        .retry_canceled_requests(true)
+        .build(connector)
+}
+
+fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<Full<Bytes>>> {
+    let mut value = key.expose(|key| {
+        let scheme = auth.scheme.as_deref();
+        let mut value = Zeroizing::new(Vec::with_capacity(key.len() + 16));
+        if let Some(scheme) = scheme {
+            value.extend_from_slice(scheme.as_bytes());
+            value.push(b' ');
+        }
+        value.extend_from_slice(key);
+        HeaderValue::from_bytes(&value).ok()
+    })?;
+    drop(key);
+    value.set_sensitive(true);
+    let mut request = Request::new(Full::new(outgoing.body));
+    let has_body = outgoing.method == Method::POST;
+    *request.method_mut() = outgoing.method;
+    *request.uri_mut() = outgoing.url;
+    let headers = request.headers_mut();
+    *headers = outgoing.headers;
+    if has_body {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("keybearer/", env!("CARGO_PKG_VERSION"))),
+    );
+    headers.insert(&auth.header, value);
+    Some(request)
+}
+
+/// What went wrong, from the chain of causes. The texts of the client's errors are not passed on.
+fn classify(error: &hyper_util::client::legacy::Error) -> SendError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<ConnectError>() {
+            Some(ConnectError::Refused | ConnectError::Scheme) => return SendError::Refused,
+            Some(ConnectError::TimedOut) => return SendError::TimedOut,
+            Some(ConnectError::NoHost) => return SendError::Unusable,
+            Some(ConnectError::Resolve(_) | ConnectError::Dial(_)) => {
+                return SendError::Unreachable;
+            }
+            None => cause = error.source(),
+        }
+    }
+    SendError::Unreachable
+}
