@@ -84,12 +84,32 @@ pub fn canonical_base_url(text: &str, loopback: Loopback) -> Result<String, Base
         return Err(BaseUrlError::Port);
     }
     let canonical = url.as_str().strip_suffix('/').unwrap_or(url.as_str());
-    let ends_in_dot = url.host_str().is_none_or(|host| host.ends_with('.'));
     let has_empty_segment = url.path().contains("//") || canonical.ends_with('/');
-    if ends_in_dot || has_empty_segment || spelled_plainly(text).as_deref() != Some(canonical) {
+    if !is_plain_host(&url)
+        || has_empty_segment
+        || spelled_plainly(text).as_deref() != Some(canonical)
+    {
         return Err(BaseUrlError::Form);
     }
     Ok(canonical.to_owned())
+}
+
+/// Whether the host is an address, or a name that a certificate and a resolver read in the same way.
+fn is_plain_host(url: &Url) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            name.len() <= 253
+                && name.split('.').all(|label| {
+                    (1..=63).contains(&label.len())
+                        && label.bytes().all(allowed)
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                })
+        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        None => false,
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -115,3 +135,6 @@ fn spelled_plainly(text: &str) -> Option<String> {
     let path = path.strip_suffix('/').unwrap_or(path);
     Some(format!("{scheme}://{authority}{path}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -277,3 +277,6 @@ impl<'de> Visitor<'de> for Checked {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

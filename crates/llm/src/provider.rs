@@ -320,3 +320,6 @@ fn locate(toml: &str, span: &Range<usize>) -> (usize, String) {
     };
     (number, field.trim().trim_matches(['[', ']']).to_owned())
 }
+
+#[cfg(test)]
+mod tests;

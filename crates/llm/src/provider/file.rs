@@ -36,6 +36,9 @@ const RESERVED_HEADERS: &[&str] = &[
     "via",
 ];
 
+/// Headers that carry credentials; a file holds none.
+const CREDENTIAL_HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -172,8 +175,8 @@ fn auth(table: AuthTable) -> Result<Auth, Broken> {
     let mut extra_headers = Vec::new();
     for (name, value) in table.extra_headers {
         let lower = header_name(&name)?;
-        if lower == header {
-            return broken(&name, "this header carries the key");
+        if lower == header || CREDENTIAL_HEADERS.contains(&lower.as_str()) {
+            return broken(&name, "this header carries a key, and a file holds none");
         }
         if HeaderValue::from_str(value.as_ref()).is_err() || !value.as_ref().is_ascii() {
             return broken(&value, "not a header value");
