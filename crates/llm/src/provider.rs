@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::format::{FormatId, TokenLimit};
 use crate::glob::Glob;
 
+pub use crate::registry::{Registry, RegistryError};
+
 mod file;
 
 /// A provider of the registry. Holds no secret.
