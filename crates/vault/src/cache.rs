@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::record::DataKeyRecord;
+use domain::record::{DataKeyRecord, SealKeyRecord};
 use domain::{DataKeyId, KeyOwner, Timestamp};
 use zeroize::Zeroizing;
 
@@ -92,27 +92,28 @@ fn is_fresh(loaded_at: Timestamp, now: Timestamp) -> bool {
 /// The private half of the active sealing key pair: one, or none.
 #[derive(Default)]
 pub(crate) struct ActiveSealKey {
-    held: Mutex<Option<(String, SharedKey)>>,
+    held: Mutex<Option<(SealKeyRecord, SharedKey)>>,
 }
 
 impl ActiveSealKey {
-    pub(crate) fn get(&self, kek_id: &str) -> Option<SharedKey> {
+    /// The key of this very record: one that was edited since is not in the cache.
+    pub(crate) fn get(&self, record: &SealKeyRecord) -> Option<SharedKey> {
         let held = self.lock();
-        let (id, key) = held.as_ref()?;
-        (id == kek_id).then(|| Arc::clone(key))
+        let (known, key) = held.as_ref()?;
+        (known == record).then(|| Arc::clone(key))
     }
 
     /// Replaces whatever is held.
-    pub(crate) fn put(&self, kek_id: &str, key: SharedKey) {
-        *self.lock() = Some((kek_id.to_owned(), key));
+    pub(crate) fn put(&self, record: &SealKeyRecord, key: SharedKey) {
+        *self.lock() = Some((record.clone(), key));
     }
 
-    /// Drops what is held, unless it is this one.
+    /// Drops what is held, unless it is the key with this id.
     pub(crate) fn retain(&self, kek_id: &str) {
-        self.lock().take_if(|(id, _)| id != kek_id);
+        self.lock().take_if(|(record, _)| record.kek_id != kek_id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(String, SharedKey)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(SealKeyRecord, SharedKey)>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,8 @@ const ALGORITHM: u8 = 1;
 const OPENS: u8 = 1;
 /// No extension: `opens = 1` needs none.
 const NO_EXTENSION: [u8; 2] = [0, 0];
-const HEADER_BYTES: usize = 8 + 16;
+/// Length of the header before the salt.
+pub(crate) const HEADER_BYTES: usize = 8 + 16;
 
 const INFO: &str = "keybearer/byok/v1";
 /// The plaintext is padded to a multiple of this, so that its length shows a size class only.

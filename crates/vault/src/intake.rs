@@ -168,25 +168,12 @@ impl Intake {
     }
 
     async fn private_key(&self, record: &SealKeyRecord) -> Result<SharedKey, IntakeError> {
-        if seal::kek_id(&record.public_key) != record.kek_id {
-            return Err(IntakeError::Kms(KmsError::Integrity));
-        }
-        if let Some(private) = self.shared.seal_key.get(&record.kek_id) {
+        let Shared { kms, seal_key, .. } = &*self.shared;
+        if let Some(private) = seal_key.get(record) {
             return Ok(private);
         }
-        let aad = aad::seal_key(self.shared.deployment, &record.kek_id);
-        let private = self
-            .shared
-            .kms
-            .unwrap(&record.wrapped_private, &aad)
-            .await?;
-        if seal::public_key(&private) != record.public_key {
-            return Err(IntakeError::Kms(KmsError::Integrity));
-        }
-        let private = Arc::new(private);
-        self.shared
-            .seal_key
-            .put(&record.kek_id, Arc::clone(&private));
+        let private = Arc::new(self.shared.private_seal_key(&**kms, record).await?);
+        seal_key.put(record, Arc::clone(&private));
         Ok(private)
     }
 

@@ -15,7 +15,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Wraps and unwraps keys of 32 bytes under a key that never leaves it.
 pub trait Kms: Send + Sync {
-    /// The current key's id. Public: it is stored beside each wrapped key and may be logged.
+    /// The current key's id, of 1 to 255 bytes. Public: it is stored beside each wrapped key and may be logged.
     fn key_id(&self) -> &str;
 
     /// Encrypts `key` under the current key, bound to `aad`. Two calls never give the same bytes.
@@ -60,6 +60,22 @@ pub enum KmsError {
     /// The random source failed. Retryable.
     #[error(transparent)]
     Random(#[from] RandomError),
+}
+
+/// Puts the KMS key's id before a wrapped key, for a record that has no field for it: length (u8), id, rest.
+pub(crate) fn with_key_id(key_id: &str, wrapped: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(key_id.len()).expect("ids of KMS keys are short");
+    [&[len], key_id.as_bytes(), wrapped].concat()
+}
+
+/// Splits what [`with_key_id`] joined.
+pub(crate) fn split_key_id(bytes: &[u8]) -> Result<(&str, &[u8]), KmsError> {
+    let split = || {
+        let (len, rest) = bytes.split_first()?;
+        let (key_id, wrapped) = rest.split_at_checked(usize::from(*len))?;
+        Some((std::str::from_utf8(key_id).ok()?, wrapped))
+    };
+    split().ok_or(KmsError::Integrity)
 }
 
 /// Unwraps after a look at the recorded key id, so that a wrong root key is named and not taken for tampering.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext};
+use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealKeyRecord};
 use domain::{DeploymentId, RandomError, Secret, Sources};
 use zeroize::Zeroizing;
 
@@ -13,9 +13,10 @@ use crate::committed::Fresh;
 use crate::envelope::Binding;
 use crate::hash::Hasher;
 use crate::intake::Intake;
-use crate::kms::{Kms, KmsError, unwrap_recorded};
+use crate::kms::{Kms, KmsError, split_key_id, unwrap_recorded};
 use crate::open::Opener;
 use crate::rotate::Rotator;
+use crate::seal;
 
 /// An opened deployment. Hands out capabilities; has none itself but to move to another root key.
 pub struct Root {
@@ -196,6 +197,25 @@ impl Shared {
         let key = Arc::new(key);
         self.data_keys.put(record, Arc::clone(&key), now);
         Ok(key)
+    }
+
+    /// The private half of a sealing key pair, if the record is whole: its id is the fingerprint of the
+    /// public half, and the private half belongs to that.
+    pub(crate) async fn private_seal_key(
+        &self,
+        kms: &dyn Kms,
+        record: &SealKeyRecord,
+    ) -> Result<Zeroizing<[u8; 32]>, KmsError> {
+        if seal::kek_id(&record.public_key) != record.kek_id {
+            return Err(KmsError::Integrity);
+        }
+        let (kms_key, wrapped) = split_key_id(&record.wrapped_private)?;
+        let aad = aad::seal_key(self.deployment, &record.kek_id);
+        let private = unwrap_recorded(kms, kms_key, wrapped, &aad).await?;
+        if seal::public_key(&private) != record.public_key {
+            return Err(KmsError::Integrity);
+        }
+        Ok(private)
     }
 
     /// Writes the envelope of a checked key.

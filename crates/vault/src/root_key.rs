@@ -1,6 +1,6 @@
 //! Where the root key comes from, and the rules that keep a weak or exposed one out.
 
-mod command;
+pub(crate) mod command;
 mod file;
 
 use std::fmt;

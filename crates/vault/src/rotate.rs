@@ -11,7 +11,7 @@ use domain::{KeyOwner, RandomError};
 use zeroize::Zeroizing;
 
 use crate::aad;
-use crate::kms::{Kms, KmsError, unwrap_recorded};
+use crate::kms::{Kms, KmsError, split_key_id, unwrap_recorded, with_key_id};
 use crate::root::Shared;
 use crate::seal;
 
@@ -102,10 +102,11 @@ impl Rotator {
         let public_key = seal::public_key(&private);
         let kek_id = seal::kek_id(&public_key);
         let created_at = sources.now();
+        let wrapped = kms
+            .wrap(&private, &aad::seal_key(*deployment, &kek_id))
+            .await?;
         Ok(SealKeyRecord {
-            wrapped_private: kms
-                .wrap(&private, &aad::seal_key(*deployment, &kek_id))
-                .await?,
+            wrapped_private: with_key_id(kms.key_id(), &wrapped),
             kek_id,
             public_key,
             created_at,
@@ -115,32 +116,25 @@ impl Rotator {
 
     /// The same pair, its private half wrapped by `to`.
     ///
-    /// A sealing key's record does not name its KMS key. One that is under `to` already is given back;
-    /// otherwise it must be under the current one.
-    ///
     /// # Errors
-    /// [`RotateError::Integrity`] if it unwraps by neither, [`RotateError::Kms`] if a KMS failed.
+    /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed.
     pub async fn rewrap_seal_key(
         &self,
         record: &SealKeyRecord,
         to: &dyn Kms,
     ) -> Result<SealKeyRecord, RotateError> {
-        let aad = aad::seal_key(self.shared.deployment, &record.kek_id);
-        match to.unwrap(&record.wrapped_private, &aad).await {
-            Ok(_) => return Ok(record.clone()),
-            Err(KmsError::Integrity) => {}
-            Err(other) => return Err(other.into()),
+        let (kms_key, _) = split_key_id(&record.wrapped_private)?;
+        if kms_key == to.key_id() {
+            self.shared.private_seal_key(to, record).await?;
+            return Ok(record.clone());
         }
         let private = self
             .shared
-            .kms
-            .unwrap(&record.wrapped_private, &aad)
+            .private_seal_key(&*self.shared.kms, record)
             .await?;
-        if seal::public_key(&private) != record.public_key {
-            return Err(RotateError::Integrity);
-        }
+        let aad = aad::seal_key(self.shared.deployment, &record.kek_id);
         Ok(SealKeyRecord {
-            wrapped_private: to.wrap(&private, &aad).await?,
+            wrapped_private: with_key_id(to.key_id(), &to.wrap(&private, &aad).await?),
             ..record.clone()
         })
     }

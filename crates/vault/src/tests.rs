@@ -1,1 +1,14 @@
-//! Tests of the rules across files.
+//! Tests of the rules that span several files. The ids in the comments are those of the threat model.
+
+mod boxed;
+mod boxes;
+mod contents;
+mod document;
+mod envelopes;
+mod intake;
+mod properties;
+mod purposes;
+mod root_keys;
+mod rotation;
+mod support;
+mod vectors;

@@ -21,7 +21,7 @@ pub(super) fn load(argv: &[String]) -> Result<RootKey, RootKeyError> {
     load_within(argv, TIMEOUT)
 }
 
-pub(super) fn load_within(argv: &[String], timeout: Duration) -> Result<RootKey, RootKeyError> {
+pub(crate) fn load_within(argv: &[String], timeout: Duration) -> Result<RootKey, RootKeyError> {
     let Some((program, arguments)) = argv.split_first() else {
         return Err(RootKeyError::Command {
             place: "command".to_owned(),
