@@ -172,10 +172,8 @@ impl TestApp {
         for (place, bytes) in self.database.dump(self.dir.path()).await {
             sweep.bytes(&place, &bytes);
         }
-        if self.engine() == Engine::Postgres
-            && let Some(data) = canary::postgres_data()
-        {
-            sweep.path(&data);
+        for path in self.database.files(self.dir.path()).await {
+            sweep.path(&path);
         }
         sweep
     }

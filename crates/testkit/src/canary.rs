@@ -272,9 +272,10 @@ mod tests {
         let canary = Canary::new();
         let key = canary.openai_key();
         let dir = tempfile::tempdir().expect("temp dir");
+        // A page of zeros before the key must not hide it.
         let nested = dir.path().join("a/b");
         std::fs::create_dir_all(&nested).expect("create");
-        let mut bytes = vec![b'x'; STRETCH - 20];
+        let mut bytes = vec![0; STRETCH - 20];
         bytes.extend(key.as_bytes());
         std::fs::write(nested.join("file-wal"), &bytes).expect("write");
         let mut sweep = canary.sweep();

@@ -1,10 +1,10 @@
 //! Where an instance keeps its rows: a SQLite file of its own, or a database of its own on a throw-away server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::{AssertSqlSafe, Connection, Row};
 
-use crate::random;
+use crate::{canary, random};
 
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,26 @@ impl Database {
             Self::Sqlite => format!("sqlite://{}/data/keybearer.db", dir.display()),
             Self::Postgres { server, name } => on_server(server, name),
         }
+    }
+
+    /// The server's files that can hold this database's rows: its own, the shared ones and the write-ahead log.
+    /// Empty on SQLite, and where the server's files cannot be read.
+    pub(crate) async fn files(&self, dir: &Path) -> Vec<PathBuf> {
+        let (Self::Postgres { .. }, Some(data)) = (self, canary::postgres_data()) else {
+            return Vec::new();
+        };
+        let statement =
+            "SELECT CAST(oid AS TEXT) FROM pg_database WHERE datname = current_database()";
+        let oid: String = sqlx::query(statement)
+            .fetch_one(&mut connect(&self.url(dir)).await)
+            .await
+            .expect("the catalog can be read")
+            .get(0);
+        vec![
+            data.join("base").join(oid),
+            data.join("global"),
+            data.join("pg_wal"),
+        ]
     }
 
     /// Every row of every table as text, for the search. SQLite's files are searched as they are, so it has
