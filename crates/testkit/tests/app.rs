@@ -31,8 +31,7 @@ async fn an_instance_starts_restarts_and_ends() {
 
 #[tokio::test]
 async fn a_refusal_to_start_is_told_with_its_words() {
-    let exit = StandIn::new()
-        .builder()
+    let exit = stand_in()
         .env("FAIL", "1")
         .try_start()
         .await
