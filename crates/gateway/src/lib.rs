@@ -1,21 +1,180 @@
 //! The data plane: one request from client to provider and back.
+//!
+//! It reads callers and provider keys, opens a key for the length of one call, and writes usage. It must
+//! never change configuration, store or log a prompt, an answer or a key, or call an address that was not
+//! vetted at the moment of the connection.
+//!
+//! Start reading at `proxy.rs`: a request goes through `caller`, `admit`, `plan`, `send`, `pump` and
+//! `settle`, each in its own file, each taking what the one before made. [`edge`] is the accept loop in
+//! front of both planes.
 
-pub mod connect;
+mod admit;
+mod caller;
+mod config;
+mod connect;
 pub mod edge;
 mod endpoint;
 mod error;
 mod headers;
+mod models;
 mod needles;
+mod plan;
+mod probe;
+mod proxy;
+mod pump;
 mod scrub;
+mod send;
+mod settle;
+mod snapshot;
+#[cfg(test)]
+mod tests;
 mod upstream;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::Sources;
+use http::{Method, Request, Response};
+use llm::registry::Registry;
+use store::Store;
+use tokio::sync::Semaphore;
+use vault::{Hasher, KeyProbe, Opener};
+
+pub use config::{GatewayConfig, Limits, Timeouts};
+pub use connect::AddressPolicy;
+pub use endpoint::Endpoint;
+
+use connect::{Connector, VettedConnector};
+use settle::{Books, Queue};
+use snapshot::Snapshot;
+use upstream::Upstream;
 
 /// An error of any kind, from the libraries below.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a response of either plane.
-pub type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, BoxError>;
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
+
+/// The data plane. Clones share everything.
+#[derive(Clone)]
+pub struct Gateway(Arc<Plane>);
+
+/// Why the data plane cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The crypto library offers no TLS.
+    #[error("TLS to providers cannot be set up")]
+    Tls(#[source] rustls::Error),
+}
+
+/// What all steps of a call share.
+pub(crate) struct Plane {
+    pub(crate) config: GatewayConfig,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) opener: Opener,
+    pub(crate) hasher: Hasher,
+    pub(crate) sources: Sources,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) upstream: Upstream,
+    pub(crate) books: Books,
+    /// The memory for request bodies, in KiB.
+    pub(crate) body_memory: Arc<Semaphore>,
+    store: Store,
+    /// Taken by the writer when it starts.
+    queue: Mutex<Option<Queue>>,
+}
+
+impl Gateway {
+    /// Puts the data plane together. It serves at once; [`Gateway::write_usage`] must run beside it.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; nothing was opened.
+    pub fn new(
+        config: GatewayConfig,
+        store: Store,
+        opener: Opener,
+        hasher: Hasher,
+        registry: Arc<Registry>,
+        sources: Sources,
+    ) -> Result<Self, GatewayError> {
+        let tcp = VettedConnector::new(config.addresses.clone());
+        let connect_within = Duration::from_millis(config.timeouts.connect_ms);
+        let connector = Connector::new(tcp, connect_within).map_err(GatewayError::Tls)?;
+        let (books, queue) = Books::new(config.limits.waiting_usage_rows);
+        let max_staleness = Duration::from_millis(config.max_staleness_ms);
+        let body_kib = (config.limits.all_bodies_bytes / 1024).min(Semaphore::MAX_PERMITS);
+        Ok(Self(Arc::new(Plane {
+            registry,
+            opener,
+            hasher,
+            sources,
+            snapshot: Snapshot::new(store.clone(), max_staleness),
+            upstream: Upstream::new(connector),
+            books,
+            body_memory: Arc::new(Semaphore::new(body_kib)),
+            store,
+            queue: Mutex::new(Some(queue)),
+            config,
+        })))
+    }
+
+    /// The data plane's endpoint of this method and path; `None`: the path is not the data plane's.
+    pub fn endpoint(method: &Method, path: &str) -> Option<Endpoint> {
+        endpoint::find(method, path)
+    }
+
+    /// Answers a request, always: failures are written in the client's format.
+    pub async fn handle<B>(&self, endpoint: Endpoint, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    {
+        proxy::handle(&self.0, endpoint, request).await
+    }
+
+    /// Asks providers whether they accept a key, for the control plane.
+    pub fn probe(&self) -> Arc<dyn KeyProbe> {
+        Arc::new(probe::Prober {
+            registry: Arc::clone(&self.0.registry),
+            opener: self.0.opener.clone(),
+            upstream: self.0.upstream.clone(),
+        })
+    }
+
+    /// The task that writes usage to the store; run it once, beside the server. It ends with the gateway.
+    /// Without it calls are refused as soon as the queue is full.
+    pub fn write_usage(&self) -> impl Future<Output = ()> + Send + 'static {
+        let queue = self
+            .0
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let store = self.0.store.clone();
+        async move {
+            if let Some(queue) = queue {
+                settle::write(store, queue).await;
+            }
+        }
+    }
+
+    /// Starts [`Gateway::write_usage`] on the current runtime.
+    pub fn spawn_jobs(&self) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(self.write_usage())
+    }
+
+    /// Returns when the usage of all ended calls is written, for the shutdown. `false`: the store did not
+    /// take it within 10 seconds, and what was waiting is lost.
+    pub async fn drain(&self) -> bool {
+        const WITHIN: Duration = Duration::from_secs(10);
+        tokio::time::timeout(WITHIN, self.0.books.flush())
+            .await
+            .is_ok()
+    }
+}
 
 /// A body that is there already.
-pub(crate) fn full(bytes: bytes::Bytes) -> Body {
+pub(crate) fn full(bytes: Bytes) -> Body {
     use http_body_util::BodyExt;
     Body::new(http_body_util::Full::new(bytes).map_err(|never| match never {}))
 }

@@ -1,0 +1,242 @@
+//! Step 2: what the caller may do at all, and the request as it was sent.
+//!
+//! From here on the call has a slot in the queue of usage rows: however it ends, it is metered once.
+
+use std::error::Error;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use domain::access::{Action, ApiScope};
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use llm::head::{self, Head};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::edge::InboundError;
+use crate::endpoint::Call;
+use crate::error::Failure;
+use crate::settle::Settlement;
+use crate::snapshot::Loaded;
+use crate::{BoxError, Plane};
+
+/// A call that may go on: its caller, its place in the books, its request.
+pub(crate) struct Admitted {
+    pub(crate) caller: Arc<Loaded>,
+    pub(crate) settlement: Settlement,
+    pub(crate) call: &'static Call,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Option<String>,
+    pub(crate) head: Head,
+    pub(crate) body: Held,
+}
+
+/// A request body, with its share of the memory for bodies.
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// Admits a call and reads its request. A refusal is settled.
+pub(crate) async fn admit<B>(
+    plane: &Plane,
+    caller: Arc<Loaded>,
+    call: &'static Call,
+    mut settlement: Settlement,
+    request: http::Request<B>,
+) -> Result<Admitted, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let (parts, body) = request.into_parts();
+    let read = async {
+        may_invoke(&caller)?;
+        let held = read_body(plane, &parts.headers, body).await?;
+        let head = head::read(&held.bytes).map_err(Failure::InvalidRequest)?;
+        Ok((held, head))
+    };
+    match Box::pin(read).await {
+        Ok((body, head)) => {
+            settlement.requested(body.bytes.len(), head.stream);
+            Ok(Admitted {
+                caller,
+                settlement,
+                call,
+                query: parts.uri.query().map(str::to_owned),
+                headers: parts.headers,
+                head,
+                body,
+            })
+        }
+        Err(failure) => Err(settlement.refuse(failure)),
+    }
+}
+
+/// Whether the API key may call models.
+pub(crate) fn may_invoke(caller: &Loaded) -> Result<(), Failure> {
+    let needed = Action::Invoke
+        .rule()
+        .scope
+        .unwrap_or(ApiScope::InferenceInvoke);
+    if caller.record.scopes.contains(&needed) {
+        Ok(())
+    } else {
+        Err(Failure::PermissionDenied(needed.as_str()))
+    }
+}
+
+async fn read_body<B>(plane: &Plane, headers: &HeaderMap, body: B) -> Result<Held, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    check_kind(headers)?;
+    let limits = &plane.config.limits;
+    let within = Duration::from_millis(plane.config.timeouts.request_body_ms);
+    let collecting = collect(body, limits.body_bytes, &plane.body_memory);
+    tokio::time::timeout(within, collecting)
+        .await
+        .unwrap_or(Err(Failure::BodyTooSlow))
+}
+
+/// JSON, not compressed: what was checked is what is forwarded.
+fn check_kind(headers: &HeaderMap) -> Result<(), Failure> {
+    for encoding in headers.get_all(header::CONTENT_ENCODING) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            return Err(Failure::ContentEncoding);
+        }
+    }
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    match (kinds.next(), kinds.next()) {
+        (Some(kind), None) if essence(kind.as_bytes()) == b"application/json" => Ok(()),
+        _ => Err(Failure::MediaType),
+    }
+}
+
+/// A media type without its parameters, in lower case.
+pub(crate) fn essence(value: &[u8]) -> Vec<u8> {
+    let end = value.iter().position(|byte| *byte == b';');
+    value[..end.unwrap_or(value.len())]
+        .trim_ascii()
+        .to_ascii_lowercase()
+}
+
+const KIB: usize = 1024;
+
+async fn collect<B>(body: B, limit: usize, memory: &Arc<Semaphore>) -> Result<Held, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let too_large = Failure::BodyTooLarge { limit };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large);
+    }
+    let mut body = pin!(body);
+    let mut bytes = BytesMut::new();
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(broken)?.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > limit {
+            return Err(too_large);
+        }
+        bytes.extend_from_slice(&data);
+        let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let wanted = bytes.len().div_ceil(KIB).saturating_sub(held);
+        if wanted > 0 {
+            let wanted = u32::try_from(wanted).map_err(|_| Failure::Overloaded)?;
+            let more = Arc::clone(memory)
+                .try_acquire_many_owned(wanted)
+                .map_err(|_| Failure::Overloaded)?;
+            match &mut share {
+                Some(share) => share.merge(more),
+                None => share = Some(more),
+            }
+        }
+    }
+    Ok(Held {
+        bytes: bytes.freeze(),
+        _share: share,
+    })
+}
+
+fn broken(error: impl Into<BoxError>) -> Failure {
+    let error: BoxError = error.into();
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = cause {
+        if let Some(InboundError::TooSlow) = error.downcast_ref() {
+            return Failure::BodyTooSlow;
+        }
+        cause = error.source();
+    }
+    Failure::BodyBroken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use http_body_util::Full;
+
+    fn kind(pairs: &[(&'static str, &'static str)]) -> Result<(), &'static str> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        check_kind(&headers).map_err(|failure| failure.code())
+    }
+
+    #[test]
+    fn only_plain_json_is_read() {
+        // T119
+        assert_eq!(kind(&[("content-type", "application/json")]), Ok(()));
+        assert_eq!(
+            kind(&[("content-type", "Application/JSON; charset=utf-8")]),
+            Ok(())
+        );
+        let identity = [
+            ("content-type", "application/json"),
+            ("content-encoding", "identity"),
+        ];
+        assert_eq!(kind(&identity), Ok(()));
+        for wrong in ["text/plain", "application/jsonx", "multipart/form-data", ""] {
+            assert_eq!(
+                kind(&[("content-type", wrong)]),
+                Err("unsupported_media_type"),
+                "{wrong}"
+            );
+        }
+        assert_eq!(kind(&[]), Err("unsupported_media_type"));
+        let gzip = [
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ];
+        assert_eq!(kind(&gzip), Err("unsupported_content_encoding"));
+    }
+
+    async fn collected(
+        bytes: usize,
+        limit: usize,
+        memory_kib: usize,
+    ) -> Result<usize, &'static str> {
+        let memory = Arc::new(Semaphore::new(memory_kib));
+        let body = Full::new(Bytes::from(vec![b'x'; bytes]));
+        let held = collect(body, limit, &memory)
+            .await
+            .map_err(|failure| failure.code())?;
+        assert_eq!(memory.available_permits(), memory_kib - bytes.div_ceil(KIB));
+        let length = held.bytes.len();
+        drop(held);
+        assert_eq!(memory.available_permits(), memory_kib);
+        Ok(length)
+    }
+
+    #[tokio::test]
+    async fn bodies_have_a_limit_each_and_in_all() {
+        // T119
+        assert_eq!(collected(1000, 1000, 10).await, Ok(1000));
+        assert_eq!(collected(1001, 1000, 10).await, Err("request_too_large"));
+        assert_eq!(collected(5000, 10_000, 4).await, Err("overloaded"));
+    }
+}

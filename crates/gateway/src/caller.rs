@@ -1,0 +1,113 @@
+//! Step 1: who calls. Nothing that the client sent as a credential is ever repeated.
+
+use std::sync::Arc;
+
+use domain::credential::{self, CredentialKind};
+use http::HeaderMap;
+use vault::HashPurpose;
+
+use crate::Plane;
+use crate::error::Failure;
+use crate::snapshot::{Away, Loaded};
+
+/// The headers in which a client may present its API key. The first takes the scheme `Bearer`.
+const PLACES: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+
+/// Finds the caller behind the request's API key.
+pub(crate) async fn identify(plane: &Plane, headers: &HeaderMap) -> Result<Arc<Loaded>, Failure> {
+    let presented = presented(headers)?;
+    // A text without the right checksum was never issued; the store is not asked.
+    if !credential::is_well_formed(CredentialKind::ApiKey, presented) {
+        return Err(Failure::CredentialsInvalid);
+    }
+    let hash = plane.hasher.hash(HashPurpose::ApiKey, presented.as_bytes());
+    match plane.snapshot.find(&hash, plane.sources.now()).await {
+        Ok(Some(caller)) => Ok(caller),
+        Ok(None) => Err(Failure::CredentialsInvalid),
+        Err(Away) => Err(Failure::StoreUnavailable),
+    }
+}
+
+/// The one credential of the request.
+fn presented(headers: &HeaderMap) -> Result<&str, Failure> {
+    let mut found: Option<&str> = None;
+    for place in PLACES {
+        let mut values = headers.get_all(place).iter();
+        let Some(value) = values.next() else {
+            continue;
+        };
+        if values.next().is_some() {
+            return Err(Failure::CredentialsAmbiguous);
+        }
+        let value = value.to_str().map_err(|_| Failure::CredentialsInvalid)?;
+        let value = match place {
+            "authorization" => bearer(value).ok_or(Failure::CredentialsInvalid)?,
+            _ => value,
+        };
+        if found.is_some_and(|other| other != value) {
+            return Err(Failure::CredentialsAmbiguous);
+        }
+        found = Some(value);
+    }
+    found.ok_or(Failure::CredentialsMissing)
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, credential) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| credential.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn verdict(pairs: &[(&'static str, &'static str)]) -> Result<String, &'static str> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        presented(&headers)
+            .map(str::to_owned)
+            .map_err(|failure| failure.code())
+    }
+
+    #[test]
+    fn one_credential_in_any_place_is_the_same() {
+        // T97
+        for pairs in [
+            &[("authorization", "Bearer kb_1")][..],
+            &[("authorization", "bearer  kb_1")],
+            &[("x-api-key", "kb_1")],
+            &[("x-goog-api-key", "kb_1")],
+            &[("api-key", "kb_1")],
+            &[("authorization", "Bearer kb_1"), ("x-api-key", "kb_1")],
+        ] {
+            assert_eq!(verdict(pairs), Ok("kb_1".to_owned()), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn conflicts_are_refused_and_what_is_no_bearer_is_invalid() {
+        // T97
+        let ambiguous = Err("ambiguous_credentials");
+        assert_eq!(
+            verdict(&[("x-api-key", "a"), ("x-api-key", "a")]),
+            ambiguous
+        );
+        assert_eq!(
+            verdict(&[("authorization", "Bearer a"), ("x-api-key", "b")]),
+            ambiguous
+        );
+        assert_eq!(verdict(&[]), Err("api_key_missing"));
+        for value in ["Basic YTpi", "kb_1", "Bearer", ""] {
+            assert_eq!(
+                verdict(&[("authorization", value)]),
+                Err("api_key_invalid"),
+                "{value}"
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The data plane's options, with their defaults.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::connect::AddressPolicy;
+
+/// The options of the data plane.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Sizes.
+    pub limits: Limits,
+    /// Times.
+    pub timeouts: Timeouts,
+    /// Which addresses beyond the public ones may be dialed.
+    pub addresses: AddressPolicy,
+    /// How long callers are served from memory while the database is away, in milliseconds.
+    pub max_staleness_ms: u64,
+}
+
+/// Sizes, in bytes unless the name says otherwise.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Longest request body.
+    pub body_bytes: usize,
+    /// All request bodies together that are in memory at once.
+    pub all_bodies_bytes: usize,
+    /// Longest answer of a provider.
+    pub answer_bytes: u64,
+    /// Calls whose usage may wait to be written; further calls are refused.
+    pub waiting_usage_rows: usize,
+}
+
+/// Times, in milliseconds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// Until a request body is there.
+    pub request_body_ms: u64,
+    /// Until a connection to a provider stands, TLS included.
+    pub connect_ms: u64,
+    /// From the request's head to the head of the provider's answer.
+    pub first_byte_ms: u64,
+    /// Between two pieces of the answer.
+    pub idle_ms: u64,
+    /// From the request's head to the end of the answer.
+    pub total_ms: u64,
+}
+
+impl Timeouts {
+    pub(crate) fn first_byte(&self) -> Duration {
+        Duration::from_millis(self.first_byte_ms.min(self.total_ms))
+    }
+
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_millis(self.idle_ms)
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        Duration::from_millis(self.total_ms)
+    }
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            addresses: AddressPolicy::default(),
+            max_staleness_ms: 60_000,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 32 << 20,
+            all_bodies_bytes: 1 << 30,
+            answer_bytes: 1 << 30,
+            waiting_usage_rows: 10_000,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request_body_ms: 120_000,
+            connect_ms: 10_000,
+            first_byte_ms: 600_000,
+            idle_ms: 120_000,
+            total_ms: 3_600_000,
+        }
+    }
+}

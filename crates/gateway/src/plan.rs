@@ -1,0 +1,171 @@
+//! Step 3: which provider key serves, and the request as the provider shall get it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::ProviderKeyId;
+use domain::resolve::{self, Target};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use llm::format::FormatId;
+use llm::head;
+use llm::provider::{Auth, Provider};
+use llm::registry::Registry;
+
+use crate::Plane;
+use crate::admit::{Admitted, Held};
+use crate::endpoint::{CALLS, Call};
+use crate::error::{self, Failure};
+use crate::headers::{self, Served};
+use crate::settle::Settlement;
+use crate::snapshot::Loaded;
+use crate::upstream::{self, AuthPlace};
+
+/// A call that knows its way.
+pub(crate) struct Planned {
+    pub(crate) caller: Arc<Loaded>,
+    pub(crate) settlement: Settlement,
+    pub(crate) call: &'static Call,
+    pub(crate) served: Served,
+    pub(crate) key: ProviderKeyId,
+    pub(crate) url: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) auth: AuthPlace,
+    /// The request with the provider's name for the model.
+    pub(crate) body: Bytes,
+    /// The client's body and its share of memory, held until the call is answered.
+    pub(crate) held: Held,
+}
+
+/// Where one target is called.
+struct Way {
+    url: Uri,
+    auth: AuthPlace,
+    extra_headers: Vec<(HeaderName, HeaderValue)>,
+    served: Served,
+}
+
+/// Plans an admitted call. A refusal is settled.
+pub(crate) fn plan(plane: &Plane, admitted: Admitted) -> Result<Planned, Failure> {
+    let Admitted {
+        caller,
+        mut settlement,
+        call,
+        headers,
+        query,
+        head,
+        body,
+    } = admitted;
+    let chosen = targets(&plane.registry, &caller, &head.model).and_then(|targets| {
+        let (target, path) = speaker(&plane.registry, &targets, call.format)?;
+        let way = way(plane, &caller, &target, &path, query.as_deref())?;
+        Ok((target, way))
+    });
+    let (target, way) = match chosen {
+        Ok(chosen) => chosen,
+        Err(failure) => return Err(settlement.refuse(failure)),
+    };
+    settlement.planned(&head.model, &way.served, target.key);
+    let mut passed = headers::to_upstream(&headers);
+    for (name, value) in way.extra_headers {
+        passed.entry(name).or_insert(value);
+    }
+    Ok(Planned {
+        caller,
+        settlement,
+        call,
+        key: target.key,
+        url: way.url,
+        headers: passed,
+        auth: way.auth,
+        body: head::with_model(&body.bytes, &head, &target.model),
+        held: body,
+        served: way.served,
+    })
+}
+
+/// The caller's ways to call `model`, best first and never empty.
+pub(crate) fn targets(
+    registry: &Registry,
+    caller: &Loaded,
+    model: &str,
+) -> Result<Vec<Target>, Failure> {
+    let candidates = registry.candidates(model);
+    let decision = resolve::resolve(&candidates, &caller.own_keys);
+    decision.outcome.map_err(|refusal| {
+        let wanted = model.split('/').next().unwrap_or(model);
+        let suggestion = registry.suggest(wanted).cloned();
+        error::from_rules(refusal, caller.record.workspace, suggestion)
+    })
+}
+
+/// The first target that speaks `format`, and the path where it does.
+fn speaker(
+    registry: &Registry,
+    targets: &[Target],
+    format: FormatId,
+) -> Result<(Target, String), Failure> {
+    let path = |target: &Target, format| {
+        let provider = registry.get(&target.provider)?;
+        Some(provider.rule(&target.model, format)?.path.clone())
+    };
+    let speaks = |target: &Target| Some((target.clone(), path(target, format)?));
+    targets.iter().find_map(speaks).ok_or_else(|| {
+        let other = CALLS
+            .iter()
+            .find(|call| targets.iter().any(|it| path(it, call.format).is_some()));
+        Failure::FormatNotSupported {
+            endpoint: other.map(|call| call.path),
+        }
+    })
+}
+
+fn way(
+    plane: &Plane,
+    caller: &Loaded,
+    target: &Target,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Way, Failure> {
+    let provider = plane.registry.get(&target.provider);
+    let (provider, (record, _)) = provider
+        .zip(caller.key(target.key))
+        .ok_or(Failure::KeyUnreadable)?;
+    let context = &record.context;
+    let query = headers::query_to_upstream(query);
+    // The URL that the key is bound to, not the one that the registry has today.
+    let url = upstream::url(&context.base_url, path, query.as_deref());
+    Ok(Way {
+        url: url.ok_or(Failure::KeyUnreadable)?,
+        auth: auth_place(provider, &context.auth_header).ok_or(Failure::KeyUnreadable)?,
+        extra_headers: extra_headers(&provider.auth),
+        served: Served {
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            label: record.label.clone(),
+            attempts: 1,
+        },
+    })
+}
+
+/// How a key that is bound to `bound_header` is presented; `None` if the provider wants another header now:
+/// then the key must be submitted again.
+pub(crate) fn auth_place(provider: &Provider, bound_header: &str) -> Option<AuthPlace> {
+    if provider.auth.header != bound_header {
+        return None;
+    }
+    Some(AuthPlace {
+        header: HeaderName::from_bytes(bound_header.as_bytes()).ok()?,
+        scheme: provider.auth.scheme.clone(),
+    })
+}
+
+/// The headers that every call to the provider needs.
+pub(crate) fn extra_headers(auth: &Auth) -> Vec<(HeaderName, HeaderValue)> {
+    auth.extra_headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(value).ok()?))
+        })
+        .collect()
+}

@@ -1,0 +1,106 @@
+//! Asks a provider whether it accepts a key, on behalf of the control plane, which cannot open keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::key::FailureKind;
+use domain::record::{DataKeyRecord, KeyContext};
+use http::{HeaderMap, Response};
+use hyper::body::Incoming;
+use llm::failure;
+use llm::provider::ProbeRequest;
+use llm::registry::Registry;
+use tokio::time::Instant;
+use vault::{BoxFuture, KeyProbe, Opener, ProbeFailure};
+
+use crate::plan;
+use crate::send::{Kind, kind, read_at_most};
+use crate::upstream::{self, Outgoing, Upstream};
+
+/// The probe, over the same upstream as every call.
+pub(crate) struct Prober {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) opener: Opener,
+    pub(crate) upstream: Upstream,
+}
+
+/// How long a probe may take in all.
+const WITHIN: Duration = Duration::from_secs(20);
+/// How much of the answer is read, and thrown away.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+impl KeyProbe for Prober {
+    fn probe<'a>(
+        &'a self,
+        envelope: &'a [u8],
+        context: &'a KeyContext,
+        data_key: &'a DataKeyRecord,
+    ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
+        Box::pin(self.ask(envelope, context, data_key))
+    }
+}
+
+impl Prober {
+    async fn ask(
+        &self,
+        envelope: &[u8],
+        context: &KeyContext,
+        data_key: &DataKeyRecord,
+    ) -> Result<(), ProbeFailure> {
+        let provider = self
+            .registry
+            .get(&context.provider)
+            .ok_or(ProbeFailure::Unreachable)?;
+        let Some(request) = provider.probe_request() else {
+            return Ok(());
+        };
+        let url = upstream::url(&context.base_url, &request.path, None);
+        let auth = plan::auth_place(provider, &context.auth_header);
+        let (url, auth) = url.zip(auth).ok_or(ProbeFailure::Unreadable)?;
+        let opened = self.opener.open(envelope, context, data_key).await;
+        let key = opened.map_err(|_| ProbeFailure::Unreadable)?;
+        let deadline = Instant::now() + WITHIN;
+        let mut headers = HeaderMap::new();
+        headers.extend(plan::extra_headers(&provider.auth));
+        let outgoing = Outgoing {
+            pool: (context.key, context.version),
+            method: request.method.clone(),
+            url,
+            headers,
+            body: request.body.clone(),
+            deadline,
+        };
+        let response = self.upstream.send(outgoing, &auth, key).await;
+        let response = response.map_err(|_| ProbeFailure::Unreachable)?;
+        judge(&request, response, deadline).await
+    }
+}
+
+/// A success is JSON; a refusal is told by its status and code; anything else is not the provider.
+async fn judge(
+    request: &ProbeRequest,
+    response: Response<Incoming>,
+    deadline: Instant,
+) -> Result<(), ProbeFailure> {
+    let (head, body) = response.into_parts();
+    let json = kind(&head.headers) == Some(Kind::Json);
+    let read = read_at_most(body, MAX_ANSWER_BYTES, deadline).await;
+    let (text, whole) = read.ok_or(ProbeFailure::Unreachable)?;
+    if head.status.is_success() {
+        let valid = !whole || serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok();
+        return if json && valid {
+            Ok(())
+        } else {
+            Err(ProbeFailure::Unreachable)
+        };
+    }
+    let status = head.status.as_u16();
+    let said = match request.format {
+        Some(format) => format.format().upstream_error_kind(status, &text),
+        None => failure::classify(status, &text),
+    };
+    Err(match said {
+        Some(FailureKind::Unreachable) | None => ProbeFailure::Unreachable,
+        Some(kind) => ProbeFailure::Rejected(kind),
+    })
+}

@@ -1,0 +1,126 @@
+//! The table of contents of the data plane: what happens to a request, step by step.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::RequestId;
+use http::{HeaderMap, Request, Response};
+use llm::format::FormatId;
+use tokio::time::Instant;
+
+use crate::endpoint::{Call, Endpoint, Route};
+use crate::error::Failure;
+use crate::headers::{self, Served};
+use crate::snapshot::Loaded;
+use crate::{Body, BoxError, Plane, admit, caller, models, plan, pump, send};
+
+/// Answers a request of the data plane.
+pub(crate) async fn handle<B>(
+    plane: &Plane,
+    endpoint: Endpoint,
+    request: Request<B>,
+) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let format = match &endpoint.0 {
+        Route::Call(call) => call.format,
+        Route::WrongMethod(_, Some(format)) => *format,
+        _ => models::format_of(request.headers()),
+    };
+    let Some(id) = request_id(plane, &request) else {
+        return refusal(
+            &Failure::Internal,
+            None,
+            format,
+            RequestId::from_bytes([0; 16]),
+        );
+    };
+    let mut served = None;
+    let outcome = match endpoint.0 {
+        Route::Call(endpoint) => Box::pin(call(plane, endpoint, id, request, &mut served)).await,
+        Route::Models => {
+            asked(plane, request.headers(), id, |caller| {
+                models::list(plane, caller)
+            })
+            .await
+        }
+        Route::Model(model) => {
+            let get = |caller: &Loaded| models::get(plane, caller, &model);
+            asked(plane, request.headers(), id, get).await
+        }
+        Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
+    };
+    outcome.unwrap_or_else(|failure| refusal(&failure, served.as_ref(), format, id))
+}
+
+/// One call of a model. Each step takes what the one before made; after the second, every way out has
+/// settled the call. `served` says who was going to serve, for the headers of a failure.
+async fn call<B>(
+    plane: &Plane,
+    endpoint: &'static Call,
+    id: RequestId,
+    request: Request<B>,
+    served: &mut Option<Served>,
+) -> Result<Response<Body>, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let started_at = Instant::now();
+    let caller = identified(plane, request.headers(), id).await?;
+    let books = plane
+        .books
+        .open(&caller, endpoint, id, started_at, &plane.sources)?;
+    let admitted = admit::admit(plane, caller, endpoint, books, request).await?;
+    let planned = plan::plan(plane, admitted)?;
+    *served = Some(planned.served.clone());
+    let answered = send::send(plane, planned).await?;
+    Ok(pump::pump(plane, answered))
+}
+
+/// A question that calls no model and leaves no usage behind.
+async fn asked(
+    plane: &Plane,
+    headers: &HeaderMap,
+    id: RequestId,
+    answer: impl FnOnce(&Loaded) -> Result<Response<Body>, Failure>,
+) -> Result<Response<Body>, Failure> {
+    let caller = identified(plane, headers, id).await?;
+    let mut response = answer(&caller)?;
+    headers::ours(response.headers_mut(), id);
+    Ok(response)
+}
+
+async fn identified(
+    plane: &Plane,
+    headers: &HeaderMap,
+    id: RequestId,
+) -> Result<Arc<Loaded>, Failure> {
+    let identified = caller::identify(plane, headers).await;
+    if let Err(failure) = &identified {
+        let status = failure.status().as_u16();
+        tracing::info!(request.id = %id, status, error.code = failure.code(), "refused {id} with status {status}");
+    }
+    identified
+}
+
+/// The id that the edge gave to the request, or a new one.
+fn request_id<B>(plane: &Plane, request: &Request<B>) -> Option<RequestId> {
+    match request.extensions().get::<RequestId>() {
+        Some(id) => Some(*id),
+        None => plane.sources.id().ok(),
+    }
+}
+
+fn refusal(
+    failure: &Failure,
+    served: Option<&Served>,
+    format: FormatId,
+    id: RequestId,
+) -> Response<Body> {
+    let mut response = failure.response(format.format(), id);
+    if let Some(served) = served {
+        served.write(response.headers_mut());
+    }
+    response
+}

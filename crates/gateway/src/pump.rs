@@ -1,0 +1,233 @@
+//! Step 5: the answer flows to the client as it is made.
+//!
+//! Nothing is buffered beyond what the scrubber must hold back. The client pulls: a slow client slows the
+//! provider down. When the client goes away, this body is dropped, and with it the request to the provider.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use domain::Usage;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::{Body as HttpBody, Frame};
+use hyper::body::Incoming;
+use llm::format::{UsageTap, WireFormat};
+use tokio::time::{Instant, Sleep};
+
+use crate::error::Failure;
+use crate::headers;
+use crate::scrub::Scrubber;
+use crate::send::{Answered, Content, Kind};
+use crate::settle::{End, Settlement};
+use crate::{Body, BoxError, Plane};
+
+/// Turns an answer into the response, which settles the call when its body ends or is dropped.
+pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
+    let Answered {
+        mut settlement,
+        call,
+        served,
+        status,
+        headers: passed,
+        content,
+    } = answered;
+    let request = settlement.request();
+    let (kind, body) = match content {
+        Content::Refusal(text) => {
+            settlement.finish(&End {
+                status: status.as_u16(),
+                error_code: Some("upstream_rejected"),
+                usage: None,
+                response_bytes: text.len() as u64,
+            });
+            (Kind::Json, crate::full(text))
+        }
+        Content::Flowing {
+            kind,
+            body,
+            needles,
+        } => {
+            settlement.streamed(kind == Kind::EventStream);
+            let format = call.format.format();
+            let relay = Relay {
+                upstream: body,
+                scrubber: Scrubber::new(needles),
+                tap: Some(format.usage_tap(kind == Kind::EventStream)),
+                settlement: Some(settlement),
+                format,
+                kind,
+                status,
+                idle: plane.config.timeouts.idle(),
+                deadline: None,
+                alarm: None,
+                sent_bytes: 0,
+                left_bytes: plane.config.limits.answer_bytes,
+                total: plane.config.timeouts.total(),
+                done: false,
+            };
+            (kind, Body::new(relay))
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    *headers = passed;
+    headers::ours(headers, request);
+    served.write(headers);
+    let content_type = match kind {
+        Kind::Json => "application/json",
+        Kind::EventStream => "text/event-stream",
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !status.is_success() {
+        headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));
+    }
+    response
+}
+
+/// The provider's answer on its way, and everything that ends with it.
+struct Relay {
+    upstream: Incoming,
+    scrubber: Scrubber,
+    tap: Option<Box<dyn UsageTap>>,
+    settlement: Option<Settlement>,
+    format: &'static dyn WireFormat,
+    kind: Kind,
+    status: StatusCode,
+    idle: Duration,
+    total: Duration,
+    /// When the whole answer must be there.
+    deadline: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    sent_bytes: u64,
+    left_bytes: u64,
+    done: bool,
+}
+
+impl HttpBody for Relay {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let relay = &mut *self;
+        while !relay.done {
+            match Pin::new(&mut relay.upstream).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    relay.alarm = None;
+                    // Trailers do not pass.
+                    let Ok(data) = frame.into_data() else {
+                        continue;
+                    };
+                    let Some(left) = relay.left_bytes.checked_sub(data.len() as u64) else {
+                        return relay.break_off(Failure::UpstreamBroken);
+                    };
+                    relay.left_bytes = left;
+                    if let Some(tap) = &mut relay.tap {
+                        tap.push(&data);
+                    }
+                    let ready = relay.scrubber.push(data);
+                    if !ready.is_empty() {
+                        return relay.pass(ready);
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
+                Poll::Ready(None) => {
+                    let rest = relay.scrubber.finish();
+                    relay.sent_bytes += rest.len() as u64;
+                    relay.end(None);
+                    if !rest.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(rest))));
+                    }
+                }
+                Poll::Pending => {
+                    if relay.alarm(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    return relay.break_off(Failure::UpstreamTimedOut);
+                }
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done
+    }
+}
+
+impl Relay {
+    fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.sent_bytes += bytes.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    /// Ready when the provider has been silent for too long, or the whole takes too long.
+    fn alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let started_at = self.settlement.as_ref().map(Settlement::started_at);
+        let deadline = *self
+            .deadline
+            .get_or_insert_with(|| started_at.unwrap_or_else(Instant::now) + self.total);
+        let until = (Instant::now() + self.idle).min(deadline);
+        self.alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)))
+            .as_mut()
+            .poll(cx)
+    }
+
+    /// The answer cannot go on. A stream ends with an error event that the client's SDK understands; any
+    /// other body is cut, so that nobody takes half of it for the whole.
+    fn break_off(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let request = self.settlement.as_ref().map(Settlement::request);
+        let mut last = BytesMut::from(self.scrubber.finish().as_ref());
+        match (self.kind, request) {
+            (Kind::EventStream, Some(request)) => {
+                last.extend_from_slice(&failure.stream_event(self.format, request));
+                self.sent_bytes += last.len() as u64;
+                self.end(Some(failure.code()));
+                Poll::Ready(Some(Ok(Frame::data(last.freeze()))))
+            }
+            _ => {
+                self.end(Some(failure.code()));
+                Poll::Ready(Some(Err(failure.into())))
+            }
+        }
+    }
+
+    fn end(&mut self, error_code: Option<&'static str>) {
+        self.done = true;
+        self.alarm = None;
+        let usage = self.usage();
+        if self.scrubber.removed() > 0
+            && let Some(settlement) = &self.settlement
+        {
+            let request = settlement.request();
+            tracing::warn!(request.id = %request, "the provider echoed the provider key in {request}; it was removed");
+        }
+        if let Some(settlement) = self.settlement.take() {
+            settlement.finish(&End {
+                status: self.status.as_u16(),
+                error_code,
+                usage,
+                response_bytes: self.sent_bytes,
+            });
+        }
+    }
+
+    fn usage(&mut self) -> Option<Usage> {
+        self.tap.take().and_then(UsageTap::finish)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(settlement) = self.settlement.take() {
+            let usage = self.usage();
+            settlement.abandon(usage, self.sent_bytes);
+        }
+    }
+}

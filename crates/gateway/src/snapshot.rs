@@ -1,0 +1,149 @@
+//! What the data plane knows of callers: a bounded cache over the store, valid until something changes.
+//!
+//! An entry is used while no change of its account came after it was loaded, so a revoked key is refused and
+//! a new provider key serves with the next request. While the database is away, entries go on serving for a
+//! bounded time; after that the answer is that the database is away, never that the API key is wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::record::{DataKeyRecord, ProviderKeyRecord};
+use domain::resolve::OwnKey;
+use moka::sync::Cache;
+use store::{CallerRecord, Store};
+
+/// A caller with everything that serves it, as of one revision.
+pub(crate) struct Loaded {
+    pub(crate) record: CallerRecord,
+    /// What the rules need to know of the provider keys.
+    pub(crate) own_keys: Vec<OwnKey>,
+    /// The newest change that was known before the load began.
+    revision: i64,
+}
+
+impl Loaded {
+    fn new(record: CallerRecord, revision: i64) -> Self {
+        let own_keys = record
+            .keys
+            .iter()
+            .map(|key| OwnKey {
+                id: key.context.key,
+                provider: key.context.provider.clone(),
+                label: key.label.clone(),
+                owner: key.context.owner,
+                position: key.position,
+                enabled: key.enabled,
+            })
+            .collect();
+        Self {
+            record,
+            own_keys,
+            revision,
+        }
+    }
+
+    /// The provider key with this id, and the data key that opens it.
+    pub(crate) fn key(
+        &self,
+        id: domain::ProviderKeyId,
+    ) -> Option<(&ProviderKeyRecord, &DataKeyRecord)> {
+        let key = self.record.keys.iter().find(|key| key.context.key == id)?;
+        let data_keys = &self.record.data_keys;
+        let data_key = data_keys.iter().find(|it| it.id == key.data_key)?;
+        Some((key, data_key))
+    }
+
+    /// Roughly how many rows the entry holds.
+    fn weight(&self) -> u32 {
+        let rows = 1 + self.record.keys.len() + self.record.data_keys.len();
+        u32::try_from(rows).unwrap_or(u32::MAX)
+    }
+}
+
+/// The store did not answer, and what is cached does not suffice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store is away")]
+pub(crate) struct Away;
+
+/// The cache. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    store: Store,
+    max_staleness: Duration,
+    callers: Cache<[u8; 32], Arc<Loaded>>,
+    /// Hashes that no caller has, with the newest change known then.
+    strangers: Cache<[u8; 32], i64>,
+}
+
+/// How many rows are kept in all.
+const MAX_ROWS: u64 = 200_000;
+/// How many unknown API keys are remembered, and for how long: a misconfigured client asks again and again.
+const MAX_STRANGERS: u64 = 10_000;
+const STRANGER_FOR: Duration = Duration::from_secs(2);
+
+impl Snapshot {
+    pub(crate) fn new(store: Store, max_staleness: Duration) -> Self {
+        Self {
+            store,
+            max_staleness,
+            callers: Cache::builder()
+                .max_capacity(MAX_ROWS)
+                .weigher(|_, loaded: &Arc<Loaded>| loaded.weight())
+                .build(),
+            strangers: Cache::builder()
+                .max_capacity(MAX_STRANGERS)
+                .time_to_live(STRANGER_FOR)
+                .build(),
+        }
+    }
+
+    /// The caller whose API key has this keyed hash. `None`: no such key, or it is expired or revoked, or
+    /// who minted it may not use the workspace any more.
+    pub(crate) async fn find(
+        &self,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Arc<Loaded>>, Away> {
+        match self.cached(hash, now) {
+            Some(known) => Ok(known),
+            None => self.load(hash, now).await,
+        }
+    }
+
+    /// What is known without asking; `None`: it must be asked.
+    fn cached(&self, hash: &[u8; 32], now: Timestamp) -> Option<Option<Arc<Loaded>>> {
+        let revisions = self.store.revision();
+        if revisions.synced_at().elapsed() > self.max_staleness {
+            return None;
+        }
+        if let Some(loaded) = self.callers.get(hash) {
+            let valid = revisions.floor(loaded.record.account) <= loaded.revision;
+            let expired = loaded.record.expires_at.is_some_and(|end| end <= now);
+            return valid.then_some((!expired).then_some(loaded));
+        }
+        let stranger = self.strangers.get(hash)?;
+        (revisions.latest() <= stranger).then_some(None)
+    }
+
+    async fn load(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<Arc<Loaded>>, Away> {
+        // Read before the query: a change in between makes the entry look older than it is, never newer.
+        let revision = self.store.revision().latest();
+        match self.store.serving().caller(hash, now).await {
+            Ok(Some(record)) => {
+                let loaded = Arc::new(Loaded::new(record, revision));
+                self.callers.insert(*hash, Arc::clone(&loaded));
+                Ok(Some(loaded))
+            }
+            Ok(None) => {
+                self.callers.invalidate(hash);
+                self.strangers.insert(*hash, revision);
+                Ok(None)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a caller could not be read from the store");
+                Err(Away)
+            }
+        }
+    }
+}
