@@ -37,16 +37,26 @@ pub struct Owner {
 }
 
 impl TestApp {
-    /// The set-up credential that the latest start printed. Panics when it printed none.
+    /// The set-up credential that the latest start printed. Panics when it prints none within 10 seconds.
     pub fn setup_token(&self) -> String {
-        let stdout = self.stdout();
-        let (_, rest) = stdout
-            .rsplit_once("#token=")
-            .expect("a set-up link was printed");
-        rest.split_whitespace()
-            .next()
-            .expect("the link has a token")
-            .to_owned()
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let stdout = self.stdout();
+            // The link is printed behind the address, line by line.
+            let (_, latest) = stdout
+                .rsplit_once("listening on ")
+                .expect("the binary listens");
+            if let Some((_, rest)) = latest.split_once("#token=")
+                && let Some((line, _)) = rest.split_once('\n')
+            {
+                return line.trim().to_owned();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no set-up link was printed: {stdout}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Makes the first user with a random e-mail and password, and logs in.
@@ -63,8 +73,8 @@ impl TestApp {
         let user = text(&made, "/user/id");
         Owner {
             person: self.log_in("owner", email, password, user).await,
-            account: text(&made, "/account/id"),
-            workspace: text(&made, "/workspace/id"),
+            account: text(&made, "/account_id"),
+            workspace: text(&made, "/workspace_id"),
             key: self.caller("owner's API key", Auth::Bearer(api_key.clone())),
             api_key,
         }
@@ -157,7 +167,7 @@ impl TestApp {
             .post("/api/v1/invitations/accept", &body)
             .await
             .expect(201);
-        let user = text(&accepted.json(), "/user/id");
+        let user = text(&accepted.json(), "/user_id");
         self.log_in(role, email, password, user).await
     }
 
