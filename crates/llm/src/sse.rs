@@ -189,6 +189,8 @@ mod tests {
             ("data:a\n\ndata:  a\n\n", &[("", "a"), ("", " a")]),
             ("event: x\ndata: a\n\ndata: b\n\n", &[("x", "a"), ("", "b")]),
             ("event: x\n\ndata: b\n\n", &[("", "b")]),
+            ("event: x\r\ndata: a\r\ndata: b\r\n\r\n", &[("x", "a\nb")]),
+            ("event: x\rdata: a\rdata: b\r\r", &[("x", "a\nb")]),
             ("data: a\ndata\ndata: b\n\n", &[("", "a\n\nb")]),
             ("data\n\n", &[("", "")]),
             (

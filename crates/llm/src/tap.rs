@@ -80,28 +80,21 @@ pub(crate) trait EventReader: Send {
 pub(crate) struct StreamTap<R> {
     decoder: Decoder,
     reader: R,
-    failed: bool,
 }
 
 impl<R: EventReader> UsageTap for StreamTap<R> {
     fn push(&mut self, bytes: &[u8]) {
         let reader = &mut self.reader;
-        self.failed |= self
-            .decoder
-            .push(bytes, |event| reader.event(event))
-            .is_err();
+        // A stream that cannot be read on is told again at its end.
+        let _ = self.decoder.push(bytes, |event| reader.event(event));
     }
 
     fn finish(self: Box<Self>) -> Option<Usage> {
         let Self {
             decoder,
             mut reader,
-            failed,
         } = *self;
-        let ended = decoder.finish(|event| reader.event(event));
-        if failed || ended.is_err() {
-            return None;
-        }
+        decoder.finish(|event| reader.event(event)).ok()?;
         reader.usage()
     }
 }

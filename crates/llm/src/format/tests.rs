@@ -152,6 +152,29 @@ fn a_later_openai_report_replaces_an_earlier_one_even_a_lie() {
     assert_eq!((usage.input_tokens, usage.output_tokens), (5, 1));
     let last_false = chunk("5") + &chunk("-5");
     assert_eq!(tap(format, true, [last_false.as_bytes()]), None);
+    let last_broken = chunk("5") + "data: {\"usage\":null,\"usage\":null}\n\n";
+    assert_eq!(tap(format, true, [last_broken.as_bytes()]), None);
+}
+
+#[test]
+fn what_was_reported_before_the_stream_became_unreadable_is_not_believed() {
+    // T59: the last report is the true one, and it may stand behind the line that was too long.
+    let started = fixture("anthropic_messages/stream.sse");
+    let chunks = fixture("openai_chat/stream.sse");
+    let long_line = vec![b':'; MAX_EVENT_BYTES + 1];
+    for (format, stream) in [
+        (FormatId::AnthropicMessages, started),
+        (FormatId::OpenaiChat, chunks),
+    ] {
+        let format = format.format();
+        assert!(tap(format, true, [stream.as_slice()]).is_some());
+        assert_eq!(tap(format, true, [&stream, long_line.as_slice()]), None);
+    }
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fixtures");
+    fs::read(folder.join(name)).expect("a fixture")
 }
 
 #[test]
