@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::aad;
 use crate::kms::{Kms, KmsError, split_key_id, unwrap_recorded, with_key_id};
+use crate::open::OpenError;
 use crate::root::Shared;
 use crate::seal;
 
@@ -137,6 +138,27 @@ impl Rotator {
             wrapped_private: with_key_id(to.key_id(), &to.wrap(&private, &aad).await?),
             ..record.clone()
         })
+    }
+
+    /// Whether a data key unwraps, asked of the KMS and not of memory.
+    ///
+    /// # Errors
+    /// [`OpenError::Integrity`] if the record was changed, [`OpenError::Kms`] if the KMS failed or is another.
+    pub async fn check_data_key(&self, record: &DataKeyRecord) -> Result<(), OpenError> {
+        let aad = aad::data_key(self.shared.deployment, record.owner, record.id);
+        unwrap_recorded(&*self.shared.kms, &record.kms_key, &record.wrapped, &aad).await?;
+        Ok(())
+    }
+
+    /// Whether a sealing key's record is whole, asked of the KMS and not of memory.
+    ///
+    /// # Errors
+    /// As [`check_data_key`](Self::check_data_key).
+    pub async fn check_seal_key(&self, record: &SealKeyRecord) -> Result<(), OpenError> {
+        self.shared
+            .private_seal_key(&*self.shared.kms, record)
+            .await?;
+        Ok(())
     }
 
     /// The same provider key in an envelope under `to`, with the same context.

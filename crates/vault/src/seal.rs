@@ -123,8 +123,8 @@ pub(crate) fn seal_with(
     content: &[u8],
     ephemeral: Zeroizing<[u8; KEY_BYTES]>,
 ) -> Result<Vec<u8>, SealError> {
-    // Asked of another library on purpose: crypto_box reduces the clamped scalar, which makes it miss
-    // points of low order, and seals to them without complaint.
+    // Asked of another library: crypto_box does not check, and computes with the scalar reduced modulo the
+    // group's order, so that a point of low order does not even always give zero there.
     if crypto::x25519(&ephemeral, public_key).is_none() {
         return Err(SealError::LowOrder);
     }

@@ -85,7 +85,7 @@ fn a_cut_data_key_is_refused() {
 
 type Edit = fn(&mut KeyContext);
 
-// T4, T5, T7, T8 (a regression of the version is seen because the row's version is authenticated)
+// T4, T5, T7
 #[test]
 fn a_change_of_any_part_of_the_context_makes_it_unreadable() {
     let world = World::new();

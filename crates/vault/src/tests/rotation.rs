@@ -1,6 +1,7 @@
 //! Root keys, data keys and failing randomness.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use domain::record::DataKeyRecord;
 use domain::{RandomError, Sources};
@@ -149,6 +150,29 @@ fn a_tampered_record_is_not_moved() {
         now(world.rotator.rewrap_seal_key(&seal_key, &next)).map(drop),
     ] {
         assert_eq!(result, Err(RotateError::Integrity));
+    }
+}
+
+#[test]
+fn a_check_asks_the_kms_every_time() {
+    let world = World::new();
+    // Both are in memory by now.
+    assert!(world.open(&world.envelope()).is_ok());
+    assert_eq!(now(world.intake.check_seal_key(&world.seal_key)), Ok(()));
+    let before = world.kms.unwraps.load(Ordering::Relaxed);
+    assert_eq!(now(world.rotator.check_data_key(&world.data_key)), Ok(()));
+    assert_eq!(now(world.rotator.check_seal_key(&world.seal_key)), Ok(()));
+    assert_eq!(world.kms.unwraps.load(Ordering::Relaxed), before + 2);
+
+    let mut data_key = world.data_key.clone();
+    data_key.owner = workspace(9);
+    let mut seal_key = world.seal_key.clone();
+    seal_key.public_key[0] ^= 1;
+    for checked in [
+        now(world.rotator.check_data_key(&data_key)),
+        now(world.rotator.check_seal_key(&seal_key)),
+    ] {
+        assert_eq!(checked, Err(OpenError::Integrity));
     }
 }
 
