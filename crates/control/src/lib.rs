@@ -1,1 +1,40 @@
-//! stub
+//! The control plane: operations, REST API, OpenAPI, sessions, jobs.
+//!
+//! It takes provider keys in and never opens one again: of the vault it holds the intake and the rotator,
+//! not the opener. It never calls a provider; it asks the gateway to (`vault::KeyProbe`).
+//!
+//! Start reading at [`access`] (how a request gets the right to do something), then
+//! [`ops::provider_keys`] (one submission of a key from end to end). [`error`] lists every refusal.
+
+pub mod access;
+pub mod api;
+pub mod auth;
+mod authz;
+pub mod body;
+pub mod error;
+pub mod frame;
+pub mod jobs;
+pub mod openapi;
+pub mod ops;
+pub mod page;
+pub mod state;
+pub mod text;
+
+pub use authz::authz_table;
+pub use error::error_reference;
+pub use frame::Peer;
+pub use openapi::openapi;
+pub use state::{ControlConfig, ControlState, ProbePolicy, SubmissionPolicy};
+
+/// The router of everything that is not a call of a model. The edge puts [`Peer`] on each request.
+pub fn router(state: ControlState) -> axum::Router {
+    let (router, _) = openapi::routes().split_for_parts();
+    router
+        .fallback(frame::no_such_path)
+        .method_not_allowed_fallback(frame::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            frame::frame,
+        ))
+        .with_state(state)
+}

@@ -1,0 +1,197 @@
+//! API keys: ours, presented by clients.
+
+use axum::extract::State;
+use domain::Timestamp;
+use domain::access::{ApiScope, Role};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use store::ApiKeyRow;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ApiKeyInPath, ReadApiKeys, WriteApiKeys};
+use crate::body::{Json, Query};
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::openapi::{Changes, Mints, Reads, SelfRotations};
+use crate::ops::api_keys::{self, Minted, Wanted};
+use crate::page::{List, PageQuery};
+use crate::state::ControlState;
+use crate::text;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .routes(routes!(list_api_keys, create_api_key))
+        .routes(routes!(rotate_own_api_key))
+        .routes(routes!(revoke_api_key))
+}
+
+/// An API key, without the key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApiKeyView {
+    /// The id.
+    #[schema(example = "ak_06evr40e1m73fwp2hw6n0xq8kc")]
+    id: String,
+    /// What people call it.
+    name: String,
+    /// How the key begins.
+    #[schema(example = "kb_2h7s9q")]
+    prefix: String,
+    /// Who minted it; it acts for this person.
+    user_id: String,
+    /// What it may do, cut by the current role of the person.
+    #[schema(value_type = Vec<String>)]
+    scopes: Vec<ApiScope>,
+    /// When it was minted.
+    created_at: String,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// When it last served, to about a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<String>,
+}
+
+impl From<ApiKeyRow> for ApiKeyView {
+    fn from(row: ApiKeyRow) -> Self {
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            id: row.id.to_string(),
+            name: row.name,
+            prefix: row.prefix,
+            user_id: row.user.to_string(),
+            scopes: row.scopes,
+            created_at: row.created_at.to_string(),
+            expires_at: text(row.expires_at),
+            last_used_at: text(row.last_used_at),
+            revoked_at: text(row.revoked_at),
+        }
+    }
+}
+
+/// An API key with the key itself, in the only answer that has it.
+#[derive(Serialize, ToSchema)]
+pub struct MintedView {
+    /// The API key's facts.
+    #[serde(flatten)]
+    api_key: ApiKeyView,
+    /// The key: `kb_...`. It is not kept and cannot be shown again.
+    key: String,
+}
+
+impl From<Minted> for MintedView {
+    fn from(minted: Minted) -> Self {
+        Self {
+            api_key: minted.row.into(),
+            key: minted
+                .text
+                .expose(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+        }
+    }
+}
+
+/// List one's API keys of a workspace; admins see everybody's.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/api-keys", tag = "api keys", params(PageQuery),
+    extensions(("x-action" = json!("read_api_keys"))),
+    responses((status = 200, body = List<ApiKeyView>), Reads))]
+async fn list_api_keys(
+    access: Access<ReadApiKeys>,
+    State(state): State<ControlState>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<List<ApiKeyView>>, Problem> {
+    let page = query.request()?;
+    let of = (access.scope.role() < Role::Admin).then(|| access.scope.user());
+    let page = state
+        .store
+        .within(&access.scope)
+        .list_api_keys(of, &page)
+        .await?;
+    Ok(axum::Json(List::of(page, ApiKeyView::from)))
+}
+
+/// What a new API key is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewApiKey {
+    /// 1 to 100 characters.
+    name: String,
+    /// What it may do: a part of what the caller may do.
+    #[schema(value_type = Vec<String>, example = json!(["inference:invoke"]))]
+    scopes: Vec<ApiScope>,
+    /// When it ends by itself; RFC 3339.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Moment>,
+}
+
+/// A moment as a client writes it.
+pub struct Moment(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let moment: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self(Timestamp::from_millis(moment.as_millisecond())))
+    }
+}
+
+/// Mint an API key. The answer is the only one that shows it.
+#[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/api-keys", tag = "api keys",
+    extensions(("x-action" = json!("write_api_keys"))), request_body = NewApiKey,
+    responses((status = 201, body = MintedView), Mints))]
+async fn create_api_key(
+    access: Access<WriteApiKeys>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<NewApiKey>,
+) -> Result<(StatusCode, axum::Json<MintedView>), Problem> {
+    let wanted = Wanted {
+        name: text::name(&body.name)?,
+        scopes: body.scopes,
+        expires_at: body.expires_at.map(|at| at.0),
+    };
+    let minted = api_keys::mint(&state, &call, &access.scope, wanted).await?;
+    Ok((StatusCode::CREATED, axum::Json(minted.into())))
+}
+
+/// Replace the API key that is presented by a new one; the old one ends at once.
+#[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/api-keys/self/rotate", tag = "api keys",
+    extensions(("x-action" = json!("write_api_keys"))),
+    responses((status = 200, body = MintedView), SelfRotations))]
+async fn rotate_own_api_key(
+    access: Access<WriteApiKeys>,
+    State(state): State<ControlState>,
+    call: Call,
+) -> Result<axum::Json<MintedView>, Problem> {
+    let Access {
+        scope, principal, ..
+    } = &access;
+    let minted = api_keys::rotate_self(&state, &call, scope, principal).await?;
+    Ok(axum::Json(minted.into()))
+}
+
+/// Revoke an API key: one's own, or as an admin anybody's. Requests that run end as they would.
+#[utoipa::path(delete, path = "/api/v1/workspaces/{workspace_id}/api-keys/{api_key_id}", tag = "api keys",
+    extensions(("x-action" = json!("write_api_keys"))),
+    responses((status = 204), Changes))]
+async fn revoke_api_key(
+    access: Access<WriteApiKeys>,
+    ApiKeyInPath(id): ApiKeyInPath,
+    State(state): State<ControlState>,
+    call: Call,
+) -> Result<StatusCode, Problem> {
+    let within = state.store.within(&access.scope);
+    let row = within.api_key(id).await?;
+    let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
+    if row.user != access.scope.user() && access.scope.role() < Role::Admin {
+        return Err(Problem::new(Code::Forbidden).with("needs", "the role admin"));
+    }
+    let note = call.note_on("api_key.revoke", id);
+    within.revoke_api_key(id, &note, call.now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

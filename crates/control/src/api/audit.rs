@@ -1,0 +1,80 @@
+//! Who did what in a workspace.
+
+use axum::extract::State;
+use serde::Serialize;
+use store::AuditRow;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadAudit};
+use crate::body::Query;
+use crate::error::Problem;
+use crate::openapi::Reads;
+use crate::page::{List, PageQuery};
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(list_audit))
+}
+
+/// A row of the audit log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditView {
+    /// Rises from row to row, over the whole instance.
+    sequence: i64,
+    /// When.
+    at: String,
+    /// A user's or an API key's id, or `system`.
+    actor: String,
+    /// What was done.
+    #[schema(example = "provider_key.create")]
+    action: String,
+    /// How it ended.
+    #[schema(example = "ok")]
+    outcome: String,
+    /// The provider of the key concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    /// The label of the key concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// The sealing key concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kek_id: Option<String>,
+    /// The id of the thing concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// The request that asked for it.
+    request_id: String,
+}
+
+/// List the audit log of a workspace, newest first.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/audit", tag = "audit", params(PageQuery),
+    extensions(("x-action" = json!("read_audit"))),
+    responses((status = 200, body = List<AuditView>), Reads))]
+async fn list_audit(
+    access: Access<ReadAudit>,
+    State(state): State<ControlState>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<List<AuditView>>, Problem> {
+    let page = query.request()?;
+    let page = state.store.within(&access.scope).audit(&page).await?;
+    Ok(axum::Json(List::of(page, view)))
+}
+
+fn view(row: AuditRow) -> AuditView {
+    AuditView {
+        sequence: row.sequence,
+        at: row.at.to_string(),
+        actor: row.actor,
+        action: row.action,
+        outcome: row.outcome,
+        provider: row.provider.map(|provider| provider.to_string()),
+        label: row.label.map(|label| label.to_string()),
+        kek_id: row.kek_id,
+        subject: row.subject,
+        request_id: row.request.to_string(),
+    }
+}

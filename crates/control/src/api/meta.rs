@@ -1,0 +1,151 @@
+//! What anybody may know: that the server lives, its API, its providers.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use llm::provider::Provider;
+use serde::Serialize;
+use std::sync::OnceLock;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::Problem;
+use crate::openapi::PublicReads;
+use crate::page::List;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .routes(routes!(get_health))
+        .routes(routes!(get_openapi))
+        .routes(routes!(list_providers))
+}
+
+/// That the server answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    status: &'static str,
+}
+
+/// Say whether the server answers.
+#[utoipa::path(get, path = "/health", tag = "instance",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, body = Health), PublicReads))]
+async fn get_health() -> axum::Json<Health> {
+    axum::Json(Health { status: "ok" })
+}
+
+/// Get this document.
+#[utoipa::path(get, path = "/openapi.json", tag = "instance",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, description = "An OpenAPI 3.1 document.", content_type = "application/json"), PublicReads))]
+async fn get_openapi() -> Result<Response, Problem> {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    let text = TEXT.get_or_init(|| {
+        let text = crate::openapi::openapi().to_json();
+        text.expect("the document is plain data")
+    });
+    let mut response = text.as_str().into_response();
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(response)
+}
+
+/// A provider of models or tools, as this instance knows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderView {
+    /// The id to submit keys with.
+    #[schema(example = "openai")]
+    id: String,
+    /// What people call it.
+    name: String,
+    /// Where it is called.
+    base_url: String,
+    /// `active`, `staging`, `suspended` or `withdrawn`.
+    status: &'static str,
+    /// `first_party`, `gateway`, `cloud` or `third_party`.
+    kind: &'static str,
+    /// Who may pay: `byok`, `managed`.
+    payment_modes: Vec<&'static str>,
+    /// The wire formats that it speaks.
+    formats: Vec<&'static str>,
+    /// The environment variables that its own tools read keys from.
+    env: Vec<String>,
+    /// How its keys look.
+    key: KeyHintView,
+    /// The models that are listed for it.
+    models: Vec<ModelView>,
+}
+
+/// How a provider's keys look and where to get one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyHintView {
+    /// A regular expression; a hint, not a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<String>,
+    /// The provider's page of keys.
+    url: String,
+}
+
+/// A listed model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelView {
+    /// The provider's own name for it.
+    id: String,
+    /// How many tokens it takes, prompt and answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_tokens: Option<u64>,
+    /// How many tokens it answers at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+}
+
+/// List the providers.
+#[utoipa::path(get, path = "/v1/providers", tag = "providers",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, body = List<ProviderView>), PublicReads))]
+async fn list_providers(State(state): State<ControlState>) -> Response {
+    let list = List::whole(state.registry.providers().map(view));
+    let mut response = axum::Json(list).into_response();
+    let cache = HeaderValue::from_static("public, max-age=300");
+    response.headers_mut().insert(CACHE_CONTROL, cache);
+    response
+}
+
+fn view(provider: &Provider) -> ProviderView {
+    let mut formats: Vec<_> = provider
+        .formats
+        .iter()
+        .map(|rule| rule.format.as_str())
+        .collect();
+    formats.sort_unstable();
+    formats.dedup();
+    let models = provider.models.iter().map(|model| ModelView {
+        id: model.id.clone(),
+        context_tokens: model.context_tokens,
+        max_output_tokens: model.max_output_tokens,
+    });
+    ProviderView {
+        id: provider.id.to_string(),
+        name: provider.name.clone(),
+        base_url: provider.base_url.clone(),
+        status: provider.status.as_str(),
+        kind: provider.kind.as_str(),
+        payment_modes: provider
+            .payment_modes
+            .iter()
+            .map(|mode| mode.as_str())
+            .collect(),
+        formats,
+        env: provider.env.clone(),
+        key: KeyHintView {
+            pattern: provider.key.pattern.clone(),
+            url: provider.key.url.clone(),
+        },
+        models: models.collect(),
+    }
+}

@@ -1,0 +1,184 @@
+//! The first start: the page and the operation that create the first user.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::access::{Action, ApiScope};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use store::{Principal, StoreError};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::api_keys::MintedView;
+use crate::api::sessions::UserView;
+use crate::auth::password::Password;
+use crate::auth::{session, setup};
+use crate::body::Json;
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::openapi::{PublicReads, SetUps};
+use crate::ops::sessions::caller_address;
+use crate::ops::{api_keys, users};
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .routes(routes!(get_setup, create_first_user))
+        .routes(routes!(get_setup_page))
+        .routes(routes!(get_setup_script))
+        .routes(routes!(get_setup_style))
+}
+
+/// Whether the instance waits for its first user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SetupStatus {
+    /// There is no user yet.
+    needed: bool,
+}
+
+/// Say whether the instance waits for its first user.
+#[utoipa::path(get, path = "/api/v1/setup", tag = "setup",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, body = SetupStatus), PublicReads))]
+async fn get_setup(State(state): State<ControlState>) -> Result<axum::Json<SetupStatus>, Problem> {
+    let needed = state.store.system().user_count().await? == 0;
+    Ok(axum::Json(SetupStatus { needed }))
+}
+
+/// The first user, and the right to create one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstUser {
+    /// The credential in the link that the server printed: `kbsetup_...`.
+    token: String,
+    /// Who logs in.
+    email: String,
+    /// 10 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    password: Password,
+}
+
+/// What was made for the first user.
+#[derive(Serialize, ToSchema)]
+pub struct SetupDone {
+    /// The person, an instance admin.
+    user: UserView,
+    /// The person's account.
+    #[schema(example = "acc_06evr40e1m73fwp2hw6n0xq8kc")]
+    account_id: String,
+    /// The first workspace, named Personal.
+    #[schema(example = "ws_06evr40e1m73fwp2hw6n0xq8kc")]
+    workspace_id: String,
+    /// An API key of the workspace with all scopes, shown this once.
+    api_key: MintedView,
+}
+
+/// Create the first user: an instance admin with an account, a workspace and an API key.
+#[utoipa::path(post, path = "/api/v1/setup", tag = "setup",
+    extensions(("x-action" = json!("public"))), request_body = FirstUser,
+    responses((status = 201, body = SetupDone, headers(("set-cookie" = String, description = "The session."))), SetUps))]
+async fn create_first_user(
+    State(state): State<ControlState>,
+    call: Call,
+    headers: HeaderMap,
+    Json(body): Json<FirstUser>,
+) -> Result<Response, Problem> {
+    let subjects: Vec<String> = caller_address(&call).into_iter().collect();
+    state.log_ins.begin(&subjects, call.now)?;
+    if state.store.system().user_count().await? > 0 {
+        return Err(Problem::new(Code::AlreadySetUp));
+    }
+    setup::check(&state, &body.token)?;
+    state.log_ins.forgive(&subjects);
+    let new = users::new_user(&state, &body.email, body.password, true).await?;
+    let workspace = new.workspace;
+    let note = call.note_on("instance.set_up", new.user);
+    let created = state
+        .store
+        .system()
+        .create_first_user(&new, &note, call.now)
+        .await;
+    let user = created.map_err(|error| match error {
+        StoreError::Conflict(_) => Problem::new(Code::AlreadySetUp),
+        error => error.into(),
+    })?;
+    setup::close(&state);
+    let (session, cookie) = session::begin(&state, &call, user.id, &headers).await?;
+    let principal = Principal::Session {
+        user: user.id,
+        session,
+    };
+    let scope = state
+        .store
+        .authorize_workspace(&principal, workspace, Action::WriteApiKeys)
+        .await?;
+    let wanted = api_keys::Wanted {
+        name: "First key".to_owned(),
+        scopes: ApiScope::ALL.to_vec(),
+        expires_at: None,
+    };
+    let minted = api_keys::mint(&state, &call, &scope, wanted).await?;
+    let done = SetupDone {
+        account_id: user.account.to_string(),
+        workspace_id: workspace.to_string(),
+        user: user.into(),
+        api_key: minted.into(),
+    };
+    Ok((
+        StatusCode::CREATED,
+        [(SET_COOKIE, cookie)],
+        axum::Json(done),
+    )
+        .into_response())
+}
+
+/// What the page may load and do: its own script and style, and calls of this server.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Get the page for the first start.
+#[utoipa::path(get, path = "/setup", tag = "setup",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, content_type = "text/html", body = String), PublicReads))]
+async fn get_setup_page() -> Response {
+    asset(
+        "text/html; charset=utf-8",
+        include_str!("../../assets/setup.html"),
+    )
+}
+
+/// Get the script of the page for the first start.
+#[utoipa::path(get, path = "/setup.js", tag = "setup",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, content_type = "text/javascript", body = String), PublicReads))]
+async fn get_setup_script() -> Response {
+    asset(
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/setup.js"),
+    )
+}
+
+/// Get the style of the page for the first start.
+#[utoipa::path(get, path = "/setup.css", tag = "setup",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, content_type = "text/css", body = String), PublicReads))]
+async fn get_setup_style() -> Response {
+    asset(
+        "text/css; charset=utf-8",
+        include_str!("../../assets/setup.css"),
+    )
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(PAGE_POLICY),
+        ),
+    ];
+    (headers, text).into_response()
+}

@@ -1,0 +1,75 @@
+//! The people of the instance.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ManageUsers};
+use crate::api::sessions::UserView;
+use crate::auth::password::Password;
+use crate::body::{Json, Query};
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::{Reads, Writes};
+use crate::ops::users;
+use crate::page::{List, PageQuery};
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(list_users, create_user))
+}
+
+/// List the people of the instance.
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(PageQuery),
+    extensions(("x-action" = json!("manage_users"))),
+    responses((status = 200, body = List<UserView>), Reads))]
+async fn list_users(
+    access: Access<ManageUsers>,
+    State(state): State<ControlState>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<List<UserView>>, Problem> {
+    let page = query.request()?;
+    let page = state
+        .store
+        .system()
+        .list_users(&access.scope, &page)
+        .await?;
+    Ok(axum::Json(List::of(page, UserView::from)))
+}
+
+/// A new person.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// Who logs in; unique.
+    email: String,
+    /// 10 to 128 characters.
+    #[schema(value_type = String, format = Password)]
+    password: Password,
+    /// Whether the person manages the instance, too.
+    #[serde(default)]
+    instance_admin: bool,
+}
+
+/// Create a person with an account and a workspace named Personal.
+#[utoipa::path(post, path = "/api/v1/users", tag = "users",
+    extensions(("x-action" = json!("manage_users"))), request_body = NewUser,
+    responses((status = 201, body = UserView), Writes))]
+async fn create_user(
+    access: Access<ManageUsers>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<NewUser>,
+) -> Result<(StatusCode, axum::Json<UserView>), Problem> {
+    let new = users::new_user(&state, &body.email, body.password, body.instance_admin).await?;
+    let note = call.note_on("user.create", new.user);
+    let system = state.store.system();
+    let row = system
+        .create_user(&access.scope, &new, &note, call.now)
+        .await?;
+    Ok((StatusCode::CREATED, axum::Json(row.into())))
+}

@@ -1,0 +1,8 @@
+//! Who is calling: passwords, sessions, the first start, and where a request comes from.
+
+pub mod origin;
+pub mod password;
+pub mod principal;
+pub mod session;
+pub mod setup;
+pub mod throttle;

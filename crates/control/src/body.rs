@@ -1,0 +1,208 @@
+//! What clients send: JSON bodies and query strings, read strictly and refused without an echo.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use domain::Secret;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Code, Problem};
+
+/// The largest body that is read.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+
+/// A JSON body of the documented form.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        require_json(&parts)?;
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+        let bytes = match body {
+            Ok(body) => Secret::new(body.to_bytes().to_vec()),
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err(Problem::new(Code::BodyTooLarge));
+            }
+            Err(_) => {
+                return Err(Problem::new(Code::InvalidRequest)
+                    .because("the body ended early or could not be read"));
+            }
+        };
+        bytes.expose(parse).map(Self)
+    }
+}
+
+/// A query string of the documented form.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+            Ok(query) => Ok(Self(query.0)),
+            // The parser's text shows values, so it is dropped.
+            Err(_) => Err(Problem::new(Code::InvalidRequest)
+                .because("the query has a parameter that is not documented or has the wrong form")),
+        }
+    }
+}
+
+fn require_json(parts: &Parts) -> Result<(), Problem> {
+    let declared = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
+    if declared && !parts.headers.contains_key(CONTENT_ENCODING) {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::UnsupportedMediaType))
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let problem = Problem::new(Code::InvalidRequest);
+        if !error.is_data() {
+            return problem.because(format!(
+                "the body is not valid JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ));
+        }
+        let text = error.to_string();
+        let named = |prefix: &str| {
+            let name = text.strip_prefix(prefix)?.split('`').next()?;
+            is_field_name(name).then(|| name.to_owned())
+        };
+        if let Some(field) = named("missing field `") {
+            return problem
+                .because(format!("field {field} is missing"))
+                .with("field", field);
+        }
+        if let Some(field) = named("duplicate field `") {
+            return problem
+                .because(format!("field {field} is given twice"))
+                .with("field", field);
+        }
+        if text.starts_with("unknown field `") {
+            return match named("unknown field `") {
+                Some(field) => problem
+                    .because(format!("field {field} is not part of this request"))
+                    .with("field", field),
+                None => problem.because("a field is not part of this request"),
+            };
+        }
+        match field_before(bytes, error.line(), error.column()) {
+            Some(field) => problem
+                .because(format!("field {field} has the wrong type or form"))
+                .with("field", field),
+            None => problem.because("the body does not have the documented form"),
+        }
+    })
+}
+
+/// Whether a name may be shown: field names are lower-case words, and nothing else that is may be a secret.
+fn is_field_name(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// The outermost field whose value the parser was reading at this place.
+fn field_before(bytes: &[u8], line: usize, column: usize) -> Option<String> {
+    let line_start = bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(line.saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum::<usize>();
+    let end = (line_start + column).min(bytes.len());
+    let mut field = None;
+    let (mut depth, mut string_start, mut last_string, mut escaped) = (0_usize, None, None, false);
+    for (at, byte) in bytes[..end].iter().enumerate() {
+        match (string_start, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(start), b'"') => {
+                last_string = Some(&bytes[start..at]);
+                string_start = None;
+            }
+            (Some(_), _) => {}
+            (None, b'"') => string_start = Some(at + 1),
+            (None, b'{' | b'[') => depth += 1,
+            (None, b'}' | b']') => depth = depth.saturating_sub(1),
+            (None, b':') if depth == 1 => field = last_string,
+            (None, _) => {}
+        }
+    }
+    let name = std::str::from_utf8(field?).ok()?;
+    is_field_name(name).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ProviderId;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the refusals are of interest")]
+    struct Body {
+        provider: ProviderId,
+        scopes: Vec<u8>,
+    }
+
+    fn refusal(text: &str) -> String {
+        let problem = parse::<Body>(text.as_bytes()).expect_err("refused");
+        serde_json::to_string(&problem.body("req")).expect("serializes")
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_and_never_echoes_a_value() {
+        for (body, field) in [
+            (r#"{"provider":"sk-SECRET value","scopes":[]}"#, "provider"),
+            (r#"{"provider":"openai","scopes":["sk-SECRET"]}"#, "scopes"),
+            (
+                r#"{"provider":"openai","scopes":[],"extra":"sk-SECRET"}"#,
+                "extra",
+            ),
+            (r#"{"scopes":[1]}"#, "provider"),
+            (
+                "{\"provider\":\"openai\",\n\"scopes\":\"sk-SECRET\"}",
+                "scopes",
+            ),
+            (
+                r#"{"provider":"a","provider":"sk-SECRET","scopes":[]}"#,
+                "provider",
+            ),
+        ] {
+            let text = refusal(body);
+            assert!(text.contains(&format!("\"field\":\"{field}\"")), "{text}");
+            assert!(!text.contains("SECRET"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_name_is_not_echoed() {
+        // T79
+        let text = refusal(r#"{"sk-SECRET1234":1}"#);
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+
+    #[test]
+    fn broken_json_is_refused_by_place() {
+        // T120
+        for body in ["", "{", "[1", "{}x", "\u{feff}{}", &"[".repeat(100_000)] {
+            let text = refusal(body);
+            assert!(text.contains("invalid_request"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The OpenAPI document, computed from the handlers.
+//!
+//! A handler says what only it knows; what follows from rules is added here: path parameters, and who may
+//! call an operation from its `x-action`.
+
+use std::collections::BTreeMap;
+
+use domain::access::Action;
+use utoipa::IntoResponses;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{
+    Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::{Code, ProblemBody};
+use crate::state::ControlState;
+
+/// The value of `x-action` for operations that anybody may call.
+pub const PUBLIC: &str = "public";
+/// The extension of an operation that names its [`Action`].
+pub const ACTION_EXTENSION: &str = "x-action";
+
+/// The document of the whole control plane.
+pub fn openapi() -> OpenApi {
+    let mut document = routes().into_openapi();
+    for (path, item) in &mut document.paths.paths {
+        for (_, operation) in operations_mut(item) {
+            add_path_parameters(operation, path);
+            add_security(operation);
+        }
+    }
+    document
+}
+
+/// All operations with their handlers.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::with_openapi(base()).merge(crate::api::routes())
+}
+
+/// The operations of a path, by method.
+pub(crate) fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    [
+        ("GET", &item.get),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("GET", &mut item.get),
+        ("POST", &mut item.post),
+        ("PUT", &mut item.put),
+        ("PATCH", &mut item.patch),
+        ("DELETE", &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// What `x-action` says: the action, or `None` for a public operation.
+///
+/// # Panics
+/// When an operation names no action of the table; a test reads the whole document.
+pub(crate) fn action(operation: &Operation) -> Option<Action> {
+    let name = operation
+        .extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get(ACTION_EXTENSION))
+        .and_then(|value| value.as_str())
+        .expect("every operation has an x-action");
+    if name == PUBLIC {
+        return None;
+    }
+    let action = Action::ALL.iter().find(|action| action.as_str() == name);
+    Some(*action.expect("x-action names an action of the table"))
+}
+
+fn base() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Keybearer")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "The control plane of Keybearer, a self-hosted AI gateway. Refusals are problem+json with a stable `code`.",
+        ))
+        .build();
+    let mut components = Components::new();
+    let problem = <ProblemBody as utoipa::PartialSchema>::schema();
+    components.schemas.insert("Problem".to_owned(), problem);
+    let cookie = ApiKeyValue::with_description(
+        "__Host-keybearer_session",
+        "The session of a logged-in person; see create_session.",
+    );
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key of a workspace: kb_..."))
+        .build();
+    components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .build()
+}
+
+fn add_path_parameters(operation: &mut Operation, path: &str) {
+    for name in path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    {
+        let schema = ObjectBuilder::new().schema_type(Type::String).build();
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(schema))
+            .build();
+        let parameters = operation.parameters.get_or_insert_default();
+        parameters.push(RefOr::T(parameter));
+    }
+}
+
+fn add_security(operation: &mut Operation) {
+    let none: [String; 0] = [];
+    operation.security = Some(match action(operation) {
+        None => Vec::new(),
+        Some(action) => {
+            let mut ways = vec![SecurityRequirement::new("session", none)];
+            if let Some(scope) = action.rule().scope {
+                ways.push(SecurityRequirement::new("api_key", [scope.as_str()]));
+            }
+            ways
+        }
+    });
+}
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $($code:ident),+;)*) => {$(
+        $(#[$doc])*
+        pub enum $name {}
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                responses(&[$(Code::$code),+])
+            }
+        }
+    )*};
+}
+
+refusals! {
+    /// What anybody may be told.
+    PublicReads = MisdirectedRequest, Unavailable;
+    /// What a caller who reads may be told.
+    Reads = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, NotFound, Unavailable;
+    /// What a caller who changes something without a body may be told.
+    Changes = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, CrossSiteRequest,
+        NotFound, Conflict, Unavailable;
+    /// What a caller who sends a body may be told.
+    Writes = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, CrossSiteRequest,
+        NotFound, Conflict, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who logs in may be told.
+    LogIns = InvalidRequest, InvalidCredentials, CrossSiteRequest, BodyTooLarge, UnsupportedMediaType,
+        TooManyAttempts, Unavailable;
+    /// What somebody who sets the instance up may be told.
+    SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, BodyTooLarge,
+        UnsupportedMediaType, TooManyAttempts, Unavailable;
+    /// What somebody who accepts an invitation may be told.
+    Acceptances = InvalidRequest, ConflictingCredentials, InvalidInvitation, CrossSiteRequest,
+        InvitationForAnother, Conflict, BodyTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
+    /// What somebody who mints an API key may be told.
+    Mints = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, ScopeNotHeld,
+        CrossSiteRequest, NotFound, Conflict, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    /// What an API key that replaces itself may be told.
+    SelfRotations = ConflictingCredentials, ApiKeyRequired, AuthenticationRequired, Forbidden,
+        CrossSiteRequest, NotFound, Conflict, Unavailable;
+    /// What somebody who changes members may be told.
+    MemberChanges = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden,
+        CrossSiteRequest, NotFound, Conflict, OwnerRole, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who changes a provider key without its value may be told.
+    KeyChanges = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden,
+        CrossSiteRequest, NotFound, Conflict, ResubmitKey, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who submits a provider key may be told.
+    Submissions = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
+        ConflictingCredentials, AuthenticationRequired, Forbidden, CrossSiteRequest, CustomBaseUrlNotAllowed,
+        NotFound, Conflict, StaleKek, BodyTooLarge, UnsupportedMediaType, InvalidSealedBox,
+        InvalidProviderKey, InvalidBaseUrl, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
+}
+
+fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, String> = BTreeMap::new();
+    for code in codes {
+        let text = by_status.entry(code.status().to_string()).or_default();
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(&format!("`{}`: {}", code.as_str(), code.meaning()));
+    }
+    let problem = |description: String| {
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("Problem")))
+            .build();
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content)
+            .build()
+    };
+    by_status
+        .into_iter()
+        .map(|(status, description)| (status, RefOr::T(problem(description))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_says_what_it_is_and_who_may_call_it() {
+        let document = openapi();
+        let mut ids = Vec::new();
+        for (path, item) in &document.paths.paths {
+            for (method, operation) in operations(item) {
+                let at = format!("{method} {path}");
+                let _ = action(operation);
+                assert!(
+                    operation
+                        .summary
+                        .as_ref()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{at}"
+                );
+                assert_eq!(operation.tags.as_ref().map(Vec::len), Some(1), "{at}");
+                ids.push(operation.operation_id.clone().expect("an operation id"));
+            }
+        }
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        assert!(count >= 50, "{count} operations");
+    }
+
+    #[test]
+    fn every_action_of_the_control_plane_is_used() {
+        let document = openapi();
+        let used: Vec<_> = document
+            .paths
+            .paths
+            .values()
+            .flat_map(|item| operations(item).filter_map(|(_, operation)| action(operation)))
+            .collect();
+        for wanted in Action::ALL {
+            assert_eq!(used.contains(wanted), *wanted != Action::Invoke, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_document_is_openapi_3_1_and_no_reference_dangles() {
+        let text = openapi().to_json().expect("serializes");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+        assert_eq!(document["openapi"], "3.1.0");
+        let schemas = document["components"]["schemas"]
+            .as_object()
+            .expect("schemas");
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().expect("a name");
+            assert!(schemas.contains_key(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Use cases: what an operation does once the caller is known to have the right to it.
+
+pub mod api_keys;
+pub mod destination;
+pub mod invitations;
+pub mod provider_keys;
+pub mod sealing_key;
+pub mod sessions;
+pub mod users;

@@ -1,0 +1,110 @@
+//! API keys: minted once, replaced by themselves.
+
+use domain::access::ApiScope;
+use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, write};
+use domain::{ApiKeyId, Secret, Timestamp};
+use store::{ApiKeyRow, NewApiKey, Principal, WorkspaceScope};
+use vault::HashPurpose;
+
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::state::ControlState;
+
+/// What a client wants of a new API key.
+pub struct Wanted {
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<ApiScope>,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An API key in the only moment in which its text is known.
+pub struct Minted {
+    /// What is stored.
+    pub row: ApiKeyRow,
+    /// The key itself; shown once.
+    pub text: Secret,
+}
+
+/// Mints an API key of the workspace, for the caller.
+///
+/// # Errors
+/// `scope_not_held` when a scope goes beyond what the caller may do; `invalid_request` when it names none,
+/// or an expiry that has passed.
+pub async fn mint(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    wanted: Wanted,
+) -> Result<Minted, Problem> {
+    let mut scopes = wanted.scopes;
+    scopes.sort_unstable();
+    scopes.dedup();
+    if scopes.is_empty() {
+        return Err(Problem::field("scopes", "scopes names at least one scope"));
+    }
+    let beyond: Vec<&str> = scopes
+        .iter()
+        .filter(|wanted| !scope.grantable().contains(wanted))
+        .map(|scope| scope.as_str())
+        .collect();
+    if !beyond.is_empty() {
+        return Err(Problem::new(Code::ScopeNotHeld).with("scopes", beyond));
+    }
+    if wanted.expires_at.is_some_and(|at| at <= call.now) {
+        return Err(Problem::field(
+            "expires_at",
+            "expires_at lies in the future",
+        ));
+    }
+    let (text, prefix, hash) = draw(state)?;
+    let id: ApiKeyId = state.sources.id()?;
+    let new = NewApiKey {
+        id,
+        user: scope.user(),
+        name: wanted.name,
+        prefix,
+        hash,
+        scopes,
+        expires_at: wanted.expires_at,
+    };
+    let note = call.note_on("api_key.create", id);
+    let within = state.store.within(scope);
+    let row = within.create_api_key(&new, &note, call.now).await?;
+    Ok(Minted { row, text })
+}
+
+/// Replaces the API key that the caller has shown. The old text stops working with the answer.
+///
+/// # Errors
+/// `api_key_required` for a logged-in person.
+pub async fn rotate_self(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    principal: &Principal,
+) -> Result<Minted, Problem> {
+    let Principal::ApiKey { key, .. } = principal else {
+        return Err(Problem::new(Code::ApiKeyRequired));
+    };
+    let (text, prefix, hash) = draw(state)?;
+    let note = call.note_on("api_key.rotate", key);
+    let within = state.store.within(scope);
+    within
+        .replace_api_key_hash(*key, &hash, &prefix, &note, call.now)
+        .await?;
+    let row = within.api_key(*key).await?;
+    let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok(Minted { row, text })
+}
+
+/// A new credential, what may be shown of it, and its keyed hash.
+fn draw(state: &ControlState) -> Result<(Secret, String, [u8; 32]), Problem> {
+    let text = write(CredentialKind::ApiKey, &state.sources.random.bytes()?);
+    let prefix =
+        text.expose(|bytes| String::from_utf8_lossy(&bytes[..SHOWN_PREFIX_CHARS]).into_owned());
+    let hash = text.expose(|bytes| state.hasher.hash(HashPurpose::ApiKey, bytes));
+    Ok((text, prefix, hash))
+}

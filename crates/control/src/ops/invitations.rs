@@ -1,0 +1,144 @@
+//! Invitations: an offer by e-mail and role, taken up once.
+
+use domain::access::Role;
+use domain::credential::{CredentialKind, is_well_formed, write};
+use domain::{InvitationId, Secret, UserId, WorkspaceId};
+use store::{AcceptBy, InvitationRow, NewInvitation, Principal, WorkspaceScope};
+use vault::HashPurpose;
+
+use crate::auth::password::Password;
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::ops::sessions::caller_address;
+use crate::ops::users::new_user;
+use crate::state::ControlState;
+use crate::text;
+
+/// Invitations end seven days after they were made.
+const LIFETIME_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Invites somebody. The credential is answered once; whoever shows it within seven days may join.
+///
+/// # Errors
+/// `invalid_request` for an e-mail of the wrong form or the role owner.
+pub async fn create(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    email: &str,
+    role: Role,
+) -> Result<(InvitationRow, Secret), Problem> {
+    let email = text::email(email)?;
+    if role == Role::Owner {
+        return Err(Problem::field("role", "role is member or admin"));
+    }
+    let id: InvitationId = state.sources.id()?;
+    let credential = write(CredentialKind::Invitation, &state.sources.random.bytes()?);
+    let new = NewInvitation {
+        id,
+        email,
+        role,
+        hash: credential.expose(|bytes| state.hasher.hash(HashPurpose::Invitation, bytes)),
+        expires_at: call.now.plus_millis(LIFETIME_MS),
+    };
+    let note = call.note_on("invitation.create", id);
+    let within = state.store.within(scope);
+    let row = within.create_invitation(&new, &note, call.now).await?;
+    Ok((row, credential))
+}
+
+/// What a person without a log-in sends to accept.
+pub struct Newcomer {
+    /// Must be the invited one, when given.
+    pub email: Option<String>,
+    /// The new person's password.
+    pub password: Option<Password>,
+}
+
+/// Who joined what.
+pub struct Joined {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The person.
+    pub user: UserId,
+    /// Whether the person was created by this.
+    pub created: bool,
+}
+
+/// Accepts an invitation: the person who is logged in joins, or a new one with the invited e-mail.
+///
+/// # Errors
+/// `invalid_invitation`, the same for unknown, used, revoked and expired ones; `invitation_for_another`;
+/// `conflict` when the invited e-mail has a user, who must log in first.
+pub async fn accept(
+    state: &ControlState,
+    call: &Call,
+    caller: Option<Principal>,
+    shown: &str,
+    newcomer: Newcomer,
+) -> Result<Joined, Problem> {
+    // The address alone: an invitation has no name that a guesser would have to know.
+    let subjects: Vec<String> = caller_address(call).into_iter().collect();
+    state.log_ins.begin(&subjects, call.now)?;
+    let invalid = || Problem::new(Code::InvalidInvitation);
+    if !is_well_formed(CredentialKind::Invitation, shown) {
+        return Err(invalid());
+    }
+    let hash = state.hasher.hash(HashPurpose::Invitation, shown.as_bytes());
+    let system = state.store.system();
+    let row = system.invitation_by_hash(&hash, call.now).await?;
+    let row = row.ok_or_else(invalid)?;
+    state.log_ins.forgive(&subjects);
+    let (by, user) = match caller {
+        Some(principal @ Principal::Session { .. }) => {
+            let own = state
+                .store
+                .authorize_user(&principal, domain::access::Action::UseOwnUser)
+                .await?;
+            if state.store.own(&own).user().await?.email != row.email {
+                return Err(Problem::new(Code::InvitationForAnother));
+            }
+            (AcceptBy::Existing(own.user()), own.user())
+        }
+        Some(Principal::ApiKey { .. }) => {
+            let needs = "a person, logged in or new";
+            return Err(Problem::new(Code::Forbidden).with("needs", needs));
+        }
+        None => {
+            let new = newcomer_for(state, &row, newcomer).await?;
+            let user = new.user;
+            (AcceptBy::New(new), user)
+        }
+    };
+    let created = matches!(by, AcceptBy::New(_));
+    let note = call.note_on("invitation.accept", row.id);
+    let workspace = system
+        .accept_invitation(&hash, &by, &note, call.now)
+        .await?;
+    Ok(Joined {
+        workspace,
+        user,
+        created,
+    })
+}
+
+async fn newcomer_for(
+    state: &ControlState,
+    row: &InvitationRow,
+    newcomer: Newcomer,
+) -> Result<store::NewUser, Problem> {
+    if let Some(email) = &newcomer.email
+        && text::email(email)? != row.email
+    {
+        return Err(Problem::new(Code::InvitationForAnother));
+    }
+    let Some(password) = newcomer.password else {
+        let rule = "password is needed to create the invited user; an existing one logs in first";
+        return Err(Problem::field("password", rule));
+    };
+    if state.store.system().login(&row.email).await?.is_some() {
+        let detail = "the invited e-mail has a user; log in and accept again";
+        return Err(Problem::new(Code::Conflict).because(detail));
+    }
+    new_user(state, &row.email, password, false).await
+}

@@ -1,0 +1,137 @@
+//! What the control plane works with.
+
+use std::sync::{Arc, Mutex};
+
+use domain::{DeploymentId, Sources};
+use ipnet::IpNet;
+use llm::provider::Registry;
+use store::Store;
+use vault::{Hasher, Intake, KeyProbe, Rotator};
+
+use crate::auth::password::Passwords;
+use crate::auth::throttle::Throttle;
+
+/// How provider keys may be submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubmissionPolicy {
+    /// In a sealed box only.
+    SealedOnly,
+    /// In a sealed box, or in plain text over loopback or TLS.
+    Both,
+}
+
+/// Whether a provider is asked about a key before it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbePolicy {
+    /// Always; a key that the provider does not accept is not stored.
+    Required,
+    /// Never; for installations without a way out.
+    Off,
+}
+
+/// The options of the control plane.
+#[derive(Debug, Clone)]
+pub struct ControlConfig {
+    /// How provider keys may be submitted.
+    pub submission: SubmissionPolicy,
+    /// Whether keys are tried before they are stored.
+    pub probe: ProbePolicy,
+    /// Whether a key may have a base URL of its own.
+    pub custom_base_urls: bool,
+    /// Addresses that are not public and may be in a base URL all the same.
+    pub allow_addresses: Vec<IpNet>,
+    /// Whether a proxy in front ends TLS and sets `X-Forwarded-Proto` itself.
+    pub trust_forwarded_proto: bool,
+    /// The only values of `Host` that are answered, in lower case with the port; `None`: any.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// How long a sealing key stays the current one.
+    pub seal_key_lifetime_ms: i64,
+}
+
+impl ControlConfig {
+    /// 90 days.
+    pub const SEAL_KEY_LIFETIME_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self {
+            submission: SubmissionPolicy::Both,
+            probe: ProbePolicy::Required,
+            custom_base_urls: false,
+            allow_addresses: Vec::new(),
+            trust_forwarded_proto: false,
+            allowed_hosts: None,
+            seal_key_lifetime_ms: Self::SEAL_KEY_LIFETIME_MS,
+        }
+    }
+}
+
+/// Everything that an operation can reach. Cheap to clone.
+///
+/// There is no way here to a stored provider key: the parts of the vault are the one that takes keys in,
+/// the one that makes and re-wraps keys, and the keyed hash.
+#[derive(Clone)]
+pub struct ControlState(Arc<Parts>);
+
+/// The parts behind a [`ControlState`].
+pub struct Parts {
+    pub(crate) config: ControlConfig,
+    pub(crate) store: Store,
+    pub(crate) intake: Intake,
+    pub(crate) rotator: Rotator,
+    pub(crate) hasher: Hasher,
+    pub(crate) probe: Arc<dyn KeyProbe>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) sources: Sources,
+    pub(crate) deployment: DeploymentId,
+    pub(crate) passwords: Passwords,
+    pub(crate) log_ins: Throttle,
+    pub(crate) submissions: Throttle,
+    /// The keyed hash of the set-up credential of this start, while there is no user.
+    pub(crate) setup: Mutex<Option<[u8; 32]>>,
+}
+
+impl ControlState {
+    /// Puts the parts together.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, by the binary, which owns every part"
+    )]
+    pub fn new(
+        config: ControlConfig,
+        store: Store,
+        intake: Intake,
+        rotator: Rotator,
+        hasher: Hasher,
+        probe: Arc<dyn KeyProbe>,
+        registry: Arc<Registry>,
+        sources: Sources,
+        deployment: DeploymentId,
+    ) -> Self {
+        const QUARTER_HOUR_MS: i64 = 15 * 60 * 1000;
+        Self(Arc::new(Parts {
+            passwords: Passwords::new(sources.random.clone()),
+            log_ins: Throttle::new(10, QUARTER_HOUR_MS),
+            submissions: Throttle::new(100, QUARTER_HOUR_MS),
+            setup: Mutex::new(None),
+            config,
+            store,
+            intake,
+            rotator,
+            hasher,
+            probe,
+            registry,
+            sources,
+            deployment,
+        }))
+    }
+}
+
+impl std::ops::Deref for ControlState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
