@@ -1,0 +1,213 @@
+"""The official SDKs, unmodified, against Keybearer in front of a third-party mock of their providers."""
+
+import anthropic
+import openai
+import pytest
+
+SAID = "Hello from the mock, said in several pieces."
+HELLO = [{"role": "user", "content": "say hello"}]
+INPUT_TOKENS, OUTPUT_TOKENS = 21, 9
+
+OPENAI_MODEL = "openai/gpt-4o-mini"
+ANTHROPIC_MODEL = "anthropic/claude-haiku-4-5"
+
+
+@pytest.fixture
+def own_openai_key(tenant, keys):
+    assert tenant.submit("openai", keys.openai).is_success
+    return tenant
+
+
+@pytest.fixture
+def own_anthropic_key(tenant, keys):
+    assert tenant.submit("anthropic", keys.anthropic).is_success
+    return tenant
+
+
+def openai_client(tenant, **options):
+    options = {"api_key": tenant.api_key, "max_retries": 0, "timeout": 30} | options
+    return openai.OpenAI(base_url=f"{tenant.app.url}/v1", **options)
+
+
+def anthropic_client(tenant, **options):
+    options = {"api_key": tenant.api_key, "max_retries": 0, "timeout": 30} | options
+    return anthropic.Anthropic(base_url=tenant.app.url, **options)
+
+
+def check_headers(headers, provider, model):
+    """The response says whose key served."""
+    assert headers["x-keybearer-request-id"].startswith("req_")
+    assert headers["x-keybearer-provider"] == provider
+    assert headers["x-keybearer-model"] == model
+    assert headers["x-keybearer-key-source"] == "byok"
+    assert headers["x-keybearer-key-label"] == "primary"
+
+
+def check_usage(tenant, request_id, provider, streamed, tokens=(INPUT_TOKENS, OUTPUT_TOKENS)):
+    """The call has its row, with the tokens that the provider reported."""
+    [row] = [row for row in tenant.usage(1) if row["request_id"] == request_id]
+    assert row["provider"] == provider
+    assert row["streamed"] is streamed
+    assert row["status"] == 200
+    assert row["key_source"] == "byok"
+    assert row["key_label"] == "primary"
+    assert (row["usage"]["input_tokens"], row["usage"]["output_tokens"]) == tokens
+
+
+def check_upstream(tenant, mock, mark, header, value):
+    """The provider got its own key, in its own header, and nothing of ours."""
+    [request] = mock.requests(mark)
+    headers = dict(request["headers"])
+    assert len(headers) == len(request["headers"]), "a header came twice"
+    assert headers[header] == value
+    assert tenant.api_key not in str(request)
+    assert not [name for name in headers if name in {"authorization", "x-api-key", "api-key", "cookie"} - {header}]
+    assert not [name for name in headers if name.startswith("x-keybearer")]
+
+
+def test_openai_chat(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).chat.completions.with_raw_response.create(model=OPENAI_MODEL, messages=HELLO)
+    completion = raw.parse()
+    assert completion.choices[0].message.content == SAID
+    assert completion.usage.completion_tokens == OUTPUT_TOKENS
+    check_headers(raw.headers, "openai", "gpt-4o-mini")
+    check_usage(own_openai_key, raw.headers["x-keybearer-request-id"], "openai", streamed=False)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_chat_streaming_with_usage(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).chat.completions.with_raw_response.create(
+        model=OPENAI_MODEL, messages=HELLO, stream=True, stream_options={"include_usage": True},
+    )
+    chunks = list(raw.parse())
+    pieces = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices]
+    assert "".join(filter(None, pieces)) == SAID
+    assert len(pieces) > 3
+    assert chunks[-1].usage.prompt_tokens == INPUT_TOKENS
+    check_headers(raw.headers, "openai", "gpt-4o-mini")
+    check_usage(own_openai_key, raw.headers["x-keybearer-request-id"], "openai", streamed=True)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_chat_by_native_model_name(own_openai_key):
+    raw = openai_client(own_openai_key).chat.completions.with_raw_response.create(model="gpt-4o-mini", messages=HELLO)
+    assert raw.parse().choices[0].message.content == SAID
+    check_headers(raw.headers, "openai", "gpt-4o-mini")
+
+
+def test_openai_tool_call_passes_through(own_openai_key):
+    tool = {
+        "type": "function",
+        "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    }
+    completion = openai_client(own_openai_key).chat.completions.create(
+        model=OPENAI_MODEL, messages=[{"role": "user", "content": "what is the weather in Oslo?"}], tools=[tool],
+    )
+    [call] = completion.choices[0].message.tool_calls
+    assert call.function.name == "get_weather"
+    assert call.function.arguments == '{"city":"Oslo","unit":"celsius"}'
+
+
+def test_anthropic_messages(own_anthropic_key, mock, keys):
+    mark = mock.mark()
+    raw = anthropic_client(own_anthropic_key).messages.with_raw_response.create(
+        model=ANTHROPIC_MODEL, max_tokens=64, messages=HELLO,
+    )
+    message = raw.parse()
+    assert message.content[0].text == SAID
+    assert message.usage.output_tokens == OUTPUT_TOKENS
+    check_headers(raw.headers, "anthropic", "claude-haiku-4-5")
+    check_usage(own_anthropic_key, raw.headers["x-keybearer-request-id"], "anthropic", streamed=False)
+    check_upstream(own_anthropic_key, mock, mark, "x-api-key", keys.anthropic)
+
+
+def test_anthropic_messages_streaming(own_anthropic_key, mock, keys):
+    mark = mock.mark()
+    with anthropic_client(own_anthropic_key).messages.stream(
+        model=ANTHROPIC_MODEL, max_tokens=64, messages=HELLO,
+    ) as stream:
+        pieces = list(stream.text_stream)
+        headers = stream.response.headers
+    assert "".join(pieces) == SAID
+    assert len(pieces) > 3
+    check_headers(headers, "anthropic", "claude-haiku-4-5")
+    check_usage(own_anthropic_key, headers["x-keybearer-request-id"], "anthropic", streamed=True)
+    check_upstream(own_anthropic_key, mock, mark, "x-api-key", keys.anthropic)
+
+
+def test_anthropic_with_a_bearer_credential(own_anthropic_key, mock, keys):
+    mark = mock.mark()
+    client = anthropic_client(own_anthropic_key, api_key=None, auth_token=own_anthropic_key.api_key)
+    message = client.messages.create(model=ANTHROPIC_MODEL, max_tokens=64, messages=HELLO)
+    assert message.content[0].text == SAID
+    check_upstream(own_anthropic_key, mock, mark, "x-api-key", keys.anthropic)
+
+
+def test_models_are_those_that_the_own_keys_serve(own_openai_key):
+    ids = {model.id for model in openai_client(own_openai_key).models.list()}
+    assert OPENAI_MODEL in ids
+    assert not [name for name in ids if name.startswith("anthropic/")]
+
+
+def test_a_provider_error_keeps_its_class(own_openai_key):
+    busy = [{"role": "user", "content": "be busy"}]
+    with pytest.raises(openai.RateLimitError) as caught:
+        openai_client(own_openai_key).chat.completions.create(model=OPENAI_MODEL, messages=busy)
+    assert caught.value.response.headers["x-keybearer-key-source"] == "byok"
+
+
+def test_a_stream_that_breaks_off_does_not_look_complete(own_openai_key):
+    broken = [{"role": "user", "content": "break off"}]
+    stream = openai_client(own_openai_key).chat.completions.create(model=OPENAI_MODEL, messages=broken, stream=True)
+    with pytest.raises((openai.APIError, openai.APIConnectionError, Exception)):
+        for _ in stream:
+            pass
+
+
+def test_a_replaced_key_serves_the_next_request(own_openai_key, mock, keys):
+    client = openai_client(own_openai_key)
+    client.chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
+    assert own_openai_key.submit("openai", keys.openai_later).is_success
+    mark = mock.mark()
+    client.chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai_later}")
+
+
+def test_without_a_key_the_answer_is_402_and_the_provider_is_not_asked(tenant, mock):
+    mark = mock.mark()
+    with pytest.raises(openai.APIStatusError) as chat:
+        openai_client(tenant).chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
+    assert chat.value.status_code == 402
+    with pytest.raises(anthropic.APIStatusError) as messages:
+        anthropic_client(tenant).messages.create(model=ANTHROPIC_MODEL, max_tokens=64, messages=HELLO)
+    assert messages.value.status_code == 402
+    assert messages.value.body["type"] == "error"
+    assert mock.requests(mark) == []
+
+
+def test_one_tenant_does_not_use_the_key_of_another(own_openai_key, mock):
+    other = own_openai_key.app.tenant()
+    mark = mock.mark()
+    with pytest.raises(openai.APIStatusError) as caught:
+        openai_client(other).chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
+    assert caught.value.status_code == 402
+    assert mock.requests(mark) == []
+
+
+@pytest.mark.parametrize("api_key", ["kb_nonsense", "sk-proj-not-ours"])
+def test_a_wrong_api_key_is_an_authentication_error(own_openai_key, api_key):
+    with pytest.raises(openai.AuthenticationError):
+        openai_client(own_openai_key, api_key=api_key).chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
+    with pytest.raises(anthropic.AuthenticationError):
+        anthropic_client(own_openai_key, api_key=api_key).messages.create(
+            model=ANTHROPIC_MODEL, max_tokens=64, messages=HELLO,
+        )
+
+
+def test_the_key_of_the_workspace_goes_before_the_key_of_the_account(own_openai_key, mock, keys):
+    assert own_openai_key.submit_to_workspace("openai", keys.openai_later).is_success
+    mark = mock.mark()
+    openai_client(own_openai_key).chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai_later}")
