@@ -117,3 +117,83 @@ impl ActiveSealKey {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::WorkspaceId;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn record(number: u64) -> DataKeyRecord {
+        DataKeyRecord {
+            id: DataKeyId::from_bytes([1; 16]),
+            owner: KeyOwner::Workspace(WorkspaceId::from_bytes([1; 16])),
+            kms_key: "local:1".to_owned(),
+            wrapped: number.to_be_bytes().to_vec(),
+            created_at: NOW,
+        }
+    }
+
+    fn key() -> SharedKey {
+        Arc::new(Zeroizing::new([1; 32]))
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let cache = DataKeys::default();
+        let used = record(u64::MAX);
+        cache.put(&used, key(), NOW);
+        for number in 0..20_000 {
+            cache.put(&record(number), key(), NOW);
+            if number % 1000 == 0 {
+                assert!(cache.get(&used, NOW).is_some(), "{number}");
+            }
+        }
+        let held: usize = cache.lock().iter().map(HashMap::len).sum();
+        assert!(held <= 2 * GENERATION_KEYS, "{held}");
+        assert!(cache.get(&record(0), NOW).is_none());
+        assert!(cache.get(&record(19_999), NOW).is_some());
+    }
+
+    #[test]
+    fn a_key_that_is_dropped_is_not_held_elsewhere() {
+        let cache = DataKeys::default();
+        let first = key();
+        cache.put(&record(0), Arc::clone(&first), NOW);
+        for number in 1..5000 {
+            cache.put(&record(number), key(), NOW);
+        }
+        assert_eq!(Arc::strong_count(&first), 1);
+
+        let seal_key = ActiveSealKey::default();
+        let sealing = |kek_id: &str| SealKeyRecord {
+            kek_id: kek_id.to_owned(),
+            public_key: [0; 32],
+            wrapped_private: Vec::new(),
+            created_at: NOW,
+            expires_at: NOW,
+        };
+        seal_key.put(&sealing("a"), Arc::clone(&first));
+        seal_key.put(&sealing("b"), key());
+        assert_eq!(Arc::strong_count(&first), 1);
+        seal_key.put(&sealing("a"), Arc::clone(&first));
+        seal_key.retain("b");
+        assert_eq!(Arc::strong_count(&first), 1);
+    }
+
+    #[test]
+    fn an_old_key_is_gone_in_both_generations() {
+        let cache = DataKeys::default();
+        cache.put(&record(0), key(), NOW);
+        let late = NOW.plus_millis(MAX_AGE_MS);
+        assert!(cache.get(&record(0), late.plus_millis(-1)).is_some());
+        assert!(cache.get(&record(0), late).is_none());
+        cache.put(&record(0), key(), NOW);
+        for number in 1..3000 {
+            cache.put(&record(number), key(), NOW);
+        }
+        assert!(cache.get(&record(0), late).is_none());
+    }
+}

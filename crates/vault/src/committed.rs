@@ -67,9 +67,6 @@ pub(crate) fn open(
     let salt = header.last_chunk::<KEY_BYTES>()?;
     let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
     let (stored, ciphertext) = rest.split_first_chunk::<KEY_BYTES>()?;
-    if ciphertext.len() < TAG_BYTES {
-        return None;
-    }
     let (key, commitment) = derive(secret, info, salt);
     if !crypto::equal(&*commitment, stored) {
         return None;

@@ -93,7 +93,46 @@ fn unpad(padded: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use domain::{KeyOwner, ProviderKeyId, WorkspaceId};
+
     use super::*;
+
+    // T9: authentic in every way, but with a header that this version does not know.
+    #[test]
+    fn a_genuine_envelope_of_another_layout_is_refused() {
+        let context = KeyContext {
+            owner: KeyOwner::Workspace(WorkspaceId::from_bytes([1; 16])),
+            key: ProviderKeyId::from_bytes([2; 16]),
+            provider: "openai".parse().expect("an id"),
+            base_url: "https://api.openai.com/v1".to_owned(),
+            auth_header: "authorization".to_owned(),
+            version: 1,
+        };
+        let binding = Binding {
+            data_key: &[3; 32],
+            data_key_id: DataKeyId::from_bytes([4; 16]),
+            deployment: DeploymentId::from_bytes([5; 16]),
+            context: &context,
+        };
+        let fresh = Fresh {
+            salt: [6; 32],
+            nonce: [7; 12],
+        };
+        let with_header = |header: &[u8]| {
+            let fields = aad::provider_key(binding.deployment, &context, binding.data_key_id);
+            let fields = fields.each_ref().map(Vec::as_slice);
+            let plaintext = pad(b"sk-0123456789");
+            committed::seal(&[3; 32], INFO, header, &fields, &fresh, &plaintext)
+        };
+        assert!(binding.open(&with_header(&binding.header())).is_some());
+        for at in 0..HEADER_BYTES {
+            for change in 1..=255 {
+                let mut header = binding.header();
+                header[at] ^= change;
+                assert!(binding.open(&with_header(&header)).is_none(), "{at}");
+            }
+        }
+    }
 
     #[test]
     fn padding_shows_only_a_size_class_and_has_one_form() {

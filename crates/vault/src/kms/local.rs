@@ -84,3 +84,38 @@ impl Kms for LocalKms {
         Box::pin(async move { self.unwrap_now(wrapped, aad) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::RandomError;
+
+    use super::*;
+
+    // T9: authentic in every way, but of a version or algorithm that does not exist.
+    #[test]
+    fn a_genuine_wrapping_of_another_version_is_refused() {
+        let root_key = Zeroizing::new(std::array::from_fn(|i| i as u8));
+        let root_key = RootKey::from_bytes(root_key).expect("neither equal nor text");
+        let kms = LocalKms::new(root_key, Random::new(|_| Err(RandomError)));
+        let fresh = Fresh {
+            salt: [6; 32],
+            nonce: [7; 12],
+        };
+        let fields = [aad::KMS_LOCAL.as_bytes(), b"context"];
+        let wrapped = |header: &[u8], key: &[u8]| {
+            committed::seal(&kms.key, WRAP_INFO, header, &fields, &fresh, key)
+        };
+        assert!(
+            kms.unwrap_now(&wrapped(&HEADER, &[8; 32]), b"context")
+                .is_ok()
+        );
+        for header in [[0, 1], [2, 1], [255, 1], [1, 0], [1, 2], [1, 255]] {
+            let unwrapped = kms.unwrap_now(&wrapped(&header, &[8; 32]), b"context");
+            assert_eq!(unwrapped.err(), Some(KmsError::Integrity), "{header:?}");
+        }
+        for len in [0, 16, 31, 33, 64] {
+            let unwrapped = kms.unwrap_now(&wrapped(&HEADER, &vec![8; len]), b"context");
+            assert_eq!(unwrapped.err(), Some(KmsError::Integrity), "{len}");
+        }
+    }
+}

@@ -4,7 +4,8 @@ use domain::{DeploymentId, ProviderId, Timestamp};
 
 use super::boxed::{KEY_TEXT, good_json, padded, refused, sealed};
 use super::support::{NOW, World, now, secret, workspace};
-use crate::seal::{BoxContext, seal_raw, seal_v1};
+use crate::intake::MAX_BOX_CHARS;
+use crate::seal::{BoxContext, SealError, seal_raw, seal_v1};
 use crate::{IntakeError, IntakeRules, RawBox, Submission};
 
 #[test]
@@ -22,6 +23,23 @@ fn the_content_of_a_box_is_what_the_format_says() {
     });
     // T24: two boxes with one number inside count as one submission.
     assert_eq!(hashes[0], hashes[1]);
+}
+
+#[test]
+fn nothing_is_sealed_that_the_server_would_not_look_at() {
+    let world = World::new();
+    let key = "k".repeat(4096);
+    let seal = |base_url: &str| {
+        let context = BoxContext {
+            base_url,
+            ..world.box_context()
+        };
+        seal_v1(&world.seal_key.public_key, &secret(&key), &context)
+    };
+    let path = |len: usize| format!("https://example.com/{}", "a".repeat(len));
+    let sealed = seal(&path(7000)).expect("fits");
+    assert!(sealed.len() <= MAX_BOX_CHARS);
+    assert_eq!(seal(&path(9000)), Err(SealError::TooLong));
 }
 
 // T22, T23
