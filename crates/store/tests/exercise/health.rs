@@ -1,0 +1,246 @@
+//! The data plane: callers, usage and the health of keys.
+
+use domain::access::{Action, ApiScope};
+use domain::key::FailureKind;
+use domain::{RequestId, Usage};
+use store::{CallerRecord, PageRequest, UsageFilter, UsageRow};
+
+use crate::world::{NOW, World, on_both_engines};
+
+on_both_engines![
+    a_caller_comes_with_the_keys_of_workspace_and_account,
+    a_call_is_written_once,
+    usage_is_found_by_time,
+    use_is_noted_at_most_once_a_minute,
+    a_late_failure_does_not_touch_a_replaced_key,
+];
+
+/// A usage row of this caller with every field filled.
+pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
+    UsageRow {
+        request: world.id::<RequestId>(),
+        at: NOW,
+        account: caller.account,
+        workspace: caller.workspace,
+        api_key: caller.api_key,
+        user: caller.user,
+        wire_format: "openai_chat".to_owned(),
+        operation: "chat_completions".to_owned(),
+        model_requested: "openai/gpt-x".to_owned(),
+        provider: Some("openai".parse().expect("a provider id")),
+        model: Some("gpt-x".to_owned()),
+        key_source: Some("byok".to_owned()),
+        key: caller.keys.first().map(|key| key.context.key),
+        key_label: caller.keys.first().map(|key| key.label.clone()),
+        status: 200,
+        error_code: None,
+        streamed: true,
+        usage: Some(Usage {
+            input_tokens: 1,
+            cached_input_tokens: 2,
+            cache_write_tokens: 3,
+            output_tokens: 4,
+            reasoning_tokens: 5,
+        }),
+        latency_ms: 6,
+        first_byte_ms: Some(7),
+        request_bytes: 8,
+        response_bytes: 9,
+        upstream_status: Some(200),
+    }
+}
+
+/// A call that failed before any provider was asked: every optional field is empty.
+fn refused_call(world: &World, caller: &CallerRecord) -> UsageRow {
+    UsageRow {
+        provider: None,
+        model: None,
+        key_source: None,
+        key: None,
+        key_label: None,
+        status: 402,
+        error_code: Some("key_missing".to_owned()),
+        streamed: false,
+        usage: None,
+        first_byte_ms: None,
+        upstream_status: None,
+        ..call(world, caller)
+    }
+}
+
+async fn caller(world: &World) -> (crate::world::Person, CallerRecord, [u8; 32]) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteProviderKeys).await;
+    world
+        .put(&world.store.within(&scope).provider_keys(), "primary")
+        .await;
+    let (_, hash) = world
+        .api_key(&scope, first.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let caller = world.store.serving().caller(&hash, NOW).await;
+    (first, caller.expect("asks").expect("lives"), hash)
+}
+
+async fn a_caller_comes_with_the_keys_of_workspace_and_account(world: World) {
+    let (first, before, hash) = caller(&world).await;
+    assert_eq!(before.keys.len(), 1);
+    let account = world.account(&first).await;
+    let of_account = world
+        .put(
+            &world.store.within_account(&account).provider_keys(),
+            "account",
+        )
+        .await;
+    let second = world.person(&first, "second@example.com").await;
+    let scope = world.scope(&second, Action::WriteProviderKeys).await;
+    world
+        .put(&world.store.within(&scope).provider_keys(), "elsewhere")
+        .await;
+
+    let after = world.store.serving().caller(&hash, NOW).await;
+    let after = after.expect("asks").expect("lives");
+    assert_eq!(after.keys.len(), 2);
+    assert!(after.keys.contains(&of_account) && after.keys.contains(&before.keys[0]));
+    assert_eq!(after.data_keys.len(), 2);
+    for key in &after.keys {
+        assert!(after.data_keys.iter().any(|data_key| {
+            data_key.id == key.data_key && data_key.owner == key.context.owner
+        }));
+    }
+    let unknown = world.store.serving().caller(&world.hash(), NOW).await;
+    assert_eq!(unknown.expect("asks"), None);
+}
+
+async fn a_call_is_written_once(world: World) {
+    let (first, caller, _) = caller(&world).await;
+    let serving = world.store.serving();
+    let (good, refused) = (call(&world, &caller), refused_call(&world, &caller));
+    let revision = world.number("SELECT revision FROM revision").await;
+    serving.insert_usage(&[]).await.expect("nothing to write");
+    serving
+        .insert_usage(&[good.clone(), refused.clone()])
+        .await
+        .expect("written");
+    let again = UsageRow {
+        status: 500,
+        ..good.clone()
+    };
+    serving.insert_usage(&[again]).await.expect("ignored");
+    let scope = world.scope(&first, Action::ReadUsage).await;
+    let page = world
+        .store
+        .within(&scope)
+        .usage(UsageFilter::default(), &PageRequest::default())
+        .await;
+    assert_eq!(page.expect("lists").items, [refused, good]);
+    let after = world.number("SELECT revision FROM revision").await;
+    assert_eq!(after, revision, "a call changes no configuration");
+}
+
+async fn usage_is_found_by_time(world: World) {
+    let (first, caller, _) = caller(&world).await;
+    let rows: Vec<UsageRow> = (0..5)
+        .map(|n| UsageRow {
+            at: NOW.plus_millis(n * 10),
+            ..call(&world, &caller)
+        })
+        .collect();
+    world
+        .store
+        .serving()
+        .insert_usage(&rows)
+        .await
+        .expect("written");
+    let scope = world.scope(&first, Action::ReadUsage).await;
+    let times = async |from: Option<i64>, to: Option<i64>| -> Vec<i64> {
+        let filter = UsageFilter {
+            from: from.map(|ms| NOW.plus_millis(ms)),
+            to: to.map(|ms| NOW.plus_millis(ms)),
+        };
+        let within = world.store.within(&scope);
+        let page = within.usage(filter, &PageRequest::default()).await;
+        let page = page.expect("lists");
+        page.items
+            .iter()
+            .map(|row| row.at.millis_since(NOW))
+            .collect()
+    };
+    assert_eq!(times(None, None).await, [40, 30, 20, 10, 0]);
+    assert_eq!(times(Some(10), Some(30)).await, [20, 10]);
+    assert_eq!(times(Some(31), None).await, [40]);
+    assert_eq!(times(None, Some(10)).await, [0]);
+}
+
+async fn use_is_noted_at_most_once_a_minute(world: World) {
+    let (first, caller, _) = caller(&world).await;
+    let scope = world.scope(&first, Action::ReadApiKeys).await;
+    let within = world.store.within(&scope);
+    let key = caller.keys[0].context.key;
+    let revision = world.number("SELECT revision FROM revision").await;
+    for (at, expected) in [(0, 0), (60_000, 0), (60_001, 60_001), (5, 60_001)] {
+        let at = NOW.plus_millis(at);
+        world
+            .store
+            .serving()
+            .mark_used(&[(key, at)], &[(caller.api_key, at)])
+            .await
+            .expect("noted");
+        let expected = Some(NOW.plus_millis(expected));
+        let read = within.provider_keys().get(key).await.expect("asks");
+        assert_eq!(read.expect("there").last_used_at, expected);
+        let read = within.api_key(caller.api_key).await.expect("asks");
+        assert_eq!(read.expect("there").last_used_at, expected);
+    }
+    world
+        .store
+        .serving()
+        .mark_used(&[], &[])
+        .await
+        .expect("nothing");
+    let after = world.number("SELECT revision FROM revision").await;
+    assert_eq!(after, revision);
+}
+
+async fn a_late_failure_does_not_touch_a_replaced_key(world: World) {
+    let (first, caller, _) = caller(&world).await;
+    let scope = world.scope(&first, Action::WriteProviderKeys).await;
+    let keys = world.store.within(&scope).provider_keys();
+    let key = caller.keys[0].context.key;
+    let failure = async || {
+        let read = keys.get(key).await.expect("asks");
+        read.expect("there").last_failure
+    };
+    let serving = world.store.serving();
+    let revision = world.number("SELECT revision FROM revision").await;
+    for kind in FailureKind::ALL {
+        serving
+            .mark_failure(key, 1, NOW, kind)
+            .await
+            .expect("marked");
+        assert_eq!(failure().await, Some((NOW, kind)));
+    }
+    let after = world.number("SELECT revision FROM revision").await;
+    assert_eq!(after, revision);
+
+    let mut next = caller.keys[0].clone();
+    next.context.version = 2;
+    let note = world.note("provider_key.rotate");
+    keys.put(&next, store::Expect::Version(1), None, &note, NOW)
+        .await
+        .expect("replaced");
+    let late = NOW.plus_millis(100);
+    serving
+        .mark_failure(key, 1, late, FailureKind::InvalidKey)
+        .await
+        .expect("ignored");
+    assert_eq!(failure().await, None);
+    serving
+        .mark_failure(key, 2, late, FailureKind::NoQuota)
+        .await
+        .expect("marked");
+    serving
+        .mark_failure(key, 2, NOW, FailureKind::InvalidKey)
+        .await
+        .expect("older, ignored");
+    assert_eq!(failure().await, Some((late, FailureKind::NoQuota)));
+}

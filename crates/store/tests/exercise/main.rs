@@ -1,0 +1,16 @@
+//! Runs every function of the store on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL: `KEYBEARER_TEST_POSTGRES_URL` names a throw-away server and a role that may create databases;
+//! each test makes its own and drops it. Without it those tests are skipped, except where `CI` is set.
+
+mod access;
+mod audit;
+mod health;
+mod keys;
+mod members;
+mod opening;
+mod paging;
+mod people;
+mod revisions;
+mod sealing;
+mod world;
