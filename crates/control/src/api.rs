@@ -4,11 +4,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::ControlState;
 
+pub mod account_keys;
 pub mod accounts;
 pub mod api_keys;
 pub mod audit;
 pub mod byok;
 pub mod invitations;
+pub mod key_body;
+pub mod key_view;
 pub mod members;
 pub mod meta;
 pub mod provider_keys;
@@ -33,6 +36,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(invitations::routes())
         .merge(api_keys::routes())
         .merge(provider_keys::routes())
+        .merge(account_keys::routes())
         .merge(byok::routes())
         .merge(usage::routes())
         .merge(audit::routes())

@@ -67,6 +67,14 @@ fn require_json(parts: &Parts) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // The deserializer would take an array for a struct, field by field.
+    if bytes
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|byte| *byte != b'{')
+    {
+        return Err(Problem::new(Code::InvalidRequest).because("the body is not a JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let problem = Problem::new(Code::InvalidRequest);
         if !error.is_data() {
@@ -200,7 +208,16 @@ mod tests {
     #[test]
     fn broken_json_is_refused_by_place() {
         // T120
-        for body in ["", "{", "[1", "{}x", "\u{feff}{}", &"[".repeat(100_000)] {
+        for body in [
+            "",
+            "{",
+            "[1",
+            "{}x",
+            "null",
+            r#"["openai",[1]]"#,
+            "\u{feff}{}",
+            &"[".repeat(100_000),
+        ] {
             let text = refusal(body);
             assert!(text.contains("invalid_request"), "{text}");
         }

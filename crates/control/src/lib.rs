@@ -4,7 +4,7 @@
 //! not the opener. It never calls a provider; it asks the gateway to (`vault::KeyProbe`).
 //!
 //! Start reading at [`access`] (how a request gets the right to do something), then
-//! [`ops::provider_keys`] (one submission of a key from end to end). [`error`] lists every refusal.
+//! [`ops::submission`] (one submission of a key from end to end). [`error`] lists every refusal.
 
 pub mod access;
 pub mod api;

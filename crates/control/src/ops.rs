@@ -6,4 +6,5 @@ pub mod invitations;
 pub mod provider_keys;
 pub mod sealing_key;
 pub mod sessions;
+pub mod submission;
 pub mod users;

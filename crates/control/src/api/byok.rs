@@ -19,8 +19,9 @@ use crate::body::{Json, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, PublicReads, Reads, Submissions};
-use crate::ops::provider_keys::{self, Holder, Material, NewKey};
+use crate::ops::provider_keys::{self, Holder};
 use crate::ops::sealing_key;
+use crate::ops::submission::{self, Material, NewKey};
 use crate::page::List;
 use crate::state::ControlState;
 
@@ -167,14 +168,13 @@ async fn list_byok_keys(
 /// Store a provider key of the caller's account, or replace the one with the same label.
 #[utoipa::path(post, path = "/v1/byok/keys", tag = "submission",
     extensions(("x-action" = json!("write_account_provider_keys"))), request_body = ByokSubmission,
-    responses((status = 201, body = ByokStored, description = "The label had no key before."),
-        (status = 200, body = ByokStored, description = "The key was replaced."), Submissions))]
+    responses((status = 200, body = ByokStored), Submissions))]
 async fn submit_byok_key(
     access: Access<WriteAccountProviderKeys>,
     State(state): State<ControlState>,
     call: Call,
     Json(body): Json<ByokSubmission>,
-) -> Result<(StatusCode, axum::Json<ByokStored>), Problem> {
+) -> Result<axum::Json<ByokStored>, Problem> {
     if body
         .key_prefix
         .is_some_and(|prefix| prefix.chars().count() > MAX_PREFIX_CHARS)
@@ -194,12 +194,7 @@ async fn submit_byok_key(
         },
     };
     let holder = Holder::account(&state.store, &access.scope);
-    let stored = provider_keys::submit(&state, &call, &holder, new).await?;
-    let status = if stored.created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
+    let stored = submission::submit(&state, &call, &holder, new).await?;
     let record = stored.record;
     let view = ByokStored {
         provider_name: record.context.provider.to_string(),
@@ -209,7 +204,7 @@ async fn submit_byok_key(
         created_at: record.created_at.to_string(),
         updated_at: record.updated_at.to_string(),
     };
-    Ok((status, axum::Json(view)))
+    Ok(axum::Json(view))
 }
 
 /// Which of the provider's keys.

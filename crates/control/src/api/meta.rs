@@ -14,13 +14,14 @@ use utoipa_axum::routes;
 use crate::error::Problem;
 use crate::openapi::PublicReads;
 use crate::page::List;
-use crate::state::ControlState;
+use crate::state::{ControlState, SubmissionPolicy};
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(get_health))
         .routes(routes!(get_openapi))
+        .routes(routes!(get_instance))
         .routes(routes!(list_providers))
 }
 
@@ -53,6 +54,33 @@ async fn get_openapi() -> Result<Response, Problem> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     Ok(response)
+}
+
+/// What a client must know of the instance to seal a key for it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InstanceView {
+    /// The installation's id; a sealed box with its context names it as `node`.
+    #[schema(example = "dep_06evr40e1m73fwp2hw6n0xq8kc")]
+    deployment_id: String,
+    /// How provider keys may be submitted: `sealed_only` or `both`.
+    submission: &'static str,
+    /// Whether a key may have a base URL of its own.
+    custom_base_urls: bool,
+}
+
+/// See what a client must know of the instance to seal a key for it.
+#[utoipa::path(get, path = "/api/v1/instance", tag = "instance",
+    extensions(("x-action" = json!("public"))),
+    responses((status = 200, body = InstanceView), PublicReads))]
+async fn get_instance(State(state): State<ControlState>) -> axum::Json<InstanceView> {
+    axum::Json(InstanceView {
+        deployment_id: state.deployment.to_string(),
+        submission: match state.config.submission {
+            SubmissionPolicy::SealedOnly => "sealed_only",
+            SubmissionPolicy::Both => "both",
+        },
+        custom_base_urls: state.config.custom_base_urls,
+    })
 }
 
 /// A provider of models or tools, as this instance knows it.

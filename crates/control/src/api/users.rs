@@ -50,9 +50,6 @@ pub struct NewUser {
     /// 10 to 128 characters.
     #[schema(value_type = String, format = Password)]
     password: Password,
-    /// Whether the person manages the instance, too.
-    #[serde(default)]
-    instance_admin: bool,
 }
 
 /// Create a person with an account and a workspace named Personal.
@@ -65,7 +62,7 @@ async fn create_user(
     call: Call,
     Json(body): Json<NewUser>,
 ) -> Result<(StatusCode, axum::Json<UserView>), Problem> {
-    let new = users::new_user(&state, &body.email, body.password, body.instance_admin).await?;
+    let new = users::new_user(&state, &body.email, body.password, false).await?;
     let note = call.note_on("user.create", new.user);
     let system = state.store.system();
     let row = system

@@ -1,0 +1,96 @@
+//! Provider keys of an account, which serve all of its workspaces.
+
+use axum::extract::State;
+use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ProviderKeyInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
+use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, new_key};
+use crate::api::key_view::{ProviderKeyView, view};
+use crate::api::provider_keys::{answer, update};
+use crate::body::Json;
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::{Changes as ChangeRefusals, KeyChanges, Reads, Submissions};
+use crate::ops::provider_keys::{self, Holder};
+use crate::ops::submission;
+use crate::page::List;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            list_account_provider_keys,
+            submit_account_provider_key
+        ))
+        .routes(routes!(
+            update_account_provider_key,
+            remove_account_provider_key
+        ))
+}
+
+/// List the provider keys of an account, which serve all of its workspaces.
+#[utoipa::path(get, path = "/api/v1/accounts/{account_id}/provider-keys", tag = "provider keys",
+    extensions(("x-action" = json!("read_account_provider_keys"))),
+    responses((status = 200, body = List<ProviderKeyView>), Reads))]
+async fn list_account_provider_keys(
+    access: Access<ReadAccountProviderKeys>,
+    State(state): State<ControlState>,
+) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
+    let records = Holder::account(&state.store, &access.scope)
+        .keys
+        .list()
+        .await?;
+    let views = records.into_iter().map(|record| view(&state, record));
+    Ok(axum::Json(List::whole(views)))
+}
+
+/// Store a provider key of an account, or replace the one with the same label.
+#[utoipa::path(post, path = "/api/v1/accounts/{account_id}/provider-keys", tag = "provider keys",
+    extensions(("x-action" = json!("write_account_provider_keys"))), request_body = NewProviderKey,
+    responses((status = 201, body = ProviderKeyView, description = "The label had no key before."),
+        (status = 200, body = ProviderKeyView, description = "The key was replaced."), Submissions))]
+async fn submit_account_provider_key(
+    access: Access<WriteAccountProviderKeys>,
+    State(state): State<ControlState>,
+    call: Call,
+    confidential: Confidential,
+    Json(body): Json<NewProviderKey>,
+) -> Result<(StatusCode, axum::Json<ProviderKeyView>), Problem> {
+    let new = new_key(&state, confidential, body)?;
+    let holder = Holder::account(&state.store, &access.scope);
+    let stored = submission::submit(&state, &call, &holder, new).await?;
+    Ok(answer(&state, stored))
+}
+
+/// Change the label, the order or the state of an account's provider key.
+#[utoipa::path(patch, path = "/api/v1/accounts/{account_id}/provider-keys/{key_id}", tag = "provider keys",
+    extensions(("x-action" = json!("write_account_provider_keys"))), request_body = KeyPatch,
+    responses((status = 200, body = ProviderKeyView), KeyChanges))]
+async fn update_account_provider_key(
+    access: Access<WriteAccountProviderKeys>,
+    ProviderKeyInPath(id): ProviderKeyInPath,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<KeyPatch>,
+) -> Result<axum::Json<ProviderKeyView>, Problem> {
+    let holder = Holder::account(&state.store, &access.scope);
+    update(&state, &call, &holder, id, body).await
+}
+
+/// Remove a provider key of an account for good.
+#[utoipa::path(delete, path = "/api/v1/accounts/{account_id}/provider-keys/{key_id}", tag = "provider keys",
+    extensions(("x-action" = json!("write_account_provider_keys"))),
+    responses((status = 204), ChangeRefusals))]
+async fn remove_account_provider_key(
+    access: Access<WriteAccountProviderKeys>,
+    ProviderKeyInPath(id): ProviderKeyInPath,
+    State(state): State<ControlState>,
+    call: Call,
+) -> Result<StatusCode, Problem> {
+    let holder = Holder::account(&state.store, &access.scope);
+    provider_keys::remove(&call, &holder, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,208 @@
+//! What clients send about provider keys, and whether anybody on the way could read it.
+
+use axum::extract::FromRequestParts;
+use domain::{Label, Secret};
+use http::request::Parts;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::ops::provider_keys::Changes;
+use crate::ops::submission::{Material, NewKey};
+use crate::state::{ControlState, SubmissionPolicy};
+
+/// A key in plain text on its way in.
+pub struct PlainKey(Secret);
+
+impl<'de> Deserialize<'de> for PlainKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::from_text(text)))
+    }
+}
+
+/// A provider key to store: exactly one of `kek_id` with `ciphertext_b64`, and `key`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewProviderKey {
+    /// The provider's id, exactly as listed.
+    #[schema(example = "openai")]
+    provider: String,
+    /// What to call it; `primary` when left out. A key with the same label is replaced.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    label: Label,
+    /// Where to send it, where the instance allows other places than the provider's own.
+    #[serde(default)]
+    base_url: Option<String>,
+    /// The sealing key that the box is sealed to.
+    #[serde(default)]
+    kek_id: Option<String>,
+    /// The sealed box in padded standard base64.
+    #[serde(default)]
+    ciphertext_b64: Option<String>,
+    /// The key in plain text, where the instance takes it and nobody on the way can read it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, write_only)]
+    key: Option<PlainKey>,
+}
+
+/// A new value for a provider key: exactly one of `kek_id` with `ciphertext_b64`, and `key`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewValue {
+    /// The sealing key that the box is sealed to.
+    #[serde(default)]
+    kek_id: Option<String>,
+    /// The sealed box in padded standard base64.
+    #[serde(default)]
+    ciphertext_b64: Option<String>,
+    /// The key in plain text, where the instance takes it and nobody on the way can read it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, write_only)]
+    key: Option<PlainKey>,
+}
+
+impl NewValue {
+    /// The key, if there is exactly one.
+    ///
+    /// # Errors
+    /// As [`material`].
+    pub(crate) fn material(
+        self,
+        state: &ControlState,
+        confidential: Confidential,
+    ) -> Result<Material, Problem> {
+        let Self {
+            kek_id,
+            ciphertext_b64,
+            key,
+        } = self;
+        material(state, confidential, kek_id, ciphertext_b64, key)
+    }
+}
+
+/// What may change of a provider key without its value. Where it is sent may not.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPatch {
+    /// A new label.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    label: Option<Label>,
+    /// Whether it may serve.
+    #[serde(default)]
+    enabled: Option<bool>,
+    /// Its place among the keys for the provider, 0 to 9999.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 9999)]
+    position: Option<i64>,
+    /// Refused: submit the key again.
+    #[serde(default)]
+    #[schema(ignore)]
+    provider: Option<IgnoredAny>,
+    /// Refused: submit the key again.
+    #[serde(default)]
+    #[schema(ignore)]
+    base_url: Option<IgnoredAny>,
+    /// Refused: submit the key again.
+    #[serde(default)]
+    #[schema(ignore)]
+    auth_header: Option<IgnoredAny>,
+}
+
+impl KeyPatch {
+    /// The changes, if they are among those that are possible.
+    ///
+    /// # Errors
+    /// `resubmit_key` for a change of where the key is sent.
+    pub(crate) fn changes(self) -> Result<Changes, Problem> {
+        if self.provider.is_some() || self.base_url.is_some() || self.auth_header.is_some() {
+            return Err(Problem::new(Code::ResubmitKey));
+        }
+        if self
+            .position
+            .is_some_and(|position| !(0..=9999).contains(&position))
+        {
+            return Err(Problem::field(
+                "position",
+                "position is a number from 0 to 9999",
+            ));
+        }
+        Ok(Changes {
+            label: self.label,
+            enabled: self.enabled,
+            position: self.position,
+        })
+    }
+}
+
+/// Whether nobody between the client and this process can read the request.
+pub struct Confidential(bool);
+
+impl FromRequestParts<ControlState> for Confidential {
+    type Rejection = Problem;
+
+    /// Over loopback, or over TLS that a proxy ends which the operator trusts to say so. Signs of a proxy
+    /// that is not trusted mean that loopback is only the last step of the way.
+    async fn from_request_parts(parts: &mut Parts, state: &ControlState) -> Result<Self, Problem> {
+        let call = Call::from_request_parts(parts, state).await?;
+        let protocols = parts.headers.get_all("x-forwarded-proto");
+        let proxied = ["forwarded", "x-forwarded-for", "x-forwarded-proto"];
+        let proxied = proxied.iter().any(|name| parts.headers.contains_key(*name));
+        let over_tls = state.config.trust_forwarded_proto
+            && protocols.iter().next().is_some()
+            && protocols.iter().all(|protocol| protocol == "https");
+        let loopback = call
+            .peer
+            .is_some_and(|peer| peer.to_canonical().is_loopback());
+        Ok(Self(over_tls || (loopback && !proxied)))
+    }
+}
+
+/// The key of a body, if it has exactly one and in a form that is accepted here.
+fn material(
+    state: &ControlState,
+    Confidential(confidential): Confidential,
+    kek_id: Option<String>,
+    ciphertext_b64: Option<String>,
+    key: Option<PlainKey>,
+) -> Result<Material, Problem> {
+    match (kek_id, ciphertext_b64, key) {
+        (Some(kek_id), Some(ciphertext_b64), None) => Ok(Material::Sealed {
+            kek_id,
+            ciphertext_b64,
+        }),
+        (None, None, Some(PlainKey(key))) => {
+            if state.config.submission == SubmissionPolicy::Both && confidential {
+                Ok(Material::Plain(key))
+            } else {
+                Err(Problem::new(Code::SealedSubmissionRequired))
+            }
+        }
+        _ => Err(Problem::new(Code::InvalidRequest)
+            .because("give either kek_id and ciphertext_b64, or key")),
+    }
+}
+
+/// What the body of a submission asks for.
+pub(crate) fn new_key(
+    state: &ControlState,
+    confidential: Confidential,
+    body: NewProviderKey,
+) -> Result<NewKey, Problem> {
+    let material = material(
+        state,
+        confidential,
+        body.kek_id,
+        body.ciphertext_b64,
+        body.key,
+    )?;
+    Ok(NewKey {
+        provider: body.provider,
+        label: body.label,
+        base_url: body.base_url,
+        material,
+    })
+}

@@ -1,0 +1,126 @@
+//! What is shown of provider keys. No type here has a field for the key.
+
+use domain::key::FailureKind;
+use domain::record::ProviderKeyRecord;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::state::ControlState;
+
+/// A provider key as owners and admins see it. The key itself is in no answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderKeyView {
+    /// The id.
+    #[schema(example = "pk_06evr40e1m73fwp2hw6n0xq8kc")]
+    id: String,
+    /// The provider that issued it.
+    #[schema(example = "openai")]
+    provider: String,
+    /// What the owner calls it.
+    #[schema(example = "primary")]
+    label: String,
+    /// `workspace` or `account`.
+    scope: &'static str,
+    /// What may be shown of it, made by the server.
+    #[schema(example = "sk-a...bCdE")]
+    mask: String,
+    /// Where it is sent, if not to the provider's own base URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_url: Option<String>,
+    /// Whether it may serve.
+    enabled: bool,
+    /// Its place among the keys for the provider; lower serves first.
+    position: i64,
+    /// The sealing key to which it was submitted; absent if it came in plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kek_id: Option<String>,
+    /// Counts the replacements of its value, from 1.
+    version: i64,
+    /// When the label was first given a key.
+    created_at: String,
+    /// When the key, its order or its state last changed.
+    updated_at: String,
+    /// When it last served, to about a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
+    /// The last time that the provider did not accept it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_failure: Option<FailureView>,
+}
+
+/// A failure of a key.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FailureView {
+    /// When.
+    at: String,
+    /// Why.
+    #[schema(value_type = String, example = "invalid_key")]
+    kind: FailureKind,
+}
+
+/// That there is a key for a provider: all that members see.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AvailabilityView {
+    /// The provider.
+    #[schema(example = "openai")]
+    provider: String,
+    /// Whether one of its keys may serve.
+    available: bool,
+}
+
+/// An entry in the list of provider keys.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ProviderKeyEntry {
+    /// For owners and admins.
+    Key(Box<ProviderKeyView>),
+    /// For members.
+    Availability(AvailabilityView),
+}
+
+/// The view of a record for those who manage it.
+pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderKeyView {
+    let context = record.context;
+    let own_base_url = state
+        .registry
+        .get(&context.provider)
+        .map(|provider| provider.base_url.as_str());
+    let custom = own_base_url != Some(context.base_url.as_str());
+    ProviderKeyView {
+        id: context.key.to_string(),
+        provider: context.provider.to_string(),
+        label: record.label.to_string(),
+        scope: context.owner.scope(),
+        mask: record.mask,
+        base_url: custom.then_some(context.base_url),
+        enabled: record.enabled,
+        position: record.position,
+        kek_id: record.kek_id,
+        version: context.version,
+        created_at: record.created_at.to_string(),
+        updated_at: record.updated_at.to_string(),
+        last_used_at: record.last_used_at.map(|at| at.to_string()),
+        last_failure: record.last_failure.map(|(at, kind)| FailureView {
+            at: at.to_string(),
+            kind,
+        }),
+    }
+}
+
+/// One entry for each provider that has a key.
+pub(crate) fn availability(records: Vec<ProviderKeyRecord>) -> Vec<ProviderKeyEntry> {
+    let mut providers = std::collections::BTreeMap::<String, bool>::new();
+    for record in records {
+        let available = providers
+            .entry(record.context.provider.to_string())
+            .or_default();
+        *available |= record.enabled;
+    }
+    let entry = |(provider, available)| {
+        ProviderKeyEntry::Availability(AvailabilityView {
+            provider,
+            available,
+        })
+    };
+    providers.into_iter().map(entry).collect()
+}

@@ -1,0 +1,349 @@
+//! One submission of a provider key, from the box to the row.
+//!
+//! Nothing is stored unless the box opened, the provider accepted the key (where a probe is required) and
+//! the row, its audit row and its replay mark commit together. A refusal leaves an audit row and nothing else.
+
+use std::borrow::Cow;
+
+use domain::key::FailureKind;
+use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
+use domain::{Label, ProviderKeyId, Secret};
+use llm::provider::Provider;
+use store::{AuditNote, Expect, StoreError};
+use vault::{Accepted, IntakeRules, ProbeFailure, RawBox, Submission};
+
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::ops::destination::{Destination, destination};
+use crate::ops::provider_keys::{Holder, get};
+use crate::ops::sealing_key;
+use crate::state::{ControlState, ProbePolicy};
+
+/// The key as the client sent it.
+pub enum Material {
+    /// In a sealed box.
+    Sealed {
+        /// The sealing key that the client used.
+        kek_id: String,
+        /// The box.
+        ciphertext_b64: String,
+    },
+    /// In plain text, over a connection on which that is allowed.
+    Plain(Secret),
+}
+
+/// A key that a client wants stored.
+pub struct NewKey {
+    /// The provider's id, as the client wrote it.
+    pub provider: String,
+    /// What the owner calls it.
+    pub label: Label,
+    /// Where it is to be sent, if not to the provider's own base URL.
+    pub base_url: Option<String>,
+    /// The key.
+    pub material: Material,
+}
+
+/// What became of a submission.
+pub struct Stored {
+    /// The row.
+    pub record: ProviderKeyRecord,
+    /// Whether the label had no key before.
+    pub created: bool,
+}
+
+/// Stores a key under its label, or replaces the one that is there.
+///
+/// # Errors
+/// Every code of `openapi::Submissions`; nothing is stored then.
+pub async fn submit(
+    state: &ControlState,
+    call: &Call,
+    holder: &Holder<'_>,
+    new: NewKey,
+) -> Result<Stored, Problem> {
+    let provider = known_provider(state, &new.provider)?;
+    let destination = destination(&state.config, provider, new.base_url.as_deref())?;
+    if matches!(new.material, Material::Plain(_)) && destination.raw_box == RawBox::Refuse {
+        return Err(Problem::new(Code::SealedSubmissionRequired).because(
+            "a key with its own base URL is accepted only in a sealed box that names both",
+        ));
+    }
+    let subject = [format!("keys of {}", holder.owner)];
+    state.submissions.begin(&subject, call.now)?;
+    let submission = Attempt {
+        state,
+        call,
+        holder,
+        provider,
+        destination,
+        new,
+    };
+    let result = match submission.run().await {
+        // Somebody replaced the key between our look and our write: once more, on top of theirs.
+        Err(problem) if problem.code() == Code::Conflict => submission.run().await,
+        result => result,
+    };
+    if result.is_ok() {
+        state.submissions.forgive(&subject);
+    }
+    result
+}
+
+/// Replaces the value of a stored key. Provider, label and base URL stay.
+///
+/// # Errors
+/// As [`submit`]; `not_found` when there is no such key.
+pub async fn replace(
+    state: &ControlState,
+    call: &Call,
+    holder: &Holder<'_>,
+    id: ProviderKeyId,
+    material: Material,
+) -> Result<Stored, Problem> {
+    let record = get(holder, id).await?;
+    let new = NewKey {
+        provider: record.context.provider.to_string(),
+        label: record.label,
+        base_url: Some(record.context.base_url),
+        material,
+    };
+    submit(state, call, holder, new).await
+}
+
+/// The provider with exactly this id, if it takes keys of its users.
+fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider, Problem> {
+    let found = id.parse().ok().and_then(|id| state.registry.get(&id));
+    let Some(provider) = found else {
+        let problem = Problem::new(Code::UnknownProvider);
+        return Err(match state.registry.suggest(id) {
+            Some(suggestion) => problem.with("suggestion", suggestion.as_str()),
+            None => problem,
+        });
+    };
+    if provider.takes_own_keys() {
+        Ok(provider)
+    } else {
+        Err(Problem::new(Code::ByokNotSupported))
+    }
+}
+
+/// One submission; runs again as a whole when somebody else was faster.
+struct Attempt<'a> {
+    state: &'a ControlState,
+    call: &'a Call,
+    holder: &'a Holder<'a>,
+    provider: &'a Provider,
+    destination: Destination,
+    new: NewKey,
+}
+
+impl Attempt<'_> {
+    async fn run(&self) -> Result<Stored, Problem> {
+        let Self { call, holder, .. } = self;
+        let existing = holder.keys.find(&self.provider.id, &self.new.label).await?;
+        let context = self.context(existing.as_ref())?;
+        let action = match existing {
+            Some(_) => "provider_key.replace",
+            None => "provider_key.create",
+        };
+        let data_key = self.data_key().await?;
+        let accepted = match self.take_in(&context, &data_key).await {
+            Ok(accepted) => accepted,
+            Err(problem) => return Err(self.refused(action, "refused", problem).await),
+        };
+        if let Err(problem) = self.probe(&accepted, &context, &data_key).await {
+            return Err(self.refused(action, "probe_failed", problem).await);
+        }
+        let expect = existing.as_ref().map_or(Expect::New, |record| {
+            Expect::Version(record.context.version)
+        });
+        let created = existing.is_none();
+        let note = AuditNote {
+            kek_id: accepted.kek_id.clone(),
+            ..self.note(action, Some(context.key))
+        };
+        let position = match &existing {
+            Some(record) => record.position,
+            None => self.next_position().await?,
+        };
+        let record = ProviderKeyRecord {
+            account: holder.account,
+            label: self.new.label.clone(),
+            data_key: data_key.id,
+            envelope: accepted.envelope,
+            mask: accepted.mask,
+            kek_id: accepted.kek_id,
+            position,
+            enabled: existing.as_ref().is_none_or(|record| record.enabled),
+            created_at: existing
+                .as_ref()
+                .map_or(call.now, |record| record.created_at),
+            updated_at: call.now,
+            last_used_at: existing.as_ref().and_then(|record| record.last_used_at),
+            // What the provider said of the old value says nothing of the new one.
+            last_failure: None,
+            context,
+        };
+        let put = holder
+            .keys
+            .put(&record, expect, accepted.replay, &note, call.now)
+            .await;
+        match put {
+            Ok(()) => Ok(Stored { record, created }),
+            Err(StoreError::Replayed) => {
+                let problem = Problem::new(Code::InvalidSealedBox);
+                Err(self.refused(action, "refused", problem).await)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the key is bound to: a fresh id, or the id of the one that it replaces and the next version.
+    fn context(&self, existing: Option<&ProviderKeyRecord>) -> Result<KeyContext, Problem> {
+        let (key, version) = match existing {
+            Some(record) => (record.context.key, record.context.version + 1),
+            None => (self.state.sources.id()?, 1),
+        };
+        Ok(KeyContext {
+            owner: self.holder.owner,
+            key,
+            provider: self.provider.id.clone(),
+            base_url: self.destination.base_url.clone(),
+            auth_header: self.provider.auth.header.clone(),
+            version,
+        })
+    }
+
+    /// The owner's data key, made at the first submission; of two made at once the first stays.
+    async fn data_key(&self) -> Result<DataKeyRecord, Problem> {
+        if let Some(data_key) = self.holder.keys.data_key().await? {
+            return Ok(data_key);
+        }
+        let new = self.state.rotator.new_data_key(self.holder.owner).await?;
+        Ok(self.holder.keys.insert_data_key(&new).await?)
+    }
+
+    async fn take_in(
+        &self,
+        context: &KeyContext,
+        data_key: &DataKeyRecord,
+    ) -> Result<Accepted, Problem> {
+        let intake = &self.state.intake;
+        let accepted = match &self.new.material {
+            Material::Plain(key) => {
+                let key = key.expose(|bytes| Secret::new(bytes.to_vec()));
+                intake.accept_plain(key, context, data_key).await
+            }
+            Material::Sealed {
+                kek_id,
+                ciphertext_b64,
+            } => {
+                let seal_key = sealing_key::current(self.state).await?;
+                let submission = Submission {
+                    kek_id,
+                    ciphertext_b64,
+                };
+                let rules = IntakeRules {
+                    now: self.call.now,
+                    raw_box: self.destination.raw_box,
+                };
+                intake
+                    .accept(&seal_key, &submission, &rules, context, data_key)
+                    .await
+            }
+        };
+        Ok(accepted?)
+    }
+
+    async fn probe(
+        &self,
+        accepted: &Accepted,
+        context: &KeyContext,
+        data_key: &DataKeyRecord,
+    ) -> Result<(), Problem> {
+        if self.state.config.probe == ProbePolicy::Off {
+            return Ok(());
+        }
+        let answer = self
+            .state
+            .probe
+            .probe(&accepted.envelope, context, data_key)
+            .await;
+        answer.map_err(|failure| match failure {
+            ProbeFailure::Rejected(FailureKind::Unreachable) | ProbeFailure::Unreachable => {
+                Problem::new(Code::ProbeUnreachable)
+            }
+            ProbeFailure::Rejected(kind) => Problem::new(Code::ProbeFailed)
+                .with("reason", kind.as_str())
+                .because(probe_text(kind)),
+            ProbeFailure::Unreadable => Problem::new(Code::Unavailable).caused_by(&failure),
+        })
+    }
+
+    /// The place after the owner's other keys for the provider.
+    async fn next_position(&self) -> Result<i64, Problem> {
+        let keys = self.holder.keys.list().await?;
+        let of_provider = keys
+            .iter()
+            .filter(|key| key.context.provider == self.provider.id);
+        Ok(of_provider.map(|key| key.position + 1).max().unwrap_or(0))
+    }
+
+    fn note(&self, action: &'static str, key: Option<ProviderKeyId>) -> AuditNote {
+        AuditNote {
+            provider: Some(self.provider.id.clone()),
+            label: Some(self.new.label.clone()),
+            subject: key.map(|key| key.to_string()),
+            ..self.call.note(action)
+        }
+    }
+
+    /// Writes the audit row of a refusal and returns what the client is told.
+    async fn refused(
+        &self,
+        action: &'static str,
+        outcome: &'static str,
+        problem: Problem,
+    ) -> Problem {
+        let kek_id = match &self.new.material {
+            Material::Sealed { kek_id, .. } if is_kek_id(kek_id) => Some(kek_id.clone()),
+            _ => None,
+        };
+        let note = AuditNote {
+            kek_id,
+            outcome,
+            ..self.note(action, None)
+        };
+        let Holder {
+            account,
+            workspace,
+            actor,
+            ..
+        } = self.holder;
+        let system = self.state.store.system();
+        let written = system
+            .note_refused(Some(*account), *workspace, *actor, &note, self.call.now)
+            .await;
+        match written {
+            Ok(()) => problem,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// Whether a client's text has the form of a sealing key's id, so that it may stand in an audit row.
+fn is_kek_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn probe_text(kind: FailureKind) -> Cow<'static, str> {
+    Cow::Borrowed(match kind {
+        FailureKind::InvalidKey => "the provider does not know the key",
+        FailureKind::NoPermission => "the key lacks a permission at the provider",
+        FailureKind::NoQuota => "the quota or the balance of the key is used up",
+        FailureKind::RateLimited => "the provider limits the rate of the key right now",
+        FailureKind::ProviderError => "the provider failed at the probe",
+        FailureKind::Unreachable => "the provider did not answer",
+    })
+}
