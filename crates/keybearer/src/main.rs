@@ -1,2 +1,5 @@
-//! stub
-fn main() {}
+//! The entry point; see the library beside it.
+
+fn main() -> std::process::ExitCode {
+    keybearer::cli::run()
+}

@@ -1,0 +1,120 @@
+//! The HTTP client of the command line: talks to a running Keybearer, and to nothing else.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use domain::Secret;
+use reqwest::{Method, StatusCode, Url, redirect};
+use serde_json::Value;
+
+use crate::config::variable;
+
+/// Where the server is and what to present to it.
+pub(crate) struct Connection {
+    /// The server's address, such as `http://127.0.0.1:4356`.
+    pub(crate) url: String,
+    /// An API key, if one is needed.
+    pub(crate) api_key: Option<Secret>,
+}
+
+/// Where a server listens unless told otherwise.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4356";
+
+impl Connection {
+    /// From `KEYBEARER_URL` and `KEYBEARER_API_KEY`.
+    pub(crate) fn from_environment() -> anyhow::Result<Self> {
+        let Some(api_key) = variable("KEYBEARER_API_KEY") else {
+            bail!("KEYBEARER_API_KEY is not set; `keybearer setup` prints it, the API mints more")
+        };
+        let url = variable("KEYBEARER_URL").unwrap_or_else(|| DEFAULT_URL.to_owned());
+        Ok(Self { url, api_key: Some(Secret::from_text(api_key)) })
+    }
+}
+
+/// A server's API.
+pub(crate) struct Api {
+    base: Url,
+    http: reqwest::Client,
+    authorization: Option<reqwest::header::HeaderValue>,
+}
+
+impl Api {
+    /// Prepares to talk to the server; sends nothing yet.
+    #[expect(clippy::disallowed_methods, reason = "the one client: no redirects, no proxy from the environment")]
+    pub(crate) fn connect(connection: &Connection) -> anyhow::Result<Self> {
+        let base = Url::parse(&connection.url).context("KEYBEARER_URL is not a URL")?;
+        ensure!(
+            base.scheme() == "https" || (base.scheme() == "http" && is_loopback(&base)),
+            "{} is not an https address: an API key would cross the network in plain text",
+            connection.url
+        );
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .timeout(Duration::from_secs(120))
+            .user_agent(concat!("keybearer/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot prepare the HTTP client")?;
+        let authorization = match &connection.api_key {
+            None => None,
+            Some(key) => {
+                let bytes = key.expose(|key| [b"Bearer ", key].concat());
+                let mut value = reqwest::header::HeaderValue::from_bytes(&bytes).context("the API key is malformed")?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        Ok(Self { base, http, authorization })
+    }
+
+    /// The server's address without a trailing slash.
+    pub(crate) fn address(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let url = self.base.join(path).context("not a path of the API")?;
+        let mut request = self.http.request(method, url);
+        if let Some(value) = &self.authorization {
+            request = request.header(reqwest::header::AUTHORIZATION, value.clone());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        // The error's own text would repeat the URL; the address is enough.
+        let response = request.send().await.map_err(reqwest::Error::without_url);
+        let response = response.with_context(|| format!("no answer from {}", self.address()))?;
+        let status = response.status();
+        let body: Value = response.json().await.unwrap_or(Value::Null);
+        if status.is_success() { Ok(body) } else { Err(problem(status, &body)) }
+    }
+}
+
+/// A problem document as an error text: what happened, the code, and what to do.
+fn problem(status: StatusCode, body: &Value) -> anyhow::Error {
+    let text = |field: &str| body.get(field).and_then(Value::as_str);
+    let detail = text("detail").or(text("title")).unwrap_or("the server gave no reason");
+    let code = text("code").map_or_else(|| status.as_u16().to_string(), str::to_owned);
+    match text("hint") {
+        Some(hint) => anyhow::anyhow!("{detail} ({code})\nhint: {hint}"),
+        None => anyhow::anyhow!("{detail} ({code})"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}

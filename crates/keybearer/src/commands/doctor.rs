@@ -1,0 +1,94 @@
+//! `keybearer doctor`: opens every stored record and says of each whether it opens.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use domain::record::{DataKeyRecord, ProviderKeyRecord};
+use domain::{DataKeyId, ProviderKeyId};
+use serde_json::json;
+use vault::{OpenError, Opener};
+
+use super::{remark, say};
+use crate::config::Loaded;
+use crate::{open, sources};
+
+const BATCH: i64 = 500;
+
+/// Reports on every record; the exit code is 1 when any does not open.
+pub(crate) async fn run(loaded: Loaded, as_json: bool) -> anyhow::Result<ExitCode> {
+    let sources = sources::system();
+    let instance = open::open(loaded, &sources, false).await?;
+    let report = Report { as_json };
+    report.line("deployment", &instance.deployment.id.to_string(), "ok");
+
+    let system = instance.store.system();
+    let mut broken = 0u64;
+    let rotator = instance.root.rotator();
+    match system.active_seal_key().await? {
+        None => report.line("sealing_key", "none", "absent"),
+        Some(record) => {
+            let verdict = verdict(rotator.check_seal_key(&record).await);
+            broken += u64::from(verdict != "ok");
+            report.line("sealing_key", &record.kek_id, verdict);
+        }
+    }
+
+    let mut data_keys: HashMap<DataKeyId, DataKeyRecord> = HashMap::new();
+    let mut after = None;
+    loop {
+        let batch = system.data_keys(after, BATCH).await?;
+        let Some(last) = batch.last() else { break };
+        after = Some(last.id);
+        for record in batch {
+            let verdict = verdict(rotator.check_data_key(&record).await);
+            broken += u64::from(verdict != "ok");
+            report.line("data_key", &record.id.to_string(), verdict);
+            data_keys.insert(record.id, record);
+        }
+    }
+
+    let opener = instance.root.opener();
+    let mut opened = 0u64;
+    let mut after: Option<ProviderKeyId> = None;
+    loop {
+        let batch = system.provider_keys(after, BATCH).await?;
+        let Some(last) = batch.last() else { break };
+        after = Some(last.context.key);
+        for record in &batch {
+            let verdict = check(&opener, record, data_keys.get(&record.data_key)).await;
+            if verdict == "ok" { opened += 1 } else { broken += 1 }
+            report.line("provider_key", &record.context.key.to_string(), verdict);
+        }
+    }
+    remark(&format!("{opened} provider keys open, {broken} records do not."));
+    Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check(opener: &Opener, record: &ProviderKeyRecord, data_key: Option<&DataKeyRecord>) -> &'static str {
+    match data_key {
+        None => "data_key_missing",
+        Some(data_key) => verdict(opener.open(&record.envelope, &record.context, data_key).await.map(drop)),
+    }
+}
+
+fn verdict(result: Result<(), OpenError>) -> &'static str {
+    match result {
+        Ok(()) => "ok",
+        Err(OpenError::Integrity) => "integrity_failure",
+        Err(OpenError::Kms(_)) => "kms_unavailable",
+    }
+}
+
+struct Report {
+    as_json: bool,
+}
+
+impl Report {
+    fn line(&self, kind: &str, id: &str, verdict: &str) {
+        if self.as_json {
+            say(&json!({ "record": kind, "id": id, "verdict": verdict }).to_string());
+        } else {
+            say(&format!("{verdict:<18} {kind:<12} {id}"));
+        }
+    }
+}

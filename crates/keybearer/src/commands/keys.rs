@@ -1,0 +1,118 @@
+//! `keybearer keys`: provider keys, sealed on this machine.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::key::check_key;
+use domain::{DeploymentId, KeyOwner, Label, ProviderId, WorkspaceId};
+use serde_json::{Value, json};
+use vault::seal::{BoxContext, kek_id, seal_v1};
+
+use super::{read_secret, remark, say};
+use crate::client::Api;
+use crate::sources;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Add a provider key, or replace the one with the same label. The key is read from the terminal or from standard input.
+    Add {
+        /// The provider's id, such as `openai`; `GET /v1/providers` lists them.
+        provider: ProviderId,
+        /// What to call the key.
+        #[arg(long, default_value = "primary")]
+        label: Label,
+        /// The workspace that the key serves.
+        #[arg(long, env = "KEYBEARER_WORKSPACE", hide_env_values = true)]
+        workspace: WorkspaceId,
+        /// The fingerprint (`kek_id`) that the server's sealing key must have.
+        #[arg(long)]
+        fingerprint: Option<String>,
+    },
+    /// List the workspace's provider keys.
+    List {
+        /// The workspace.
+        #[arg(long, env = "KEYBEARER_WORKSPACE", hide_env_values = true)]
+        workspace: WorkspaceId,
+    },
+}
+
+pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Add { provider, label, workspace, fingerprint } => {
+            add(api, &provider, &label, workspace, fingerprint.as_deref()).await?;
+        }
+        Command::List { workspace } => list(api, workspace).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn add(
+    api: &Api,
+    provider: &ProviderId,
+    label: &Label,
+    workspace: WorkspaceId,
+    fingerprint: Option<&str>,
+) -> anyhow::Result<()> {
+    let instance = api.get("/api/v1/instance").await?;
+    let node: DeploymentId = field(&instance, "deployment_id")?.parse().context("the server's deployment id")?;
+    let providers = api.get("/v1/providers").await?;
+    let known = providers["data"].as_array().into_iter().flatten();
+    let facts = known.into_iter().find(|entry| entry["id"] == provider.as_str());
+    let facts = facts.with_context(|| format!("the server knows no provider {provider}"))?;
+    let base_url = field(facts, "base_url")?;
+
+    let sealing = api.get("/v1/byok/encryption-pubkey").await?;
+    let public_key: [u8; 32] = STANDARD
+        .decode(field(&sealing, "public_key")?)
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .context("the server's public key is not 32 bytes of base64")?;
+    let id = kek_id(&public_key);
+    ensure!(field(&sealing, "kek_id")? == id, "the server's kek_id does not match its public key");
+    if let Some(expected) = fingerprint {
+        ensure!(expected == id, "the server's sealing key has the fingerprint {id}, not {expected}");
+    }
+
+    let key = read_secret(&format!("{provider} key: "))?;
+    key.expose(check_key)?;
+    let sources = sources::system();
+    let context = BoxContext {
+        node,
+        owner: KeyOwner::Workspace(workspace),
+        provider,
+        base_url,
+        issued_at: sources.now(),
+        jti: sources.random.bytes()?,
+    };
+    let sealed = seal_v1(&public_key, &key, &context)?;
+    drop(key);
+    let body = json!({ "provider": provider, "label": label, "kek_id": id, "ciphertext_b64": sealed });
+    let stored = api.post(&format!("/api/v1/workspaces/{workspace}/provider-keys"), &body).await?;
+    remark(&format!("Sealed to {id}, tried at {provider}, stored."));
+    say(&row(&stored));
+    Ok(())
+}
+
+async fn list(api: &Api, workspace: WorkspaceId) -> anyhow::Result<()> {
+    let keys = api.get(&format!("/api/v1/workspaces/{workspace}/provider-keys")).await?;
+    let keys = keys["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if keys.is_empty() {
+        remark("No provider keys. Add one: keybearer keys add openai");
+    }
+    for key in keys {
+        say(&row(key));
+    }
+    Ok(())
+}
+
+fn row(key: &Value) -> String {
+    let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+    let state = if key["enabled"] == Value::Bool(false) { "disabled" } else { "enabled" };
+    format!("{}  {}/{}  {}  {state}", text("id"), text("provider"), text("label"), text("mask"))
+}
+
+fn field<'a>(body: &'a Value, name: &str) -> anyhow::Result<&'a str> {
+    body[name].as_str().with_context(|| format!("the server's answer lacks {name}"))
+}

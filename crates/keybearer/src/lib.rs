@@ -1,0 +1,15 @@
+//! The Keybearer binary: configuration, wiring, command line.
+//!
+//! Holds no logic worth a unit test beyond reading its own options: what the product does lives in the
+//! crates below. Start at [`cli`] (the commands) and `serve` (how the crates are put together).
+
+pub mod cli;
+pub mod config;
+
+mod client;
+mod commands;
+mod hardening;
+mod open;
+mod serve;
+mod sources;
+mod telemetry;

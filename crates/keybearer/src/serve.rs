@@ -1,0 +1,239 @@
+//! Puts the crates together and serves until told to stop.
+
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::Context;
+use control::error::Problem;
+use control::{ControlConfig, ControlState, Peer, ProbePolicy, SubmissionPolicy};
+use domain::Secret;
+use gateway::edge::{self, EdgeConfig, Inbound};
+use gateway::{AddressPolicy, Body, Gateway, GatewayConfig, Limits, Timeouts};
+use http::{Request, Response};
+use llm::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use crate::config::{Config, Loaded, Probe, Submission};
+use crate::{hardening, open, sources};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Runs the server until `SIGTERM` or `SIGINT`, then lets running requests finish.
+pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
+    hardening::apply();
+    let sources = sources::system();
+    let config = loaded.config.clone();
+    let registry = Arc::new(registry(config.providers_dir.as_deref())?);
+    let instance = open::open(loaded, &sources, true).await?;
+    // Bound before anything is offered, so that a taken port leaves nothing behind.
+    let listener = TcpListener::bind(&config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr().context("the listening address")?;
+
+    let gateway = Gateway::new(
+        gateway_config(&config),
+        instance.store.clone(),
+        instance.root.opener(),
+        instance.root.hasher(),
+        Arc::clone(&registry),
+        sources.clone(),
+    )
+    .context("cannot prepare the data plane")?;
+    let control = ControlState::new(
+        control_config(&config, address),
+        instance.store.clone(),
+        instance.root.intake(),
+        instance.root.rotator(),
+        instance.root.hasher(),
+        gateway.probe(),
+        registry,
+        sources.clone(),
+        instance.deployment.id,
+    );
+    control::jobs::ensure_seal_key(&control).await.map_err(|problem| refused("prepare the sealing key", &problem))?;
+    let usage = gateway.spawn_jobs();
+    let (stop, stopping) = watch::channel(false);
+    let jobs = tokio::spawn(control::jobs::run(control.clone(), stopping));
+
+    let setup = control::auth::setup::offer(&control).await.map_err(|problem| refused("offer set-up", &problem))?;
+    announce(&config, address, setup)?;
+    let drained = edge::serve(
+        listener,
+        edge_config(&config),
+        sources,
+        service(gateway.clone(), control::router(control)),
+        told_to_stop(),
+    )
+    .await;
+    if drained.cut > 0 {
+        tracing::warn!(connections = drained.cut, "cut {} connections at the end of the drain", drained.cut);
+    }
+    // The receiver ends only with the task.
+    let _ = stop.send(true);
+    jobs.await.context("the background jobs panicked")?;
+    if !gateway.drain().await {
+        tracing::error!("the database did not take the last usage records; they are lost");
+    }
+    drop(gateway);
+    usage.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The data plane answers what it knows; everything else is the control plane's.
+fn service(
+    gateway: Gateway,
+    control: axum::Router,
+) -> impl Fn(Request<Inbound>) -> Answer + Clone + Send + Sync + 'static {
+    move |mut request: Request<Inbound>| {
+        let endpoint = Gateway::endpoint(request.method(), request.uri().path());
+        let (gateway, control) = (gateway.clone(), control.clone());
+        Box::pin(async move {
+            if let Some(endpoint) = endpoint {
+                return gateway.handle(endpoint, request).await;
+            }
+            if let Some(peer) = request.extensions().get::<SocketAddr>().copied() {
+                request.extensions_mut().insert(Peer(peer));
+            }
+            let answer = control.oneshot(request.map(axum::body::Body::new)).await;
+            let response = answer.unwrap_or_else(|never| match never {});
+            response.map(|body| Body::new(http_body_util::BodyExt::map_err(body, Into::into)))
+        })
+    }
+}
+
+/// What both planes' answers have in common.
+type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+fn refused(what: &str, problem: &Problem) -> anyhow::Error {
+    anyhow::anyhow!("cannot {what}: {}", problem.code().meaning())
+}
+
+async fn told_to_stop() {
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for SIGTERM; stop with Ctrl-C");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping: no new connections, running requests may finish");
+}
+
+/// Prints where the server listens and, while there is no user, how to create one.
+#[expect(clippy::print_stdout, reason = "whoever starts the server reads this")]
+fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyhow::Result<()> {
+    let origin = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let origin = origin.trim_end_matches('/');
+    let token_file = config.data_dir.join("setup-token");
+    // A token of an earlier start is dead.
+    let _ = std::fs::remove_file(&token_file);
+    println!("listening on http://{address}");
+    if let Some(token) = setup {
+        token.expose(|token| write_token(&token_file, token))?;
+        token.expose(|token| println!("set-up link: {origin}/setup#token={}", String::from_utf8_lossy(token)));
+        println!("or from the shell: keybearer setup --url {origin} --token-file {} --email you@example.com", token_file.display());
+    }
+    std::io::stdout().flush().context("standard output")
+}
+
+/// An address that listens everywhere is reached at loopback from here.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    reachable
+}
+
+fn write_token(path: &Path, token: &[u8]) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(token)).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The providers that come with the binary, and those in `directory` over them.
+fn registry(directory: Option<&Path>) -> anyhow::Result<Registry> {
+    let bundled = Registry::bundled().context("the bundled providers")?;
+    let Some(directory) = directory else { return Ok(bundled) };
+    let entries = std::fs::read_dir(directory).with_context(|| format!("providers_dir {}", directory.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).with_context(|| format!("provider file {}", path.display()))?;
+        anyhow::Ok((name, text))
+    };
+    let files: Vec<(String, String)> = paths.iter().map(read).collect::<Result<_, _>>()?;
+    bundled.with_files(&files).context("option providers_dir")
+}
+
+fn gateway_config(config: &Config) -> GatewayConfig {
+    GatewayConfig {
+        limits: Limits {
+            body_bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
+            ..Limits::default()
+        },
+        timeouts: Timeouts {
+            connect_ms: config.connect_timeout_ms,
+            first_byte_ms: config.first_byte_timeout_ms,
+            idle_ms: config.idle_timeout_ms,
+            total_ms: config.total_timeout_ms,
+            ..Timeouts::default()
+        },
+        addresses: AddressPolicy { allow: config.allow_addresses.clone() },
+        max_staleness_ms: config.max_staleness_ms,
+    }
+}
+
+fn edge_config(config: &Config) -> EdgeConfig {
+    EdgeConfig {
+        connections: config.max_connections as usize,
+        drain_ms: config.drain_timeout_ms,
+        ..EdgeConfig::default()
+    }
+}
+
+fn control_config(config: &Config, address: SocketAddr) -> ControlConfig {
+    // Without a public name only loopback names are answered, so that a page elsewhere cannot rebind to us.
+    let allowed_hosts = (config.public_url.is_none() && address.ip().is_loopback()).then(|| {
+        let port = address.port();
+        ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}")).to_vec()
+    });
+    ControlConfig {
+        submission: match config.submission {
+            Submission::Both => SubmissionPolicy::Both,
+            Submission::SealedOnly => SubmissionPolicy::SealedOnly,
+        },
+        probe: match config.probe {
+            Probe::Required => ProbePolicy::Required,
+            Probe::Off => ProbePolicy::Off,
+        },
+        custom_base_urls: config.custom_base_urls,
+        allow_addresses: config.allow_addresses.clone(),
+        trust_forwarded_proto: config.trust_forwarded_proto,
+        allowed_hosts,
+        seal_key_lifetime_ms: i64::from(config.sealing_key_days) * DAY_MS,
+    }
+}
