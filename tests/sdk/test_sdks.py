@@ -158,12 +158,16 @@ def test_a_provider_error_keeps_its_class(own_openai_key):
     assert caught.value.response.headers["x-keybearer-key-source"] == "byok"
 
 
-def test_a_stream_that_breaks_off_does_not_look_complete(own_openai_key):
+def test_a_stream_that_breaks_off_is_an_error_in_the_clients_format(own_openai_key, own_anthropic_key):
     broken = [{"role": "user", "content": "break off"}]
-    stream = openai_client(own_openai_key).chat.completions.create(model=OPENAI_MODEL, messages=broken, stream=True)
-    with pytest.raises((openai.APIError, openai.APIConnectionError, Exception)):
-        for _ in stream:
-            pass
+    with pytest.raises(openai.APIError, match="broke off"):
+        list(openai_client(own_openai_key).chat.completions.create(model=OPENAI_MODEL, messages=broken, stream=True))
+    with pytest.raises(anthropic.APIError, match="broke off"):
+        list(anthropic_client(own_anthropic_key).messages.create(
+            model=ANTHROPIC_MODEL, max_tokens=64, messages=broken, stream=True,
+        ))
+    rows = own_openai_key.usage(2)
+    assert [row["error_code"] for row in rows] == ["upstream_broken", "upstream_broken"]
 
 
 def test_a_replaced_key_serves_the_next_request(own_openai_key, mock, keys):
@@ -179,11 +183,13 @@ def test_without_a_key_the_answer_is_402_and_the_provider_is_not_asked(tenant, m
     mark = mock.mark()
     with pytest.raises(openai.APIStatusError) as chat:
         openai_client(tenant).chat.completions.create(model=OPENAI_MODEL, messages=HELLO)
-    assert chat.value.status_code == 402
+    assert (chat.value.status_code, chat.value.code) == (402, "byok_key_missing")
+    assert chat.value.body["providers"] == ["openai"]
     with pytest.raises(anthropic.APIStatusError) as messages:
         anthropic_client(tenant).messages.create(model=ANTHROPIC_MODEL, max_tokens=64, messages=HELLO)
     assert messages.value.status_code == 402
     assert messages.value.body["type"] == "error"
+    assert messages.value.body["error"]["code"] == "byok_key_missing"
     assert mock.requests(mark) == []
 
 
