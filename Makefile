@@ -12,8 +12,7 @@ help: ## List the commands.
 run: ## Build and start Keybearer on SQLite, on http://127.0.0.1:4356, with its data in ./data.
 	@scripts/require.sh
 	cargo build --locked -p keybearer
-	@test -d data || mkdir -m 700 data
-	@exec env KEYBEARER_DATA_DIR="$${KEYBEARER_DATA_DIR:-data}" cargo run --quiet --locked -p keybearer -- serve
+	@exec cargo run --quiet --locked -p keybearer -- serve
 
 .PHONY: test
 test: ## Install what the tests need and run all of them, on SQLite and PostgreSQL.
