@@ -121,6 +121,12 @@ impl Books {
         })
     }
 
+    /// How many places are taken: running calls and rows that are not written.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Returns when all calls that are settled by now are written.
     pub(crate) async fn flush(&self) {
         let (done, written) = oneshot::channel();

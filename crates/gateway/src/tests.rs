@@ -1,1 +1,9 @@
 //! The data plane against a real store, a real vault and scripted providers on loopback.
+
+mod access;
+mod answers;
+mod harness;
+mod outages;
+mod provider;
+mod requests;
+mod streams;

@@ -1,0 +1,471 @@
+//! A gateway with its edge in front, a workspace with keys in a SQLite file, and a client.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::access::{Action, ApiScope};
+use domain::credential::{self, CredentialKind};
+use domain::record::{KeyContext, ProviderKeyRecord};
+use domain::{
+    AccountId, ApiKeyId, Clock, KeyOwner, Label, Random, RequestId, Secret, SessionId, Sources,
+    Timestamp, UserId, WorkspaceId,
+};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use llm::registry::Registry;
+use serde_json::Value;
+use store::{AuditNote, Expect, NewApiKey, NewUser, Principal, Store, UsageRow, WorkspaceScope};
+use tokio::net::{TcpListener, TcpStream};
+use vault::kms::local::LocalKms;
+use vault::{HashPurpose, Root, RootKey};
+use zeroize::Zeroizing;
+
+use super::provider::Provider;
+use crate::edge::{self, EdgeConfig};
+use crate::{Gateway, GatewayConfig};
+
+pub(super) const KEY: &str = "sk-test-Zk3/9+qW7xYbT2mNcR5vLd8";
+
+pub(super) struct Harness {
+    pub(super) gateway: Gateway,
+    pub(super) store: Store,
+    pub(super) provider: Provider,
+    pub(super) sources: Sources,
+    pub(super) api_key: String,
+    pub(super) workspace: WorkspaceId,
+    root: Root,
+    principal: Principal,
+    user: UserId,
+    account: AccountId,
+    address: SocketAddr,
+    now: Arc<AtomicI64>,
+    _folder: tempfile::TempDir,
+}
+
+/// A whole answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: http::HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).map(|value| value.to_str());
+        value.transpose().expect("text").unwrap_or("")
+    }
+
+    /// The stable code of an error, in either format.
+    pub(super) fn code(&self) -> String {
+        let json = self.json();
+        let code = json["error"]["code"].as_str();
+        code.expect("an error with a code").to_owned()
+    }
+}
+
+/// Loopback may be dialed.
+pub(super) fn config() -> GatewayConfig {
+    let mut config = GatewayConfig::default();
+    config.addresses.allow = vec!["127.0.0.0/8".parse().expect("a range")];
+    config
+}
+
+pub(super) fn sources() -> (Sources, Arc<AtomicI64>) {
+    let now = Arc::new(AtomicI64::new(1_700_000_000_000));
+    let clock = Arc::clone(&now);
+    let state = AtomicU64::new(0x9e37_79b9_7f4a_7c15);
+    let random = move |bytes: &mut [u8]| {
+        for byte in bytes {
+            // Splitmix64: distinct is enough for a test.
+            let mut x = state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            *byte = (x >> 32) as u8;
+        }
+        Ok(())
+    };
+    let sources = Sources {
+        clock: Clock::new(move || Timestamp::from_millis(clock.load(Ordering::SeqCst))),
+        random: Random::new(random),
+    };
+    (sources, now)
+}
+
+/// Two providers at one address, one for each format, and one that speaks neither.
+fn registry(address: SocketAddr) -> Registry {
+    let file = |id: &str, header: &str, rest: &str| {
+        let text = format!(
+            "id = \"{id}\"\nname = \"{id}\"\nbase_url = \"http://{address}/base\"\nstatus = \"active\"\n\
+             kind = \"first_party\"\n{rest}\n[payment]\nmodes = [\"byok\"]\n[key]\nurl = \"https://example.com/keys\"\n\
+             [auth]\nheader = \"{header}\"\n"
+        );
+        (format!("{id}.toml"), text)
+    };
+    let (name, openai) = file("openai", "authorization", "native_patterns = [\"gpt-*\"]");
+    let openai = format!(
+        "{openai}scheme = \"Bearer\"\n[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-tiny\"\n\
+         [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n[[models]]\nid = \"gpt-tiny\"\n"
+    );
+    let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");
+    let anthropic = format!(
+        "{anthropic}[auth.extra_headers]\nanthropic-version = \"2023-06-01\"\n[probe]\nget = \"/v1/whoami\"\n\
+         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n[[models]]\nid = \"claude-tiny\"\n"
+    );
+    let files = [(name, openai), (other, anthropic)];
+    Registry::default().with_files(&files).expect("valid files")
+}
+
+impl Harness {
+    pub(super) async fn start() -> Self {
+        Self::with(config(), EdgeConfig::default()).await
+    }
+
+    pub(super) async fn with(config: GatewayConfig, edge: EdgeConfig) -> Self {
+        // A test that wants a full queue asks for a queue of one, and then nobody empties it.
+        let config_writes = config.limits.waiting_usage_rows > 1;
+        let provider = Provider::start().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("kb.db");
+        let store = Store::open(&format!("sqlite://{}", path.display()))
+            .await
+            .expect("a store");
+        let (sources, now) = sources();
+        let root_key = RootKey::from_bytes(Zeroizing::new(std::array::from_fn(|i| i as u8)));
+        let kms = LocalKms::new(root_key.expect("a root key"), sources.random.clone());
+        let (root, deployment) = Root::create(Arc::new(kms), sources.clone())
+            .await
+            .expect("a root");
+        store
+            .system()
+            .insert_deployment(&deployment)
+            .await
+            .expect("stored");
+        let (user, account, workspace): (UserId, AccountId, WorkspaceId) =
+            (id(&sources), id(&sources), id(&sources));
+        let new = NewUser {
+            user,
+            account,
+            workspace,
+            email: "a@example.com".to_owned(),
+            password_hash: "none".to_owned(),
+            instance_admin: true,
+        };
+        let note = note(&sources);
+        store
+            .system()
+            .create_first_user(&new, &note, sources.now())
+            .await
+            .expect("a user");
+        let session: SessionId = id(&sources);
+        let registry = Arc::new(registry(provider.address));
+        let gateway = Gateway::new(
+            config,
+            store.clone(),
+            root.opener(),
+            root.hasher(),
+            registry,
+            sources.clone(),
+        )
+        .expect("a gateway");
+        if config_writes {
+            gateway.spawn_jobs();
+        }
+        let address = serve(edge, gateway.clone(), sources.clone()).await;
+        let mut harness = Self {
+            gateway,
+            store,
+            provider,
+            sources,
+            api_key: String::new(),
+            workspace,
+            root,
+            principal: Principal::Session { user, session },
+            user,
+            account,
+            address,
+            now,
+            _folder: folder,
+        };
+        harness.api_key = harness.mint(&[ApiScope::InferenceInvoke]).await.1;
+        harness
+    }
+
+    pub(super) fn advance(&self, millis: i64) {
+        self.now.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    pub(super) async fn scope(&self, action: Action) -> WorkspaceScope {
+        let scope = self
+            .store
+            .authorize_workspace(&self.principal, self.workspace, action);
+        scope.await.expect("the owner may")
+    }
+
+    pub(super) fn note(&self) -> AuditNote {
+        note(&self.sources)
+    }
+
+    /// Mints an API key and returns its id and text.
+    pub(super) async fn mint(&self, scopes: &[ApiScope]) -> (ApiKeyId, String) {
+        self.mint_until(scopes, None).await
+    }
+
+    /// As [`mint`](Self::mint), with an end.
+    pub(super) async fn mint_until(
+        &self,
+        scopes: &[ApiScope],
+        expires_at: Option<Timestamp>,
+    ) -> (ApiKeyId, String) {
+        let secret = credential::write(
+            CredentialKind::ApiKey,
+            &self.sources.random.bytes().expect("random"),
+        );
+        let text = secret.expose(|bytes| String::from_utf8(bytes.to_vec()).expect("ASCII"));
+        let new = NewApiKey {
+            id: id(&self.sources),
+            user: self.user,
+            name: "test".to_owned(),
+            prefix: text[..9].to_owned(),
+            hash: self
+                .root
+                .hasher()
+                .hash(HashPurpose::ApiKey, text.as_bytes()),
+            scopes: scopes.to_vec(),
+            expires_at,
+        };
+        let scope = self.scope(Action::WriteApiKeys).await;
+        let within = self.store.within(&scope);
+        within
+            .create_api_key(&new, &self.note(), self.sources.now())
+            .await
+            .expect("minted");
+        (new.id, text)
+    }
+
+    pub(super) async fn revoke(&self, key: ApiKeyId) {
+        let scope = self.scope(Action::WriteApiKeys).await;
+        let within = self.store.within(&scope);
+        within
+            .revoke_api_key(key, &self.note(), self.sources.now())
+            .await
+            .expect("revoked");
+    }
+
+    /// A record with an envelope for the scripted provider, not stored.
+    pub(super) async fn record(&self, provider: &str, label: &str) -> ProviderKeyRecord {
+        let scope = self.scope(Action::WriteProviderKeys).await;
+        let keys = self.store.within(&scope).provider_keys();
+        let owner = KeyOwner::Workspace(self.workspace);
+        let data_key = match keys.data_key().await.expect("read") {
+            Some(key) => key,
+            None => {
+                let new = self
+                    .root
+                    .rotator()
+                    .new_data_key(owner)
+                    .await
+                    .expect("a data key");
+                keys.insert_data_key(&new).await.expect("stored")
+            }
+        };
+        let header = if provider == "openai" {
+            "authorization"
+        } else {
+            "x-api-key"
+        };
+        let context = KeyContext {
+            owner,
+            key: id(&self.sources),
+            provider: provider.parse().expect("a provider"),
+            base_url: format!("http://{}/base", self.provider.address),
+            auth_header: header.to_owned(),
+            version: 1,
+        };
+        let key = Secret::from_text(KEY.to_owned());
+        let accepted = self
+            .root
+            .intake()
+            .accept_plain(key, &context, &data_key)
+            .await
+            .expect("accepted");
+        ProviderKeyRecord {
+            context,
+            account: self.account,
+            label: label.parse::<Label>().expect("a label"),
+            data_key: data_key.id,
+            envelope: accepted.envelope,
+            mask: accepted.mask,
+            kek_id: None,
+            position: 0,
+            enabled: true,
+            created_at: self.sources.now(),
+            updated_at: self.sources.now(),
+            last_used_at: None,
+            last_failure: None,
+        }
+    }
+
+    pub(super) async fn put(&self, record: &ProviderKeyRecord) {
+        let scope = self.scope(Action::WriteProviderKeys).await;
+        let keys = self.store.within(&scope).provider_keys();
+        let note = self.note();
+        let put = keys.put(record, Expect::New, None, &note, self.sources.now());
+        put.await.expect("stored");
+    }
+
+    /// Gives the workspace a key for this provider.
+    pub(super) async fn bring(&self, provider: &str) -> ProviderKeyRecord {
+        let record = self.record(provider, "primary").await;
+        self.put(&record).await;
+        record
+    }
+
+    pub(super) async fn stored(&self, record: &ProviderKeyRecord) -> ProviderKeyRecord {
+        let scope = self.scope(Action::ReadProviderKeys).await;
+        let keys = self.store.within(&scope).provider_keys();
+        keys.get(record.context.key)
+            .await
+            .expect("read")
+            .expect("stored")
+    }
+
+    pub(super) async fn data_key(&self) -> domain::record::DataKeyRecord {
+        let scope = self.scope(Action::WriteProviderKeys).await;
+        let keys = self.store.within(&scope).provider_keys();
+        keys.data_key().await.expect("read").expect("there is one")
+    }
+
+    /// The usage rows, oldest first, after everything that waits is written.
+    pub(super) async fn usage(&self) -> Vec<UsageRow> {
+        assert!(self.gateway.drain().await);
+        let scope = self.scope(Action::ReadUsage).await;
+        let page = store::PageRequest {
+            limit: 100,
+            after: None,
+        };
+        let within = self.store.within(&scope);
+        let rows = within.usage(store::UsageFilter::default(), &page);
+        let mut rows = rows.await.expect("read").items;
+        rows.sort_by_key(|row| row.request);
+        rows
+    }
+
+    /// Sends a request and returns the answer as soon as its head is there.
+    pub(super) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+        // So that ids and rows sort by the order of the requests.
+        self.advance(1);
+        let stream = TcpStream::connect(self.address)
+            .await
+            .expect("a connection");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .expect("HTTP");
+        tokio::spawn(connection);
+        sender.send_request(request).await.expect("an answer")
+    }
+
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let response = self.open(request).await;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes();
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
+    }
+
+    pub(super) fn request(&self, method: Method, path: &str, body: &str) -> Request<Full<Bytes>> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {}", self.api_key))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .expect("a request")
+    }
+
+    pub(super) fn chat_request(&self, body: &str) -> Request<Full<Bytes>> {
+        self.request(Method::POST, "/v1/chat/completions", body)
+    }
+
+    pub(super) async fn chat(&self, body: &str) -> Answer {
+        self.send(self.chat_request(body)).await
+    }
+
+    pub(super) async fn messages(&self, body: &str) -> Answer {
+        self.send(self.request(Method::POST, "/v1/messages", body))
+            .await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path, "")).await
+    }
+
+    /// A raw exchange that ends when the server closes.
+    pub(super) async fn raw(&self, bytes: &[u8]) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(self.address)
+            .await
+            .expect("a connection");
+        stream.write_all(bytes).await.expect("sent");
+        let mut answer = Vec::new();
+        let reading = stream.read_to_end(&mut answer);
+        tokio::time::timeout(Duration::from_secs(5), reading)
+            .await
+            .expect("closed")
+            .expect("read");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+async fn serve(config: EdgeConfig, gateway: Gateway, sources: Sources) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let service = move |request: Request<edge::Inbound>| {
+        let gateway = gateway.clone();
+        async move {
+            match Gateway::endpoint(request.method(), request.uri().path()) {
+                Some(endpoint) => gateway.handle(endpoint, request).await,
+                None => {
+                    let mut response = Response::new(crate::full(Bytes::new()));
+                    *response.status_mut() = http::StatusCode::NOT_FOUND;
+                    response
+                }
+            }
+        }
+    };
+    tokio::spawn(edge::serve(
+        listener,
+        config,
+        sources,
+        service,
+        std::future::pending(),
+    ));
+    address
+}
+
+fn id<I: domain::id::Id>(sources: &Sources) -> I {
+    sources.id().expect("random")
+}
+
+fn note(sources: &Sources) -> AuditNote {
+    AuditNote {
+        action: "test",
+        provider: None,
+        label: None,
+        kek_id: None,
+        subject: None,
+        outcome: "ok",
+        request: id::<RequestId>(sources),
+    }
+}

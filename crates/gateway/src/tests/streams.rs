@@ -1,0 +1,258 @@
+//! Answers that come in pieces.
+
+use std::time::Duration;
+
+use http::Method;
+use http_body_util::BodyExt;
+
+use super::harness::{Harness, KEY, config};
+use super::provider::{Step, chunk};
+use crate::edge::EdgeConfig;
+
+const CALL: &str = r#"{"model":"gpt-x","stream":true}"#;
+const FIRST: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
+const LAST: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+
+/// Opens a stream and returns its body.
+async fn open(harness: &Harness, path: &str, body: &str) -> hyper::body::Incoming {
+    let response = harness
+        .open(harness.request(Method::POST, path, body))
+        .await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    response.into_body()
+}
+
+async fn next(body: &mut hyper::body::Incoming) -> String {
+    let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
+    let frame = frame
+        .expect("in time")
+        .expect("not the end")
+        .expect("not broken");
+    String::from_utf8_lossy(&frame.into_data().expect("data")).into_owned()
+}
+
+async fn rest(body: hyper::body::Incoming) -> String {
+    let all = body.collect().await.expect("a whole body").to_bytes();
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[tokio::test]
+async fn events_arrive_before_the_next_one_is_made() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.streams(&[FIRST, LAST]);
+    let mut body = open(&harness, "/v1/chat/completions", CALL).await;
+    assert_eq!(next(&mut body).await, FIRST);
+    harness.provider.open(1);
+    assert_eq!(next(&mut body).await, LAST);
+    harness.provider.open(1);
+    assert_eq!(rest(body).await, "");
+    let rows = harness.usage().await;
+    assert_eq!(
+        (rows.len(), rows[0].status, rows[0].streamed),
+        (1, 200, true)
+    );
+    let usage = rows[0].usage.expect("reported");
+    assert_eq!((usage.input_tokens, usage.output_tokens), (7, 2));
+}
+
+#[tokio::test]
+async fn an_echo_that_is_split_over_chunks_is_removed() {
+    // T55
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let (one, two) = KEY.split_at(11);
+    let pieces = [
+        format!("data: {{\"a\":\"{one}"),
+        format!("{two}\"}}\n\n"),
+        LAST.to_owned(),
+    ];
+    let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+    harness.provider.streams(&pieces);
+    harness.provider.open(3);
+    let body = open(&harness, "/v1/chat/completions", CALL).await;
+    assert_eq!(
+        rest(body).await,
+        format!("data: {{\"a\":\"[redacted]\"}}\n\n{LAST}")
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_the_providers_work_and_is_settled_once() {
+    // T127
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.streams(&[FIRST, LAST]);
+    let mut body = open(&harness, "/v1/chat/completions", CALL).await;
+    assert_eq!(next(&mut body).await, FIRST);
+    drop(body);
+    assert!(
+        harness
+            .provider
+            .hung_up_within(Duration::from_secs(1))
+            .await
+    );
+    let rows = harness.usage().await;
+    assert_eq!((rows.len(), rows[0].status), (1, 499));
+    assert_eq!(rows[0].error_code.as_deref(), Some("client_closed"));
+    assert_eq!(rows[0].response_bytes, FIRST.len() as i64);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_before_the_answer_is_settled_too() {
+    // T127
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.script(vec![Step::Gate]);
+    let request = harness.chat_request(CALL);
+    let waiting = tokio::time::timeout(Duration::from_millis(300), harness.open(request)).await;
+    assert!(waiting.is_err());
+    assert!(
+        harness
+            .provider
+            .hung_up_within(Duration::from_secs(1))
+            .await
+    );
+    let rows = harness.usage().await;
+    assert_eq!((rows.len(), rows[0].status), (1, 499));
+    assert_eq!(
+        rows[0].provider.as_ref().map(|it| it.as_str()),
+        Some("openai")
+    );
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_ends_with_an_error_event_of_the_clients_format() {
+    // T65
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.bring("anthropic").await;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\ndata: {\"ha";
+    harness.provider.script(vec![
+        Step::Send(head.into()),
+        Step::Send(chunk(start)),
+        Step::Wait(Duration::from_millis(20)),
+        Step::Close,
+    ]);
+    let body = rest(open(&harness, "/v1/chat/completions", CALL).await).await;
+    let event = body.strip_prefix(start).expect("what came");
+    assert!(
+        event.starts_with("\n\ndata: {\"error\":") && event.contains("upstream_broken"),
+        "{event}"
+    );
+    let call = r#"{"model":"claude-x","stream":true}"#;
+    let body = rest(open(&harness, "/v1/messages", call).await).await;
+    let event = body.strip_prefix(start).expect("what came");
+    assert!(
+        event.contains("event: error\n") && event.contains("upstream_broken"),
+        "{event}"
+    );
+    let rows = harness.usage().await;
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        assert_eq!(
+            (row.status, row.error_code.as_deref()),
+            (200, Some("upstream_broken"))
+        );
+    }
+    assert_eq!(rows[1].usage.expect("what was reported").input_tokens, 9);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_is_cut_so_that_nobody_takes_it_for_whole() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"half\":";
+    harness.provider.script(vec![
+        Step::Send(head.into()),
+        Step::Wait(Duration::from_millis(20)),
+        Step::Close,
+    ]);
+    let response = harness.open(harness.chat_request(CALL)).await;
+    assert_eq!(response.status(), 200);
+    assert!(response.into_body().collect().await.is_err());
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.error_code.as_deref(), Some("upstream_broken"));
+}
+
+#[tokio::test]
+async fn silence_and_endless_answers_are_cut() {
+    // T59, T60
+    let mut config = config();
+    config.timeouts.idle_ms = 100;
+    config.timeouts.first_byte_ms = 300;
+    config.limits.answer_bytes = 5000;
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    harness.bring("openai").await;
+    harness.provider.script(vec![Step::Gate]);
+    let answer = harness.chat(CALL).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (504, "upstream_timeout")
+    );
+    harness.provider.streams(&[FIRST, LAST]);
+    let body = rest(open(&harness, "/v1/chat/completions", CALL).await).await;
+    assert!(
+        body.starts_with(FIRST) && body.contains("upstream_timeout"),
+        "{body}"
+    );
+    let comments = ": x\n".repeat(2000);
+    harness.provider.streams(&[&comments]);
+    let body = rest(open(&harness, "/v1/chat/completions", CALL).await).await;
+    assert!(
+        body.len() < 9000 && body.contains("upstream_broken"),
+        "{}",
+        body.len()
+    );
+    let endless: Vec<Step> = (0..100)
+        .flat_map(|_| {
+            [
+                Step::Send(b"HTTP/1.1 102 Processing\r\n\r\n".to_vec()),
+                Step::Wait(Duration::from_millis(10)),
+            ]
+        })
+        .collect();
+    harness.provider.script(endless);
+    assert_eq!(harness.chat(CALL).await.status, 504);
+    let codes: Vec<_> = harness
+        .usage()
+        .await
+        .into_iter()
+        .map(|row| row.error_code)
+        .collect();
+    let expected = [
+        "upstream_timeout",
+        "upstream_timeout",
+        "upstream_broken",
+        "upstream_timeout",
+    ];
+    assert_eq!(codes, expected.map(|code| Some(code.to_owned())));
+}
+
+#[tokio::test]
+async fn a_slow_client_slows_the_provider_down() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let piece = format!("data: {}\n\n", "x".repeat(1 << 20));
+    let mut steps = vec![Step::Send(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec(),
+    )];
+    steps.extend((0..64).map(|_| Step::Send(chunk(&piece))));
+    steps.push(Step::Send(b"0\r\n\r\n".to_vec()));
+    steps.push(Step::Close);
+    harness.provider.script(steps);
+    let mut body = open(&harness, "/v1/chat/completions", CALL).await;
+    next(&mut body).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // 64 MiB do not fit into the sockets' buffers: the provider is still at it.
+    assert!(
+        harness.gateway.0.books.waiting() > 0,
+        "the call was settled without being read"
+    );
+    let length: usize = body.collect().await.expect("whole").to_bytes().len();
+    assert!(length > 60 << 20);
+}
