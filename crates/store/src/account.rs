@@ -3,8 +3,8 @@
 use domain::{AccountId, Timestamp, UserId};
 
 use crate::Store;
-use crate::db::sql;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]

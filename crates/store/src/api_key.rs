@@ -4,11 +4,12 @@ use domain::access::{ApiScope, Role};
 use domain::{AccountId, ApiKeyId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::moment;
 use crate::page::{List, Page, PageRequest};
 use crate::scope::effective_scopes;
+use crate::statement::sql;
 
 /// An API key, without its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use std::fmt;
 use domain::{AccountId, ApiKeyId, Label, ProviderId, RequestId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
+use crate::statement::sql;
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,8 +4,9 @@ use domain::record::DataKeyRecord;
 use domain::{AccountId, DataKeyId, KeyOwner, Timestamp, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 #[derive(sqlx::FromRow)]
 struct Stored {

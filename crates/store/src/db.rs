@@ -1,7 +1,6 @@
 //! The two engines. This file alone names a SQL driver.
 //!
-//! A [`Statement`] is one constant text with typed arguments; [`Db`] reads with it and [`Tx`] writes with it,
-//! the same on both engines. Arguments are typed even when NULL, because PostgreSQL asks for the type.
+//! [`Db`] reads with a [`Statement`] and [`Tx`] writes with one, the same on both engines.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
@@ -19,12 +17,17 @@ use sqlx::{FromRow, Postgres, Sqlite, Transaction};
 
 use crate::error::{OpenError, StoreError};
 use crate::migrate::{self, Engine};
+use crate::statement::{Arg, Statement};
 
 /// How long a caller waits for a connection before it is told that the database is not available.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 20;
+/// A node that hangs or vanishes in the middle of a change holds up the others for this long at most.
+const POSTGRES_LIMITS: &str = "SET lock_timeout = '5s';
+    SET statement_timeout = '30s';
+    SET idle_in_transaction_session_timeout = '30s'";
 
 /// An open database.
 pub(crate) enum Db {
@@ -47,20 +50,6 @@ pub(crate) enum Tx {
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// One argument of a statement, typed even when absent.
-pub(crate) enum Arg {
-    Text(Option<String>),
-    Int(Option<i64>),
-    Bytes(Option<Vec<u8>>),
-}
-
-/// A constant SQL text and its arguments, in the order of `$1`, `$2`, ...
-#[must_use]
-pub(crate) struct Statement {
-    text: &'static str,
-    args: Vec<Arg>,
-}
-
 /// A row type that both engines can fill.
 pub(crate) trait Row:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
@@ -69,22 +58,6 @@ pub(crate) trait Row:
 
 impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {}
-
-/// A statement without arguments yet.
-pub(crate) fn sql(text: &'static str) -> Statement {
-    Statement {
-        text,
-        args: Vec::new(),
-    }
-}
-
-impl Statement {
-    /// Adds the next argument.
-    pub(crate) fn bind(mut self, value: impl Into<Arg>) -> Self {
-        self.args.push(value.into());
-        self
-    }
-}
 
 /// Binds a statement's arguments to a query of either engine.
 macro_rules! bound {
@@ -177,7 +150,12 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            // Named, because a server may be set to another isolation, in which a change that waited
+            // for the one before would fail instead of seeing it.
+            Self::Postgres(pool) => Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+                    .await?,
+            ),
         })
     }
 
@@ -239,105 +217,13 @@ impl Tx {
 
     /// Makes it durable.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        Ok(match self {
+        match self {
             Self::Sqlite(tx) => tx.commit().await?,
             Self::Postgres(tx) => tx.commit().await?,
-        })
-    }
-}
-
-impl From<&str> for Arg {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<&String> for Arg {
-    fn from(value: &String) -> Self {
-        Self::Text(Some(value.clone()))
-    }
-}
-
-impl From<Option<&str>> for Arg {
-    fn from(value: Option<&str>) -> Self {
-        Self::Text(value.map(str::to_owned))
-    }
-}
-
-impl From<i64> for Arg {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
-}
-
-impl From<Option<i64>> for Arg {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<bool> for Arg {
-    fn from(value: bool) -> Self {
-        Self::Int(Some(i64::from(value)))
-    }
-}
-
-impl From<Timestamp> for Arg {
-    fn from(value: Timestamp) -> Self {
-        Self::Int(Some(value.millis()))
-    }
-}
-
-impl From<Option<Timestamp>> for Arg {
-    fn from(value: Option<Timestamp>) -> Self {
-        Self::Int(value.map(Timestamp::millis))
-    }
-}
-
-impl From<&[u8]> for Arg {
-    fn from(value: &[u8]) -> Self {
-        Self::Bytes(Some(value.to_vec()))
-    }
-}
-
-impl From<&[u8; 32]> for Arg {
-    fn from(value: &[u8; 32]) -> Self {
-        Self::Bytes(Some(value.to_vec()))
-    }
-}
-
-macro_rules! written_as_text {
-    ($($name:ty),* $(,)?) => {$(
-        impl From<$name> for Arg {
-            fn from(value: $name) -> Self {
-                Self::Text(Some(value.to_string()))
-            }
         }
-
-        impl From<Option<$name>> for Arg {
-            fn from(value: Option<$name>) -> Self {
-                Self::Text(value.map(|value| value.to_string()))
-            }
-        }
-    )*};
+        Ok(())
+    }
 }
-
-written_as_text!(
-    domain::AccountId,
-    domain::ApiKeyId,
-    domain::DataKeyId,
-    domain::DeploymentId,
-    domain::InvitationId,
-    domain::KeyOwner,
-    domain::ProviderKeyId,
-    domain::RequestId,
-    domain::SessionId,
-    domain::UserId,
-    domain::WorkspaceId,
-    domain::access::Role,
-    &domain::Label,
-    &domain::ProviderId,
-);
 
 async fn open_sqlite(path: &Path) -> Result<Db, OpenError> {
     if !path.is_absolute() {
@@ -424,17 +310,31 @@ fn create_private(path: &Path) -> Result<(), OpenError> {
 async fn open_postgres(url: &str) -> Result<Db, OpenError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| OpenError::Url("it is not a PostgreSQL URL that the driver takes"))?;
+    // Migrations may take longer than any other statement, so they have a connection without limits.
+    let migrating = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.clone())
+        .await
+        .map_err(unavailable)?;
+    warn_if_not_durable(&migrating).await?;
+    migrate::migrator(Engine::Postgres)
+        .run(&migrating)
+        .await
+        .map_err(migrate::explain)?;
+    migrating.close().await;
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(POSTGRES_LIMITS).execute(connection).await?;
+                Ok(())
+            })
+        })
         .connect_with(options)
         .await
         .map_err(unavailable)?;
-    warn_if_not_durable(&pool).await?;
-    migrate::migrator(Engine::Postgres)
-        .run(&pool)
-        .await
-        .map_err(migrate::explain)?;
     Ok(Db::Postgres(pool))
 }
 

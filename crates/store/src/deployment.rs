@@ -4,8 +4,9 @@ use domain::Timestamp;
 use domain::record::DeploymentRecord;
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 /// The installation, once it is set up.
 pub(crate) async fn get(store: &Store) -> Result<Option<DeploymentRecord>, StoreError> {

@@ -4,10 +4,11 @@ use domain::access::Role;
 use domain::{InvitationId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::moment;
 use crate::page::{List, Page, PageRequest};
+use crate::statement::sql;
 use crate::user::NewUser;
 
 /// An invitation, without its hash.

@@ -7,7 +7,7 @@
 //! Each change commits together with its audit row and, where the data plane serves what changed, with a
 //! new revision ([`Revisions`]). The store never sees a key in plain text and knows no provider's formats.
 //!
-//! Start reading at `scope.rs` (who may reach what) and `revision.rs` (how a change commits).
+//! Start reading at `scope.rs` and `scope/authorize.rs` (who may reach what) and `revision.rs` (how a change commits).
 
 mod account;
 mod api_key;
@@ -22,11 +22,13 @@ mod migrate;
 mod own;
 mod page;
 mod provider_key;
+mod provider_key_row;
 mod revision;
 mod scope;
 mod seal_key;
 mod serving;
 mod session;
+mod statement;
 mod system;
 mod usage;
 mod user;
@@ -76,7 +78,9 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let db = db::Db::open(url).await?;
         let revision = match db
-            .one(db::sql("SELECT revision FROM revision WHERE singleton = 1"))
+            .one(statement::sql(
+                "SELECT revision FROM revision WHERE singleton = 1",
+            ))
             .await
         {
             Ok((revision,)) => revision,

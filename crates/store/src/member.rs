@@ -4,9 +4,10 @@ use domain::access::Role;
 use domain::{Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
+use crate::statement::sql;
 
 /// A person in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]

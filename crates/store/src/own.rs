@@ -6,11 +6,11 @@ use domain::{SessionId, Timestamp, WorkspaceId};
 use crate::Store;
 use crate::account::{self, AccountRow};
 use crate::audit::{AuditNote, Origin};
-use crate::db::sql;
 use crate::error::StoreError;
 use crate::revision::Affects;
 use crate::scope::UserScope;
 use crate::session::{self, SessionRow};
+use crate::statement::sql;
 use crate::user::{self, UserRow};
 use crate::workspace::{self, WorkspaceRow};
 

@@ -1,16 +1,16 @@
 //! Provider keys: theirs, brought to us. The store holds envelopes and never a key.
 
-use domain::key::FailureKind;
-use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
-use domain::{AccountId, KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp, WorkspaceId};
+use domain::record::{DataKeyRecord, ProviderKeyRecord};
+use domain::{AccountId, KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp};
 
 use crate::Store;
 use crate::audit::{AuditNote, Origin};
 use crate::data_key;
-use crate::db::{Tx, sql};
-use crate::error::{Place, StoreError};
-use crate::moment;
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::provider_key_row::{read, read_all, select};
 use crate::revision::Affects;
+use crate::statement::sql;
 
 /// The most provider keys that one workspace or account may have.
 pub const MAX_PROVIDER_KEYS: i64 = 1_000;
@@ -30,42 +30,6 @@ pub struct ProviderKeys<'a> {
     owner: KeyOwner,
     account: AccountId,
     origin: Origin,
-}
-
-#[derive(sqlx::FromRow)]
-struct Stored {
-    id: String,
-    owner_id: String,
-    account_id: String,
-    provider: String,
-    label: String,
-    base_url: String,
-    auth_header: String,
-    version: i64,
-    data_key_id: String,
-    envelope: Vec<u8>,
-    mask: String,
-    kek_id: Option<String>,
-    position: i64,
-    enabled: i64,
-    created_at: i64,
-    updated_at: i64,
-    last_used_at: Option<i64>,
-    last_failure_at: Option<i64>,
-    last_failure_kind: Option<String>,
-}
-
-/// The columns that [`Stored`] reads, before the rest of the statement.
-macro_rules! select {
-    ($rest:literal) => {
-        sql(concat!(
-            "SELECT id, owner_id, account_id, provider, label, base_url, auth_header, version,
-                    data_key_id, envelope, mask, kek_id, position, enabled,
-                    created_at, updated_at, last_used_at, last_failure_at, last_failure_kind
-             FROM provider_keys ",
-            $rest
-        ))
-    };
 }
 
 impl<'a> ProviderKeys<'a> {
@@ -422,91 +386,6 @@ impl<'a> ProviderKeys<'a> {
     }
 }
 
-/// The provider keys that may serve a caller: the workspace's and the account's.
-pub(crate) async fn of_caller(
-    store: &Store,
-    workspace: WorkspaceId,
-    account: AccountId,
-) -> Result<Vec<ProviderKeyRecord>, StoreError> {
-    read_all(
-        store
-            .db()
-            .all(
-                select!("WHERE owner_id IN ($1, $2) ORDER BY owner_id, provider, position, label")
-                    .bind(workspace)
-                    .bind(account),
-            )
-            .await?,
-    )
-}
-
-/// All provider keys in the order of their ids, `limit` at a time.
-pub(crate) async fn all(
-    store: &Store,
-    after: Option<ProviderKeyId>,
-    limit: i64,
-) -> Result<Vec<ProviderKeyRecord>, StoreError> {
-    read_all(
-        store
-            .db()
-            .all(
-                select!("WHERE id > $1 ORDER BY id LIMIT $2")
-                    .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
-                    .bind(limit),
-            )
-            .await?,
-    )
-}
-
-/// Notes that a key served, at most once a minute.
-pub(crate) async fn mark_used(
-    tx: &mut Tx,
-    key: ProviderKeyId,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    tx.run(
-        sql("UPDATE provider_keys SET last_used_at = $2
-             WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - 60000)")
-        .bind(key)
-        .bind(at),
-    )
-    .await?;
-    Ok(())
-}
-
-/// Notes that the provider did not accept a key, unless the key was replaced since.
-pub(crate) async fn mark_failure(
-    tx: &mut Tx,
-    key: ProviderKeyId,
-    version: i64,
-    at: Timestamp,
-    kind: FailureKind,
-) -> Result<(), StoreError> {
-    tx.run(
-        sql(
-            "UPDATE provider_keys SET last_failure_at = $3, last_failure_kind = $4
-             WHERE id = $1 AND version = $2
-               AND (last_failure_at IS NULL OR last_failure_at <= $3)",
-        )
-        .bind(key)
-        .bind(version)
-        .bind(at)
-        .bind(kind.as_str()),
-    )
-    .await?;
-    Ok(())
-}
-
-/// Forgets boxes that are too old to be taken again.
-pub(crate) async fn prune_boxes(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
-    let mut tx = store.db().begin().await?;
-    let removed = tx
-        .run(sql("DELETE FROM seen_boxes WHERE seen_at < $1").bind(before))
-        .await?;
-    tx.commit().await?;
-    Ok(removed)
-}
-
 async fn take_box(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
     let taken = tx
         .run(
@@ -531,44 +410,4 @@ fn found(rows: u64) -> Result<(), StoreError> {
         return Err(StoreError::NotFound);
     }
     Ok(())
-}
-
-fn read_all(rows: Vec<Stored>) -> Result<Vec<ProviderKeyRecord>, StoreError> {
-    rows.into_iter().map(read).collect()
-}
-
-fn read(row: Stored) -> Result<ProviderKeyRecord, StoreError> {
-    let place = Place {
-        table: "provider_keys",
-        id: &row.id,
-    };
-    let last_failure = match (row.last_failure_at, row.last_failure_kind.as_deref()) {
-        (Some(at), Some(kind)) => Some((
-            Timestamp::from_millis(at),
-            FailureKind::from_name(kind).ok_or_else(|| place.corrupt("last_failure_kind"))?,
-        )),
-        _ => None,
-    };
-    Ok(ProviderKeyRecord {
-        context: KeyContext {
-            owner: place.parse("owner_id", &row.owner_id)?,
-            key: place.parse("id", &row.id)?,
-            provider: place.parse("provider", &row.provider)?,
-            base_url: row.base_url,
-            auth_header: row.auth_header,
-            version: row.version,
-        },
-        account: place.parse("account_id", &row.account_id)?,
-        label: place.parse("label", &row.label)?,
-        data_key: place.parse("data_key_id", &row.data_key_id)?,
-        envelope: row.envelope,
-        mask: row.mask,
-        kek_id: row.kek_id,
-        position: row.position,
-        enabled: row.enabled != 0,
-        created_at: Timestamp::from_millis(row.created_at),
-        updated_at: Timestamp::from_millis(row.updated_at),
-        last_used_at: moment(row.last_used_at),
-        last_failure,
-    })
 }

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use crate::Store;
 use crate::audit::{self, AuditNote, Origin};
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 /// Above this many accounts the list of changed ones is folded into one change of everything.
 const MAX_ACCOUNTS: usize = 10_000;

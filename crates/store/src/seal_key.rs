@@ -4,8 +4,9 @@ use domain::Timestamp;
 use domain::record::SealKeyRecord;
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 #[derive(sqlx::FromRow)]
 struct Stored {

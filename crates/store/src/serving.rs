@@ -8,10 +8,10 @@ use domain::{AccountId, ApiKeyId, ProviderKeyId, Timestamp, UserId, WorkspaceId}
 use crate::Store;
 use crate::api_key;
 use crate::data_key;
-use crate::db::sql;
 use crate::error::StoreError;
-use crate::provider_key;
+use crate::provider_key_row;
 use crate::revision::Change;
+use crate::statement::sql;
 use crate::usage::{self, UsageRow};
 
 /// Who calls, and the keys that may serve the call.
@@ -60,7 +60,7 @@ impl<'a> Serving<'a> {
             return Ok(None);
         };
         // Data keys last: none of them is ever younger than the provider keys under it.
-        let keys = provider_key::of_caller(self.store, live.workspace, live.account).await?;
+        let keys = provider_key_row::of_caller(self.store, live.workspace, live.account).await?;
         let data_keys = data_key::of_caller(self.store, live.workspace, live.account).await?;
         Ok(Some(CallerRecord {
             api_key: live.id,
@@ -105,7 +105,7 @@ impl<'a> Serving<'a> {
         api_keys.sort_unstable();
         let mut tx = self.store.db().begin().await?;
         for (key, at) in provider_keys {
-            provider_key::mark_used(&mut tx, key, at).await?;
+            provider_key_row::mark_used(&mut tx, key, at).await?;
         }
         for (key, at) in api_keys {
             tx.run(
@@ -131,7 +131,7 @@ impl<'a> Serving<'a> {
         kind: FailureKind,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.db().begin().await?;
-        provider_key::mark_failure(&mut tx, key, version, at, kind).await?;
+        provider_key_row::mark_failure(&mut tx, key, version, at, kind).await?;
         tx.commit().await
     }
 

@@ -3,8 +3,9 @@
 use domain::{SessionId, Timestamp, UserId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 /// A log-in, without its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]

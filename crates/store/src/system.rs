@@ -7,17 +7,17 @@ use crate::Store;
 use crate::api_key;
 use crate::audit::{Actor, AuditNote, Origin};
 use crate::data_key;
-use crate::db::sql;
 use crate::deployment;
 use crate::error::StoreError;
 use crate::invitation::{self, AcceptBy, InvitationRow};
 use crate::member;
 use crate::page::{Page, PageRequest};
-use crate::provider_key;
+use crate::provider_key_row;
 use crate::revision::Affects;
 use crate::scope::{InstanceScope, Principal};
 use crate::seal_key;
 use crate::session::{self, NewSession, SessionRow};
+use crate::statement::sql;
 use crate::user::{self, NewUser, UserRow};
 
 /// How many of the newest changes stay for other nodes to read.
@@ -375,7 +375,7 @@ impl<'a> System<'a> {
         after: Option<ProviderKeyId>,
         limit: i64,
     ) -> Result<Vec<ProviderKeyRecord>, StoreError> {
-        provider_key::all(self.store, after, limit).await
+        provider_key_row::all(self.store, after, limit).await
     }
 
     /// Removes sessions that ended by themselves and says how many.
@@ -391,7 +391,7 @@ impl<'a> System<'a> {
     /// # Errors
     /// As every function here.
     pub async fn prune_replays(&self, before: Timestamp) -> Result<u64, StoreError> {
-        provider_key::prune_boxes(self.store, before).await
+        provider_key_row::prune_boxes(self.store, before).await
     }
 
     /// Drops all but the newest entries of the list of changes, and says how many. A node that was away for

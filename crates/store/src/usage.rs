@@ -6,9 +6,10 @@ use domain::{
 };
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
+use crate::statement::sql;
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]

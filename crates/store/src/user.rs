@@ -3,9 +3,10 @@
 use domain::{AccountId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
+use crate::statement::sql;
 
 /// A person, without the password hash.
 #[derive(Debug, Clone, PartialEq, Eq)]

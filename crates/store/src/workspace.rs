@@ -4,8 +4,9 @@ use domain::access::Role;
 use domain::{AccountId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
-use crate::db::{Tx, sql};
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::statement::sql;
 
 /// A workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::world::{NOW, World, on_both_engines};
 on_both_engines![
     a_caller_comes_with_the_keys_of_workspace_and_account,
     a_call_is_written_once,
+    a_call_with_an_odd_model_name_is_written,
     usage_is_found_by_time,
     use_is_noted_at_most_once_a_minute,
     a_late_failure_does_not_touch_a_replaced_key,
@@ -135,6 +136,33 @@ async fn a_call_is_written_once(world: World) {
     assert_eq!(page.expect("lists").items, [refused, good]);
     let after = world.number("SELECT revision FROM revision").await;
     assert_eq!(after, revision, "a call changes no configuration");
+}
+
+async fn a_call_with_an_odd_model_name_is_written(world: World) {
+    let (first, caller, _) = caller(&world).await;
+    let odd = UsageRow {
+        model_requested: "a\0b \u{202e}\u{1f600}'; DROP TABLE usage; --".to_owned(),
+        error_code: Some("\0".to_owned()),
+        ..refused_call(&world, &caller)
+    };
+    world
+        .store
+        .serving()
+        .insert_usage(&[odd])
+        .await
+        .expect("written");
+    let scope = world.scope(&first, Action::ReadUsage).await;
+    let page = world
+        .store
+        .within(&scope)
+        .usage(UsageFilter::default(), &PageRequest::default())
+        .await;
+    let row = page.expect("lists").items.remove(0);
+    assert_eq!(
+        row.model_requested,
+        "a\u{fffd}b \u{202e}\u{1f600}'; DROP TABLE usage; --"
+    );
+    assert_eq!(row.error_code.as_deref(), Some("\u{fffd}"));
 }
 
 async fn usage_is_found_by_time(world: World) {

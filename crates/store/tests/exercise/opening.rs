@@ -13,6 +13,7 @@ on_both_engines![
     a_changed_migration_is_refused,
     a_closed_store_is_unavailable,
     two_nodes_may_make_the_schema_at_once,
+    a_hanging_change_holds_others_up_for_seconds_only,
 ];
 
 async fn a_database_opens_again_with_what_it_held(world: World) {
@@ -126,6 +127,27 @@ async fn two_nodes_may_make_the_schema_at_once(world: World) {
         assert_eq!(store.system().user_count().await.expect("counts"), 0);
         store.close().await;
     }
+}
+
+async fn a_hanging_change_holds_others_up_for_seconds_only(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::UpdateWorkspace).await;
+    let before = world.traces().await;
+    let hanging = world.hang().await;
+    let note = world.note("workspace.update");
+    let within = world.store.within(&scope);
+    let refused = within.rename("x", &note, NOW).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    within.workspace().await.expect("readers go on");
+    drop(hanging);
+    assert_eq!(world.traces().await, before);
+    within
+        .rename("y", &note, NOW)
+        .await
+        .expect("and so do changes");
 }
 
 #[tokio::test]

@@ -82,17 +82,7 @@ impl World {
 
     /// `None`, and a word about it, where there is no server to test with.
     pub(crate) async fn postgres() -> Option<Self> {
-        let server = match std::env::var("KEYBEARER_TEST_POSTGRES_URL") {
-            Ok(server) => server,
-            Err(_) => {
-                assert!(
-                    std::env::var_os("CI").is_none(),
-                    "KEYBEARER_TEST_POSTGRES_URL must be set where CI is"
-                );
-                skipped();
-                return None;
-            }
-        };
+        let server = test_server()?;
         static DATABASES: AtomicU64 = AtomicU64::new(0);
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let database = format!("keybearer_store_{}_{number}", std::process::id());
@@ -159,6 +149,36 @@ impl World {
             let mut connection = PgConnection::connect(&self.url).await?;
             sqlx::raw_sql(statement).execute(&mut connection).await?;
             connection.close().await
+        }
+    }
+
+    /// Begins a change past the store and leaves it open until the connection is dropped.
+    pub(crate) async fn hang(&self) -> Box<dyn std::any::Any> {
+        const HANG: &str = "UPDATE revision SET revision = revision";
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(&self.url)
+                .await
+                .expect("connects");
+            sqlx::raw_sql("BEGIN IMMEDIATE")
+                .execute(&mut connection)
+                .await
+                .expect("begun");
+            sqlx::raw_sql(HANG)
+                .execute(&mut connection)
+                .await
+                .expect("held");
+            Box::new(connection)
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.expect("connects");
+            sqlx::raw_sql("BEGIN")
+                .execute(&mut connection)
+                .await
+                .expect("begun");
+            sqlx::raw_sql(HANG)
+                .execute(&mut connection)
+                .await
+                .expect("held");
+            Box::new(connection)
         }
     }
 
@@ -436,7 +456,20 @@ async fn administer(server: &str, statement: String) {
     connection.close().await.expect("the server lets go");
 }
 
+/// The server to test with; `None` where there is none and need not be.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no other way to hear of its server"
+)]
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn skipped() {
+fn test_server() -> Option<String> {
+    if let Ok(server) = std::env::var("KEYBEARER_TEST_POSTGRES_URL") {
+        return Some(server);
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "KEYBEARER_TEST_POSTGRES_URL must be set where CI is"
+    );
     eprintln!("skipped on PostgreSQL: KEYBEARER_TEST_POSTGRES_URL is not set");
+    None
 }

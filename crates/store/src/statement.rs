@@ -1,0 +1,129 @@
+//! One constant SQL text with typed arguments.
+//!
+//! Arguments are typed even when NULL, because PostgreSQL asks for the type.
+
+use domain::Timestamp;
+
+/// One argument of a statement, typed even when absent.
+pub(crate) enum Arg {
+    Text(Option<String>),
+    Int(Option<i64>),
+    Bytes(Option<Vec<u8>>),
+}
+
+/// A constant SQL text and its arguments, in the order of `$1`, `$2`, ...
+#[must_use]
+pub(crate) struct Statement {
+    pub(crate) text: &'static str,
+    pub(crate) args: Vec<Arg>,
+}
+
+/// A statement without arguments yet.
+pub(crate) fn sql(text: &'static str) -> Statement {
+    Statement {
+        text,
+        args: Vec::new(),
+    }
+}
+
+impl Statement {
+    /// Adds the next argument.
+    pub(crate) fn bind(mut self, value: impl Into<Arg>) -> Self {
+        self.args.push(value.into());
+        self
+    }
+}
+
+impl From<&str> for Arg {
+    /// PostgreSQL's texts cannot hold the character NUL; a replacement character stands in for it on both.
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.replace('\0', "\u{fffd}")))
+    }
+}
+
+impl From<&String> for Arg {
+    fn from(value: &String) -> Self {
+        Self::from(value.as_str())
+    }
+}
+
+impl From<Option<&str>> for Arg {
+    fn from(value: Option<&str>) -> Self {
+        value.map_or(Self::Text(None), Self::from)
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Arg {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<bool> for Arg {
+    fn from(value: bool) -> Self {
+        Self::Int(Some(i64::from(value)))
+    }
+}
+
+impl From<Timestamp> for Arg {
+    fn from(value: Timestamp) -> Self {
+        Self::Int(Some(value.millis()))
+    }
+}
+
+impl From<Option<Timestamp>> for Arg {
+    fn from(value: Option<Timestamp>) -> Self {
+        Self::Int(value.map(Timestamp::millis))
+    }
+}
+
+impl From<&[u8]> for Arg {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+
+impl From<&[u8; 32]> for Arg {
+    fn from(value: &[u8; 32]) -> Self {
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+
+macro_rules! written_as_text {
+    ($($name:ty),* $(,)?) => {$(
+        impl From<$name> for Arg {
+            fn from(value: $name) -> Self {
+                Self::Text(Some(value.to_string()))
+            }
+        }
+
+        impl From<Option<$name>> for Arg {
+            fn from(value: Option<$name>) -> Self {
+                Self::Text(value.map(|value| value.to_string()))
+            }
+        }
+    )*};
+}
+
+written_as_text!(
+    domain::AccountId,
+    domain::ApiKeyId,
+    domain::DataKeyId,
+    domain::DeploymentId,
+    domain::InvitationId,
+    domain::KeyOwner,
+    domain::ProviderKeyId,
+    domain::RequestId,
+    domain::SessionId,
+    domain::UserId,
+    domain::WorkspaceId,
+    domain::access::Role,
+    &domain::Label,
+    &domain::ProviderId,
+);
