@@ -123,13 +123,12 @@ pub(crate) fn x25519(
 ) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
     let private = agreement::PrivateKey::from_private_key(&agreement::X25519, private).ok()?;
     let public = agreement::UnparsedPublicKey::new(&agreement::X25519, public);
-    let shared = agreement::agree(&private, public, (), |shared| {
+    agreement::agree(&private, public, (), |shared| {
         let mut copy = Zeroizing::new([0; KEY_BYTES]);
         copy.copy_from_slice(shared);
         Ok(copy)
     })
-    .ok()?;
-    (!equal(&*shared, &[0; KEY_BYTES])).then_some(shared)
+    .ok()
 }
 
 /// Bytes as lower-case hexadecimal digits.

@@ -1,12 +1,11 @@
 //! The record of a stored provider key: how its bytes are laid out and what they are bound to.
 
-use domain::key::MAX_KEY_BYTES;
 use domain::record::KeyContext;
 use domain::{DataKeyId, DeploymentId, Secret};
 use zeroize::Zeroizing;
 
 use crate::aad;
-use crate::committed::{self, Fresh, OVERHEAD_BYTES};
+use crate::committed::{self, Fresh};
 use crate::crypto::KEY_BYTES;
 
 const MAGIC: &[u8; 3] = b"KBE";
@@ -25,10 +24,6 @@ const INFO: &str = "keybearer/byok/v1";
 const STEP_BYTES: usize = 64;
 const LENGTH_BYTES: usize = 2;
 
-/// The longest envelope that exists.
-pub(crate) const MAX_BYTES: usize =
-    HEADER_BYTES + OVERHEAD_BYTES + (LENGTH_BYTES + MAX_KEY_BYTES).next_multiple_of(STEP_BYTES);
-
 /// The data key and everything that an envelope under it is bound to.
 pub(crate) struct Binding<'a> {
     pub(crate) data_key: &'a [u8; KEY_BYTES],
@@ -38,7 +33,7 @@ pub(crate) struct Binding<'a> {
 }
 
 impl Binding<'_> {
-    /// Writes the envelope of `key`, which has at most [`MAX_KEY_BYTES`].
+    /// Writes the envelope of `key`, which has passed the check for provider keys.
     pub(crate) fn seal(&self, key: &[u8], fresh: &Fresh) -> Vec<u8> {
         let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
         let fields = fields.each_ref().map(Vec::as_slice);
@@ -54,7 +49,7 @@ impl Binding<'_> {
 
     /// Opens an envelope; `None` if it was not written by [`seal`](Self::seal) with this very binding.
     pub(crate) fn open(&self, envelope: &[u8]) -> Option<Secret> {
-        if envelope.len() > MAX_BYTES || !envelope.starts_with(&self.header()) {
+        if !envelope.starts_with(&self.header()) {
             return None;
         }
         let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
@@ -93,6 +88,7 @@ fn unpad(padded: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use domain::key::MAX_KEY_BYTES;
     use domain::{KeyOwner, ProviderKeyId, WorkspaceId};
 
     use super::*;

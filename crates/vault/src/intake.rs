@@ -149,7 +149,7 @@ impl Intake {
         self.write(&key, context, data_key, None).await
     }
 
-    /// Checks that a sealing key's record is whole: the private half unwraps and belongs to the public one.
+    /// Checks that a sealing key's record is whole: the private half unwraps, and for this public key.
     ///
     /// To be asked before a public key is handed to clients: a record that someone edited in the database
     /// would make them seal to a stranger.

@@ -34,8 +34,8 @@ impl Opener {
 
     /// Opens an envelope and returns the provider key inside, byte for byte.
     ///
-    /// `envelope`: as [`Accepted::envelope`](crate::Accepted) had it; at most some 4 KiB, a longer one is
-    /// not looked at. Unwrapped data keys are kept for up to ten minutes, so most calls do not reach the KMS.
+    /// `envelope`: as [`Accepted::envelope`](crate::Accepted) had it; at most some 4 KiB. Unwrapped
+    /// data keys are kept for up to ten minutes, so most calls do not reach the KMS.
     ///
     /// # Errors
     /// - [`OpenError::Integrity`]: whatever is wrong with envelope, context or data key, without a reason.

@@ -136,9 +136,6 @@ pub(crate) fn seal_with(
 
 /// Opens a box; `None` if it is too short, changed, sealed to another key, or has an ephemeral key of low order.
 pub(crate) fn open(private: &[u8; KEY_BYTES], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if sealed.len() < BOX_OVERHEAD_BYTES {
-        return None;
-    }
     // Anybody knows the shared secret of an ephemeral key of low order.
     crypto::x25519(private, sealed.first_chunk()?)?;
     let key = WipedKey::new(private);

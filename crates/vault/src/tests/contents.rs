@@ -6,7 +6,7 @@ use super::boxed::{KEY_TEXT, good_json, padded, refused, sealed};
 use super::support::{NOW, World, now, secret, workspace};
 use crate::intake::MAX_BOX_CHARS;
 use crate::seal::{BoxContext, SealError, seal_raw, seal_v1};
-use crate::{IntakeError, IntakeRules, RawBox, Submission};
+use crate::{IntakeError, IntakeRules, RawBox, Submission, box_v1};
 
 #[test]
 fn the_content_of_a_box_is_what_the_format_says() {
@@ -37,9 +37,18 @@ fn nothing_is_sealed_that_the_server_would_not_look_at() {
         seal_v1(&world.seal_key.public_key, &secret(&key), &context)
     };
     let path = |len: usize| format!("https://example.com/{}", "a".repeat(len));
-    let sealed = seal(&path(7000)).expect("fits");
-    assert!(sealed.len() <= MAX_BOX_CHARS);
+    let text = seal(&path(7000)).expect("fits");
+    assert!(text.len() <= MAX_BOX_CHARS);
     assert_eq!(seal(&path(9000)), Err(SealError::TooLong));
+
+    // T20: nor does the server look at a box that is good but for its size.
+    let mut world = World::new();
+    for (path_bytes, taken) in [(7000, true), (9000, false)] {
+        world.context.base_url = path(path_bytes);
+        let content = box_v1::write(key.as_bytes(), &world.box_context());
+        let answer = world.submit(&sealed(&world, &content), RawBox::Refuse);
+        assert_eq!(answer.is_ok(), taken, "{path_bytes}");
+    }
 }
 
 // T22, T23

@@ -8,6 +8,7 @@ use domain::{RandomError, Sources};
 
 use super::support::{KEY, World, local_kms, now, random, random_failing_at, secret, workspace};
 use crate::kms::local::LocalKms;
+use crate::kms::with_key_id;
 use crate::seal::seal_raw;
 use crate::{
     HashPurpose, Hasher, IntakeError, Kms, KmsError, OpenError, RawBox, Root, RootError,
@@ -138,13 +139,23 @@ fn a_tampered_record_is_not_moved() {
     let next = local_kms(2);
     let mut data_key = world.data_key.clone();
     data_key.wrapped[60] ^= 1;
+    let mut deployment = world.deployment.clone();
+    deployment.kms_key = next.key_id().to_owned();
+    let moved = now(world.root.rewrap(&next, &deployment));
+    assert!(matches!(moved, Err(RootError::Integrity)));
     let mut seal_key = world.seal_key.clone();
     *seal_key.wrapped_private.last_mut().expect("a tag") ^= 1;
     let claimed = DataKeyRecord {
         kms_key: next.key_id().to_owned(),
         ..world.data_key.clone()
     };
+    // Said to have moved already.
+    let prefix = with_key_id(world.kms.key_id(), &[]).len();
+    let mut claimed_seal_key = world.seal_key.clone();
+    claimed_seal_key.wrapped_private =
+        with_key_id(next.key_id(), &world.seal_key.wrapped_private[prefix..]);
     for result in [
+        now(world.rotator.rewrap_seal_key(&claimed_seal_key, &next)).map(drop),
         now(world.rotator.rewrap_data_key(&data_key, &next)).map(drop),
         now(world.rotator.rewrap_data_key(&claimed, &next)).map(drop),
         now(world.rotator.rewrap_seal_key(&seal_key, &next)).map(drop),
