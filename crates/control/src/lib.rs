@@ -20,6 +20,9 @@ pub mod page;
 pub mod state;
 pub mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use authz::authz_table;
 pub use error::error_reference;
 pub use frame::Peer;
