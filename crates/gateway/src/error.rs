@@ -1,16 +1,13 @@
-//! What the data plane answers instead of a model: every refusal and failure, and its one renderer.
+//! What the data plane answers instead of a model: every refusal and failure; `render` writes them.
 //!
 //! A client reads the error in the format that it speaks, with a stable `code`. No text here repeats what the
 //! client or the provider sent: a key in the wrong place must not come back.
 
-use domain::{Label, ProviderId, RequestId, WorkspaceId};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use llm::format::{ErrorBody, WireFormat};
+use domain::{Label, ProviderId, WorkspaceId};
+use http::StatusCode;
 use llm::head::HeadError;
-use serde_json::{Map, Value, json};
 
-use crate::Body;
-use crate::headers;
+mod render;
 
 /// Who has to do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +79,8 @@ pub(crate) enum Failure {
     UsageUnavailable,
     #[error("this instance is busy with large requests")]
     Overloaded,
+    #[error("the request runs in a circle: a provider is this instance or leads back to it")]
+    LoopDetected,
     #[error("something went wrong in this instance")]
     Internal,
     #[error("the provider did not accept the provider key")]
@@ -122,6 +121,7 @@ impl Failure {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::ModelNotFound { .. } => StatusCode::NOT_FOUND,
             Self::KeyMissing { .. } | Self::KeyDisabled { .. } => StatusCode::PAYMENT_REQUIRED,
+            Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::KeyUnreadable
             | Self::KmsUnavailable
@@ -163,6 +163,7 @@ impl Failure {
             Self::StoreUnavailable => "store_unavailable",
             Self::UsageUnavailable => "usage_unavailable",
             Self::Overloaded => "overloaded",
+            Self::LoopDetected => "loop_detected",
             Self::Internal => "internal_error",
             Self::CredentialsExhausted { .. } => "upstream_credentials_exhausted",
             Self::UpstreamRedirect => "upstream_redirect",
@@ -198,147 +199,6 @@ impl Failure {
             | Self::UpstreamBroken => Side::Upstream,
             _ => Side::Client,
         }
-    }
-
-    /// What to do about it.
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::CredentialsMissing | Self::CredentialsInvalid => {
-                "send an API key of this instance (kb_...) as `Authorization: Bearer` or `x-api-key`".to_owned()
-            }
-            Self::CredentialsAmbiguous => {
-                "send the API key in one header, once".to_owned()
-            }
-            Self::ModelNotFound { suggestion } => match suggestion {
-                Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),
-                None => "write the model as `provider/name`; GET /v1/models lists what your keys reach".to_owned(),
-            },
-            Self::KeyMissing { .. } => {
-                "add one sealed (POST /v1/byok/keys or the console), or ask an admin of the workspace".to_owned()
-            }
-            Self::KeyDisabled { .. } => "enable it or add another; admins of the workspace can".to_owned(),
-            Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
-            Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),
-            Self::CredentialsExhausted { .. } => "check the provider key and its balance at the provider".to_owned(),
-            Self::UpstreamAddressRefused => "the operator may allow the address range in the configuration".to_owned(),
-            _ => return None,
-        };
-        Some(hint)
-    }
-
-    /// Facts for programs.
-    fn details(&self) -> Map<String, Value> {
-        let details = match self {
-            Self::PermissionDenied(scope) => json!({ "needs": scope }),
-            Self::BodyTooLarge { limit } => json!({ "limit_bytes": limit }),
-            Self::InvalidRequest(error) => json!({ "field": error.field() }),
-            Self::ModelNotFound {
-                suggestion: Some(provider),
-            } => json!({ "suggestion": provider }),
-            Self::KeyMissing {
-                providers,
-                workspace,
-            } => json!({
-                "providers": providers,
-                "workspace": workspace,
-                "missing": missing_text(providers, *workspace),
-                "link": keys_link(*workspace),
-            }),
-            Self::KeyDisabled {
-                provider,
-                label,
-                workspace,
-            } => json!({
-                "providers": [provider],
-                "label": label,
-                "workspace": workspace,
-                "link": keys_link(*workspace),
-            }),
-            Self::FormatNotSupported { endpoint } => json!({ "endpoint": endpoint }),
-            Self::CredentialsExhausted { attempts } => {
-                let attempts: Vec<Value> = attempts
-                    .iter()
-                    .map(|attempt| {
-                        json!({
-                            "provider": attempt.provider,
-                            "label": attempt.label,
-                            "status": attempt.status,
-                            "kind": attempt.kind,
-                        })
-                    })
-                    .collect();
-                json!({ "attempts": attempts })
-            }
-            Self::UpstreamBadGateway { status } | Self::UpstreamUnavailable { status } => {
-                json!({ "upstream_status": status })
-            }
-            _ => Value::Null,
-        };
-        match details {
-            Value::Object(details) => details,
-            _ => Map::new(),
-        }
-    }
-
-    fn headers(&self, headers: &mut HeaderMap) {
-        match self {
-            Self::MethodNotAllowed(allow) => {
-                headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-            }
-            Self::CredentialsMissing | Self::CredentialsInvalid => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            Self::StoreUnavailable
-            | Self::UsageUnavailable
-            | Self::Overloaded
-            | Self::KmsUnavailable => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            // The official SDKs repeat every 5xx unless told that it is of no use.
-            Self::CredentialsExhausted { .. }
-            | Self::UpstreamRedirect
-            | Self::UpstreamAddressRefused
-            | Self::KeyUnreadable => {
-                let name = HeaderName::from_static("x-should-retry");
-                headers.insert(name, HeaderValue::from_static("false"));
-            }
-            _ => {}
-        }
-        if self.side() == Side::Upstream {
-            headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));
-        }
-    }
-
-    /// The answer in the client's format.
-    pub(crate) fn response(&self, format: &dyn WireFormat, request: RequestId) -> Response<Body> {
-        let body = self.with_body(request, |body| format.error(body));
-        let mut response = Response::new(crate::full(body));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers::ours(headers, request);
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        self.headers(headers);
-        response
-    }
-
-    /// The last event of a stream that cannot go on.
-    pub(crate) fn stream_event(&self, format: &dyn WireFormat, request: RequestId) -> bytes::Bytes {
-        self.with_body(request, |body| format.stream_error(body))
-    }
-
-    fn with_body<T>(&self, request: RequestId, write: impl FnOnce(&ErrorBody<'_>) -> T) -> T {
-        let hint = self.hint();
-        write(&ErrorBody {
-            status: self.status().as_u16(),
-            code: self.code(),
-            message: &self.to_string(),
-            hint: hint.as_deref(),
-            request: &request.to_string(),
-            details: self.details(),
-        })
     }
 }
 
@@ -378,8 +238,4 @@ fn missing_text(providers: &[ProviderId], workspace: WorkspaceId) -> String {
         "a provider key for {} is missing in workspace {workspace} and in its account",
         names.join(" or ")
     )
-}
-
-fn keys_link(workspace: WorkspaceId) -> String {
-    format!("/workspaces/{workspace}/keys")
 }

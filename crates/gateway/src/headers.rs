@@ -71,6 +71,36 @@ impl Served {
     }
 }
 
+const AGENT: &str = concat!("keybearer/", env!("CARGO_PKG_VERSION"));
+/// A request that went through more gateways than this runs in a circle.
+pub(crate) const MAX_HOPS: u32 = 4;
+
+/// How many gateways of our kind the request came through, as the user agent of the last one says.
+pub(crate) fn hops(client: &HeaderMap) -> u32 {
+    let agent = client.get(header::USER_AGENT);
+    let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) else {
+        return 0;
+    };
+    if !agent.starts_with("keybearer/") {
+        return 0;
+    }
+    let counted = agent
+        .split_once(" (hop ")
+        .and_then(|(_, rest)| rest.strip_suffix(')')?.parse().ok());
+    counted.unwrap_or(1)
+}
+
+/// Our user agent. It counts, so that gateways that call each other notice.
+pub(crate) fn user_agent(hops: u32) -> HeaderValue {
+    match hops {
+        0 => HeaderValue::from_static(AGENT),
+        hops => {
+            let text = format!("{AGENT} (hop {})", hops + 1);
+            HeaderValue::from_str(&text).expect("visible ASCII")
+        }
+    }
+}
+
 /// The headers that every answer of the data plane has.
 pub(crate) fn ours(headers: &mut HeaderMap, request: RequestId) {
     let id = HeaderValue::from_str(&request.to_string()).expect("an id is visible ASCII");
@@ -215,6 +245,20 @@ mod tests {
         let upstream = map(&[("x-ratelimit-sk-0123456789abcdef", "1")]);
         let needles = Arc::new(Needles::new(b"sk-0123456789abcdef"));
         assert!(to_client(&upstream, &needles).is_empty());
+    }
+
+    #[test]
+    fn gateways_in_a_row_are_counted() {
+        // T44
+        let mut agents = HeaderMap::new();
+        for hop in 0..10 {
+            assert_eq!(hops(&agents), hop);
+            agents.insert(header::USER_AGENT, user_agent(hop));
+        }
+        for other in ["OpenAI/Python 1.0", "keybearer-cli/1 (hop 9)", ""] {
+            agents.insert(header::USER_AGENT, HeaderValue::from_static(other));
+            assert_eq!(hops(&agents), 0, "{other}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::Plane;
 use crate::admit::{Admitted, Held};
 use crate::endpoint::{CALLS, Call};
 use crate::error::{self, Failure};
-use crate::headers::{self, Served};
+use crate::headers::{self, MAX_HOPS, Served};
 use crate::settle::Settlement;
 use crate::snapshot::Loaded;
 use crate::upstream::{self, AuthPlace};
@@ -29,6 +29,8 @@ pub(crate) struct Planned {
     pub(crate) key: ProviderKeyId,
     pub(crate) url: Uri,
     pub(crate) headers: HeaderMap,
+    /// How many gateways the request came through before this one.
+    pub(crate) hops: u32,
     pub(crate) auth: AuthPlace,
     /// The request with the provider's name for the model.
     pub(crate) body: Bytes,
@@ -55,7 +57,11 @@ pub(crate) fn plan(plane: &Plane, admitted: Admitted) -> Result<Planned, Failure
         head,
         body,
     } = admitted;
+    let hops = headers::hops(&headers);
     let chosen = targets(&plane.registry, &caller, &head.model).and_then(|targets| {
+        if hops >= MAX_HOPS {
+            return Err(Failure::LoopDetected);
+        }
         let (target, path) = speaker(&plane.registry, &targets, call.format)?;
         let way = way(plane, &caller, &target, &path, query.as_deref())?;
         Ok((target, way))
@@ -76,6 +82,7 @@ pub(crate) fn plan(plane: &Plane, admitted: Admitted) -> Result<Planned, Failure
         key: target.key,
         url: way.url,
         headers: passed,
+        hops,
         auth: way.auth,
         body: head::with_model(&body.bytes, &head, &target.model),
         held: body,

@@ -68,6 +68,7 @@ impl Prober {
             url,
             headers,
             body: request.body.clone(),
+            hops: 0,
             deadline,
         };
         let response = self.upstream.send(outgoing, &auth, key).await;

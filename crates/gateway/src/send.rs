@@ -61,6 +61,7 @@ pub(crate) async fn send(plane: &Plane, planned: Planned) -> Result<Answered, Fa
         key,
         url,
         headers,
+        hops,
         auth,
         body,
         held,
@@ -78,6 +79,7 @@ pub(crate) async fn send(plane: &Plane, planned: Planned) -> Result<Answered, Fa
             url,
             headers,
             body,
+            hops,
             deadline: settlement.started_at() + plane.config.timeouts.first_byte(),
         };
         settlement.sent(record.context.version);

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod client;
 mod harness;
 mod outages;
 mod provider;

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::connect::{ConnectError, Connector};
+use crate::headers;
 use crate::needles::Needles;
 
 /// How provider keys are presented.
@@ -39,6 +40,8 @@ pub(crate) struct Outgoing {
     /// The allowed headers of the client and the provider's extra ones.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// How many gateways it came through before this one.
+    pub(crate) hops: u32,
     /// The moment by which the answer's head must be there.
     pub(crate) deadline: Instant,
 }
@@ -163,23 +166,20 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
     let has_body = outgoing.method == Method::POST;
     *request.method_mut() = outgoing.method;
     *request.uri_mut() = outgoing.url;
-    let headers = request.headers_mut();
-    *headers = outgoing.headers;
+    let all = request.headers_mut();
+    *all = outgoing.headers;
     if has_body {
-        headers.insert(
+        all.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
     }
-    headers.insert(
+    all.insert(
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("keybearer/", env!("CARGO_PKG_VERSION"))),
-    );
-    headers.insert(&auth.header, value);
+    all.insert(header::USER_AGENT, headers::user_agent(outgoing.hops));
+    all.insert(&auth.header, value);
     Some(request)
 }
 

@@ -3,7 +3,8 @@
 use domain::key::FailureKind;
 use vault::ProbeFailure;
 
-use super::harness::{Answer, Harness, KEY};
+use super::client::Answer;
+use super::harness::{Harness, KEY};
 use super::provider::{Provider, Step};
 
 const JSON: (&str, &str) = ("content-type", "application/json");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::access::ApiScope;
 
-use super::harness::{Harness, config};
+use super::harness::{Harness, KEY, config};
 use crate::edge::EdgeConfig;
 
 const CALL: &str = r#"{"model":"gpt-x"}"#;
@@ -106,4 +106,101 @@ async fn many_calls_at_once_are_all_written() {
         assert_eq!(status.expect("no panic"), 200);
     }
     assert_eq!(harness.usage().await.len(), 60);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_middle_of_a_call_is_settled_as_ours() {
+    // T71
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let plane = std::sync::Arc::clone(&harness.gateway.0);
+    let hash = plane
+        .hasher
+        .hash(vault::HashPurpose::ApiKey, harness.api_key.as_bytes());
+    let caller = plane.snapshot.find(&hash, harness.sources.now()).await;
+    let caller = caller.expect("the store answers").expect("a caller");
+    let call = &crate::endpoint::CALLS[0];
+    let id = harness.sources.id().expect("random");
+    let books = plane.books.open(
+        &caller,
+        call,
+        id,
+        tokio::time::Instant::now(),
+        &harness.sources,
+    );
+    let settlement = books.expect("a place");
+    let panicked = tokio::spawn(async move {
+        let _held = settlement;
+        assert!(_held.request() != id, "on purpose");
+    });
+    assert!(panicked.await.is_err());
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(
+        (row.request, row.status, row.error_code.as_deref()),
+        (id, 500, Some("internal_error"))
+    );
+}
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_logged_holds_a_key_a_prompt_or_an_answer() {
+    // T67, T68, T70
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    // The runtime of this test has this one thread, so everything it does is heard.
+    let _heard = tracing::subscriber::set_default(subscriber);
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let echo = format!(r#"{{"error":{{"message":"answer-words {KEY}"}}}}"#);
+    let call = r#"{"model":"gpt-x","messages":"prompt-words"}"#;
+    for status in [200, 400, 401, 429, 500] {
+        harness.provider.answers(
+            status,
+            &[("content-type", "application/json")],
+            echo.as_bytes(),
+        );
+        harness.chat(call).await;
+    }
+    harness.provider.script(vec![super::provider::Step::Close]);
+    harness.chat(call).await;
+    let mut wrong = harness.chat_request(call);
+    let value = http::HeaderValue::from_str(&format!("Bearer {KEY}")).expect("a value");
+    wrong.headers_mut().insert("authorization", value);
+    harness.send(wrong).await;
+    harness.usage().await;
+    let text = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
+    assert_eq!(
+        text.matches("served req_").count(),
+        6,
+        "one line for each call"
+    );
+    assert!(text.contains("refused req_"));
+    for secret in [
+        KEY,
+        &KEY[8..20],
+        &harness.api_key,
+        "prompt-words",
+        "answer-words",
+    ] {
+        assert!(!text.contains(secret), "{secret} was logged");
+    }
 }

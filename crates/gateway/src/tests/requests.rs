@@ -373,3 +373,26 @@ async fn an_endless_chunked_body_is_cut() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn gateways_that_call_each_other_stop() {
+    // T44
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says(ANSWER);
+    let mut request = harness.chat_request(r#"{"model":"gpt-x"}"#);
+    let agent = HeaderValue::from_static("keybearer/9 (hop 3)");
+    request.headers_mut().insert("user-agent", agent);
+    assert_eq!(harness.send(request).await.status, 200);
+    let (head, _) = harness.provider.requests().remove(0);
+    assert!(head.contains("(hop 4)\r\n"), "{head}");
+    let mut request = harness.chat_request(r#"{"model":"gpt-x"}"#);
+    let agent = HeaderValue::from_static("keybearer/9 (hop 4)");
+    request.headers_mut().insert("user-agent", agent);
+    let answer = harness.send(request).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (508, "loop_detected")
+    );
+    assert_eq!(harness.provider.requests().len(), 1);
+}
