@@ -119,9 +119,13 @@ impl TestApp {
     /// Runs the binary with other arguments on the same data and environment, and waits for it.
     /// Meant for `doctor`, while no server runs.
     pub async fn run(&self, arguments: &[&str]) -> Exit {
-        self.builder
-            .run(self.dir.path(), &self.database_url(), arguments)
-            .await
+        self.run_with_input(arguments, "").await
+    }
+
+    /// Like [`run`](Self::run), with this text on standard input.
+    pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Exit {
+        let url = self.database_url();
+        self.builder.run(self.dir.path(), &url, arguments, input).await
     }
 
     /// Sends bytes over a socket and returns all that comes back until the server closes, at most 15 seconds.

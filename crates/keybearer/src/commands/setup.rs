@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _ = std::fs::remove_file(&args.token_file);
 
     let api_key = Secret::from_text(text(&created, "/api_key/key")?);
-    let workspace = text(&created, "/workspace/id")?;
+    let workspace = text(&created, "/workspace_id")?;
     remark("Created the first user and the workspace \"Personal\".");
     remark("The API key below is shown once; keep it like a password.");
     say(&format!("export KEYBEARER_URL={}", api.address()));

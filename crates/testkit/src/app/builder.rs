@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, RwLock};
 
 use super::caller;
@@ -145,14 +146,28 @@ impl Builder {
         }
     }
 
-    pub(crate) async fn run(&self, dir: &Path, database: &str, arguments: &[&str]) -> Exit {
+    pub(crate) async fn run(
+        &self,
+        dir: &Path,
+        database: &str,
+        arguments: &[&str],
+        input: &str,
+    ) -> Exit {
         let output = tempfile::Builder::new()
             .prefix("run-")
             .tempdir_in(dir)
             .expect("a temp dir");
         // The server's own files are left alone; what this run prints stays in `dir` for the search.
         let output = output.keep();
-        let mut process = Process::start(&mut self.command(dir, database, arguments), &output);
+        let mut command = self.command(dir, database, arguments);
+        // Outside the searched directory: what the test types is not something the binary left behind.
+        let mut typed = tempfile::tempfile().expect("a temp file");
+        typed
+            .write_all(input.as_bytes())
+            .and_then(|()| typed.rewind())
+            .expect("a temp file can be written");
+        command.stdin(typed);
+        let mut process = Process::start(&mut command, &output);
         Exit {
             status: process.wait().await,
             stdout: read(&output.join("stdout")),
@@ -171,6 +186,7 @@ impl Builder {
         command
             .args(arguments)
             .current_dir(dir)
+            .stdin(Stdio::null())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", dir)

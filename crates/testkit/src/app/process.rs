@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,7 +21,6 @@ impl Process {
     /// Starts `command` with its output appended to `dir/stdout` and `dir/stderr`.
     pub(crate) fn start(command: &mut Command, dir: &Path) -> Self {
         let child = command
-            .stdin(Stdio::null())
             .stdout(append(&dir.join("stdout")))
             .stderr(append(&dir.join("stderr")))
             .spawn()

@@ -1,0 +1,159 @@
+//! Starting: the root key that must fit, one process a database, set-up, and stopping.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+use testkit::app::Engine;
+
+use crate::{Fixture, builder};
+
+const OTHER_KEY: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+
+#[tokio::test]
+async fn the_root_key_is_created_owner_only_and_must_come_back() {
+    // T11
+    let mut fixture = Fixture::start().await;
+    let key = fixture.with_openai_key().await;
+    let path = fixture.app.data_dir().join("root.key");
+    assert_eq!(path.metadata().expect("the root key").permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read(&path).expect("the root key").len(), 32);
+    fixture.app.terminate().await;
+
+    let kept = fixture.app.data_dir().join("kept");
+    std::fs::rename(&path, &kept).expect("renamed");
+    let exit = fixture.app.run(&["serve"]).await;
+    assert!(!exit.status.success() && exit.says("root key is missing"), "{exit}");
+    assert!(!path.exists(), "a missing root key is not replaced by a new one");
+
+    fixture.app.builder_mut().set_env("KEYBEARER_ROOT_KEY", OTHER_KEY);
+    let exit = fixture.app.run(&["serve"]).await;
+    assert!(!exit.status.success() && exit.says("local:"), "the key ids are named: {exit}");
+    assert!(!exit.says(OTHER_KEY), "{exit}");
+    fixture.app.builder_mut().remove_env("KEYBEARER_ROOT_KEY");
+
+    std::fs::rename(&kept, &path).expect("renamed");
+    fixture.app.restart().await;
+    fixture.chat("gpt-4o").await.expect(200);
+    assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_badly_guarded_root_key_is_refused() {
+    // T12
+    let mut fixture = Fixture::start().await;
+    fixture.app.terminate().await;
+    let path = fixture.app.data_dir().join("root.key");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+    let exit = fixture.app.run(&["serve"]).await;
+    assert!(!exit.status.success() && exit.says("root.key"), "{exit}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
+    std::fs::write(&path, [0; 32]).expect("written");
+    let exit = fixture.app.run(&["serve"]).await;
+    assert!(!exit.status.success(), "{exit}");
+}
+
+#[tokio::test]
+async fn the_root_key_may_come_from_the_environment_or_a_command() {
+    for (name, value) in [
+        ("KEYBEARER_ROOT_KEY", OTHER_KEY.to_owned()),
+        ("KEYBEARER_ROOT_KEY_COMMAND", format!("echo,{OTHER_KEY}")),
+    ] {
+        let app = builder().env(name, &value).start().await;
+        app.setup().await;
+        assert!(!app.data_dir().join("root.key").exists());
+    }
+    for (name, value) in [
+        ("KEYBEARER_ROOT_KEY", "short"),
+        ("KEYBEARER_ROOT_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("KEYBEARER_ROOT_KEY_COMMAND", "false"),
+        ("KEYBEARER_ROOT_KEY_COMMAND", "/no/such/program"),
+    ] {
+        let exit = builder().env(name, value).try_start().await.err().expect("the start is refused");
+        assert!(!exit.status.success(), "{name}={value}: {exit}");
+        assert!(exit.says("root key"), "{name}={value}: {exit}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_sqlite_file_is_refused() {
+    // T151
+    let app = builder().engine(Engine::Sqlite).start().await;
+    let exit = app.run(&["serve"]).await;
+    assert!(!exit.status.success() && exit.says("another process"), "{exit}");
+    app.anonymous().get("/health").await.expect(200);
+}
+
+#[tokio::test]
+async fn unknown_configuration_is_refused_by_name() {
+    let exit = builder().env("KEYBEARER_PROBE", "sometimes").try_start().await.err().expect("refused");
+    assert!(exit.says("KEYBEARER_PROBE"), "{exit}");
+    let exit = builder().provider_text("mine", "id = 'mine'\nnme = 'x'").try_start().await.err().expect("refused");
+    assert!(exit.says("mine.toml") && exit.says("nme"), "{exit}");
+}
+
+#[tokio::test]
+async fn set_up_works_once_with_the_printed_token_only() {
+    // T99
+    let app = builder().start().await;
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/api/v1/setup").await.expect(200).json()["needed"], true);
+    let body = |token: &str| json!({"token": token, "email": "first@example.com", "password": "a long password"});
+    for token in ["", "changeme", "kbsetup_0000", "admin"] {
+        anonymous.post("/api/v1/setup", &body(token)).await.expect_error(401, "invalid_setup_token");
+    }
+    anonymous.post("/api/v1/setup", &body(&app.setup_token())).await.expect(201);
+    anonymous.post("/api/v1/setup", &body(&app.setup_token())).await.expect_error(409, "already_set_up");
+    assert_eq!(anonymous.get("/api/v1/setup").await.expect(200).json()["needed"], false);
+    let page = anonymous.get("/setup").await.expect(200);
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
+}
+
+#[tokio::test]
+async fn the_shell_can_do_what_the_page_does() {
+    let provider = testkit::provider::ScriptedProvider::start();
+    let mut app = builder().provider("openai", &provider).start().await;
+    let canary = testkit::canary::Canary::new();
+    let url = app.url();
+    let token_file = app.data_dir().join("setup-token");
+    assert_eq!(token_file.metadata().expect("a token file").permissions().mode() & 0o777, 0o600);
+    let token_file = token_file.to_str().expect("UTF-8").to_owned();
+    let arguments = ["setup", "--url", &url, "--token-file", &token_file, "--email", "me@example.com"];
+    let exit = app.run_with_input(&arguments, "a long password\n").await;
+    assert!(exit.status.success(), "{exit}");
+    for line in exit.stdout.lines() {
+        let (name, value) = line.strip_prefix("export ").and_then(|rest| rest.split_once('=')).expect("an export");
+        app.builder_mut().set_env(name, value);
+    }
+    assert!(!std::path::Path::new(&token_file).exists(), "the token file is removed");
+    let key = canary.openai_key();
+    let exit = app.run_with_input(&["keys", "add", "openai"], &format!("{key}\n")).await;
+    assert!(exit.status.success() && exit.says("openai/primary"), "{exit}");
+    let sealed_to = ["keys", "add", "openai", "--fingerprint", "00112233445566778899aabbccddeeff"];
+    let exit = app.run_with_input(&sealed_to, &format!("{key}\n")).await;
+    assert!(!exit.status.success() && exit.says("fingerprint"), "{exit}");
+    let exit = app.run(&["keys", "list"]).await;
+    assert!(exit.says(&format!("{}...{}", &key[..4], &key[key.len() - 4..])), "{exit}");
+    assert_eq!(provider.last().key(), Some(key.as_str()));
+    app.assert_no_leak(&canary).await;
+}
+
+#[tokio::test]
+async fn stopping_lets_a_running_stream_finish() {
+    let mut fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
+    let script = testkit::provider::wire::chat_stream("gpt-4o", "a slow answer to wait for", None);
+    fixture.provider.next(script.pace(std::time::Duration::from_millis(100)));
+    let mut stream = fixture.owner.key.stream("/v1/chat/completions", &crate::chat_stream("gpt-4o")).await;
+    stream.next().await.expect("no error").expect("a piece");
+    let reading = tokio::spawn(stream.rest());
+    let status = fixture.app.terminate().await;
+    assert!(status.success(), "{status}");
+    let body = reading.await.expect("no panic").expect("a whole stream");
+    assert!(body.ends_with(b"data: [DONE]\n\n"));
+    // What it used was written before the process ended.
+    fixture.app.restart().await;
+    let rows = fixture.app.usage(&fixture.owner, 1).await;
+    assert_eq!(rows[0]["status"], 200);
+    fixture.finish().await;
+}
