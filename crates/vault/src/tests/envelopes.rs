@@ -8,7 +8,7 @@ use domain::record::{DataKeyRecord, KeyContext};
 use domain::{AccountId, DataKeyId, KeyOwner, ProviderKeyId};
 
 use super::support::{KEY, World, context, now, workspace};
-use crate::{OpenError, crypto};
+use crate::{KmsError, OpenError, crypto};
 
 fn integrity<T: std::fmt::Debug>(result: Result<T, OpenError>, what: &str) {
     assert_eq!(result.err(), Some(OpenError::Integrity), "{what}");
@@ -251,6 +251,25 @@ fn the_commitment_is_checked_and_not_only_the_tag() {
     let mut envelope = world.envelope();
     envelope[68..100].fill(0);
     integrity(world.open(&envelope), "zero commitment");
+}
+
+#[test]
+fn a_data_key_under_another_kms_key_is_named_even_while_it_is_cached() {
+    let world = World::new();
+    let envelope = world.envelope();
+    assert!(world.open(&envelope).is_ok());
+    let moved = DataKeyRecord {
+        kms_key: "local:0123456789abcdef".to_owned(),
+        ..world.data_key.clone()
+    };
+    let other = KmsError::OtherKey {
+        wrapped_by: moved.kms_key.clone(),
+        current: world.data_key.kms_key.clone(),
+    };
+    assert_eq!(
+        world.open_in(&envelope, &world.context, &moved),
+        Err(OpenError::Kms(other))
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use domain::key::InvalidKey;
 use domain::record::{DataKeyRecord, SealKeyRecord};
 
 use super::boxed::{KEY_TEXT, good_json, padded, refused, sealed};
-use super::support::{KEY, World, now, secret, workspace};
+use super::support::{KEY, World, context, now, secret, workspace};
 use crate::seal::{seal_raw, seal_v1};
 use crate::{IntakeError, KmsError, RawBox};
 
@@ -250,6 +250,8 @@ fn nothing_is_taken_in_under_another_owners_data_key() {
         owner: world.context.owner,
         ..theirs.clone()
     };
+    // Also while theirs is in memory.
+    world.plain(KEY, &context(workspace(9)), &theirs);
     for data_key in [theirs, stolen] {
         let answer = now(world
             .intake
