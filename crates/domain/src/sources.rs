@@ -29,7 +29,9 @@ pub struct RandomError;
 
 /// Fills buffers with random bytes fit for keys.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) -> Result<(), RandomError> + Send + Sync>);
+pub struct Random(Arc<Fill>);
+
+type Fill = dyn Fn(&mut [u8]) -> Result<(), RandomError> + Send + Sync;
 
 impl Random {
     /// A source that calls `fill` for each buffer.

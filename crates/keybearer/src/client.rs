@@ -27,7 +27,10 @@ impl Connection {
             bail!("KEYBEARER_API_KEY is not set; `keybearer setup` prints it, the API mints more")
         };
         let url = variable("KEYBEARER_URL").unwrap_or_else(|| DEFAULT_URL.to_owned());
-        Ok(Self { url, api_key: Some(Secret::from_text(api_key)) })
+        Ok(Self {
+            url,
+            api_key: Some(Secret::from_text(api_key)),
+        })
     }
 }
 
@@ -40,7 +43,10 @@ pub(crate) struct Api {
 
 impl Api {
     /// Prepares to talk to the server; sends nothing yet.
-    #[expect(clippy::disallowed_methods, reason = "the one client: no redirects, no proxy from the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one client: no redirects, no proxy from the environment"
+    )]
     pub(crate) fn connect(connection: &Connection) -> anyhow::Result<Self> {
         let base = Url::parse(&connection.url).context("KEYBEARER_URL is not a URL")?;
         ensure!(
@@ -60,12 +66,17 @@ impl Api {
             None => None,
             Some(key) => {
                 let bytes = key.expose(|key| [b"Bearer ", key].concat());
-                let mut value = reqwest::header::HeaderValue::from_bytes(&bytes).context("the API key is malformed")?;
+                let mut value = reqwest::header::HeaderValue::from_bytes(&bytes)
+                    .context("the API key is malformed")?;
                 value.set_sensitive(true);
                 Some(value)
             }
         };
-        Ok(Self { base, http, authorization })
+        Ok(Self {
+            base,
+            http,
+            authorization,
+        })
     }
 
     /// The server's address without a trailing slash.
@@ -81,7 +92,12 @@ impl Api {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
         let url = self.base.join(path).context("not a path of the API")?;
         let mut request = self.http.request(method, url);
         if let Some(value) = &self.authorization {
@@ -95,14 +111,20 @@ impl Api {
         let response = response.with_context(|| format!("no answer from {}", self.address()))?;
         let status = response.status();
         let body: Value = response.json().await.unwrap_or(Value::Null);
-        if status.is_success() { Ok(body) } else { Err(problem(status, &body)) }
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(problem(status, &body))
+        }
     }
 }
 
 /// A problem document as an error text: what happened, the code, and what to do.
 fn problem(status: StatusCode, body: &Value) -> anyhow::Error {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
-    let detail = text("detail").or(text("title")).unwrap_or("the server gave no reason");
+    let detail = text("detail")
+        .or(text("title"))
+        .unwrap_or("the server gave no reason");
     let code = text("code").map_or_else(|| status.as_u16().to_string(), str::to_owned);
     match text("hint") {
         Some(hint) => anyhow::anyhow!("{detail} ({code})\nhint: {hint}"),

@@ -14,17 +14,25 @@ use domain::Secret;
 /// The line break that ends the line is not part of the secret; everything else is.
 fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
     if stdin().is_terminal() {
-        return Ok(Secret::from_text(rpassword::prompt_password(prompt).context("cannot read from the terminal")?));
+        return Ok(Secret::from_text(
+            rpassword::prompt_password(prompt).context("cannot read from the terminal")?,
+        ));
     }
     let mut line = String::new();
-    stdin().lock().read_line(&mut line).context("cannot read standard input")?;
+    stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("cannot read standard input")?;
     let end = line.trim_end_matches(['\n', '\r']).len();
     line.truncate(end);
     Ok(Secret::from_text(line))
 }
 
 /// Prints a line of the command's result.
-#[expect(clippy::print_stdout, reason = "standard output is where a command's result goes")]
+#[expect(
+    clippy::print_stdout,
+    reason = "standard output is where a command's result goes"
+)]
 fn say(line: &str) {
     println!("{line}");
 }

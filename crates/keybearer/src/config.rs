@@ -150,7 +150,9 @@ pub struct Loaded {
 
 /// Reads the file (given, or named by `KEYBEARER_CONFIG`, or none) and then the environment.
 pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
-    let file = file.map(Path::to_owned).or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from));
+    let file = file
+        .map(Path::to_owned)
+        .or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from));
     let text = match &file {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration file {}", path.display()))?,
@@ -160,11 +162,17 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
         Some(path) => format!("configuration file {}", path.display()),
         None => "configuration from the environment".to_owned(),
     })?;
-    Ok(Loaded { config, root_key: variable(ROOT_KEY_VARIABLE).map(Secret::from_text) })
+    Ok(Loaded {
+        config,
+        root_key: variable(ROOT_KEY_VARIABLE).map(Secret::from_text),
+    })
 }
 
 /// A variable of the environment; an empty one counts as unset.
-#[expect(clippy::disallowed_methods, reason = "this is the one file that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one file that reads the environment"
+)]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -175,12 +183,21 @@ fn merge(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Resul
     let mut table: toml::Table = toml::from_str(text)?;
     for option in OPTIONS {
         let name = variable_name(option.name);
-        let Some(value) = variable(&name) else { continue };
+        let Some(value) = variable(&name) else {
+            continue;
+        };
         let value = match option.kind {
             Kind::Text => toml::Value::String(value),
             Kind::List => {
-                let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
-                toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+                let items = value
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty());
+                toml::Value::Array(
+                    items
+                        .map(|item| toml::Value::String(item.to_owned()))
+                        .collect(),
+                )
             }
             Kind::Integer => match value.parse() {
                 Ok(number) => toml::Value::Integer(number),
@@ -216,9 +233,19 @@ pub fn reference() -> String {
          | option | environment | default | meaning |\n|---|---|---|---|\n",
     );
     for option in OPTIONS {
-        let meaning = option.doc.split('\n').map(str::trim).collect::<Vec<_>>().join(" ");
+        let meaning = option
+            .doc
+            .split('\n')
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(" ");
         let name = option.name;
-        text.push_str(&format!("| `{name}` | `{}` | {} | {} |\n", variable_name(name), option.default, meaning.trim()));
+        text.push_str(&format!(
+            "| `{name}` | `{}` | {} | {} |\n",
+            variable_name(name),
+            option.default,
+            meaning.trim()
+        ));
     }
     text
 }
@@ -229,21 +256,35 @@ mod tests {
 
     fn merged(text: &str, variables: &[(&str, &str)]) -> anyhow::Result<Config> {
         merge(text, |name| {
-            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+            variables
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| (*value).to_owned())
         })
     }
 
     #[test]
     fn the_environment_wins_over_the_file() {
-        let config = merged("listen = '127.0.0.1:1'\nlog = 'warn'", &[("KEYBEARER_LISTEN", "127.0.0.1:2")]);
+        let config = merged(
+            "listen = '127.0.0.1:1'\nlog = 'warn'",
+            &[("KEYBEARER_LISTEN", "127.0.0.1:2")],
+        );
         let config = config.expect("a valid configuration");
-        assert_eq!((config.listen.as_str(), config.log.as_str()), ("127.0.0.1:2", "warn"));
+        assert_eq!(
+            (config.listen.as_str(), config.log.as_str()),
+            ("127.0.0.1:2", "warn")
+        );
     }
 
     #[test]
     fn unknown_options_are_refused_with_their_line() {
-        let error = merged("log = 'info'\nlisen = 'x'", &[]).expect_err("a typo").to_string();
-        assert!(error.contains("line 2") && error.contains("lisen"), "{error}");
+        let error = merged("log = 'info'\nlisen = 'x'", &[])
+            .expect_err("a typo")
+            .to_string();
+        assert!(
+            error.contains("line 2") && error.contains("lisen"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -254,7 +295,10 @@ mod tests {
             ("KEYBEARER_PROBE", "maybe"),
             ("KEYBEARER_ALLOW_ADDRESSES", "10.0.0.0/33"),
         ] {
-            let error = format!("{:#}", merged("", &[(name, value)]).expect_err("a wrong value"));
+            let error = format!(
+                "{:#}",
+                merged("", &[(name, value)]).expect_err("a wrong value")
+            );
             assert!(error.contains(name), "{error}");
         }
     }
@@ -267,13 +311,29 @@ mod tests {
     #[test]
     fn the_documented_defaults_are_the_defaults() {
         for option in OPTIONS {
-            let Some(text) = option.default.strip_prefix('`').and_then(|text| text.strip_suffix('`')) else { continue };
+            let Some(text) = option
+                .default
+                .strip_prefix('`')
+                .and_then(|text| text.strip_suffix('`'))
+            else {
+                continue;
+            };
             if option.default.contains("` in `") {
                 continue;
             }
-            let quoted = if option.kind == Kind::Text { format!("'{text}'") } else { text.to_owned() };
-            let config = merged(&format!("{} = {quoted}", option.name), &[]).expect("a documented default");
-            assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()), "{}", option.name);
+            let quoted = if option.kind == Kind::Text {
+                format!("'{text}'")
+            } else {
+                text.to_owned()
+            };
+            let config =
+                merged(&format!("{} = {quoted}", option.name), &[]).expect("a documented default");
+            assert_eq!(
+                format!("{config:?}"),
+                format!("{:?}", Config::default()),
+                "{}",
+                option.name
+            );
         }
     }
 }

@@ -59,12 +59,16 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         sources.clone(),
         instance.deployment.id,
     );
-    control::jobs::ensure_seal_key(&control).await.map_err(|problem| refused("prepare the sealing key", &problem))?;
+    control::jobs::ensure_seal_key(&control)
+        .await
+        .map_err(|problem| refused("prepare the sealing key", &problem))?;
     let usage = gateway.spawn_jobs();
     let (stop, stopping) = watch::channel(false);
     let jobs = tokio::spawn(control::jobs::run(control.clone(), stopping));
 
-    let setup = control::auth::setup::offer(&control).await.map_err(|problem| refused("offer set-up", &problem))?;
+    let setup = control::auth::setup::offer(&control)
+        .await
+        .map_err(|problem| refused("offer set-up", &problem))?;
     announce(&config, address, setup)?;
     let drained = edge::serve(
         listener,
@@ -75,7 +79,11 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     )
     .await;
     if drained.cut > 0 {
-        tracing::warn!(connections = drained.cut, "cut {} connections at the end of the drain", drained.cut);
+        tracing::warn!(
+            connections = drained.cut,
+            "cut {} connections at the end of the drain",
+            drained.cut
+        );
     }
     // The receiver ends only with the task.
     let _ = stop.send(true);
@@ -140,7 +148,10 @@ async fn told_to_stop() {
 /// Prints where the server listens and, while there is no user, how to create one.
 #[expect(clippy::print_stdout, reason = "whoever starts the server reads this")]
 fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyhow::Result<()> {
-    let origin = config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let origin = config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", reachable(address)));
     let origin = origin.trim_end_matches('/');
     let token_file = config.data_dir.join("setup-token");
     // A token of an earlier start is dead.
@@ -148,8 +159,16 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
     println!("listening on http://{address}");
     if let Some(token) = setup {
         token.expose(|token| write_token(&token_file, token))?;
-        token.expose(|token| println!("set-up link: {origin}/setup#token={}", String::from_utf8_lossy(token)));
-        println!("or from the shell: keybearer setup --url {origin} --token-file {} --email you@example.com", token_file.display());
+        token.expose(|token| {
+            println!(
+                "set-up link: {origin}/setup#token={}",
+                String::from_utf8_lossy(token)
+            )
+        });
+        println!(
+            "or from the shell: keybearer setup --url {origin} --token-file {} --email you@example.com",
+            token_file.display()
+        );
     }
     std::io::stdout().flush().context("standard output")
 }
@@ -169,20 +188,34 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 fn write_token(path: &Path, token: &[u8]) -> anyhow::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(token)).with_context(|| format!("cannot write {}", path.display()))
+    file.and_then(|mut file| file.write_all(token))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The providers that come with the binary, and those in `directory` over them.
 fn registry(directory: Option<&Path>) -> anyhow::Result<Registry> {
     let bundled = Registry::bundled().context("the bundled providers")?;
-    let Some(directory) = directory else { return Ok(bundled) };
-    let entries = std::fs::read_dir(directory).with_context(|| format!("providers_dir {}", directory.display()))?;
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let Some(directory) = directory else {
+        return Ok(bundled);
+    };
+    let entries = std::fs::read_dir(directory)
+        .with_context(|| format!("providers_dir {}", directory.display()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     paths.sort();
     let read = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(path).with_context(|| format!("provider file {}", path.display()))?;
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("provider file {}", path.display()))?;
         anyhow::Ok((name, text))
     };
     let files: Vec<(String, String)> = paths.iter().map(read).collect::<Result<_, _>>()?;
@@ -202,7 +235,9 @@ fn gateway_config(config: &Config) -> GatewayConfig {
             total_ms: config.total_timeout_ms,
             ..Timeouts::default()
         },
-        addresses: AddressPolicy { allow: config.allow_addresses.clone() },
+        addresses: AddressPolicy {
+            allow: config.allow_addresses.clone(),
+        },
         max_staleness_ms: config.max_staleness_ms,
     }
 }
@@ -219,7 +254,9 @@ fn control_config(config: &Config, address: SocketAddr) -> ControlConfig {
     // Without a public name only loopback names are answered, so that a page elsewhere cannot rebind to us.
     let allowed_hosts = (config.public_url.is_none() && address.ip().is_loopback()).then(|| {
         let port = address.port();
-        ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("{host}:{port}")).to_vec()
+        ["127.0.0.1", "localhost", "[::1]"]
+            .map(|host| format!("{host}:{port}"))
+            .to_vec()
     });
     ControlConfig {
         submission: match config.submission {

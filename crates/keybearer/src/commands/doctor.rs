@@ -56,18 +56,37 @@ pub(crate) async fn run(loaded: Loaded, as_json: bool) -> anyhow::Result<ExitCod
         after = Some(last.context.key);
         for record in &batch {
             let verdict = check(&opener, record, data_keys.get(&record.data_key)).await;
-            if verdict == "ok" { opened += 1 } else { broken += 1 }
+            if verdict == "ok" {
+                opened += 1
+            } else {
+                broken += 1
+            }
             report.line("provider_key", &record.context.key.to_string(), verdict);
         }
     }
-    remark(&format!("{opened} provider keys open, {broken} records do not."));
-    Ok(if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    remark(&format!(
+        "{opened} provider keys open, {broken} records do not."
+    ));
+    Ok(if broken == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-async fn check(opener: &Opener, record: &ProviderKeyRecord, data_key: Option<&DataKeyRecord>) -> &'static str {
+async fn check(
+    opener: &Opener,
+    record: &ProviderKeyRecord,
+    data_key: Option<&DataKeyRecord>,
+) -> &'static str {
     match data_key {
         None => "data_key_missing",
-        Some(data_key) => verdict(opener.open(&record.envelope, &record.context, data_key).await.map(drop)),
+        Some(data_key) => verdict(
+            opener
+                .open(&record.envelope, &record.context, data_key)
+                .await
+                .map(drop),
+        ),
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::key::check_key;
 use domain::{DeploymentId, KeyOwner, Label, ProviderId, WorkspaceId};
 use serde_json::{Value, json};
-use vault::seal::{BoxContext, kek_id, seal_v1};
+use vault::seal::{BoxContext, check_public_key, seal_v1};
 
 use super::{read_secret, remark, say};
 use crate::client::Api;
@@ -40,7 +40,12 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Add { provider, label, workspace, fingerprint } => {
+        Command::Add {
+            provider,
+            label,
+            workspace,
+            fingerprint,
+        } => {
             add(api, &provider, &label, workspace, fingerprint.as_deref()).await?;
         }
         Command::List { workspace } => list(api, workspace).await?,
@@ -56,10 +61,14 @@ async fn add(
     fingerprint: Option<&str>,
 ) -> anyhow::Result<()> {
     let instance = api.get("/api/v1/instance").await?;
-    let node: DeploymentId = field(&instance, "deployment_id")?.parse().context("the server's deployment id")?;
+    let node: DeploymentId = field(&instance, "deployment_id")?
+        .parse()
+        .context("the server's deployment id")?;
     let providers = api.get("/v1/providers").await?;
     let known = providers["data"].as_array().into_iter().flatten();
-    let facts = known.into_iter().find(|entry| entry["id"] == provider.as_str());
+    let facts = known
+        .into_iter()
+        .find(|entry| entry["id"] == provider.as_str());
     let facts = facts.with_context(|| format!("the server knows no provider {provider}"))?;
     let base_url = field(facts, "base_url")?;
 
@@ -69,10 +78,13 @@ async fn add(
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .context("the server's public key is not 32 bytes of base64")?;
-    let id = kek_id(&public_key);
-    ensure!(field(&sealing, "kek_id")? == id, "the server's kek_id does not match its public key");
+    let id = field(&sealing, "kek_id")?;
+    check_public_key(id, &public_key).context("the server's sealing key is refused")?;
     if let Some(expected) = fingerprint {
-        ensure!(expected == id, "the server's sealing key has the fingerprint {id}, not {expected}");
+        ensure!(
+            expected == id,
+            "the server's sealing key has the fingerprint {id}, not {expected}"
+        );
     }
 
     let key = read_secret(&format!("{provider} key: "))?;
@@ -88,16 +100,27 @@ async fn add(
     };
     let sealed = seal_v1(&public_key, &key, &context)?;
     drop(key);
-    let body = json!({ "provider": provider, "label": label, "kek_id": id, "ciphertext_b64": sealed });
-    let stored = api.post(&format!("/api/v1/workspaces/{workspace}/provider-keys"), &body).await?;
+    let body =
+        json!({ "provider": provider, "label": label, "kek_id": id, "ciphertext_b64": sealed });
+    let stored = api
+        .post(
+            &format!("/api/v1/workspaces/{workspace}/provider-keys"),
+            &body,
+        )
+        .await?;
     remark(&format!("Sealed to {id}, tried at {provider}, stored."));
     say(&row(&stored));
     Ok(())
 }
 
 async fn list(api: &Api, workspace: WorkspaceId) -> anyhow::Result<()> {
-    let keys = api.get(&format!("/api/v1/workspaces/{workspace}/provider-keys")).await?;
-    let keys = keys["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let keys = api
+        .get(&format!("/api/v1/workspaces/{workspace}/provider-keys"))
+        .await?;
+    let keys = keys["data"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if keys.is_empty() {
         remark("No provider keys. Add one: keybearer keys add openai");
     }
@@ -109,10 +132,22 @@ async fn list(api: &Api, workspace: WorkspaceId) -> anyhow::Result<()> {
 
 fn row(key: &Value) -> String {
     let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
-    let state = if key["enabled"] == Value::Bool(false) { "disabled" } else { "enabled" };
-    format!("{}  {}/{}  {}  {state}", text("id"), text("provider"), text("label"), text("mask"))
+    let state = if key["enabled"] == Value::Bool(false) {
+        "disabled"
+    } else {
+        "enabled"
+    };
+    format!(
+        "{}  {}/{}  {}  {state}",
+        text("id"),
+        text("provider"),
+        text("label"),
+        text("mask")
+    )
 }
 
 fn field<'a>(body: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    body[name].as_str().with_context(|| format!("the server's answer lacks {name}"))
+    body[name]
+        .as_str()
+        .with_context(|| format!("the server's answer lacks {name}"))
 }

@@ -25,11 +25,19 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let token = std::fs::read_to_string(&args.token_file).with_context(|| {
-        format!("cannot read the set-up token from {}; a running server without users writes it", args.token_file.display())
+        format!(
+            "cannot read the set-up token from {}; a running server without users writes it",
+            args.token_file.display()
+        )
     })?;
-    let api = Api::connect(&Connection { url: args.url, api_key: None })?;
+    let api = Api::connect(&Connection {
+        url: args.url,
+        api_key: None,
+    })?;
     let password = read_secret("Choose a password (10 characters or more): ")?;
-    let password = password.expose(|bytes| String::from_utf8(bytes.to_vec())).context("the password is not UTF-8")?;
+    let password = password
+        .expose(|bytes| String::from_utf8(bytes.to_vec()))
+        .context("the password is not UTF-8")?;
     let body = json!({ "token": token.trim(), "email": args.email, "password": password });
     let created = api.post("/api/v1/setup", &body).await?;
     // Used up: a stale file would only mislead.
@@ -41,11 +49,18 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     remark("The API key below is shown once; keep it like a password.");
     say(&format!("export KEYBEARER_URL={}", api.address()));
     say(&format!("export KEYBEARER_WORKSPACE={workspace}"));
-    api_key.expose(|key| say(&format!("export KEYBEARER_API_KEY={}", String::from_utf8_lossy(key))));
+    api_key.expose(|key| {
+        say(&format!(
+            "export KEYBEARER_API_KEY={}",
+            String::from_utf8_lossy(key)
+        ))
+    });
     Ok(ExitCode::SUCCESS)
 }
 
 fn text(body: &Value, pointer: &str) -> anyhow::Result<String> {
     let value = body.pointer(pointer).and_then(Value::as_str);
-    value.map(str::to_owned).with_context(|| format!("the server's answer lacks {pointer}"))
+    value
+        .map(str::to_owned)
+        .with_context(|| format!("the server's answer lacks {pointer}"))
 }

@@ -19,7 +19,12 @@ const UNKNOWN: [(&str, &str); 9] = [
 ];
 
 /// Operations that would end the fixture for those who come after.
-const DESTRUCTIVE: [&str; 2] = ["DELETE /api/v1/workspaces/{workspace_id}", "POST /api/v1/workspaces/{workspace_id}/leave"];
+const DESTRUCTIVE: [&str; 4] = [
+    "DELETE /api/v1/workspaces/{workspace_id}",
+    "POST /api/v1/workspaces/{workspace_id}/leave",
+    "DELETE /api/v1/sessions/current",
+    "POST /api/v1/workspaces/{workspace_id}/api-keys/self/rotate",
+];
 
 #[tokio::test]
 async fn every_operation_admits_exactly_whom_the_table_says() {
@@ -30,14 +35,28 @@ async fn every_operation_admits_exactly_whom_the_table_says() {
     let instance_admin = &fixture.owner;
     let owner = app.outsider(instance_admin).await;
     let me = owner.session.get("/api/v1/me").await.expect(200).json();
-    let workspaces = owner.session.get("/api/v1/workspaces").await.expect(200).json();
-    let workspace = workspaces["data"][0]["id"].as_str().expect("an id").to_owned();
-    let account = workspaces["data"][0]["account_id"].as_str().expect("an id").to_owned();
+    let workspaces = owner
+        .session
+        .get("/api/v1/workspaces")
+        .await
+        .expect(200)
+        .json();
+    let workspace = workspaces["data"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let account = workspaces["data"][0]["account_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     assert!(!me.is_null());
     let admin = join(&fixture, &owner.session, &workspace, "admin").await;
     let member = join(&fixture, &owner.session, &workspace, "member").await;
     let other = app.outsider(instance_admin).await;
-    let scopes: Vec<&str> = domain::access::ApiScope::ALL.iter().map(|scope| scope.as_str()).collect();
+    let scopes: Vec<&str> = domain::access::ApiScope::ALL
+        .iter()
+        .map(|scope| scope.as_str())
+        .collect();
     let key = app.api_key(&owner.session, &workspace, &scopes).await;
     let callers = [
         app.anonymous(),
@@ -49,7 +68,12 @@ async fn every_operation_admits_exactly_whom_the_table_says() {
         key,
     ];
 
-    let document = app.anonymous().get("/openapi.json").await.expect(200).json();
+    let document = app
+        .anonymous()
+        .get("/openapi.json")
+        .await
+        .expect(200)
+        .json();
     let table = table();
     let mut checked = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -67,7 +91,11 @@ async fn every_operation_admits_exactly_whom_the_table_says() {
                 let status = call(caller, &method, path, &workspace, &account).await;
                 if admitted {
                     // Past the door: found wanting for another reason, or done.
-                    assert!(status != 401 && status != 403, "{name} as {}: {status}, not {expected}", caller.name());
+                    assert!(
+                        status != 401 && status != 403,
+                        "{name} as {}: {status}, not {expected}",
+                        caller.name()
+                    );
                 } else {
                     assert_eq!(status.to_string(), *expected, "{name} as {}", caller.name());
                 }
@@ -79,24 +107,50 @@ async fn every_operation_admits_exactly_whom_the_table_says() {
 }
 
 async fn call(caller: &Caller, method: &str, path: &str, workspace: &str, account: &str) -> u16 {
-    let mut path = path.replace("{workspace_id}", workspace).replace("{account_id}", account);
+    let mut path = path
+        .replace("{workspace_id}", workspace)
+        .replace("{account_id}", account);
     for (name, value) in UNKNOWN {
         path = path.replace(name, value);
     }
     let method: Method = method.parse().expect("a method");
-    let body = matches!(method.as_str(), "POST" | "PUT" | "PATCH").then(|| b"{\"no such field\":1}".to_vec());
-    let headers: &[(&str, &str)] = if body.is_some() { &[("content-type", "application/json")] } else { &[] };
+    let body = matches!(method.as_str(), "POST" | "PUT" | "PATCH")
+        .then(|| b"{\"no such field\":1}".to_vec());
+    let headers: &[(&str, &str)] = if body.is_some() {
+        &[("content-type", "application/json")]
+    } else {
+        &[]
+    };
     caller.send(method, &path, headers, body).await.status
 }
 
 async fn join(fixture: &Fixture, owner: &Caller, workspace: &str, role: &str) -> Caller {
     let email = format!("{role}-of-it@example.com");
     let body = serde_json::json!({"email": email, "role": role});
-    let invited = owner.post(&format!("/api/v1/workspaces/{workspace}/invitations"), &body).await.expect(201).json();
+    let invited = owner
+        .post(
+            &format!("/api/v1/workspaces/{workspace}/invitations"),
+            &body,
+        )
+        .await
+        .expect(201)
+        .json();
     let body = serde_json::json!({"token": invited["token"], "password": "a long password"});
-    fixture.app.anonymous().post("/api/v1/invitations/accept", &body).await.expect(201);
+    fixture
+        .app
+        .anonymous()
+        .post("/api/v1/invitations/accept", &body)
+        .await
+        .expect(201);
     let body = serde_json::json!({"email": email, "password": "a long password"});
-    let cookie = fixture.app.anonymous().post("/api/v1/sessions", &body).await.expect(201).cookie().expect("a cookie");
+    let cookie = fixture
+        .app
+        .anonymous()
+        .post("/api/v1/sessions", &body)
+        .await
+        .expect(201)
+        .cookie()
+        .expect("a cookie");
     fixture.app.caller(role, Auth::Cookie(cookie))
 }
 
@@ -104,7 +158,13 @@ async fn join(fixture: &Fixture, owner: &Caller, workspace: &str, role: &str) ->
 fn table() -> Vec<Vec<String>> {
     let text = include_str!("../../../../docs/authz.txt");
     let lines = text.lines().filter(|line| !line.starts_with('#')).skip(1);
-    let split = |line: &str| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect();
+    let split = |line: &str| {
+        line.split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
     lines.map(split).collect()
 }
 
@@ -112,11 +172,35 @@ fn table() -> Vec<Vec<String>> {
 async fn no_answer_of_the_api_has_a_field_for_a_secret() {
     // T95: no route returns a stored key.
     let fixture = Fixture::start().await;
-    let document = fixture.app.anonymous().get("/openapi.json").await.expect(200).json();
+    let document = fixture
+        .app
+        .anonymous()
+        .get("/openapi.json")
+        .await
+        .expect(200)
+        .json();
     let mut secret_fields = Vec::new();
-    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
-        for field in schema["properties"].as_object().into_iter().flatten().map(|(field, _)| field) {
-            if ["envelope", "ciphertext", "wrapped", "hash", "private", "secret"].iter().any(|word| field.contains(word)) {
+    for (name, schema) in document["components"]["schemas"]
+        .as_object()
+        .expect("schemas")
+    {
+        for field in schema["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(field, _)| field)
+        {
+            if [
+                "envelope",
+                "ciphertext",
+                "wrapped",
+                "hash",
+                "private",
+                "secret",
+            ]
+            .iter()
+            .any(|word| field.contains(word))
+            {
                 secret_fields.push(format!("{name}.{field}"));
             }
         }

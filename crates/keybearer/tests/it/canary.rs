@@ -10,19 +10,56 @@ use crate::{Fixture, chat, chat_stream};
 async fn keys_used_in_every_way_leave_no_trace_at_trace_level() {
     // T67, T68
     let mut fixture = Fixture::start().await;
-    let key = fixture.with_openai_key().await;
+    fixture.with_openai_key().await;
     let plain = fixture.canary.openai_key();
     let session = &fixture.owner.person.session;
     let path = fixture.path("/provider-keys");
-    session.post(&path, &json!({"provider": "openai", "label": "plain", "key": plain})).await.expect(201);
+    session
+        .post(
+            &path,
+            &json!({"provider": "openai", "label": "plain", "key": plain}),
+        )
+        .await
+        .expect(201);
     // Wrong places: a broken body, an unknown field, a refused probe, an unknown provider, a label.
     let lost = fixture.canary.openai_key();
-    session.post(&path, &json!({"provider": "openai", "key": lost, "extra": lost})).await.expect(400);
-    session.post(&path, &json!({"provider": lost, "key": lost})).await.expect(400);
-    session.post(&path, &json!({"provider": "openai", "label": format!("{lost} "), "key": lost})).await.expect(400);
-    session.post(&format!("{path}?key={lost}"), &json!({"provider": "nobody", "key": lost})).await.expect(400);
-    fixture.provider.next(chat_error(401, "invalid_api_key", &format!("Incorrect API key: {lost}")));
-    session.post(&path, &json!({"provider": "openai", "label": "lost", "key": lost})).await.expect(422);
+    session
+        .post(
+            &path,
+            &json!({"provider": "openai", "key": lost, "extra": lost}),
+        )
+        .await
+        .expect(400);
+    session
+        .post(&path, &json!({"provider": lost, "key": lost}))
+        .await
+        .expect(400);
+    session
+        .post(
+            &path,
+            &json!({"provider": "openai", "label": format!("{lost} "), "key": lost}),
+        )
+        .await
+        .expect(400);
+    session
+        .post(
+            &format!("{path}?key={lost}"),
+            &json!({"provider": "nobody", "key": lost}),
+        )
+        .await
+        .expect(400);
+    fixture.provider.next(chat_error(
+        401,
+        "invalid_api_key",
+        &format!("Incorrect API key: {lost}"),
+    ));
+    session
+        .post(
+            &path,
+            &json!({"provider": "openai", "label": "lost", "key": lost}),
+        )
+        .await
+        .expect(422);
     // Calls of every outcome, with the key echoed by the provider in each.
     let call = |body| fixture.owner.key.post("/v1/chat/completions", body);
     let body = chat("gpt-4o");
@@ -40,12 +77,25 @@ async fn keys_used_in_every_way_leave_no_trace_at_trace_level() {
         fixture.provider.next(script);
         call(&body).await;
     }
-    let echo = format!("data: {{\"a\":\"{key}\"}}\n\n");
-    fixture.provider.next(Script::stream([echo]).pieces_of(7));
-    fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await.rest().await.expect("a stream");
+    for piece in [1, 7, 1000] {
+        let echo = "data: {\"a\":\"{{key}}\"}\n\n";
+        fixture
+            .provider
+            .next(Script::stream([echo]).pieces_of(piece));
+        let stream = fixture
+            .owner
+            .key
+            .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+            .await;
+        let body = stream.rest().await.expect("a stream");
+        assert!(body.starts_with(b"data: {\"a\":\"") && body.ends_with(b"\"}\n\n"));
+    }
     fixture.app.usage(&fixture.owner, 10).await;
     fixture.app.terminate().await;
-    assert!(fixture.app.stderr().contains("TRACE"), "the log was not at its most talkative");
+    assert!(
+        fixture.app.stderr().contains("TRACE"),
+        "the log was not at its most talkative"
+    );
     fixture.finish().await;
 }
 
@@ -55,7 +105,13 @@ async fn a_planted_key_is_found() {
     let key = fixture.with_openai_key().await;
     std::fs::write(fixture.app.data_dir().join("planted"), format!("a {key} b")).expect("written");
     let sweep = fixture.app.sweep(&fixture.canary).await;
-    assert!(sweep.hits().iter().any(|hit| hit.place.ends_with("planted")), "a planted key was not found");
+    assert!(
+        sweep
+            .hits()
+            .iter()
+            .any(|hit| hit.place.ends_with("planted")),
+        "a planted key was not found"
+    );
     std::fs::remove_file(fixture.app.data_dir().join("planted")).expect("removed");
     fixture.finish().await;
 }

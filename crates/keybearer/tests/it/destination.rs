@@ -8,7 +8,13 @@ use crate::{Fixture, chat};
 
 impl Fixture {
     async fn submit_with_base_url(&self, base_url: &str, label: &str) -> testkit::app::Reply {
-        let instance = self.app.anonymous().get("/api/v1/instance").await.expect(200).json();
+        let instance = self
+            .app
+            .anonymous()
+            .get("/api/v1/instance")
+            .await
+            .expect(200)
+            .json();
         let node = instance["deployment_id"].as_str().expect("an id");
         let seal_key = self.app.seal_key(&self.owner.key).await;
         let context = BoxContext::now(node, &self.owner.workspace, "openai", base_url);
@@ -16,7 +22,11 @@ impl Fixture {
             "provider": "openai", "label": label, "base_url": base_url, "kek_id": seal_key.kek_id,
             "ciphertext_b64": seal_key.seal_v1(&self.canary.openai_key(), &context),
         });
-        self.owner.person.session.post(&self.path("/provider-keys"), &body).await
+        self.owner
+            .person
+            .session
+            .post(&self.path("/provider-keys"), &body)
+            .await
     }
 }
 
@@ -24,20 +34,42 @@ impl Fixture {
 async fn addresses_that_are_not_public_are_refused() {
     // T36, T37, T47, T48: nothing is allowed but the port of our own provider's network.
     let fixture = Fixture::start_with(|builder| {
-        builder.env("KEYBEARER_CUSTOM_BASE_URLS", "true").env("KEYBEARER_ALLOW_ADDRESSES", "127.0.0.1/32")
+        builder
+            .env("KEYBEARER_CUSTOM_BASE_URLS", "true")
+            .env("KEYBEARER_ALLOW_ADDRESSES", "127.0.0.1/32")
     })
     .await;
     let seen = fixture.provider.requests().len();
     let port = fixture.provider.address().port();
     for (index, host) in [
-        "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "127.0.0.2", "[::1]", "[::]",
-        "[::ffff:10.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fc00::1]", "[fe80::1]", "2130706433", "0x7f.2",
-        "017700000002", "127.2", "metadata.google.internal", "localhost.", "x.localhost",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "127.0.0.2",
+        "[::1]",
+        "[::]",
+        "[::ffff:10.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fc00::1]",
+        "[fe80::1]",
+        "2130706433",
+        "0x7f.2",
+        "017700000002",
+        "127.2",
+        "metadata.google.internal",
+        "localhost.",
+        "x.localhost",
     ]
     .iter()
     .enumerate()
     {
-        let reply = fixture.submit_with_base_url(&format!("https://{host}/v1"), &format!("a{index}")).await;
+        let reply = fixture
+            .submit_with_base_url(&format!("https://{host}/v1"), &format!("a{index}"))
+            .await;
         let refused = matches!(
             (reply.status, reply.code().as_deref()),
             (422, Some("invalid_base_url" | "probe_failed")) | (503, Some("probe_unreachable"))
@@ -63,8 +95,15 @@ async fn addresses_that_are_not_public_are_refused() {
     .iter()
     .enumerate()
     {
-        let reply = fixture.submit_with_base_url(url, &format!("b{index}")).await;
-        assert_eq!((reply.status, reply.code().as_deref()), (422, Some("invalid_base_url")), "{url}: {}", reply.text());
+        let reply = fixture
+            .submit_with_base_url(url, &format!("b{index}"))
+            .await;
+        assert_eq!(
+            (reply.status, reply.code().as_deref()),
+            (422, Some("invalid_base_url")),
+            "{url}: {}",
+            reply.text()
+        );
     }
     assert_eq!(fixture.provider.requests().len(), seen);
     fixture.finish().await;
@@ -72,10 +111,15 @@ async fn addresses_that_are_not_public_are_refused() {
 
 #[tokio::test]
 async fn an_allowed_base_url_of_ones_own_serves_and_needs_a_bound_box() {
-    let fixture = Fixture::start_with(|builder| builder.env("KEYBEARER_CUSTOM_BASE_URLS", "true")).await;
+    let fixture =
+        Fixture::start_with(|builder| builder.env("KEYBEARER_CUSTOM_BASE_URLS", "true")).await;
     let elsewhere = ScriptedProvider::start_on([127, 0, 0, 2].into());
     let base_url = format!("{}/v1", elsewhere.url());
-    let reply = fixture.submit_with_base_url(&base_url, "primary").await.expect(201).json();
+    let reply = fixture
+        .submit_with_base_url(&base_url, "primary")
+        .await
+        .expect(201)
+        .json();
     assert_eq!(reply["base_url"], base_url.as_str());
     let seen = fixture.provider.requests().len();
     fixture.chat("gpt-4o").await.expect(200);
@@ -85,7 +129,12 @@ async fn an_allowed_base_url_of_ones_own_serves_and_needs_a_bound_box() {
     let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
     let mut raw = seal_key.submission("openai", &fixture.canary.openai_key());
     raw["api_base"] = json!(base_url);
-    fixture.owner.key.post("/v1/byok/keys", &raw).await.expect_error(422, "invalid_sealed_box");
+    fixture
+        .owner
+        .key
+        .post("/v1/byok/keys", &raw)
+        .await
+        .expect_error(422, "invalid_sealed_box");
     assert_eq!(elsewhere.requests().len(), 2);
     fixture.finish().await;
 }
@@ -101,7 +150,9 @@ async fn a_registry_provider_on_a_private_address_is_not_dialed() {
     };
     let owner = app.setup().await;
     let canary = testkit::canary::Canary::new();
-    app.submit(&owner.key, "openai", &canary.openai_key()).await.expect_error(503, "probe_unreachable");
+    app.submit(&owner.key, "openai", &canary.openai_key())
+        .await
+        .expect_error(503, "probe_unreachable");
     assert_eq!(provider.connections(), 0);
     app.terminate().await;
     app.assert_no_leak(&canary).await;
@@ -113,7 +164,14 @@ async fn proxies_of_the_environment_are_ignored() {
     let sink = ScriptedProvider::start();
     let url = sink.url();
     let fixture = Fixture::start_with(|mut builder| {
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        for name in [
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+        ] {
             builder.set_env(name, &url);
         }
         builder
@@ -133,7 +191,11 @@ async fn redirects_are_never_followed() {
     let elsewhere = ScriptedProvider::start();
     let other = elsewhere.url();
     for status in [300, 301, 302, 303, 304, 305, 307, 308] {
-        for location in [format!("{other}/v1"), "//127.0.0.1/x".to_owned(), "/v1/other".to_owned()] {
+        for location in [
+            format!("{other}/v1"),
+            "//127.0.0.1/x".to_owned(),
+            "/v1/other".to_owned(),
+        ] {
             fixture.provider.next(Script::redirect(status, &location));
             let seen = fixture.provider.requests().len();
             let reply = fixture.chat("gpt-4o").await;
@@ -165,7 +227,12 @@ async fn a_call_cannot_say_where_it_goes() {
     ];
     let path = "/v1/chat/completions?api_base=http://127.0.0.1:1&key=abc";
     let sent = Some(body.to_string().into_bytes());
-    fixture.owner.key.send(http::Method::POST, path, &headers, sent).await.expect(200);
+    fixture
+        .owner
+        .key
+        .send(http::Method::POST, path, &headers, sent)
+        .await
+        .expect(200);
     assert_eq!(elsewhere.connections(), 0);
     let got = fixture.provider.last();
     assert_eq!(got.target, "/v1/chat/completions");
@@ -173,6 +240,12 @@ async fn a_call_cannot_say_where_it_goes() {
     for name in ["x-base-url", "x-custom-host", "api-base"] {
         assert_eq!(got.header(name), None);
     }
-    assert!(fixture.provider.requests().iter().all(|request| !request.target.contains("key=")));
+    assert!(
+        fixture
+            .provider
+            .requests()
+            .iter()
+            .all(|request| !request.target.contains("key="))
+    );
     fixture.finish().await;
 }

@@ -13,32 +13,92 @@ async fn ambiguous_requests_are_refused_and_the_connection_closed() {
     let host = fixture.app.url().replace("http://", "");
     let cases = [
         ("GET /health HTTP/1.1\r\n\r\n".to_owned(), "400"),
-        (format!("GET /health HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n"), "400"),
-        ("GET /health HTTP/1.1\r\nHost: a/x?y#z\r\n\r\n".to_owned(), "400"),
-        (format!("GET http://{host}/health HTTP/1.1\r\nHost: {host}\r\n\r\n"), "400"),
-        (format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n"), "400"),
+        (
+            format!("GET /health HTTP/1.1\r\nHost: {host}\r\nHost: {host}\r\n\r\n"),
+            "400",
+        ),
+        (
+            "GET /health HTTP/1.1\r\nHost: a/x?y#z\r\n\r\n".to_owned(),
+            "400",
+        ),
+        (
+            format!("GET http://{host}/health HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            "400",
+        ),
+        (
+            format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            "400",
+        ),
         (format!("OPTIONS * HTTP/1.1\r\nHost: {host}\r\n\r\n"), "4"),
-        ("GET /api/v1/me HTTP/1.1\r\nHost: evil.test\r\n\r\n".to_owned(), "421"),
-        (format!("POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), "400"),
-        (format!("POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nContent-Length: +5\r\n\r\nhello"), "400"),
-        (format!("POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: xchunked\r\n\r\n"), "400"),
-        (format!("GET /health HTTP/1.1\r\nHost: {host}\r\n obs-fold: x\r\n\r\n"), "400"),
-        (format!("GET /health HTTP/1.1\r\nHost: {host}\r\nBad Header: x\r\n\r\n"), "400"),
-        (format!("TRACE /health HTTP/1.1\r\nHost: {host}\r\n\r\n"), "4"),
-        (format!("GET //health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "404"),
-        (format!("GET /HEALTH HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "404"),
-        (format!("GET /health/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "404"),
-        (format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), "200"),
+        (
+            "GET /api/v1/me HTTP/1.1\r\nHost: evil.test\r\n\r\n".to_owned(),
+            "421",
+        ),
+        (
+            format!(
+                "POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"
+            ),
+            "400",
+        ),
+        (
+            format!(
+                "POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nContent-Length: +5\r\n\r\nhello"
+            ),
+            "400",
+        ),
+        (
+            format!(
+                "POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: xchunked\r\n\r\n"
+            ),
+            "400",
+        ),
+        (
+            format!("GET /health HTTP/1.1\r\nHost: {host}\r\n obs-fold: x\r\n\r\n"),
+            "400",
+        ),
+        (
+            format!("GET /health HTTP/1.1\r\nHost: {host}\r\nBad Header: x\r\n\r\n"),
+            "400",
+        ),
+        (
+            format!("TRACE /health HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            "4",
+        ),
+        (
+            format!("GET //health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            "404",
+        ),
+        (
+            format!("GET /HEALTH HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            "404",
+        ),
+        (
+            format!("GET /health/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            "404",
+        ),
+        (
+            format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            "200",
+        ),
     ];
     for (request, status) in cases {
         let reply = fixture.app.raw(request.as_bytes()).await;
         let reply = String::from_utf8_lossy(&reply).into_owned();
-        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{request:?}\n{reply}");
+        assert!(
+            reply.starts_with(&format!("HTTP/1.1 {status}")),
+            "{request:?}\n{reply}"
+        );
     }
-    let both = format!("POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let both = format!(
+        "POST /v1/messages HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    );
     let reply = fixture.app.raw(both.as_bytes()).await;
     let reply = String::from_utf8_lossy(&reply).into_owned();
-    assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "no second request is read after an ambiguous one: {reply}");
+    assert_eq!(
+        reply.matches("HTTP/1.1 ").count(),
+        1,
+        "no second request is read after an ambiguous one: {reply}"
+    );
 }
 
 #[tokio::test]
@@ -49,7 +109,9 @@ async fn a_half_sent_header_is_cut_and_others_are_served_meanwhile() {
     let slow: Vec<_> = (0..100)
         .map(|_| {
             let mut socket = TcpStream::connect(&address).expect("a connection");
-            socket.write_all(b"GET /health HTTP/1.1\r\nHost: ").expect("half a header");
+            socket
+                .write_all(b"GET /health HTTP/1.1\r\nHost: ")
+                .expect("half a header");
             socket
         })
         .collect();
@@ -58,21 +120,31 @@ async fn a_half_sent_header_is_cut_and_others_are_served_meanwhile() {
     assert!(started.elapsed() < Duration::from_secs(5));
     let cut = tokio::task::spawn_blocking(move || {
         slow.into_iter().all(|mut socket| {
-            socket.set_read_timeout(Some(Duration::from_secs(15))).expect("a time-out");
+            socket
+                .set_read_timeout(Some(Duration::from_secs(15)))
+                .expect("a time-out");
             // The end, or a refusal and then the end; not a time-out.
             socket.read_to_end(&mut Vec::new()).is_ok()
         })
     });
-    assert!(cut.await.expect("no panic"), "a half-sent header was still open after 15 s");
+    assert!(
+        cut.await.expect("no panic"),
+        "a half-sent header was still open after 15 s"
+    );
 }
 
 #[tokio::test]
 async fn more_connections_than_allowed_are_shed() {
-    let fixture = Fixture::start_with(|builder| builder.env("KEYBEARER_MAX_CONNECTIONS", "20")).await;
+    let fixture =
+        Fixture::start_with(|builder| builder.env("KEYBEARER_MAX_CONNECTIONS", "20")).await;
     let address = fixture.app.url().replace("http://", "");
-    let held: Vec<_> = (0..20).map(|_| TcpStream::connect(&address).expect("a connection")).collect();
+    let held: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect(&address).expect("a connection"))
+        .collect();
     let mut one_more = TcpStream::connect(&address).expect("a connection");
-    one_more.set_read_timeout(Some(Duration::from_secs(5))).expect("a time-out");
+    one_more
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a time-out");
     let mut reply = String::new();
     one_more.read_to_string(&mut reply).expect("an answer");
     assert!(reply.starts_with("HTTP/1.1 503"), "{reply}");
@@ -85,15 +157,33 @@ async fn more_connections_than_allowed_are_shed() {
 async fn every_answer_carries_the_headers_that_protect_browsers() {
     // T76, T113
     let fixture = Fixture::start().await;
-    for path in ["/health", "/openapi.json", "/nothing", "/api/v1/me", "/setup", "/v1/providers", "/v1/models"] {
+    for path in [
+        "/health",
+        "/openapi.json",
+        "/nothing",
+        "/api/v1/me",
+        "/setup",
+        "/v1/providers",
+        "/v1/models",
+    ] {
         let reply = fixture.app.anonymous().get(path).await;
-        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
-        assert!(reply.header("access-control-allow-origin").is_none(), "{path}");
+        assert_eq!(
+            reply.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        assert!(
+            reply.header("access-control-allow-origin").is_none(),
+            "{path}"
+        );
         assert!(reply.header("server").is_none(), "{path}");
         assert!(reply.header("cache-control").is_some(), "{path}");
         if path != "/v1/models" {
             let policy = reply.header("content-security-policy").unwrap_or_default();
-            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+            assert!(
+                policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+                "{path}: {policy}"
+            );
         }
     }
 }

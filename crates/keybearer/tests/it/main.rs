@@ -41,29 +41,45 @@ impl Fixture {
 
     async fn start_with(configure: impl FnOnce(Builder) -> Builder) -> Self {
         let provider = ScriptedProvider::start();
-        let builder = builder().provider("openai", &provider).provider("anthropic", &provider);
+        let builder = builder()
+            .provider("openai", &provider)
+            .provider("anthropic", &provider);
         let app = configure(builder).start().await;
         let owner = app.setup().await;
-        Self { app, owner, provider, canary: Canary::new() }
+        Self {
+            app,
+            owner,
+            provider,
+            canary: Canary::new(),
+        }
     }
 
     /// Brings an OpenAI key for the owner's account and returns it.
     async fn with_openai_key(&self) -> String {
         let key = self.canary.openai_key();
-        self.app.submit(&self.owner.key, "openai", &key).await.expect(200);
+        self.app
+            .submit(&self.owner.key, "openai", &key)
+            .await
+            .expect(200);
         key
     }
 
     /// Brings an Anthropic key for the owner's account and returns it.
     async fn with_anthropic_key(&self) -> String {
         let key = self.canary.anthropic_key();
-        self.app.submit(&self.owner.key, "anthropic", &key).await.expect(200);
+        self.app
+            .submit(&self.owner.key, "anthropic", &key)
+            .await
+            .expect(200);
         key
     }
 
     /// Asks OpenAI's model `model` for a chat completion with the owner's API key.
     async fn chat(&self, model: &str) -> Reply {
-        self.owner.key.post("/v1/chat/completions", &chat(model)).await
+        self.owner
+            .key
+            .post("/v1/chat/completions", &chat(model))
+            .await
     }
 
     /// A path under the owner's workspace.
@@ -77,8 +93,18 @@ impl Fixture {
         let body = json!({
             "provider": provider, "label": label, "kek_id": seal_key.kek_id, "ciphertext_b64": seal_key.seal_raw(key),
         });
-        let reply = self.owner.person.session.post(&self.path("/provider-keys"), &body).await;
-        assert!(reply.status == 201 || reply.status == 200, "{}: {}", reply.status, reply.text());
+        let reply = self
+            .owner
+            .person
+            .session
+            .post(&self.path("/provider-keys"), &body)
+            .await;
+        assert!(
+            reply.status == 201 || reply.status == 200,
+            "{}: {}",
+            reply.status,
+            reply.text()
+        );
         reply.json()
     }
 

@@ -14,17 +14,43 @@ fn id(body: &Value) -> &str {
 async fn a_new_user_has_a_workspace_named_personal() {
     let fixture = Fixture::start().await;
     let outsider = fixture.app.outsider(&fixture.owner).await;
-    let list = outsider.session.get("/api/v1/workspaces").await.expect(200).json();
+    let list = outsider
+        .session
+        .get("/api/v1/workspaces")
+        .await
+        .expect(200)
+        .json();
     let list = list["data"].as_array().expect("a list");
     assert_eq!(list.len(), 1);
-    assert_eq!((list[0]["name"].as_str(), list[0]["role"].as_str()), (Some("Personal"), Some("owner")));
+    assert_eq!(
+        (list[0]["name"].as_str(), list[0]["role"].as_str()),
+        (Some("Personal"), Some("owner"))
+    );
     let path = format!("/api/v1/workspaces/{}", id(&list[0]));
-    let renamed = outsider.session.patch(&path, &json!({"name": "Mine"})).await.expect(200).json();
+    let renamed = outsider
+        .session
+        .patch(&path, &json!({"name": "Mine"}))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(renamed["name"], "Mine");
     // T92: nobody makes themselves an admin of the instance.
-    let body = json!({"email": "x@example.com", "password": "a long password", "instance_admin": true});
-    fixture.owner.person.session.post("/api/v1/users", &body).await.expect_error(400, "invalid_request");
-    outsider.session.post("/api/v1/users", &json!({"email": "x@example.com", "password": "a long password"})).await
+    let body =
+        json!({"email": "x@example.com", "password": "a long password", "instance_admin": true});
+    fixture
+        .owner
+        .person
+        .session
+        .post("/api/v1/users", &body)
+        .await
+        .expect_error(400, "invalid_request");
+    outsider
+        .session
+        .post(
+            "/api/v1/users",
+            &json!({"email": "x@example.com", "password": "a long password"}),
+        )
+        .await
         .expect_error(403, "forbidden");
 }
 
@@ -33,32 +59,78 @@ async fn what_is_anothers_does_not_exist() {
     // T96, C30
     let fixture = Fixture::start().await;
     let outsider = fixture.app.outsider(&fixture.owner).await;
-    let key = fixture.workspace_key("openai", "primary", &fixture.canary.openai_key()).await;
+    let key = fixture
+        .workspace_key("openai", "primary", &fixture.canary.openai_key())
+        .await;
     let unknown = "ws_00000000000000000000000000";
     let blank = |reply: testkit::app::Reply| {
         let mut body = reply.expect_error(404, "not_found").json();
         body["request_id"] = Value::Null;
         body
     };
-    for rest in ["", "/members", "/provider-keys", "/api-keys", "/usage", "/audit", "/invitations"] {
+    for rest in [
+        "",
+        "/members",
+        "/provider-keys",
+        "/api-keys",
+        "/usage",
+        "/audit",
+        "/invitations",
+    ] {
         let mine = outsider.session.get(&fixture.path(rest)).await;
-        let nobodys = outsider.session.get(&format!("/api/v1/workspaces/{unknown}{rest}")).await;
+        let nobodys = outsider
+            .session
+            .get(&format!("/api/v1/workspaces/{unknown}{rest}"))
+            .await;
         assert_eq!(blank(mine), blank(nobodys), "{rest}");
     }
     let key_path = fixture.path(&format!("/provider-keys/{}", id(&key)));
     outsider.session.delete(&key_path).await.expect(404);
-    outsider.session.get(&format!("/api/v1/accounts/{}", fixture.owner.account)).await.expect(404);
-    outsider.session.get(&format!("/api/v1/accounts/{}/provider-keys", fixture.owner.account)).await.expect(404);
+    outsider
+        .session
+        .get(&format!("/api/v1/accounts/{}", fixture.owner.account))
+        .await
+        .expect(404);
+    outsider
+        .session
+        .get(&format!(
+            "/api/v1/accounts/{}/provider-keys",
+            fixture.owner.account
+        ))
+        .await
+        .expect(404);
     // Their own workspace's path with our key's id reaches nothing either.
-    let theirs = outsider.session.get("/api/v1/workspaces").await.expect(200).json();
+    let theirs = outsider
+        .session
+        .get("/api/v1/workspaces")
+        .await
+        .expect(200)
+        .json();
     let theirs = id(&theirs["data"][0]);
-    outsider.session.patch(&format!("/api/v1/workspaces/{theirs}/provider-keys/{}", id(&key)), &json!({"enabled": false}))
+    outsider
+        .session
+        .patch(
+            &format!("/api/v1/workspaces/{theirs}/provider-keys/{}", id(&key)),
+            &json!({"enabled": false}),
+        )
         .await
         .expect(404);
     // An API key acts in its own workspace only.
     let body = json!({"name": "Second"});
-    let second = fixture.owner.person.session.post("/api/v1/workspaces", &body).await.expect(201).json();
-    fixture.owner.key.get(&format!("/api/v1/workspaces/{}", id(&second))).await.expect(404);
+    let second = fixture
+        .owner
+        .person
+        .session
+        .post("/api/v1/workspaces", &body)
+        .await
+        .expect(201)
+        .json();
+    fixture
+        .owner
+        .key
+        .get(&format!("/api/v1/workspaces/{}", id(&second)))
+        .await
+        .expect(404);
     fixture.finish().await;
 }
 
@@ -67,18 +139,38 @@ async fn members_come_by_invitation_and_go_with_everything_they_held() {
     let fixture = Fixture::start().await;
     fixture.with_openai_key().await;
     let member = fixture.app.member(&fixture.owner).await;
-    let caller = fixture.app.api_key(&member.session, &fixture.owner.workspace, &["inference:invoke"]).await;
-    caller.post("/v1/chat/completions", &chat("gpt-4o")).await.expect(200);
+    let caller = fixture
+        .app
+        .api_key(
+            &member.session,
+            &fixture.owner.workspace,
+            &["inference:invoke"],
+        )
+        .await;
+    caller
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(200);
     member.session.get(&fixture.path("")).await.expect(200);
     let path = fixture.path(&format!("/members/{}", member.user));
     let owner = &fixture.owner.person.session;
     owner.delete(&path).await.expect(204);
-    member.session.get(&fixture.path("")).await.expect_error(404, "not_found");
-    caller.post("/v1/chat/completions", &chat("gpt-4o")).await.expect(401);
+    member
+        .session
+        .get(&fixture.path(""))
+        .await
+        .expect_error(404, "not_found");
+    caller
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(401);
     // The owner stays, whatever happens.
     let own = fixture.path(&format!("/members/{}", fixture.owner.person.user));
     owner.delete(&own).await.expect_error(409, "owner_role");
-    owner.patch(&own, &json!({"role": "member"})).await.expect_error(409, "owner_role");
+    owner
+        .patch(&own, &json!({"role": "member"}))
+        .await
+        .expect_error(409, "owner_role");
     fixture.finish().await;
 }
 
@@ -88,17 +180,30 @@ async fn an_invitation_works_once() {
     let fixture = Fixture::start().await;
     let owner = &fixture.owner.person.session;
     let body = json!({"email": "new@example.com", "role": "member"});
-    let invited = owner.post(&fixture.path("/invitations"), &body).await.expect(201).json();
+    let invited = owner
+        .post(&fixture.path("/invitations"), &body)
+        .await
+        .expect(201)
+        .json();
     let token = invited["token"].as_str().expect("a token");
     let listed = owner.get(&fixture.path("/invitations")).await.expect(200);
     assert!(!listed.text().contains(token), "a token is shown once");
     let accept = json!({"token": token, "password": "a long password"});
     let anonymous = fixture.app.anonymous();
-    anonymous.post("/api/v1/invitations/accept", &accept).await.expect(201);
-    anonymous.post("/api/v1/invitations/accept", &accept).await.expect_error(401, "invalid_invitation");
+    anonymous
+        .post("/api/v1/invitations/accept", &accept)
+        .await
+        .expect(201);
+    anonymous
+        .post("/api/v1/invitations/accept", &accept)
+        .await
+        .expect_error(401, "invalid_invitation");
     // Nobody is invited as an owner.
     let body = json!({"email": "new2@example.com", "role": "owner"});
-    owner.post(&fixture.path("/invitations"), &body).await.expect_error(400, "invalid_request");
+    owner
+        .post(&fixture.path("/invitations"), &body)
+        .await
+        .expect_error(400, "invalid_request");
 }
 
 #[tokio::test]
@@ -107,29 +212,66 @@ async fn api_keys_are_shown_once_and_hold_no_more_than_their_minter() {
     let fixture = Fixture::start().await;
     let owner = &fixture.owner.person.session;
     let path = fixture.path("/api-keys");
-    let minted = owner.post(&path, &json!({"name": "ci", "scopes": ["usage:read"]})).await.expect(201).json();
+    let minted = owner
+        .post(&path, &json!({"name": "ci", "scopes": ["usage:read"]}))
+        .await
+        .expect(201)
+        .json();
     let text = minted["key"].as_str().expect("the key");
     let listed = owner.get(&path).await.expect(200);
     assert!(!listed.text().contains(text), "a key is shown once");
-    assert!(listed.text().contains(&text[..9]), "its prefix is listed: {}", listed.text());
+    assert!(
+        listed.text().contains(&text[..9]),
+        "its prefix is listed: {}",
+        listed.text()
+    );
 
     let caller = fixture.app.caller("ci", Auth::Bearer(text.to_owned()));
     caller.get(&fixture.path("/usage")).await.expect(200);
-    caller.get(&fixture.path("/members")).await.expect_error(403, "forbidden");
-    caller.post(&path, &json!({"name": "more", "scopes": ["usage:read"]})).await.expect_error(403, "forbidden");
-    let minter = fixture.app.api_key(owner, &fixture.owner.workspace, &["keys:write"]).await;
+    caller
+        .get(&fixture.path("/members"))
+        .await
+        .expect_error(403, "forbidden");
+    caller
+        .post(&path, &json!({"name": "more", "scopes": ["usage:read"]}))
+        .await
+        .expect_error(403, "forbidden");
+    let minter = fixture
+        .app
+        .api_key(owner, &fixture.owner.workspace, &["keys:write"])
+        .await;
     let wider = json!({"name": "wider", "scopes": ["keys:write", "byok:write"]});
-    minter.post(&path, &wider).await.expect_error(403, "scope_not_held");
-    owner.post(&path, &json!({"name": "x", "scopes": ["everything"]})).await.expect_error(400, "invalid_request");
+    minter
+        .post(&path, &wider)
+        .await
+        .expect_error(403, "scope_not_held");
+    owner
+        .post(&path, &json!({"name": "x", "scopes": ["everything"]}))
+        .await
+        .expect_error(400, "invalid_request");
 
     // The role of the minter counts at each request.
     let admin = fixture.app.admin(&fixture.owner).await;
-    let reader = fixture.app.api_key(&admin.session, &fixture.owner.workspace, &["usage:read"]).await;
+    let reader = fixture
+        .app
+        .api_key(&admin.session, &fixture.owner.workspace, &["usage:read"])
+        .await;
     reader.get(&fixture.path("/usage")).await.expect(200);
     let member_path = fixture.path(&format!("/members/{}", admin.user));
-    owner.patch(&member_path, &json!({"role": "member"})).await.expect(204);
-    reader.get(&fixture.path("/usage")).await.expect_error(403, "forbidden");
-    fixture.app.anonymous().get(&fixture.path("/usage")).await.expect_error(401, "authentication_required");
+    owner
+        .patch(&member_path, &json!({"role": "member"}))
+        .await
+        .expect(204);
+    reader
+        .get(&fixture.path("/usage"))
+        .await
+        .expect_error(403, "forbidden");
+    fixture
+        .app
+        .anonymous()
+        .get(&fixture.path("/usage"))
+        .await
+        .expect_error(401, "authentication_required");
 }
 
 #[tokio::test]
@@ -140,21 +282,39 @@ async fn a_revoked_expired_or_rotated_api_key_is_dead_on_the_next_request() {
     let path = fixture.path("/api-keys");
     let body = json!({"name": "short-lived", "scopes": ["inference:invoke", "keys:write"]});
     let minted = owner.post(&path, &body).await.expect(201).json();
-    let old = fixture.app.caller("old", Auth::Bearer(minted["key"].as_str().expect("the key").to_owned()));
-    let call = |caller: testkit::app::Caller| async move { caller.post("/v1/chat/completions", &chat("gpt-4o")).await };
+    let old = fixture.app.caller(
+        "old",
+        Auth::Bearer(minted["key"].as_str().expect("the key").to_owned()),
+    );
+    let call = |caller: testkit::app::Caller| async move {
+        caller.post("/v1/chat/completions", &chat("gpt-4o")).await
+    };
     call(old.clone()).await.expect(200);
-    let rotated = old.post(&format!("{path}/self/rotate"), &json!({})).await.expect(200).json();
-    let new = fixture.app.caller("new", Auth::Bearer(rotated["key"].as_str().expect("the key").to_owned()));
+    let rotated = old
+        .post(&format!("{path}/self/rotate"), &json!({}))
+        .await
+        .expect(200)
+        .json();
+    let new = fixture.app.caller(
+        "new",
+        Auth::Bearer(rotated["key"].as_str().expect("the key").to_owned()),
+    );
     call(old).await.expect(401);
     call(new.clone()).await.expect(200);
-    owner.delete(&format!("{path}/{}", id(&minted["api_key"]))).await.expect(204);
+    owner
+        .delete(&format!("{path}/{}", id(&minted)))
+        .await
+        .expect(204);
     let refused = call(new).await.expect(401);
     assert_eq!(refused.code().as_deref(), Some("api_key_invalid"));
 
     let soon = jiff_like(2);
     let body = json!({"name": "expires", "scopes": ["inference:invoke"], "expires_at": soon});
     let minted = owner.post(&path, &body).await.expect(201).json();
-    let caller = fixture.app.caller("expires", Auth::XApiKey(minted["key"].as_str().expect("the key").to_owned()));
+    let caller = fixture.app.caller(
+        "expires",
+        Auth::XApiKey(minted["key"].as_str().expect("the key").to_owned()),
+    );
     call(caller.clone()).await.expect(200);
     // The process has its own clock; this waits for it to pass the moment.
     tokio::time::sleep(std::time::Duration::from_millis(2600)).await;
@@ -163,10 +323,16 @@ async fn a_revoked_expired_or_rotated_api_key_is_dead_on_the_next_request() {
 }
 
 /// RFC 3339, that many seconds from now.
-#[expect(clippy::disallowed_methods, reason = "the other process has the system's clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the other process has the system's clock"
+)]
 fn jiff_like(seconds: i64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    domain::Timestamp::from_millis(i64::try_from(now.as_millis()).expect("fits") + seconds * 1000).to_string()
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
+    domain::Timestamp::from_millis(i64::try_from(now.as_millis()).expect("fits") + seconds * 1000)
+        .to_string()
 }
 
 #[tokio::test]
@@ -176,8 +342,18 @@ async fn log_in_log_out_and_what_a_browser_of_another_site_cannot_do() {
     let person = &fixture.owner.person;
     let anonymous = fixture.app.anonymous();
     let log_in = |email: &str, password: &str| json!({"email": email, "password": password});
-    let wrong = anonymous.post("/api/v1/sessions", &log_in(&person.email, "not the password")).await;
-    let unknown = anonymous.post("/api/v1/sessions", &log_in("nobody@example.com", "not the password")).await;
+    let wrong = anonymous
+        .post(
+            "/api/v1/sessions",
+            &log_in(&person.email, "not the password"),
+        )
+        .await;
+    let unknown = anonymous
+        .post(
+            "/api/v1/sessions",
+            &log_in("nobody@example.com", "not the password"),
+        )
+        .await;
     let blank = |reply: testkit::app::Reply| {
         let mut body = reply.expect_error(401, "invalid_credentials").json();
         body["request_id"] = Value::Null;
@@ -185,27 +361,59 @@ async fn log_in_log_out_and_what_a_browser_of_another_site_cannot_do() {
     };
     assert_eq!(blank(wrong), blank(unknown));
 
-    let reply = anonymous.post("/api/v1/sessions", &log_in(&person.email.to_uppercase(), &person.password)).await.expect(201);
+    let reply = anonymous
+        .post(
+            "/api/v1/sessions",
+            &log_in(&person.email.to_uppercase(), &person.password),
+        )
+        .await
+        .expect(201);
     let cookie = reply.header("set-cookie").expect("a cookie").to_owned();
     for attribute in ["__Host-", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
-    let session = fixture.app.caller("session", Auth::Cookie(reply.cookie().expect("a cookie")));
+    let session = fixture
+        .app
+        .caller("session", Auth::Cookie(reply.cookie().expect("a cookie")));
     session.get("/api/v1/me").await.expect(200);
     let json_type = ("content-type", "application/json");
-    for header in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("origin", "null")] {
+    for header in [
+        ("origin", "https://evil.example"),
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "null"),
+    ] {
         let body = Some(br#"{"name":"x"}"#.to_vec());
-        session.send(Method::POST, "/api/v1/workspaces", &[json_type, header], body).await
+        session
+            .send(
+                Method::POST,
+                "/api/v1/workspaces",
+                &[json_type, header],
+                body,
+            )
+            .await
             .expect_error(403, "cross_site_request");
     }
     session.delete("/api/v1/sessions/current").await.expect(204);
-    session.get("/api/v1/me").await.expect_error(401, "authentication_required");
+    session
+        .get("/api/v1/me")
+        .await
+        .expect_error(401, "authentication_required");
 
     // A new password ends the other sessions.
-    let stolen = anonymous.post("/api/v1/sessions", &log_in(&person.email, &person.password)).await.expect(201);
-    let stolen = fixture.app.caller("stolen", Auth::Cookie(stolen.cookie().expect("a cookie")));
-    let body = json!({"current_password": person.password, "new_password": "another long password"});
-    person.session.put("/api/v1/me/password", &body).await.expect(204);
+    let stolen = anonymous
+        .post("/api/v1/sessions", &log_in(&person.email, &person.password))
+        .await
+        .expect(201);
+    let stolen = fixture
+        .app
+        .caller("stolen", Auth::Cookie(stolen.cookie().expect("a cookie")));
+    let body =
+        json!({"current_password": person.password, "new_password": "another long password"});
+    person
+        .session
+        .put("/api/v1/me/password", &body)
+        .await
+        .expect(204);
     stolen.get("/api/v1/me").await.expect(401);
     person.session.get("/api/v1/me").await.expect(200);
 }
@@ -219,8 +427,17 @@ async fn guessing_passwords_is_slowed_down() {
     let mut limited = None;
     for attempt in 0..12 {
         // Spelling the address another way does not start a new count.
-        let spelled = if attempt % 2 == 0 { email.clone() } else { format!(" {}", email.to_uppercase()) };
-        let reply = anonymous.post("/api/v1/sessions", &json!({"email": spelled, "password": "wrong password"})).await;
+        let spelled = if attempt % 2 == 0 {
+            email.clone()
+        } else {
+            format!(" {}", email.to_uppercase())
+        };
+        let reply = anonymous
+            .post(
+                "/api/v1/sessions",
+                &json!({"email": spelled, "password": "wrong password"}),
+            )
+            .await;
         if reply.status == 429 {
             limited = Some((attempt, reply));
             break;
@@ -235,17 +452,33 @@ async fn guessing_passwords_is_slowed_down() {
 async fn a_deleted_workspace_takes_its_keys_with_it() {
     let fixture = Fixture::start().await;
     let session = &fixture.owner.person.session;
-    let second = session.post("/api/v1/workspaces", &json!({"name": "Second"})).await.expect(201).json();
+    let second = session
+        .post("/api/v1/workspaces", &json!({"name": "Second"}))
+        .await
+        .expect(201)
+        .json();
     let second = id(&second).to_owned();
-    let caller = fixture.app.api_key(session, &second, &["inference:invoke", "byok:write"]).await;
+    let caller = fixture
+        .app
+        .api_key(session, &second, &["inference:invoke", "byok:write"])
+        .await;
     let body = json!({"provider": "openai", "key": fixture.canary.openai_key()});
     let path = format!("/api/v1/workspaces/{second}");
-    session.post(&format!("{path}/provider-keys"), &body).await.expect(201);
-    caller.post("/v1/chat/completions", &chat("gpt-4o")).await.expect(200);
+    session
+        .post(&format!("{path}/provider-keys"), &body)
+        .await
+        .expect(201);
+    caller
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(200);
     let member = fixture.app.member(&fixture.owner).await;
     member.session.delete(&path).await.expect(404);
     session.delete(&path).await.expect(204);
-    caller.post("/v1/chat/completions", &chat("gpt-4o")).await.expect(401);
+    caller
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(401);
     session.get(&path).await.expect(404);
     fixture.finish().await;
 }
@@ -255,11 +488,37 @@ async fn a_workspace_has_one_owner_who_can_hand_it_over() {
     let fixture = Fixture::start().await;
     let admin = fixture.app.admin(&fixture.owner).await;
     let path = fixture.path("/transfer");
-    admin.session.post(&path, &json!({"user_id": admin.user})).await.expect_error(403, "forbidden");
-    fixture.owner.person.session.post(&path, &json!({"user_id": admin.user})).await.expect(204);
-    let members = admin.session.get(&fixture.path("/members")).await.expect(200).json();
-    let owners: Vec<_> = members["data"].as_array().expect("a list").iter().filter(|row| row["role"] == "owner").collect();
+    admin
+        .session
+        .post(&path, &json!({"user_id": admin.user}))
+        .await
+        .expect_error(403, "forbidden");
+    fixture
+        .owner
+        .person
+        .session
+        .post(&path, &json!({"user_id": admin.user}))
+        .await
+        .expect(204);
+    let members = admin
+        .session
+        .get(&fixture.path("/members"))
+        .await
+        .expect(200)
+        .json();
+    let owners: Vec<_> = members["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|row| row["role"] == "owner")
+        .collect();
     assert_eq!(owners.len(), 1);
     assert_eq!(owners[0]["user_id"], admin.user.as_str());
-    fixture.owner.person.session.delete(&fixture.path("")).await.expect_error(403, "forbidden");
+    fixture
+        .owner
+        .person
+        .session
+        .delete(&fixture.path(""))
+        .await
+        .expect_error(403, "forbidden");
 }

@@ -7,7 +7,7 @@ use testkit::app::Engine;
 
 use crate::{Fixture, builder};
 
-const OTHER_KEY: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const OTHER_KEY: &str = "Bxjrxcc8tquEKBYP5PRKOP13Y9ZBGWtpExAHHV5uEI8=";
 
 #[tokio::test]
 async fn the_root_key_is_created_owner_only_and_must_come_back() {
@@ -15,19 +15,34 @@ async fn the_root_key_is_created_owner_only_and_must_come_back() {
     let mut fixture = Fixture::start().await;
     let key = fixture.with_openai_key().await;
     let path = fixture.app.data_dir().join("root.key");
-    assert_eq!(path.metadata().expect("the root key").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        path.metadata().expect("the root key").permissions().mode() & 0o777,
+        0o600
+    );
     assert_eq!(std::fs::read(&path).expect("the root key").len(), 32);
     fixture.app.terminate().await;
 
     let kept = fixture.app.data_dir().join("kept");
     std::fs::rename(&path, &kept).expect("renamed");
     let exit = fixture.app.run(&["serve"]).await;
-    assert!(!exit.status.success() && exit.says("root key is missing"), "{exit}");
-    assert!(!path.exists(), "a missing root key is not replaced by a new one");
+    assert!(
+        !exit.status.success() && exit.says("root key is missing"),
+        "{exit}"
+    );
+    assert!(
+        !path.exists(),
+        "a missing root key is not replaced by a new one"
+    );
 
-    fixture.app.builder_mut().set_env("KEYBEARER_ROOT_KEY", OTHER_KEY);
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_ROOT_KEY", OTHER_KEY);
     let exit = fixture.app.run(&["serve"]).await;
-    assert!(!exit.status.success() && exit.says("local:"), "the key ids are named: {exit}");
+    assert!(
+        !exit.status.success() && exit.says("local:"),
+        "the key ids are named: {exit}"
+    );
     assert!(!exit.says(OTHER_KEY), "{exit}");
     fixture.app.builder_mut().remove_env("KEYBEARER_ROOT_KEY");
 
@@ -65,11 +80,19 @@ async fn the_root_key_may_come_from_the_environment_or_a_command() {
     }
     for (name, value) in [
         ("KEYBEARER_ROOT_KEY", "short"),
-        ("KEYBEARER_ROOT_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        (
+            "KEYBEARER_ROOT_KEY",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ),
         ("KEYBEARER_ROOT_KEY_COMMAND", "false"),
         ("KEYBEARER_ROOT_KEY_COMMAND", "/no/such/program"),
     ] {
-        let exit = builder().env(name, value).try_start().await.err().expect("the start is refused");
+        let exit = builder()
+            .env(name, value)
+            .try_start()
+            .await
+            .err()
+            .expect("the start is refused");
         assert!(!exit.status.success(), "{name}={value}: {exit}");
         assert!(exit.says("root key"), "{name}={value}: {exit}");
     }
@@ -80,15 +103,28 @@ async fn a_second_process_on_the_same_sqlite_file_is_refused() {
     // T151
     let app = builder().engine(Engine::Sqlite).start().await;
     let exit = app.run(&["serve"]).await;
-    assert!(!exit.status.success() && exit.says("another process"), "{exit}");
+    assert!(
+        !exit.status.success() && exit.says("another process"),
+        "{exit}"
+    );
     app.anonymous().get("/health").await.expect(200);
 }
 
 #[tokio::test]
 async fn unknown_configuration_is_refused_by_name() {
-    let exit = builder().env("KEYBEARER_PROBE", "sometimes").try_start().await.err().expect("refused");
+    let exit = builder()
+        .env("KEYBEARER_PROBE", "sometimes")
+        .try_start()
+        .await
+        .err()
+        .expect("refused");
     assert!(exit.says("KEYBEARER_PROBE"), "{exit}");
-    let exit = builder().provider_text("mine", "id = 'mine'\nnme = 'x'").try_start().await.err().expect("refused");
+    let exit = builder()
+        .provider_text("mine", "id = 'mine'\nnme = 'x'")
+        .try_start()
+        .await
+        .err()
+        .expect("refused");
     assert!(exit.says("mine.toml") && exit.says("nme"), "{exit}");
 }
 
@@ -97,16 +133,34 @@ async fn set_up_works_once_with_the_printed_token_only() {
     // T99
     let app = builder().start().await;
     let anonymous = app.anonymous();
-    assert_eq!(anonymous.get("/api/v1/setup").await.expect(200).json()["needed"], true);
+    assert_eq!(
+        anonymous.get("/api/v1/setup").await.expect(200).json()["needed"],
+        true
+    );
     let body = |token: &str| json!({"token": token, "email": "first@example.com", "password": "a long password"});
     for token in ["", "changeme", "kbsetup_0000", "admin"] {
-        anonymous.post("/api/v1/setup", &body(token)).await.expect_error(401, "invalid_setup_token");
+        anonymous
+            .post("/api/v1/setup", &body(token))
+            .await
+            .expect_error(401, "invalid_setup_token");
     }
-    anonymous.post("/api/v1/setup", &body(&app.setup_token())).await.expect(201);
-    anonymous.post("/api/v1/setup", &body(&app.setup_token())).await.expect_error(409, "already_set_up");
-    assert_eq!(anonymous.get("/api/v1/setup").await.expect(200).json()["needed"], false);
+    anonymous
+        .post("/api/v1/setup", &body(&app.setup_token()))
+        .await
+        .expect(201);
+    anonymous
+        .post("/api/v1/setup", &body(&app.setup_token()))
+        .await
+        .expect_error(409, "already_set_up");
+    assert_eq!(
+        anonymous.get("/api/v1/setup").await.expect(200).json()["needed"],
+        false
+    );
     let page = anonymous.get("/setup").await.expect(200);
-    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'")));
+    assert!(
+        page.header("content-security-policy")
+            .is_some_and(|policy| policy.contains("script-src 'self'"))
+    );
 }
 
 #[tokio::test]
@@ -116,24 +170,60 @@ async fn the_shell_can_do_what_the_page_does() {
     let canary = testkit::canary::Canary::new();
     let url = app.url();
     let token_file = app.data_dir().join("setup-token");
-    assert_eq!(token_file.metadata().expect("a token file").permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        token_file
+            .metadata()
+            .expect("a token file")
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
     let token_file = token_file.to_str().expect("UTF-8").to_owned();
-    let arguments = ["setup", "--url", &url, "--token-file", &token_file, "--email", "me@example.com"];
+    let arguments = [
+        "setup",
+        "--url",
+        &url,
+        "--token-file",
+        &token_file,
+        "--email",
+        "me@example.com",
+    ];
     let exit = app.run_with_input(&arguments, "a long password\n").await;
     assert!(exit.status.success(), "{exit}");
     for line in exit.stdout.lines() {
-        let (name, value) = line.strip_prefix("export ").and_then(|rest| rest.split_once('=')).expect("an export");
+        let (name, value) = line
+            .strip_prefix("export ")
+            .and_then(|rest| rest.split_once('='))
+            .expect("an export");
         app.builder_mut().set_env(name, value);
     }
-    assert!(!std::path::Path::new(&token_file).exists(), "the token file is removed");
+    assert!(
+        !std::path::Path::new(&token_file).exists(),
+        "the token file is removed"
+    );
     let key = canary.openai_key();
-    let exit = app.run_with_input(&["keys", "add", "openai"], &format!("{key}\n")).await;
-    assert!(exit.status.success() && exit.says("openai/primary"), "{exit}");
-    let sealed_to = ["keys", "add", "openai", "--fingerprint", "00112233445566778899aabbccddeeff"];
+    let exit = app
+        .run_with_input(&["keys", "add", "openai"], &format!("{key}\n"))
+        .await;
+    assert!(
+        exit.status.success() && exit.says("openai/primary"),
+        "{exit}"
+    );
+    let sealed_to = [
+        "keys",
+        "add",
+        "openai",
+        "--fingerprint",
+        "00112233445566778899aabbccddeeff",
+    ];
     let exit = app.run_with_input(&sealed_to, &format!("{key}\n")).await;
     assert!(!exit.status.success() && exit.says("fingerprint"), "{exit}");
     let exit = app.run(&["keys", "list"]).await;
-    assert!(exit.says(&format!("{}...{}", &key[..4], &key[key.len() - 4..])), "{exit}");
+    assert!(
+        exit.says(&format!("{}...{}", &key[..4], &key[key.len() - 4..])),
+        "{exit}"
+    );
     assert_eq!(provider.last().key(), Some(key.as_str()));
     app.assert_no_leak(&canary).await;
 }
@@ -143,8 +233,14 @@ async fn stopping_lets_a_running_stream_finish() {
     let mut fixture = Fixture::start().await;
     fixture.with_openai_key().await;
     let script = testkit::provider::wire::chat_stream("gpt-4o", "a slow answer to wait for", None);
-    fixture.provider.next(script.pace(std::time::Duration::from_millis(100)));
-    let mut stream = fixture.owner.key.stream("/v1/chat/completions", &crate::chat_stream("gpt-4o")).await;
+    fixture
+        .provider
+        .next(script.pace(std::time::Duration::from_millis(100)));
+    let mut stream = fixture
+        .owner
+        .key
+        .stream("/v1/chat/completions", &crate::chat_stream("gpt-4o"))
+        .await;
     stream.next().await.expect("no error").expect("a piece");
     let reading = tokio::spawn(stream.rest());
     let status = fixture.app.terminate().await;

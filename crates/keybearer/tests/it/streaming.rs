@@ -17,20 +17,45 @@ async fn a_stream_passes_through_byte_for_byte_and_is_metered() {
     for piece in [1, 2, 7, 1000] {
         let script = Script::stream([frames.as_bytes().to_vec()]).pieces_of(piece);
         fixture.provider.next(script);
-        let body = fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await.rest().await;
-        assert_eq!(String::from_utf8(body.expect("a whole stream")).expect("UTF-8"), frames, "pieces of {piece}");
+        let body = fixture
+            .owner
+            .key
+            .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+            .await
+            .rest()
+            .await;
+        assert_eq!(
+            String::from_utf8(body.expect("a whole stream")).expect("UTF-8"),
+            frames,
+            "pieces of {piece}"
+        );
     }
-    fixture.provider.next(message_stream("claude-haiku-4-5", "Hello there", TOKENS).pieces_of(5));
-    let stream = fixture.owner.key.stream("/v1/messages", &message("claude-haiku-4-5", true)).await;
+    fixture
+        .provider
+        .next(message_stream("claude-haiku-4-5", "Hello there", TOKENS).pieces_of(5));
+    let stream = fixture
+        .owner
+        .key
+        .stream("/v1/messages", &message("claude-haiku-4-5", true))
+        .await;
     assert_eq!(stream.status, 200);
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
     assert_eq!(stream.header("x-keybearer-key-source"), Some("byok"));
     stream.rest().await.expect("a whole stream");
 
     let rows = fixture.app.usage(&fixture.owner, 5).await;
-    assert!(rows.iter().all(|row| row["streamed"] == true && row["status"] == 200), "{rows:?}");
-    let (messages, chats): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row["provider"] == "anthropic");
-    assert!(chats.iter().all(|row| row["usage"]["input_tokens"] == 19 && row["usage"]["output_tokens"] == 5));
+    assert!(
+        rows.iter()
+            .all(|row| row["streamed"] == true && row["status"] == 200),
+        "{rows:?}"
+    );
+    let (messages, chats): (Vec<_>, Vec<_>) =
+        rows.iter().partition(|row| row["provider"] == "anthropic");
+    assert!(
+        chats
+            .iter()
+            .all(|row| row["usage"]["input_tokens"] == 19 && row["usage"]["output_tokens"] == 5)
+    );
     assert_eq!(messages[0]["usage"]["output_tokens"], TOKENS.output);
     assert_eq!(messages[0]["usage"]["cached_input_tokens"], TOKENS.cached);
     fixture.finish().await;
@@ -40,14 +65,23 @@ async fn a_stream_passes_through_byte_for_byte_and_is_metered() {
 async fn the_first_event_arrives_before_the_last_is_sent() {
     let fixture = Fixture::start().await;
     fixture.with_openai_key().await;
-    let script = Script::stream(["data: {\"a\":1}\n\n", "data: {\"a\":2}\n\n"]).pace(Duration::from_secs(2));
+    let script =
+        Script::stream(["data: {\"a\":1}\n\n", "data: {\"a\":2}\n\n"]).pace(Duration::from_secs(2));
     fixture.provider.next(script);
     let started = Instant::now();
-    let mut stream = fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await;
+    let mut stream = fixture
+        .owner
+        .key
+        .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+        .await;
     let first = stream.next().await.expect("no error").expect("a piece");
     assert_eq!(first, b"data: {\"a\":1}\n\n");
     // The second event is not sent before two seconds have passed.
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
     stream.rest().await.expect("a whole stream");
     fixture.finish().await;
 }
@@ -56,12 +90,27 @@ async fn the_first_event_arrives_before_the_last_is_sent() {
 async fn a_key_that_is_removed_lets_running_requests_finish() {
     let fixture = Fixture::start().await;
     let key = fixture.with_openai_key().await;
-    let script = upstream_chat("gpt-4o", "a slow answer in several pieces", Some(TOKENS)).pace(Duration::from_millis(150));
+    let script = upstream_chat("gpt-4o", "a slow answer in several pieces", Some(TOKENS))
+        .pace(Duration::from_millis(150));
     fixture.provider.next(script);
-    let mut stream = fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await;
+    let mut stream = fixture
+        .owner
+        .key
+        .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+        .await;
     stream.next().await.expect("no error").expect("a piece");
-    fixture.owner.key.delete("/v1/byok/keys/openai").await.expect(200);
-    fixture.owner.key.post("/v1/chat/completions", &chat_stream("gpt-4o")).await.expect_error(402, "byok_key_missing");
+    fixture
+        .owner
+        .key
+        .delete("/v1/byok/keys/openai")
+        .await
+        .expect(200);
+    fixture
+        .owner
+        .key
+        .post("/v1/chat/completions", &chat_stream("gpt-4o"))
+        .await
+        .expect_error(402, "byok_key_missing");
     let body = stream.rest().await.expect("the running stream ends well");
     assert!(body.ends_with(b"data: [DONE]\n\n"));
     assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
@@ -75,15 +124,29 @@ async fn a_client_that_leaves_cancels_the_upstream_call_and_is_recorded() {
     fixture.with_openai_key().await;
     let endless = std::iter::repeat_n("data: {\"choices\":[]}\n\n", 2000);
     for _ in 0..20 {
-        fixture.provider.next(Script::stream(endless.clone()).pace(Duration::from_millis(20)));
-        let mut stream = fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await;
+        fixture
+            .provider
+            .next(Script::stream(endless.clone()).pace(Duration::from_millis(20)));
+        let mut stream = fixture
+            .owner
+            .key
+            .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+            .await;
         stream.next().await.expect("no error").expect("a piece");
         drop(stream);
     }
-    fixture.provider.wait_until("all upstream calls to be dropped", |provider| provider.left_early() == 20).await;
+    fixture
+        .provider
+        .wait_until("all upstream calls to be dropped", |provider| {
+            provider.left_early() == 20
+        })
+        .await;
     let rows = fixture.app.usage(&fixture.owner, 20).await;
     assert_eq!(rows.len(), 20, "each call is recorded once");
-    assert!(rows.iter().all(|row| row["error_code"] == "client_closed"), "{rows:?}");
+    assert!(
+        rows.iter().all(|row| row["error_code"] == "client_closed"),
+        "{rows:?}"
+    );
     fixture.finish().await;
 }
 
@@ -92,16 +155,36 @@ async fn a_stream_that_breaks_ends_with_an_error_event_of_the_clients_format() {
     let fixture = Fixture::start().await;
     fixture.with_openai_key().await;
     fixture.with_anthropic_key().await;
-    fixture.provider.next(upstream_chat("gpt-4o", "some text", None).cut_after(400));
-    let body = fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await.rest().await;
+    fixture
+        .provider
+        .next(upstream_chat("gpt-4o", "some text", None).cut_after(400));
+    let body = fixture
+        .owner
+        .key
+        .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+        .await
+        .rest()
+        .await;
     let body = String::from_utf8(body.expect("a clean end")).expect("UTF-8");
     assert!(body.contains("\"code\":\"upstream_broken\""), "{body}");
-    fixture.provider.next(message_stream("claude-haiku-4-5", "some text", TOKENS).cut_after(600));
-    let body = fixture.owner.key.stream("/v1/messages", &message("claude-haiku-4-5", true)).await.rest().await;
+    fixture
+        .provider
+        .next(message_stream("claude-haiku-4-5", "some text", TOKENS).cut_after(600));
+    let body = fixture
+        .owner
+        .key
+        .stream("/v1/messages", &message("claude-haiku-4-5", true))
+        .await
+        .rest()
+        .await;
     let body = String::from_utf8(body.expect("a clean end")).expect("UTF-8");
     assert!(body.contains("event: error\n"), "{body}");
     let rows = fixture.app.usage(&fixture.owner, 2).await;
-    assert!(rows.iter().all(|row| row["error_code"] == "upstream_broken"), "{rows:?}");
+    assert!(
+        rows.iter()
+            .all(|row| row["error_code"] == "upstream_broken"),
+        "{rows:?}"
+    );
     fixture.finish().await;
 }
 
@@ -109,17 +192,36 @@ async fn a_stream_that_breaks_ends_with_an_error_event_of_the_clients_format() {
 async fn a_provider_that_falls_silent_is_given_up() {
     // T60
     let fixture = Fixture::start_with(|builder| {
-        builder.env("KEYBEARER_FIRST_BYTE_TIMEOUT_MS", "600").env("KEYBEARER_IDLE_TIMEOUT_MS", "600")
+        builder
+            .env("KEYBEARER_FIRST_BYTE_TIMEOUT_MS", "600")
+            .env("KEYBEARER_IDLE_TIMEOUT_MS", "600")
     })
     .await;
     fixture.with_openai_key().await;
     fixture.provider.next(Script::silence());
-    let reply = fixture.owner.key.post("/v1/chat/completions", &chat_stream("gpt-4o")).await;
+    let reply = fixture
+        .owner
+        .key
+        .post("/v1/chat/completions", &chat_stream("gpt-4o"))
+        .await;
     reply.expect_error(504, "upstream_timeout");
-    fixture.provider.next(upstream_chat("gpt-4o", "some text", None).stall_after(1));
-    let body = fixture.owner.key.stream("/v1/chat/completions", &chat_stream("gpt-4o")).await.rest().await;
+    fixture
+        .provider
+        .next(upstream_chat("gpt-4o", "some text", None).stall_after(1));
+    let body = fixture
+        .owner
+        .key
+        .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
+        .await
+        .rest()
+        .await;
     let body = String::from_utf8(body.expect("a clean end")).expect("UTF-8");
     assert!(body.contains("\"code\":\"upstream_"), "{body}");
-    fixture.provider.wait_until("the stalled calls to be dropped", |provider| provider.left_early() == 2).await;
+    fixture
+        .provider
+        .wait_until("the stalled calls to be dropped", |provider| {
+            provider.left_early() == 2
+        })
+        .await;
     fixture.finish().await;
 }
