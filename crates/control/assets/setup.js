@@ -16,8 +16,8 @@ function show(done) {
   byId("key").textContent = done.api_key.key;
   byId("workspace").textContent = done.workspace_id;
   byId("account").textContent = done.account_id;
-  byId("export").textContent = `export KEYBEARER_URL=${origin}\nexport KEYBEARER_API_KEY=${done.api_key.key}`;
-  byId("bring").textContent = "keybearer keys set openai";
+  byId("export").textContent = `export KEYBEARER_URL=${origin}\nexport KEYBEARER_WORKSPACE=${done.workspace_id}\nexport KEYBEARER_API_KEY=${done.api_key.key}`;
+  byId("bring").textContent = "keybearer keys add openai";
   byId("call").textContent =
     `curl ${origin}/v1/chat/completions \\\n` +
     `  -H "Authorization: Bearer $KEYBEARER_API_KEY" \\\n` +

@@ -126,7 +126,7 @@ impl Mint for AccountScope {
                     .store
                     .authorize_user(principal, Action::UseOwnUser)
                     .await?;
-                state.store.own(&own).user().await?.account
+                own.account()
             }
         };
         let scope = state

@@ -4,7 +4,7 @@
 //! (`frame.rs`) writes its body, because only the frame knows the request's id.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use axum::response::{IntoResponse, Response};
 use domain::RandomError;
@@ -179,6 +179,20 @@ impl Problem {
         }
     }
 }
+
+impl fmt::Display for Problem {
+    /// For operators: what happened and its cause.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = self.detail.as_deref().unwrap_or(self.code.meaning());
+        f.write_str(detail.trim_end_matches('.'))?;
+        match &self.cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
 
 /// The body of every refusal (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]

@@ -37,8 +37,10 @@ pub struct Call {
     pub request: RequestId,
     /// When it arrived.
     pub now: Timestamp,
-    /// The address of the other end, where the edge told it.
+    /// The address of the other end of the connection, where the edge told it.
     pub peer: Option<IpAddr>,
+    /// The address of the client, where it can be known; see [`client_address`].
+    pub client: Option<IpAddr>,
 }
 
 impl Call {
@@ -85,10 +87,12 @@ pub async fn frame(
         return dress(problem.into_response(), "");
     };
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let client = client_address(state.config.trust_forwarded_proto, peer, request.headers());
     request.extensions_mut().insert(Call {
         request: id,
         now,
         peer,
+        client,
     });
     let route = request
         .extensions()
@@ -122,6 +126,22 @@ fn check(state: &ControlState, request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(Code::MisdirectedRequest));
     }
     origin::check(request.method(), request.headers())
+}
+
+/// Whose failures to count.
+///
+/// Behind a proxy that the operator trusts it is the last address in `X-Forwarded-For`, the one that the
+/// proxy itself added. A proxy on this machine that is not declared makes all clients look like one; then
+/// nobody's address is known, because a forged header must not decide and one client must not lock all others
+/// out.
+fn client_address(trusted: bool, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+    if trusted && let Some(forwarded) = forwarded {
+        let last = forwarded.to_str().ok()?.rsplit(',').next()?;
+        return last.trim().parse().ok();
+    }
+    let proxied = forwarded.is_some() || headers.contains_key("forwarded");
+    peer.filter(|peer| !(proxied && peer.to_canonical().is_loopback()))
 }
 
 /// The one `Host` of the request, in lower case.
@@ -194,4 +214,34 @@ fn write_problem(problem: &Problem, response: Response, id: &str) -> Response {
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     Response::from_parts(parts, body.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
+        // T90
+        let client = |trusted, peer: &str, forwarded: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append("x-forwarded-for", HeaderValue::from_static(value));
+            }
+            let peer = Some(peer.parse().expect("an address"));
+            client_address(trusted, peer, &headers).map(|address| address.to_string())
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(client(false, "192.0.2.1", &[]), text("192.0.2.1"));
+        assert_eq!(
+            client(false, "192.0.2.1", &["198.51.100.1"]),
+            text("192.0.2.1")
+        );
+        assert_eq!(client(false, "127.0.0.1", &[]), text("127.0.0.1"));
+        assert_eq!(client(false, "127.0.0.1", &["198.51.100.1"]), None);
+        let spoofed = ["203.0.113.5", "1.1.1.1, 198.51.100.1"];
+        assert_eq!(client(true, "127.0.0.1", &spoofed), text("198.51.100.1"));
+        assert_eq!(client(true, "10.0.0.1", &["nonsense"]), None);
+        assert_eq!(client(true, "10.0.0.1", &[]), text("10.0.0.1"));
+    }
 }

@@ -171,12 +171,15 @@ refusals! {
     /// What somebody who logs in may be told.
     LogIns = InvalidRequest, InvalidCredentials, CrossSiteRequest, BodyTooLarge, UnsupportedMediaType,
         TooManyAttempts, Unavailable;
+    /// What somebody who changes the password may be told.
+    PasswordChanges = InvalidRequest, ConflictingCredentials, AuthenticationRequired, InvalidCredentials,
+        Forbidden, CrossSiteRequest, BodyTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who sets the instance up may be told.
     SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, BodyTooLarge,
         UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who accepts an invitation may be told.
-    Acceptances = InvalidRequest, ConflictingCredentials, InvalidInvitation, CrossSiteRequest,
-        InvitationForAnother, Conflict, BodyTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
+    Acceptances = InvalidRequest, ConflictingCredentials, AuthenticationRequired, InvalidInvitation,
+        Forbidden, CrossSiteRequest, InvitationForAnother, Conflict, BodyTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who mints an API key may be told.
     Mints = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, ScopeNotHeld,
         CrossSiteRequest, NotFound, Conflict, BodyTooLarge, UnsupportedMediaType, Unavailable;

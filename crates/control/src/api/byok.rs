@@ -97,7 +97,7 @@ pub struct ByokSubmission {
     key_prefix: Option<String>,
     /// What to call it; `primary` when left out. A key with the same label is replaced.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, default = "primary")]
     label: Label,
     /// Where to send it, where the instance allows other places than the provider's own.
     #[serde(default)]
@@ -214,7 +214,7 @@ async fn submit_byok_key(
 pub struct LabelQuery {
     /// Its label; `primary` when left out.
     #[serde(default)]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = String, required = false, default = "primary")]
     label: Label,
 }
 

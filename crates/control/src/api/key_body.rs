@@ -31,7 +31,7 @@ pub struct NewProviderKey {
     provider: String,
     /// What to call it; `primary` when left out. A key with the same label is replaced.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, default = "primary")]
     label: Label,
     /// Where to send it, where the instance allows other places than the provider's own.
     #[serde(default)]

@@ -17,7 +17,7 @@ use crate::auth::session;
 use crate::body::Json;
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes, LogIns, Reads, Writes};
+use crate::openapi::{Changes, LogIns, PasswordChanges, Reads};
 use crate::ops::sessions;
 use crate::page::List;
 use crate::state::ControlState;
@@ -230,7 +230,7 @@ pub struct NewPassword {
 /// Change one's password; ends one's other sessions.
 #[utoipa::path(put, path = "/api/v1/me/password", tag = "sessions",
     extensions(("x-action" = json!("use_own_user"))), request_body = NewPassword,
-    responses((status = 204), Writes))]
+    responses((status = 204), PasswordChanges))]
 async fn update_password(
     access: Access<UseOwnUser>,
     State(state): State<ControlState>,

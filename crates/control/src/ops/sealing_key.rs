@@ -67,6 +67,7 @@ pub async fn rotate_if_due(state: &ControlState) -> Result<(), Problem> {
         request: state.sources.id()?,
         now,
         peer: None,
+        client: None,
     };
     let replaces = current.as_ref().map(|record| record.kek_id.as_str());
     let note = call.note("sealing_key.rotate");

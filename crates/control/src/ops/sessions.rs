@@ -89,6 +89,6 @@ fn attempt_subjects(call: &Call, person: String) -> Vec<String> {
 
 /// The subject for the address at the other end; `None` where the edge did not tell it.
 pub(crate) fn caller_address(call: &Call) -> Option<String> {
-    call.peer
+    call.client
         .map(|address| format!("address {}", address_subject(address)))
 }

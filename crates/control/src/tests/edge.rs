@@ -212,6 +212,37 @@ async fn queries_are_checked_and_cursors_are_ours() {
 }
 
 #[tokio::test]
+async fn a_panic_ends_as_a_refusal_with_an_id() {
+    // T71
+    async fn panics() {
+        panic!("with {}", super::KEY);
+    }
+    let world = World::start().await;
+    let frame = axum::middleware::from_fn_with_state(world.state.clone(), crate::frame::frame);
+    let router = axum::Router::new()
+        .route("/", axum::routing::get(panics))
+        .layer(frame);
+    let world = World { router, ..world };
+    let answer = world.get(&As::Nobody, "/").await;
+    assert!(!answer.text.contains(super::KEY), "{}", answer.text);
+    assert!(
+        answer.refused(500, "internal")["request_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("req_"))
+    );
+}
+
+#[tokio::test]
+async fn the_jobs_end_when_they_are_told_to() {
+    let world = World::start().await;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let jobs = tokio::spawn(crate::jobs::run(world.state.clone(), stopping));
+    stop.send(true).expect("the jobs listen");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), jobs).await;
+    ended.expect("in time").expect("without a panic");
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_changes_nothing() {
     // T110
     let world = World::start().await;
