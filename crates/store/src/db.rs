@@ -231,8 +231,13 @@ async fn open_sqlite(path: &Path) -> Result<Db, OpenError> {
             "sqlite:// must be followed by an absolute path",
         ));
     }
-    let lock = lock_beside(path)?;
     create_private(path)?;
+    // By its real name, so that a link to the file leads to the same lock.
+    let path = &path.canonicalize().map_err(|source| OpenError::File {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let lock = lock_beside(path)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

@@ -1,7 +1,7 @@
 //! Members of workspaces and their roles.
 
 use domain::access::Role;
-use domain::{Timestamp, UserId, WorkspaceId};
+use domain::{AccountId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
@@ -73,6 +73,38 @@ pub(crate) async fn role(
         id: &id,
     };
     row.map(|(role,)| place.parse("role", &role)).transpose()
+}
+
+/// Makes sure, inside a change, that what was authorized still holds: the person is a member with at least
+/// this role. Returns the account that the workspace belongs to now.
+pub(crate) async fn still(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    user: UserId,
+    least: Role,
+) -> Result<AccountId, StoreError> {
+    let row: Option<(String, String)> = tx
+        .optional(
+            sql("SELECT m.role, w.account_id
+                 FROM members m
+                 JOIN workspaces w ON w.id = m.workspace_id
+                 WHERE m.workspace_id = $1 AND m.user_id = $2")
+            .bind(workspace)
+            .bind(user),
+        )
+        .await?;
+    let (role, account) = row.ok_or(StoreError::NotFound)?;
+    let id = workspace.to_string();
+    let place = Place {
+        table: "members",
+        id: &id,
+    };
+    if place.parse::<Role>("role", &role)? < least {
+        return Err(StoreError::Conflict(
+            "the role in this workspace was changed in the meantime",
+        ));
+    }
+    place.parse("account_id", &account)
 }
 
 /// Adds a member.

@@ -1,15 +1,17 @@
 //! Provider keys: theirs, brought to us. The store holds envelopes and never a key.
 
+use domain::access::Role;
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
-use domain::{AccountId, KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp};
+use domain::{AccountId, KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp, UserId};
 
 use crate::Store;
 use crate::audit::{AuditNote, Origin};
 use crate::data_key;
 use crate::db::Tx;
 use crate::error::StoreError;
+use crate::member;
 use crate::provider_key_row::{read, read_all, select};
-use crate::revision::Affects;
+use crate::revision::{Affects, Writing};
 use crate::statement::sql;
 
 /// The most provider keys that one workspace or account may have.
@@ -25,11 +27,15 @@ pub enum Expect {
 }
 
 /// The provider keys of one workspace or one account.
+///
+/// A change to a workspace's keys may fail as every change [`Within`](crate::Within) it may.
 pub struct ProviderKeys<'a> {
     store: &'a Store,
     owner: KeyOwner,
     account: AccountId,
     origin: Origin,
+    /// The membership by which a workspace's keys are reached.
+    member: Option<(UserId, Role)>,
 }
 
 impl<'a> ProviderKeys<'a> {
@@ -38,12 +44,14 @@ impl<'a> ProviderKeys<'a> {
         owner: KeyOwner,
         account: AccountId,
         origin: Origin,
+        member: Option<(UserId, Role)>,
     ) -> Self {
         Self {
             store,
             owner,
             account,
             origin,
+            member,
         }
     }
 
@@ -132,7 +140,7 @@ impl<'a> ProviderKeys<'a> {
         if record.owner != self.owner {
             return Err(StoreError::NotFound);
         }
-        let mut writing = self.store.writing().await?;
+        let (mut writing, _) = self.writing().await?;
         let stored = data_key::insert(&mut writing.tx, record).await?;
         writing.commit_unaudited(Affects::Nothing).await?;
         Ok(stored)
@@ -158,16 +166,16 @@ impl<'a> ProviderKeys<'a> {
         if record.context.owner != self.owner {
             return Err(StoreError::NotFound);
         }
-        let mut writing = self.store.writing().await?;
+        let (mut writing, account) = self.writing().await?;
         let tx = &mut writing.tx;
         if let Some(hash) = replay {
             take_box(tx, &hash, now).await?;
         }
         match expect {
-            Expect::New => self.insert(tx, record, now).await?,
+            Expect::New => self.insert(tx, record, account, now).await?,
             Expect::Version(version) => self.replace(tx, record, version, now).await?,
         }
-        self.commit(writing, audit, now).await?;
+        self.commit(writing, account, audit, now).await?;
         if expect != Expect::New {
             self.store.db().forget_log().await;
         }
@@ -185,7 +193,7 @@ impl<'a> ProviderKeys<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, account) = self.writing().await?;
         let changed = writing
             .tx
             .run(
@@ -198,7 +206,7 @@ impl<'a> ProviderKeys<'a> {
             )
             .await?;
         found(changed)?;
-        self.commit(writing, audit, now).await
+        self.commit(writing, account, audit, now).await
     }
 
     /// Moves a key among the owner's keys for the provider; lower serves first.
@@ -212,7 +220,7 @@ impl<'a> ProviderKeys<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, account) = self.writing().await?;
         let changed = writing
             .tx
             .run(
@@ -225,7 +233,7 @@ impl<'a> ProviderKeys<'a> {
             )
             .await?;
         found(changed)?;
-        self.commit(writing, audit, now).await
+        self.commit(writing, account, audit, now).await
     }
 
     /// Calls a key by another label.
@@ -239,7 +247,7 @@ impl<'a> ProviderKeys<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, account) = self.writing().await?;
         let changed = writing
             .tx
             .run(
@@ -253,7 +261,7 @@ impl<'a> ProviderKeys<'a> {
             .await
             .map_err(label_taken)?;
         found(changed)?;
-        self.commit(writing, audit, now).await
+        self.commit(writing, account, audit, now).await
     }
 
     /// Removes a key for good; false, and no audit row, if there is none with this id.
@@ -266,7 +274,7 @@ impl<'a> ProviderKeys<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, account) = self.writing().await?;
         let removed = writing
             .tx
             .run(
@@ -278,7 +286,7 @@ impl<'a> ProviderKeys<'a> {
         if removed == 0 {
             return Ok(false);
         }
-        self.commit(writing, audit, now).await?;
+        self.commit(writing, account, audit, now).await?;
         self.store.db().forget_log().await;
         Ok(true)
     }
@@ -287,6 +295,7 @@ impl<'a> ProviderKeys<'a> {
         &self,
         tx: &mut Tx,
         record: &ProviderKeyRecord,
+        account: AccountId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (count,): (i64,) = tx
@@ -309,7 +318,7 @@ impl<'a> ProviderKeys<'a> {
             .bind(context.key)
             .bind(self.owner)
             .bind(workspace)
-            .bind(self.account)
+            .bind(account)
             .bind(&context.provider)
             .bind(&record.label)
             .bind(&context.base_url)
@@ -375,14 +384,33 @@ impl<'a> ProviderKeys<'a> {
         Ok(())
     }
 
+    /// Begins a change, in which what was authorized still holds; with the account that is concerned now.
+    async fn writing(&self) -> Result<(Writing<'a>, AccountId), StoreError> {
+        let mut writing = self.store.writing().await?;
+        let account = match (self.owner, self.member) {
+            (KeyOwner::Workspace(workspace), Some((user, role))) => {
+                member::still(&mut writing.tx, workspace, user, role).await?
+            }
+            // An account stays with its owner.
+            _ => self.account,
+        };
+        Ok((writing, account))
+    }
+
     async fn commit(
         &self,
-        writing: crate::revision::Writing<'_>,
+        writing: Writing<'_>,
+        account: AccountId,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let affects = Affects::Account(self.account);
-        writing.commit(affects, self.origin, audit, now).await
+        let origin = Origin {
+            account: Some(account),
+            ..self.origin
+        };
+        writing
+            .commit(Affects::Account(account), origin, audit, now)
+            .await
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{ApiKeyId, InvitationId, KeyOwner, Timestamp, UserId};
 use crate::Store;
 use crate::account::{self, AccountRow};
 use crate::api_key::{self, ApiKeyRow, NewApiKey};
-use crate::audit::{self, AuditNote, AuditRow};
+use crate::audit::{self, AuditNote, AuditRow, Origin};
 use crate::error::StoreError;
 use crate::invitation::{self, InvitationRow, NewInvitation};
 use crate::member::{self, MemberRow};
@@ -20,6 +20,8 @@ use crate::workspace::{self, WorkspaceRow};
 /// One workspace.
 ///
 /// Besides what is named, every function may fail with [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
+/// Every change may fail with [`StoreError::NotFound`] or [`StoreError::Conflict`] because the workspace, the
+/// membership or the role by which it was authorized is gone by the time it would commit.
 pub struct Within<'a> {
     store: &'a Store,
     scope: &'a WorkspaceScope,
@@ -50,9 +52,9 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         workspace::rename(&mut writing.tx, self.scope.workspace(), name, now).await?;
-        self.commit(writing, audit, now).await
+        commit(writing, origin, audit, now).await
     }
 
     /// Deletes it: provider keys, data key, members, invitations and API keys are gone for good; usage and
@@ -61,9 +63,9 @@ impl<'a> Within<'a> {
     /// # Errors
     /// [`StoreError::NotFound`] if it was deleted in the meantime.
     pub async fn delete(&self, audit: &AuditNote, now: Timestamp) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         workspace::delete(&mut writing.tx, self.scope.workspace()).await?;
-        self.commit(writing, audit, now).await?;
+        commit(writing, origin, audit, now).await?;
         self.store.db().forget_log().await;
         Ok(())
     }
@@ -78,12 +80,10 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         workspace::transfer(&mut writing.tx, self.scope.workspace(), to, now).await?;
         // Two accounts are concerned; a view of either may be stale.
-        writing
-            .commit(Affects::Everybody, self.scope.origin(), audit, now)
-            .await
+        writing.commit(Affects::Everybody, origin, audit, now).await
     }
 
     /// Its members, in the order of their ids.
@@ -105,9 +105,9 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         member::set_role(&mut writing.tx, self.scope.workspace(), user, role).await?;
-        self.commit(writing, audit, now).await
+        commit(writing, origin, audit, now).await
     }
 
     /// Removes a member, or lets one leave, and revokes the API keys that the member minted here.
@@ -120,9 +120,9 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         member::remove(&mut writing.tx, self.scope.workspace(), user, now).await?;
-        self.commit(writing, audit, now).await
+        commit(writing, origin, audit, now).await
     }
 
     /// Invites somebody. An open invitation for the same address ends.
@@ -136,11 +136,9 @@ impl<'a> Within<'a> {
         now: Timestamp,
     ) -> Result<InvitationRow, StoreError> {
         let (workspace, user) = (self.scope.workspace(), self.scope.user());
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         let row = invitation::insert(&mut writing.tx, workspace, user, new, now).await?;
-        writing
-            .commit(Affects::Nothing, self.scope.origin(), audit, now)
-            .await?;
+        writing.commit(Affects::Nothing, origin, audit, now).await?;
         Ok(row)
     }
 
@@ -165,11 +163,9 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         invitation::revoke(&mut writing.tx, self.scope.workspace(), id).await?;
-        writing
-            .commit(Affects::Nothing, self.scope.origin(), audit, now)
-            .await
+        writing.commit(Affects::Nothing, origin, audit, now).await
     }
 
     /// Adds an API key. That its scopes lie within [`WorkspaceScope::grantable`] is the caller's to check;
@@ -183,9 +179,9 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<ApiKeyRow, StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         let row = api_key::insert(&mut writing.tx, self.scope.workspace(), new, now).await?;
-        self.commit(writing, audit, now).await?;
+        commit(writing, origin, audit, now).await?;
         Ok(row)
     }
 
@@ -219,9 +215,9 @@ impl<'a> Within<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         api_key::revoke(&mut writing.tx, self.scope.workspace(), id, now).await?;
-        self.commit(writing, audit, now).await
+        commit(writing, origin, audit, now).await
     }
 
     /// Puts another key in the place of one that is not revoked.
@@ -237,9 +233,9 @@ impl<'a> Within<'a> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let workspace = self.scope.workspace();
-        let mut writing = self.store.writing().await?;
+        let (mut writing, origin) = self.writing().await?;
         api_key::replace_hash(&mut writing.tx, workspace, id, hash, prefix).await?;
-        self.commit(writing, audit, now).await
+        commit(writing, origin, audit, now).await
     }
 
     /// Its calls, newest first.
@@ -269,20 +265,33 @@ impl<'a> Within<'a> {
             KeyOwner::Workspace(self.scope.workspace()),
             self.scope.account(),
             self.scope.origin(),
+            Some((self.scope.user(), self.scope.role())),
         )
     }
 
-    async fn commit(
-        &self,
-        writing: Writing<'_>,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let affects = Affects::Account(self.scope.account());
-        writing
-            .commit(affects, self.scope.origin(), audit, now)
-            .await
+    /// Begins a change, in which what was authorized still holds.
+    async fn writing(&self) -> Result<(Writing<'a>, Origin), StoreError> {
+        let scope = self.scope;
+        let mut writing = self.store.writing().await?;
+        let (workspace, user) = (scope.workspace(), scope.user());
+        let account = member::still(&mut writing.tx, workspace, user, scope.role()).await?;
+        let origin = Origin {
+            account: Some(account),
+            ..scope.origin()
+        };
+        Ok((writing, origin))
     }
+}
+
+/// Commits a change of what is served to the workspace's account.
+async fn commit(
+    writing: Writing<'_>,
+    origin: Origin,
+    audit: &AuditNote,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let affects = origin.account.map_or(Affects::Everybody, Affects::Account);
+    writing.commit(affects, origin, audit, now).await
 }
 
 /// One account's own things; nothing of its workspaces.
@@ -313,6 +322,7 @@ impl<'a> WithinAccount<'a> {
             KeyOwner::Account(self.scope.account()),
             self.scope.account(),
             self.scope.origin(),
+            None,
         )
     }
 

@@ -13,6 +13,8 @@ on_both_engines![
     an_instance_admin_has_no_way_into_workspaces,
     suspended_people_are_denied_everywhere,
     another_workspaces_rows_are_not_found,
+    a_change_does_not_outlive_the_role_that_allowed_it,
+    a_change_after_a_transfer_is_told_to_the_new_account,
 ];
 
 struct Cast {
@@ -490,4 +492,94 @@ async fn another_workspaces_rows_are_not_found(world: World) {
     let refused = within_b.create_api_key(&foreign_minter, &note, NOW).await;
     assert!(matches!(refused, Err(store::StoreError::Conflict(_))));
     assert_eq!(world.traces().await, before);
+}
+
+async fn a_change_does_not_outlive_the_role_that_allowed_it(world: World) {
+    // T93
+    let cast = cast(&world).await;
+    let old = world
+        .store
+        .authorize_workspace(
+            &cast.admin.principal(),
+            cast.owner.workspace,
+            Action::WriteProviderKeys,
+        )
+        .await
+        .expect("an admin may");
+    let stored = {
+        let keys = world.store.within(&old).provider_keys();
+        world.put(&keys, "primary").await
+    };
+    let owner_scope = world.scope(&cast.owner, Action::WriteMembers).await;
+    let owner = world.store.within(&owner_scope);
+    let note = world.note("probe");
+    let change = async || {
+        let before = world.traces().await;
+        let within = world.store.within(&old);
+        let keys = within.provider_keys();
+        let mut next = stored.clone();
+        next.context.version = 2;
+        let refused = [
+            within.rename("x", &note, NOW).await.err(),
+            within
+                .set_member_role(cast.member.user, Role::Admin, &note, NOW)
+                .await
+                .err(),
+            keys.set_enabled(stored.context.key, false, &note, NOW)
+                .await
+                .err(),
+            keys.remove(stored.context.key, &note, NOW).await.err(),
+            keys.put(&next, store::Expect::Version(1), None, &note, NOW)
+                .await
+                .err(),
+        ];
+        assert_eq!(world.traces().await, before);
+        refused
+    };
+    owner
+        .set_member_role(cast.admin.user, Role::Member, &note, NOW)
+        .await
+        .expect("demoted");
+    for refused in change().await {
+        assert!(
+            matches!(refused, Some(store::StoreError::Conflict(_))),
+            "{refused:?}"
+        );
+    }
+    owner
+        .remove_member(cast.admin.user, &note, NOW)
+        .await
+        .expect("removed");
+    for refused in change().await {
+        assert!(
+            matches!(refused, Some(store::StoreError::NotFound)),
+            "{refused:?}"
+        );
+    }
+}
+
+async fn a_change_after_a_transfer_is_told_to_the_new_account(world: World) {
+    let cast = cast(&world).await;
+    let admin_scope = world
+        .store
+        .authorize_workspace(
+            &cast.admin.principal(),
+            cast.owner.workspace,
+            Action::WriteProviderKeys,
+        )
+        .await
+        .expect("an admin may");
+    let owner_scope = world.scope(&cast.owner, Action::TransferWorkspace).await;
+    world
+        .store
+        .within(&owner_scope)
+        .transfer(cast.member.user, &world.note("workspace.transfer"), NOW)
+        .await
+        .expect("handed over");
+    let floor = world.store.revision().floor(cast.member.account);
+    let keys = world.store.within(&admin_scope).provider_keys();
+    let record = world.put(&keys, "primary").await;
+    assert!(world.store.revision().floor(cast.member.account) > floor);
+    let read = keys.get(record.context.key).await.expect("asks");
+    assert_eq!(read.expect("there").account, cast.member.account);
 }
