@@ -125,7 +125,9 @@ impl TestApp {
     /// Like [`run`](Self::run), with this text on standard input.
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Exit {
         let url = self.database_url();
-        self.builder.run(self.dir.path(), &url, arguments, input).await
+        self.builder
+            .run(self.dir.path(), &url, arguments, input)
+            .await
     }
 
     /// Sends bytes over a socket and returns all that comes back until the server closes, at most 15 seconds.

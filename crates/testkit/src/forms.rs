@@ -92,20 +92,25 @@ pub fn leak(form: Form, text: &str) -> Vec<u8> {
     }
 }
 
-/// One thing to look for.
+/// One thing to look for, and the next one whose first four bytes fall into the same slot.
 struct Needle {
     bytes: Vec<u8>,
     key: usize,
     form: Form,
+    next: usize,
 }
 
+/// The end of a chain of needles.
+const NONE: usize = usize::MAX;
+const SLOT_BITS: u32 = 18;
+/// Spreads neighbors over the slots (2^32 divided by the golden ratio).
+const SPREAD: u32 = 0x9e37_79b1;
 static ZEROS: [u8; 4096] = [0; 4096];
 
-/// A search for many needles in one pass: a table of two leading bytes skips nearly every position.
-#[derive(Default)]
+/// A search for many needles in one pass: a table of their first four bytes skips nearly every position.
 pub(crate) struct Search {
     needles: Vec<Needle>,
-    by_lead: Vec<Vec<u32>>,
+    slots: Vec<usize>,
 }
 
 impl Search {
@@ -113,60 +118,75 @@ impl Search {
     pub(crate) fn new<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut search = Self {
             needles: Vec::new(),
-            by_lead: vec![Vec::new(); 1 << 16],
+            slots: vec![NONE; 1 << SLOT_BITS],
         };
-        for (index, key) in keys.enumerate() {
-            for window in windows(key) {
+        for (key, text) in keys.enumerate() {
+            for window in windows(text) {
                 for (form, bytes) in spell(window) {
-                    search.add(Needle {
-                        bytes,
-                        key: index,
-                        form,
-                    });
+                    search.add(bytes, key, form);
                 }
             }
         }
         search
     }
 
-    fn add(&mut self, needle: Needle) {
-        let known = |other: &Needle| other.bytes == needle.bytes && other.key == needle.key;
-        if self.needles.iter().any(known) {
+    fn add(&mut self, bytes: Vec<u8>, key: usize, form: Form) {
+        let lead = u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
+        let known = |needle: &Needle| needle.key == key && needle.bytes == bytes;
+        if self.chain(lead).any(known) {
             return;
         }
-        let at = u32::try_from(self.needles.len()).expect("fewer needles than 2^32");
-        self.by_lead[lead(&needle.bytes)].push(at);
-        self.needles.push(needle);
+        let next = std::mem::replace(&mut self.slots[slot(lead)], self.needles.len());
+        self.needles.push(Needle {
+            bytes,
+            key,
+            form,
+            next,
+        });
+    }
+
+    fn chain(&self, lead: u32) -> impl Iterator<Item = &Needle> {
+        let at = |index: usize| self.needles.get(index);
+        std::iter::successors(at(self.slots[slot(lead)]), move |needle| at(needle.next))
     }
 
     /// Calls `found(key, form, offset)` for each needle in `haystack`.
     pub(crate) fn run(&self, haystack: &[u8], mut found: impl FnMut(usize, Form, usize)) {
-        if self.needles.is_empty() || haystack.len() < 2 {
-            return;
-        }
-        let mut at = 0;
-        while at < haystack.len() - 1 {
-            // Databases leave whole pages empty; no needle begins with two zeros.
-            if at.is_multiple_of(ZEROS.len()) && haystack[at..].starts_with(&ZEROS) {
-                at += ZEROS.len() - 1;
+        for (number, page) in haystack.chunks(ZEROS.len()).enumerate() {
+            // Databases leave whole pages empty, and no needle fits into one.
+            if *page == ZEROS[..page.len()] {
                 continue;
             }
-            let candidates = &self.by_lead[lead(&haystack[at..])];
-            for needle in candidates
-                .iter()
-                .map(|index| &self.needles[*index as usize])
-            {
-                if haystack[at..].starts_with(&needle.bytes) {
-                    found(needle.key, needle.form, at);
+            let from = number * ZEROS.len();
+            // A needle that begins in the last bytes of the page goes on in the next.
+            let to = (from + page.len() + 3).min(haystack.len());
+            self.leads(&haystack[from..to], |at, lead| {
+                for needle in self.chain(lead) {
+                    if haystack[from + at..].starts_with(&needle.bytes) {
+                        found(needle.key, needle.form, from + at);
+                    }
                 }
-            }
+            });
+        }
+    }
+
+    /// Calls `hit(offset, four bytes)` wherever four bytes fall into a slot that is taken. Written without
+    /// iterators and calls: the tests run without optimization, and this sees every byte of every file.
+    fn leads(&self, bytes: &[u8], mut hit: impl FnMut(usize, u32)) {
+        let slots: &[usize] = &self.slots;
+        let (mut at, mut lead) = (0, 0_u32);
+        while at < bytes.len() {
+            lead = (lead >> 8) | ((bytes[at] as u32) << 24);
             at += 1;
+            if slots[(lead.wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize] != NONE && at >= 4 {
+                hit(at - 4, lead);
+            }
         }
     }
 }
 
-fn lead(bytes: &[u8]) -> usize {
-    usize::from(u16::from_le_bytes([bytes[0], bytes[1]]))
+fn slot(lead: u32) -> usize {
+    (lead.wrapping_mul(SPREAD) >> (32 - SLOT_BITS)) as usize
 }
 
 /// Stretches of a key that may never be seen. Left out are the first and last 4 characters, which the mask
