@@ -54,7 +54,7 @@ pub fn authz_table() -> String {
             let action = action(operation);
             let name = action.map_or(crate::openapi::PUBLIC, Action::as_str);
             let mut row = vec![format!("{method} {path}"), name.to_owned()];
-            row.extend(CALLERS.map(|caller| cell(action, caller)));
+            row.extend(CALLERS.map(|caller| cell(path, action, caller)));
             rows.push(row);
         }
     }
@@ -63,7 +63,9 @@ pub fn authz_table() -> String {
         .collect();
     let mut text = String::from(
         "# Generated from the OpenAPI document and domain::access. Statuses are refusals; an instance admin is\n\
-         # no member of the workspace; a scope means: an API key that has it, cut by the current role of its minter.\n",
+         # no member of the workspace; a scope means: an API key that has it, cut by the current role of its minter.\n\
+         # The endpoints under /v1/byok name no account: a person's are of the own account, an API key's are of the\n\
+         # account of its workspace, which its minter must own.\n",
     );
     for row in rows {
         let mut line = String::new();
@@ -76,8 +78,8 @@ pub fn authz_table() -> String {
     text
 }
 
-fn cell(action: Option<Action>, caller: Caller) -> String {
-    match (refusal(action, caller), action) {
+fn cell(path: &str, action: Option<Action>, caller: Caller) -> String {
+    match (refusal(path, action, caller), action) {
         (Some(status), _) => status.to_string(),
         (None, Some(action)) if caller == Caller::ApiKey => action
             .rule()
@@ -88,7 +90,7 @@ fn cell(action: Option<Action>, caller: Caller) -> String {
 }
 
 /// The status with which this caller is refused; `None`: the caller passes.
-pub(crate) fn refusal(action: Option<Action>, caller: Caller) -> Option<u16> {
+pub(crate) fn refusal(path: &str, action: Option<Action>, caller: Caller) -> Option<u16> {
     let rule = action?.rule();
     if caller == Caller::Anonymous {
         return Some(401);
@@ -100,6 +102,8 @@ pub(crate) fn refusal(action: Option<Action>, caller: Caller) -> Option<u16> {
         (Standing::User, _) => None,
         (Standing::Instance, Caller::InstanceAdmin) => None,
         (Standing::Instance, _) => Some(403),
+        // The founding endpoints name no account: everybody acts on their own.
+        (Standing::Account, _) if !path.contains("{account_id}") => None,
         (Standing::Account, Caller::Role(Role::Owner) | Caller::ApiKey) => None,
         (Standing::Account, _) => Some(404),
         (Standing::Workspace(_), Caller::ApiKey) => None,
@@ -113,13 +117,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_a_row_for_each_operation_and_hides_foreign_workspaces() {
+    fn the_table_shows_who_passes_and_hides_foreign_workspaces() {
         let table = authz_table();
         let row = |start: &str| {
             let line = table.lines().find(|line| line.starts_with(start));
             line.expect("the operation is in the table").to_owned()
         };
         assert!(row("GET /health ").contains("public"));
+        let byok = row("GET /v1/byok/keys ");
+        let cells: Vec<_> = byok.split_whitespace().skip(3).collect();
+        assert_eq!(
+            cells,
+            ["401", "yes", "yes", "yes", "yes", "yes", "byok:read"]
+        );
         let delete = row("DELETE /api/v1/workspaces/{workspace_id} ");
         let cells: Vec<_> = delete.split_whitespace().skip(2).collect();
         assert_eq!(
