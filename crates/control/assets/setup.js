@@ -23,6 +23,8 @@ function show(done) {
     `  -H "Authorization: Bearer $KEYBEARER_API_KEY" \\\n` +
     `  -H "Content-Type: application/json" \\\n` +
     `  -d '{"model":"openai/gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'`;
+  // Browsers offer the clipboard on secure origins only.
+  byId("copy").hidden = !navigator.clipboard;
   byId("copy").addEventListener("click", async () => {
     await navigator.clipboard.writeText(done.api_key.key);
     byId("copy").textContent = "Copied";

@@ -2,20 +2,21 @@
 
 mod api_keys;
 mod authz;
+mod boxes;
 mod byok;
+mod doubles;
 mod edge;
 mod keys;
 mod people;
 mod sessions;
+mod submission;
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
 use axum::response::Response;
-use domain::record::{DataKeyRecord, KeyContext};
-use domain::{Clock, DeploymentId, KeyOwner, Random, Secret, Sources, Timestamp};
+use domain::{DeploymentId, KeyOwner, Secret};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use llm::registry::Registry;
@@ -25,9 +26,10 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use vault::kms::local::LocalKms;
 use vault::seal::{BoxContext, seal_raw, seal_v1};
-use vault::{BoxFuture, KeyProbe, ProbeFailure, Root, RootKeySource};
+use vault::{KeyProbe, Root, RootKeySource};
 
 use crate::{ControlConfig, ControlState, Peer};
+use doubles::{Answer, ScriptedProbe, sources};
 
 /// A provider key, long enough to have a mask.
 const KEY: &str = "sk-test-0123456789abcdefghijklmnop";
@@ -37,26 +39,6 @@ const OTHER_KEY: &str = "sk-test-zyxwvutsrqponmlkjihgfedcba";
 const PASSWORD: &str = "correct horse battery";
 /// When the tests begin.
 const BEGIN_MS: i64 = 1_790_000_000_000;
-
-/// Answers probes from a script; when the script is over, every key is fine.
-#[derive(Default)]
-struct ScriptedProbe {
-    script: Mutex<VecDeque<ProbeFailure>>,
-    asked: AtomicU64,
-}
-
-impl KeyProbe for ScriptedProbe {
-    fn probe<'a>(
-        &'a self,
-        _: &'a [u8],
-        _: &'a KeyContext,
-        _: &'a DataKeyRecord,
-    ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let failure = self.script.lock().expect("no test panics here").pop_front();
-        Box::pin(async move { failure.map_or(Ok(()), Err) })
-    }
-}
 
 /// One instance.
 struct World {
@@ -84,47 +66,6 @@ struct Person {
     account: String,
     workspace: String,
     session: As,
-}
-
-/// An answer, read to its end.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: http::HeaderMap,
-    text: String,
-}
-
-impl Answer {
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).expect("the body is JSON")
-    }
-
-    /// The answer, if it has this status.
-    #[track_caller]
-    fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", self.text);
-        self
-    }
-
-    /// The refusal, if it has this status and code.
-    #[track_caller]
-    fn refused(self, status: u16, code: &str) -> Value {
-        let body = self.expect(status).json();
-        assert_eq!(body["code"], code, "{body}");
-        body
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The session cookie that the answer sets.
-    fn cookie(&self) -> As {
-        let cookie = self.header("set-cookie").expect("a cookie is set");
-        let pair = cookie.split(';').next().expect("a pair");
-        As::Cookie(pair.to_owned())
-    }
 }
 
 impl World {
@@ -380,24 +321,14 @@ fn text(secret: &Secret) -> String {
     secret.expose(|bytes| String::from_utf8(bytes.to_vec()).expect("credentials are ASCII"))
 }
 
-/// A clock that the test moves, and numbers that only look random.
-fn sources(now_ms: &Arc<AtomicI64>) -> Sources {
-    let now_ms = Arc::clone(now_ms);
-    let counter = AtomicU64::new(1);
-    Sources {
-        clock: Clock::new(move || Timestamp::from_millis(now_ms.load(Ordering::SeqCst))),
-        random: Random::new(move |bytes| {
-            for chunk in bytes.chunks_mut(8) {
-                // SplitMix64: every value once in a period of 2^64.
-                let mut word = counter
-                    .fetch_add(1, Ordering::SeqCst)
-                    .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                word ^= word >> 31;
-                chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
-            }
-            Ok(())
-        }),
-    }
+/// Where a person's workspace has its provider keys.
+fn path(person: &Person) -> String {
+    format!("/api/v1/workspaces/{}/provider-keys", person.workspace)
+}
+
+/// A body with another field or value.
+fn with(body: &Value, name: &str, value: Value) -> Value {
+    let mut body = body.clone();
+    body[name] = value;
+    body
 }
