@@ -35,7 +35,8 @@ pub(crate) struct Admitted {
 /// A request body, with its share of the memory for bodies.
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
-    _share: Option<OwnedSemaphorePermit>,
+    /// Given back when it is dropped.
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 /// Admits a call and reads its request. A refusal is settled.
@@ -157,7 +158,7 @@ where
     }
     Ok(Held {
         bytes: bytes.freeze(),
-        _share: share,
+        share,
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use domain::ProviderKeyId;
 use domain::resolve::{self, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -32,10 +31,8 @@ pub(crate) struct Planned {
     /// How many gateways the request came through before this one.
     pub(crate) hops: u32,
     pub(crate) auth: AuthPlace,
-    /// The request with the provider's name for the model.
-    pub(crate) body: Bytes,
-    /// The client's body and its share of memory, held until the call is answered.
-    pub(crate) held: Held,
+    /// The request with the provider's name for the model, in the memory of the client's body.
+    pub(crate) body: Held,
 }
 
 /// Where one target is called.
@@ -84,8 +81,10 @@ pub(crate) fn plan(plane: &Plane, admitted: Admitted) -> Result<Planned, Failure
         headers: passed,
         hops,
         auth: way.auth,
-        body: head::with_model(&body.bytes, &head, &target.model),
-        held: body,
+        body: Held {
+            bytes: head::with_model(&body.bytes, &head, &target.model),
+            share: body.share,
+        },
         served: way.served,
     })
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use vault::OpenError;
 
 use crate::Plane;
-use crate::admit::essence;
+use crate::admit::{Held, essence};
 use crate::endpoint::Call;
 use crate::error::{Attempt, Failure};
 use crate::headers::{self, Served};
@@ -63,8 +63,7 @@ pub(crate) async fn send(plane: &Plane, planned: Planned) -> Result<Answered, Fa
         headers,
         hops,
         auth,
-        body,
-        held,
+        body: Held { bytes, share },
     } = planned;
     let exchange = async {
         let (record, data_key) = caller.key(key).ok_or(Failure::KeyUnreadable)?;
@@ -78,7 +77,7 @@ pub(crate) async fn send(plane: &Plane, planned: Planned) -> Result<Answered, Fa
             method: Method::POST,
             url,
             headers,
-            body,
+            body: bytes,
             hops,
             deadline: settlement.started_at() + plane.config.timeouts.first_byte(),
         };
@@ -89,8 +88,8 @@ pub(crate) async fn send(plane: &Plane, planned: Planned) -> Result<Answered, Fa
         judge(call, &served, response, &needles, &mut settlement).await
     };
     let outcome = Box::pin(exchange).await;
-    // The provider has read the request; its bytes need not wait for the end of the answer.
-    drop(held);
+    // The request was sent; its memory need not wait for the end of the answer.
+    drop(share);
     match outcome {
         Ok((status, headers, content)) => Ok(Answered {
             settlement,

@@ -256,3 +256,34 @@ async fn a_slow_client_slows_the_provider_down() {
     let length: usize = body.collect().await.expect("whole").to_bytes().len();
     assert!(length > 60 << 20);
 }
+
+#[tokio::test]
+async fn many_clients_that_vanish_leave_nothing_running() {
+    // T127
+    const CLIENTS: usize = 100;
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.streams(&[FIRST, LAST]);
+    let mut bodies = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut body = open(&harness, "/v1/chat/completions", CALL).await;
+        assert_eq!(next(&mut body).await, FIRST);
+        bodies.push(body);
+    }
+    assert!(harness.gateway.0.books.waiting() >= CLIENTS);
+    drop(bodies);
+    let ended = async {
+        while harness.provider.seen.lock().expect("no panic").hung_up < CLIENTS {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let limit = Duration::from_secs(1);
+    assert!(
+        tokio::time::timeout(limit, ended).await.is_ok(),
+        "not all calls ended"
+    );
+    let rows = harness.usage().await;
+    assert_eq!(rows.len(), CLIENTS);
+    assert!(rows.iter().all(|row| row.status == 499));
+    assert_eq!(harness.gateway.0.books.waiting(), 0);
+}
