@@ -39,7 +39,7 @@ pub struct Call {
     pub now: Timestamp,
     /// The address of the other end of the connection, where the edge told it.
     pub peer: Option<IpAddr>,
-    /// The address of the client, where it can be known; see [`client_address`].
+    /// The address of the client, where it can be known: behind a trusted proxy, the one that it reports.
     pub client: Option<IpAddr>,
 }
 
