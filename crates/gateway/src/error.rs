@@ -7,7 +7,10 @@ use domain::{Label, ProviderId, WorkspaceId};
 use http::StatusCode;
 use llm::head::HeadError;
 
+mod reference;
 mod render;
+
+pub use reference::error_reference;
 
 /// Who has to do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,6 +45,7 @@ use vault::{Hasher, KeyProbe, Opener};
 pub use config::{GatewayConfig, Limits, Timeouts};
 pub use connect::AddressPolicy;
 pub use endpoint::Endpoint;
+pub use error::error_reference;
 
 use connect::{Connector, VettedConnector};
 use settle::{Books, Queue};

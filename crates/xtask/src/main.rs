@@ -19,7 +19,14 @@ fn files() -> anyhow::Result<Vec<(PathBuf, String)>> {
     let files = [
         ("docs/openapi.json", openapi),
         ("docs/authz.txt", control::authz_table()),
-        ("docs/errors.md", control::error_reference()),
+        (
+            "docs/errors.md",
+            format!(
+                "{}\n{}",
+                gateway::error_reference(),
+                control::error_reference()
+            ),
+        ),
         ("docs/config.md", keybearer::config::reference()),
         ("docs/cli.md", keybearer::cli::reference()),
     ];
@@ -34,7 +41,10 @@ fn generate() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stderr, reason = "a developer's tool speaks on standard error")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a developer's tool speaks on standard error"
+)]
 fn check() -> anyhow::Result<ExitCode> {
     let mut stale = 0;
     for (path, text) in files()? {
@@ -43,5 +53,9 @@ fn check() -> anyhow::Result<ExitCode> {
             stale += 1;
         }
     }
-    Ok(if stale == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if stale == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

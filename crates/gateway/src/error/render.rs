@@ -25,7 +25,7 @@ impl Failure {
                 None => "write the model as `provider/name`; GET /v1/models lists what your keys reach".to_owned(),
             },
             Self::KeyMissing { .. } => {
-                "add one sealed (POST /v1/byok/keys or the console), or ask an admin of the workspace".to_owned()
+                "add one: `keybearer keys add`, or sealed by POST to the path in `link`; or ask an admin of the workspace".to_owned()
             }
             Self::KeyDisabled { .. } => "enable it or add another; admins of the workspace can".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
@@ -154,5 +154,5 @@ impl Failure {
 }
 
 fn keys_link(workspace: WorkspaceId) -> String {
-    format!("/workspaces/{workspace}/keys")
+    format!("/api/v1/workspaces/{workspace}/provider-keys")
 }
