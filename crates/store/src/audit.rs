@@ -184,6 +184,29 @@ pub(crate) async fn of_account(
     list.page(page, rows, read, |row| row.sequence.to_string())
 }
 
+/// The rows that are about the instance and nobody's account, newest first.
+pub(crate) async fn of_instance(
+    store: &Store,
+    page: &PageRequest,
+) -> Result<Page<AuditRow>, StoreError> {
+    let list = List("instance_audit");
+    let rows = store
+        .db()
+        .all(
+            sql(
+                "SELECT sequence, at, account_id, workspace_id, actor, action,
+                        provider, label, kek_id, subject, outcome, request_id
+                 FROM audit
+                 WHERE account_id IS NULL AND sequence < $1
+                 ORDER BY sequence DESC LIMIT $2",
+            )
+            .bind(list.place(page)?.unwrap_or(i64::MAX))
+            .bind(page.rows()),
+        )
+        .await?;
+    list.page(page, rows, read, |row| row.sequence.to_string())
+}
+
 fn read(row: Stored) -> Result<AuditRow, StoreError> {
     let place = Place {
         table: "audit",

@@ -122,6 +122,15 @@ pub(crate) async fn mark_failure(
     Ok(())
 }
 
+/// Whether a box was taken before.
+pub(crate) async fn box_seen(store: &Store, hash: &[u8; 32]) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> = store
+        .db()
+        .optional(sql("SELECT seen_at FROM seen_boxes WHERE hash = $1").bind(hash))
+        .await?;
+    Ok(found.is_some())
+}
+
 /// Forgets boxes that are too old to be taken again.
 pub(crate) async fn prune_boxes(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
     let mut tx = store.db().begin().await?;

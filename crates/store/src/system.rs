@@ -141,6 +141,29 @@ impl<'a> System<'a> {
         user::list(self.store, page).await
     }
 
+    /// The audit log of what is about the instance and nobody's account, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn instance_audit(
+        &self,
+        _scope: &InstanceScope,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        audit::of_instance(self.store, page).await
+    }
+
+    /// Whether the sealed box with this keyed hash was taken before.
+    ///
+    /// An early answer for whoever sends it a second time; [`ProviderKeys::put`](crate::ProviderKeys::put)
+    /// decides.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn box_seen(&self, hash: &[u8; 32]) -> Result<bool, StoreError> {
+        provider_key_row::box_seen(self.store, hash).await
+    }
+
     /// Locks a person out, with all log-ins and API keys, or lets them in again.
     ///
     /// # Errors

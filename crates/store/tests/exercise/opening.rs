@@ -1,11 +1,15 @@
 //! Opening a database: what is made, what is refused by name.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use domain::access::Action;
 use store::{OpenError, Store, StoreError};
 
 use crate::world::{NOW, World, on_both_engines};
+
+/// Longer than a lock is waited for, shorter than a statement may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 on_both_engines![
     a_database_opens_again_with_what_it_held,
@@ -144,7 +148,9 @@ async fn a_hanging_change_holds_others_up_for_seconds_only(world: World) {
     let hanging = world.hang().await;
     let note = world.note("workspace.update");
     let within = world.store.within(&scope);
-    let refused = within.rename("x", &note, NOW).await;
+    let refused = tokio::time::timeout(PATIENCE, within.rename("x", &note, NOW))
+        .await
+        .expect("an answer in time");
     assert!(
         matches!(refused, Err(StoreError::Unavailable(_))),
         "{refused:?}"
