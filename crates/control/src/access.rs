@@ -76,7 +76,9 @@ permissions! {
     UseOwnUser: UserScope;
     ManageUsers: InstanceScope;
     ManageSealingKey: InstanceScope;
+    ReadInstanceAudit: InstanceScope;
     ReadAccount: AccountScope;
+    ReadAccountAudit: AccountScope;
     ReadAccountProviderKeys: AccountScope;
     WriteAccountProviderKeys: AccountScope;
     ReadWorkspace: WorkspaceScope;

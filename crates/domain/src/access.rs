@@ -178,12 +178,16 @@ actions! {
     ManageUsers = "manage_users", Standing::Instance, None;
     /// Rotate the sealing key, see its age.
     ManageSealingKey = "manage_sealing_key", Standing::Instance, None;
+    /// Read the audit log of the instance.
+    ReadInstanceAudit = "read_instance_audit", Standing::Instance, None;
     /// See the account.
     ReadAccount = "read_account", Standing::Account, Some(ApiScope::WorkspaceRead);
     /// List the account's provider keys.
     ReadAccountProviderKeys = "read_account_provider_keys", Standing::Account, Some(ApiScope::ByokRead);
     /// Add, change and remove the account's provider keys.
     WriteAccountProviderKeys = "write_account_provider_keys", Standing::Account, Some(ApiScope::ByokWrite);
+    /// Read the audit log of the account.
+    ReadAccountAudit = "read_account_audit", Standing::Account, Some(ApiScope::AuditRead);
     /// See a workspace.
     ReadWorkspace = "read_workspace", Standing::Workspace(Role::Member), Some(ApiScope::WorkspaceRead);
     /// Rename a workspace.

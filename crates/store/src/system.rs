@@ -5,7 +5,7 @@ use domain::{AccountId, DataKeyId, ProviderKeyId, SessionId, Timestamp, UserId, 
 
 use crate::Store;
 use crate::api_key;
-use crate::audit::{Actor, AuditNote, Origin};
+use crate::audit::{self, Actor, AuditNote, AuditRow, Origin};
 use crate::data_key;
 use crate::deployment;
 use crate::error::StoreError;

@@ -1,4 +1,4 @@
-//! Who did what in a workspace.
+//! Who did what: in a workspace, with an account, to the instance.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{Access, ReadAudit};
+use crate::access::{Access, ReadAccountAudit, ReadAudit, ReadInstanceAudit};
 use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::Reads;
@@ -16,7 +16,10 @@ use crate::state::ControlState;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(list_audit))
+    OpenApiRouter::new()
+        .routes(routes!(list_audit))
+        .routes(routes!(list_account_audit))
+        .routes(routes!(list_instance_audit))
 }
 
 /// A row of the audit log.
@@ -61,6 +64,42 @@ async fn list_audit(
 ) -> Result<axum::Json<List<AuditView>>, Problem> {
     let page = query.request()?;
     let page = state.store.within(&access.scope).audit(&page).await?;
+    Ok(axum::Json(List::of(page, view)))
+}
+
+/// List the audit log of an account without that of its workspaces, newest first.
+#[utoipa::path(get, path = "/api/v1/accounts/{account_id}/audit", tag = "audit", params(PageQuery),
+    extensions(("x-action" = json!("read_account_audit"))),
+    responses((status = 200, body = List<AuditView>), Reads))]
+async fn list_account_audit(
+    access: Access<ReadAccountAudit>,
+    State(state): State<ControlState>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<List<AuditView>>, Problem> {
+    let page = query.request()?;
+    let page = state
+        .store
+        .within_account(&access.scope)
+        .audit(&page)
+        .await?;
+    Ok(axum::Json(List::of(page, view)))
+}
+
+/// List the audit log of what is about the instance and nobody's account, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(PageQuery),
+    extensions(("x-action" = json!("read_instance_audit"))),
+    responses((status = 200, body = List<AuditView>), Reads))]
+async fn list_instance_audit(
+    access: Access<ReadInstanceAudit>,
+    State(state): State<ControlState>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<List<AuditView>>, Problem> {
+    let page = query.request()?;
+    let page = state
+        .store
+        .system()
+        .instance_audit(&access.scope, &page)
+        .await?;
     Ok(axum::Json(List::of(page, view)))
 }
 

@@ -152,6 +152,13 @@ impl Attempt<'_> {
             Ok(accepted) => accepted,
             Err(problem) => return Err(self.refused(action, "refused", problem).await),
         };
+        if let Some(replay) = &accepted.replay
+            && self.state.store.system().box_seen(replay).await?
+        {
+            // Before the probe: a box that was captured must not cause a call with somebody's key.
+            let problem = Problem::new(Code::InvalidSealedBox);
+            return Err(self.refused(action, "refused", problem).await);
+        }
         if let Err(problem) = self.probe(&accepted, &context, &data_key).await {
             return Err(self.refused(action, "probe_failed", problem).await);
         }

@@ -119,12 +119,18 @@ async fn both_forms_of_box_are_taken_and_each_only_once() {
         .json();
     assert_eq!(reply["provider_name"], "openai");
     assert_eq!(reply["kek_id"], seal_key.kek_id.as_str());
+    let probes = fixture.provider.requests().len();
     fixture
         .owner
         .key
         .post("/v1/byok/keys", &raw)
         .await
         .expect_error(422, "invalid_sealed_box");
+    assert_eq!(
+        fixture.provider.requests().len(),
+        probes,
+        "a replayed box caused a call with its key"
+    );
 
     let key = fixture.canary.openai_key();
     let context = BoxContext::now(

@@ -10,7 +10,37 @@ on_both_engines![
     a_row_says_who_did_what_to_which_key,
     a_refusal_is_noted_without_a_change,
     no_audit_no_change,
+    the_instances_rows_are_those_of_no_account,
 ];
+
+async fn the_instances_rows_are_those_of_no_account(world: World) {
+    let first = world.first().await;
+    let principal = first.principal();
+    let scope = world
+        .store
+        .authorize_instance(&principal, Action::ReadInstanceAudit)
+        .await;
+    let scope = scope.expect("the first user is an admin of the instance");
+    let system = world.store.system();
+    let note = world.note("sealing_key.rotate");
+    system
+        .note_refused(None, None, Actor::System, &note, NOW)
+        .await
+        .expect("noted");
+    let note = world.note("provider_key.create");
+    let account = Some(first.account);
+    system
+        .note_refused(account, None, Actor::System, &note, NOW)
+        .await
+        .expect("noted");
+    let rows = system
+        .instance_audit(&scope, &PageRequest::default())
+        .await
+        .expect("lists")
+        .items;
+    assert!(rows.iter().all(|row| row.account.is_none()));
+    assert_eq!(rows[0].action, "sealing_key.rotate");
+}
 
 async fn audit_rows_cannot_be_changed_or_removed(world: World) {
     world.first().await;

@@ -111,6 +111,8 @@ async fn a_sealed_box_is_taken_once_in_the_whole_instance(world: World) {
     assert_eq!(world.traces().await, before);
 
     let system = world.store.system();
+    assert!(system.box_seen(&box_hash).await.expect("reads"));
+    assert!(!system.box_seen(&[0xee; 32]).await.expect("reads"));
     assert_eq!(system.prune_replays(NOW).await.expect("pruned"), 0);
     let pruned = system.prune_replays(NOW.plus_millis(1)).await;
     assert_eq!(pruned.expect("pruned"), 1);
