@@ -243,7 +243,7 @@ mod tests {
             "sk 0123456789",
             "\"sk-0123456789\"",
             "sk-\u{2011}123456789",
-            "sk-0123\0456789",
+            "sk-0123\u{0}456789",
         ] {
             assert_eq!(check_key(bad.as_bytes()), Err(InvalidKey::Character));
         }

@@ -88,7 +88,7 @@ pub(crate) fn hkdf<const N: usize>(salt: &[u8], secret: &[u8], info: &[u8]) -> Z
     output
 }
 
-/// A key for [`hmac`].
+/// A key for [`hmac`](fn@hmac).
 pub(crate) fn hmac_key(key: &[u8]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, key)
 }
