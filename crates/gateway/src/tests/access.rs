@@ -72,10 +72,9 @@ async fn refusals_say_what_is_missing() {
             .as_str()
             .is_some_and(|text| text.contains("openai") && text.contains(&workspace))
     );
-    assert!(
-        error["hint"]
-            .as_str()
-            .is_some_and(|text| text.contains("/v1/byok/keys"))
+    assert_eq!(
+        error["link"].as_str(),
+        Some(format!("/api/v1/workspaces/{workspace}/provider-keys").as_str())
     );
     let record = harness.bring("openai").await;
     let scope = harness.scope(Action::WriteProviderKeys).await;
