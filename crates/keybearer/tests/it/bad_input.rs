@@ -286,6 +286,8 @@ async fn credentials_in_odd_places_and_shapes_are_refused_without_an_echo() {
     let body = || Some(chat("gpt-4o").to_string().into_bytes());
     let anonymous = fixture.app.anonymous();
     let provider_key = fixture.canary.openai_key();
+    let last = if ours.ends_with('x') { 'y' } else { 'x' };
+    let almost = format!("{}{last}", &ours[..ours.len() - 1]);
     let bearer = format!("Bearer {ours}");
     let cases: Vec<(Vec<(&str, String)>, u16)> = vec![
         (vec![], 401),
@@ -306,13 +308,7 @@ async fn credentials_in_odd_places_and_shapes_are_refused_without_an_echo() {
             vec![("authorization", format!("Bearer {}", ours.to_uppercase()))],
             401,
         ),
-        (
-            vec![(
-                "authorization",
-                format!("Bearer {}x", &ours[..ours.len() - 1]),
-            )],
-            401,
-        ),
+        (vec![("authorization", format!("Bearer {almost}"))], 401),
         (
             vec![
                 ("authorization", bearer.clone()),
