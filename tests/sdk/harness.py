@@ -230,7 +230,7 @@ class Tenant:
     def post(self, path, body):
         return self.app.client.post(path, json=body, headers=self.headers)
 
-    def seal_key(self):
+    def sealing_key(self):
         """The current sealing key: its id, and the public half as base64."""
         answer = self.get("/v1/byok/encryption-pubkey")
         assert answer.status_code == 200, answer.text
@@ -238,7 +238,7 @@ class Tenant:
 
     def submit(self, provider, key, seal=None, kek_id=None):
         """Seals a provider key and submits it in the founding form, for the account."""
-        current, public_key = self.seal_key()
+        current, public_key = self.sealing_key()
         sealed = (seal or seal_with_pynacl)(public_key, key)
         body = {
             "provider_name": provider, "kek_id": kek_id or current, "ciphertext_b64": sealed, "key_prefix": key[:4],
@@ -247,7 +247,7 @@ class Tenant:
 
     def submit_to_workspace(self, provider, key):
         """Seals a provider key and submits it for the workspace instead of the account."""
-        kek_id, public_key = self.seal_key()
+        kek_id, public_key = self.sealing_key()
         sealed = seal_with_pynacl(public_key, key)
         body = {"provider": provider, "kek_id": kek_id, "ciphertext_b64": sealed}
         return self.post(f"/api/v1/workspaces/{self.workspace}/provider-keys", body)

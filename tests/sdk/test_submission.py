@@ -43,7 +43,7 @@ def test_a_key_that_the_provider_refuses_is_not_stored(tenant, keys, seal):
 
 
 def test_the_id_of_the_sealing_key_can_be_recomputed(tenant):
-    kek_id, public_key = tenant.seal_key()
+    kek_id, public_key = tenant.sealing_key()
     digest = hashlib.sha256(b"keybearer-seal-v1" + base64.b64decode(public_key)).digest()
     assert kek_id == digest[:16].hex()
 
@@ -51,7 +51,7 @@ def test_the_id_of_the_sealing_key_can_be_recomputed(tenant):
 def test_a_stale_sealing_key_is_named_with_the_current_one(tenant, keys):
     answer = tenant.submit("openai", keys.openai, kek_id="0" * 32)
     assert code(answer) == (409, "stale_kek")
-    assert answer.json()["details"]["kek_id"] == tenant.seal_key()[0]
+    assert answer.json()["details"]["kek_id"] == tenant.sealing_key()[0]
     assert stored(tenant) == []
 
 

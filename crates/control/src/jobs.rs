@@ -18,7 +18,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the store, the KMS or the random source does not answer.
-pub async fn ensure_seal_key(state: &ControlState) -> Result<(), Problem> {
+pub async fn ensure_sealing_key(state: &ControlState) -> Result<(), Problem> {
     sealing_key::rotate_if_due(state).await
 }
 

@@ -45,7 +45,7 @@ pub struct ControlConfig {
     /// The only values of `Host` that are answered, in lower case with the port; `None`: any.
     pub allowed_hosts: Option<Vec<String>>,
     /// How long a sealing key stays the current one.
-    pub seal_key_lifetime_ms: i64,
+    pub sealing_key_lifetime_ms: i64,
 }
 
 impl ControlConfig {
@@ -62,7 +62,7 @@ impl Default for ControlConfig {
             allow_addresses: Vec::new(),
             trust_forwarded_proto: false,
             allowed_hosts: None,
-            seal_key_lifetime_ms: Self::SEAL_KEY_LIFETIME_MS,
+            sealing_key_lifetime_ms: Self::SEAL_KEY_LIFETIME_MS,
         }
     }
 }

@@ -100,7 +100,7 @@ impl World {
             sources,
             record.id,
         );
-        crate::jobs::ensure_seal_key(&state)
+        crate::jobs::ensure_sealing_key(&state)
             .await
             .expect("a sealing key");
         Self {
@@ -261,12 +261,12 @@ impl World {
     }
 
     /// The current sealing key: its id and public half.
-    async fn seal_key(&self) -> (String, [u8; 32]) {
+    async fn sealing_key(&self) -> (String, [u8; 32]) {
         let record = self
             .state
             .store
             .system()
-            .active_seal_key()
+            .active_sealing_key()
             .await
             .expect("the store answers");
         let record = record.expect("there is a sealing key");
@@ -275,14 +275,14 @@ impl World {
 
     /// The body of a submission in the founding form.
     async fn raw(&self, provider: &str, key: &str) -> Value {
-        let (kek_id, public_key) = self.seal_key().await;
+        let (kek_id, public_key) = self.sealing_key().await;
         let sealed = seal_raw(&public_key, &Secret::from_text(key.to_owned())).expect("seals");
         json!({"provider": provider, "kek_id": kek_id, "ciphertext_b64": sealed})
     }
 
     /// The body of a submission with its context inside the box.
     async fn boxed(&self, owner: &str, provider: &str, base_url: &str, key: &str) -> Value {
-        let (kek_id, public_key) = self.seal_key().await;
+        let (kek_id, public_key) = self.sealing_key().await;
         let owner: KeyOwner = owner.parse().expect("an owner");
         let provider = provider.parse().expect("a provider id");
         let context = BoxContext {

@@ -21,7 +21,7 @@ pub struct DeploymentRecord {
 
 /// A sealing key pair: clients seal provider keys to its public half.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealKeyRecord {
+pub struct SealingKeyRecord {
     /// Hex of the first 16 bytes of SHA-256 over a prefix and the public key; clients recompute it.
     pub kek_id: String,
     /// X25519.

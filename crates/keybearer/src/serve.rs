@@ -59,7 +59,7 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         sources.clone(),
         instance.deployment.id,
     );
-    control::jobs::ensure_seal_key(&control)
+    control::jobs::ensure_sealing_key(&control)
         .await
         .map_err(|problem| refused("prepare the sealing key", &problem))?;
     let usage = gateway.spawn_jobs();
@@ -271,6 +271,6 @@ fn control_config(config: &Config, address: SocketAddr) -> ControlConfig {
         allow_addresses: config.allow_addresses.clone(),
         trust_forwarded_proto: config.trust_forwarded_proto,
         allowed_hosts,
-        seal_key_lifetime_ms: i64::from(config.sealing_key_days) * DAY_MS,
+        sealing_key_lifetime_ms: i64::from(config.sealing_key_days) * DAY_MS,
     }
 }

@@ -29,7 +29,7 @@ CREATE TABLE changes (
 );
 
 -- Only the active pair keeps its private half.
-CREATE TABLE seal_keys (
+CREATE TABLE sealing_keys (
     kek_id          TEXT   PRIMARY KEY,
     public_key      BYTEA  NOT NULL,
     wrapped_private BYTEA,
@@ -40,7 +40,7 @@ CREATE TABLE seal_keys (
     CHECK ((active = 1) = (wrapped_private IS NOT NULL))
 );
 
-CREATE UNIQUE INDEX seal_keys_one_active ON seal_keys (active) WHERE active = 1;
+CREATE UNIQUE INDEX sealing_keys_one_active ON sealing_keys (active) WHERE active = 1;
 
 CREATE TABLE users (
     id             TEXT   PRIMARY KEY,

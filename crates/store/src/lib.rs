@@ -25,7 +25,7 @@ mod provider_key;
 mod provider_key_row;
 mod revision;
 mod scope;
-mod seal_key;
+mod sealing_key;
 mod serving;
 mod session;
 mod statement;

@@ -1,6 +1,6 @@
 //! The door without a scope: set-up, log-in, jobs, doctor.
 
-use domain::record::{DataKeyRecord, DeploymentRecord, ProviderKeyRecord, SealKeyRecord};
+use domain::record::{DataKeyRecord, DeploymentRecord, ProviderKeyRecord, SealingKeyRecord};
 use domain::{AccountId, DataKeyId, ProviderKeyId, SessionId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
@@ -15,7 +15,7 @@ use crate::page::{Page, PageRequest};
 use crate::provider_key_row;
 use crate::revision::Affects;
 use crate::scope::{InstanceScope, Principal};
-use crate::seal_key;
+use crate::sealing_key;
 use crate::session::{self, NewSession, SessionRow};
 use crate::statement::sql;
 use crate::user::{self, NewUser, UserRow};
@@ -323,23 +323,23 @@ impl<'a> System<'a> {
     ///
     /// # Errors
     /// As every function here.
-    pub async fn active_seal_key(&self) -> Result<Option<SealKeyRecord>, StoreError> {
-        seal_key::active(self.store).await
+    pub async fn active_sealing_key(&self) -> Result<Option<SealingKeyRecord>, StoreError> {
+        sealing_key::active(self.store).await
     }
 
     /// Makes `new` the active pair and destroys the private half of the pair it `replaces`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`]: `replaces` is not the active pair, or it is `None` and there is one.
-    pub async fn activate_seal_key(
+    pub async fn activate_sealing_key(
         &self,
-        new: &SealKeyRecord,
+        new: &SealingKeyRecord,
         replaces: Option<&str>,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
-        seal_key::activate(&mut writing.tx, new, replaces, now).await?;
+        sealing_key::activate(&mut writing.tx, new, replaces, now).await?;
         writing
             .commit(Affects::Nothing, self.origin(None, None), audit, now)
             .await?;
@@ -351,12 +351,12 @@ impl<'a> System<'a> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: not the active pair.
-    pub async fn replace_seal_key_wrapping(
+    pub async fn replace_sealing_key_wrapping(
         &self,
-        record: &SealKeyRecord,
+        record: &SealingKeyRecord,
     ) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
-        seal_key::replace_wrapping(&mut writing.tx, record).await?;
+        sealing_key::replace_wrapping(&mut writing.tx, record).await?;
         writing.commit_unaudited(Affects::Nothing).await?;
         self.store.db().forget_log().await;
         Ok(())

@@ -45,14 +45,14 @@ impl BoxContext {
 
 /// The public sealing key as `GET /v1/byok/encryption-pubkey` gives it.
 #[derive(Debug, Clone)]
-pub struct SealKey {
+pub struct SealingKey {
     /// Names the key pair; goes into the submission.
     pub kek_id: String,
     /// X25519.
     pub public_key: [u8; 32],
 }
 
-impl SealKey {
+impl SealingKey {
     /// Reads the answer of `GET /v1/byok/encryption-pubkey`. Panics on any other shape.
     pub fn from_reply(body: &Value) -> Self {
         let text = |name: &str| {
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn boxes_open_with_the_private_key_and_are_padded() {
         let private = SecretKey::generate(&mut OsRng);
-        let key = SealKey {
+        let key = SealingKey {
             kek_id: "k".into(),
             public_key: *private.public_key().as_bytes(),
         };

@@ -37,7 +37,7 @@ pub(crate) fn data_key(deployment: DeploymentId, owner: KeyOwner, id: DataKeyId)
 }
 
 /// What a wrapped private sealing key is bound to.
-pub(crate) fn seal_key(deployment: DeploymentId, kek_id: &str) -> Vec<u8> {
+pub(crate) fn sealing_key(deployment: DeploymentId, kek_id: &str) -> Vec<u8> {
     let deployment = deployment.to_string();
     list(&[
         SEAL_KEY.as_bytes(),

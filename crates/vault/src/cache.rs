@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::record::{DataKeyRecord, SealKeyRecord};
+use domain::record::{DataKeyRecord, SealingKeyRecord};
 use domain::{DataKeyId, KeyOwner, Timestamp};
 use zeroize::Zeroizing;
 
@@ -91,20 +91,20 @@ fn is_fresh(loaded_at: Timestamp, now: Timestamp) -> bool {
 
 /// The private half of the active sealing key pair: one, or none.
 #[derive(Default)]
-pub(crate) struct ActiveSealKey {
-    held: Mutex<Option<(SealKeyRecord, SharedKey)>>,
+pub(crate) struct ActiveSealingKey {
+    held: Mutex<Option<(SealingKeyRecord, SharedKey)>>,
 }
 
-impl ActiveSealKey {
+impl ActiveSealingKey {
     /// The key of this very record: one that was edited since is not in the cache.
-    pub(crate) fn get(&self, record: &SealKeyRecord) -> Option<SharedKey> {
+    pub(crate) fn get(&self, record: &SealingKeyRecord) -> Option<SharedKey> {
         let held = self.lock();
         let (known, key) = held.as_ref()?;
         (known == record).then(|| Arc::clone(key))
     }
 
     /// Replaces whatever is held.
-    pub(crate) fn put(&self, record: &SealKeyRecord, key: SharedKey) {
+    pub(crate) fn put(&self, record: &SealingKeyRecord, key: SharedKey) {
         *self.lock() = Some((record.clone(), key));
     }
 
@@ -113,7 +113,7 @@ impl ActiveSealKey {
         self.lock().take_if(|(record, _)| record.kek_id != kek_id);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(SealKeyRecord, SharedKey)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(SealingKeyRecord, SharedKey)>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -167,19 +167,19 @@ mod tests {
         }
         assert_eq!(Arc::strong_count(&first), 1);
 
-        let seal_key = ActiveSealKey::default();
-        let sealing = |kek_id: &str| SealKeyRecord {
+        let sealing_key = ActiveSealingKey::default();
+        let sealing = |kek_id: &str| SealingKeyRecord {
             kek_id: kek_id.to_owned(),
             public_key: [0; 32],
             wrapped_private: Vec::new(),
             created_at: NOW,
             expires_at: NOW,
         };
-        seal_key.put(&sealing("a"), Arc::clone(&first));
-        seal_key.put(&sealing("b"), key());
+        sealing_key.put(&sealing("a"), Arc::clone(&first));
+        sealing_key.put(&sealing("b"), key());
         assert_eq!(Arc::strong_count(&first), 1);
-        seal_key.put(&sealing("a"), Arc::clone(&first));
-        seal_key.retain("b");
+        sealing_key.put(&sealing("a"), Arc::clone(&first));
+        sealing_key.retain("b");
         assert_eq!(Arc::strong_count(&first), 1);
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::key::{self, InvalidKey};
-use domain::record::{DataKeyRecord, KeyContext, SealKeyRecord};
+use domain::record::{DataKeyRecord, KeyContext, SealingKeyRecord};
 use domain::{RandomError, Secret, Timestamp};
 use zeroize::Zeroizing;
 
@@ -97,7 +97,7 @@ impl Intake {
 
     /// Opens a sealed box and writes what is inside as an envelope under `data_key`, bound to `context`.
     ///
-    /// `seal_key` is the active one; no other is tried. The caller stores [`Accepted::replay`] in the same
+    /// `sealing_key` is the active one; no other is tried. The caller stores [`Accepted::replay`] in the same
     /// transaction as the envelope.
     ///
     /// # Errors
@@ -109,19 +109,19 @@ impl Intake {
     ///   was tampered with.
     pub async fn accept(
         &self,
-        seal_key: &SealKeyRecord,
+        sealing_key: &SealingKeyRecord,
         submission: &Submission<'_>,
         rules: &IntakeRules,
         context: &KeyContext,
         data_key: &DataKeyRecord,
     ) -> Result<Accepted, IntakeError> {
-        if submission.kek_id != seal_key.kek_id {
+        if submission.kek_id != sealing_key.kek_id {
             return Err(IntakeError::StaleKek {
-                current: seal_key.kek_id.clone(),
+                current: sealing_key.kek_id.clone(),
             });
         }
         let sealed = decode(submission.ciphertext_b64).ok_or(IntakeError::Refused)?;
-        let private = self.private_key(seal_key).await?;
+        let private = self.private_key(sealing_key).await?;
         let content = seal::open(&private, &sealed).ok_or(IntakeError::Refused)?;
         let (key, unique) = self.read(&sealed, &content, rules, context)?;
         let replay = self.hasher.hash(HashPurpose::Replay, &unique);
@@ -129,7 +129,7 @@ impl Intake {
             key,
             context,
             data_key,
-            Some((seal_key.kek_id.clone(), replay)),
+            Some((sealing_key.kek_id.clone(), replay)),
         )
         .await
     }
@@ -156,24 +156,29 @@ impl Intake {
     ///
     /// # Errors
     /// [`IntakeError::Kms`], with [`KmsError::Integrity`] if the record was changed.
-    pub async fn check_seal_key(&self, seal_key: &SealKeyRecord) -> Result<(), IntakeError> {
-        self.private_key(seal_key).await.map(drop)
+    pub async fn check_sealing_key(
+        &self,
+        sealing_key: &SealingKeyRecord,
+    ) -> Result<(), IntakeError> {
+        self.private_key(sealing_key).await.map(drop)
     }
 
     /// Drops the private sealing key that is held in memory, unless it is that of `active_kek_id`.
     ///
     /// To be called after a rotation. Otherwise the replaced key leaves memory with the next submission.
-    pub fn forget_retired_seal_key(&self, active_kek_id: &str) {
-        self.shared.seal_key.retain(active_kek_id);
+    pub fn forget_retired_sealing_key(&self, active_kek_id: &str) {
+        self.shared.sealing_key.retain(active_kek_id);
     }
 
-    async fn private_key(&self, record: &SealKeyRecord) -> Result<SharedKey, IntakeError> {
-        let Shared { kms, seal_key, .. } = &*self.shared;
-        if let Some(private) = seal_key.get(record) {
+    async fn private_key(&self, record: &SealingKeyRecord) -> Result<SharedKey, IntakeError> {
+        let Shared {
+            kms, sealing_key, ..
+        } = &*self.shared;
+        if let Some(private) = sealing_key.get(record) {
             return Ok(private);
         }
-        let private = Arc::new(self.shared.private_seal_key(&**kms, record).await?);
-        seal_key.put(record, Arc::clone(&private));
+        let private = Arc::new(self.shared.private_sealing_key(&**kms, record).await?);
+        sealing_key.put(record, Arc::clone(&private));
         Ok(private)
     }
 

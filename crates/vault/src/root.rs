@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealKeyRecord};
+use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealingKeyRecord};
 use domain::{DeploymentId, RandomError, Secret, Sources};
 use zeroize::Zeroizing;
 
 use crate::aad;
-use crate::cache::{ActiveSealKey, DataKeys, SharedKey};
+use crate::cache::{ActiveSealingKey, DataKeys, SharedKey};
 use crate::committed::Fresh;
 use crate::envelope::Binding;
 use crate::hash::Hasher;
@@ -92,7 +92,7 @@ impl Root {
             sources,
             deployment,
             data_keys: DataKeys::default(),
-            seal_key: ActiveSealKey::default(),
+            sealing_key: ActiveSealingKey::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -181,7 +181,7 @@ pub(crate) struct Shared {
     pub(crate) kms: Arc<dyn Kms>,
     pub(crate) sources: Sources,
     pub(crate) deployment: DeploymentId,
-    pub(crate) seal_key: ActiveSealKey,
+    pub(crate) sealing_key: ActiveSealingKey,
     data_keys: DataKeys,
 }
 
@@ -201,16 +201,16 @@ impl Shared {
 
     /// The private half of a sealing key pair, if the record is whole: its id is the fingerprint of the
     /// public half, and the private half was wrapped for that id.
-    pub(crate) async fn private_seal_key(
+    pub(crate) async fn private_sealing_key(
         &self,
         kms: &dyn Kms,
-        record: &SealKeyRecord,
+        record: &SealingKeyRecord,
     ) -> Result<Zeroizing<[u8; 32]>, KmsError> {
         if seal::kek_id(&record.public_key) != record.kek_id {
             return Err(KmsError::Integrity);
         }
         let (kms_key, wrapped) = split_key_id(&record.wrapped_private)?;
-        let aad = aad::seal_key(self.deployment, &record.kek_id);
+        let aad = aad::sealing_key(self.deployment, &record.kek_id);
         unwrap_recorded(kms, kms_key, wrapped, &aad).await
     }
 

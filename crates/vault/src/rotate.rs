@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::record::{DataKeyRecord, KeyContext, SealKeyRecord};
+use domain::record::{DataKeyRecord, KeyContext, SealingKeyRecord};
 use domain::{KeyOwner, RandomError};
 use zeroize::Zeroizing;
 
@@ -92,7 +92,7 @@ impl Rotator {
     ///
     /// # Errors
     /// [`RotateError::Random`] and [`RotateError::Kms`].
-    pub async fn new_seal_key(&self, lifetime_ms: i64) -> Result<SealKeyRecord, RotateError> {
+    pub async fn new_sealing_key(&self, lifetime_ms: i64) -> Result<SealingKeyRecord, RotateError> {
         let Shared {
             kms,
             sources,
@@ -104,9 +104,9 @@ impl Rotator {
         let kek_id = seal::kek_id(&public_key);
         let created_at = sources.now();
         let wrapped = kms
-            .wrap(&private, &aad::seal_key(*deployment, &kek_id))
+            .wrap(&private, &aad::sealing_key(*deployment, &kek_id))
             .await?;
-        Ok(SealKeyRecord {
+        Ok(SealingKeyRecord {
             wrapped_private: with_key_id(kms.key_id(), &wrapped),
             kek_id,
             public_key,
@@ -119,22 +119,22 @@ impl Rotator {
     ///
     /// # Errors
     /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed.
-    pub async fn rewrap_seal_key(
+    pub async fn rewrap_sealing_key(
         &self,
-        record: &SealKeyRecord,
+        record: &SealingKeyRecord,
         to: &dyn Kms,
-    ) -> Result<SealKeyRecord, RotateError> {
+    ) -> Result<SealingKeyRecord, RotateError> {
         let (kms_key, _) = split_key_id(&record.wrapped_private)?;
         if kms_key == to.key_id() {
-            self.shared.private_seal_key(to, record).await?;
+            self.shared.private_sealing_key(to, record).await?;
             return Ok(record.clone());
         }
         let private = self
             .shared
-            .private_seal_key(&*self.shared.kms, record)
+            .private_sealing_key(&*self.shared.kms, record)
             .await?;
-        let aad = aad::seal_key(self.shared.deployment, &record.kek_id);
-        Ok(SealKeyRecord {
+        let aad = aad::sealing_key(self.shared.deployment, &record.kek_id);
+        Ok(SealingKeyRecord {
             wrapped_private: with_key_id(to.key_id(), &to.wrap(&private, &aad).await?),
             ..record.clone()
         })
@@ -154,9 +154,9 @@ impl Rotator {
     ///
     /// # Errors
     /// As [`check_data_key`](Self::check_data_key).
-    pub async fn check_seal_key(&self, record: &SealKeyRecord) -> Result<(), OpenError> {
+    pub async fn check_sealing_key(&self, record: &SealingKeyRecord) -> Result<(), OpenError> {
         self.shared
-            .private_seal_key(&*self.shared.kms, record)
+            .private_sealing_key(&*self.shared.kms, record)
             .await?;
         Ok(())
     }

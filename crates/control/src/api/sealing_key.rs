@@ -1,7 +1,7 @@
 //! The sealing key, for those who run the instance.
 
 use axum::extract::State;
-use domain::record::SealKeyRecord;
+use domain::record::SealingKeyRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,8 +34,8 @@ pub struct SealingKeyView {
     expires_at: String,
 }
 
-impl From<SealKeyRecord> for SealingKeyView {
-    fn from(record: SealKeyRecord) -> Self {
+impl From<SealingKeyRecord> for SealingKeyView {
+    fn from(record: SealingKeyRecord) -> Self {
         Self {
             fingerprint: fingerprint(&record.kek_id),
             kek_id: record.kek_id,
@@ -65,7 +65,7 @@ async fn rotate_sealing_key(
     State(state): State<ControlState>,
     call: Call,
 ) -> Result<axum::Json<SealingKeyView>, Problem> {
-    let current = state.store.system().active_seal_key().await?;
+    let current = state.store.system().active_sealing_key().await?;
     let replaces = current.as_ref().map(|record| record.kek_id.as_str());
     let note = call.note("sealing_key.rotate");
     let new = sealing_key::rotate(&state, replaces, access.scope.actor(), note).await?;

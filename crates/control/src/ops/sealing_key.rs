@@ -1,6 +1,6 @@
 //! The sealing key: the pair to whose public half clients seal provider keys.
 
-use domain::record::SealKeyRecord;
+use domain::record::SealingKeyRecord;
 use store::{Actor, AuditNote};
 use vault::{IntakeError, KmsError, RotateError};
 
@@ -13,12 +13,12 @@ use crate::state::ControlState;
 ///
 /// # Errors
 /// `unavailable` when there is none yet or the KMS does not answer; `internal` when the record was changed.
-pub async fn current(state: &ControlState) -> Result<SealKeyRecord, Problem> {
-    let record = state.store.system().active_seal_key().await?;
+pub async fn current(state: &ControlState) -> Result<SealingKeyRecord, Problem> {
+    let record = state.store.system().active_sealing_key().await?;
     let record = record.ok_or_else(|| {
         Problem::new(Code::Unavailable).because("the instance has no sealing key yet")
     })?;
-    state.intake.check_seal_key(&record).await?;
+    state.intake.check_sealing_key(&record).await?;
     Ok(record)
 }
 
@@ -32,17 +32,19 @@ pub async fn rotate(
     replaces: Option<&str>,
     actor: Actor,
     note: AuditNote,
-) -> Result<SealKeyRecord, Problem> {
-    let lifetime_ms = state.config.seal_key_lifetime_ms;
-    let new = state.rotator.new_seal_key(lifetime_ms).await?;
+) -> Result<SealingKeyRecord, Problem> {
+    let lifetime_ms = state.config.sealing_key_lifetime_ms;
+    let new = state.rotator.new_sealing_key(lifetime_ms).await?;
     let note = AuditNote {
         kek_id: Some(new.kek_id.clone()),
         ..note
     };
     let now = state.sources.now();
     let system = state.store.system().by(actor);
-    system.activate_seal_key(&new, replaces, &note, now).await?;
-    state.intake.forget_retired_seal_key(&new.kek_id);
+    system
+        .activate_sealing_key(&new, replaces, &note, now)
+        .await?;
+    state.intake.forget_retired_sealing_key(&new.kek_id);
     tracing::info!(kek_id = %new.kek_id, "activated sealing key {}", new.kek_id);
     Ok(new)
 }
@@ -54,11 +56,11 @@ pub async fn rotate(
 /// As [`rotate`].
 pub async fn rotate_if_due(state: &ControlState) -> Result<(), Problem> {
     let now = state.sources.now();
-    let current = state.store.system().active_seal_key().await?;
+    let current = state.store.system().active_sealing_key().await?;
     let due = current.as_ref().is_none_or(|record| {
         // A shorter lifetime in the configuration holds for the pair that is active already.
         let age_ms = now.millis_since(record.created_at);
-        record.expires_at <= now || age_ms >= state.config.seal_key_lifetime_ms
+        record.expires_at <= now || age_ms >= state.config.sealing_key_lifetime_ms
     });
     if !due {
         return Ok(());

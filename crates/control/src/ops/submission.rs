@@ -246,7 +246,7 @@ impl Attempt<'_> {
                 kek_id,
                 ciphertext_b64,
             } => {
-                let seal_key = sealing_key::current(self.state).await?;
+                let sealing_key = sealing_key::current(self.state).await?;
                 let submission = Submission {
                     kek_id,
                     ciphertext_b64,
@@ -256,7 +256,7 @@ impl Attempt<'_> {
                     raw_box: self.destination.raw_box,
                 };
                 intake
-                    .accept(&seal_key, &submission, &rules, context, data_key)
+                    .accept(&sealing_key, &submission, &rules, context, data_key)
                     .await
             }
         };

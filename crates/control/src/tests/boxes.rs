@@ -178,16 +178,16 @@ async fn after_a_rotation_old_boxes_are_stale_and_stored_keys_stay() {
 async fn the_sealing_key_is_renewed_when_its_time_is_over() {
     // T28
     let world = World::start().await;
-    let (first, _) = world.seal_key().await;
-    crate::jobs::ensure_seal_key(&world.state)
+    let (first, _) = world.sealing_key().await;
+    crate::jobs::ensure_sealing_key(&world.state)
         .await
         .expect("runs");
-    assert_eq!(world.seal_key().await.0, first);
+    assert_eq!(world.sealing_key().await.0, first);
     world.pass_ms(ControlConfig::SEAL_KEY_LIFETIME_MS);
     let (one, two) = tokio::join!(
-        crate::jobs::ensure_seal_key(&world.state),
-        crate::jobs::ensure_seal_key(&world.state)
+        crate::jobs::ensure_sealing_key(&world.state),
+        crate::jobs::ensure_sealing_key(&world.state)
     );
     one.and(two).expect("both run, one wins");
-    assert_ne!(world.seal_key().await.0, first);
+    assert_ne!(world.sealing_key().await.0, first);
 }

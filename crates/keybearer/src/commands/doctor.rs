@@ -24,10 +24,10 @@ pub(crate) async fn run(loaded: Loaded, as_json: bool) -> anyhow::Result<ExitCod
     let system = instance.store.system();
     let mut broken = 0u64;
     let rotator = instance.root.rotator();
-    match system.active_seal_key().await? {
+    match system.active_sealing_key().await? {
         None => report.line("sealing_key", "none", "absent"),
         Some(record) => {
-            let verdict = verdict(rotator.check_seal_key(&record).await);
+            let verdict = verdict(rotator.check_sealing_key(&record).await);
             broken += u64::from(verdict != "ok");
             report.line("sealing_key", &record.kek_id, verdict);
         }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-use domain::Secret;
+use anyhow::{Context, ensure};
+use domain::WorkspaceId;
+use domain::credential::{CredentialKind, is_well_formed};
 use serde_json::{Value, json};
 
 use super::{read_secret, remark, say};
@@ -43,18 +44,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Used up: a stale file would only mislead.
     let _ = std::fs::remove_file(&args.token_file);
 
-    let api_key = Secret::from_text(text(&created, "/api_key/key")?);
-    let workspace = text(&created, "/workspace_id")?;
+    // The caller may `eval` what is printed, so nothing of the server's answer goes there unchecked.
+    let api_key = text(&created, "/api_key/key")?;
+    ensure!(
+        is_well_formed(CredentialKind::ApiKey, &api_key),
+        "the server's answer has no API key"
+    );
+    let workspace: WorkspaceId = text(&created, "/workspace_id")?
+        .parse()
+        .context("the server's answer has no workspace")?;
     remark("Created the first user and the workspace \"Personal\".");
     remark("The API key below is shown once; keep it like a password.");
-    say(&format!("export KEYBEARER_URL={}", api.address()));
+    say(&format!("export KEYBEARER_URL='{}'", api.address()));
     say(&format!("export KEYBEARER_WORKSPACE={workspace}"));
-    api_key.expose(|key| {
-        say(&format!(
-            "export KEYBEARER_API_KEY={}",
-            String::from_utf8_lossy(key)
-        ))
-    });
+    say(&format!("export KEYBEARER_API_KEY={api_key}"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,9 +11,9 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 async fn broken_submissions_store_nothing() {
     // T19, T20, T21, T26, T31
     let fixture = Fixture::start().await;
-    let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
+    let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
     let key = fixture.canary.openai_key();
-    let good = seal_key.submission("openai", &key);
+    let good = sealing_key.submission("openai", &key);
     let with = |name: &str, value: Value| {
         let mut body = good.clone();
         body[name] = value;
@@ -63,19 +63,19 @@ async fn broken_submissions_store_nothing() {
             "invalid_sealed_box",
         ),
         (
-            with("ciphertext_b64", json!(seal_key.seal_bytes(b""))),
+            with("ciphertext_b64", json!(sealing_key.seal_bytes(b""))),
             422,
             "invalid_sealed_box",
         ),
         (
-            with("ciphertext_b64", json!(seal_key.seal_bytes(b"short"))),
+            with("ciphertext_b64", json!(sealing_key.seal_bytes(b"short"))),
             422,
             "invalid_provider_key",
         ),
         (
             with(
                 "ciphertext_b64",
-                json!(seal_key.seal_bytes(format!("{key}\n").as_bytes())),
+                json!(sealing_key.seal_bytes(format!("{key}\n").as_bytes())),
             ),
             422,
             "invalid_provider_key",
@@ -83,7 +83,7 @@ async fn broken_submissions_store_nothing() {
         (
             with(
                 "ciphertext_b64",
-                json!(seal_key.seal_bytes(format!("Bearer {key}").as_bytes())),
+                json!(sealing_key.seal_bytes(format!("Bearer {key}").as_bytes())),
             ),
             422,
             "invalid_provider_key",
@@ -91,13 +91,16 @@ async fn broken_submissions_store_nothing() {
         (
             with(
                 "ciphertext_b64",
-                json!(seal_key.seal_bytes("sk-caf\u{e9}-0123456789".as_bytes())),
+                json!(sealing_key.seal_bytes("sk-caf\u{e9}-0123456789".as_bytes())),
             ),
             422,
             "invalid_provider_key",
         ),
         (
-            with("ciphertext_b64", json!(seal_key.seal_bytes(&[b'k'; 5000]))),
+            with(
+                "ciphertext_b64",
+                json!(sealing_key.seal_bytes(&[b'k'; 5000])),
+            ),
             422,
             "invalid_provider_key",
         ),
@@ -110,7 +113,7 @@ async fn broken_submissions_store_nothing() {
             "custom_base_url_not_allowed",
         ),
         (
-            json!({"provider_name": "openai", "kek_id": seal_key.kek_id}),
+            json!({"provider_name": "openai", "kek_id": sealing_key.kek_id}),
             400,
             "invalid_request",
         ),

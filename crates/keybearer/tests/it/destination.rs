@@ -16,11 +16,11 @@ impl Fixture {
             .expect(200)
             .json();
         let node = instance["deployment_id"].as_str().expect("an id");
-        let seal_key = self.app.seal_key(&self.owner.key).await;
+        let sealing_key = self.app.sealing_key(&self.owner.key).await;
         let context = BoxContext::now(node, &self.owner.workspace, "openai", base_url);
         let body = json!({
-            "provider": "openai", "label": label, "base_url": base_url, "kek_id": seal_key.kek_id,
-            "ciphertext_b64": seal_key.seal_v1(&self.canary.openai_key(), &context),
+            "provider": "openai", "label": label, "base_url": base_url, "kek_id": sealing_key.kek_id,
+            "ciphertext_b64": sealing_key.seal_v1(&self.canary.openai_key(), &context),
         });
         self.owner
             .person
@@ -126,8 +126,8 @@ async fn an_allowed_base_url_of_ones_own_serves_and_needs_a_bound_box() {
     assert_eq!(elsewhere.requests().len(), 2, "the probe and the call");
     assert_eq!(fixture.provider.requests().len(), seen);
     // T23: a raw box with a base URL is refused before anything is sent.
-    let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
-    let mut raw = seal_key.submission("openai", &fixture.canary.openai_key());
+    let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
+    let mut raw = sealing_key.submission("openai", &fixture.canary.openai_key());
     raw["api_base"] = json!(base_url);
     fixture
         .owner

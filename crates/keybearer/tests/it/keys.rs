@@ -108,8 +108,8 @@ async fn the_sealing_key_is_cacheable_by_its_id() {
 async fn both_forms_of_box_are_taken_and_each_only_once() {
     // T18, T24
     let fixture = Fixture::start().await;
-    let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
-    let raw = seal_key.submission("openai", &fixture.canary.openai_key());
+    let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
+    let raw = sealing_key.submission("openai", &fixture.canary.openai_key());
     let reply = fixture
         .owner
         .key
@@ -118,7 +118,7 @@ async fn both_forms_of_box_are_taken_and_each_only_once() {
         .expect(200)
         .json();
     assert_eq!(reply["provider_name"], "openai");
-    assert_eq!(reply["kek_id"], seal_key.kek_id.as_str());
+    assert_eq!(reply["kek_id"], sealing_key.kek_id.as_str());
     let probes = fixture.provider.requests().len();
     fixture
         .owner
@@ -140,7 +140,7 @@ async fn both_forms_of_box_are_taken_and_each_only_once() {
         &fixture.base_url("openai").await,
     );
     let body = json!({
-        "provider": "openai", "kek_id": seal_key.kek_id, "ciphertext_b64": seal_key.seal_v1(&key, &context),
+        "provider": "openai", "kek_id": sealing_key.kek_id, "ciphertext_b64": sealing_key.seal_v1(&key, &context),
     });
     let session = &fixture.owner.person.session;
     session
@@ -169,7 +169,7 @@ async fn both_forms_of_box_are_taken_and_each_only_once() {
 async fn a_box_with_another_context_is_refused_like_any_broken_box() {
     // T22, T23, T32
     let fixture = Fixture::start().await;
-    let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
+    let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
     let good = BoxContext::now(
         &fixture.deployment().await,
         &fixture.owner.workspace,
@@ -180,8 +180,8 @@ async fn a_box_with_another_context_is_refused_like_any_broken_box() {
     let probes = fixture.provider.requests().len();
     let mut wrong = vec![
         String::from("AAAA"),
-        seal_key.seal_bytes(b"{\"v\":1}"),
-        seal_key.seal_bytes(b"{not json"),
+        sealing_key.seal_bytes(b"{\"v\":1}"),
+        sealing_key.seal_bytes(b"{not json"),
     ];
     let key = fixture.canary.openai_key();
     for change in [
@@ -196,16 +196,15 @@ async fn a_box_with_another_context_is_refused_like_any_broken_box() {
         let mut context = good.clone();
         context.jti = format!("{:032x}", wrong.len());
         change(&mut context);
-        wrong.push(seal_key.seal_v1(&key, &context));
+        wrong.push(sealing_key.seal_v1(&key, &context));
     }
-    let mut flipped = seal_key.seal_v1(&key, &good).into_bytes();
+    let mut flipped = sealing_key.seal_v1(&key, &good).into_bytes();
     flipped[100] = if flipped[100] == b'A' { b'B' } else { b'A' };
     wrong.push(String::from_utf8(flipped).expect("base64"));
     let session = &fixture.owner.person.session;
     let mut answers = Vec::new();
     for ciphertext in wrong {
-        let body =
-            json!({"provider": "openai", "kek_id": seal_key.kek_id, "ciphertext_b64": ciphertext});
+        let body = json!({"provider": "openai", "kek_id": sealing_key.kek_id, "ciphertext_b64": ciphertext});
         let reply = session.post(&fixture.path("/provider-keys"), &body).await;
         let mut answer = reply.expect_error(422, "invalid_sealed_box").json();
         answer["request_id"] = Value::Null;
@@ -224,8 +223,8 @@ async fn a_box_with_another_context_is_refused_like_any_broken_box() {
         context.jti = format!("{offset:032}").replace('-', "a");
         context.issued_at = now + offset;
         let body = json!({
-            "provider": "openai", "label": format!("at{}", offset.abs() + offset), "kek_id": seal_key.kek_id,
-            "ciphertext_b64": seal_key.seal_v1(&fixture.canary.openai_key(), &context),
+            "provider": "openai", "label": format!("at{}", offset.abs() + offset), "kek_id": sealing_key.kek_id,
+            "ciphertext_b64": sealing_key.seal_v1(&fixture.canary.openai_key(), &context),
         });
         session
             .post(&fixture.path("/provider-keys"), &body)
@@ -240,13 +239,13 @@ async fn the_sealing_key_rotates_on_command_and_stored_keys_go_on_serving() {
     // T26, T28
     let fixture = Fixture::start().await;
     let key = fixture.with_openai_key().await;
-    let old = fixture.app.seal_key(&fixture.owner.key).await;
+    let old = fixture.app.sealing_key(&fixture.owner.key).await;
     let session = &fixture.owner.person.session;
     session
         .post("/api/v1/sealing-key/rotate", &json!({}))
         .await
         .expect(200);
-    let new = fixture.app.seal_key(&fixture.owner.key).await;
+    let new = fixture.app.sealing_key(&fixture.owner.key).await;
     assert_ne!(old.kek_id, new.kek_id);
     let stale = old.submission("openai", &fixture.canary.openai_key());
     let reply = fixture
@@ -444,8 +443,8 @@ async fn masks_are_ours_and_only_for_owners_and_admins() {
     // T31, T78
     let fixture = Fixture::start().await;
     let key = fixture.canary.openai_key();
-    let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
-    let mut lying = seal_key.submission("openai", &key);
+    let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
+    let mut lying = sealing_key.submission("openai", &key);
     lying["key_prefix"] = json!("sk-something-else");
     let stored = fixture
         .owner
@@ -482,7 +481,7 @@ async fn masks_are_ours_and_only_for_owners_and_admins() {
             listed.text()
         );
     }
-    let body = seal_key.submission("openai", &long);
+    let body = sealing_key.submission("openai", &long);
     let body = json!({"provider": "openai", "kek_id": body["kek_id"], "ciphertext_b64": body["ciphertext_b64"]});
     member
         .session
@@ -502,11 +501,11 @@ async fn every_operation_on_a_key_leaves_its_audit_row() {
     fixture
         .provider
         .next(chat_error(401, "invalid_api_key", "no"));
-    let seal_key = fixture.app.seal_key(&fixture.owner.key).await;
+    let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
     let session = &fixture.owner.person.session;
     let body = json!({
-        "provider": "openai", "kek_id": seal_key.kek_id,
-        "ciphertext_b64": seal_key.seal_raw(&fixture.canary.openai_key()),
+        "provider": "openai", "kek_id": sealing_key.kek_id,
+        "ciphertext_b64": sealing_key.seal_raw(&fixture.canary.openai_key()),
     });
     session
         .post(&fixture.path("/provider-keys"), &body)
@@ -554,7 +553,7 @@ async fn every_operation_on_a_key_leaves_its_audit_row() {
             "{row}"
         );
     }
-    assert_eq!(about_keys[0]["kek_id"], seal_key.kek_id.as_str());
+    assert_eq!(about_keys[0]["kek_id"], sealing_key.kek_id.as_str());
     fixture.finish().await;
 }
 

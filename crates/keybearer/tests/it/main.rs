@@ -89,9 +89,9 @@ impl Fixture {
 
     /// Submits a key to the owner's workspace, sealed (raw form).
     async fn workspace_key(&self, provider: &str, label: &str, key: &str) -> Value {
-        let seal_key = self.app.seal_key(&self.owner.key).await;
+        let sealing_key = self.app.sealing_key(&self.owner.key).await;
         let body = json!({
-            "provider": provider, "label": label, "kek_id": seal_key.kek_id, "ciphertext_b64": seal_key.seal_raw(key),
+            "provider": provider, "label": label, "kek_id": sealing_key.kek_id, "ciphertext_b64": sealing_key.seal_raw(key),
         });
         let reply = self
             .owner

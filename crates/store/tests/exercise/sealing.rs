@@ -1,6 +1,6 @@
 //! Sealing keys: exactly one is active, and a replaced one has lost its private half.
 
-use domain::record::SealKeyRecord;
+use domain::record::SealingKeyRecord;
 use store::{Actor, StoreError};
 
 use crate::world::{NOW, World, on_both_engines};
@@ -12,8 +12,8 @@ on_both_engines![
     only_the_active_pair_is_rewrapped,
 ];
 
-fn pair(world: &World, name: &str) -> SealKeyRecord {
-    SealKeyRecord {
+fn pair(world: &World, name: &str) -> SealingKeyRecord {
+    SealingKeyRecord {
         kek_id: name.to_owned(),
         public_key: world.hash(),
         wrapped_private: format!("private half of {name}").into_bytes(),
@@ -25,20 +25,20 @@ fn pair(world: &World, name: &str) -> SealKeyRecord {
 async fn a_replaced_pair_loses_its_private_half(world: World) {
     let first = world.first().await;
     let system = world.store.system();
-    assert_eq!(system.active_seal_key().await.expect("asks"), None);
+    assert_eq!(system.active_sealing_key().await.expect("asks"), None);
     let (a, b) = (pair(&world, "aa"), pair(&world, "bb"));
-    let note = world.note("seal_key.rotate");
+    let note = world.note("sealing_key.rotate");
     system
-        .activate_seal_key(&a, None, &note, NOW)
+        .activate_sealing_key(&a, None, &note, NOW)
         .await
         .expect("the first");
     assert_eq!(
-        system.active_seal_key().await.expect("asks"),
+        system.active_sealing_key().await.expect("asks"),
         Some(a.clone())
     );
     let before = world.traces().await;
     for replaces in [None, Some("bb"), Some("")] {
-        let refused = system.activate_seal_key(&b, replaces, &note, NOW).await;
+        let refused = system.activate_sealing_key(&b, replaces, &note, NOW).await;
         assert!(
             matches!(refused, Err(StoreError::Conflict(_))),
             "{refused:?}"
@@ -46,7 +46,7 @@ async fn a_replaced_pair_loses_its_private_half(world: World) {
     }
     assert_eq!(world.traces().await, before);
     assert_eq!(
-        system.active_seal_key().await.expect("asks"),
+        system.active_sealing_key().await.expect("asks"),
         Some(a.clone())
     );
 
@@ -54,16 +54,16 @@ async fn a_replaced_pair_loses_its_private_half(world: World) {
         .store
         .system()
         .by(Actor::User(first.user))
-        .activate_seal_key(&b, Some("aa"), &note, NOW)
+        .activate_sealing_key(&b, Some("aa"), &note, NOW)
         .await
         .expect("rotated");
-    assert_eq!(system.active_seal_key().await.expect("asks"), Some(b));
-    let left = "SELECT count(*) FROM seal_keys WHERE wrapped_private IS NOT NULL";
+    assert_eq!(system.active_sealing_key().await.expect("asks"), Some(b));
+    let left = "SELECT count(*) FROM sealing_keys WHERE wrapped_private IS NOT NULL";
     assert_eq!(world.number(left).await, 1);
     let by_program =
-        "SELECT count(*) FROM audit WHERE action = 'seal_key.rotate' AND actor = 'system'";
+        "SELECT count(*) FROM audit WHERE action = 'sealing_key.rotate' AND actor = 'system'";
     let by_person =
-        "SELECT count(*) FROM audit WHERE action = 'seal_key.rotate' AND actor <> 'system'";
+        "SELECT count(*) FROM audit WHERE action = 'sealing_key.rotate' AND actor <> 'system'";
     assert_eq!(world.number(by_program).await, 1);
     assert_eq!(world.number(by_person).await, 1);
     if world.is_sqlite() {
@@ -77,21 +77,25 @@ async fn a_replaced_pair_loses_its_private_half(world: World) {
         assert!(gone, "the old private half is on the disk");
     }
     // A pair that was replaced does not come back.
-    let refused = system.activate_seal_key(&a, Some("bb"), &note, NOW).await;
+    let refused = system
+        .activate_sealing_key(&a, Some("bb"), &note, NOW)
+        .await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
 }
 
 async fn race(world: &World, replaces: Option<&'static str>) {
     let other = world.other_node().await;
-    let before = world.number("SELECT count(*) FROM seal_keys").await;
+    let before = world.number("SELECT count(*) FROM sealing_keys").await;
     let tasks: Vec<_> = (0..8)
         .map(|n| {
             let store = if n % 2 == 0 { &world.store } else { &other }.clone();
             let new = pair(world, &format!("node {n} after {replaces:?}"));
-            let note = world.note("seal_key.rotate");
+            let note = world.note("sealing_key.rotate");
             tokio::spawn(async move {
                 let system = store.system();
-                system.activate_seal_key(&new, replaces, &note, NOW).await
+                system
+                    .activate_sealing_key(&new, replaces, &note, NOW)
+                    .await
             })
         })
         .collect();
@@ -104,18 +108,18 @@ async fn race(world: &World, replaces: Option<&'static str>) {
         }
     }
     assert_eq!(won, 1);
-    let active = "SELECT count(*) FROM seal_keys WHERE active = 1";
+    let active = "SELECT count(*) FROM sealing_keys WHERE active = 1";
     assert_eq!(world.number(active).await, 1);
-    let all = world.number("SELECT count(*) FROM seal_keys").await;
+    let all = world.number("SELECT count(*) FROM sealing_keys").await;
     assert_eq!(all, before + 1);
 }
 
 async fn of_many_who_rotate_one_wins(world: World) {
     // T28
     let system = world.store.system();
-    let note = world.note("seal_key.rotate");
+    let note = world.note("sealing_key.rotate");
     system
-        .activate_seal_key(&pair(&world, "aa"), None, &note, NOW)
+        .activate_sealing_key(&pair(&world, "aa"), None, &note, NOW)
         .await
         .expect("the first");
     race(&world, Some("aa")).await;
@@ -129,27 +133,27 @@ async fn of_many_who_make_the_first_one_wins(world: World) {
 async fn only_the_active_pair_is_rewrapped(world: World) {
     let system = world.store.system();
     let (a, b) = (pair(&world, "aa"), pair(&world, "bb"));
-    let note = world.note("seal_key.rotate");
+    let note = world.note("sealing_key.rotate");
     for (new, replaces) in [(&a, None), (&b, Some("aa"))] {
         system
-            .activate_seal_key(new, replaces, &note, NOW)
+            .activate_sealing_key(new, replaces, &note, NOW)
             .await
             .expect("active");
     }
-    let rewrapped = SealKeyRecord {
+    let rewrapped = SealingKeyRecord {
         wrapped_private: vec![5, 5],
         ..b
     };
     system
-        .replace_seal_key_wrapping(&rewrapped)
+        .replace_sealing_key_wrapping(&rewrapped)
         .await
         .expect("rewrapped");
     assert_eq!(
-        system.active_seal_key().await.expect("asks"),
+        system.active_sealing_key().await.expect("asks"),
         Some(rewrapped)
     );
-    let refused = system.replace_seal_key_wrapping(&a).await;
+    let refused = system.replace_sealing_key_wrapping(&a).await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
-    let left = "SELECT count(*) FROM seal_keys WHERE wrapped_private IS NOT NULL";
+    let left = "SELECT count(*) FROM sealing_keys WHERE wrapped_private IS NOT NULL";
     assert_eq!(world.number(left).await, 1);
 }

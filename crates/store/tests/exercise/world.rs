@@ -218,8 +218,8 @@ impl World {
             "SELECT count(*) FROM provider_keys",
             "SELECT CAST(COALESCE(sum(version), 0) AS BIGINT) FROM provider_keys",
             "SELECT count(*) FROM seen_boxes",
-            "SELECT count(*) FROM seal_keys",
-            "SELECT count(*) FROM seal_keys WHERE active = 1",
+            "SELECT count(*) FROM sealing_keys",
+            "SELECT count(*) FROM sealing_keys WHERE active = 1",
             "SELECT count(*) FROM usage",
         ] {
             traces.push(self.number(statement).await);

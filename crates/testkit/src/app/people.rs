@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Auth, Caller, Reply, TestApp};
 use crate::random;
-use crate::sealing::SealKey;
+use crate::sealing::SealingKey;
 
 /// Somebody with a log-in.
 #[derive(Clone)]
@@ -114,8 +114,8 @@ impl TestApp {
     }
 
     /// The current sealing key.
-    pub async fn seal_key(&self, caller: &Caller) -> SealKey {
-        SealKey::from_reply(
+    pub async fn sealing_key(&self, caller: &Caller) -> SealingKey {
+        SealingKey::from_reply(
             &caller
                 .get("/v1/byok/encryption-pubkey")
                 .await
@@ -126,7 +126,7 @@ impl TestApp {
 
     /// Seals a provider key (raw form) and submits it; the reply is whatever the instance says.
     pub async fn submit(&self, caller: &Caller, provider: &str, key: &str) -> Reply {
-        let sealed = self.seal_key(caller).await.submission(provider, key);
+        let sealed = self.sealing_key(caller).await.submission(provider, key);
         caller.post("/v1/byok/keys", &sealed).await
     }
 

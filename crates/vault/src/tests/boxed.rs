@@ -12,7 +12,7 @@ pub(crate) const KEY_TEXT: &str = "sk-proj-0123456789abcdefghijWXYZ";
 /// A box, in base64, for the active sealing key.
 pub(crate) fn sealed(world: &World, content: &[u8]) -> String {
     let ephemeral = world.sources.random.bytes().expect("random bytes");
-    let sealed = seal::seal_with(&world.seal_key.public_key, content, ephemeral.into());
+    let sealed = seal::seal_with(&world.sealing_key.public_key, content, ephemeral.into());
     STANDARD.encode(sealed.expect("a good public key"))
 }
 

@@ -12,7 +12,7 @@ use crate::{IntakeError, IntakeRules, RawBox, Submission, box_v1};
 fn the_content_of_a_box_is_what_the_format_says() {
     let world = World::new();
     let text = seal_v1(
-        &world.seal_key.public_key,
+        &world.sealing_key.public_key,
         &secret(KEY_TEXT),
         &world.box_context(),
     );
@@ -34,7 +34,7 @@ fn nothing_is_sealed_that_the_server_would_not_look_at() {
             base_url,
             ..world.box_context()
         };
-        seal_v1(&world.seal_key.public_key, &secret(&key), &context)
+        seal_v1(&world.sealing_key.public_key, &secret(&key), &context)
     };
     let path = |len: usize| format!("https://example.com/{}", "a".repeat(len));
     let text = seal(&path(7000)).expect("fits");
@@ -94,11 +94,12 @@ fn a_box_that_was_made_for_something_else_is_refused() {
             },
         ),
     ] {
-        let text = seal_v1(&world.seal_key.public_key, &secret(KEY_TEXT), &context).expect("a box");
+        let text =
+            seal_v1(&world.sealing_key.public_key, &secret(KEY_TEXT), &context).expect("a box");
         refused(&world, &text, what);
     }
     // T23, raw: the rules of a custom provider refuse it whatever is inside.
-    let raw = seal_raw(&world.seal_key.public_key, &secret(KEY_TEXT)).expect("a box");
+    let raw = seal_raw(&world.sealing_key.public_key, &secret(KEY_TEXT)).expect("a box");
     assert_eq!(
         world.submit(&raw, RawBox::Refuse).err(),
         Some(IntakeError::Refused)
@@ -154,7 +155,7 @@ fn a_box_lives_for_fifteen_minutes_around_its_own_time() {
     let text = with(&seconds.to_string());
     for now_ms in [i64::MIN, 0, i64::MAX] {
         let submission = Submission {
-            kek_id: &world.seal_key.kek_id,
+            kek_id: &world.sealing_key.kek_id,
             ciphertext_b64: &text,
         };
         let rules = IntakeRules {
@@ -162,7 +163,7 @@ fn a_box_lives_for_fifteen_minutes_around_its_own_time() {
             raw_box: RawBox::Accept,
         };
         let answer = now(world.intake.accept(
-            &world.seal_key,
+            &world.sealing_key,
             &submission,
             &rules,
             &world.context,

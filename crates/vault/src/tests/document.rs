@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealKeyRecord};
+use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealingKeyRecord};
 use domain::{
     Clock, DataKeyId, DeploymentId, KeyOwner, ProviderKeyId, Random, RandomError, Sources,
     Timestamp, WorkspaceId,
@@ -123,14 +123,14 @@ fn the_documents_vectors_are_those_of_the_code() {
     let seal_private = counting::<32>(0xa0);
     let seal_public = seal::public_key(&seal_private);
     let kek_id = seal::kek_id(&seal_public);
-    let seal_aad = aad::seal_key(deployment, &kek_id);
+    let seal_aad = aad::sealing_key(deployment, &kek_id);
     let seal_wrapped = now(kms.wrap(&seal_private, &seal_aad)).expect("wraps");
     let seal_stored = with_key_id(kms.key_id(), &seal_wrapped);
     vectors.bytes("seal_private", &seal_private);
     vectors.bytes("seal_public", &seal_public);
     vectors.text("kek_id", &kek_id);
-    vectors.bytes("seal_key_aad", &seal_aad);
-    vectors.bytes("seal_key_stored", &seal_stored);
+    vectors.bytes("sealing_key_aad", &seal_aad);
+    vectors.bytes("sealing_key_stored", &seal_stored);
 
     let ephemeral = counting::<32>(0xc0);
     let raw = seal::seal_with(&seal_public, KEY, ephemeral.into()).expect("a good key");
@@ -193,7 +193,7 @@ fn the_documents_vectors_are_those_of_the_code() {
         wrapped: data_key_wrapped,
         created_at: NOW,
     };
-    let seal_key_record = SealKeyRecord {
+    let sealing_key_record = SealingKeyRecord {
         kek_id: kek_id.clone(),
         public_key: seal_public,
         wrapped_private: seal_stored,
@@ -211,7 +211,7 @@ fn the_documents_vectors_are_those_of_the_code() {
         };
         let rules = IntakeRules { now: NOW, raw_box };
         let accepted = now(root.intake().accept(
-            &seal_key_record,
+            &sealing_key_record,
             &submission,
             &rules,
             &context,

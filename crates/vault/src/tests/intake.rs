@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::key::InvalidKey;
-use domain::record::{DataKeyRecord, SealKeyRecord};
+use domain::record::{DataKeyRecord, SealingKeyRecord};
 
 use super::boxed::{KEY_TEXT, good_json, padded, refused, sealed};
 use super::support::{KEY, World, context, now, secret, workspace};
@@ -15,9 +15,9 @@ use crate::{IntakeError, KmsError, RawBox};
 #[test]
 fn both_kinds_of_box_are_taken_and_open_to_the_key() {
     let world = World::new();
-    let raw = seal_raw(&world.seal_key.public_key, &secret(KEY_TEXT)).expect("a box");
+    let raw = seal_raw(&world.sealing_key.public_key, &secret(KEY_TEXT)).expect("a box");
     let v1 = seal_v1(
-        &world.seal_key.public_key,
+        &world.sealing_key.public_key,
         &secret(KEY_TEXT),
         &world.box_context(),
     )
@@ -32,7 +32,7 @@ fn both_kinds_of_box_are_taken_and_open_to_the_key() {
         assert_eq!(world.open(&accepted.envelope), Ok(KEY.to_vec()));
         // T31: the mask is made here, from the key.
         assert_eq!(accepted.mask, "sk-p...WXYZ");
-        assert_eq!(accepted.kek_id.as_deref(), Some(&*world.seal_key.kek_id));
+        assert_eq!(accepted.kek_id.as_deref(), Some(&*world.sealing_key.kek_id));
         replays.push(accepted.replay.expect("boxes are taken once"));
     }
     // T24: the same box has the same replay hash, another one a different one.
@@ -147,8 +147,8 @@ fn a_box_with_something_else_than_a_key_is_refused_without_showing_it() {
 fn another_kek_id_is_stale_and_no_key_is_tried() {
     let world = World::new();
     let text = sealed(&world, KEY_TEXT.as_bytes());
-    let id = &world.seal_key.kek_id;
-    let retired = now(world.rotator.new_seal_key(1)).expect("a sealing key");
+    let id = &world.sealing_key.kek_id;
+    let retired = now(world.rotator.new_sealing_key(1)).expect("a sealing key");
     let before = world.kms.unwraps.load(Ordering::Relaxed);
     for kek_id in [
         "",
@@ -177,22 +177,24 @@ fn another_kek_id_is_stale_and_no_key_is_tried() {
 fn one_private_key_is_held_and_a_retired_one_is_dropped() {
     let world = World::new();
     let unwraps = || world.kms.unwraps.load(Ordering::Relaxed);
-    let check = |record: &SealKeyRecord| now(world.intake.check_seal_key(record));
-    let next = now(world.rotator.new_seal_key(1)).expect("a sealing key");
+    let check = |record: &SealingKeyRecord| now(world.intake.check_sealing_key(record));
+    let next = now(world.rotator.new_sealing_key(1)).expect("a sealing key");
     let before = unwraps();
-    check(&world.seal_key).expect("whole");
-    check(&world.seal_key).expect("whole");
+    check(&world.sealing_key).expect("whole");
+    check(&world.sealing_key).expect("whole");
     assert_eq!(unwraps(), before + 1);
-    world.intake.forget_retired_seal_key(&world.seal_key.kek_id);
-    check(&world.seal_key).expect("whole");
+    world
+        .intake
+        .forget_retired_sealing_key(&world.sealing_key.kek_id);
+    check(&world.sealing_key).expect("whole");
     assert_eq!(unwraps(), before + 1, "the active one stays");
-    world.intake.forget_retired_seal_key(&next.kek_id);
-    check(&world.seal_key).expect("whole");
+    world.intake.forget_retired_sealing_key(&next.kek_id);
+    check(&world.sealing_key).expect("whole");
     assert_eq!(unwraps(), before + 2, "the retired one was dropped");
     check(&next).expect("whole");
-    check(&world.seal_key).expect("whole");
+    check(&world.sealing_key).expect("whole");
     assert_eq!(unwraps(), before + 4, "only one is held");
-    let destroyed = SealKeyRecord {
+    let destroyed = SealingKeyRecord {
         wrapped_private: Vec::new(),
         ..next
     };
@@ -206,26 +208,26 @@ fn one_private_key_is_held_and_a_retired_one_is_dropped() {
 #[test]
 fn an_edited_sealing_key_is_noticed() {
     let world = World::new();
-    let good = &world.seal_key;
-    let other = now(world.rotator.new_seal_key(1)).expect("a sealing key");
-    let check = |record: &SealKeyRecord| now(world.intake.check_seal_key(record));
+    let good = &world.sealing_key;
+    let other = now(world.rotator.new_sealing_key(1)).expect("a sealing key");
+    let check = |record: &SealingKeyRecord| now(world.intake.check_sealing_key(record));
     assert_eq!(check(good), Ok(()));
     let integrity = Err(IntakeError::Kms(KmsError::Integrity));
     for edited in [
-        SealKeyRecord {
+        SealingKeyRecord {
             public_key: other.public_key,
             ..good.clone()
         },
-        SealKeyRecord {
+        SealingKeyRecord {
             public_key: other.public_key,
             kek_id: other.kek_id.clone(),
             ..good.clone()
         },
-        SealKeyRecord {
+        SealingKeyRecord {
             kek_id: other.kek_id.clone(),
             ..good.clone()
         },
-        SealKeyRecord {
+        SealingKeyRecord {
             wrapped_private: other.wrapped_private.clone(),
             ..good.clone()
         },

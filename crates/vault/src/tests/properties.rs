@@ -17,7 +17,7 @@ proptest! {
     #[test]
     fn any_key_goes_through_any_door_unchanged(key in keys(), jti in any::<[u8; 16]>()) {
         let world = World::new();
-        let public = &world.seal_key.public_key;
+        let public = &world.sealing_key.public_key;
         let raw = seal_raw(public, &secret(&key)).expect("a good key");
         let mut context = world.box_context();
         context.jti = jti;
@@ -57,7 +57,7 @@ proptest! {
     fn what_is_in_a_box_is_a_key_or_refused(content in collection::vec(any::<u8>(), 0..300)) {
         use base64::Engine;
         let world = World::new();
-        let sealed = crate::seal::seal_with(&world.seal_key.public_key, &content, [3; 32].into());
+        let sealed = crate::seal::seal_with(&world.sealing_key.public_key, &content, [3; 32].into());
         let text = base64::engine::general_purpose::STANDARD.encode(sealed.expect("a box"));
         if let Ok(accepted) = world.submit(&text, RawBox::Accept) {
             prop_assert!(domain::key::check_key(&content).is_ok());

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::record::{DataKeyRecord, DeploymentRecord, SealKeyRecord};
+use domain::record::{DataKeyRecord, DeploymentRecord, SealingKeyRecord};
 
 use super::support::{World, now};
 use crate::kms::with_key_id;
@@ -13,7 +13,7 @@ use crate::{HashPurpose, Kms, RawBox, Root, aad};
 enum Purpose {
     ProviderKey,
     DataKey,
-    SealKey,
+    SealingKey,
     DeploymentKey,
     Box,
 }
@@ -21,7 +21,7 @@ enum Purpose {
 const PURPOSES: [Purpose; 5] = [
     Purpose::ProviderKey,
     Purpose::DataKey,
-    Purpose::SealKey,
+    Purpose::SealingKey,
     Purpose::DeploymentKey,
     Purpose::Box,
 ];
@@ -31,13 +31,13 @@ fn made_for(world: &World, purpose: Purpose) -> Vec<u8> {
     match purpose {
         Purpose::ProviderKey => world.envelope(),
         Purpose::DataKey => world.data_key.wrapped.clone(),
-        Purpose::SealKey => {
+        Purpose::SealingKey => {
             let prefix = with_key_id(world.kms.key_id(), &[]).len();
-            world.seal_key.wrapped_private[prefix..].to_vec()
+            world.sealing_key.wrapped_private[prefix..].to_vec()
         }
         Purpose::DeploymentKey => world.deployment.wrapped_key.clone(),
         Purpose::Box => {
-            let public = &world.seal_key.public_key;
+            let public = &world.sealing_key.public_key;
             crate::seal::seal_with(public, b"sk-0123456789", [5; 32].into()).expect("a box")
         }
     }
@@ -55,12 +55,12 @@ fn is_read_as(world: &World, purpose: Purpose, ciphertext: &[u8]) -> bool {
             };
             world.open_in(&envelope, &world.context, &data_key).is_ok()
         }
-        Purpose::SealKey => {
-            let record = SealKeyRecord {
+        Purpose::SealingKey => {
+            let record = SealingKeyRecord {
                 wrapped_private: with_key_id(world.kms.key_id(), ciphertext),
-                ..world.seal_key.clone()
+                ..world.sealing_key.clone()
             };
-            now(world.intake.check_seal_key(&record)).is_ok()
+            now(world.intake.check_sealing_key(&record)).is_ok()
         }
         Purpose::DeploymentKey => {
             let record = DeploymentRecord {
@@ -104,7 +104,7 @@ fn a_wrapped_key_differs_from_another_in_its_purpose_alone() {
     let id = world.deployment.id;
     let contexts = [
         aad::data_key(id, world.context.owner, world.data_key.id),
-        aad::seal_key(id, &world.seal_key.kek_id),
+        aad::sealing_key(id, &world.sealing_key.kek_id),
         aad::deployment_key(id),
     ];
     for (made, context) in contexts.iter().enumerate() {

@@ -90,11 +90,12 @@ fn an_opened_deployment_is_the_one_that_was_created() {
 fn a_rotation_of_the_root_key_moves_every_record_and_can_be_resumed() {
     let world = World::new();
     let envelope = world.envelope();
-    let text = seal_raw(&world.seal_key.public_key, &secret("sk-0123456789")).expect("a box");
+    let text = seal_raw(&world.sealing_key.public_key, &secret("sk-0123456789")).expect("a box");
     let next = Arc::new(local_kms(2));
 
     let data_key = now(world.rotator.rewrap_data_key(&world.data_key, &*next)).expect("moves");
-    let seal_key = now(world.rotator.rewrap_seal_key(&world.seal_key, &*next)).expect("moves");
+    let sealing_key =
+        now(world.rotator.rewrap_sealing_key(&world.sealing_key, &*next)).expect("moves");
     let deployment = now(world.root.rewrap(&*next, &world.deployment)).expect("moves");
     assert_eq!(data_key.kms_key, next.key_id());
     assert_eq!(deployment.kms_key, next.key_id());
@@ -102,8 +103,8 @@ fn a_rotation_of_the_root_key_moves_every_record_and_can_be_resumed() {
     // Again, as after an abort: nothing changes.
     let again = now(world.rotator.rewrap_data_key(&data_key, &*next));
     assert_eq!(again.as_ref(), Ok(&data_key));
-    let again = now(world.rotator.rewrap_seal_key(&seal_key, &*next));
-    assert_eq!(again.as_ref(), Ok(&seal_key));
+    let again = now(world.rotator.rewrap_sealing_key(&sealing_key, &*next));
+    assert_eq!(again.as_ref(), Ok(&sealing_key));
     let again = now(world.root.rewrap(&*next, &deployment)).expect("has moved");
     assert_eq!(again, deployment);
 
@@ -114,14 +115,14 @@ fn a_rotation_of_the_root_key_moves_every_record_and_can_be_resumed() {
     };
     let opened = world.open_in(&envelope, &world.context, &data_key);
     assert_eq!(opened, Err(OpenError::Kms(other.clone())));
-    let checked = now(world.intake.check_seal_key(&seal_key));
+    let checked = now(world.intake.check_sealing_key(&sealing_key));
     assert_eq!(checked, Err(IntakeError::Kms(other)));
 
     // The new root key opens all of it, the envelope unchanged.
     let moved = now(Root::open(next, world.sources.clone(), &deployment)).expect("opens");
     let opened = now(moved.opener().open(&envelope, &world.context, &data_key));
     assert!(opened.is_ok_and(|key| key.expose(|key| key == KEY)));
-    assert_eq!(now(moved.intake().check_seal_key(&seal_key)), Ok(()));
+    assert_eq!(now(moved.intake().check_sealing_key(&sealing_key)), Ok(()));
     let refused = now(moved
         .opener()
         .open(&envelope, &world.context, &world.data_key));
@@ -143,22 +144,25 @@ fn a_tampered_record_is_not_moved() {
     deployment.kms_key = next.key_id().to_owned();
     let moved = now(world.root.rewrap(&next, &deployment));
     assert!(matches!(moved, Err(RootError::Integrity)));
-    let mut seal_key = world.seal_key.clone();
-    *seal_key.wrapped_private.last_mut().expect("a tag") ^= 1;
+    let mut sealing_key = world.sealing_key.clone();
+    *sealing_key.wrapped_private.last_mut().expect("a tag") ^= 1;
     let claimed = DataKeyRecord {
         kms_key: next.key_id().to_owned(),
         ..world.data_key.clone()
     };
     // Said to have moved already.
     let prefix = with_key_id(world.kms.key_id(), &[]).len();
-    let mut claimed_seal_key = world.seal_key.clone();
-    claimed_seal_key.wrapped_private =
-        with_key_id(next.key_id(), &world.seal_key.wrapped_private[prefix..]);
+    let mut claimed_sealing_key = world.sealing_key.clone();
+    claimed_sealing_key.wrapped_private =
+        with_key_id(next.key_id(), &world.sealing_key.wrapped_private[prefix..]);
     for result in [
-        now(world.rotator.rewrap_seal_key(&claimed_seal_key, &next)).map(drop),
+        now(world
+            .rotator
+            .rewrap_sealing_key(&claimed_sealing_key, &next))
+        .map(drop),
         now(world.rotator.rewrap_data_key(&data_key, &next)).map(drop),
         now(world.rotator.rewrap_data_key(&claimed, &next)).map(drop),
-        now(world.rotator.rewrap_seal_key(&seal_key, &next)).map(drop),
+        now(world.rotator.rewrap_sealing_key(&sealing_key, &next)).map(drop),
     ] {
         assert_eq!(result, Err(RotateError::Integrity));
     }
@@ -169,19 +173,25 @@ fn a_check_asks_the_kms_every_time() {
     let world = World::new();
     // Both are in memory by now.
     assert!(world.open(&world.envelope()).is_ok());
-    assert_eq!(now(world.intake.check_seal_key(&world.seal_key)), Ok(()));
+    assert_eq!(
+        now(world.intake.check_sealing_key(&world.sealing_key)),
+        Ok(())
+    );
     let before = world.kms.unwraps.load(Ordering::Relaxed);
     assert_eq!(now(world.rotator.check_data_key(&world.data_key)), Ok(()));
-    assert_eq!(now(world.rotator.check_seal_key(&world.seal_key)), Ok(()));
+    assert_eq!(
+        now(world.rotator.check_sealing_key(&world.sealing_key)),
+        Ok(())
+    );
     assert_eq!(world.kms.unwraps.load(Ordering::Relaxed), before + 2);
 
     let mut data_key = world.data_key.clone();
     data_key.owner = workspace(9);
-    let mut seal_key = world.seal_key.clone();
-    seal_key.public_key[0] ^= 1;
+    let mut sealing_key = world.sealing_key.clone();
+    sealing_key.public_key[0] ^= 1;
     for checked in [
         now(world.rotator.check_data_key(&data_key)),
-        now(world.rotator.check_seal_key(&seal_key)),
+        now(world.rotator.check_sealing_key(&sealing_key)),
     ] {
         assert_eq!(checked, Err(OpenError::Integrity));
     }
@@ -257,7 +267,7 @@ fn a_failing_random_source_stops_everything_and_has_no_fallback() {
         assert_eq!(made, Err(RotateError::Random(RandomError)), "{draw}");
     }
     for draw in 0..3 {
-        let made = now(root(draw).rotator().new_seal_key(1));
+        let made = now(root(draw).rotator().new_sealing_key(1));
         assert_eq!(made, Err(RotateError::Random(RandomError)), "{draw}");
     }
     for draw in 0..2 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealKeyRecord};
+use domain::record::{DataKeyRecord, DeploymentRecord, KeyContext, SealingKeyRecord};
 use domain::{
     Clock, KeyOwner, ProviderKeyId, Random, RandomError, Secret, Sources, Timestamp, WorkspaceId,
 };
@@ -92,7 +92,7 @@ pub(crate) struct World {
     pub(crate) intake: Intake,
     pub(crate) opener: Opener,
     pub(crate) rotator: Rotator,
-    pub(crate) seal_key: SealKeyRecord,
+    pub(crate) sealing_key: SealingKeyRecord,
     pub(crate) data_key: DataKeyRecord,
     pub(crate) context: KeyContext,
 }
@@ -114,7 +114,7 @@ impl World {
         let rotator = root.rotator();
         let context = context(workspace(1));
         Self {
-            seal_key: now(rotator.new_seal_key(1000)).expect("a sealing key"),
+            sealing_key: now(rotator.new_sealing_key(1000)).expect("a sealing key"),
             data_key: now(rotator.new_data_key(context.owner)).expect("a data key"),
             intake: root.intake(),
             opener: root.opener(),
@@ -175,7 +175,7 @@ impl World {
         ciphertext_b64: &str,
         raw_box: RawBox,
     ) -> Result<Accepted, crate::IntakeError> {
-        self.submit_as(&self.seal_key.kek_id, ciphertext_b64, raw_box)
+        self.submit_as(&self.sealing_key.kek_id, ciphertext_b64, raw_box)
     }
 
     pub(crate) fn submit_as(
@@ -190,7 +190,7 @@ impl World {
         };
         let rules = IntakeRules { now: NOW, raw_box };
         now(self.intake.accept(
-            &self.seal_key,
+            &self.sealing_key,
             &submission,
             &rules,
             &self.context,

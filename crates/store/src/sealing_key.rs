@@ -1,7 +1,7 @@
 //! Sealing key pairs. One is active; a replaced one keeps its public half alone.
 
 use domain::Timestamp;
-use domain::record::SealKeyRecord;
+use domain::record::SealingKeyRecord;
 
 use crate::Store;
 use crate::db::Tx;
@@ -18,12 +18,12 @@ struct Stored {
 }
 
 /// The pair to which clients seal now.
-pub(crate) async fn active(store: &Store) -> Result<Option<SealKeyRecord>, StoreError> {
+pub(crate) async fn active(store: &Store) -> Result<Option<SealingKeyRecord>, StoreError> {
     store
         .db()
         .optional(sql(
             "SELECT kek_id, public_key, wrapped_private, created_at, expires_at
-             FROM seal_keys WHERE active = 1",
+             FROM sealing_keys WHERE active = 1",
         ))
         .await?
         .map(read)
@@ -35,14 +35,14 @@ pub(crate) async fn active(store: &Store) -> Result<Option<SealKeyRecord>, Store
 /// `replaces` must be the active pair, or `None` when there is none: of two nodes that rotate at once, one wins.
 pub(crate) async fn activate(
     tx: &mut Tx,
-    new: &SealKeyRecord,
+    new: &SealingKeyRecord,
     replaces: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let destroyed = tx
         .run(
             sql(
-                "UPDATE seal_keys SET active = 0, wrapped_private = NULL, destroyed_at = $2
+                "UPDATE sealing_keys SET active = 0, wrapped_private = NULL, destroyed_at = $2
                  WHERE kek_id = $1 AND active = 1",
             )
             .bind(replaces)
@@ -56,7 +56,7 @@ pub(crate) async fn activate(
     }
     tx.run(
         sql(
-            "INSERT INTO seal_keys (kek_id, public_key, wrapped_private, active,
+            "INSERT INTO sealing_keys (kek_id, public_key, wrapped_private, active,
                                     created_at, expires_at)
              VALUES ($1, $2, $3, 1, $4, $5)",
         )
@@ -74,11 +74,11 @@ pub(crate) async fn activate(
 /// Puts the active pair's private half under another KMS key.
 pub(crate) async fn replace_wrapping(
     tx: &mut Tx,
-    record: &SealKeyRecord,
+    record: &SealingKeyRecord,
 ) -> Result<(), StoreError> {
     let replaced = tx
         .run(
-            sql("UPDATE seal_keys SET wrapped_private = $2 WHERE kek_id = $1 AND active = 1")
+            sql("UPDATE sealing_keys SET wrapped_private = $2 WHERE kek_id = $1 AND active = 1")
                 .bind(&record.kek_id)
                 .bind(record.wrapped_private.as_slice()),
         )
@@ -89,16 +89,16 @@ pub(crate) async fn replace_wrapping(
     Ok(())
 }
 
-fn read(row: Stored) -> Result<SealKeyRecord, StoreError> {
+fn read(row: Stored) -> Result<SealingKeyRecord, StoreError> {
     let place = Place {
-        table: "seal_keys",
+        table: "sealing_keys",
         id: &row.kek_id,
     };
     let public_key = row
         .public_key
         .try_into()
         .map_err(|_| place.corrupt("public_key"))?;
-    Ok(SealKeyRecord {
+    Ok(SealingKeyRecord {
         public_key,
         wrapped_private: row.wrapped_private,
         created_at: Timestamp::from_millis(row.created_at),
