@@ -31,6 +31,12 @@ impl CredentialKind {
     }
 }
 
+/// The header that carries an API key as `Bearer kb_...`.
+pub const BEARER_HEADER: &str = "authorization";
+
+/// The headers that may carry a bare API key instead, in lower case: what the clients of the big APIs send.
+pub const API_KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
+
 const RANDOM_DIGITS: usize = 52;
 const CHECK_DIGITS: usize = 7;
 
