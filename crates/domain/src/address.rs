@@ -15,21 +15,46 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Whether `address` is where clouds keep instance credentials. Refused even if a configured range holds it.
+/// Whether `address` is where clouds and container platforms keep credentials. Refused even if a configured
+/// range holds it.
+///
+/// All of IPv4's link-local range (AWS, Azure, Google, Oracle, ECS and EKS agents), two further IPv4
+/// addresses (Alibaba, Oracle), IPv6's link-local range, the unique-local addresses that AWS and Google
+/// document, and every IPv6 form that carries one of the IPv4 addresses.
 pub fn is_metadata(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => METADATA_V4.contains(&v4.octets()),
+        IpAddr::V4(v4) => is_metadata_v4(v4),
         IpAddr::V6(v6) => {
-            v6.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
-                || v6
-                    .to_ipv4()
-                    .is_some_and(|v4| METADATA_V4.contains(&v4.octets()))
+            let segments = v6.segments();
+            segments[0] & 0xffc0 == 0xfe80
+                || matches!(segments, [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23])
+                || segments == [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
+                || embedded_v4(v6).is_some_and(is_metadata_v4)
         }
     }
 }
 
-/// AWS, Azure, Google and others; Alibaba; Oracle.
-const METADATA_V4: [[u8; 4]; 3] = [[169, 254, 169, 254], [100, 100, 100, 200], [192, 0, 0, 192]];
+fn is_metadata_v4(address: Ipv4Addr) -> bool {
+    address.is_link_local() || matches!(address.octets(), [100, 100, 100, 200] | [192, 0, 0, 192])
+}
+
+/// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64 (well-known prefix), 6to4.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let octets = address.octets();
+    let at = |start: usize| {
+        Ipv4Addr::new(
+            octets[start],
+            octets[start + 1],
+            octets[start + 2],
+            octets[start + 3],
+        )
+    };
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(at(12)),
+        [0x2002, ..] => Some(at(2)),
+        _ => None,
+    }
+}
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
@@ -155,14 +180,25 @@ mod tests {
 
     #[test]
     fn metadata_addresses_are_known_in_every_form() {
+        // T48
         for text in [
             "169.254.169.254",
-            "::ffff:169.254.169.254",
+            "169.254.170.2",
+            "169.254.170.23",
             "100.100.100.200",
+            "192.0.0.192",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fe80::a9fe:a9fe",
         ] {
             assert!(is_metadata(text.parse().expect("an address")), "{text}");
         }
-        assert!(!is_metadata("10.0.0.1".parse().expect("an address")));
+        for text in ["10.0.0.1", "127.0.0.1", "::1", "fd00::1", "64:ff9b::a00:1"] {
+            assert!(!is_metadata(text.parse().expect("an address")), "{text}");
+        }
     }
 }
