@@ -25,7 +25,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let bytes = match body {
             Ok(body) => Secret::new(body.to_bytes().to_vec()),
             Err(error) if error.is::<LengthLimitError>() => {
-                return Err(Problem::new(Code::BodyTooLarge));
+                return Err(Problem::new(Code::RequestTooLarge));
             }
             Err(_) => {
                 return Err(Problem::new(Code::InvalidRequest)

@@ -55,13 +55,13 @@ codes! {
     UnknownProvider = 400 "unknown_provider", "No provider of this instance has this id.", "Use an id of GET /v1/providers exactly as listed; `details.suggestion` names the nearest one.";
     ByokNotSupported = 400 "byok_not_supported", "The provider takes no keys of its users here.", "Choose a provider whose `payment_modes` include `byok`.";
     SealedSubmissionRequired = 400 "sealed_submission_required", "A provider key is accepted here only inside a sealed box.", "Seal the key to the public key of GET /v1/byok/encryption-pubkey, with its context where a base URL is given, or submit over loopback or TLS.";
-    ConflictingCredentials = 400 "conflicting_credentials", "The request carries more than one credential.", "Send one session cookie or one API key.";
+    AmbiguousCredentials = 400 "ambiguous_credentials", "The request carries more than one credential.", "Send one session cookie or one API key.";
     ApiKeyRequired = 400 "api_key_required", "Only an API key can do this, for itself.", "Send the API key as `Authorization: Bearer kb_...`.";
     AuthenticationRequired = 401 "authentication_required", "There is no valid credential on the request.", "Log in, or send an API key that is neither revoked nor expired.";
     InvalidCredentials = 401 "invalid_credentials", "E-mail and password do not belong together.", "Check both and try again.";
     InvalidSetupToken = 401 "invalid_setup_token", "This is not the set-up credential of this start.", "Use the newest link that the server printed; each start prints a new one.";
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
-    Forbidden = 403 "forbidden", "The caller's role or scope does not allow this.", "`details.needs` says what it takes; ask an admin or the owner.";
+    PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "`details.needs` says what it takes; ask an admin or the owner.";
     ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave out the scopes in `details.scopes`.";
     CrossSiteRequest = 403 "cross_site_request", "A page of another site sent this request.", "Send it from the same origin or from a program that is not a browser.";
     CustomBaseUrlNotAllowed = 403 "custom_base_url_not_allowed", "This instance does not let keys have their own base URL.", "Leave out the base URL, or ask the operator to set `custom_base_urls`.";
@@ -73,7 +73,7 @@ codes! {
     StaleKek = 409 "stale_kek", "The box is sealed to a key that is not the current one.", "Fetch GET /v1/byok/encryption-pubkey again and seal to the key in `details.kek_id`.";
     ResubmitKey = 409 "resubmit_key", "Where a key is sent can only change together with the key.", "Submit the provider key again with the new provider or base URL.";
     OwnerRole = 409 "owner_role", "A workspace has exactly one owner, who cannot be removed, demoted or leave.", "Transfer the workspace to another member first.";
-    BodyTooLarge = 413 "body_too_large", "The body is larger than 256 KiB.", "Send less.";
+    RequestTooLarge = 413 "request_too_large", "The body is larger than 256 KiB.", "Send less.";
     UnsupportedMediaType = 415 "unsupported_media_type", "The body is not declared as JSON.", "Send `Content-Type: application/json` and no `Content-Encoding`.";
     MisdirectedRequest = 421 "misdirected_request", "This listener does not answer to the name in `Host`.", "Use the address that the server printed at its start.";
     InvalidSealedBox = 422 "invalid_sealed_box", "The sealed box cannot be accepted.", "Seal again, for this workspace or account, to the current key, and submit each box once.";
@@ -81,7 +81,7 @@ codes! {
     InvalidBaseUrl = 422 "invalid_base_url", "The base URL is not one that a key may be sent to.", "Give an https URL of a public host, without user, query or fragment.";
     ProbeFailed = 422 "probe_failed", "The provider did not accept the key; nothing was stored.", "`details.reason` says why: check the key, its permissions and its quota at the provider.";
     TooManyAttempts = 429 "too_many_attempts", "There were too many failed attempts.", "Wait for the time in `Retry-After`.";
-    Internal = 500 "internal", "The server failed at this request.", "Report the `request_id` to the operator.";
+    InternalError = 500 "internal_error", "The server failed at this request.", "Report the `request_id` to the operator.";
     ProbeUnreachable = 503 "probe_unreachable", "The provider could not be asked about the key; nothing was stored.", "Try again later.";
     Unavailable = 503 "unavailable", "A part that the server needs does not answer.", "Try again later.";
 }
@@ -119,7 +119,7 @@ impl Problem {
 
     /// A failure of ours; `cause` goes to the log.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
-        Self::new(Code::Internal).caused_by(cause)
+        Self::new(Code::InternalError).caused_by(cause)
     }
 
     /// Says what happened in this case. Must not show a value that the client sent.
@@ -252,7 +252,7 @@ impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::NotFound => Self::new(Code::NotFound),
-            Denied::Forbidden { needs } => Self::new(Code::Forbidden).with("needs", needs),
+            Denied::Forbidden { needs } => Self::new(Code::PermissionDenied).with("needs", needs),
             Denied::Store(error) => error.into(),
         }
     }

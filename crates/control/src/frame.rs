@@ -82,7 +82,9 @@ pub async fn frame(
     next: Next,
 ) -> Response {
     let now = state.sources.now();
-    let Ok(id) = state.sources.id::<RequestId>() else {
+    // The edge gives each request its id; a second one would split the log in two.
+    let given = request.extensions().get::<RequestId>().copied();
+    let Ok(id) = given.map_or_else(|| state.sources.id(), Ok) else {
         let problem = Problem::new(Code::Unavailable);
         return dress(problem.into_response(), "");
     };
@@ -156,7 +158,7 @@ fn host(headers: &HeaderMap) -> Option<String> {
 async fn run(next: Next, request: Request) -> Response {
     match tokio::spawn(next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(Code::Internal)
+        Err(_) => Problem::new(Code::InternalError)
             .caused_by(&HandlerPanicked)
             .into_response(),
     }

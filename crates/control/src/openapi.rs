@@ -178,41 +178,41 @@ refusals! {
     /// What anybody may be told.
     PublicReads = MisdirectedRequest, Unavailable;
     /// What a caller who reads may be told.
-    Reads = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, NotFound, Unavailable;
+    Reads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, NotFound, Unavailable;
     /// What a caller who changes something without a body may be told.
-    Changes = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, CrossSiteRequest,
+    Changes = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
         NotFound, Conflict, Unavailable;
     /// What a caller who sends a body may be told.
-    Writes = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, CrossSiteRequest,
-        NotFound, Conflict, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    Writes = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
+        NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who logs in may be told.
-    LogIns = InvalidRequest, InvalidCredentials, CrossSiteRequest, BodyTooLarge, UnsupportedMediaType,
+    LogIns = InvalidRequest, InvalidCredentials, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType,
         TooManyAttempts, Unavailable;
     /// What somebody who changes the password may be told.
-    PasswordChanges = InvalidRequest, ConflictingCredentials, AuthenticationRequired, InvalidCredentials,
-        Forbidden, CrossSiteRequest, BodyTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
+    PasswordChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidCredentials,
+        PermissionDenied, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who sets the instance up may be told.
-    SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, BodyTooLarge,
+    SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, RequestTooLarge,
         UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who accepts an invitation may be told.
-    Acceptances = InvalidRequest, ConflictingCredentials, AuthenticationRequired, InvalidInvitation,
-        Forbidden, CrossSiteRequest, InvitationForAnother, Conflict, BodyTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
+    Acceptances = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidInvitation,
+        PermissionDenied, CrossSiteRequest, InvitationForAnother, Conflict, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who mints an API key may be told.
-    Mints = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden, ScopeNotHeld,
-        CrossSiteRequest, NotFound, Conflict, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    Mints = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, ScopeNotHeld,
+        CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What an API key that replaces itself may be told.
-    SelfRotations = ConflictingCredentials, ApiKeyRequired, AuthenticationRequired, Forbidden,
+    SelfRotations = AmbiguousCredentials, ApiKeyRequired, AuthenticationRequired, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, Unavailable;
     /// What somebody who changes members may be told.
-    MemberChanges = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden,
-        CrossSiteRequest, NotFound, Conflict, OwnerRole, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    MemberChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied,
+        CrossSiteRequest, NotFound, Conflict, OwnerRole, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who changes a provider key without its value may be told.
-    KeyChanges = InvalidRequest, ConflictingCredentials, AuthenticationRequired, Forbidden,
-        CrossSiteRequest, NotFound, Conflict, ResubmitKey, BodyTooLarge, UnsupportedMediaType, Unavailable;
+    KeyChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied,
+        CrossSiteRequest, NotFound, Conflict, ResubmitKey, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who submits a provider key may be told.
     Submissions = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
-        ConflictingCredentials, AuthenticationRequired, Forbidden, CrossSiteRequest, CustomBaseUrlNotAllowed,
-        NotFound, Conflict, StaleKek, BodyTooLarge, UnsupportedMediaType, InvalidSealedBox,
+        AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest, CustomBaseUrlNotAllowed,
+        NotFound, Conflict, StaleKek, RequestTooLarge, UnsupportedMediaType, InvalidSealedBox,
         InvalidProviderKey, InvalidBaseUrl, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
 }
 

@@ -189,7 +189,7 @@ async fn revoke_api_key(
     let row = within.api_key(id).await?;
     let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
     if row.user != access.scope.user() && access.scope.role() < Role::Admin {
-        return Err(Problem::new(Code::Forbidden).with("needs", "the role admin"));
+        return Err(Problem::new(Code::PermissionDenied).with("needs", "the role admin"));
     }
     let note = call.note_on("api_key.revoke", id);
     within.revoke_api_key(id, &note, call.now).await?;

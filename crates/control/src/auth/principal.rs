@@ -2,9 +2,8 @@
 
 use axum::extract::FromRequestParts;
 use domain::Secret;
-use domain::credential::{CredentialKind, is_well_formed};
+use domain::credential::{API_KEY_HEADERS, BEARER_HEADER, CredentialKind, is_well_formed};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use store::Principal;
 use vault::HashPurpose;
@@ -72,40 +71,45 @@ impl FromRequestParts<ControlState> for OptionalCaller {
     }
 }
 
-/// The one credential of the request.
+/// The one credential of the request. The same API key in several headers is one.
 fn find(headers: &HeaderMap) -> Result<Option<(CredentialKind, Secret)>, Problem> {
-    let conflict = || Problem::new(Code::ConflictingCredentials);
+    let ambiguous = || Problem::new(Code::AmbiguousCredentials);
     let session = session::from_cookies(headers)?;
-    let mut keys: Vec<&[u8]> = Vec::new();
-    let mut bearers = headers.get_all(AUTHORIZATION).iter();
-    if let Some(value) = bearers.next() {
-        keys.push(bearer(value.as_bytes()).ok_or_else(not_ours)?);
-    }
-    let mut plain = headers.get_all("x-api-key").iter();
-    if let Some(value) = plain.next() {
-        keys.push(value.as_bytes());
-    }
-    if bearers.next().is_some() || plain.next().is_some() {
-        return Err(conflict());
-    }
-    keys.dedup();
-    match (keys.as_slice(), session) {
-        ([], None) => Ok(None),
-        ([], Some(session)) => Ok(Some((CredentialKind::Session, session))),
-        ([key], None) => {
-            let ours = std::str::from_utf8(key)
-                .is_ok_and(|key| is_well_formed(CredentialKind::ApiKey, key));
-            if ours {
-                Ok(Some((CredentialKind::ApiKey, Secret::new(key.to_vec()))))
-            } else {
-                Err(not_ours())
-            }
+    let mut found: Option<&[u8]> = None;
+    for place in std::iter::once(BEARER_HEADER).chain(API_KEY_HEADERS) {
+        let mut values = headers.get_all(place).iter();
+        let Some(value) = values.next() else {
+            continue;
+        };
+        if values.next().is_some() {
+            return Err(ambiguous());
         }
-        _ => Err(conflict()),
+        let key = match place {
+            BEARER_HEADER => bearer(value.as_bytes()).ok_or_else(not_ours)?,
+            _ => value.as_bytes(),
+        };
+        if found.is_some_and(|other| other != key) {
+            return Err(ambiguous());
+        }
+        found = Some(key);
+    }
+    let Some(key) = found else {
+        return Ok(session.map(|session| (CredentialKind::Session, session)));
+    };
+    if session.is_some() {
+        return Err(ambiguous());
+    }
+    let ours =
+        std::str::from_utf8(key).is_ok_and(|key| is_well_formed(CredentialKind::ApiKey, key));
+    if ours {
+        Ok(Some((CredentialKind::ApiKey, Secret::new(key.to_vec()))))
+    } else {
+        Err(not_ours())
     }
 }
 
-/// The credential after the scheme `Bearer`, which is compared without regard to case (RFC 9110, 11.1).
+/// The credential after the scheme `Bearer` and one blank; the scheme is compared without regard to case
+/// (RFC 9110, 11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then_some(rest)
@@ -149,10 +153,18 @@ mod tests {
         let bearer = |key: &str| ("authorization", format!("Bearer {key}"));
         assert_eq!(check(&[]), Ok(None));
         assert_eq!(check(&[bearer(&one)]), Ok(Some(CredentialKind::ApiKey)));
-        assert_eq!(
-            check(&[("x-api-key", one.clone())]),
-            Ok(Some(CredentialKind::ApiKey))
-        );
+        for name in API_KEY_HEADERS {
+            let alone = [(name, one.clone())];
+            assert_eq!(check(&alone), Ok(Some(CredentialKind::ApiKey)), "{name}");
+            let second = [(name, one.clone()), ("x-api-key", two.clone())];
+            assert_eq!(check(&second), Err(Code::AmbiguousCredentials), "{name}");
+            let cookie = [(name, one.clone()), ("cookie", cookie.clone())];
+            assert_eq!(check(&cookie), Err(Code::AmbiguousCredentials), "{name}");
+        }
+        for scheme in ["bearer", "BEARER"] {
+            let spelled = [("authorization", format!("{scheme} {one}"))];
+            assert_eq!(check(&spelled), Ok(Some(CredentialKind::ApiKey)));
+        }
         assert_eq!(
             check(&[("cookie", cookie.clone())]),
             Ok(Some(CredentialKind::Session))
@@ -165,7 +177,7 @@ mod tests {
             vec![bearer(&one), ("cookie", cookie.clone())],
             vec![("cookie", cookie.clone()), ("cookie", cookie.clone())],
         ] {
-            assert_eq!(check(&bad), Err(Code::ConflictingCredentials), "{bad:?}");
+            assert_eq!(check(&bad), Err(Code::AmbiguousCredentials), "{bad:?}");
         }
     }
 
@@ -175,6 +187,7 @@ mod tests {
         let key = text(CredentialKind::ApiKey, 1);
         for bad in [
             format!("{key} "),
+            format!(" {key}"),
             key.to_uppercase(),
             text(CredentialKind::Session, 1),
             "sk-proj-abcdefghijklmnop".to_owned(),

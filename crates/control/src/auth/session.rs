@@ -55,7 +55,7 @@ pub fn forget() -> HeaderValue {
 /// The session credential among the cookies.
 ///
 /// # Errors
-/// `conflicting_credentials` when there are two cookies of its name: one may have been planted by a
+/// `ambiguous_credentials` when there are two cookies of its name: one may have been planted by a
 /// neighbour, and there is no telling which. `authentication_required` when it has not the form of one.
 pub fn from_cookies(headers: &HeaderMap) -> Result<Option<Secret>, Problem> {
     let mut found = None;
@@ -69,7 +69,7 @@ pub fn from_cookies(headers: &HeaderMap) -> Result<Option<Secret>, Problem> {
                 continue;
             };
             if found.replace(value).is_some() {
-                return Err(Problem::new(Code::ConflictingCredentials));
+                return Err(Problem::new(Code::AmbiguousCredentials));
             }
         }
     }

@@ -102,7 +102,7 @@ pub async fn accept(
         }
         Some(Principal::ApiKey { .. }) => {
             let needs = "a person, logged in or new";
-            return Err(Problem::new(Code::Forbidden).with("needs", needs));
+            return Err(Problem::new(Code::PermissionDenied).with("needs", needs));
         }
         None => {
             let new = newcomer_for(state, &row, newcomer).await?;

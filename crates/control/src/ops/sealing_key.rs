@@ -12,7 +12,7 @@ use crate::state::ControlState;
 /// to a stranger.
 ///
 /// # Errors
-/// `unavailable` when there is none yet or the KMS does not answer; `internal` when the record was changed.
+/// `unavailable` when there is none yet or the KMS does not answer; `internal_error` when the record was changed.
 pub async fn current(state: &ControlState) -> Result<SealingKeyRecord, Problem> {
     let record = state.store.system().active_sealing_key().await?;
     let record = record.ok_or_else(|| {

@@ -84,7 +84,10 @@ async fn a_key_is_cut_by_the_current_role_of_its_minter() {
         .patch(&root.session, &demote, json!({"role": "member"}))
         .await
         .expect(204);
-    world.get(&key, &usage).await.refused(403, "forbidden");
+    world
+        .get(&key, &usage)
+        .await
+        .refused(403, "permission_denied");
 }
 
 #[tokio::test]
@@ -159,7 +162,7 @@ async fn members_see_and_revoke_their_own_keys_and_admins_all() {
     world
         .delete(&member.session, &roots)
         .await
-        .refused(403, "forbidden");
+        .refused(403, "permission_denied");
     let mut inside = member.clone();
     inside.workspace = root.workspace.clone();
     world.api_key(&inside, &["inference:invoke"]).await;
@@ -201,5 +204,5 @@ async fn a_key_reaches_its_own_workspace_only() {
     world
         .get(&first, "/api/v1/workspaces")
         .await
-        .refused(403, "forbidden");
+        .refused(403, "permission_denied");
 }

@@ -145,7 +145,7 @@ async fn they_act_on_the_account_of_the_caller_if_it_is_the_callers() {
     world
         .post(&reader, KEYS, submission(&world, "openai", OTHER_KEY).await)
         .await
-        .refused(403, "forbidden");
+        .refused(403, "permission_denied");
 }
 
 #[tokio::test]

@@ -56,6 +56,21 @@ async fn every_answer_has_the_security_headers_and_a_request_id() {
 }
 
 #[tokio::test]
+async fn a_request_has_one_id_from_the_edge_to_the_answer() {
+    let world = World::start().await;
+    let id: domain::RequestId = world.state.sources.id().expect("an id");
+    let mut request = World::request(&As::Nobody, Method::GET, "/api/v1/me", None);
+    request.extensions_mut().insert(id);
+    let answer = world.send(request).await;
+    assert_eq!(
+        answer.header("x-keybearer-request-id"),
+        Some(id.to_string().as_str())
+    );
+    let body = answer.refused(401, "authentication_required");
+    assert_eq!(body["request_id"], id.to_string());
+}
+
+#[tokio::test]
 async fn a_refusal_is_a_problem_with_the_request_id_and_no_echo() {
     // T76, T77
     let world = World::start().await;
@@ -147,7 +162,7 @@ async fn bodies_are_json_of_limited_size_with_known_fields_only() {
         .refused(415, "unsupported_media_type");
     send(json, None, vec![b' '; 256 * 1024 + 1])
         .await
-        .refused(413, "body_too_large");
+        .refused(413, "request_too_large");
     let refused = send(json, None, br#"{"name":"x","role":"owner"}"#.to_vec()).await;
     assert_eq!(
         refused.refused(400, "invalid_request")["details"]["field"],
@@ -226,7 +241,7 @@ async fn a_panic_ends_as_a_refusal_with_an_id() {
     let answer = world.get(&As::Nobody, "/").await;
     assert!(!answer.text.contains(super::KEY), "{}", answer.text);
     assert!(
-        answer.refused(500, "internal")["request_id"]
+        answer.refused(500, "internal_error")["request_id"]
             .as_str()
             .is_some_and(|id| id.starts_with("req_"))
     );

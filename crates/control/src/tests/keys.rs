@@ -84,7 +84,7 @@ async fn members_see_only_that_there_is_a_key() {
     world
         .post(&member.session, &path(&root), body)
         .await
-        .refused(403, "forbidden");
+        .refused(403, "permission_denied");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn workspaces_are_made_renamed_handed_over_and_deleted() {
     world
         .patch(&heir.session, &path, json!({"name": "Mine"}))
         .await
-        .refused(403, "forbidden");
+        .refused(403, "permission_denied");
     let renamed = world
         .patch(&root.session, &path, json!({"name": "Crew"}))
         .await
@@ -102,7 +102,7 @@ async fn workspaces_are_made_renamed_handed_over_and_deleted() {
     world
         .delete(&root.session, &path)
         .await
-        .refused(403, "forbidden");
+        .refused(403, "permission_denied");
     world.delete(&heir.session, &path).await.expect(204);
     world
         .get(&heir.session, &path)

@@ -125,7 +125,7 @@ async fn the_session_cookie_is_guarded_and_only_its_hash_is_kept() {
     world
         .get(&twice, "/api/v1/me")
         .await
-        .refused(400, "conflicting_credentials");
+        .refused(400, "ambiguous_credentials");
     let as_bearer = pair.split_once('=').expect("a pair").1.to_owned();
     world
         .get(&As::Key(as_bearer), "/api/v1/me")
