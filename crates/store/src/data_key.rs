@@ -105,22 +105,28 @@ pub(crate) async fn insert(
     read(stored)
 }
 
-/// Puts the same data key under another KMS key.
+/// Puts the same data key under another KMS key, if `old` is what is stored.
 pub(crate) async fn replace_wrapping(
     tx: &mut Tx,
-    record: &DataKeyRecord,
+    old: &DataKeyRecord,
+    new: &DataKeyRecord,
 ) -> Result<(), StoreError> {
     let replaced = tx
         .run(
-            sql("UPDATE data_keys SET kms_key = $3, wrapped = $4 WHERE owner_id = $1 AND id = $2")
-                .bind(record.owner)
-                .bind(record.id)
-                .bind(&record.kms_key)
-                .bind(record.wrapped.as_slice()),
+            sql("UPDATE data_keys SET kms_key = $5, wrapped = $6
+                 WHERE owner_id = $1 AND id = $2 AND kms_key = $3 AND wrapped = $4")
+            .bind(old.owner)
+            .bind(old.id)
+            .bind(&old.kms_key)
+            .bind(old.wrapped.as_slice())
+            .bind(&new.kms_key)
+            .bind(new.wrapped.as_slice()),
         )
         .await?;
     if replaced == 0 {
-        return Err(StoreError::NotFound);
+        return Err(StoreError::Conflict(
+            "the data key was changed or removed in the meantime",
+        ));
     }
     Ok(())
 }

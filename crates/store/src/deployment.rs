@@ -48,19 +48,27 @@ pub(crate) async fn insert(tx: &mut Tx, record: &DeploymentRecord) -> Result<(),
     Ok(())
 }
 
-/// Puts the same key under another KMS key.
-pub(crate) async fn replace(tx: &mut Tx, record: &DeploymentRecord) -> Result<(), StoreError> {
+/// Puts the same key under another KMS key, if `old` is what is stored.
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    old: &DeploymentRecord,
+    new: &DeploymentRecord,
+) -> Result<(), StoreError> {
     let replaced = tx
         .run(
-            sql("UPDATE deployment SET kms_key = $2, wrapped_key = $3
-                 WHERE singleton = 1 AND id = $1")
-            .bind(record.id)
-            .bind(&record.kms_key)
-            .bind(record.wrapped_key.as_slice()),
+            sql("UPDATE deployment SET kms_key = $4, wrapped_key = $5
+                 WHERE singleton = 1 AND id = $1 AND kms_key = $2 AND wrapped_key = $3")
+            .bind(old.id)
+            .bind(&old.kms_key)
+            .bind(old.wrapped_key.as_slice())
+            .bind(&new.kms_key)
+            .bind(new.wrapped_key.as_slice()),
         )
         .await?;
     if replaced == 0 {
-        return Err(StoreError::NotFound);
+        return Err(StoreError::Conflict(
+            "the deployment record was changed in the meantime",
+        ));
     }
     Ok(())
 }

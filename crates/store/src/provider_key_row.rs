@@ -131,16 +131,6 @@ pub(crate) async fn box_seen(store: &Store, hash: &[u8; 32]) -> Result<bool, Sto
     Ok(found.is_some())
 }
 
-/// Forgets boxes that are too old to be taken again.
-pub(crate) async fn prune_boxes(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
-    let mut tx = store.db().begin().await?;
-    let removed = tx
-        .run(sql("DELETE FROM seen_boxes WHERE seen_at < $1").bind(before))
-        .await?;
-    tx.commit().await?;
-    Ok(removed)
-}
-
 pub(crate) fn read_all(rows: Vec<Stored>) -> Result<Vec<ProviderKeyRecord>, StoreError> {
     rows.into_iter().map(read).collect()
 }

@@ -71,20 +71,25 @@ pub(crate) async fn activate(
     Ok(())
 }
 
-/// Puts the active pair's private half under another KMS key.
+/// Puts the active pair's private half under another KMS key, if `old` is what is stored.
 pub(crate) async fn replace_wrapping(
     tx: &mut Tx,
-    record: &SealingKeyRecord,
+    old: &SealingKeyRecord,
+    new: &SealingKeyRecord,
 ) -> Result<(), StoreError> {
     let replaced = tx
         .run(
-            sql("UPDATE sealing_keys SET wrapped_private = $2 WHERE kek_id = $1 AND active = 1")
-                .bind(&record.kek_id)
-                .bind(record.wrapped_private.as_slice()),
+            sql("UPDATE sealing_keys SET wrapped_private = $3
+                 WHERE kek_id = $1 AND active = 1 AND wrapped_private = $2")
+            .bind(&old.kek_id)
+            .bind(old.wrapped_private.as_slice())
+            .bind(new.wrapped_private.as_slice()),
         )
         .await?;
     if replaced == 0 {
-        return Err(StoreError::NotFound);
+        return Err(StoreError::Conflict(
+            "the sealing key was changed or replaced in the meantime",
+        ));
     }
     Ok(())
 }

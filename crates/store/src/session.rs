@@ -117,19 +117,6 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Ends a session and says whose it was.
-pub(crate) async fn delete(tx: &mut Tx, session: SessionId) -> Result<Option<UserId>, StoreError> {
-    let row: Option<(String,)> = tx
-        .optional(sql("DELETE FROM sessions WHERE id = $1 RETURNING user_id").bind(session))
-        .await?;
-    let id = session.to_string();
-    let place = Place {
-        table: "sessions",
-        id: &id,
-    };
-    row.map(|(user,)| place.parse("user_id", &user)).transpose()
-}
-
 /// Ends one of a person's sessions; false if it is not theirs.
 pub(crate) async fn delete_own(
     tx: &mut Tx,

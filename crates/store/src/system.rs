@@ -1,12 +1,13 @@
-//! The door without a scope: set-up, log-in, jobs, doctor.
+//! The door without a scope: set-up and log-in here, jobs, rotation and doctor in `system/upkeep.rs`.
 
-use domain::record::{DataKeyRecord, DeploymentRecord, ProviderKeyRecord, SealingKeyRecord};
-use domain::{AccountId, DataKeyId, ProviderKeyId, SessionId, Timestamp, UserId, WorkspaceId};
+mod upkeep;
+
+use domain::record::DeploymentRecord;
+use domain::{AccountId, SessionId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::api_key;
 use crate::audit::{self, Actor, AuditNote, AuditRow, Origin};
-use crate::data_key;
 use crate::deployment;
 use crate::error::StoreError;
 use crate::invitation::{self, AcceptBy, InvitationRow};
@@ -15,13 +16,9 @@ use crate::page::{Page, PageRequest};
 use crate::provider_key_row;
 use crate::revision::Affects;
 use crate::scope::{InstanceScope, Principal};
-use crate::sealing_key;
 use crate::session::{self, NewSession, SessionRow};
 use crate::statement::sql;
 use crate::user::{self, NewUser, UserRow};
-
-/// How many of the newest changes stay for other nodes to read.
-const KEPT_CHANGES: i64 = 10_000;
 
 /// What needs no scope.
 ///
@@ -57,16 +54,6 @@ impl<'a> System<'a> {
     pub async fn insert_deployment(&self, record: &DeploymentRecord) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
         deployment::insert(&mut writing.tx, record).await?;
-        writing.commit_unaudited(Affects::Nothing).await
-    }
-
-    /// Stores the installation's key under another KMS key.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: another installation.
-    pub async fn replace_deployment(&self, record: &DeploymentRecord) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
-        deployment::replace(&mut writing.tx, record).await?;
         writing.commit_unaudited(Affects::Nothing).await
     }
 
@@ -213,14 +200,6 @@ impl<'a> System<'a> {
         Ok(hash.map(|hash| (row, hash)))
     }
 
-    /// A person's stored password hash.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn password_hash(&self, user: UserId) -> Result<Option<String>, StoreError> {
-        user::password_hash(self.store, user).await
-    }
-
     /// Logs a person in.
     ///
     /// # Errors
@@ -258,46 +237,6 @@ impl<'a> System<'a> {
         session::touch(self.store, id, now).await
     }
 
-    /// Ends a session; one that has ended already leaves no audit row.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn end_session(
-        &self,
-        id: SessionId,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
-        match session::delete(&mut writing.tx, id).await? {
-            None => Ok(()),
-            Some(user) => {
-                writing
-                    .commit(Affects::Nothing, of_user(user), audit, now)
-                    .await
-            }
-        }
-    }
-
-    /// Ends a person's sessions, but for one, and says how many.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn end_sessions_of(
-        &self,
-        user: UserId,
-        except: Option<SessionId>,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let mut writing = self.store.writing().await?;
-        let ended = session::delete_of_user(&mut writing.tx, user, except).await?;
-        writing
-            .commit(Affects::Nothing, of_user(user), audit, now)
-            .await?;
-        Ok(ended)
-    }
-
     /// The API key with this hash as a [`Principal`], its scopes cut by its minter's role.
     ///
     /// `None`: unknown, expired or revoked, or its minter is suspended or has left the workspace.
@@ -317,122 +256,6 @@ impl<'a> System<'a> {
             account: live.account,
             scopes: live.scopes,
         }))
-    }
-
-    /// The pair to which clients seal now.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn active_sealing_key(&self) -> Result<Option<SealingKeyRecord>, StoreError> {
-        sealing_key::active(self.store).await
-    }
-
-    /// Makes `new` the active pair and destroys the private half of the pair it `replaces`.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`]: `replaces` is not the active pair, or it is `None` and there is one.
-    pub async fn activate_sealing_key(
-        &self,
-        new: &SealingKeyRecord,
-        replaces: Option<&str>,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
-        sealing_key::activate(&mut writing.tx, new, replaces, now).await?;
-        writing
-            .commit(Affects::Nothing, self.origin(None, None), audit, now)
-            .await?;
-        self.store.db().forget_log().await;
-        Ok(())
-    }
-
-    /// Stores the active pair's private half under another KMS key.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: not the active pair.
-    pub async fn replace_sealing_key_wrapping(
-        &self,
-        record: &SealingKeyRecord,
-    ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
-        sealing_key::replace_wrapping(&mut writing.tx, record).await?;
-        writing.commit_unaudited(Affects::Nothing).await?;
-        self.store.db().forget_log().await;
-        Ok(())
-    }
-
-    /// All data keys in the order of their ids, `limit` at a time.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn data_keys(
-        &self,
-        after: Option<DataKeyId>,
-        limit: i64,
-    ) -> Result<Vec<DataKeyRecord>, StoreError> {
-        data_key::all(self.store, after, limit).await
-    }
-
-    /// Stores a data key under another KMS key.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: it is gone.
-    pub async fn replace_data_key_wrapping(
-        &self,
-        record: &DataKeyRecord,
-    ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
-        data_key::replace_wrapping(&mut writing.tx, record).await?;
-        writing.commit_unaudited(Affects::Everybody).await?;
-        self.store.db().forget_log().await;
-        Ok(())
-    }
-
-    /// All provider keys in the order of their ids, `limit` at a time.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn provider_keys(
-        &self,
-        after: Option<ProviderKeyId>,
-        limit: i64,
-    ) -> Result<Vec<ProviderKeyRecord>, StoreError> {
-        provider_key_row::all(self.store, after, limit).await
-    }
-
-    /// Removes sessions that ended by themselves and says how many.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn prune_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
-        session::prune(self.store, now).await
-    }
-
-    /// Forgets the hashes of boxes that were taken before a moment, and says how many.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn prune_replays(&self, before: Timestamp) -> Result<u64, StoreError> {
-        provider_key_row::prune_boxes(self.store, before).await
-    }
-
-    /// Drops all but the newest entries of the list of changes, and says how many. A node that was away for
-    /// longer reads the gap as a change of everything.
-    ///
-    /// # Errors
-    /// As every function here.
-    pub async fn prune_changes(&self) -> Result<u64, StoreError> {
-        let mut tx = self.store.db().begin().await?;
-        let removed = tx
-            .run(
-                sql("DELETE FROM changes
-                     WHERE revision <= (SELECT revision FROM revision WHERE singleton = 1) - $1")
-                .bind(KEPT_CHANGES),
-            )
-            .await?;
-        tx.commit().await?;
-        Ok(removed)
     }
 
     /// The open invitation with this hash.

@@ -113,9 +113,6 @@ async fn a_sealed_box_is_taken_once_in_the_whole_instance(world: World) {
     let system = world.store.system();
     assert!(system.box_seen(&box_hash).await.expect("reads"));
     assert!(!system.box_seen(&[0xee; 32]).await.expect("reads"));
-    assert_eq!(system.prune_replays(NOW).await.expect("pruned"), 0);
-    let pruned = system.prune_replays(NOW.plus_millis(1)).await;
-    assert_eq!(pruned.expect("pruned"), 1);
 }
 
 async fn a_replacement_keeps_id_label_position_and_state(world: World) {
@@ -422,21 +419,43 @@ async fn data_keys_are_rewrapped_in_place(world: World) {
         wrapped: vec![9, 9],
         ..page[0].clone()
     };
+    let old = page[0].clone();
+    let audited = "SELECT count(*) FROM audit";
+    let before = world.number(audited).await;
     system
-        .replace_data_key_wrapping(&rewrapped)
+        .replace_data_key_wrapping(&old, &rewrapped)
         .await
         .expect("rewrapped");
     let read = account_keys.data_key().await.expect("asks");
     assert_eq!(read.as_ref(), Some(&rewrapped));
     assert!(world.store.revision().floor(first.account) > floor);
-    let unknown = DataKeyRecord {
+    assert_eq!(world.number(audited).await, before);
+    // Not again, not from another wrapping, and not for another key.
+    let other_key = DataKeyRecord {
         id: world.id(),
-        ..rewrapped
+        ..rewrapped.clone()
     };
-    assert!(matches!(
-        system.replace_data_key_wrapping(&unknown).await,
-        Err(StoreError::NotFound)
-    ));
+    let other_kms = DataKeyRecord {
+        kms_key: "local-3".to_owned(),
+        ..rewrapped.clone()
+    };
+    let other_bytes = DataKeyRecord {
+        wrapped: vec![9, 8],
+        ..rewrapped.clone()
+    };
+    let before = world.traces().await;
+    for stale in [&old, &other_key, &other_kms, &other_bytes] {
+        let refused = system.replace_data_key_wrapping(stale, &old).await;
+        assert!(
+            matches!(refused, Err(StoreError::Conflict(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.traces().await, before);
+    assert_eq!(
+        account_keys.data_key().await.expect("asks"),
+        Some(rewrapped)
+    );
 }
 
 async fn an_owner_has_a_bounded_number_of_keys(world: World) {

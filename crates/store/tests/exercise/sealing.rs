@@ -142,18 +142,33 @@ async fn only_the_active_pair_is_rewrapped(world: World) {
     }
     let rewrapped = SealingKeyRecord {
         wrapped_private: vec![5, 5],
-        ..b
+        ..b.clone()
     };
+    let other_bytes = SealingKeyRecord {
+        wrapped_private: vec![5],
+        ..b.clone()
+    };
+    let before = world.traces().await;
+    for stale in [&a, &other_bytes] {
+        let refused = system.replace_sealing_key_wrapping(stale, &rewrapped).await;
+        assert!(
+            matches!(refused, Err(StoreError::Conflict(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(
+        system.active_sealing_key().await.expect("asks").as_ref(),
+        Some(&b)
+    );
     system
-        .replace_sealing_key_wrapping(&rewrapped)
+        .replace_sealing_key_wrapping(&b, &rewrapped)
         .await
         .expect("rewrapped");
     assert_eq!(
         system.active_sealing_key().await.expect("asks"),
         Some(rewrapped)
     );
-    let refused = system.replace_sealing_key_wrapping(&a).await;
-    assert!(matches!(refused, Err(StoreError::NotFound)));
+    assert_eq!(world.traces().await, before);
     let left = "SELECT count(*) FROM sealing_keys WHERE wrapped_private IS NOT NULL";
     assert_eq!(world.number(left).await, 1);
 }
