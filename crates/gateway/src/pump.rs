@@ -1,7 +1,7 @@
-//! Step 5: the answer flows to the client as it is made.
+//! The answer flows to the client as it is made.
 //!
-//! Nothing is buffered beyond what the scrubber must hold back. The client pulls: a slow client slows the
-//! provider down. When the client goes away, this body is dropped, and with it the request to the provider.
+//! Kept of it is only what the scrubber must hold back and, for reading usage, a line of a stream or the
+//! `usage` of a body, both bounded. The client pulls: a slow client slows the provider down. When the client goes away, this body is dropped, and with it the request to the provider.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -7,8 +7,11 @@ use serde::de::{Deserializer, Error, Unexpected};
 use crate::format::UsageTap;
 use crate::sse::{Decoder, Event};
 
-/// Of a longer JSON body no usage is read: memory is worth more than its count.
-pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+mod body;
+
+pub(crate) use body::BodyTap;
+#[cfg(test)]
+pub(crate) use body::MAX_REPORT_BYTES;
 
 /// More tokens than any call can use; a greater count is a lie. Low enough that sums and costs fit 64 bits.
 const MAX_TOKENS: u64 = 1_000_000_000_000;
@@ -32,41 +35,6 @@ impl<'de> Deserialize<'de> for Count {
 /// The count, or 0 where the provider left it out or wrote `null`.
 pub(crate) fn or_zero(count: Option<Count>) -> u64 {
     count.map_or(0, |count| count.0)
-}
-
-/// Collects a JSON body, up to [`MAX_BODY_BYTES`], and reads it when it is whole.
-pub(crate) struct BodyTap {
-    body: Vec<u8>,
-    too_long: bool,
-    read: fn(&[u8]) -> Option<Usage>,
-}
-
-impl BodyTap {
-    pub(crate) fn new(read: fn(&[u8]) -> Option<Usage>) -> Self {
-        Self {
-            body: Vec::new(),
-            too_long: false,
-            read,
-        }
-    }
-}
-
-impl UsageTap for BodyTap {
-    fn push(&mut self, bytes: &[u8]) {
-        if self.too_long || self.body.len() + bytes.len() > MAX_BODY_BYTES {
-            self.too_long = true;
-            self.body = Vec::new();
-        } else {
-            self.body.extend_from_slice(bytes);
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Option<Usage> {
-        if self.too_long {
-            return None;
-        }
-        (self.read)(&self.body)
-    }
 }
 
 /// What a format learns from one event after the other.

@@ -34,12 +34,9 @@ impl WireFormat for AnthropicMessages {
         if streamed {
             Box::new(StreamTap::<Events>::default())
         } else {
-            Box::new(BodyTap::new(|body| {
+            Box::new(BodyTap::new(|report| {
                 let mut events = Events::default();
-                match serde_json::from_slice::<Message<'_>>(body) {
-                    Ok(message) => events.report(message.usage?),
-                    Err(_) => return None,
-                }
+                events.report(report);
                 events.usage()
             }))
         }
@@ -175,7 +172,7 @@ struct Data<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// A whole answer, or what `message_start` holds.
+/// What `message_start` holds.
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow)]

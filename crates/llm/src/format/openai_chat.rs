@@ -39,11 +39,7 @@ impl WireFormat for OpenaiChat {
         if streamed {
             Box::new(StreamTap::<Chunks>::default())
         } else {
-            Box::new(BodyTap::new(|body| {
-                let mut chunks = Chunks::default();
-                chunks.report(body);
-                chunks.latest
-            }))
+            Box::new(BodyTap::new(read_report))
         }
     }
 
@@ -120,10 +116,10 @@ impl EventReader for Chunks {
 
 impl Chunks {
     fn report(&mut self, json: &[u8]) {
-        match serde_json::from_slice::<Answer<'_>>(json) {
-            Ok(answer) => {
-                let groq = answer.x_groq.and_then(|groq| groq.usage);
-                if let Some(report) = answer.usage.or(groq) {
+        match serde_json::from_slice::<Chunk<'_>>(json) {
+            Ok(chunk) => {
+                let groq = chunk.x_groq.and_then(|groq| groq.usage);
+                if let Some(report) = chunk.usage.or(groq) {
                     self.latest = read_report(report);
                 }
             }
@@ -132,9 +128,9 @@ impl Chunks {
     }
 }
 
-/// A whole answer, or one chunk of a stream.
+/// One chunk of a stream.
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct Chunk<'a> {
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     /// Where Groq reports, if the client did not ask for usage in the standard place.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ErrorBody, FORMATS, FormatId, TokenLimit, WireFormat};
 use crate::sse::{Decoder, MAX_EVENT_BYTES};
-use crate::tap::MAX_BODY_BYTES;
+use crate::tap::MAX_REPORT_BYTES;
 
 /// Reads the usage of a fixture whole, byte by byte and cut once at every place, and records it.
 fn check(format: &dyn WireFormat, file: &Path) {
@@ -182,9 +182,10 @@ fn endless_answers_take_bounded_memory_and_report_nothing() {
     // T59
     for format in FORMATS {
         let usage = r#"{"usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1}}"#;
-        let padding = vec![b' '; MAX_BODY_BYTES];
-        let body = tap(*format, false, [usage.as_bytes(), &padding]);
-        assert_eq!(body, None, "a body beyond the cap");
+        let padding = vec![b' '; MAX_REPORT_BYTES];
+        let (head, tail) = usage.split_at(usage.len() - 2);
+        let body = tap(*format, false, [head.as_bytes(), &padding, tail.as_bytes()]);
+        assert_eq!(body, None, "a report beyond the cap");
         let long_line = vec![b'x'; MAX_EVENT_BYTES];
         let event = format!("data: {usage}\n\n");
         let stream = tap(
@@ -313,11 +314,10 @@ fn a_probe_asks_for_one_token() {
 #[test]
 fn format_names_parse_back() {
     for format in FORMATS {
-        assert_eq!(format.id().as_str().parse(), Ok(format.id()));
         assert_eq!(format.id().format().id(), format.id());
         let quoted = format!("\"{}\"", format.id());
         let read: FormatId = serde_json::from_str(&quoted).expect("the same name in files");
         assert_eq!(read, format.id());
     }
-    assert!("openai".parse::<FormatId>().is_err());
+    assert!(serde_json::from_str::<FormatId>("\"openai\"").is_err());
 }
