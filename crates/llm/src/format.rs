@@ -4,7 +4,6 @@
 //! refusals, reads usage and asks for one token through [`WireFormat`].
 
 use std::fmt;
-use std::str::FromStr;
 
 use bytes::Bytes;
 use domain::Usage;
@@ -54,23 +53,6 @@ impl FormatId {
 impl fmt::Display for FormatId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// A text that names no format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a known wire format")]
-pub struct UnknownFormat;
-
-impl FromStr for FormatId {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        FORMATS
-            .iter()
-            .map(|format| format.id())
-            .find(|id| id.as_str() == text)
-            .ok_or(UnknownFormat)
     }
 }
 
