@@ -6,6 +6,7 @@
 
 mod head;
 mod inbound;
+mod problem;
 mod socket;
 
 use std::future::Future;
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{RequestId, Sources};
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,13 +29,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use inbound::{Inbound, InboundError};
+pub(crate) use problem::Problem;
 
 use crate::{Body, BoxError};
 use socket::Socket;
 
 /// The limits of the edge. Times in milliseconds.
-#[derive(Debug, Clone, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct EdgeConfig {
     /// How long a client may take to send a request head, and how long a connection may stay idle.
     pub header_ms: u64,
@@ -60,7 +61,7 @@ impl Default for EdgeConfig {
             header_ms: 10_000,
             header_bytes: 64 * 1024,
             headers: 100,
-            connections: 10_000,
+            connections: 4096,
             body_idle_ms: 30_000,
             body_total_ms: 300_000,
             write_stall_ms: 60_000,
@@ -178,16 +179,12 @@ where
     }
 
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
-        if let Err(refusal) = head::check(&request) {
-            return Ok(plain(StatusCode::BAD_REQUEST, refusal.code(), None));
-        }
         let Ok(id) = self.sources.id::<RequestId>() else {
-            return Ok(plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "random_unavailable",
-                None,
-            ));
+            return Ok(Problem::Random.response(None));
         };
+        if let Err(problem) = head::check(&request) {
+            return Ok(problem.response(Some(id)));
+        }
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(self.peer);
         let request = request.map(|body| {
@@ -204,11 +201,7 @@ where
             Some(response) => Ok(response.map(|body| Body::new(body.map_err(Into::into)))),
             None => {
                 tracing::error!(request.id = %id, "a request handler panicked");
-                Ok(plain(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal_error",
-                    Some(id),
-                ))
+                Ok(Problem::Internal.response(Some(id)))
             }
         }
     }
@@ -228,36 +221,6 @@ impl<F: Future> Future for CatchPanic<F> {
             Err(_payload) => Poll::Ready(None),
         }
     }
-}
-
-/// An answer of the edge itself, in the form of the control plane's errors.
-fn plain(status: StatusCode, code: &str, id: Option<RequestId>) -> Response<Body> {
-    let mut problem = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("error"),
-        "status": status.as_u16(),
-        "code": code,
-    });
-    if let Some(id) = id {
-        problem["request_id"] = id.to_string().into();
-    }
-    let body = Full::new(Bytes::from(problem.to_string())).map_err(|never| match never {});
-    let mut response = Response::new(Body::new(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    if status == StatusCode::BAD_REQUEST {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {

@@ -2,37 +2,20 @@
 
 use http::{HeaderValue, Request, header};
 
-/// Why a request head was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Not of the form `/path?query`: absolute, authority or asterisk form.
-    Target,
-    /// No `Host`, several of them, or one that is not a name or address with an optional port.
-    Host,
-}
-
-impl Refusal {
-    /// The stable code in the answer.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::Target => "invalid_request_target",
-            Self::Host => "invalid_host",
-        }
-    }
-}
+use super::problem::Problem;
 
 /// Refuses what two servers in a row could understand differently.
-pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let uri = request.uri();
     let origin_form =
         uri.scheme().is_none() && uri.authority().is_none() && uri.path().starts_with('/');
     if !origin_form {
-        return Err(Refusal::Target);
+        return Err(Problem::Target);
     }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if valid_host(host) => Ok(()),
-        _ => Err(Refusal::Host),
+        _ => Err(Problem::Host),
     }
 }
 
@@ -72,7 +55,7 @@ fn valid_host(host: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(target: &str, hosts: &[&str]) -> Result<(), Refusal> {
+    fn verdict(target: &str, hosts: &[&str]) -> Result<(), Problem> {
         let mut request = Request::builder().uri(target);
         for host in hosts {
             request = request.header(header::HOST, *host);
@@ -111,7 +94,7 @@ mod tests {
         for hosts in refused {
             assert_eq!(
                 verdict("/v1/models", hosts),
-                Err(Refusal::Host),
+                Err(Problem::Host),
                 "{hosts:?}"
             );
         }
@@ -121,7 +104,7 @@ mod tests {
     fn only_origin_form_is_taken() {
         // T98, T130
         for target in ["http://a/v1/models", "a:443", "*"] {
-            assert_eq!(verdict(target, &["a"]), Err(Refusal::Target), "{target}");
+            assert_eq!(verdict(target, &["a"]), Err(Problem::Target), "{target}");
         }
     }
 }

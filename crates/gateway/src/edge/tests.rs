@@ -1,6 +1,8 @@
 //! Raw sockets against a real listener.
 
 use super::*;
+use http::StatusCode;
+use http_body_util::Full;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -100,6 +102,61 @@ async fn ambiguous_heads_get_400_and_never_reach_the_service() {
         answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("fine"),
         "{answer}"
     );
+}
+
+/// The body of a problem, after its head was looked at.
+fn problem(answer: &str) -> serde_json::Value {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(
+        head.contains("content-type: application/problem+json"),
+        "{head}"
+    );
+    serde_json::from_str(body).expect("JSON")
+}
+
+#[tokio::test]
+async fn the_edges_own_errors_have_the_documented_form() {
+    let edge = start(EdgeConfig::default(), |_| async { panic!("on purpose") }).await;
+    for (head, status, code) in [
+        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_host"),
+        (
+            "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            400,
+            "invalid_request_target",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            500,
+            "internal_error",
+        ),
+    ] {
+        let (answer, _) = exchange(edge.address, head.as_bytes(), LONG).await;
+        let problem = problem(&answer);
+        let kind = format!("urn:keybearer:error:{code}");
+        assert_eq!(problem["type"], kind.as_str());
+        assert_eq!(
+            (&problem["status"], &problem["code"]),
+            (&status.into(), &code.into())
+        );
+        for field in ["title", "detail", "hint"] {
+            let text = problem[field].as_str().expect("a text");
+            assert!(text.ends_with('.'), "{field} {text}");
+        }
+        let id = problem["request_id"].as_str().expect("an id");
+        assert!(id.starts_with("req_"), "{id}");
+        assert_eq!(problem["details"], serde_json::json!({}));
+    }
+    let answer = Problem::Random.response(None);
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .expect("whole")
+        .to_bytes();
+    let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(problem["code"], "random_unavailable");
+    assert_eq!(problem.get("request_id"), Some(&serde_json::Value::Null));
 }
 
 #[tokio::test]

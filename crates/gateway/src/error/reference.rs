@@ -1,4 +1,7 @@
-//! The reference of the data plane's codes: one row for each, held against [`super::Failure`] by a test.
+//! The reference of the data plane's codes: one row for each, held against [`super::Failure`] by a test; and
+//! of the edge's.
+
+use crate::edge::Problem;
 
 /// Status, code, what it means, what to do.
 const CODES: &[(&str, &str, &str, &str)] = &[
@@ -202,6 +205,17 @@ pub fn error_reference() -> String {
     for (status, code, meaning, advice) in CODES {
         page.push_str(&format!("| {status} | `{code}` | {meaning} | {advice} |\n"));
     }
+    page.push_str(
+        "\n# Errors of the edge\n\n\
+         What is refused before it reaches either plane, in the form of the control plane. `request_id` is `null`\n\
+         where there was none yet.\n\n\
+         | status | code | meaning | what to do |\n| --- | --- | --- | --- |\n",
+    );
+    for problem in Problem::ALL {
+        let (status, code) = (problem.status().as_u16(), problem.code());
+        let (meaning, advice) = (problem.meaning(), problem.advice());
+        page.push_str(&format!("| {status} | `{code}` | {meaning} | {advice} |\n"));
+    }
     page
 }
 
@@ -213,7 +227,7 @@ mod tests {
     use http::StatusCode;
 
     use super::super::Failure;
-    use super::CODES;
+    use super::{CODES, error_reference};
 
     /// One failure of each kind. The match has no wildcard, so that a new kind does not compile without a
     /// sample here and a row above.
@@ -285,5 +299,21 @@ mod tests {
             seen.insert(*code);
         }
         assert_eq!(seen.len(), CODES.len(), "a row that no failure has");
+    }
+
+    #[test]
+    fn the_edges_codes_have_rows_of_their_own() {
+        let page = error_reference();
+        let (_, edge) = page
+            .split_once("# Errors of the edge\n")
+            .expect("a section");
+        for row in [
+            "| 400 | `invalid_host` |",
+            "| 400 | `invalid_request_target` |",
+            "| 500 | `internal_error` |",
+            "| 503 | `random_unavailable` |",
+        ] {
+            assert_eq!(edge.matches(row).count(), 1, "{row}");
+        }
     }
 }

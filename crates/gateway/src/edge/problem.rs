@@ -1,0 +1,111 @@
+//! What the edge itself answers, in the form of the control plane's errors.
+
+use bytes::Bytes;
+use domain::RequestId;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::Body;
+
+/// Why the edge answers itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// No `Host`, several of them, or one that is not a name or address with an optional port.
+    Host,
+    /// Not of the form `/path?query`: absolute, authority or asterisk form.
+    Target,
+    /// The service panicked.
+    Internal,
+    /// There was no randomness for the request's id.
+    Random,
+}
+
+/// The body (RFC 9457); the same fields as the control plane's.
+#[derive(Serialize)]
+struct ProblemBody {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'static str,
+    hint: &'static str,
+    request_id: Option<RequestId>,
+    details: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Problem {
+    /// All of them, by status.
+    pub(crate) const ALL: &'static [Self] =
+        &[Self::Host, Self::Target, Self::Internal, Self::Random];
+
+    /// The HTTP status.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Host | Self::Target => StatusCode::BAD_REQUEST,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Random => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The stable code.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Host => "invalid_host",
+            Self::Target => "invalid_request_target",
+            Self::Internal => "internal_error",
+            Self::Random => "random_unavailable",
+        }
+    }
+
+    /// What it means; one sentence.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Host => "The request does not have exactly one valid `Host`.",
+            Self::Target => "The request's target is not a path with an optional query.",
+            Self::Internal => "The server failed at this request.",
+            Self::Random => "The operating system gives no randomness.",
+        }
+    }
+
+    /// What to do; one sentence.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Host => "Send one `Host`, a name or an address with an optional port.",
+            Self::Target => "Send the path alone; this server is not a forward proxy.",
+            Self::Internal => "Report the request id to the operator.",
+            Self::Random => "Try again; the operator should look at the machine.",
+        }
+    }
+
+    /// The answer. `request` is `None` only where there was none yet.
+    pub(super) fn response(self, request: Option<RequestId>) -> Response<Body> {
+        let status = self.status();
+        let body = ProblemBody {
+            r#type: format!("urn:keybearer:error:{}", self.code()),
+            title: self.meaning(),
+            status: status.as_u16(),
+            code: self.code(),
+            detail: self.meaning(),
+            hint: self.advice(),
+            request_id: request,
+            details: serde_json::Map::new(),
+        };
+        let body = serde_json::to_vec(&body).expect("plain fields always serialize");
+        let mut response = Response::new(crate::full(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        if status == StatusCode::BAD_REQUEST {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
