@@ -1,14 +1,11 @@
-//! The data plane's options, with their defaults.
+//! The data plane's options. The defaults are those of the program's configuration.
 
 use std::time::Duration;
-
-use serde::Deserialize;
 
 use crate::connect::AddressPolicy;
 
 /// The options of the data plane.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// Sizes.
     pub limits: Limits,
@@ -21,8 +18,7 @@ pub struct GatewayConfig {
 }
 
 /// Sizes, in bytes unless the name says otherwise.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Longest request body.
     pub body_bytes: usize,
@@ -35,8 +31,7 @@ pub struct Limits {
 }
 
 /// Times, in milliseconds.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Timeouts {
     /// Until a request body is there.
     pub request_body_ms: u64,
@@ -91,7 +86,7 @@ impl Default for Timeouts {
         Self {
             request_body_ms: 120_000,
             connect_ms: 10_000,
-            first_byte_ms: 600_000,
+            first_byte_ms: 300_000,
             idle_ms: 120_000,
             total_ms: 3_600_000,
         }

@@ -22,13 +22,11 @@ use tower_service::Service;
 
 use crate::BoxError;
 
-/// Which addresses beyond the public ones may be dialed. Set by file only, never by API.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Which addresses beyond the public ones may be dialed. Set in the configuration, never by API.
+#[derive(Debug, Clone, Default)]
 pub struct AddressPolicy {
     /// Ranges that may be dialed although they are not public, and to which plain `http` may be spoken.
     /// Addresses where clouds keep instance credentials stay refused even inside a range.
-    #[serde(default)]
     pub allow: Vec<IpNet>,
 }
 

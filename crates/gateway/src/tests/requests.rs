@@ -200,7 +200,7 @@ async fn models_are_listed_for_the_keys_that_are_there() {
 }
 
 #[tokio::test]
-async fn loopback_providers_are_refused_unless_the_file_allows_them() {
+async fn loopback_providers_are_refused_unless_the_configuration_allows_them() {
     // T48
     let harness = Harness::with(GatewayConfig::default(), EdgeConfig::default()).await;
     harness.bring("openai").await;
