@@ -1,17 +1,14 @@
-//! Step 1: who calls. Nothing that the client sent as a credential is ever repeated.
+//! Who calls. Nothing that the client sent as a credential is ever repeated.
 
 use std::sync::Arc;
 
-use domain::credential::{self, CredentialKind};
+use domain::credential::{self, API_KEY_HEADERS, BEARER_HEADER, CredentialKind};
 use http::HeaderMap;
 use vault::HashPurpose;
 
 use crate::Plane;
 use crate::error::Failure;
 use crate::snapshot::{Away, Loaded};
-
-/// The headers in which a client may present its API key. The first takes the scheme `Bearer`.
-const PLACES: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
 
 /// Finds the caller behind the request's API key.
 pub(crate) async fn identify(plane: &Plane, headers: &HeaderMap) -> Result<Arc<Loaded>, Failure> {
@@ -31,7 +28,7 @@ pub(crate) async fn identify(plane: &Plane, headers: &HeaderMap) -> Result<Arc<L
 /// The one credential of the request.
 fn presented(headers: &HeaderMap) -> Result<&str, Failure> {
     let mut found: Option<&str> = None;
-    for place in PLACES {
+    for place in [BEARER_HEADER].into_iter().chain(API_KEY_HEADERS) {
         let mut values = headers.get_all(place).iter();
         let Some(value) = values.next() else {
             continue;
@@ -41,7 +38,7 @@ fn presented(headers: &HeaderMap) -> Result<&str, Failure> {
         }
         let value = value.to_str().map_err(|_| Failure::CredentialsInvalid)?;
         let value = match place {
-            "authorization" => bearer(value).ok_or(Failure::CredentialsInvalid)?,
+            BEARER_HEADER => bearer(value).ok_or(Failure::CredentialsInvalid)?,
             _ => value,
         };
         if found.is_some_and(|other| other != value) {
@@ -52,11 +49,11 @@ fn presented(headers: &HeaderMap) -> Result<&str, Failure> {
     found.ok_or(Failure::CredentialsMissing)
 }
 
+/// The credential behind the scheme `Bearer`, in any case, and exactly one blank.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, credential) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| credential.trim_start_matches(' '))
+    let fits = scheme.eq_ignore_ascii_case("bearer") && !credential.starts_with(' ');
+    fits.then_some(credential)
 }
 
 #[cfg(test)]
@@ -79,7 +76,7 @@ mod tests {
         // T97
         for pairs in [
             &[("authorization", "Bearer kb_1")][..],
-            &[("authorization", "bearer  kb_1")],
+            &[("authorization", "bEARER kb_1")],
             &[("x-api-key", "kb_1")],
             &[("x-goog-api-key", "kb_1")],
             &[("api-key", "kb_1")],
@@ -102,7 +99,14 @@ mod tests {
             ambiguous
         );
         assert_eq!(verdict(&[]), Err("api_key_missing"));
-        for value in ["Basic YTpi", "kb_1", "Bearer", ""] {
+        for value in [
+            "Basic YTpi",
+            "kb_1",
+            "Bearer",
+            "",
+            "Bearer  kb_1",
+            "Bearer\tkb_1",
+        ] {
             assert_eq!(
                 verdict(&[("authorization", value)]),
                 Err("api_key_invalid"),

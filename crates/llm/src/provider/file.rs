@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::ProviderId;
+use domain::credential::{API_KEY_HEADERS, BEARER_HEADER};
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
@@ -35,9 +36,6 @@ const RESERVED_HEADERS: &[&str] = &[
     "upgrade",
     "via",
 ];
-
-/// Headers that carry credentials; a file holds none.
-const CREDENTIAL_HEADERS: &[&str] = &["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,7 +173,9 @@ fn auth(table: AuthTable) -> Result<Auth, Broken> {
     let mut extra_headers = Vec::new();
     for (name, value) in table.extra_headers {
         let lower = header_name(&name)?;
-        if lower == header || CREDENTIAL_HEADERS.contains(&lower.as_str()) {
+        let carries_key =
+            lower == header || lower == BEARER_HEADER || API_KEY_HEADERS.contains(&lower.as_str());
+        if carries_key {
             return broken(&name, "this header carries a key, and a file holds none");
         }
         if HeaderValue::from_str(value.as_ref()).is_err() || !value.as_ref().is_ascii() {
