@@ -1,4 +1,4 @@
-//! Step 2: what the caller may do at all, and the request as it was sent.
+//! What the caller may do at all, and the request as it was sent.
 //!
 //! From here on the call has a slot in the queue of usage rows: however it ends, it is metered once.
 

@@ -1,4 +1,4 @@
-//! Step 3: which provider key serves, and the request as the provider shall get it.
+//! Which provider key serves, and the request as the provider shall get it.
 
 use std::sync::Arc;
 

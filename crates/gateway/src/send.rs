@@ -1,4 +1,4 @@
-//! Step 4: the request goes out, and what comes back is judged by its head.
+//! The request goes out, and what comes back is judged by its head.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Step 6: what the call leaves behind. Exactly one usage row, however the call ends.
+//! What the call leaves behind. Exactly one usage row, however the call ends.
 //!
 //! A place in the queue of rows is reserved before anything is done for the caller; `Drop` only sends. One
 //! task writes the queue to the store in batches and goes on trying while the store is away, so a slow
