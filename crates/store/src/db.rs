@@ -1,33 +1,18 @@
-//! The two engines. This file alone names a SQL driver.
+//! The two engines. Outside of this module nothing asks which of them it has.
 //!
-//! [`Db`] reads with a [`Statement`] and [`Tx`] writes with one, the same on both engines.
+//! [`Db`] reads with a [`Statement`] and [`Tx`] writes with one, the same on both engines. `db/open.rs`
+//! opens them.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
+pub(crate) mod open;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
-};
+use std::fs::File;
+
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{FromRow, Postgres, Sqlite, Transaction};
 
-use crate::error::{OpenError, StoreError};
-use crate::migrate::{self, Engine};
+use crate::error::StoreError;
 use crate::statement::{Arg, Statement};
-
-/// How long a caller waits for a connection before it is told that the database is not available.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const SQLITE_READERS: u32 = 8;
-const POSTGRES_CONNECTIONS: u32 = 20;
-/// A node that hangs or vanishes in the middle of a change holds up the others for this long at most.
-const POSTGRES_LIMITS: &str = "SET lock_timeout = '5s';
-    SET statement_timeout = '30s';
-    SET idle_in_transaction_session_timeout = '30s'";
 
 /// An open database.
 pub(crate) enum Db {
@@ -115,19 +100,6 @@ macro_rules! in_tx {
 }
 
 impl Db {
-    /// Opens and migrates the database that `url` names.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
-        if let Some(path) = url.strip_prefix("sqlite://") {
-            open_sqlite(Path::new(path)).await
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            open_postgres(url).await
-        } else {
-            Err(OpenError::Url(
-                "it must begin with sqlite:// or postgres://",
-            ))
-        }
-    }
-
     /// All rows.
     pub(crate) async fn all<T: Row>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
         on_pool!(self, statement, T, fetch_all)
@@ -223,146 +195,4 @@ impl Tx {
         }
         Ok(())
     }
-}
-
-async fn open_sqlite(path: &Path) -> Result<Db, OpenError> {
-    if !path.is_absolute() {
-        return Err(OpenError::Url(
-            "sqlite:// must be followed by an absolute path",
-        ));
-    }
-    create_private(path)?;
-    // By its real name, so that a link to the file leads to the same lock.
-    let path = &path.canonicalize().map_err(|source| OpenError::File {
-        path: path.display().to_string(),
-        source,
-    })?;
-    let lock = lock_beside(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .pragma("secure_delete", "ON")
-        .pragma("trusted_schema", "OFF");
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.clone())
-        .await
-        .map_err(unavailable)?;
-    migrate::migrator(Engine::Sqlite)
-        .run(&writer)
-        .await
-        .map_err(migrate::explain)?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await
-        .map_err(unavailable)?;
-    Ok(Db::Sqlite {
-        readers,
-        writer,
-        _lock: lock,
-    })
-}
-
-/// Takes the lock that keeps a second process away from the file.
-fn lock_beside(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&lock_path)
-        .map_err(|source| OpenError::File {
-            path: lock_path.display().to_string(),
-            source,
-        })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
-            path: path.display().to_string(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(OpenError::File {
-            path: lock_path.display().to_string(),
-            source,
-        }),
-    }
-}
-
-/// Makes the file readable by its owner alone before SQLite sees it; the log beside it inherits that.
-fn create_private(path: &Path) -> Result<(), OpenError> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| OpenError::File {
-            path: path.display().to_string(),
-            source,
-        })
-}
-
-async fn open_postgres(url: &str) -> Result<Db, OpenError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| OpenError::Url("it is not a PostgreSQL URL that the driver takes"))?;
-    // Migrations may take longer than any other statement, so they have a connection without limits.
-    let migrating = PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.clone())
-        .await
-        .map_err(unavailable)?;
-    warn_if_not_durable(&migrating).await?;
-    migrate::migrator(Engine::Postgres)
-        .run(&migrating)
-        .await
-        .map_err(migrate::explain)?;
-    migrating.close().await;
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                sqlx::raw_sql(POSTGRES_LIMITS).execute(connection).await?;
-                Ok(())
-            })
-        })
-        .connect_with(options)
-        .await
-        .map_err(unavailable)?;
-    Ok(Db::Postgres(pool))
-}
-
-/// A server that acknowledges what it may lose breaks the promise that an answered change is kept.
-async fn warn_if_not_durable(pool: &PgPool) -> Result<(), OpenError> {
-    for (statement, setting) in [
-        ("SHOW fsync", "fsync"),
-        ("SHOW synchronous_commit", "synchronous_commit"),
-    ] {
-        let (value,): (String,) = sqlx::query_as(statement)
-            .fetch_one(pool)
-            .await
-            .map_err(unavailable)?;
-        if value == "off" {
-            tracing::warn!(
-                setting,
-                "PostgreSQL runs with {setting} off: an answered change may be lost in a crash"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn unavailable(error: sqlx::Error) -> OpenError {
-    OpenError::Unavailable(error.into())
 }

@@ -128,6 +128,33 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// Others have access to a file of the database, and it could not be taken from them.
+    #[error("{path} is open to others (mode {mode:04o}) and cannot be made its owner's alone")]
+    Exposed {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no database, or it has no schema, and none was to be made.
+    #[error("the database was never started: {reason}; start the server once")]
+    NeverStarted {
+        /// What is missing.
+        reason: String,
+    },
+    /// An older version of Keybearer wrote this database, and it was not to be migrated.
+    #[error(
+        "the database has schema version {found}; its schema is older than this program, which needs version {known}; start the server once"
+    )]
+    OlderSchema {
+        /// What the database has.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
     /// A newer version of Keybearer wrote this database. Start that version.
     #[error(
         "the database has schema version {found}, newer than version {known} that this program knows"
@@ -141,7 +168,7 @@ pub enum OpenError {
     /// A migration that was applied differs from the one in this program, or one failed.
     #[error("the database schema cannot be brought up to date: {0}")]
     Migration(String),
-    /// The database did not answer, or refused.
+    /// The database did not answer, or refused; the source says which.
     #[error("the database is not available")]
     Unavailable(#[source] DatabaseError),
 }

@@ -39,6 +39,8 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 
+use db::open::Schema;
+
 pub use account::AccountRow;
 pub use api_key::{ApiKeyRow, NewApiKey};
 pub use audit::{Actor, AuditNote, AuditRow};
@@ -70,19 +72,33 @@ struct Inner {
 impl Store {
     /// Opens the database that `url` names and brings its schema up to date.
     ///
-    /// `url`: `sqlite:///absolute/path.db` (the file is made, readable by its owner alone; its folder must
-    /// exist; one process at a time) or `postgres://...` as the driver takes it.
+    /// `url`: `sqlite:///absolute/path.db` (the file is made, or left, readable by its owner alone; its folder
+    /// must exist; one process at a time) or `postgres://...` as the driver takes it.
     ///
     /// # Errors
     /// [`OpenError`], by what to do about it. No error quotes the URL, which may hold a password.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let db = db::Db::open(url).await?;
-        let revision = match db
+        Self::of(db::open::open(url, Schema::Update).await?).await
+    }
+
+    /// Opens a database that was opened with [`Store::open`] before: makes none and migrates nothing.
+    ///
+    /// For commands beside the server. On SQLite that means without a running server: the file has one
+    /// process at a time here, too.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`OpenError::NeverStarted`], [`OpenError::OlderSchema`].
+    pub async fn open_existing(url: &str) -> Result<Self, OpenError> {
+        Self::of(db::open::open(url, Schema::Require).await?).await
+    }
+
+    async fn of(db: db::Db) -> Result<Self, OpenError> {
+        let revision = db
             .one(statement::sql(
                 "SELECT revision FROM revision WHERE singleton = 1",
             ))
-            .await
-        {
+            .await;
+        let revision = match revision {
             Ok((revision,)) => revision,
             Err(StoreError::Unavailable(error)) => return Err(OpenError::Unavailable(error)),
             Err(other) => return Err(OpenError::Migration(other.to_string())),

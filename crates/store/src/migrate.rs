@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 use crate::error::OpenError;
@@ -13,6 +13,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(
     "foundation",
     include_str!("../migrations/0001_foundation.sql"),
 )];
+
+/// Where the driver keeps what it has applied.
+const HISTORY: &str = "_sqlx_migrations";
 
 /// Which dialect of the shared text is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,50 @@ pub(crate) fn migrator(engine: Engine) -> Migrator {
         )
     });
     Migrator::with_migrations(migrations.collect())
+}
+
+/// Refuses a database whose schema is not exactly the one of `engine`'s migrations. Changes nothing.
+///
+/// `has_history`: whether there is a table of applied migrations at all.
+pub(crate) async fn require<C: Migrate>(
+    connection: &mut C,
+    engine: Engine,
+    has_history: bool,
+) -> Result<(), OpenError> {
+    let mut applied = Vec::new();
+    if has_history {
+        let dirty = connection.dirty_version(HISTORY).await.map_err(explain)?;
+        if let Some(version) = dirty {
+            return Err(explain(MigrateError::Dirty(version)));
+        }
+        let listed = connection.list_applied_migrations(HISTORY).await;
+        applied = listed.map_err(explain)?;
+    }
+    compare(&applied, &migrator(engine))
+}
+
+/// Compares what was applied, in its order, with what this program knows.
+fn compare(applied: &[AppliedMigration], known: &Migrator) -> Result<(), OpenError> {
+    let Some(last) = applied.last() else {
+        return Err(OpenError::NeverStarted {
+            reason: "it has no schema".to_owned(),
+        });
+    };
+    for one in applied {
+        let Some(same) = known.iter().find(|same| same.version == one.version) else {
+            return Err(explain(MigrateError::VersionMissing(one.version)));
+        };
+        if same.checksum != one.checksum {
+            return Err(explain(MigrateError::VersionMismatch(one.version)));
+        }
+    }
+    match known.iter().last() {
+        Some(newest) if applied.len() < known.iter().count() => Err(OpenError::OlderSchema {
+            found: last.version,
+            known: newest.version,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Says by name what kept a migration from running.
@@ -108,6 +155,49 @@ mod tests {
         assert!(rendered.contains("a_TEXT TEXT COLLATE \"C\" NOT NULL"));
         assert!(rendered.contains("b BIGINT, c BYTEA\n);"));
         assert!(rendered.contains("only postgres BIGINT") && !rendered.contains("only sqlite"));
+    }
+
+    fn applied(migrator: &Migrator, count: usize) -> Vec<AppliedMigration> {
+        let applied = migrator.iter().take(count).map(|one| AppliedMigration {
+            version: one.version,
+            checksum: one.checksum.clone(),
+        });
+        applied.collect()
+    }
+
+    #[test]
+    fn a_required_schema_is_neither_missing_older_newer_nor_another() {
+        let migration = |version, text: &'static str| {
+            Migration::new(
+                version,
+                Cow::Borrowed("name"),
+                MigrationType::Simple,
+                AssertSqlSafe(text).into_sql_str(),
+                false,
+            )
+        };
+        let known = Migrator::with_migrations(vec![migration(1, "a"), migration(2, "b")]);
+        assert!(compare(&applied(&known, 2), &known).is_ok());
+        assert!(matches!(
+            compare(&[], &known),
+            Err(OpenError::NeverStarted { .. })
+        ));
+        match compare(&applied(&known, 1), &known) {
+            Err(OpenError::OlderSchema { found, known }) => assert_eq!((found, known), (1, 2)),
+            other => panic!("{other:?}"),
+        }
+        let mut newer = applied(&known, 2);
+        newer[1].version = 900;
+        match compare(&newer, &known) {
+            Err(OpenError::NewerSchema { found, .. }) => assert_eq!(found, 900),
+            other => panic!("{other:?}"),
+        }
+        let mut edited = applied(&known, 2);
+        edited[0].checksum = Cow::Borrowed(b"another");
+        assert!(matches!(
+            compare(&edited, &known),
+            Err(OpenError::Migration(_))
+        ));
     }
 
     #[test]

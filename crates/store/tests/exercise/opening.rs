@@ -10,6 +10,8 @@ use crate::world::{NOW, World, on_both_engines};
 
 /// Longer than a lock is waited for, shorter than a statement may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Shorter than a pool tries to connect.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 on_both_engines![
     a_database_opens_again_with_what_it_held,
@@ -18,6 +20,8 @@ on_both_engines![
     a_closed_store_is_unavailable,
     two_nodes_may_make_the_schema_at_once,
     a_hanging_change_holds_others_up_for_seconds_only,
+    an_existing_database_opens_without_being_made_or_migrated,
+    a_database_without_a_schema_was_never_started,
 ];
 
 async fn a_database_opens_again_with_what_it_held(world: World) {
@@ -49,13 +53,34 @@ async fn check(url: &str, first: &crate::world::Person, latest: i64) {
 
 /// Opens the same database anew, as another process would.
 async fn reopen(world: &World) -> Result<Store, OpenError> {
+    Store::open(&elsewhere(world, "again.db").await).await
+}
+
+/// The same, for a command beside the server.
+async fn reopen_existing(world: &World) -> Result<Store, OpenError> {
+    Store::open_existing(&elsewhere(world, "existing.db").await).await
+}
+
+/// Where another process finds the database: on SQLite a copy, because the store holds the file's lock.
+async fn elsewhere(world: &World, name: &str) -> String {
     if !world.is_sqlite() {
-        return Store::open(&world.url).await;
+        return world.url.to_string();
     }
     world.store.close().await;
-    let path = world.folder().join("copy.db");
+    let path = world.folder().join(name);
     std::fs::copy(world.folder().join("store.db"), &path).expect("copied");
-    Store::open(&format!("sqlite://{}", path.display())).await
+    format!("sqlite://{}", path.display())
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).expect("the folder");
+    let name = |file: std::io::Result<std::fs::DirEntry>| {
+        let name = file.expect("a file").file_name();
+        name.into_string().expect("a name")
+    };
+    let mut names: Vec<_> = files.map(name).collect();
+    names.sort();
+    names
 }
 
 async fn a_newer_schema_is_refused_by_its_number(world: World) {
@@ -66,11 +91,75 @@ async fn a_newer_schema_is_refused_by_its_number(world: World) {
         )
         .await
         .expect("written");
-    match reopen(&world).await.err() {
-        Some(OpenError::NewerSchema { found, known }) => {
-            assert_eq!((found, known), (900, 1));
+    for refused in [reopen(&world).await, reopen_existing(&world).await] {
+        match refused.err() {
+            Some(OpenError::NewerSchema { found, known }) => {
+                assert_eq!((found, known), (900, 1));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A database without anything in it, apart from the world's own.
+async fn emptied(world: &World) -> String {
+    if world.is_sqlite() {
+        let path = world.folder().join("empty.db");
+        std::fs::write(&path, b"").expect("written");
+        return format!("sqlite://{}", path.display());
+    }
+    world
+        .raw("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await
+        .expect("emptied");
+    world.url.to_string()
+}
+
+async fn an_existing_database_opens_without_being_made_or_migrated(world: World) {
+    let first = world.first().await;
+    let url = elsewhere(&world, "copy.db").await;
+    let store = Store::open_existing(&url).await.expect("opens");
+    assert_eq!(store.system().user_count().await.expect("counts"), 1);
+    let scope = store
+        .authorize_workspace(&first.principal(), first.workspace, Action::UpdateWorkspace)
+        .await
+        .expect("the owner may");
+    let note = world.note("workspace.update");
+    let renamed = store.within(&scope).rename("x", &note, NOW).await;
+    renamed.expect("it can be written as well");
+    if world.is_sqlite() {
+        let again = Store::open_existing(&url).await.err();
+        assert!(matches!(again, Some(OpenError::InUse { .. })), "{again:?}");
+    }
+    store.close().await;
+    let files = world.is_sqlite().then(|| names(world.folder()));
+    if let Some(files) = files {
+        let left = files.iter().any(|name| name.starts_with("copy.db-"));
+        assert!(!left, "{files:?}");
+    }
+}
+
+async fn a_database_without_a_schema_was_never_started(world: World) {
+    let url = emptied(&world).await;
+    let refused = Store::open_existing(&url).await.err();
+    match &refused {
+        Some(error @ OpenError::NeverStarted { .. }) => {
+            assert!(error.to_string().contains("was never started"), "{error}");
         }
         other => panic!("{other:?}"),
+    }
+    if world.is_sqlite() {
+        let content = std::fs::read(world.folder().join("empty.db")).expect("is there");
+        assert!(content.is_empty(), "nothing was written");
+    } else {
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        assert_eq!(world.number(tables).await, 0);
+    }
+    // And a start makes it one.
+    Store::open(&url).await.expect("is made").close().await;
+    if !world.is_sqlite() {
+        let again = Store::open_existing(&url).await.expect("opens");
+        again.close().await;
     }
 }
 
@@ -81,9 +170,11 @@ async fn a_changed_migration_is_refused(world: World) {
         "UPDATE _sqlx_migrations SET checksum = '\\x00'"
     };
     world.raw(statement).await.expect("written");
-    match reopen(&world).await.err() {
-        Some(OpenError::Migration(text)) => assert!(text.contains("modified"), "{text}"),
-        other => panic!("{other:?}"),
+    for refused in [reopen(&world).await, reopen_existing(&world).await] {
+        match refused.err() {
+            Some(OpenError::Migration(text)) => assert!(text.contains("modified"), "{text}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -168,19 +259,107 @@ async fn a_hanging_change_holds_others_up_for_seconds_only(world: World) {
 async fn a_sqlite_file_is_its_owners_alone() {
     let world = World::sqlite().await;
     world.first().await;
-    let files = std::fs::read_dir(world.folder()).expect("the folder");
-    let mut seen = Vec::new();
-    for file in files {
-        let file = file.expect("a file");
-        let mode = file.metadata().expect("its mode").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
-        seen.push(file.file_name().into_string().expect("a name"));
-    }
-    seen.sort();
     assert_eq!(
-        seen,
+        names(world.folder()),
         ["store.db", "store.db-shm", "store.db-wal", "store.db.lock"]
     );
+    for name in names(world.folder()) {
+        assert_eq!(mode(&world.folder().join(&name)), 0o600, "{name}");
+    }
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    let metadata = path.metadata().expect("its mode");
+    metadata.permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn a_file_that_others_could_read_is_taken_from_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.db");
+    let url = format!("sqlite://{}", path.display());
+    Store::open(&url).await.expect("opens").close().await;
+    for (number, wide) in [0o644, 0o660, 0o604].into_iter().enumerate() {
+        // Under another name each time: the lock goes with the last connection, which may take a moment.
+        let copy = folder.path().join(format!("{number}.db"));
+        std::fs::copy(&path, &copy).expect("copied");
+        let log = folder.path().join(format!("{number}.db-wal"));
+        std::fs::write(&log, b"").expect("written");
+        for file in [&copy, &log] {
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(wide)).expect("opened");
+        }
+        let url = format!("sqlite://{}", copy.display());
+        let store = if number == 0 {
+            Store::open(&url).await
+        } else {
+            Store::open_existing(&url).await
+        };
+        let store = store.expect("opens");
+        assert_eq!(mode(&copy), 0o600, "{wide:o}");
+        assert_eq!(mode(&log), 0o600, "{wide:o}");
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_file_was_never_started_and_stays_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("store.db");
+    let refused = Store::open_existing(&format!("sqlite://{}", path.display())).await;
+    let text = refused.err().expect("there is none").to_string();
+    assert!(text.contains("was never started"), "{text}");
+    assert!(text.contains(&path.display().to_string()), "{text}");
+    assert_eq!(names(folder.path()), [""; 0]);
+}
+
+/// An error and everything behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(&format!(": {source} {source:?}"));
+        next = source.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_us_is_named_at_once() {
+    const SECRET: &str = "hunter2";
+    let mut cases = vec![(
+        format!("postgres://me:{SECRET}@127.0.0.1:1/none"),
+        "refused",
+    )];
+    if let Some(world) = World::postgres().await {
+        let (scheme, rest) = world.url.split_once("://").expect("a URL");
+        let (_, rest) = rest.split_once('@').expect("a role");
+        let (host, _) = rest.split_once('/').expect("a database");
+        cases.push((
+            format!("{scheme}://postgres:{SECRET}@{host}/nowhere"),
+            "database \"nowhere\" does not exist",
+        ));
+        cases.push((
+            format!("{scheme}://nobody:{SECRET}@{host}/postgres"),
+            "role \"nobody\" does not exist",
+        ));
+        world.run(async |_| {}).await;
+    }
+    for (url, reason) in cases {
+        for existing in [false, true] {
+            let opening = async {
+                if existing {
+                    Store::open_existing(&url).await
+                } else {
+                    Store::open(&url).await
+                }
+            };
+            let refused = tokio::time::timeout(AT_ONCE, opening).await;
+            let refused = refused.expect("an answer at once").err();
+            let text = chain(&refused.expect("nobody lets us in"));
+            assert!(text.contains(reason), "{text}");
+            assert!(!text.contains(SECRET), "{text}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -205,12 +384,4 @@ async fn an_odd_url_or_folder_is_refused_by_name() {
         }
         other => panic!("{other:?}"),
     }
-    // No error shows the password in a URL.
-    let secret = "hunter2";
-    let refused = Store::open(&format!("postgres://me:{secret}@127.0.0.1:1/none"))
-        .await
-        .err()
-        .expect("nobody listens there");
-    let text = format!("{refused} {refused:?}");
-    assert!(!text.contains(secret), "{text}");
 }
