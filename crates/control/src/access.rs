@@ -113,7 +113,7 @@ impl Mint for WorkspaceScope {
 }
 
 impl Mint for AccountScope {
-    /// The account in the path; the founding submission endpoints name none and mean the caller's own.
+    /// The account in the path; the `/v1/byok` endpoints name none and mean the caller's own.
     async fn mint(
         state: &ControlState,
         principal: &Principal,

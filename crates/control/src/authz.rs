@@ -8,7 +8,7 @@ use crate::openapi::{action, openapi, operations};
 
 /// The kinds of callers, as columns. "Other user": logged in, and neither member nor owner of what the
 /// path names; the owner of the workspace owns its account, too.
-const CALLERS: [Caller; 7] = [
+pub(crate) const CALLERS: [Caller; 7] = [
     Caller::Anonymous,
     Caller::OtherUser,
     Caller::Role(Role::Member),
@@ -102,7 +102,7 @@ pub(crate) fn refusal(path: &str, action: Option<Action>, caller: Caller) -> Opt
         (Standing::User, _) => None,
         (Standing::Instance, Caller::InstanceAdmin) => None,
         (Standing::Instance, _) => Some(403),
-        // The founding endpoints name no account: everybody acts on their own.
+        // The `/v1/byok` endpoints name no account: everybody acts on their own.
         (Standing::Account, _) if !path.contains("{account_id}") => None,
         (Standing::Account, Caller::Role(Role::Owner) | Caller::ApiKey) => None,
         (Standing::Account, _) => Some(404),

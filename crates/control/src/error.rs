@@ -53,7 +53,7 @@ macro_rules! codes {
 codes! {
     InvalidRequest = 400 "invalid_request", "The request does not have the documented form.", "Compare the request with the OpenAPI document; `details.field` names the first field that does not fit.";
     UnknownProvider = 400 "unknown_provider", "No provider of this instance has this id.", "Use an id of GET /v1/providers exactly as listed; `details.suggestion` names the nearest one.";
-    ByokNotSupported = 400 "byok_not_supported", "The provider takes no keys of its users here.", "Choose a provider whose `payment_modes` include `byok`.";
+    ByokNotSupported = 400 "byok_not_supported", "The provider takes no keys of its users here.", "Choose a provider of GET /v1/providers that is `active` and whose `payment_modes` include `byok`.";
     SealedSubmissionRequired = 400 "sealed_submission_required", "A provider key is accepted here only inside a sealed box.", "Seal the key to the public key of GET /v1/byok/encryption-pubkey, with its context where a base URL is given, or submit over loopback or TLS.";
     AmbiguousCredentials = 400 "ambiguous_credentials", "The request carries more than one credential.", "Send one session cookie or one API key.";
     ApiKeyRequired = 400 "api_key_required", "Only an API key can do this, for itself.", "Send the API key as `Authorization: Bearer kb_...`.";

@@ -6,5 +6,6 @@ pub mod invitations;
 pub mod provider_keys;
 pub mod sealing_key;
 pub mod sessions;
+pub mod setup;
 pub mod submission;
 pub mod users;

@@ -1,15 +1,13 @@
 //! Lists: what the client asks for and what it gets.
 
 use serde::{Deserialize, Serialize};
-use store::PageRequest;
+use store::{MAX_PAGE_ITEMS, PageRequest};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::Problem;
 
 /// Entries of a list when the client names no number.
 const DEFAULT_LIMIT: u32 = 25;
-/// The most entries that one answer holds.
-const MAX_LIMIT: u32 = 100;
 /// The longest cursor that is looked at.
 const MAX_CURSOR_BYTES: usize = 128;
 
@@ -41,8 +39,9 @@ impl PageQuery {
 /// As [`PageQuery::request`].
 pub fn page_request(limit: Option<u32>, after: Option<String>) -> Result<PageRequest, Problem> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::field("limit", "limit is a number from 1 to 100"));
+    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+        let rule = format!("limit is a number from 1 to {MAX_PAGE_ITEMS}");
+        return Err(Problem::field("limit", rule));
     }
     if after
         .as_ref()

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use domain::{DeploymentId, Sources};
 use ipnet::IpNet;
-use llm::provider::Registry;
+use llm::registry::Registry;
 use store::Store;
 use vault::{Hasher, Intake, KeyProbe, Rotator};
 
 use crate::auth::password::Passwords;
-use crate::auth::throttle::Throttle;
+use crate::auth::throttle::{Guesses, Throttle};
 
 /// How provider keys may be submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub struct Parts {
     pub(crate) sources: Sources,
     pub(crate) deployment: DeploymentId,
     pub(crate) passwords: Passwords,
-    pub(crate) log_ins: Throttle,
+    pub(crate) guesses: Guesses,
     pub(crate) submissions: Throttle,
     /// The keyed hash of the set-up credential of this start, while there is no user.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
@@ -112,7 +112,7 @@ impl ControlState {
         const QUARTER_HOUR_MS: i64 = 15 * 60 * 1000;
         Self(Arc::new(Parts {
             passwords: Passwords::new(sources.random.clone()),
-            log_ins: Throttle::new(10, QUARTER_HOUR_MS),
+            guesses: Guesses::new(10, QUARTER_HOUR_MS),
             submissions: Throttle::new(100, QUARTER_HOUR_MS),
             setup: Mutex::new(None),
             config,

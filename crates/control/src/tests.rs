@@ -74,6 +74,11 @@ impl World {
     }
 
     async fn with(config: ControlConfig) -> Self {
+        let registry = Registry::bundled().expect("the bundled registry");
+        Self::with_registry(config, registry).await
+    }
+
+    async fn with_registry(config: ControlConfig, registry: Registry) -> Self {
         let dir = TempDir::new().expect("a directory");
         let now_ms = Arc::new(AtomicI64::new(BEGIN_MS));
         let sources = sources(&now_ms);
@@ -96,7 +101,7 @@ impl World {
             root.rotator(),
             root.hasher(),
             Arc::clone(&probe) as Arc<dyn KeyProbe>,
-            Arc::new(Registry::bundled().expect("the bundled registry")),
+            Arc::new(registry),
             sources,
             record.id,
         );
@@ -273,7 +278,7 @@ impl World {
         (record.kek_id, record.public_key)
     }
 
-    /// The body of a submission in the founding form.
+    /// The body of a submission without its context.
     async fn raw(&self, provider: &str, key: &str) -> Value {
         let (kek_id, public_key) = self.sealing_key().await;
         let sealed = seal_raw(&public_key, &Secret::from_text(key.to_owned())).expect("seals");

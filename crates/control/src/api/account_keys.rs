@@ -6,8 +6,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
-use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, new_key};
-use crate::api::key_view::{ProviderKeyView, view};
+use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
+use crate::api::key_view::{ProviderKeyView, StoredKeyView, stored_view, view};
 use crate::api::provider_keys::{answer, update};
 use crate::body::Json;
 use crate::error::Problem;
@@ -26,6 +26,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
             submit_account_provider_key
         ))
         .routes(routes!(
+            replace_account_provider_key,
             update_account_provider_key,
             remove_account_provider_key
         ))
@@ -50,19 +51,37 @@ async fn list_account_provider_keys(
 /// Store a provider key of an account, or replace the one with the same label.
 #[utoipa::path(post, path = "/api/v1/accounts/{account_id}/provider-keys", tag = "provider keys",
     extensions(("x-action" = json!("write_account_provider_keys"))), request_body = NewProviderKey,
-    responses((status = 201, body = ProviderKeyView, description = "The label had no key before."),
-        (status = 200, body = ProviderKeyView, description = "The key was replaced."), Submissions))]
+    responses((status = 201, body = StoredKeyView, description = "The label had no key before."),
+        (status = 200, body = StoredKeyView, description = "The key was replaced."), Submissions))]
 async fn submit_account_provider_key(
     access: Access<WriteAccountProviderKeys>,
     State(state): State<ControlState>,
     call: Call,
     confidential: Confidential,
     Json(body): Json<NewProviderKey>,
-) -> Result<(StatusCode, axum::Json<ProviderKeyView>), Problem> {
+) -> Result<(StatusCode, axum::Json<StoredKeyView>), Problem> {
     let new = new_key(&state, confidential, body)?;
     let holder = Holder::account(&state.store, &access.scope);
     let stored = submission::submit(&state, &call, &holder, new).await?;
     Ok(answer(&state, stored))
+}
+
+/// Replace the value of an account's provider key. Provider, label and base URL stay.
+#[utoipa::path(put, path = "/api/v1/accounts/{account_id}/provider-keys/{key_id}", tag = "provider keys",
+    extensions(("x-action" = json!("write_account_provider_keys"))), request_body = NewValue,
+    responses((status = 200, body = StoredKeyView), Submissions))]
+async fn replace_account_provider_key(
+    access: Access<WriteAccountProviderKeys>,
+    ProviderKeyInPath(id): ProviderKeyInPath,
+    State(state): State<ControlState>,
+    call: Call,
+    confidential: Confidential,
+    Json(body): Json<NewValue>,
+) -> Result<axum::Json<StoredKeyView>, Problem> {
+    let material = body.material(&state, confidential)?;
+    let holder = Holder::account(&state.store, &access.scope);
+    let stored = submission::replace(&state, &call, &holder, id, material).await?;
+    Ok(axum::Json(stored_view(&state, stored)))
 }
 
 /// Change the label, the order or the state of an account's provider key.

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Access, ApiKeyInPath, ReadApiKeys, WriteApiKeys};
 use crate::body::{Json, Query};
-use crate::error::{Code, Problem};
+use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, Mints, Reads, SelfRotations};
 use crate::ops::api_keys::{self, Minted, Wanted};
@@ -185,13 +185,6 @@ async fn revoke_api_key(
     State(state): State<ControlState>,
     call: Call,
 ) -> Result<StatusCode, Problem> {
-    let within = state.store.within(&access.scope);
-    let row = within.api_key(id).await?;
-    let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
-    if row.user != access.scope.user() && access.scope.role() < Role::Admin {
-        return Err(Problem::new(Code::PermissionDenied).with("needs", "the role admin"));
-    }
-    let note = call.note_on("api_key.revoke", id);
-    within.revoke_api_key(id, &note, call.now).await?;
+    api_keys::revoke(&state, &call, &access.scope, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

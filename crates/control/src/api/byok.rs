@@ -1,4 +1,4 @@
-//! The founding submission endpoints, with their founding shapes. They act on the account's provider keys.
+//! The `/v1/byok` endpoints, with shapes of their own. They act on the account's provider keys.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
+use crate::api::key_view::custom_base_url;
 use crate::body::{Json, Query};
 use crate::error::Problem;
 use crate::frame::Call;
@@ -242,18 +243,12 @@ async fn remove_byok_key(
 }
 
 fn view(state: &ControlState, record: ProviderKeyRecord) -> ByokKey {
-    let context = record.context;
-    let own = state
-        .registry
-        .get(&context.provider)
-        .map(|provider| provider.base_url.as_str());
-    let custom = own != Some(context.base_url.as_str());
     ByokKey {
-        provider_name: context.provider.to_string(),
+        provider_name: record.context.provider.to_string(),
         kek_id: record.kek_id,
         key_prefix: record.mask,
         label: record.label.to_string(),
-        api_base: custom.then_some(context.base_url),
+        api_base: custom_base_url(state, &record.context),
         created_at: record.created_at.to_string(),
         updated_at: record.updated_at.to_string(),
         last_used_at: record.last_used_at.map(|at| at.to_string()),

@@ -121,15 +121,6 @@ impl KeyPatch {
         if self.provider.is_some() || self.base_url.is_some() || self.auth_header.is_some() {
             return Err(Problem::new(Code::ResubmitKey));
         }
-        if self
-            .position
-            .is_some_and(|position| !(0..=9999).contains(&position))
-        {
-            return Err(Problem::field(
-                "position",
-                "position is a number from 0 to 9999",
-            ));
-        }
         Ok(Changes {
             label: self.label,
             enabled: self.enabled,

@@ -1,10 +1,11 @@
 //! What is shown of provider keys. No type here has a field for the key.
 
 use domain::key::FailureKind;
-use domain::record::ProviderKeyRecord;
+use domain::record::{KeyContext, ProviderKeyRecord};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::ops::submission::Stored;
 use crate::state::ControlState;
 
 /// A provider key as owners and admins see it. The key itself is in no answer.
@@ -48,6 +49,21 @@ pub struct ProviderKeyView {
     last_failure: Option<FailureView>,
 }
 
+/// A provider key that was just stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StoredKeyView {
+    /// The key as it is listed.
+    #[serde(flatten)]
+    key: ProviderKeyView,
+    /// Whether the provider was asked about the key and accepted it; `false` where the instance asks no
+    /// provider and where the provider has no way to ask.
+    probed: bool,
+    /// A sign that this is not the key that was meant. It was stored all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "keys of openai usually look like sk-*")]
+    warning: Option<String>,
+}
+
 /// A failure of a key.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FailureView {
@@ -80,19 +96,15 @@ pub enum ProviderKeyEntry {
 
 /// The view of a record for those who manage it.
 pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderKeyView {
+    let base_url = custom_base_url(state, &record.context);
     let context = record.context;
-    let own_base_url = state
-        .registry
-        .get(&context.provider)
-        .map(|provider| provider.base_url.as_str());
-    let custom = own_base_url != Some(context.base_url.as_str());
     ProviderKeyView {
         id: context.key.to_string(),
         provider: context.provider.to_string(),
         label: record.label.to_string(),
         scope: context.owner.scope(),
         mask: record.mask,
-        base_url: custom.then_some(context.base_url),
+        base_url,
         enabled: record.enabled,
         position: record.position,
         kek_id: record.kek_id,
@@ -105,6 +117,22 @@ pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderK
             kind,
         }),
     }
+}
+
+/// The view of what a submission stored.
+pub(crate) fn stored_view(state: &ControlState, stored: Stored) -> StoredKeyView {
+    StoredKeyView {
+        key: view(state, stored.record),
+        probed: stored.probed,
+        warning: stored.warning,
+    }
+}
+
+/// Where a key is sent, if not to the provider's own base URL.
+pub(crate) fn custom_base_url(state: &ControlState, context: &KeyContext) -> Option<String> {
+    let provider = state.registry.get(&context.provider);
+    let own = provider.is_some_and(|provider| provider.base_url == context.base_url);
+    (!own).then(|| context.base_url.clone())
 }
 
 /// One entry for each provider that has a key.

@@ -9,7 +9,9 @@ use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadProviderKeys, WriteProviderKeys};
 use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
-use crate::api::key_view::{ProviderKeyEntry, ProviderKeyView, availability, view};
+use crate::api::key_view::{
+    ProviderKeyEntry, ProviderKeyView, StoredKeyView, availability, stored_view, view,
+};
 use crate::body::Json;
 use crate::error::Problem;
 use crate::frame::Call;
@@ -34,13 +36,13 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 pub(crate) fn answer(
     state: &ControlState,
     stored: Stored,
-) -> (StatusCode, axum::Json<ProviderKeyView>) {
+) -> (StatusCode, axum::Json<StoredKeyView>) {
     let status = if stored.created {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    (status, axum::Json(view(state, stored.record)))
+    (status, axum::Json(stored_view(state, stored)))
 }
 
 /// List the provider keys of a workspace; members see only for which providers there is one.
@@ -67,15 +69,15 @@ async fn list_provider_keys(
 /// Store a provider key of a workspace, or replace the one with the same label.
 #[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/provider-keys", tag = "provider keys",
     extensions(("x-action" = json!("write_provider_keys"))), request_body = NewProviderKey,
-    responses((status = 201, body = ProviderKeyView, description = "The label had no key before."),
-        (status = 200, body = ProviderKeyView, description = "The key was replaced."), Submissions))]
+    responses((status = 201, body = StoredKeyView, description = "The label had no key before."),
+        (status = 200, body = StoredKeyView, description = "The key was replaced."), Submissions))]
 async fn submit_provider_key(
     access: Access<WriteProviderKeys>,
     State(state): State<ControlState>,
     call: Call,
     confidential: Confidential,
     Json(body): Json<NewProviderKey>,
-) -> Result<(StatusCode, axum::Json<ProviderKeyView>), Problem> {
+) -> Result<(StatusCode, axum::Json<StoredKeyView>), Problem> {
     let new = new_key(&state, confidential, body)?;
     let holder = Holder::workspace(&state.store, &access.scope);
     let stored = submission::submit(&state, &call, &holder, new).await?;
@@ -85,7 +87,7 @@ async fn submit_provider_key(
 /// Replace the value of a provider key. Provider, label and base URL stay.
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_provider_keys"))), request_body = NewValue,
-    responses((status = 200, body = ProviderKeyView), Submissions))]
+    responses((status = 200, body = StoredKeyView), Submissions))]
 async fn replace_provider_key(
     access: Access<WriteProviderKeys>,
     ProviderKeyInPath(id): ProviderKeyInPath,
@@ -93,11 +95,11 @@ async fn replace_provider_key(
     call: Call,
     confidential: Confidential,
     Json(body): Json<NewValue>,
-) -> Result<axum::Json<ProviderKeyView>, Problem> {
+) -> Result<axum::Json<StoredKeyView>, Problem> {
     let material = body.material(&state, confidential)?;
     let holder = Holder::workspace(&state.store, &access.scope);
     let stored = submission::replace(&state, &call, &holder, id, material).await?;
-    Ok(axum::Json(view(&state, stored.record)))
+    Ok(axum::Json(stored_view(&state, stored)))
 }
 
 /// Change the label, the order or the state of a provider key.

@@ -2,11 +2,9 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::access::{Action, ApiScope};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use store::{Principal, StoreError};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,13 +12,11 @@ use utoipa_axum::routes;
 use crate::api::api_keys::MintedView;
 use crate::api::sessions::UserView;
 use crate::auth::password::Password;
-use crate::auth::{session, setup};
 use crate::body::Json;
-use crate::error::{Code, Problem};
+use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{PublicReads, SetUps};
-use crate::ops::sessions::caller_address;
-use crate::ops::{api_keys, users};
+use crate::ops;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -86,46 +82,21 @@ async fn create_first_user(
     headers: HeaderMap,
     Json(body): Json<FirstUser>,
 ) -> Result<Response, Problem> {
-    let subjects: Vec<String> = caller_address(&call).into_iter().collect();
-    state.log_ins.begin(&subjects, call.now)?;
-    if state.store.system().user_count().await? > 0 {
-        return Err(Problem::new(Code::AlreadySetUp));
-    }
-    setup::check(&state, &body.token)?;
-    state.log_ins.forgive(&subjects);
-    let new = users::new_user(&state, &body.email, body.password, true).await?;
-    let workspace = new.workspace;
-    let note = call.note_on("instance.set_up", new.user);
-    let created = state
-        .store
-        .system()
-        .create_first_user(&new, &note, call.now)
-        .await;
-    let user = created.map_err(|error| match error {
-        StoreError::Conflict(_) => Problem::new(Code::AlreadySetUp),
-        error => error.into(),
-    })?;
-    setup::close(&state);
-    let (session, cookie) = session::begin(&state, &call, user.id, &headers).await?;
-    let principal = Principal::Session {
-        user: user.id,
-        session,
-    };
-    let scope = state
-        .store
-        .authorize_workspace(&principal, workspace, Action::WriteApiKeys)
-        .await?;
-    let wanted = api_keys::Wanted {
-        name: "First key".to_owned(),
-        scopes: ApiScope::ALL.to_vec(),
-        expires_at: None,
-    };
-    let minted = api_keys::mint(&state, &call, &scope, wanted).await?;
+    let made = ops::setup::create_first_user(
+        &state,
+        &call,
+        &headers,
+        &body.token,
+        &body.email,
+        body.password,
+    )
+    .await?;
+    let cookie = made.cookie;
     let done = SetupDone {
-        account_id: user.account.to_string(),
-        workspace_id: workspace.to_string(),
-        user: user.into(),
-        api_key: minted.into(),
+        account_id: made.user.account.to_string(),
+        workspace_id: made.workspace.to_string(),
+        user: made.user.into(),
+        api_key: made.api_key.into(),
     };
     Ok((
         StatusCode::CREATED,

@@ -31,11 +31,11 @@ impl Throttle {
         }
     }
 
-    /// Begins an attempt of all `subjects` at once.
+    /// Begins an attempt of the subject.
     ///
     /// # Errors
-    /// `too_many_attempts` when one of them has none left; then none is counted.
-    pub fn begin(&self, subjects: &[String], now: Timestamp) -> Result<(), Problem> {
+    /// `too_many_attempts` when it has none left; then this one is not counted.
+    pub fn begin(&self, subject: &str, now: Timestamp) -> Result<(), Problem> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() > MAX_SUBJECTS {
             counts.retain(|_, (_, since)| now.millis_since(*since) < self.window_ms);
@@ -43,38 +43,113 @@ impl Throttle {
                 counts.clear();
             }
         }
-        for subject in subjects {
-            let Some((count, since)) = counts.get_mut(subject) else {
-                continue;
-            };
-            let waited_ms = now.millis_since(*since);
-            if !(0..self.window_ms).contains(&waited_ms) {
-                counts.remove(subject);
-            } else if *count >= self.limit {
-                let seconds = (self.window_ms - waited_ms).div_euclid(1000) + 1;
-                let seconds = u64::try_from(seconds).unwrap_or(1);
-                return Err(Problem::new(Code::TooManyAttempts).retry_after_s(seconds));
-            }
+        let (count, since) = counts.entry(subject.to_owned()).or_insert((0, now));
+        let waited_ms = now.millis_since(*since);
+        if !(0..self.window_ms).contains(&waited_ms) {
+            (*count, *since) = (0, now);
+        } else if *count >= self.limit {
+            let seconds = (self.window_ms - waited_ms).div_euclid(1000) + 1;
+            let seconds = u64::try_from(seconds).unwrap_or(1);
+            return Err(Problem::new(Code::TooManyAttempts).retry_after_s(seconds));
         }
-        for subject in subjects {
-            counts.entry(subject.clone()).or_insert((0, now)).0 += 1;
-        }
+        *count += 1;
         Ok(())
     }
 
-    /// Gives one attempt back to each of the `subjects`.
-    pub fn forgive(&self, subjects: &[String]) {
+    /// Gives one attempt back to the subject.
+    pub fn forgive(&self, subject: &str) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for subject in subjects {
-            if let Some((count, _)) = counts.get_mut(subject) {
-                *count = count.saturating_sub(1);
+        if let Some((count, _)) = counts.get_mut(subject) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// Counts wrong guesses at credentials, by the person guessed at and by the address that they come from.
+///
+/// An address gets ten times as many as a person: many people may stand behind one, and a guesser among them
+/// must not lock the others out.
+pub struct Guesses {
+    people: Throttle,
+    addresses: Throttle,
+}
+
+impl Guesses {
+    /// Allows a person `limit` wrong guesses in `window_ms` milliseconds.
+    pub fn new(limit: u32, window_ms: i64) -> Self {
+        Self {
+            people: Throttle::new(limit, window_ms),
+            addresses: Throttle::new(limit.saturating_mul(10), window_ms),
+        }
+    }
+
+    /// Begins a guess at the credential of `person`, `None` if it is nobody's, from `address`, `None` where it
+    /// is not known.
+    ///
+    /// # Errors
+    /// `too_many_attempts` when one of the two has none left; then this one is not counted.
+    pub fn begin(
+        &self,
+        person: Option<String>,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Guess<'_>, Problem> {
+        let address = address.map(address_subject);
+        if let Some(person) = &person {
+            self.people.begin(person, now)?;
+        }
+        let guess = Guess {
+            guesses: self,
+            person,
+            address,
+        };
+        if let Some(address) = &guess.address
+            && let Err(problem) = self.addresses.begin(address, now)
+        {
+            guess.forgive_person();
+            return Err(problem);
+        }
+        Ok(guess)
+    }
+}
+
+/// A guess that has begun.
+pub struct Guess<'a> {
+    guesses: &'a Guesses,
+    person: Option<String>,
+    address: Option<String>,
+}
+
+impl Guess<'_> {
+    /// Ends the guess with what came of it. Only a wrong credential counts: what went well, what was refused
+    /// for another reason and what failed on our side is given back.
+    ///
+    /// # Errors
+    /// The error of `result`.
+    pub fn end<T>(self, result: Result<T, Problem>) -> Result<T, Problem> {
+        const WRONG: [Code; 3] = [
+            Code::InvalidCredentials,
+            Code::InvalidSetupToken,
+            Code::InvalidInvitation,
+        ];
+        if !matches!(&result, Err(problem) if WRONG.contains(&problem.code())) {
+            self.forgive_person();
+            if let Some(address) = &self.address {
+                self.guesses.addresses.forgive(address);
             }
+        }
+        result
+    }
+
+    fn forgive_person(&self) {
+        if let Some(person) = &self.person {
+            self.guesses.people.forgive(person);
         }
     }
 }
 
 /// The subject for an address: the address itself, or the network of one that owns a whole one (IPv6 /64).
-pub fn address_subject(address: IpAddr) -> String {
+fn address_subject(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {
@@ -92,25 +167,53 @@ mod tests {
     fn a_subject_is_refused_after_its_failures_until_the_window_ends() {
         // T90
         let throttle = Throttle::new(2, 1000);
-        let ann = ["ann".to_owned()];
         let at = Timestamp::from_millis;
-        assert!(throttle.begin(&ann, at(0)).is_ok());
-        assert!(throttle.begin(&ann, at(10)).is_ok());
-        assert!(throttle.begin(&ann, at(999)).is_err());
-        assert!(throttle.begin(&["bob".to_owned()], at(999)).is_ok());
-        assert!(throttle.begin(&ann, at(1000)).is_ok());
+        assert!(throttle.begin("ann", at(0)).is_ok());
+        assert!(throttle.begin("ann", at(10)).is_ok());
+        assert!(throttle.begin("ann", at(999)).is_err());
+        assert!(throttle.begin("bob", at(999)).is_ok());
+        assert!(throttle.begin("ann", at(1000)).is_ok());
     }
 
     #[test]
-    fn success_is_given_back() {
-        let throttle = Throttle::new(1, 1000);
-        let ann = ["ann".to_owned()];
-        for _ in 0..5 {
-            throttle
-                .begin(&ann, Timestamp::from_millis(0))
-                .expect("allowed");
-            throttle.forgive(&ann);
+    fn only_a_wrong_credential_counts() {
+        // T90
+        let guesses = Guesses::new(1, 1000);
+        let now = Timestamp::from_millis(0);
+        let guess = |result: Result<(), Problem>| {
+            let guess = guesses.begin(Some("ann".to_owned()), None, now)?;
+            guess.end(result)
+        };
+        for code in [Code::Unavailable, Code::InternalError, Code::InvalidRequest] {
+            let answer = guess(Err(Problem::new(code)));
+            assert_eq!(answer.map_err(|problem| problem.code()), Err(code));
         }
+        assert!(guess(Ok(())).is_ok());
+        let wrong = guess(Err(Problem::new(Code::InvalidCredentials)));
+        assert!(wrong.is_err_and(|problem| problem.code() == Code::InvalidCredentials));
+        let late = guess(Ok(()));
+        assert!(late.is_err_and(|problem| problem.code() == Code::TooManyAttempts));
+    }
+
+    #[test]
+    fn an_address_is_closed_long_after_a_person_and_then_costs_nobody_an_attempt() {
+        // T90
+        let guesses = Guesses::new(1, 1000);
+        let now = Timestamp::from_millis(0);
+        let address: IpAddr = "192.0.2.1".parse().expect("an address");
+        let wrong = |person: &str, address| {
+            let guess = guesses.begin(Some(person.to_owned()), address, now)?;
+            guess.end::<()>(Err(Problem::new(Code::InvalidCredentials)))
+        };
+        let code = |answer: Result<(), Problem>| answer.map_err(|problem| problem.code());
+        for person in 0..10 {
+            let answer = wrong(&person.to_string(), Some(address));
+            assert_eq!(code(answer), Err(Code::InvalidCredentials), "{person}");
+        }
+        let answer = wrong("ann", Some(address));
+        assert_eq!(code(answer), Err(Code::TooManyAttempts));
+        assert_eq!(code(wrong("ann", None)), Err(Code::InvalidCredentials));
+        assert_eq!(code(wrong("ann", None)), Err(Code::TooManyAttempts));
     }
 
     #[test]

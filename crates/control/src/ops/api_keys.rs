@@ -1,6 +1,6 @@
 //! API keys: minted once, replaced by themselves.
 
-use domain::access::ApiScope;
+use domain::access::{ApiScope, Role};
 use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, write};
 use domain::{ApiKeyId, Secret, Timestamp};
 use store::{ApiKeyRow, NewApiKey, Principal, WorkspaceScope};
@@ -98,6 +98,27 @@ pub async fn rotate_self(
     let row = within.api_key(*key).await?;
     let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(Minted { row, text })
+}
+
+/// Revokes an API key of the workspace: the caller's own, or as an admin anybody's.
+///
+/// # Errors
+/// `not_found`; `permission_denied` for another's when the caller is no admin.
+pub async fn revoke(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: ApiKeyId,
+) -> Result<(), Problem> {
+    let within = state.store.within(scope);
+    let row = within.api_key(id).await?;
+    let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
+    if row.user != scope.user() && scope.role() < Role::Admin {
+        return Err(Problem::new(Code::PermissionDenied).with("needs", "the role admin"));
+    }
+    let note = call.note_on("api_key.revoke", id);
+    within.revoke_api_key(id, &note, call.now).await?;
+    Ok(())
 }
 
 /// A new credential, what may be shown of it, and its keyed hash.

@@ -9,7 +9,6 @@ use vault::HashPurpose;
 use crate::auth::password::Password;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
-use crate::ops::sessions::caller_address;
 use crate::ops::users::new_user;
 use crate::state::ControlState;
 use crate::text;
@@ -78,17 +77,8 @@ pub async fn accept(
     newcomer: Newcomer,
 ) -> Result<Joined, Problem> {
     // The address alone: an invitation has no name that a guesser would have to know.
-    let subjects: Vec<String> = caller_address(call).into_iter().collect();
-    state.log_ins.begin(&subjects, call.now)?;
-    let invalid = || Problem::new(Code::InvalidInvitation);
-    if !is_well_formed(CredentialKind::Invitation, shown) {
-        return Err(invalid());
-    }
-    let hash = state.hasher.hash(HashPurpose::Invitation, shown.as_bytes());
-    let system = state.store.system();
-    let row = system.invitation_by_hash(&hash, call.now).await?;
-    let row = row.ok_or_else(invalid)?;
-    state.log_ins.forgive(&subjects);
+    let guess = state.guesses.begin(None, call.client, call.now)?;
+    let (hash, row) = guess.end(find(state, call, shown).await)?;
     let (by, user) = match caller {
         Some(principal @ Principal::Session { .. }) => {
             let own = state
@@ -112,7 +102,9 @@ pub async fn accept(
     };
     let created = matches!(by, AcceptBy::New(_));
     let note = call.note_on("invitation.accept", row.id);
-    let workspace = system
+    let workspace = state
+        .store
+        .system()
         .accept_invitation(&hash, &by, &note, call.now)
         .await?;
     Ok(Joined {
@@ -120,6 +112,25 @@ pub async fn accept(
         user,
         created,
     })
+}
+
+/// The open invitation whose credential this is, with its keyed hash.
+async fn find(
+    state: &ControlState,
+    call: &Call,
+    shown: &str,
+) -> Result<([u8; 32], InvitationRow), Problem> {
+    let invalid = || Problem::new(Code::InvalidInvitation);
+    if !is_well_formed(CredentialKind::Invitation, shown) {
+        return Err(invalid());
+    }
+    let hash = state.hasher.hash(HashPurpose::Invitation, shown.as_bytes());
+    let row = state
+        .store
+        .system()
+        .invitation_by_hash(&hash, call.now)
+        .await?;
+    Ok((hash, row.ok_or_else(invalid)?))
 }
 
 async fn newcomer_for(

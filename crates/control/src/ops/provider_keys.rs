@@ -2,12 +2,17 @@
 //!
 //! How a key comes in stands in [`submission`](crate::ops::submission).
 
+use std::ops::RangeInclusive;
+
 use domain::record::ProviderKeyRecord;
 use domain::{AccountId, KeyOwner, Label, ProviderId, ProviderKeyId, WorkspaceId};
 use store::{AccountScope, Actor, AuditNote, ProviderKeys, Store, WorkspaceScope};
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
+
+/// The places that a key can have among its owner's keys for a provider.
+pub const POSITIONS: RangeInclusive<i64> = 0..=9999;
 
 /// Whose keys an operation is about, with the door to them.
 pub struct Holder<'a> {
@@ -60,13 +65,19 @@ pub struct Changes {
 /// Changes a key without its value, one audit row for each change.
 ///
 /// # Errors
-/// `not_found`; `conflict` when another key of the provider has the label.
+/// `invalid_request` for a place outside [`POSITIONS`]; `not_found`; `conflict` when another key of the
+/// provider has the label.
 pub async fn change(
     call: &Call,
     holder: &Holder<'_>,
     id: ProviderKeyId,
     changes: Changes,
 ) -> Result<ProviderKeyRecord, Problem> {
+    let in_range = |position| POSITIONS.contains(&position);
+    if !changes.position.is_none_or(in_range) {
+        let rule = "position is a number from 0 to 9999";
+        return Err(Problem::field("position", rule));
+    }
     let record = get(holder, id).await?;
     let note = |action, label: Option<&Label>| AuditNote {
         provider: Some(record.context.provider.clone()),

@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use domain::key::FailureKind;
 use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
 use domain::{Label, ProviderKeyId, Secret};
-use llm::provider::Provider;
+use llm::provider::{Provider, Status};
 use store::{AuditNote, Expect, StoreError};
 use vault::{Accepted, IntakeRules, ProbeFailure, RawBox, Submission};
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::destination::{Destination, destination};
-use crate::ops::provider_keys::{Holder, get};
+use crate::ops::provider_keys::{Holder, POSITIONS, get};
 use crate::ops::sealing_key;
 use crate::state::{ControlState, ProbePolicy};
 
@@ -50,6 +50,10 @@ pub struct Stored {
     pub record: ProviderKeyRecord,
     /// Whether the label had no key before.
     pub created: bool,
+    /// Whether the provider was asked about the key and accepted it.
+    pub probed: bool,
+    /// A sign that this is not the key that was meant; never a reason to refuse it.
+    pub warning: Option<String>,
 }
 
 /// Stores a key under its label, or replaces the one that is there.
@@ -69,7 +73,7 @@ pub async fn submit(
             "a key with its own base URL is accepted only in a sealed box that names both",
         ));
     }
-    let subject = [format!("keys of {}", holder.owner)];
+    let subject = format!("keys of {}", holder.owner);
     state.submissions.begin(&subject, call.now)?;
     let submission = Attempt {
         state,
@@ -84,7 +88,10 @@ pub async fn submit(
         Err(problem) if problem.code() == Code::Conflict => submission.run().await,
         result => result,
     };
-    if result.is_ok() {
+    // A provider that cannot be reached counts: the base URL may be one that the client chose.
+    let ours =
+        |problem: &Problem| matches!(problem.code(), Code::Unavailable | Code::InternalError);
+    if result.as_ref().err().is_none_or(ours) {
         state.submissions.forgive(&subject);
     }
     result
@@ -111,7 +118,7 @@ pub async fn replace(
     submit(state, call, holder, new).await
 }
 
-/// The provider with exactly this id, if it takes keys of its users.
+/// The provider with exactly this id, if it is in service and takes keys of its users.
 fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider, Problem> {
     let found = id.parse().ok().and_then(|id| state.registry.get(&id));
     let Some(provider) = found else {
@@ -121,11 +128,17 @@ fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider,
             None => problem,
         });
     };
-    if provider.takes_own_keys() {
-        Ok(provider)
-    } else {
-        Err(Problem::new(Code::ByokNotSupported))
+    if provider.status != Status::Active {
+        let detail = format!(
+            "the provider is not active but {}",
+            provider.status.as_str()
+        );
+        return Err(Problem::new(Code::ByokNotSupported).because(detail));
     }
+    if !provider.takes_own_keys() {
+        return Err(Problem::new(Code::ByokNotSupported));
+    }
+    Ok(provider)
 }
 
 /// One submission; runs again as a whole when somebody else was faster.
@@ -159,9 +172,19 @@ impl Attempt<'_> {
             let problem = Problem::new(Code::InvalidSealedBox);
             return Err(self.refused(action, "refused", problem).await);
         }
-        if let Err(problem) = self.probe(&accepted, &context, &data_key).await {
-            return Err(self.refused(action, "probe_failed", problem).await);
-        }
+        let warning = looks_unlike(self.provider, &accepted.mask);
+        let probed = match self.probe(&accepted, &context, &data_key).await {
+            Ok(probed) => probed,
+            Err(problem) => {
+                let problem = match warning {
+                    Some(warning) if problem.code() == Code::ProbeFailed => {
+                        problem.with("warning", warning)
+                    }
+                    _ => problem,
+                };
+                return Err(self.refused(action, "probe_failed", problem).await);
+            }
+        };
         let expect = existing.as_ref().map_or(Expect::New, |record| {
             Expect::Version(record.context.version)
         });
@@ -197,7 +220,12 @@ impl Attempt<'_> {
             .put(&record, expect, accepted.replay, &note, call.now)
             .await;
         match put {
-            Ok(()) => Ok(Stored { record, created }),
+            Ok(()) => Ok(Stored {
+                record,
+                created,
+                probed,
+                warning,
+            }),
             Err(StoreError::Replayed) => {
                 let problem = Problem::new(Code::InvalidSealedBox);
                 Err(self.refused(action, "refused", problem).await)
@@ -263,21 +291,22 @@ impl Attempt<'_> {
         Ok(accepted?)
     }
 
+    /// Whether the provider accepted the key: `false` when it is not asked or there is nothing to ask it with.
     async fn probe(
         &self,
         accepted: &Accepted,
         context: &KeyContext,
         data_key: &DataKeyRecord,
-    ) -> Result<(), Problem> {
-        if self.state.config.probe == ProbePolicy::Off {
-            return Ok(());
+    ) -> Result<bool, Problem> {
+        if self.state.config.probe == ProbePolicy::Off || self.provider.probe_request().is_none() {
+            return Ok(false);
         }
         let answer = self
             .state
             .probe
             .probe(&accepted.envelope, context, data_key)
             .await;
-        answer.map_err(|failure| match failure {
+        answer.map(|()| true).map_err(|failure| match failure {
             ProbeFailure::Rejected(FailureKind::Unreachable) | ProbeFailure::Unreachable => {
                 Problem::new(Code::ProbeUnreachable)
             }
@@ -288,13 +317,14 @@ impl Attempt<'_> {
         })
     }
 
-    /// The place after the owner's other keys for the provider.
+    /// The place after the owner's other keys for the provider; the last one is shared.
     async fn next_position(&self) -> Result<i64, Problem> {
         let keys = self.holder.keys.list().await?;
         let of_provider = keys
             .iter()
             .filter(|key| key.context.provider == self.provider.id);
-        Ok(of_provider.map(|key| key.position + 1).max().unwrap_or(0))
+        let after = of_provider.map(|key| key.position + 1).max().unwrap_or(0);
+        Ok(after.min(*POSITIONS.end()))
     }
 
     fn note(&self, action: &'static str, key: Option<ProviderKeyId>) -> AuditNote {
@@ -342,6 +372,18 @@ impl Attempt<'_> {
 /// Whether a client's text has the form of a sealing key's id, so that it may stand in an audit row.
 fn is_kek_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A warning when what the mask shows of a key does not begin as the provider's keys do. A key too short for
+/// its mask to show the beginning gets none: the control plane sees no more of a sealed key than its mask.
+fn looks_unlike(provider: &Provider, mask: &str) -> Option<String> {
+    let pattern = provider.key.pattern.as_deref()?;
+    let usual = pattern.split('*').next()?.bytes();
+    let (shown, _) = mask.split_once("...")?;
+    let differs = usual
+        .zip(shown.bytes())
+        .any(|(usual, shown)| usual != shown);
+    differs.then(|| format!("keys of {} usually look like {pattern}", provider.id))
 }
 
 fn probe_text(kind: FailureKind) -> Cow<'static, str> {

@@ -4,18 +4,8 @@ use domain::access::{ApiScope, Role};
 use http::Method;
 
 use super::{As, Person, World};
-use crate::authz::{Caller, refusal};
+use crate::authz::{CALLERS, Caller, refusal};
 use crate::openapi::{action, openapi, operations};
-
-const CALLERS: [Caller; 7] = [
-    Caller::Anonymous,
-    Caller::OtherUser,
-    Caller::Role(Role::Member),
-    Caller::Role(Role::Admin),
-    Caller::Role(Role::Owner),
-    Caller::InstanceAdmin,
-    Caller::ApiKey,
-];
 
 /// One instance with every kind of caller.
 struct Cast {

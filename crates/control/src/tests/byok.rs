@@ -1,4 +1,4 @@
-//! The founding submission endpoints and the account's provider keys.
+//! The `/v1/byok` endpoints and the account's provider keys.
 
 use base64::Engine as _;
 use http::Method;
@@ -59,7 +59,7 @@ async fn the_public_key_is_cacheable_by_its_id() {
 }
 
 #[tokio::test]
-async fn the_founding_flow_stores_lists_and_removes() {
+async fn the_byok_endpoints_store_list_and_remove() {
     let world = World::start().await;
     let (_, key) = world.set_up().await;
     assert_eq!(
@@ -165,6 +165,23 @@ async fn account_keys_are_changed_and_removed_by_id() {
         .expect(200)
         .json();
     assert_eq!(changed["enabled"], false);
+    let mut value = world.raw("anthropic", OTHER_KEY).await;
+    value.as_object_mut().expect("an object").remove("provider");
+    let replaced = world
+        .put(&root.session, &one, value.clone())
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(replaced["id"], stored["id"]);
+    assert_eq!(
+        (&replaced["version"], &replaced["probed"]),
+        (&json!(2), &json!(true))
+    );
+    let unknown = format!("{path}/pk_00000000000000000000000000");
+    world
+        .put(&root.session, &unknown, value)
+        .await
+        .refused(404, "not_found");
     world
         .patch(&root.session, &one, json!({"base_url": null}))
         .await

@@ -197,6 +197,40 @@ async fn ten_failures_close_the_door_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
+async fn one_guesser_does_not_close_the_door_for_the_whole_address() {
+    // T90
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let log_in = json!({"email": root.email, "password": PASSWORD});
+    let wrong = json!({"email": "other@example.test", "password": "wrong password"});
+    for _ in 0..10 {
+        world
+            .post(&As::Nobody, "/api/v1/sessions", wrong.clone())
+            .await
+            .refused(401, "invalid_credentials");
+    }
+    world
+        .post(&As::Nobody, "/api/v1/sessions", wrong)
+        .await
+        .refused(429, "too_many_attempts");
+    world
+        .post(&As::Nobody, "/api/v1/sessions", log_in.clone())
+        .await
+        .expect(201);
+    let guess = json!({"token": "kbi_guess"});
+    for _ in 10..100 {
+        world
+            .post(&As::Nobody, "/api/v1/invitations/accept", guess.clone())
+            .await
+            .refused(401, "invalid_invitation");
+    }
+    world
+        .post(&As::Nobody, "/api/v1/sessions", log_in)
+        .await
+        .refused(429, "too_many_attempts");
+}
+
+#[tokio::test]
 async fn sessions_end_at_logout_at_expiry_and_when_the_password_changes() {
     // T101
     let world = World::start().await;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use domain::key::FailureKind;
 use http::Method;
+use llm::registry::Registry;
 use serde_json::{Value, json};
 use vault::ProbeFailure;
 
@@ -44,6 +45,9 @@ async fn a_sealed_key_is_probed_stored_and_shown_by_its_mask_only() {
     assert_eq!(stored["kek_id"], body["kek_id"]);
     assert!(stored.get("base_url").is_none(), "{stored}");
     assert_eq!(world.probe.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(stored["probed"], true);
+    let mut stored = stored;
+    stored.as_object_mut().expect("an object").remove("probed");
     let listed = data(world.get(&root.session, &path(&root)).await);
     assert_eq!(listed, [stored]);
 }
@@ -299,9 +303,142 @@ async fn without_a_probe_a_key_is_stored_as_it_is() {
     })
     .await;
     let (root, _) = world.set_up().await;
-    world
+    let stored = world
         .post(&root.session, &path(&root), world.raw("openai", KEY).await)
         .await
-        .expect(201);
+        .expect(201)
+        .json();
+    assert_eq!(stored["probed"], false);
     assert_eq!(world.probe.asked.load(Ordering::SeqCst), 0);
+}
+
+/// The bundled providers, with this change of OpenAI's file.
+fn registry(from: &str, to: &str) -> Registry {
+    let file = include_str!("../../../../providers/openai.toml");
+    assert!(file.contains(from), "{from}");
+    let file = ("openai.toml".to_owned(), file.replacen(from, to, 1));
+    let bundled = Registry::bundled().expect("the bundled registry");
+    bundled.with_files(&[file]).expect("a provider file")
+}
+
+#[tokio::test]
+async fn a_provider_out_of_service_takes_no_keys() {
+    for status in ["staging", "suspended", "withdrawn"] {
+        let registry = registry("\"active\"", &format!("\"{status}\""));
+        let world = World::with_registry(ControlConfig::default(), registry).await;
+        let (root, _) = world.set_up().await;
+        let body = world.raw("openai", KEY).await;
+        let answer = world.post(&root.session, &path(&root), body).await;
+        let refused = answer.refused(400, "byok_not_supported");
+        let detail = refused["detail"].as_str().expect("a text");
+        assert!(detail.contains("not active"), "{detail}");
+        assert_eq!(world.probe.asked.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_a_probe_is_not_asked() {
+    let probe = "[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-5.4-nano\"\n\
+                 token_limit = \"max_completion_tokens\"\n";
+    let world = World::with_registry(ControlConfig::default(), registry(probe, "")).await;
+    let (root, _) = world.set_up().await;
+    let stored = world
+        .post(&root.session, &path(&root), world.raw("openai", KEY).await)
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(stored["probed"], false);
+    assert_eq!(world.probe.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_key_that_looks_like_anothers_is_stored_with_a_warning() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let strange = "gsk_0123456789abcdefghijklmnop";
+    let warning = "keys of openai usually look like sk-*";
+    for (key, expected) in [
+        (KEY, Value::Null),
+        (strange, json!(warning)),
+        // Its mask does not show how it begins.
+        ("gsk_0123456789", Value::Null),
+    ] {
+        let body = world.raw("openai", key).await;
+        let answer = world.post(&root.session, &path(&root), body).await.json();
+        assert_eq!(answer["warning"], expected);
+        assert_eq!(answer["probed"], true);
+    }
+    let rejected = ProbeFailure::Rejected(FailureKind::InvalidKey);
+    world
+        .probe
+        .script
+        .lock()
+        .expect("no test panics here")
+        .push_back(rejected);
+    let body = world.raw("openai", strange).await;
+    let answer = world.post(&root.session, &path(&root), body).await;
+    let refused = answer.refused(422, "probe_failed");
+    assert_eq!(refused["details"]["warning"], warning);
+}
+
+#[tokio::test]
+async fn a_hundred_failed_submissions_close_the_door_for_a_quarter_of_an_hour() {
+    // T90
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let good = world.raw("openai", KEY).await;
+    world
+        .post(&root.session, &path(&root), good)
+        .await
+        .expect(201);
+    let bad = with(
+        &world.raw("openai", KEY).await,
+        "ciphertext_b64",
+        json!("AAAA"),
+    );
+    for _ in 0..100 {
+        world
+            .post(&root.session, &path(&root), bad.clone())
+            .await
+            .refused(422, "invalid_sealed_box");
+    }
+    let good = world.raw("openai", OTHER_KEY).await;
+    let answer = world.post(&root.session, &path(&root), good.clone()).await;
+    assert_eq!(answer.header("retry-after"), Some("901"));
+    answer.refused(429, "too_many_attempts");
+    let account = format!("/api/v1/accounts/{}/provider-keys", root.account);
+    world.post(&root.session, &account, good).await.expect(201);
+    world.pass_ms(15 * 60 * 1000);
+    let good = world.raw("openai", OTHER_KEY).await;
+    world
+        .post(&root.session, &path(&root), good)
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn places_stay_in_their_range() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let stored = world
+        .post(&root.session, &path(&root), world.raw("openai", KEY).await)
+        .await
+        .expect(201)
+        .json();
+    let one = format!("{}/{}", path(&root), stored["id"].as_str().expect("an id"));
+    for (position, status) in [(-1, 400), (10_000, 400), (9999, 200)] {
+        let body = json!({"position": position});
+        world.patch(&root.session, &one, body).await.expect(status);
+    }
+    let second = with(
+        &world.raw("openai", OTHER_KEY).await,
+        "label",
+        json!("second"),
+    );
+    let second = world
+        .post(&root.session, &path(&root), second)
+        .await
+        .expect(201)
+        .json();
+    assert_eq!(second["position"], 9999);
 }
