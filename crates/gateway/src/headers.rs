@@ -43,6 +43,26 @@ const MAX_VALUE_BYTES: usize = 4096;
 /// Parts of the query that reach the provider.
 const TO_UPSTREAM_QUERY: [&str; 1] = ["beta"];
 
+/// What a refused call was meant for, as far as the registry knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Aim {
+    pub(crate) provider: domain::ProviderId,
+    /// The provider's name for the model.
+    pub(crate) model: Option<String>,
+    /// The name that the client gave.
+    pub(crate) requested: Option<String>,
+}
+
+impl Aim {
+    /// Writes the facts to an answer.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        put(headers, PROVIDER, self.provider.as_str());
+        if let Some(model) = &self.model {
+            put(headers, MODEL, model);
+        }
+    }
+}
+
 /// Who served a call, for the answer's headers.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
@@ -55,19 +75,20 @@ pub(crate) struct Served {
 impl Served {
     /// Writes the facts to an answer.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        let mut put = |name: HeaderName, value: &str| {
-            // A model's name may hold anything; what is no header value is left out.
-            if let Ok(value) = HeaderValue::from_str(value)
-                && value.len() <= MAX_VALUE_BYTES
-            {
-                headers.insert(name, value);
-            }
-        };
-        put(PROVIDER, self.provider.as_str());
-        put(MODEL, &self.model);
-        put(KEY_SOURCE, "byok");
-        put(KEY_LABEL, self.label.as_str());
-        put(ATTEMPTS, &self.attempts.to_string());
+        put(headers, PROVIDER, self.provider.as_str());
+        put(headers, MODEL, &self.model);
+        put(headers, KEY_SOURCE, "byok");
+        put(headers, KEY_LABEL, self.label.as_str());
+        put(headers, ATTEMPTS, &self.attempts.to_string());
+    }
+}
+
+/// A model's name may hold anything; what is no header value is left out.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value)
+        && value.len() <= MAX_VALUE_BYTES
+    {
+        headers.insert(name, value);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::ProviderKeyId;
-use domain::resolve::{self, Target};
+use domain::resolve::{self, Candidate, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use llm::format::FormatId;
 use llm::head;
@@ -14,7 +14,7 @@ use crate::Plane;
 use crate::admit::{Admitted, Held};
 use crate::endpoint::{CALLS, Call};
 use crate::error::{self, Failure};
-use crate::headers::{self, MAX_HOPS, Served};
+use crate::headers::{self, Aim, MAX_HOPS, Served};
 use crate::settle::Settlement;
 use crate::snapshot::Loaded;
 use crate::upstream::{self, AuthPlace};
@@ -43,8 +43,13 @@ struct Way {
     served: Served,
 }
 
-/// Plans an admitted call. A refusal is settled.
-pub(crate) fn plan(plane: &Plane, admitted: Admitted) -> Result<Planned, Failure> {
+/// Plans an admitted call. A refusal is settled. Who serves, or was meant to, is written to `said`, the
+/// headers of a failure.
+pub(crate) fn plan(
+    plane: &Plane,
+    admitted: Admitted,
+    said: &mut HeaderMap,
+) -> Result<Planned, Failure> {
     let Admitted {
         caller,
         mut settlement,
@@ -65,9 +70,17 @@ pub(crate) fn plan(plane: &Plane, admitted: Admitted) -> Result<Planned, Failure
     });
     let (target, way) = match chosen {
         Ok(chosen) => chosen,
-        Err(failure) => return Err(settlement.refuse(failure)),
+        Err(failure) => {
+            let aim = aim(&plane.registry, &caller, &head.model);
+            if let Some(aim) = aim {
+                aim.write(said);
+                settlement.aimed(aim);
+            }
+            return Err(settlement.refuse(failure));
+        }
     };
     settlement.planned(&head.model, &way.served, target.key);
+    way.served.write(said);
     let mut passed = headers::to_upstream(&headers);
     for (name, value) in way.extra_headers {
         passed.entry(name).or_insert(value);
@@ -101,6 +114,33 @@ pub(crate) fn targets(
         let wanted = model.split('/').next().unwrap_or(model);
         let suggestion = registry.suggest(wanted).cloned();
         error::from_rules(refusal, caller.record.workspace, suggestion)
+    })
+}
+
+/// What a refused call was meant for, in names of the registry only: the rest of the text may be anything, a
+/// credential too. The candidate is the one that the rules looked at first.
+fn aim(registry: &Registry, caller: &Loaded, model: &str) -> Option<Aim> {
+    let candidates = registry.candidates(model);
+    let knows = |it: &&Candidate| {
+        let provider = registry.get(&it.provider);
+        provider.is_some_and(|provider| provider.knows(&it.model))
+    };
+    let has_key = |it: &&Candidate, enabled: bool| {
+        let mut keys = caller.own_keys.iter();
+        keys.any(|key| key.provider == it.provider && (key.enabled || !enabled))
+    };
+    let first = candidates
+        .iter()
+        .find(|it| has_key(it, true))
+        .or_else(|| candidates.iter().find(|it| has_key(it, false)))
+        .or(candidates.first())?;
+    Some(Aim {
+        provider: first.provider.clone(),
+        model: knows(&first).then(|| first.model.clone()),
+        requested: candidates
+            .iter()
+            .any(|it| knows(&it))
+            .then(|| model.to_owned()),
     })
 }
 

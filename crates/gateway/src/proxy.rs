@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::{Call, Endpoint, Route};
 use crate::error::Failure;
-use crate::headers::{self, Served};
+use crate::headers;
 use crate::snapshot::Loaded;
 use crate::{Body, BoxError, Plane, admit, caller, models, plan, pump, send};
 
@@ -31,14 +31,14 @@ where
     let Some(id) = request_id(plane, &request) else {
         return refusal(
             &Failure::Internal,
-            None,
+            HeaderMap::new(),
             format,
             RequestId::from_bytes([0; 16]),
         );
     };
-    let mut served = None;
+    let mut said = HeaderMap::new();
     let outcome = match endpoint.0 {
-        Route::Call(endpoint) => Box::pin(call(plane, endpoint, id, request, &mut served)).await,
+        Route::Call(endpoint) => Box::pin(call(plane, endpoint, id, request, &mut said)).await,
         Route::Models => {
             asked(plane, request.headers(), id, |caller| {
                 models::list(plane, caller)
@@ -51,17 +51,17 @@ where
         }
         Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
     };
-    outcome.unwrap_or_else(|failure| refusal(&failure, served.as_ref(), format, id))
+    outcome.unwrap_or_else(|failure| refusal(&failure, said, format, id))
 }
 
 /// One call of a model. Each step takes what the one before made; after the second, every way out has
-/// settled the call. `served` says who was going to serve, for the headers of a failure.
+/// settled the call. `said` takes who was going to serve, for the headers of a failure.
 async fn call<B>(
     plane: &Plane,
     endpoint: &'static Call,
     id: RequestId,
     request: Request<B>,
-    served: &mut Option<Served>,
+    said: &mut HeaderMap,
 ) -> Result<Response<Body>, Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
@@ -72,8 +72,7 @@ where
         .books
         .open(&caller, endpoint, id, started_at, &plane.sources)?;
     let admitted = admit::admit(plane, caller, endpoint, books, request).await?;
-    let planned = plan::plan(plane, admitted)?;
-    *served = Some(planned.served.clone());
+    let planned = plan::plan(plane, admitted, said)?;
     let answered = send::send(plane, planned).await?;
     Ok(pump::pump(plane, answered))
 }
@@ -112,15 +111,8 @@ fn request_id<B>(plane: &Plane, request: &Request<B>) -> Option<RequestId> {
     }
 }
 
-fn refusal(
-    failure: &Failure,
-    served: Option<&Served>,
-    format: FormatId,
-    id: RequestId,
-) -> Response<Body> {
+fn refusal(failure: &Failure, said: HeaderMap, format: FormatId, id: RequestId) -> Response<Body> {
     let mut response = failure.response(format.format(), id);
-    if let Some(served) = served {
-        served.write(response.headers_mut());
-    }
+    response.headers_mut().extend(said);
     response
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::Call;
 use crate::error::Failure;
-use crate::headers::Served;
+use crate::headers::{Aim, Served};
 use crate::snapshot::Loaded;
 
 mod writer;
@@ -152,6 +152,14 @@ impl Settlement {
     pub(crate) fn requested(&mut self, body_bytes: usize, stream: bool) {
         self.settled.row.request_bytes = saturated(body_bytes as u64);
         self.settled.row.streamed = stream;
+    }
+
+    /// The call is refused, and the registry knows what it was meant for.
+    pub(crate) fn aimed(&mut self, aim: Aim) {
+        let row = &mut self.settled.row;
+        row.model_requested = aim.requested.unwrap_or_default();
+        row.provider = Some(aim.provider);
+        row.model = aim.model;
     }
 
     /// The model is known. Only now: a text that names no model may be anything, a credential too.

@@ -64,6 +64,16 @@ impl Provider {
         self.status == Status::Active && !self.formats.is_empty()
     }
 
+    /// Whether `model` is a name of its own: listed, or claimed by a pattern.
+    pub fn knows(&self, model: &str) -> bool {
+        self.lists(model) || self.native_patterns.iter().any(|it| it.matches(model))
+    }
+
+    /// Whether `model` is listed.
+    pub fn lists(&self, model: &str) -> bool {
+        self.models.iter().any(|fact| fact.id == model)
+    }
+
     /// Where `model` is called in `format`; `None` if it is not spoken for this model.
     ///
     /// Of the rules that match the model only the closest pattern's count, so that a narrow rule can take

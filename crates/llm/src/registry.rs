@@ -128,9 +128,8 @@ impl Registry {
             .values()
             .filter(|provider| provider.serves_models())
             .filter_map(|provider| {
-                let listed = provider.models.iter().any(|fact| fact.id == model);
-                let claimed = || provider.native_patterns.iter().any(|it| it.matches(model));
-                (listed || claimed()).then_some((!listed, provider.kind, &provider.id))
+                let rank = (!provider.lists(model), provider.kind, &provider.id);
+                provider.knows(model).then_some(rank)
             })
             .collect();
         native.sort_unstable();

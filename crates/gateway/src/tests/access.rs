@@ -118,8 +118,52 @@ async fn refusals_say_what_is_missing() {
     let rows = harness.usage().await;
     let statuses: Vec<i64> = rows.iter().map(|row| row.status).collect();
     assert_eq!(statuses, [402, 402, 400, 404, 404]);
-    assert!(rows.iter().all(|row| row.model_requested.is_empty()));
+    let openai = |row: &store::UsageRow| {
+        row.provider.as_ref().map(domain::ProviderId::as_str) == Some("openai")
+            && row.model.as_deref() == Some("gpt-x")
+            && row.model_requested == "gpt-x"
+    };
+    assert!(rows[..3].iter().all(openai), "{rows:?}");
+    let nothing = |row: &store::UsageRow| {
+        row.provider.is_none() && row.model.is_none() && row.model_requested.is_empty()
+    };
+    assert!(rows[3..].iter().all(nothing), "{rows:?}");
+    assert!(rows.iter().all(|row| row.key.is_none()));
     assert!(harness.provider.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_call_is_recorded_by_the_registrys_names_only() {
+    // T79
+    let harness = Harness::start().await;
+    let pasted = format!("openai/{KEY}");
+    let unlisted = format!("anthropic/{}", "x".repeat(30));
+    for (model, provider, known) in [
+        ("gpt-tiny", "openai", "gpt-tiny"),
+        ("openai/gpt-tiny", "openai", "gpt-tiny"),
+        ("claude-new", "anthropic", "claude-new"),
+        (pasted.as_str(), "openai", ""),
+        (unlisted.as_str(), "anthropic", ""),
+        (KEY, "", ""),
+    ] {
+        let body = format!(r#"{{"model":"{model}"}}"#);
+        let answer = harness.chat(&body).await;
+        assert_eq!(answer.header("x-keybearer-provider"), provider, "{model}");
+        assert_eq!(answer.header("x-keybearer-model"), known, "{model}");
+        assert_eq!(answer.header("x-keybearer-key-label"), "");
+        let row = harness.usage().await.pop().expect("a row");
+        let stored = row.provider.as_ref().map_or("", domain::ProviderId::as_str);
+        assert_eq!(stored, provider, "{model}");
+        assert_eq!(row.model.as_deref().unwrap_or(""), known, "{model}");
+        let requested = if known.is_empty() { "" } else { model };
+        assert_eq!(row.model_requested, requested);
+    }
+    // The key that is there decides who would have served.
+    harness.bring("anthropic").await;
+    let answer = harness.chat(r#"{"model":"claude-tiny"}"#).await;
+    assert_eq!(answer.code(), "format_not_supported");
+    assert_eq!(answer.header("x-keybearer-provider"), "anthropic");
+    assert_eq!(answer.header("x-keybearer-model"), "claude-tiny");
 }
 
 #[tokio::test]
