@@ -29,6 +29,11 @@ pub(crate) static CALLS: &[Call] = &[
 
 const MODELS: &str = "/v1/models";
 
+/// Below this clients of models look for endpoints.
+const BASE: &str = "/v1/";
+/// The control plane's part of it.
+const CONTROL: [&str; 2] = ["byok", "providers"];
+
 /// Where a request of the data plane goes. Opaque: ask [`Gateway::endpoint`](crate::Gateway::endpoint) and
 /// hand it to [`Gateway::handle`](crate::Gateway::handle).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,26 +47,49 @@ pub(crate) enum Route {
     Model(String),
     /// The path is ours, the method is not; names the method that is. `None`: the format is the client's guess.
     WrongMethod(&'static str, Option<FormatId>),
+    /// A client of models looks for something that is not served. `None`: the format is the client's guess.
+    Unknown(Option<FormatId>),
+}
+
+/// Everything that is served, as method and path.
+pub(crate) fn served() -> Vec<String> {
+    let calls = CALLS.iter().map(|call| format!("POST {}", call.path));
+    calls.chain([format!("GET {MODELS}")]).collect()
 }
 
 /// The endpoint of this method and path, if the path is one of the data plane's. Paths are exact.
 pub(crate) fn find(method: &Method, path: &str) -> Option<Endpoint> {
+    known(method, path).or_else(|| unknown(path)).map(Endpoint)
+}
+
+fn known(method: &Method, path: &str) -> Option<Route> {
     if let Some(call) = CALLS.iter().find(|call| call.path == path) {
-        return Some(Endpoint(if method == Method::POST {
+        return Some(if method == Method::POST {
             Route::Call(call)
         } else {
             Route::WrongMethod("POST", Some(call.format))
-        }));
+        });
     }
     let route = match path.strip_prefix(MODELS)? {
         "" => Route::Models,
         rest => Route::Model(decode(rest.strip_prefix('/').filter(|id| !id.is_empty())?)?),
     };
-    Some(Endpoint(if method == Method::GET {
+    Some(if method == Method::GET {
         route
     } else {
         Route::WrongMethod("GET", None)
-    }))
+    })
+}
+
+/// The refusal for what a client of models would call: it must be in a form that the client reads.
+fn unknown(path: &str) -> Option<Route> {
+    let rest = path.strip_prefix(BASE)?;
+    let is_control = CONTROL
+        .iter()
+        .filter_map(|name| rest.strip_prefix(name))
+        .any(|after| after.is_empty() || after.starts_with('/'));
+    let messages = rest.starts_with("messages");
+    (!is_control).then(|| Route::Unknown(messages.then_some(FormatId::AnthropicMessages)))
 }
 
 /// Undoes percent-encoding; `None` for what is not text.
@@ -97,25 +125,45 @@ mod tests {
     #[test]
     fn paths_are_exact() {
         // T98
-        for path in [
-            "/v1/messages/",
-            "//v1/messages",
-            "/V1/messages",
-            "/v1/messages;x",
-            "/v1/mess%61ges",
-            "/v1/models/",
-            "/v1/modelsx",
-            "/v1/models/%zz",
-            "/v1/models/a%0d%0ab",
-            "/v1/chat",
-            "/",
-        ] {
+        for path in ["//v1/messages", "/V1/messages", "/v1", "/", "/api/v1/x"] {
             assert_eq!(route(Method::POST, path), None, "{path}");
+        }
+        let messages = Some(FormatId::AnthropicMessages);
+        for (path, format) in [
+            ("/v1/messages/", messages),
+            ("/v1/messages;x", messages),
+            ("/v1/mess%61ges", None),
+            ("/v1/models/", None),
+            ("/v1/modelsx", None),
+            ("/v1/models/%zz", None),
+            ("/v1/models/a%0d%0ab", None),
+            ("/v1/chat", None),
+            ("/v1/", None),
+        ] {
+            let unknown = Some(Route::Unknown(format));
+            assert_eq!(route(Method::POST, path), unknown, "{path}");
         }
         assert_eq!(route(Method::GET, "/v1/models"), Some(Route::Models));
         let model = Some(Route::Model("openai/gpt-4o".to_owned()));
         assert_eq!(route(Method::GET, "/v1/models/openai/gpt-4o"), model);
         assert_eq!(route(Method::GET, "/v1/models/openai%2Fgpt-4o"), model);
+    }
+
+    #[test]
+    fn the_control_planes_part_is_left_to_it() {
+        for path in [
+            "/v1/byok",
+            "/v1/byok/",
+            "/v1/byok/keys",
+            "/v1/providers",
+            "/v1/providers/x",
+        ] {
+            assert_eq!(route(Method::GET, path), None, "{path}");
+        }
+        for path in ["/v1/byokx", "/v1/providersx", "/v1/x/byok"] {
+            let unknown = Some(Route::Unknown(None));
+            assert_eq!(route(Method::GET, path), unknown, "{path}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use domain::{Label, ProviderId, WorkspaceId};
 use http::StatusCode;
 use llm::head::HeadError;
 
+use crate::endpoint;
+
 mod reference;
 mod render;
 
@@ -37,6 +39,8 @@ pub(crate) struct Attempt {
 pub(crate) enum Failure {
     #[error("this endpoint takes {0} only")]
     MethodNotAllowed(&'static str),
+    #[error("this endpoint is not served; there are {}", endpoint::served().join(", "))]
+    EndpointNotFound,
     #[error("the request carries several credentials; send one")]
     CredentialsAmbiguous,
     #[error("an API key is missing")]
@@ -122,7 +126,7 @@ impl Failure {
             Self::MediaType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::ModelNotFound { .. } => StatusCode::NOT_FOUND,
+            Self::EndpointNotFound | Self::ModelNotFound { .. } => StatusCode::NOT_FOUND,
             Self::KeyMissing { .. } | Self::KeyDisabled { .. } => StatusCode::PAYMENT_REQUIRED,
             Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -148,6 +152,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::EndpointNotFound => "endpoint_not_found",
             Self::CredentialsAmbiguous => "ambiguous_credentials",
             Self::CredentialsMissing => "api_key_missing",
             Self::CredentialsInvalid => "api_key_invalid",

@@ -25,7 +25,7 @@ where
 {
     let format = match &endpoint.0 {
         Route::Call(call) => call.format,
-        Route::WrongMethod(_, Some(format)) => *format,
+        Route::WrongMethod(_, Some(format)) | Route::Unknown(Some(format)) => *format,
         _ => models::format_of(request.headers()),
     };
     let Some(id) = request_id(plane, &request) else {
@@ -50,6 +50,7 @@ where
             asked(plane, request.headers(), id, get).await
         }
         Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
+        Route::Unknown(_) => Err(Failure::EndpointNotFound),
     };
     outcome.unwrap_or_else(|failure| refusal(&failure, said, format, id))
 }

@@ -55,6 +55,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "404",
+        "endpoint_not_found",
+        "There is no such endpoint below `/v1/`; no API key is needed to learn that.",
+        "Use one of those in `endpoints`.",
+    ),
+    (
+        "404",
         "model_not_found",
         "No provider of the instance knows the model.",
         "Write it as `provider/model`; `GET /v1/models` lists what the keys reach.",
@@ -117,7 +123,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "502",
         "upstream_credentials_exhausted",
         "The provider did not accept the provider key; `attempts` lists each try.",
-        "Check the key and its balance at the provider. Your API key is fine.",
+        "Check the key and its balance at the provider. Your API key is fine. Only the first enabled key by position is called; move or disable it to use the next.",
     ),
     (
         "502",
@@ -237,7 +243,8 @@ mod tests {
         let mut samples = vec![Failure::MethodNotAllowed("POST")];
         while let Some(last) = samples.last() {
             samples.push(match last {
-                Failure::MethodNotAllowed(_) => Failure::CredentialsAmbiguous,
+                Failure::MethodNotAllowed(_) => Failure::EndpointNotFound,
+                Failure::EndpointNotFound => Failure::CredentialsAmbiguous,
                 Failure::CredentialsAmbiguous => Failure::CredentialsMissing,
                 Failure::CredentialsMissing => Failure::CredentialsInvalid,
                 Failure::CredentialsInvalid => Failure::PermissionDenied("inference:invoke"),

@@ -7,8 +7,8 @@ use llm::format::{ErrorBody, WireFormat};
 use serde_json::{Map, Value, json};
 
 use super::{Failure, Side, missing_text};
-use crate::Body;
 use crate::headers;
+use crate::{Body, endpoint};
 
 impl Failure {
     /// What to do about it.
@@ -20,6 +20,9 @@ impl Failure {
             Self::CredentialsAmbiguous => {
                 "send the API key in one header, once".to_owned()
             }
+            Self::EndpointNotFound => {
+                "use one of these; a client's base URL ends in /v1 for OpenAI's SDKs and without it for Anthropic's".to_owned()
+            }
             Self::ModelNotFound { suggestion } => match suggestion {
                 Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),
                 None => "write the model as `provider/name`; GET /v1/models lists what your keys reach".to_owned(),
@@ -30,7 +33,9 @@ impl Failure {
             Self::KeyDisabled { .. } => "enable it or add another; admins of the workspace can".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),
-            Self::CredentialsExhausted { .. } => "check the provider key and its balance at the provider".to_owned(),
+            Self::CredentialsExhausted { .. } => {
+                "check the provider key and its balance at the provider; only the first enabled key by position is called, so move or disable it to use the next".to_owned()
+            }
             Self::UpstreamAddressRefused => "the operator may allow the address range in the configuration".to_owned(),
             _ => return None,
         };
@@ -40,6 +45,7 @@ impl Failure {
     /// Facts for programs.
     fn details(&self) -> Map<String, Value> {
         let details = match self {
+            Self::EndpointNotFound => json!({ "endpoints": endpoint::served() }),
             Self::PermissionDenied(scope) => json!({ "needs": scope }),
             Self::BodyTooLarge { limit } => json!({ "limit_bytes": limit }),
             Self::InvalidRequest(error) => json!({ "field": error.field() }),

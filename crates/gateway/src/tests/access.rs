@@ -254,6 +254,7 @@ async fn other_methods_and_paths_are_not_served() {
         "/v1/chat/completions/",
         "//v1/chat/completions",
         "/v1/%63hat/completions",
+        "/v1/byok/nothing",
     ] {
         assert_eq!(
             harness
@@ -273,6 +274,48 @@ async fn other_methods_and_paths_are_not_served() {
         answer.starts_with("HTTP/1.1 405 ") && !answer.contains(&harness.api_key),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_echo() {
+    let harness = Harness::start().await;
+    for (path, version, anthropic) in [
+        ("/v1/responses", None, false),
+        ("/v1/embeddings", None, false),
+        ("/v1/images/generations", None, false),
+        ("/v1/sk-secret-secret", None, false),
+        ("/v1/messages/count_tokens?beta=true", None, true),
+        ("/v1/files", Some("2023-06-01"), true),
+    ] {
+        for method in [Method::GET, Method::POST] {
+            let mut request = harness.request(method, path, CALL);
+            request.headers_mut().remove("authorization");
+            if let Some(version) = version {
+                let version = HeaderValue::from_static(version);
+                request.headers_mut().insert("anthropic-version", version);
+            }
+            let answer = harness.send(request).await;
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (404, "endpoint_not_found"),
+                "{path}"
+            );
+            assert_eq!(answer.header("content-type"), "application/json");
+            assert!(answer.header("x-keybearer-request-id").starts_with("req_"));
+            let body = answer.json();
+            assert_eq!(body["type"] == "error", anthropic, "{path}");
+            assert_eq!(
+                body["error"]["endpoints"],
+                serde_json::json!([
+                    "POST /v1/chat/completions",
+                    "POST /v1/messages",
+                    "GET /v1/models"
+                ])
+            );
+            assert!(!body.to_string().contains("secret"));
+        }
+    }
+    assert!(harness.usage().await.is_empty());
 }
 
 #[tokio::test]
