@@ -1,0 +1,166 @@
+//! Adding a provider key, and replacing one's value.
+
+use domain::record::ProviderKeyRecord;
+use domain::{AccountId, KeyOwner, Timestamp};
+
+use super::{MAX_PROVIDER_KEYS, ProviderKeys, label_taken};
+use crate::audit::AuditNote;
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::statement::sql;
+
+/// What [`ProviderKeys::put`] expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// No key with this label for the provider.
+    New,
+    /// The key with this id at this version; the record bears the next one.
+    Version(i64),
+}
+
+impl ProviderKeys<'_> {
+    /// Adds a key, or replaces one's value in place: same id, next version, failure forgotten.
+    ///
+    /// A replacement leaves label, position and state as they are stored. `replay`: the hash by which
+    /// the sealed box is known; it is taken once in the whole instance.
+    ///
+    /// # Errors
+    /// - [`StoreError::Conflict`]: the label is taken, the version is another by now, or there are too many keys.
+    /// - [`StoreError::Replayed`]: this box was taken before.
+    /// - [`StoreError::NotFound`]: the record belongs elsewhere, or the key or its owner is gone.
+    pub async fn put(
+        &self,
+        record: &ProviderKeyRecord,
+        expect: Expect,
+        replay: Option<[u8; 32]>,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if record.context.owner != self.owner {
+            return Err(StoreError::NotFound);
+        }
+        let (mut writing, account) = self.writing().await?;
+        let tx = &mut writing.tx;
+        if let Some(hash) = replay {
+            take_box(tx, &hash, now).await?;
+        }
+        match expect {
+            Expect::New => self.insert(tx, record, account, now).await?,
+            Expect::Version(version) => self.replace(tx, record, version, now).await?,
+        }
+        self.commit(writing, account, audit, now).await?;
+        if expect != Expect::New {
+            self.store.db().forget_log().await;
+        }
+        Ok(())
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        record: &ProviderKeyRecord,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (count,): (i64,) = tx
+            .one(sql("SELECT count(*) FROM provider_keys WHERE owner_id = $1").bind(self.owner))
+            .await?;
+        if count >= MAX_PROVIDER_KEYS {
+            return Err(StoreError::Conflict("there are too many provider keys"));
+        }
+        let workspace = match self.owner {
+            KeyOwner::Workspace(id) => Some(id),
+            KeyOwner::Account(_) => None,
+        };
+        let context = &record.context;
+        tx.run(
+            sql("INSERT INTO provider_keys (id, owner_id, workspace_id, account_id, provider,
+                                            label, base_url, auth_header, version, data_key_id,
+                                            envelope, mask, kek_id, position, enabled,
+                                            created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)")
+            .bind(context.key)
+            .bind(self.owner)
+            .bind(workspace)
+            .bind(account)
+            .bind(&context.provider)
+            .bind(&record.label)
+            .bind(&context.base_url)
+            .bind(&context.auth_header)
+            .bind(context.version)
+            .bind(record.data_key)
+            .bind(record.envelope.as_slice())
+            .bind(&record.mask)
+            .bind(record.kek_id.as_deref())
+            .bind(record.position)
+            .bind(record.enabled)
+            .bind(now),
+        )
+        .await
+        .map_err(label_taken)?;
+        Ok(())
+    }
+
+    async fn replace(
+        &self,
+        tx: &mut Tx,
+        record: &ProviderKeyRecord,
+        version: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let context = &record.context;
+        let stored: Option<(i64, String)> = tx
+            .optional(
+                sql("SELECT version, provider FROM provider_keys WHERE owner_id = $1 AND id = $2")
+                    .bind(self.owner)
+                    .bind(context.key),
+            )
+            .await?;
+        let (stored_version, provider) = stored.ok_or(StoreError::NotFound)?;
+        if stored_version != version || context.version != version + 1 {
+            return Err(StoreError::Conflict(
+                "the provider key was replaced in the meantime",
+            ));
+        }
+        if provider != context.provider.as_str() {
+            return Err(StoreError::Conflict(
+                "a provider key stays with its provider",
+            ));
+        }
+        tx.run(
+            sql("UPDATE provider_keys
+                 SET base_url = $4, auth_header = $5, version = $3 + 1, data_key_id = $6,
+                     envelope = $7, mask = $8, kek_id = $9, updated_at = $10,
+                     last_failure_at = NULL, last_failure_kind = NULL
+                 WHERE owner_id = $1 AND id = $2 AND version = $3")
+            .bind(self.owner)
+            .bind(context.key)
+            .bind(version)
+            .bind(&context.base_url)
+            .bind(&context.auth_header)
+            .bind(record.data_key)
+            .bind(record.envelope.as_slice())
+            .bind(&record.mask)
+            .bind(record.kek_id.as_deref())
+            .bind(now),
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// Keeps the hash of a sealed box, once.
+async fn take_box(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+    let taken = tx
+        .run(
+            sql("INSERT INTO seen_boxes (hash, seen_at) VALUES ($1, $2)
+                 ON CONFLICT (hash) DO NOTHING")
+            .bind(hash)
+            .bind(now),
+        )
+        .await?;
+    if taken == 0 {
+        return Err(StoreError::Replayed);
+    }
+    Ok(())
+}
