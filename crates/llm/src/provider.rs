@@ -170,7 +170,7 @@ impl Kind {
 pub enum PaymentMode {
     /// With a key of the caller's own.
     Byok,
-    /// With the instance's key and credits.
+    /// With the instance's key and credits. Not served yet: a fact for the catalog only.
     Managed,
 }
 
@@ -296,7 +296,7 @@ impl Modality {
 
 /// A provider file that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}, line {line}{}: {message}", in_field(.field))]
+#[error("provider file {file}, line {line}{}: {message}", in_field(.field))]
 pub struct FileError {
     /// The file's name.
     pub file: String,

@@ -19,7 +19,7 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// A file breaks a rule.
-    #[error("provider file {0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// Two files of one set name the same provider.
     #[error("provider files {first} and {second} both describe `{id}`")]

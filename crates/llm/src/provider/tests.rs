@@ -146,7 +146,7 @@ fn a_refusal_names_file_line_and_field() {
     let error = refusal("HTTPS://Models.Example:443/api/", "http://models.example");
     assert_eq!(
         error.to_string(),
-        "my-provider.toml, line 4, field `base_url`: a base URL begins with https:// \
+        "provider file my-provider.toml, line 4, field `base_url`: a base URL begins with https:// \
          (http:// only for this machine, where allowed)"
     );
     for (from, to, line, field) in [

@@ -185,6 +185,8 @@ fn a_broken_or_repeated_own_file_is_refused_by_name() {
             .starts_with("provider file x.toml, line 2"),
         "{error}"
     );
+    // Whoever prints the chain of causes prints each only once.
+    assert!(std::error::Error::source(&error).is_none());
 
     let (_, toml) = file("same", "third_party", "[]", &[]);
     let twice = [
