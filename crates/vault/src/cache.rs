@@ -1,4 +1,6 @@
-//! Unwrapped keys in memory: few, for a short time, wiped when they leave.
+//! Unwrapped keys in memory: few, used for a short time, wiped when they leave.
+//!
+//! A data key that is too old is not used again, but leaves only when it is asked for or newer ones push it out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

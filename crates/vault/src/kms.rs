@@ -49,8 +49,10 @@ pub enum KmsError {
     #[error("a wrapped key does not belong here or was changed")]
     Integrity,
     /// The key is wrapped by another KMS key than the current one. Not retryable: finish the rotation of
-    /// the root key, or start with the root key that is named.
-    #[error("the key is wrapped by {wrapped_by}, but the current KMS key is {current}")]
+    /// the root key (`keybearer root-key rotate`), or start with the root key that is named.
+    #[error(
+        "the key is wrapped by {wrapped_by}, but the current KMS key is {current}; an interrupted `keybearer root-key rotate` must be run again"
+    )]
     OtherKey {
         /// The id of the KMS key that wrapped it.
         wrapped_by: String,

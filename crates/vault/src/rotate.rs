@@ -1,12 +1,12 @@
-//! Making keys and moving ciphertext from one key to the next.
+//! Making data keys and sealing key pairs, and wrapping them anew under another root key.
 //!
-//! Nothing here stores or destroys: the caller writes what it gets, and only then deletes what it replaced.
-//! Every step may be repeated after an abort; a record that is where it should be is checked and given back.
+//! Nothing here stores or destroys: the caller writes what it gets over what it gave. Every step may be
+//! repeated after an abort; a record that is where it should be is checked and given back.
 
 use std::fmt;
 use std::sync::Arc;
 
-use domain::record::{DataKeyRecord, KeyContext, SealingKeyRecord};
+use domain::record::{DataKeyRecord, SealingKeyRecord};
 use domain::{KeyOwner, RandomError};
 use zeroize::Zeroizing;
 
@@ -65,10 +65,11 @@ impl Rotator {
         })
     }
 
-    /// The same data key, wrapped by `to`.
+    /// The same data key, wrapped by `to`. A record that is under `to` already is checked and given back.
     ///
     /// # Errors
-    /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed.
+    /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed or the record is
+    /// under neither key.
     pub async fn rewrap_data_key(
         &self,
         record: &DataKeyRecord,
@@ -115,10 +116,12 @@ impl Rotator {
         })
     }
 
-    /// The same pair, its private half wrapped by `to`.
+    /// The same pair, its private half wrapped by `to`. A record that is under `to` already is checked and
+    /// given back.
     ///
     /// # Errors
-    /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed.
+    /// [`RotateError::Integrity`] if it does not unwrap, [`RotateError::Kms`] if a KMS failed or the record is
+    /// under neither key.
     pub async fn rewrap_sealing_key(
         &self,
         record: &SealingKeyRecord,
@@ -159,23 +162,6 @@ impl Rotator {
             .private_sealing_key(&*self.shared.kms, record)
             .await?;
         Ok(())
-    }
-
-    /// The same provider key in an envelope under `to`, with the same context.
-    ///
-    /// # Errors
-    /// [`RotateError::Integrity`] if the envelope does not open under `from` or `to` is another owner's.
-    pub async fn rewrap_envelope(
-        &self,
-        envelope: &[u8],
-        context: &KeyContext,
-        from: &DataKeyRecord,
-        to: &DataKeyRecord,
-    ) -> Result<Vec<u8>, RotateError> {
-        let key = self.shared.open(envelope, context, from).await?;
-        // A copy of its own, because the closure that lends the bytes cannot be awaited in.
-        let key = key.expose(|key| Zeroizing::new(key.to_vec()));
-        Ok(self.shared.seal(&key, context, to).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sealed boxes, byte for byte those of libsodium's `crypto_box_seal`: what a client sends and how it is opened.
 //!
-//! This is the client's side too: the command line seals with these functions, the console with the same
+//! This is the client's side too: the command line seals with these functions, other clients with the same
 //! formats. A box hides the key from whatever stands between client and server; it does not say who
 //! sent it. That is why the context is inside ([`seal_v1`]).
 

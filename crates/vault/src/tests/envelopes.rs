@@ -200,6 +200,27 @@ fn another_deployment_with_the_same_root_key_opens_nothing() {
     assert_eq!(opened.err(), Some(OpenError::Integrity));
 }
 
+// T8: the half that the document admits.
+#[test]
+fn an_older_row_that_is_put_back_whole_opens_and_a_mixed_one_does_not() {
+    let world = World::new();
+    let older = world.envelope();
+    let mut next = world.context.clone();
+    next.version += 1;
+    let newer = world.plain(b"sk-the-next-value", &next, &world.data_key);
+    assert_eq!(world.open(&older), Ok(KEY.to_vec()));
+    integrity(
+        world.open_in(&older, &next, &world.data_key),
+        "old value, new version",
+    );
+    integrity(world.open(&newer), "new value, old version");
+
+    // Nothing tells two values of one version number apart. The store never writes a second one.
+    let same = world.plain(b"sk-a-second-value", &world.context, &world.data_key);
+    assert_eq!(world.open(&older), Ok(KEY.to_vec()));
+    assert_eq!(world.open(&same), Ok(b"sk-a-second-value".to_vec()));
+}
+
 // T9
 #[test]
 fn only_the_one_known_layout_is_read() {

@@ -198,33 +198,26 @@ fn a_check_asks_the_kms_every_time() {
 }
 
 #[test]
-fn a_rotation_of_a_data_key_moves_envelopes_within_their_context() {
+fn a_record_under_a_third_root_key_is_not_moved_and_says_so() {
     let world = World::new();
-    let envelope = world.envelope();
-    let next = now(world.rotator.new_data_key(world.context.owner)).expect("a data key");
-    let rewrap =
-        |context, from, to| now(world.rotator.rewrap_envelope(&envelope, context, from, to));
-
-    let moved = rewrap(&world.context, &world.data_key, &next).expect("moves");
-    assert_eq!(
-        world.open_in(&moved, &world.context, &next),
-        Ok(KEY.to_vec())
-    );
-    assert_eq!(
-        world.open_in(&moved, &world.context, &world.data_key),
-        Err(OpenError::Integrity)
-    );
-
-    let mut elsewhere = world.context.clone();
-    elsewhere.base_url = "https://evil.example/v1".to_owned();
-    let theirs = now(world.rotator.new_data_key(workspace(9))).expect("a data key");
-    for result in [
-        rewrap(&elsewhere, &world.data_key, &next),
-        rewrap(&world.context, &next, &world.data_key),
-        rewrap(&world.context, &world.data_key, &theirs),
+    let (next, third) = (local_kms(2), local_kms(3));
+    let data_key = now(world.rotator.rewrap_data_key(&world.data_key, &third)).expect("moves");
+    let sealing_key =
+        now(world.rotator.rewrap_sealing_key(&world.sealing_key, &third)).expect("moves");
+    let other = KmsError::OtherKey {
+        wrapped_by: third.key_id().to_owned(),
+        current: world.kms.key_id().to_owned(),
+    };
+    assert!(other.to_string().contains("keybearer root-key rotate"));
+    for moved in [
+        now(world.rotator.rewrap_data_key(&data_key, &next)).map(drop),
+        now(world.rotator.rewrap_sealing_key(&sealing_key, &next)).map(drop),
     ] {
-        assert_eq!(result, Err(RotateError::Integrity));
+        assert_eq!(moved, Err(RotateError::Kms(other.clone())));
     }
+    let deployment = now(world.root.rewrap(&third, &world.deployment)).expect("moves");
+    let moved = now(world.root.rewrap(&next, &deployment));
+    assert!(matches!(moved, Err(RootError::WrongKey { .. })));
 }
 
 // T16
@@ -302,12 +295,6 @@ fn what_the_vault_hands_out_works_across_threads() {
     check_future(&world.intake.accept_plain(
         secret("sk-0123456789"),
         &world.context,
-        &world.data_key,
-    ));
-    check_future(&world.rotator.rewrap_envelope(
-        &[],
-        &world.context,
-        &world.data_key,
         &world.data_key,
     ));
 }
