@@ -4,8 +4,8 @@
 //! the `authorize_*` functions mint, so a forgotten check does not compile. [`Store::serving`] is the data
 //! plane's: it writes no configuration. [`Store::system`] is for log-in, set-up and jobs, and easy to search for.
 //!
-//! Each change commits together with its audit row and, where the data plane serves what changed, with a
-//! new revision ([`Revisions`]). The store never sees a key in plain text and knows no provider's formats.
+//! Each change that somebody asks for commits together with its audit row and, where the data plane serves what
+//! changed, with a new revision ([`Revisions`]). The store never sees a key in plain text and knows no provider's formats.
 //!
 //! Start reading at `scope.rs` and `scope/authorize.rs` (who may reach what) and `revision.rs` (how a change commits).
 

@@ -207,7 +207,7 @@ impl Writing<'_> {
         self.commit_unaudited(affects).await
     }
 
-    /// Commits a change that nobody asked for through the API: set-up, upkeep, a new root key.
+    /// Commits a change that is no event of its own: making and re-wrapping keys, the deployment's first record.
     pub(crate) async fn commit_unaudited(mut self, affects: Affects) -> Result<(), StoreError> {
         let change = match affects {
             Affects::Nothing => None,
