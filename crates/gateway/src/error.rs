@@ -39,7 +39,7 @@ pub(crate) struct Attempt {
 pub(crate) enum Failure {
     #[error("this endpoint takes {0} only")]
     MethodNotAllowed(&'static str),
-    #[error("this endpoint is not served; there are {}", endpoint::served().join(", "))]
+    #[error("this endpoint is not served; the endpoints are {}", endpoint::served().join(", "))]
     EndpointNotFound,
     #[error("the request carries several credentials; send one")]
     CredentialsAmbiguous,

@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::format::{FormatId, TokenLimit};
 use crate::glob::Glob;
 
-pub use crate::registry::{Registry, RegistryError};
-
 mod file;
 
 /// A provider of the registry. Holds no secret.
@@ -170,7 +168,7 @@ impl Kind {
 pub enum PaymentMode {
     /// With a key of the caller's own.
     Byok,
-    /// With the instance's key and credits. Not served yet: a fact for the catalog only.
+    /// With the instance's key and credits. Accepted and listed, not served yet.
     Managed,
 }
 
