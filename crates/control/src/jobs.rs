@@ -46,9 +46,9 @@ pub async fn run(state: ControlState, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// Renews the sealing key when it is due and drops what nobody can use any more: ended sessions and changes
-/// that every process has seen. The hashes of submitted boxes stay for ever: a box without context has no time
-/// in it, so it must never be taken twice.
+/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended and
+/// all but the newest changes. The hashes of submitted boxes stay for ever: a box without context has no time in
+/// it, so it must never be taken twice.
 async fn tidy(state: &ControlState) {
     if let Err(problem) = sealing_key::rotate_if_due(state).await {
         let cause = problem.cause.as_deref().unwrap_or(problem.code().as_str());

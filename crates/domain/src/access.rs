@@ -174,7 +174,7 @@ macro_rules! actions {
 actions! {
     /// See and end one's own sessions, see one's own profile and workspaces, create a workspace.
     UseOwnUser = "use_own_user", Standing::User, None;
-    /// Create a user, list users.
+    /// Create, list and suspend users.
     ManageUsers = "manage_users", Standing::Instance, None;
     /// Rotate the sealing key, see its age.
     ManageSealingKey = "manage_sealing_key", Standing::Instance, None;

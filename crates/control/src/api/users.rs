@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{Access, ManageUsers};
+use crate::access::{Access, ManageUsers, UserInPath};
 use crate::api::sessions::UserView;
 use crate::auth::password::Password;
 use crate::body::{Json, Query};
@@ -20,7 +20,9 @@ use crate::state::ControlState;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(list_users, create_user))
+    OpenApiRouter::new()
+        .routes(routes!(list_users, create_user))
+        .routes(routes!(update_user))
 }
 
 /// List the people of the instance.
@@ -69,4 +71,36 @@ async fn create_user(
         .create_user(&access.scope, &new, &note, call.now)
         .await?;
     Ok((StatusCode::CREATED, axum::Json(row.into())))
+}
+
+/// What may change of a person.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    /// Whether the person is locked out.
+    suspended: bool,
+}
+
+/// Lock a person out, or in again. Sessions end at once; the person's API keys rest while it lasts.
+#[utoipa::path(patch, path = "/api/v1/users/{user_id}", tag = "users",
+    extensions(("x-action" = json!("manage_users"))), request_body = UserPatch,
+    responses((status = 204), Writes))]
+async fn update_user(
+    access: Access<ManageUsers>,
+    UserInPath(user): UserInPath,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<UserPatch>,
+) -> Result<StatusCode, Problem> {
+    let action = if body.suspended {
+        "user.suspend"
+    } else {
+        "user.resume"
+    };
+    let note = call.note_on(action, user);
+    let system = state.store.system();
+    system
+        .set_user_suspended(&access.scope, user, body.suspended, &note, call.now)
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -303,3 +303,66 @@ async fn users_are_unique_by_email_and_cannot_raise_themselves() {
         "instance_admin"
     );
 }
+
+#[tokio::test]
+async fn a_suspended_person_is_out_at_once_and_nobody_suspends_themselves() {
+    // T94
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let ann = world.person(&root, "ann").await;
+    let key = world.api_key(&ann, &["workspace:read"]).await;
+    let workspace = format!("/api/v1/workspaces/{}", ann.workspace);
+    let user = format!("/api/v1/users/{}", ann.id);
+    let log_in = json!({"email": ann.email, "password": super::PASSWORD});
+    world.get(&key, &workspace).await.expect(200);
+    let suspend = async |caller: &As, path: &str, suspended: bool| {
+        let body = json!({"suspended": suspended});
+        world.patch(caller, path, body).await
+    };
+    suspend(&ann.session, &user, true)
+        .await
+        .refused(403, "permission_denied");
+    suspend(&root.session, &user, true).await.expect(204);
+    for caller in [&ann.session, &key] {
+        world
+            .get(caller, &workspace)
+            .await
+            .refused(401, "authentication_required");
+    }
+    world
+        .post(&As::Nobody, "/api/v1/sessions", log_in.clone())
+        .await
+        .refused(401, "invalid_credentials");
+    let listed = data(world.get(&root.session, "/api/v1/users").await);
+    let suspended = |id: &str| {
+        let user = listed.iter().find(|user| user["id"] == id);
+        user.expect("listed")["suspended"].clone()
+    };
+    assert_eq!(
+        (suspended(&ann.id), suspended(&root.id)),
+        (json!(true), json!(false))
+    );
+    suspend(&root.session, &user, false).await.expect(204);
+    world.get(&key, &workspace).await.expect(200);
+    world
+        .get(&ann.session, &workspace)
+        .await
+        .refused(401, "authentication_required");
+    world
+        .post(&As::Nobody, "/api/v1/sessions", log_in)
+        .await
+        .expect(201);
+    let own = format!("/api/v1/users/{}", root.id);
+    suspend(&root.session, &own, true)
+        .await
+        .refused(409, "conflict");
+    world.get(&root.session, "/api/v1/me").await.expect(200);
+    let unknown = "/api/v1/users/usr_00000000000000000000000000";
+    suspend(&root.session, unknown, true)
+        .await
+        .refused(404, "not_found");
+    let rows = data(world.get(&root.session, "/api/v1/audit").await);
+    let actions: Vec<_> = rows.iter().map(|row| row["action"].clone()).collect();
+    assert!(actions.contains(&json!("user.suspend")), "{actions:?}");
+    assert!(actions.contains(&json!("user.resume")), "{actions:?}");
+}
