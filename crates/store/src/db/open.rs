@@ -194,9 +194,9 @@ async fn open_postgres(url: &str, schema: Schema) -> Result<Db, OpenError> {
     // One connection outside of any pool. It fails at once and says why, where a pool tries again until its
     // time is up and tells nothing; and it is free of the limits below, as migrations may take longer.
     let mut first = connect_once(&options).await?;
+    warn_if_not_durable(&mut first).await?;
     match schema {
         Schema::Update => {
-            warn_if_not_durable(&mut first).await?;
             // `run` takes a single connection, too, but makes a future that the compiler cannot show to be `Send`.
             migrate::migrator(Engine::Postgres)
                 .run_direct(None, &mut first, false)

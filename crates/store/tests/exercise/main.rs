@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod files;
 mod health;
 mod keys;
 mod members;
