@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::client::{Api, Connection};
-use crate::{commands, config, serve, telemetry};
+use crate::{commands, config, hardening, serve, telemetry};
 
 /// The AI gateway where every workspace brings its own provider keys.
 #[derive(Parser)]
@@ -31,11 +31,29 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Manage the root key, under which everything is encrypted.
+    #[command(subcommand)]
+    RootKey(RootKeyCommand),
     /// Create the first user of a new instance and print the variables that the other commands need.
     Setup(commands::setup::Args),
     /// Manage provider keys. Keys are sealed here before they leave.
+    ///
+    /// Needs `KEYBEARER_API_KEY`, and `KEYBEARER_URL` where the server is not at http://127.0.0.1:4356.
     #[command(subcommand)]
     Keys(commands::keys::Command),
+}
+
+#[derive(Subcommand)]
+enum RootKeyCommand {
+    /// Put everything under another root key. Stop every server of this database first. Can be run again when it was
+    /// interrupted; until it is through, both keys are needed.
+    Rotate {
+        #[command(flatten)]
+        instance: Instance,
+        /// The file with the new root key: 32 raw bytes, owner-only; made if it does not exist.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 /// Where a server's configuration comes from.
@@ -48,6 +66,7 @@ struct Instance {
 
 /// Parses the arguments and runs the command. Exit codes: 0 done, 1 failed, 2 wrong arguments.
 pub fn run() -> ExitCode {
+    hardening::apply();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -72,6 +91,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Doctor { instance, json } => {
             commands::doctor::run(config::load(instance.config.as_deref())?, json).await
+        }
+        Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
+            commands::root_key::rotate(config::load(instance.config.as_deref())?, &to).await
         }
         Command::Setup(args) => commands::setup::run(args).await,
         Command::Keys(command) => {

@@ -7,7 +7,7 @@ use domain::Secret;
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde_json::Value;
 
-use crate::config::variable;
+use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, variable};
 
 /// Where the server is and what to present to it.
 pub(crate) struct Connection {
@@ -23,10 +23,10 @@ pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4356";
 impl Connection {
     /// From `KEYBEARER_URL` and `KEYBEARER_API_KEY`.
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
-        let Some(api_key) = variable("KEYBEARER_API_KEY") else {
+        let Some(api_key) = variable(API_KEY_VARIABLE) else {
             bail!("KEYBEARER_API_KEY is not set; `keybearer setup` prints it, the API mints more")
         };
-        let url = variable("KEYBEARER_URL").unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let url = variable(URL_VARIABLE).unwrap_or_else(|| DEFAULT_URL.to_owned());
         Ok(Self {
             url,
             api_key: Some(Secret::from_text(api_key)),

@@ -97,7 +97,8 @@ options! {
     /// File with the root key: 32 raw bytes, owner-only, in a directory that others cannot write.
     /// Created at the first start.
     root_key_file: Option<PathBuf>, Text, "`root.key` in `data_dir`" = None;
-    /// A command and its arguments whose output is the root key as base64 text.
+    /// A command and its arguments whose output is the root key as base64 text, such as `base64,/etc/keybearer/root.key`
+    /// in the environment.
     root_key_command: Vec<String>, List, "none" = Vec::new();
     /// Directory with provider files of your own (`*.toml`); see [providers](providers.md).
     providers_dir: Option<PathBuf>, Text, "none" = None;
@@ -139,6 +140,20 @@ options! {
 
 const ROOT_KEY_VARIABLE: &str = "KEYBEARER_ROOT_KEY";
 const CONFIG_VARIABLE: &str = "KEYBEARER_CONFIG";
+/// The address of the server that the commands talk to.
+pub const URL_VARIABLE: &str = "KEYBEARER_URL";
+/// The API key that the commands present.
+pub const API_KEY_VARIABLE: &str = "KEYBEARER_API_KEY";
+/// The workspace that the commands are about.
+pub const WORKSPACE_VARIABLE: &str = "KEYBEARER_WORKSPACE";
+/// What begins like an option and is none.
+const OTHER_VARIABLES: [&str; 5] = [
+    ROOT_KEY_VARIABLE,
+    CONFIG_VARIABLE,
+    URL_VARIABLE,
+    API_KEY_VARIABLE,
+    WORKSPACE_VARIABLE,
+];
 
 /// The configuration and what came with it from the environment only.
 pub struct Loaded {
@@ -150,6 +165,7 @@ pub struct Loaded {
 
 /// Reads the file (given, or named by `KEYBEARER_CONFIG`, or none) and then the environment.
 pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
+    check_environment()?;
     let file = file
         .map(Path::to_owned)
         .or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from));
@@ -175,6 +191,44 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
 )]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Refuses variables that look like options and are none: a misspelled one would be silently without effect.
+fn check_environment() -> anyhow::Result<()> {
+    for name in names() {
+        if let Some(nearest) = unknown(&name) {
+            bail!("{name} is not an option{nearest}");
+        }
+    }
+    Ok(())
+}
+
+/// `None` if the name is known or not ours; else what to say of it.
+fn unknown(name: &str) -> Option<String> {
+    let ours = name.strip_prefix("KEYBEARER_")?;
+    let option = |option: &&OptionDoc| option.name.eq_ignore_ascii_case(ours);
+    if OTHER_VARIABLES.contains(&name) || OPTIONS.iter().any(|entry| option(&entry)) {
+        return None;
+    }
+    let alike = |entry: &&OptionDoc| {
+        let (longer, shorter) = (entry.name.to_uppercase(), ours.to_owned());
+        longer.starts_with(&shorter[..shorter.len().min(4)])
+    };
+    let nearest = OPTIONS
+        .iter()
+        .find(alike)
+        .map(|entry| variable_name(entry.name));
+    Some(nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?")))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one file that reads the environment"
+)]
+fn names() -> Vec<String> {
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect()
 }
 
 fn merge(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
@@ -213,8 +267,41 @@ fn merge(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Resul
         Config::deserialize(alone).with_context(|| name.clone())?;
         table.insert(option.name.to_owned(), value);
     }
-    Ok(Config::deserialize(table)?)
+    let config = Config::deserialize(table)?;
+    for (name, value, least, most) in [
+        (
+            "sealing_key_days",
+            u64::from(config.sealing_key_days),
+            1,
+            3650,
+        ),
+        ("max_body_bytes", config.max_body_bytes, 1024, 1 << 30),
+        (
+            "max_connections",
+            u64::from(config.max_connections),
+            1,
+            1_000_000,
+        ),
+        ("connect_timeout_ms", config.connect_timeout_ms, 1, DAY_MS),
+        (
+            "first_byte_timeout_ms",
+            config.first_byte_timeout_ms,
+            1,
+            DAY_MS,
+        ),
+        ("idle_timeout_ms", config.idle_timeout_ms, 1, DAY_MS),
+        ("total_timeout_ms", config.total_timeout_ms, 1, DAY_MS),
+        ("max_staleness_ms", config.max_staleness_ms, 0, DAY_MS),
+        ("drain_timeout_ms", config.drain_timeout_ms, 0, DAY_MS),
+    ] {
+        if !(least..=most).contains(&value) {
+            bail!("option {name} must be {least} to {most}, not {value}");
+        }
+    }
+    Ok(config)
 }
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn variable_name(option: &str) -> String {
     format!("KEYBEARER_{}", option.to_uppercase())
@@ -291,6 +378,7 @@ mod tests {
     fn wrong_values_name_their_variable() {
         for (name, value) in [
             ("KEYBEARER_SEALING_KEY_DAYS", "soon"),
+            ("KEYBEARER_SEALING_KEY_DAYS", "-1"),
             ("KEYBEARER_CUSTOM_BASE_URLS", "yes"),
             ("KEYBEARER_PROBE", "maybe"),
             ("KEYBEARER_ALLOW_ADDRESSES", "10.0.0.0/33"),
@@ -300,6 +388,32 @@ mod tests {
                 merged("", &[(name, value)]).expect_err("a wrong value")
             );
             assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_a_range() {
+        for text in [
+            "sealing_key_days = 0",
+            "max_body_bytes = 2000000000",
+            "connect_timeout_ms = 0",
+        ] {
+            assert!(merged(text, &[]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn misspelled_variables_are_named_with_the_nearest_option() {
+        let said = unknown("KEYBEARER_SUBMISION").expect("a misspelled option");
+        assert!(said.contains("KEYBEARER_SUBMISSION"), "{said}");
+        assert!(unknown("KEYBEARER_XYZ").is_some());
+        for known in [
+            "KEYBEARER_SUBMISSION",
+            "KEYBEARER_ROOT_KEY",
+            "KEYBEARER_URL",
+            "PATH",
+        ] {
+            assert_eq!(unknown(known), None, "{known}");
         }
     }
 

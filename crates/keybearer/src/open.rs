@@ -1,12 +1,12 @@
 //! Opens an instance: the database, and the root key that belongs to it.
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use domain::Sources;
 use domain::record::DeploymentRecord;
+use domain::{Secret, Sources};
 use store::Store;
 use vault::kms::local::LocalKms;
 use vault::root_key::{RootKey, RootKeySource};
@@ -21,89 +21,110 @@ pub(crate) struct Instance {
     pub(crate) deployment: DeploymentRecord,
 }
 
-/// Opens the instance. With `create`, a new database gets a deployment and, if need be, a root key file.
+/// Opens the instance for serving; a new database gets a deployment and, if need be, a root key file.
 ///
-/// Fails, naming the key ids, when the root key is missing, badly guarded or another instance's; nothing
-/// is changed then.
-pub(crate) async fn open(
-    loaded: Loaded,
-    sources: &Sources,
-    create: bool,
-) -> anyhow::Result<Instance> {
+/// Fails, naming the key ids, when the root key is missing, badly guarded or another instance's; then no
+/// stored record is touched and no key is made.
+pub(crate) async fn open_or_create(loaded: Loaded, sources: &Sources) -> anyhow::Result<Instance> {
     let Loaded { config, root_key } = loaded;
-    prepare_data_dir(&config.data_dir, create)?;
+    if !config.data_dir.exists() {
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(&config.data_dir);
+        made.with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
+    }
+    check_data_dir(&config.data_dir)?;
     let store = Store::open(&database_url(&config)?)
         .await
         .context("cannot open the database")?;
+    let source = root_key_source(&config, root_key)?;
     let known = store
         .system()
         .deployment()
         .await
         .context("cannot read the deployment")?;
-
-    let key_file = root_key_file(&config);
-    let source = match root_key {
-        Some(text) => {
-            ensure!(
-                config.root_key_command.is_empty() && config.root_key_file.is_none(),
-                "KEYBEARER_ROOT_KEY is set together with root_key_file or root_key_command: name one source"
-            );
-            RootKeySource::Env(text)
-        }
-        None if !config.root_key_command.is_empty() => {
-            ensure!(
-                config.root_key_file.is_none(),
-                "name one of root_key_file and root_key_command"
-            );
-            RootKeySource::Command(config.root_key_command.clone())
-        }
-        None => RootKeySource::File(key_file.clone()),
+    if let Some(record) = known {
+        return unlock(store, record, &source, sources).await;
+    }
+    let root_key = match &source {
+        RootKeySource::File(path) if is_missing(path) => create_root_key(path, sources)?,
+        source => source.load().context("the root key is refused")?,
     };
-    let is_file = matches!(source, RootKeySource::File(_));
-    let root_key = if is_file && !key_file.exists() && !key_file.is_symlink() {
-        match &known {
-            Some(record) => bail!(
-                "the root key is missing: this database belongs to deployment {} and needs the key {}, \
-                 but {} does not exist; restore it from where you keep it",
-                record.id,
-                record.kms_key,
-                key_file.display()
-            ),
-            None if create => create_root_key(&key_file, sources)?,
-            None => bail!(
-                "this instance was never started: there is no root key at {}",
-                key_file.display()
-            ),
-        }
-    } else {
-        source.load().context("the root key is refused")?
-    };
-
     let kms: Arc<dyn Kms> = Arc::new(LocalKms::new(root_key, sources.random.clone()));
-    let (root, deployment) = match known {
-        Some(record) => {
-            let root = Root::open(kms, sources.clone(), &record)
-                .await
-                .context("the root key does not open this database")?;
-            (root, record)
-        }
-        None if create => {
-            let (root, record) = Root::create(kms, sources.clone()).await?;
-            store
-                .system()
-                .insert_deployment(&record)
-                .await
-                .context("cannot store the new deployment")?;
-            tracing::info!(deployment.id = %record.id, "created deployment {}", record.id);
-            (root, record)
-        }
-        None => bail!("this database was never started by `keybearer serve`"),
-    };
+    let (root, deployment) = Root::create(kms, sources.clone()).await?;
+    let stored = store.system().insert_deployment(&deployment).await;
+    stored.context("cannot store the new deployment")?;
+    tracing::info!(deployment.id = %deployment.id, "created deployment {}", deployment.id);
     Ok(Instance {
         store,
         root,
         deployment,
     })
+}
+
+/// Opens an instance that was started before; creates and migrates nothing.
+pub(crate) async fn open_existing(loaded: Loaded, sources: &Sources) -> anyhow::Result<Instance> {
+    let Loaded { config, root_key } = loaded;
+    check_data_dir(&config.data_dir)?;
+    let store = Store::open_existing(&database_url(&config)?)
+        .await
+        .context("cannot open the database")?;
+    let source = root_key_source(&config, root_key)?;
+    let known = store
+        .system()
+        .deployment()
+        .await
+        .context("cannot read the deployment")?;
+    let record = known.context("this database was never started by `keybearer serve`")?;
+    unlock(store, record, &source, sources).await
+}
+
+async fn unlock(
+    store: Store,
+    deployment: DeploymentRecord,
+    source: &RootKeySource,
+    sources: &Sources,
+) -> anyhow::Result<Instance> {
+    if let RootKeySource::File(path) = source
+        && is_missing(path)
+    {
+        bail!(
+            "the root key is missing: this database belongs to deployment {} and needs the key {}, \
+             but {} does not exist; restore it from where you keep it",
+            deployment.id,
+            deployment.kms_key,
+            path.display()
+        );
+    }
+    let root_key = source.load().context("the root key is refused")?;
+    let kms: Arc<dyn Kms> = Arc::new(LocalKms::new(root_key, sources.random.clone()));
+    let root = Root::open(kms, sources.clone(), &deployment).await;
+    let root = root.context("the root key does not open this database")?;
+    Ok(Instance {
+        store,
+        root,
+        deployment,
+    })
+}
+
+/// The one source that the configuration names.
+fn root_key_source(config: &Config, variable: Option<Secret>) -> anyhow::Result<RootKeySource> {
+    let file = config.root_key_file.clone();
+    let command = Some(&config.root_key_command).filter(|command| !command.is_empty());
+    match (variable, command, file) {
+        (Some(text), None, None) => Ok(RootKeySource::Env(text)),
+        (None, Some(command), None) => Ok(RootKeySource::Command(command.clone())),
+        (None, None, file) => Ok(RootKeySource::File(
+            file.unwrap_or_else(|| config.data_dir.join("root.key")),
+        )),
+        _ => bail!(
+            "KEYBEARER_ROOT_KEY, root_key_file and root_key_command exclude each other: name one"
+        ),
+    }
+}
+
+/// A dangling link is not missing: it is refused when it is read.
+fn is_missing(path: &Path) -> bool {
+    !path.exists() && !path.is_symlink()
 }
 
 fn create_root_key(path: &Path, sources: &Sources) -> anyhow::Result<RootKey> {
@@ -116,13 +137,6 @@ fn create_root_key(path: &Path, sources: &Sources) -> anyhow::Result<RootKey> {
     Ok(key)
 }
 
-fn root_key_file(config: &Config) -> PathBuf {
-    config
-        .root_key_file
-        .clone()
-        .unwrap_or_else(|| config.data_dir.join("root.key"))
-}
-
 fn database_url(config: &Config) -> anyhow::Result<String> {
     if let Some(url) = &config.database_url {
         return Ok(url.clone());
@@ -133,15 +147,8 @@ fn database_url(config: &Config) -> anyhow::Result<String> {
     Ok(format!("sqlite://{path}"))
 }
 
-/// The directory is made for its owner only; one that others can write is refused.
-fn prepare_data_dir(directory: &Path, create: bool) -> anyhow::Result<()> {
-    if create && !directory.exists() {
-        let made = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory);
-        made.with_context(|| format!("cannot create data_dir {}", directory.display()))?;
-    }
+/// A directory that others can write is refused: they could replace what is in it.
+fn check_data_dir(directory: &Path) -> anyhow::Result<()> {
     let metadata = directory
         .metadata()
         .with_context(|| format!("data_dir {}", directory.display()))?;

@@ -22,17 +22,16 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::config::{Config, Loaded, Probe, Submission};
-use crate::{hardening, open, sources};
+use crate::{open, sources};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Runs the server until `SIGTERM` or `SIGINT`, then lets running requests finish.
 pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
-    hardening::apply();
     let sources = sources::system();
     let config = loaded.config.clone();
     let registry = Arc::new(registry(config.providers_dir.as_deref())?);
-    let instance = open::open(loaded, &sources, true).await?;
+    let instance = open::open_or_create(loaded, &sources).await?;
     // Bound before anything is offered, so that a taken port leaves nothing behind.
     let listener = TcpListener::bind(&config.listen)
         .await
@@ -119,7 +118,7 @@ fn service(
     }
 }
 
-/// What both planes' answers have in common.
+/// An answer of either plane, on its way.
 type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 fn refused(what: &str, problem: &Problem) -> anyhow::Error {
@@ -166,11 +165,19 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
             )
         });
         println!(
-            "or from the shell: keybearer setup --url {origin} --token-file {} --email you@example.com",
+            "or from the shell: {} setup --url {origin} --token-file {} --email you@example.com",
+            program(),
             token_file.display()
         );
     }
     std::io::stdout().flush().context("standard output")
+}
+
+/// How this program was called, so that the printed line can be pasted.
+fn program() -> String {
+    std::env::args()
+        .next()
+        .unwrap_or_else(|| "keybearer".to_owned())
 }
 
 /// An address that listens everywhere is reached at loopback from here.

@@ -17,7 +17,7 @@ const BATCH: i64 = 500;
 /// Reports on every record; the exit code is 1 when any does not open.
 pub(crate) async fn run(loaded: Loaded, as_json: bool) -> anyhow::Result<ExitCode> {
     let sources = sources::system();
-    let instance = open::open(loaded, &sources, false).await?;
+    let instance = open::open_existing(loaded, &sources).await?;
     let report = Report { as_json };
     report.line("deployment", &instance.deployment.id.to_string(), "ok");
 

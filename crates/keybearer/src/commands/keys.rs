@@ -12,6 +12,7 @@ use vault::seal::{BoxContext, check_public_key, seal_v1};
 
 use super::{read_secret, remark, say};
 use crate::client::Api;
+use crate::config::{WORKSPACE_VARIABLE, variable};
 use crate::sources;
 
 #[derive(clap::Subcommand)]
@@ -23,18 +24,18 @@ pub(crate) enum Command {
         /// What to call the key.
         #[arg(long, default_value = "primary")]
         label: Label,
-        /// The workspace that the key serves.
-        #[arg(long, env = "KEYBEARER_WORKSPACE", hide_env_values = true)]
-        workspace: WorkspaceId,
+        /// The workspace that the key serves; `KEYBEARER_WORKSPACE` unless given.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
         /// The fingerprint (`kek_id`) that the server's sealing key must have.
         #[arg(long)]
         fingerprint: Option<String>,
     },
     /// List the workspace's provider keys.
     List {
-        /// The workspace.
-        #[arg(long, env = "KEYBEARER_WORKSPACE", hide_env_values = true)]
-        workspace: WorkspaceId,
+        /// The workspace; `KEYBEARER_WORKSPACE` unless given.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
     },
 }
 
@@ -46,11 +47,23 @@ pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode>
             workspace,
             fingerprint,
         } => {
+            let workspace = chosen(workspace)?;
             add(api, &provider, &label, workspace, fingerprint.as_deref()).await?;
         }
-        Command::List { workspace } => list(api, workspace).await?,
+        Command::List { workspace } => list(api, chosen(workspace)?).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn chosen(workspace: Option<WorkspaceId>) -> anyhow::Result<WorkspaceId> {
+    if let Some(workspace) = workspace {
+        return Ok(workspace);
+    }
+    let text = variable(WORKSPACE_VARIABLE);
+    let text = text.with_context(|| {
+        format!("which workspace? give --workspace or set {WORKSPACE_VARIABLE}")
+    })?;
+    text.parse().context(WORKSPACE_VARIABLE)
 }
 
 async fn add(
@@ -81,6 +94,8 @@ async fn add(
     let id = field(&sealing, "kek_id")?;
     check_public_key(id, &public_key).context("the server's sealing key is refused")?;
     if let Some(expected) = fingerprint {
+        // The API also shows it in groups, which people copy.
+        let expected: String = expected.split_whitespace().collect();
         ensure!(
             expected == id,
             "the server's sealing key has the fingerprint {id}, not {expected}"
@@ -108,7 +123,11 @@ async fn add(
             &body,
         )
         .await?;
-    remark(&format!("Sealed to {id}, tried at {provider}, stored."));
+    let tried = match stored["probed"].as_bool() {
+        Some(true) => format!("tried at {provider}"),
+        _ => "not tried".to_owned(),
+    };
+    remark(&format!("Sealed to {id}, {tried}, stored."));
     say(&row(&stored));
     Ok(())
 }
@@ -132,6 +151,15 @@ async fn list(api: &Api, workspace: WorkspaceId) -> anyhow::Result<()> {
 
 fn row(key: &Value) -> String {
     let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+    // A member learns that there is a key, and nothing of it.
+    if let Some(available) = key["available"].as_bool() {
+        let state = if available {
+            "available"
+        } else {
+            "not available"
+        };
+        return format!("{}  {state}", text("provider"));
+    }
     let state = if key["enabled"] == Value::Bool(false) {
         "disabled"
     } else {

@@ -1,5 +1,6 @@
 //! `keybearer setup`: the first user, from the shell.
 
+use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,12 +11,13 @@ use serde_json::{Value, json};
 
 use super::{read_secret, remark, say};
 use crate::client::{Api, Connection, DEFAULT_URL};
+use crate::config::{URL_VARIABLE, variable};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The server's address.
-    #[arg(long, env = "KEYBEARER_URL", hide_env_values = true, default_value = DEFAULT_URL)]
-    url: String,
+    /// The server's address; `KEYBEARER_URL` or http://127.0.0.1:4356 unless given.
+    #[arg(long)]
+    url: Option<String>,
     /// File with the set-up token, which the server writes at its start and this command removes when it is used.
     #[arg(long, value_name = "FILE", default_value = "data/setup-token")]
     token_file: PathBuf,
@@ -25,17 +27,26 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let url = args
+        .url
+        .or_else(|| variable(URL_VARIABLE))
+        .unwrap_or_else(|| DEFAULT_URL.to_owned());
+    let api = Api::connect(&Connection { url, api_key: None })?;
+    let status = api.get("/api/v1/setup").await?;
+    ensure!(
+        status["needed"] == Value::Bool(true),
+        "this instance has its first user already; log in instead"
+    );
     let token = std::fs::read_to_string(&args.token_file).with_context(|| {
-        format!(
-            "cannot read the set-up token from {}; a running server without users writes it",
-            args.token_file.display()
-        )
-    })?;
-    let api = Api::connect(&Connection {
-        url: args.url,
-        api_key: None,
+        let file = args.token_file.display();
+        format!("cannot read the set-up token from {file}; the server writes it to `setup-token` in its data_dir")
     })?;
     let password = read_secret("Choose a password (10 characters or more): ")?;
+    if stdin().is_terminal() {
+        let again = read_secret("Again: ")?;
+        let same = password.expose(|first| again.expose(|second| first == second));
+        ensure!(same, "the two passwords differ");
+    }
     let password = password
         .expose(|bytes| String::from_utf8(bytes.to_vec()))
         .context("the password is not UTF-8")?;
@@ -54,7 +65,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .parse()
         .context("the server's answer has no workspace")?;
     remark("Created the first user and the workspace \"Personal\".");
-    remark("The API key below is shown once; keep it like a password.");
+    if stdout().is_terminal() {
+        remark("The API key below is shown once; keep it like a password.");
+    } else {
+        remark(
+            "The API key is shown once: keep a copy of $KEYBEARER_API_KEY where you keep passwords.",
+        );
+    }
     say(&format!("export KEYBEARER_URL='{}'", api.address()));
     say(&format!("export KEYBEARER_WORKSPACE={workspace}"));
     say(&format!("export KEYBEARER_API_KEY={api_key}"));

@@ -291,7 +291,7 @@ async fn the_model_list_shows_what_the_callers_keys_can_serve() {
 async fn a_rejected_key_is_reported_on_the_key_and_never_blamed_on_the_caller() {
     let fixture = Fixture::start().await;
     let key = fixture.with_openai_key().await;
-    for (status, code) in [(401, "invalid_api_key"), (403, "forbidden")] {
+    for (status, code) in [(401, "invalid_api_key"), (403, "permission_denied")] {
         // The provider echoes the key, as some do.
         let refusal = chat_error(status, code, &format!("Incorrect API key provided: {key}"));
         fixture.provider.next(refusal);

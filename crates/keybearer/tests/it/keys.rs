@@ -487,7 +487,7 @@ async fn masks_are_ours_and_only_for_owners_and_admins() {
         .session
         .post(&path, &body)
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
     fixture.finish().await;
 }
 

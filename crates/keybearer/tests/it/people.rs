@@ -51,7 +51,7 @@ async fn a_new_user_has_a_workspace_named_personal() {
             &json!({"email": "x@example.com", "password": "a long password"}),
         )
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
 }
 
 #[tokio::test]
@@ -231,11 +231,11 @@ async fn api_keys_are_shown_once_and_hold_no_more_than_their_minter() {
     caller
         .get(&fixture.path("/members"))
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
     caller
         .post(&path, &json!({"name": "more", "scopes": ["usage:read"]}))
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
     let minter = fixture
         .app
         .api_key(owner, &fixture.owner.workspace, &["keys:write"])
@@ -265,7 +265,7 @@ async fn api_keys_are_shown_once_and_hold_no_more_than_their_minter() {
     reader
         .get(&fixture.path("/usage"))
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
     fixture
         .app
         .anonymous()
@@ -492,7 +492,7 @@ async fn a_workspace_has_one_owner_who_can_hand_it_over() {
         .session
         .post(&path, &json!({"user_id": admin.user}))
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
     fixture
         .owner
         .person
@@ -520,5 +520,5 @@ async fn a_workspace_has_one_owner_who_can_hand_it_over() {
         .session
         .delete(&fixture.path(""))
         .await
-        .expect_error(403, "forbidden");
+        .expect_error(403, "permission_denied");
 }

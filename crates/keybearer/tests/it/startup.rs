@@ -54,6 +54,76 @@ async fn the_root_key_is_created_owner_only_and_must_come_back() {
 }
 
 #[tokio::test]
+async fn the_root_key_rotates_and_only_the_new_one_opens() {
+    // T13
+    let mut fixture = Fixture::start().await;
+    let key = fixture.with_openai_key().await;
+    fixture
+        .workspace_key("openai", "team", &fixture.canary.openai_key())
+        .await;
+    fixture.app.terminate().await;
+    let old = fixture.app.data_dir().join("root.key");
+    let new = fixture.app.data_dir().join("new.key");
+    let new = new.to_str().expect("UTF-8").to_owned();
+    let exit = fixture.app.run(&["root-key", "rotate", "--to", &new]).await;
+    assert!(
+        exit.status.success() && exit.says("Moved 2 data keys"),
+        "{exit}"
+    );
+    // The old key opens nothing any more, and says so before anything else.
+    let exit = fixture.app.run(&["serve"]).await;
+    assert!(!exit.status.success() && exit.says("root key"), "{exit}");
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_ROOT_KEY_FILE", &new);
+    let exit = fixture.app.run(&["root-key", "rotate", "--to", &new]).await;
+    assert!(exit.status.success() && exit.says("already"), "{exit}");
+    let exit = fixture.app.run(&["doctor"]).await;
+    assert!(
+        exit.status.success() && exit.says("2 provider keys open, 0 records do not"),
+        "{exit}"
+    );
+    std::fs::remove_file(&old).expect("removed");
+    fixture.app.restart().await;
+    let member = fixture
+        .app
+        .anonymous()
+        .get("/v1/byok/encryption-pubkey")
+        .await
+        .expect(200);
+    assert!(member.json()["kek_id"].is_string());
+    fixture.chat("gpt-4o").await.expect(200);
+    fixture.with_openai_key().await;
+    assert_ne!(fixture.provider.last().key(), Some(key.as_str()));
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn the_doctor_makes_nothing() {
+    let app = builder().start().await;
+    let dir = app.dir().join("nothing");
+    let args = ["doctor"];
+    let mut app = app;
+    app.terminate().await;
+    let empty = dir.to_str().expect("UTF-8").to_owned();
+    std::fs::create_dir(&dir).expect("made");
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).expect("chmod");
+    app.builder_mut().set_env("KEYBEARER_DATA_DIR", &empty);
+    app.builder_mut().set_env(
+        "KEYBEARER_DATABASE_URL",
+        &format!("sqlite://{empty}/keybearer.db"),
+    );
+    let exit = app.run(&args).await;
+    assert!(!exit.status.success(), "{exit}");
+    assert_eq!(
+        std::fs::read_dir(&dir).expect("readable").count(),
+        0,
+        "{exit}"
+    );
+}
+
+#[tokio::test]
 async fn a_badly_guarded_root_key_is_refused() {
     // T12
     let mut fixture = Fixture::start().await;
@@ -119,6 +189,13 @@ async fn unknown_configuration_is_refused_by_name() {
         .err()
         .expect("refused");
     assert!(exit.says("KEYBEARER_PROBE"), "{exit}");
+    let exit = builder()
+        .env("KEYBEARER_SUBMISION", "sealed_only")
+        .try_start()
+        .await
+        .err()
+        .expect("refused");
+    assert!(exit.says("KEYBEARER_SUBMISSION"), "{exit}");
     let exit = builder()
         .provider_text("mine", "id = 'mine'\nnme = 'x'")
         .try_start()
@@ -196,7 +273,7 @@ async fn the_shell_can_do_what_the_page_does() {
             .strip_prefix("export ")
             .and_then(|rest| rest.split_once('='))
             .expect("an export");
-        app.builder_mut().set_env(name, value);
+        app.builder_mut().set_env(name, value.trim_matches('\''));
     }
     assert!(
         !std::path::Path::new(&token_file).exists(),
