@@ -52,6 +52,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The query string of an operation that has no parameters: nothing.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoParameters {}
+
 fn require_json(parts: &Parts) -> Result<(), Problem> {
     let declared = parts
         .headers

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod openapi;
 pub mod ops;
 pub mod page;
+mod schema;
 pub mod state;
 pub mod text;
 

@@ -176,7 +176,9 @@ macro_rules! refusals {
 
 refusals! {
     /// What anybody may be told.
-    PublicReads = MisdirectedRequest, Unavailable;
+    PublicReads = Unavailable;
+    /// What anybody may be told who reads a list.
+    PublicLists = InvalidRequest, Unavailable;
     /// What a caller who reads may be told.
     Reads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, NotFound, Unavailable;
     /// What a caller who changes something without a body may be told.
@@ -216,9 +218,13 @@ refusals! {
         InvalidProviderKey, InvalidBaseUrl, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
 }
 
+/// The responses for these codes and for the two that any operation may answer with.
 fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<String, String> = BTreeMap::new();
-    for code in codes {
+    for code in codes
+        .iter()
+        .chain(&[Code::MisdirectedRequest, Code::InternalError])
+    {
         let text = by_status.entry(code.status().to_string()).or_default();
         if !text.is_empty() {
             text.push_str("\n\n");
@@ -265,6 +271,10 @@ mod tests {
                     };
                     assert!(!response.description.is_empty(), "{at}: {status}");
                 }
+                for status in ["421", "500"] {
+                    let listed = operation.responses.responses.contains_key(status);
+                    assert!(listed, "{at}: {status}");
+                }
                 assert_eq!(operation.tags.as_ref().map(Vec::len), Some(1), "{at}");
                 ids.push(operation.operation_id.clone().expect("an operation id"));
             }
@@ -274,6 +284,77 @@ mod tests {
         ids.dedup();
         assert_eq!(ids.len(), count);
         assert!(count >= 50, "{count} operations");
+    }
+
+    #[test]
+    fn closed_sets_are_enums() {
+        let text = openapi().to_json().expect("serializes");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+        let property = |schema: &str, name: &str| {
+            let schemas = &document["components"]["schemas"];
+            schemas[schema]["properties"][name].clone()
+        };
+        for (schema, name, value) in [
+            ("MemberView", "role", "owner"),
+            ("WorkspaceView", "role", "owner"),
+            ("NewRole", "role", "admin"),
+            ("NewInvitation", "role", "admin"),
+            ("ProviderKeyView", "scope", "account"),
+            ("FailureView", "kind", "no_quota"),
+            ("ByokKey", "last_failure_kind", "no_quota"),
+            ("ProviderView", "kind", "search"),
+            ("ProviderView", "status", "withdrawn"),
+            ("InstanceView", "submission", "both"),
+            ("AuditView", "outcome", "probe_failed"),
+        ] {
+            let values = property(schema, name)["enum"].clone();
+            let values = values.as_array().cloned().unwrap_or_default();
+            assert!(
+                values.contains(&value.into()),
+                "{schema}.{name}: {values:?}"
+            );
+        }
+        for (schema, name, value) in [
+            ("NewApiKey", "scopes", "inference:invoke"),
+            ("ApiKeyView", "scopes", "audit:read"),
+            ("ProviderView", "payment_modes", "byok"),
+            ("ProviderView", "formats", "openai_chat"),
+        ] {
+            let values = property(schema, name)["items"]["enum"].clone();
+            let values = values.as_array().cloned().unwrap_or_default();
+            assert!(
+                values.contains(&value.into()),
+                "{schema}.{name}: {values:?}"
+            );
+        }
+        for (schema, name) in [("MemberView", "role"), ("NewApiKey", "scopes")] {
+            let required = &document["components"]["schemas"][schema]["required"];
+            let required = required.as_array().expect("a list");
+            assert!(required.contains(&name.into()), "{schema}.{name}");
+        }
+    }
+
+    #[test]
+    fn lists_say_whether_they_page() {
+        let document = openapi();
+        for (path, item) in &document.paths.paths {
+            for (method, operation) in operations(item) {
+                let id = operation.operation_id.as_deref().unwrap_or_default();
+                if !id.starts_with("list_") {
+                    continue;
+                }
+                let parameters = operation.parameters.iter().flatten();
+                let pages = parameters
+                    .filter(|it| matches!(it, RefOr::T(it) if it.name == "limit"))
+                    .count();
+                let says = operation.description.as_deref().unwrap_or_default();
+                let expected = match pages {
+                    0 => "All in one answer",
+                    _ => "In pages",
+                };
+                assert!(says.contains(expected), "{method} {path}: {says}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::access::{Access, ProviderKeyInPath, ReadAccountProviderKeys, WriteAcc
 use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
 use crate::api::key_view::{ProviderKeyView, StoredKeyView, stored_view, view};
 use crate::api::provider_keys::{answer, update};
-use crate::body::Json;
+use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes as ChangeRefusals, KeyChanges, Reads, Submissions};
@@ -33,12 +33,15 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 }
 
 /// List the provider keys of an account, which serve all of its workspaces.
+///
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/api/v1/accounts/{account_id}/provider-keys", tag = "provider keys",
     extensions(("x-action" = json!("read_account_provider_keys"))),
     responses((status = 200, body = List<ProviderKeyView>), Reads))]
 async fn list_account_provider_keys(
     access: Access<ReadAccountProviderKeys>,
     State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
     let records = Holder::account(&state.store, &access.scope)
         .keys

@@ -17,6 +17,7 @@ use crate::frame::Call;
 use crate::openapi::{Changes, Mints, Reads, SelfRotations};
 use crate::ops::api_keys::{self, Minted, Wanted};
 use crate::page::{List, PageQuery};
+use crate::schema;
 use crate::state::ControlState;
 use crate::text;
 
@@ -42,7 +43,7 @@ pub struct ApiKeyView {
     /// Who minted it; it acts for this person.
     user_id: String,
     /// What it may do, cut by the current role of the person.
-    #[schema(value_type = Vec<String>)]
+    #[schema(schema_with = schema::api_scopes)]
     scopes: Vec<ApiScope>,
     /// When it was minted.
     created_at: String,
@@ -96,6 +97,8 @@ impl From<Minted> for MintedView {
 }
 
 /// List one's API keys of a workspace; admins see everybody's.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/api-keys", tag = "api keys", params(PageQuery),
     extensions(("x-action" = json!("read_api_keys"))),
     responses((status = 200, body = List<ApiKeyView>), Reads))]
@@ -121,7 +124,7 @@ pub struct NewApiKey {
     /// 1 to 100 characters.
     name: String,
     /// What it may do: a part of what the caller may do.
-    #[schema(value_type = Vec<String>, example = json!(["inference:invoke"]))]
+    #[schema(schema_with = schema::api_scopes)]
     scopes: Vec<ApiScope>,
     /// When it ends by itself; RFC 3339.
     #[serde(default)]

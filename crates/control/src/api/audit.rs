@@ -12,6 +12,7 @@ use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::Reads;
 use crate::page::{List, PageQuery};
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -35,7 +36,7 @@ pub struct AuditView {
     #[schema(example = "provider_key.create")]
     action: String,
     /// How it ended.
-    #[schema(example = "ok")]
+    #[schema(schema_with = schema::outcome)]
     outcome: String,
     /// The provider of the key concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,8 @@ pub struct AuditView {
 }
 
 /// List the audit log of a workspace, newest first.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/audit", tag = "audit", params(PageQuery),
     extensions(("x-action" = json!("read_audit"))),
     responses((status = 200, body = List<AuditView>), Reads))]
@@ -68,6 +71,8 @@ async fn list_audit(
 }
 
 /// List the audit log of an account without that of its workspaces, newest first.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/accounts/{account_id}/audit", tag = "audit", params(PageQuery),
     extensions(("x-action" = json!("read_account_audit"))),
     responses((status = 200, body = List<AuditView>), Reads))]
@@ -86,6 +91,8 @@ async fn list_account_audit(
 }
 
 /// List the audit log of what is about the instance and nobody's account, newest first.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(PageQuery),
     extensions(("x-action" = json!("read_instance_audit"))),
     responses((status = 200, body = List<AuditView>), Reads))]

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
 use crate::api::key_view::custom_base_url;
-use crate::body::{Json, Query};
+use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, PublicReads, Reads, Submissions};
@@ -24,6 +24,7 @@ use crate::ops::provider_keys::{self, Holder};
 use crate::ops::sealing_key;
 use crate::ops::submission::{self, Material, NewKey};
 use crate::page::List;
+use crate::schema;
 use crate::state::ControlState;
 
 /// The longest `key_prefix` that is looked past.
@@ -146,17 +147,20 @@ pub struct ByokKey {
     /// The last time that the provider did not accept it.
     last_failure_at: Option<String>,
     /// Why.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = schema::optional_failure_kind)]
     last_failure_kind: Option<FailureKind>,
 }
 
 /// List the provider keys of the caller's account.
+///
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/v1/byok/keys", tag = "submission",
     extensions(("x-action" = json!("read_account_provider_keys"))),
     responses((status = 200, body = List<ByokKey>), Reads))]
 async fn list_byok_keys(
     access: Access<ReadAccountProviderKeys>,
     State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<ByokKey>>, Problem> {
     let records = Holder::account(&state.store, &access.scope)
         .keys

@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, InvitationInPath, ReadMembers, WriteMembers};
+use crate::api::members::GivenRole;
 use crate::auth::password::Password;
 use crate::auth::principal::OptionalCaller;
 use crate::auth::session;
@@ -21,6 +22,7 @@ use crate::frame::Call;
 use crate::openapi::{Acceptances, Changes, Reads, Writes};
 use crate::ops::invitations::{self, Newcomer};
 use crate::page::{List, PageQuery};
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -40,7 +42,7 @@ pub struct InvitationView {
     /// Who is invited.
     email: String,
     /// The role that the person will have.
-    #[schema(value_type = String)]
+    #[schema(schema_with = schema::given_role)]
     role: Role,
     /// Who invited.
     invited_by: String,
@@ -68,6 +70,8 @@ impl From<InvitationRow> for InvitationView {
 }
 
 /// List the invitations of a workspace.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/invitations", tag = "members", params(PageQuery),
     extensions(("x-action" = json!("read_members"))),
     responses((status = 200, body = List<InvitationView>), Reads))]
@@ -92,8 +96,8 @@ pub struct NewInvitation {
     /// The e-mail.
     email: String,
     /// `member` or `admin`.
-    #[schema(value_type = String, example = "member")]
-    role: Role,
+    #[schema(schema_with = schema::given_role)]
+    role: GivenRole,
 }
 
 /// An invitation with its credential.
@@ -117,7 +121,7 @@ async fn create_invitation(
     Json(body): Json<NewInvitation>,
 ) -> Result<(StatusCode, axum::Json<FreshInvitation>), Problem> {
     let (row, credential) =
-        invitations::create(&state, &call, &access.scope, &body.email, body.role).await?;
+        invitations::create(&state, &call, &access.scope, &body.email, body.role.into()).await?;
     let fresh = FreshInvitation {
         invitation: row.into(),
         token: credential.expose(|bytes| String::from_utf8_lossy(bytes).into_owned()),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::ops::submission::Stored;
+use crate::schema;
 use crate::state::ControlState;
 
 /// A provider key as owners and admins see it. The key itself is in no answer.
@@ -20,7 +21,8 @@ pub struct ProviderKeyView {
     /// What the owner calls it.
     #[schema(example = "primary")]
     label: String,
-    /// `workspace` or `account`.
+    /// Whose it is.
+    #[schema(schema_with = schema::key_scope)]
     scope: &'static str,
     /// What may be shown of it, made by the server.
     #[schema(example = "sk-a...bCdE")]
@@ -70,7 +72,7 @@ pub struct FailureView {
     /// When.
     at: String,
     /// Why.
-    #[schema(value_type = String, example = "invalid_key")]
+    #[schema(schema_with = schema::failure_kind)]
     kind: FailureKind,
 }
 

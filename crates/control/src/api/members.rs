@@ -15,6 +15,7 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::openapi::{MemberChanges, Reads};
 use crate::page::{List, PageQuery};
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -34,7 +35,7 @@ pub struct MemberView {
     /// The person's e-mail.
     email: String,
     /// `member`, `admin` or `owner`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = schema::role)]
     role: Role,
     /// When the person joined.
     created_at: String,
@@ -50,6 +51,8 @@ fn view(row: MemberRow) -> MemberView {
 }
 
 /// List the members of a workspace.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/members", tag = "members", params(PageQuery),
     extensions(("x-action" = json!("read_members"))),
     responses((status = 200, body = List<MemberView>), Reads))]
@@ -63,13 +66,32 @@ async fn list_members(
     Ok(axum::Json(List::of(page, view)))
 }
 
+/// A role that can be given. Ownership cannot: it is transferred.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GivenRole {
+    /// [`Role::Member`].
+    Member,
+    /// [`Role::Admin`].
+    Admin,
+}
+
+impl From<GivenRole> for Role {
+    fn from(given: GivenRole) -> Self {
+        match given {
+            GivenRole::Member => Self::Member,
+            GivenRole::Admin => Self::Admin,
+        }
+    }
+}
+
 /// A member's new role.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRole {
     /// `member` or `admin`; ownership is transferred.
-    #[schema(value_type = String, example = "admin")]
-    role: Role,
+    #[schema(schema_with = schema::given_role)]
+    role: GivenRole,
 }
 
 /// Make a member an admin or a plain member.
@@ -86,7 +108,7 @@ async fn update_member(
     let note = call.note_on("member.update", user);
     let within = state.store.within(&access.scope);
     let done = within
-        .set_member_role(user, body.role, &note, call.now)
+        .set_member_role(user, body.role.into(), &note, call.now)
         .await;
     done.map_err(owner_stays)?;
     Ok(StatusCode::NO_CONTENT)

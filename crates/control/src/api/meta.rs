@@ -11,9 +11,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::body::{NoParameters, Query};
 use crate::error::Problem;
-use crate::openapi::PublicReads;
+use crate::openapi::{PublicLists, PublicReads};
 use crate::page::List;
+use crate::schema;
 use crate::state::{ControlState, SubmissionPolicy};
 
 /// The routes of this resource.
@@ -62,7 +64,8 @@ pub struct InstanceView {
     /// The installation's id; a sealed box with its context names it as `node`.
     #[schema(example = "dep_06evr40e1m73fwp2hw6n0xq8kc")]
     deployment_id: String,
-    /// How provider keys may be submitted: `sealed_only` or `both`.
+    /// How provider keys may be submitted: in a sealed box only, or in plain text over a private way too.
+    #[schema(schema_with = schema::submission)]
     submission: &'static str,
     /// Whether a key may have a base URL of its own.
     custom_base_urls: bool,
@@ -93,13 +96,18 @@ pub struct ProviderView {
     name: String,
     /// Where it is called.
     base_url: String,
-    /// `active`, `staging`, `suspended` or `withdrawn`.
+    /// Whether it serves; only an `active` one takes requests and new keys.
+    #[schema(schema_with = schema::provider_status)]
     status: &'static str,
-    /// `first_party`, `gateway`, `cloud` or `third_party`.
+    /// What sort of house it is: one that makes its models, a cloud, a host of open models, a gateway to others,
+    /// a web search.
+    #[schema(schema_with = schema::provider_kind)]
     kind: &'static str,
-    /// Who may pay: `byok`, `managed`.
+    /// How its calls may be paid: with a key of the caller's own, with the instance's.
+    #[schema(schema_with = schema::payment_modes)]
     payment_modes: Vec<&'static str>,
     /// The wire formats that it speaks.
+    #[schema(schema_with = schema::formats)]
     formats: Vec<&'static str>,
     /// The environment variables that its own tools read keys from.
     env: Vec<String>,
@@ -112,7 +120,8 @@ pub struct ProviderView {
 /// How a provider's keys look and where to get one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyHintView {
-    /// A regular expression; a hint, not a rule.
+    /// A glob, in which `*` stands for any text; a hint, not a rule.
+    #[schema(example = "sk-*")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pattern: Option<String>,
     /// The provider's page of keys.
@@ -133,10 +142,15 @@ pub struct ModelView {
 }
 
 /// List the providers.
+///
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/v1/providers", tag = "providers",
     extensions(("x-action" = json!("public"))),
-    responses((status = 200, body = List<ProviderView>), PublicReads))]
-async fn list_providers(State(state): State<ControlState>) -> Response {
+    responses((status = 200, body = List<ProviderView>), PublicLists))]
+async fn list_providers(
+    State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Response {
     let list = List::whole(state.registry.providers().map(view));
     let mut response = axum::Json(list).into_response();
     let cache = HeaderValue::from_static("public, max-age=300");

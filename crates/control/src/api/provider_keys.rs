@@ -12,7 +12,7 @@ use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new
 use crate::api::key_view::{
     ProviderKeyEntry, ProviderKeyView, StoredKeyView, availability, stored_view, view,
 };
-use crate::body::Json;
+use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes as ChangeRefusals, KeyChanges, Reads, Submissions};
@@ -46,12 +46,15 @@ pub(crate) fn answer(
 }
 
 /// List the provider keys of a workspace; members see only for which providers there is one.
+///
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/provider-keys", tag = "provider keys",
     extensions(("x-action" = json!("read_provider_keys"))),
     responses((status = 200, body = List<ProviderKeyEntry>), Reads))]
 async fn list_provider_keys(
     access: Access<ReadProviderKeys>,
     State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<ProviderKeyEntry>>, Problem> {
     let records = Holder::workspace(&state.store, &access.scope)
         .keys

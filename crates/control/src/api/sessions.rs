@@ -14,12 +14,13 @@ use utoipa_axum::routes;
 use crate::access::{Access, SessionInPath, UseOwnUser};
 use crate::auth::password::Password;
 use crate::auth::session;
-use crate::body::Json;
+use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, LogIns, PasswordChanges, Reads};
 use crate::ops::sessions;
 use crate::page::List;
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -109,6 +110,8 @@ pub struct SessionView {
 }
 
 /// List one's sessions.
+///
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions",
     extensions(("x-action" = json!("use_own_user"))),
     responses((status = 200, body = List<SessionView>), Reads))]
@@ -116,6 +119,7 @@ async fn list_sessions(
     access: Access<UseOwnUser>,
     State(state): State<ControlState>,
     call: Call,
+    Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<SessionView>>, Problem> {
     let rows = state.store.own(&access.scope).sessions().await?;
     let open = rows.into_iter().filter(|row| row.expires_at > call.now);
@@ -188,7 +192,7 @@ pub struct OwnWorkspace {
     /// The account that it belongs to.
     account_id: String,
     /// The caller's role: `member`, `admin` or `owner`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = schema::role)]
     role: Role,
 }
 

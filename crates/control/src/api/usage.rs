@@ -65,7 +65,7 @@ pub struct UsageView {
     key_label: Option<String>,
     /// The status that the client got.
     status: i64,
-    /// The code of the error that the client got.
+    /// The code that the client got, or `client_closed` when it went away.
     error_code: Option<String>,
     /// Whether the answer was a stream.
     streamed: bool,
@@ -99,6 +99,8 @@ pub struct TokensView {
 }
 
 /// List the calls of a workspace, newest first, failed ones too.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/usage", tag = "usage", params(UsageQuery),
     extensions(("x-action" = json!("read_usage"))),
     responses((status = 200, body = List<UsageView>), Reads))]

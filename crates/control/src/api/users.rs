@@ -26,6 +26,8 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 }
 
 /// List the people of the instance.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", params(PageQuery),
     extensions(("x-action" = json!("manage_users"))),
     responses((status = 200, body = List<UserView>), Reads))]

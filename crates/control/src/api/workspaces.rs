@@ -13,11 +13,12 @@ use utoipa_axum::routes;
 use crate::access::{
     Access, DeleteWorkspace, ReadWorkspace, TransferWorkspace, UpdateWorkspace, UseOwnUser,
 };
-use crate::body::Json;
+use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, Reads, Writes};
 use crate::page::List;
+use crate::schema;
 use crate::state::ControlState;
 use crate::text;
 
@@ -40,7 +41,7 @@ pub struct WorkspaceView {
     /// The account that it belongs to.
     account_id: String,
     /// The caller's role: `member`, `admin` or `owner`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = schema::role)]
     role: Role,
     /// When it was made.
     created_at: String,
@@ -60,12 +61,15 @@ fn view(row: WorkspaceRow, role: Role) -> WorkspaceView {
 }
 
 /// List the workspaces of which one is a member.
+///
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces",
     extensions(("x-action" = json!("use_own_user"))),
     responses((status = 200, body = List<WorkspaceView>), Reads))]
 async fn list_workspaces(
     access: Access<UseOwnUser>,
     State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<WorkspaceView>>, Problem> {
     let rows = state
         .store

@@ -227,6 +227,28 @@ async fn queries_are_checked_and_cursors_are_ours() {
 }
 
 #[tokio::test]
+async fn lists_that_do_not_page_take_no_parameters() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let paths = [
+        "/v1/providers".to_owned(),
+        "/v1/byok/keys".to_owned(),
+        "/api/v1/sessions".to_owned(),
+        "/api/v1/workspaces".to_owned(),
+        super::path(&root),
+        format!("/api/v1/accounts/{}/provider-keys", root.account),
+    ];
+    for path in paths {
+        world.get(&root.session, &path).await.expect(200);
+        for query in ["limit=5", "x=sk-SECRET"] {
+            let answer = world.get(&root.session, &format!("{path}?{query}")).await;
+            assert!(!answer.text.contains("SECRET"), "{}", answer.text);
+            answer.refused(400, "invalid_request");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_panic_ends_as_a_refusal_with_an_id() {
     // T71
     async fn panics() {

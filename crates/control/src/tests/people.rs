@@ -134,7 +134,7 @@ async fn the_owner_can_neither_leave_nor_be_removed_nor_demoted() {
     world
         .patch(&admin.session, &own, json!({"role": "owner"}))
         .await
-        .refused(409, "owner_role");
+        .refused(400, "invalid_request");
     world
         .patch(&admin.session, &own, json!({"role": "root"}))
         .await
