@@ -10,6 +10,11 @@ function say(text, bad) {
   byId("message").className = bad ? "bad" : "";
 }
 
+function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : begun + ".";
+}
+
 function show(done) {
   const origin = location.origin;
   byId("form").remove();
@@ -22,7 +27,7 @@ function show(done) {
     `curl ${origin}/v1/chat/completions \\\n` +
     `  -H "Authorization: Bearer $KEYBEARER_API_KEY" \\\n` +
     `  -H "Content-Type: application/json" \\\n` +
-    `  -d '{"model":"openai/gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'`;
+    `  -d '{"model":"openai/gpt-5.4-nano","messages":[{"role":"user","content":"Hello"}]}'`;
   // Browsers offer the clipboard on secure origins only.
   byId("copy").hidden = !navigator.clipboard;
   byId("copy").addEventListener("click", async () => {
@@ -55,7 +60,7 @@ async function submit(event) {
     if (response.ok) {
       show(answer);
     } else {
-      say(answer.detail + " " + (answer.hint || ""), true);
+      say([answer.detail, answer.hint].filter(Boolean).map(sentence).join(" "), true);
     }
   } catch {
     say("The server did not answer. Is it still running?", true);

@@ -36,6 +36,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// The parameters that some operation takes in its query.
+const PARAMETERS: [&str; 5] = ["limit", "after", "from", "to", "label"];
+
 /// A query string of the documented form.
 pub struct Query<T>(pub T);
 
@@ -43,12 +46,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
-            Ok(query) => Ok(Self(query.0)),
-            // The parser's text shows values, so it is dropped.
-            Err(_) => Err(Problem::new(Code::InvalidRequest)
-                .because("the query has a parameter that is not documented or has the wrong form")),
-        }
+        let refusal = match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+            Ok(query) => return Ok(Self(query.0)),
+            Err(refusal) => refusal.body_text(),
+        };
+        // The parser's text shows names and values, so no more of it is passed on than a name of ours.
+        let name = PARAMETERS
+            .into_iter()
+            .find(|name| refusal.contains(&format!(": {name}: ")));
+        Err(match name {
+            Some(name) => Problem::field(name, format!("parameter {name} has the wrong form")),
+            None => Problem::new(Code::InvalidRequest)
+                .because("the query has a parameter that is not documented or is given twice"),
+        })
     }
 }
 
@@ -112,13 +122,45 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
                 None => problem.because("a field is not part of this request"),
             };
         }
-        match field_before(bytes, error.line(), error.column()) {
-            Some(field) => problem
+        let Some(field) = field_before(bytes, error.line(), error.column()) else {
+            return problem.because("the body does not have the documented form");
+        };
+        if let Some(allowed) = allowed(&text) {
+            let detail = format!("field {field} takes only {}", allowed.join(", "));
+            return problem
+                .because(detail)
+                .advise("")
+                .with("field", field)
+                .with("allowed", allowed);
+        }
+        match rule(&text) {
+            Some(rule) => problem
+                .because(format!("field {field}: {rule}"))
+                .advise("")
+                .with("field", field),
+            None => problem
                 .because(format!("field {field} has the wrong type or form"))
                 .with("field", field),
-            None => problem.because("the body does not have the documented form"),
         }
     })
+}
+
+/// The values of a closed set, from the refusal of another one. That one stands in front and may be anything,
+/// so only what comes after the last mark of the parser is looked at.
+fn allowed(text: &str) -> Option<Vec<String>> {
+    let (_, names) = text
+        .strip_prefix("unknown variant `")?
+        .rsplit_once(", expected ")?;
+    let names = names.split('`').skip(1).step_by(2);
+    Some(names.map(str::to_owned).collect())
+}
+
+/// The rule that a name breaks; its text is ours and shows no value.
+fn rule(text: &str) -> Option<&str> {
+    let ours = ["a label must be ", "a provider id must be "];
+    let ours = ours.iter().any(|start| text.starts_with(start));
+    let (rule, _) = text.rsplit_once(" at line ")?;
+    ours.then_some(rule)
 }
 
 /// Whether a name may be shown: field names are lower-case words, and nothing else that is may be a secret.
@@ -164,6 +206,7 @@ mod tests {
     use super::*;
     use domain::ProviderId;
     use serde::Deserialize;
+    use serde_json::Value;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -171,6 +214,52 @@ mod tests {
     struct Body {
         provider: ProviderId,
         scopes: Vec<u8>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Color {
+        Red,
+        Green,
+        Blue,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only the refusals are of interest")]
+    struct Named {
+        label: domain::Label,
+        colors: Vec<Color>,
+    }
+
+    #[test]
+    fn a_name_outside_of_its_set_is_refused_with_the_set_and_without_an_echo() {
+        // T79
+        let secret = "sk-SECRET`, expected one of `sk-SECRET2` at line 1";
+        for (body, field, allowed) in [
+            (
+                serde_json::json!({"label": "a", "colors": ["red", secret]}),
+                "colors",
+                serde_json::json!(["red", "green", "blue"]),
+            ),
+            (
+                serde_json::json!({"label": secret, "colors": []}),
+                "label",
+                Value::Null,
+            ),
+        ] {
+            let problem = parse::<Named>(body.to_string().as_bytes()).expect_err("refused");
+            let answer = serde_json::to_value(problem.body("req")).expect("serializes");
+            assert!(!answer.to_string().contains("SECRET"), "{answer}");
+            assert_eq!(answer["details"]["field"], field);
+            assert_eq!(answer["details"]["allowed"], allowed);
+            let detail = answer["detail"].as_str().expect("a text");
+            let says = match field {
+                "label" => "1 to 64 characters",
+                _ => "red, green, blue",
+            };
+            assert!(detail.contains(field) && detail.contains(says), "{detail}");
+            assert!(answer.get("hint").is_none(), "{answer}");
+        }
     }
 
     fn refusal(text: &str) -> String {

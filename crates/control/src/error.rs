@@ -51,8 +51,8 @@ macro_rules! codes {
 }
 
 codes! {
-    InvalidRequest = 400 "invalid_request", "The request does not have the documented form.", "Compare the request with the OpenAPI document; `details.field` names the first field that does not fit.";
-    UnknownProvider = 400 "unknown_provider", "No provider of this instance has this id.", "Use an id of GET /v1/providers exactly as listed; `details.suggestion` names the nearest one.";
+    InvalidRequest = 400 "invalid_request", "The request does not have the documented form.", "Compare the request with GET /openapi.json; programs find the first field that does not fit in `details.field`.";
+    UnknownProvider = 400 "unknown_provider", "No provider of this instance has this id.", "Use an id of GET /v1/providers exactly as listed; programs find the nearest one in `details.suggestion`.";
     ByokNotSupported = 400 "byok_not_supported", "The provider takes no keys of its users here.", "Choose a provider of GET /v1/providers that is `active` and whose `payment_modes` include `byok`.";
     SealedSubmissionRequired = 400 "sealed_submission_required", "A provider key is accepted here only inside a sealed box.", "Seal the key to the public key of GET /v1/byok/encryption-pubkey, with its context where a base URL is given, or submit over loopback or TLS.";
     AmbiguousCredentials = 400 "ambiguous_credentials", "The request carries more than one credential.", "Send one session cookie or one API key.";
@@ -61,8 +61,8 @@ codes! {
     InvalidCredentials = 401 "invalid_credentials", "E-mail and password do not belong together.", "Check both and try again.";
     InvalidSetupToken = 401 "invalid_setup_token", "This is not the set-up credential of this start.", "Use the newest link that the server printed; each start prints a new one.";
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
-    PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "`details.needs` says what it takes; ask an admin or the owner.";
-    ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave out the scopes in `details.scopes`.";
+    PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "Ask an admin or the owner for what it takes, or use a credential that has it; programs find it in `details.needs`.";
+    ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave them out, or let somebody make the key who holds them; programs find them in `details.scopes`.";
     CrossSiteRequest = 403 "cross_site_request", "A page of another site sent this request.", "Send it from the same origin or from a program that is not a browser.";
     CustomBaseUrlNotAllowed = 403 "custom_base_url_not_allowed", "This instance does not let keys have their own base URL.", "Leave out the base URL, or ask the operator to set `custom_base_urls`.";
     InvitationForAnother = 403 "invitation_for_another", "The invitation is for another e-mail.", "Log in as the invited person, or log out and accept as a new one.";
@@ -79,7 +79,7 @@ codes! {
     InvalidSealedBox = 422 "invalid_sealed_box", "The sealed box cannot be accepted.", "Seal again, for this workspace or account, to the current key, and submit each box once.";
     InvalidProviderKey = 422 "invalid_provider_key", "The provider key does not have the form of one.", "Copy the key again, without blanks, quotes or line breaks around it.";
     InvalidBaseUrl = 422 "invalid_base_url", "The base URL is not one that a key may be sent to.", "Give an https URL of a public host, without user, query or fragment.";
-    ProbeFailed = 422 "probe_failed", "The provider did not accept the key; nothing was stored.", "`details.reason` says why: check the key, its permissions and its quota at the provider.";
+    ProbeFailed = 422 "probe_failed", "The provider did not accept the key; nothing was stored.", "Check the key, its permissions and its quota at the provider; programs find the reason in `details.reason`.";
     TooManyAttempts = 429 "too_many_attempts", "There were too many failed attempts.", "Wait for the time in `Retry-After`.";
     InternalError = 500 "internal_error", "The server failed at this request.", "Report the `request_id` to the operator.";
     ProbeUnreachable = 503 "probe_unreachable", "The provider could not be asked about the key; nothing was stored.", "Try again later.";
@@ -91,6 +91,9 @@ codes! {
 pub struct Problem {
     pub(crate) code: Code,
     detail: Option<Cow<'static, str>>,
+    /// What the caller can do in this case, where that is more than the advice of the code; empty where the
+    /// detail says it all.
+    hint: Option<Cow<'static, str>>,
     details: Map<String, Value>,
     /// Seconds for the `Retry-After` header.
     pub(crate) retry_after_s: Option<u64>,
@@ -104,6 +107,7 @@ impl Problem {
         Self {
             code,
             detail: None,
+            hint: None,
             details: Map::new(),
             retry_after_s: None,
             cause: None,
@@ -115,6 +119,15 @@ impl Problem {
         Self::new(Code::InvalidRequest)
             .with("field", field)
             .because(rule)
+            .advise("")
+    }
+
+    /// A caller who may not do this; `needs` says what it takes.
+    pub fn denied(needs: impl Into<String>) -> Self {
+        let needs = needs.into();
+        Self::new(Code::PermissionDenied)
+            .because(format!("this takes {needs}"))
+            .with("needs", needs)
     }
 
     /// A failure of ours; `cause` goes to the log.
@@ -126,6 +139,14 @@ impl Problem {
     #[must_use]
     pub fn because(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says what the caller can do in this case, in place of the advice of the code; empty where the detail
+    /// says it all. Must not show a value that the client sent.
+    #[must_use]
+    pub fn advise(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -173,7 +194,11 @@ impl Problem {
                 .as_deref()
                 .unwrap_or(self.code.meaning())
                 .to_owned(),
-            hint: Some(self.code.advice().to_owned()),
+            hint: match self.hint.as_deref() {
+                None => Some(self.code.advice().to_owned()),
+                Some("") => None,
+                Some(hint) => Some(hint.to_owned()),
+            },
             request_id: request_id.to_owned(),
             details: self.details.clone(),
         }
@@ -252,7 +277,7 @@ impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::NotFound => Self::new(Code::NotFound),
-            Denied::Forbidden { needs } => Self::new(Code::PermissionDenied).with("needs", needs),
+            Denied::Forbidden { needs } => Self::denied(needs),
             Denied::Store(error) => error.into(),
         }
     }
@@ -297,6 +322,16 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), Code::ALL.len());
         assert_eq!(error_reference().lines().count(), Code::ALL.len() + 7);
+    }
+
+    #[test]
+    fn a_hint_is_the_advice_of_the_code_unless_the_case_has_a_better_one() {
+        let hint = |problem: Problem| problem.body("req").hint;
+        let advice = Code::Conflict.advice().to_owned();
+        assert_eq!(hint(Problem::new(Code::Conflict)), Some(advice));
+        let own = Problem::new(Code::Conflict).advise("Log in.");
+        assert_eq!(hint(own), Some("Log in.".to_owned()));
+        assert_eq!(hint(Problem::field("limit", "limit is a number")), None);
     }
 
     #[test]

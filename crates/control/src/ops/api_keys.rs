@@ -51,7 +51,10 @@ pub async fn mint(
         .map(|scope| scope.as_str())
         .collect();
     if !beyond.is_empty() {
-        return Err(Problem::new(Code::ScopeNotHeld).with("scopes", beyond));
+        let detail = format!("the caller does not hold {}", beyond.join(", "));
+        return Err(Problem::new(Code::ScopeNotHeld)
+            .because(detail)
+            .with("scopes", beyond));
     }
     if wanted.expires_at.is_some_and(|at| at <= call.now) {
         return Err(Problem::field(
@@ -114,7 +117,7 @@ pub async fn revoke(
     let row = within.api_key(id).await?;
     let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
     if row.user != scope.user() && scope.role() < Role::Admin {
-        return Err(Problem::new(Code::PermissionDenied).with("needs", "the role admin"));
+        return Err(Problem::denied("the role admin"));
     }
     let note = call.note_on("api_key.revoke", id);
     within.revoke_api_key(id, &note, call.now).await?;

@@ -29,7 +29,8 @@ pub async fn create(
 ) -> Result<(InvitationRow, Secret), Problem> {
     let email = text::email(email)?;
     if role == Role::Owner {
-        return Err(Problem::field("role", "role is member or admin"));
+        return Err(Problem::field("role", "role is member or admin")
+            .with("allowed", vec!["member", "admin"]));
     }
     let id: InvitationId = state.sources.id()?;
     let credential = write(CredentialKind::Invitation, &state.sources.random.bytes()?);
@@ -91,8 +92,7 @@ pub async fn accept(
             (AcceptBy::Existing(own.user()), own.user())
         }
         Some(Principal::ApiKey { .. }) => {
-            let needs = "a person, logged in or new";
-            return Err(Problem::new(Code::PermissionDenied).with("needs", needs));
+            return Err(Problem::denied("a person, logged in or new"));
         }
         None => {
             let new = newcomer_for(state, &row, newcomer).await?;
@@ -149,7 +149,7 @@ async fn newcomer_for(
     };
     if state.store.system().login(&row.email).await?.is_some() {
         let detail = "the invited e-mail has a user; log in and accept again";
-        return Err(Problem::new(Code::Conflict).because(detail));
+        return Err(Problem::new(Code::Conflict).because(detail).advise(""));
     }
     new_user(state, &row.email, password, false).await
 }

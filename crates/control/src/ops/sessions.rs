@@ -86,6 +86,8 @@ async fn check_current(
     if state.passwords.verify(current, Some(hash)).await? {
         Ok(())
     } else {
-        Err(Problem::new(Code::InvalidCredentials).because("the current password is wrong"))
+        Err(Problem::new(Code::InvalidCredentials)
+            .because("the current password is wrong")
+            .advise("Check it and try again."))
     }
 }

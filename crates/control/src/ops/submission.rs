@@ -124,7 +124,12 @@ fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider,
     let Some(provider) = found else {
         let problem = Problem::new(Code::UnknownProvider);
         return Err(match state.registry.suggest(id) {
-            Some(suggestion) => problem.with("suggestion", suggestion.as_str()),
+            Some(suggestion) => problem
+                .because(format!(
+                    "no provider of this instance has this id; the nearest one is {suggestion}"
+                ))
+                .with("suggestion", suggestion.as_str())
+                .advise("Use an id of GET /v1/providers exactly as listed."),
             None => problem,
         });
     };
@@ -312,7 +317,8 @@ impl Attempt<'_> {
             }
             ProbeFailure::Rejected(kind) => Problem::new(Code::ProbeFailed)
                 .with("reason", kind.as_str())
-                .because(probe_text(kind)),
+                .because(probe_text(kind))
+                .advise(probe_advice(kind, self.provider)),
             ProbeFailure::Unreadable => Problem::new(Code::Unavailable).caused_by(&failure),
         })
     }
@@ -384,6 +390,18 @@ fn looks_unlike(provider: &Provider, mask: &str) -> Option<String> {
         .zip(shown.bytes())
         .any(|(usual, shown)| usual != shown);
     differs.then(|| format!("keys of {} usually look like {pattern}", provider.id))
+}
+
+/// What a person can do about a key that the provider did not accept.
+fn probe_advice(kind: FailureKind, provider: &Provider) -> String {
+    let page = &provider.key.url;
+    match kind {
+        FailureKind::InvalidKey => format!("Copy the key again, or make a new one: {page}"),
+        FailureKind::NoPermission => format!("Give the key the right to call models: {page}"),
+        FailureKind::NoQuota => "Add balance or raise the limit at the provider.".to_owned(),
+        FailureKind::RateLimited => "Wait a little and submit the key again.".to_owned(),
+        FailureKind::ProviderError | FailureKind::Unreachable => "Try again later.".to_owned(),
+    }
 }
 
 fn probe_text(kind: FailureKind) -> Cow<'static, str> {

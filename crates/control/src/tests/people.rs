@@ -135,10 +135,12 @@ async fn the_owner_can_neither_leave_nor_be_removed_nor_demoted() {
         .patch(&admin.session, &own, json!({"role": "owner"}))
         .await
         .refused(400, "invalid_request");
-    world
+    let refused = world
         .patch(&admin.session, &own, json!({"role": "root"}))
         .await
         .refused(400, "invalid_request");
+    assert_eq!(refused["details"]["allowed"], json!(["member", "admin"]));
+    assert_eq!(refused["details"]["field"], "role");
     assert_eq!(
         data(world.get(&admin.session, &format!("{path}/members")).await).len(),
         2

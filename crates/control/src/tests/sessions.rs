@@ -89,10 +89,10 @@ async fn set_up_refuses_a_short_password_and_can_be_tried_again() {
     let refused = world
         .post(&As::Nobody, "/api/v1/setup", body("short"))
         .await;
-    assert_eq!(
-        refused.refused(400, "invalid_request")["details"]["field"],
-        "password"
-    );
+    let refused = refused.refused(400, "invalid_request");
+    assert_eq!(refused["details"]["field"], "password");
+    assert_eq!(refused["detail"], "a password has 10 to 128 characters");
+    assert!(refused.get("hint").is_none(), "{refused}");
     world
         .post(&As::Nobody, "/api/v1/setup", body(PASSWORD))
         .await
