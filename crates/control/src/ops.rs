@@ -9,3 +9,4 @@ pub mod sessions;
 pub mod setup;
 pub mod submission;
 pub mod users;
+mod verdict;

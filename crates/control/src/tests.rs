@@ -10,6 +10,7 @@ mod keys;
 mod people;
 mod sessions;
 mod submission;
+mod verdict;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

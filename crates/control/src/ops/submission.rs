@@ -3,20 +3,17 @@
 //! Nothing is stored unless the box opened, the provider accepted the key (where a probe is required) and
 //! the row, its audit row and its replay mark commit together. A refusal leaves an audit row and nothing else.
 
-use std::borrow::Cow;
-
-use domain::key::FailureKind;
 use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
 use domain::{Label, ProviderKeyId, Secret};
 use llm::provider::{Provider, Status};
 use store::{AuditNote, Expect, StoreError};
-use vault::{Accepted, IntakeRules, ProbeFailure, RawBox, Submission};
+use vault::{Accepted, IntakeRules, RawBox, Submission};
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::destination::{Destination, destination};
 use crate::ops::provider_keys::{Holder, POSITIONS, get};
-use crate::ops::sealing_key;
+use crate::ops::{sealing_key, verdict};
 use crate::state::{ControlState, ProbePolicy};
 
 /// The key as the client sent it.
@@ -177,7 +174,7 @@ impl Attempt<'_> {
             let problem = Problem::new(Code::InvalidSealedBox);
             return Err(self.refused(action, "refused", problem).await);
         }
-        let warning = looks_unlike(self.provider, &accepted.mask);
+        let warning = verdict::warning(self.provider, &accepted.mask);
         let probed = match self.probe(&accepted, &context, &data_key).await {
             Ok(probed) => probed,
             Err(problem) => {
@@ -311,16 +308,8 @@ impl Attempt<'_> {
             .probe
             .probe(&accepted.envelope, context, data_key)
             .await;
-        answer.map(|()| true).map_err(|failure| match failure {
-            ProbeFailure::Rejected(FailureKind::Unreachable) | ProbeFailure::Unreachable => {
-                Problem::new(Code::ProbeUnreachable)
-            }
-            ProbeFailure::Rejected(kind) => Problem::new(Code::ProbeFailed)
-                .with("reason", kind.as_str())
-                .because(probe_text(kind))
-                .advise(probe_advice(kind, self.provider)),
-            ProbeFailure::Unreadable => Problem::new(Code::Unavailable).caused_by(&failure),
-        })
+        answer.map_err(|failure| verdict::refusal(self.provider, &failure))?;
+        Ok(true)
     }
 
     /// The place after the owner's other keys for the provider; the last one is shared.
@@ -378,39 +367,4 @@ impl Attempt<'_> {
 /// Whether a client's text has the form of a sealing key's id, so that it may stand in an audit row.
 fn is_kek_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// A warning when what the mask shows of a key does not begin as the provider's keys do. A key too short for
-/// its mask to show the beginning gets none: the control plane sees no more of a sealed key than its mask.
-fn looks_unlike(provider: &Provider, mask: &str) -> Option<String> {
-    let pattern = provider.key.pattern.as_deref()?;
-    let usual = pattern.split('*').next()?.bytes();
-    let (shown, _) = mask.split_once("...")?;
-    let differs = usual
-        .zip(shown.bytes())
-        .any(|(usual, shown)| usual != shown);
-    differs.then(|| format!("keys of {} usually look like {pattern}", provider.id))
-}
-
-/// What a person can do about a key that the provider did not accept.
-fn probe_advice(kind: FailureKind, provider: &Provider) -> String {
-    let page = &provider.key.url;
-    match kind {
-        FailureKind::InvalidKey => format!("Copy the key again, or make a new one: {page}"),
-        FailureKind::NoPermission => format!("Give the key the right to call models: {page}"),
-        FailureKind::NoQuota => "Add balance or raise the limit at the provider.".to_owned(),
-        FailureKind::RateLimited => "Wait a little and submit the key again.".to_owned(),
-        FailureKind::ProviderError | FailureKind::Unreachable => "Try again later.".to_owned(),
-    }
-}
-
-fn probe_text(kind: FailureKind) -> Cow<'static, str> {
-    Cow::Borrowed(match kind {
-        FailureKind::InvalidKey => "the provider does not know the key",
-        FailureKind::NoPermission => "the key lacks a permission at the provider",
-        FailureKind::NoQuota => "the quota or the balance of the key is used up",
-        FailureKind::RateLimited => "the provider limits the rate of the key right now",
-        FailureKind::ProviderError => "the provider failed at the probe",
-        FailureKind::Unreachable => "the provider did not answer",
-    })
 }
