@@ -230,12 +230,10 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 
 /// Tells a client beyond the connection cap to come back, without reading its request.
 async fn refuse(stream: TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
-        connection: close\r\ncontent-length: 0\r\n\r\n";
     use tokio::io::AsyncWriteExt;
     let mut socket = Socket::new(stream, Duration::from_secs(1));
     let answered = async {
-        socket.write_all(ANSWER).await?;
+        socket.write_all(&Problem::Overloaded.unread()).await?;
         socket.shutdown().await
     };
     // The client may be gone already; there is nobody to tell.

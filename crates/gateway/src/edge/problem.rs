@@ -16,6 +16,8 @@ pub(crate) enum Problem {
     Target,
     /// The service panicked.
     Internal,
+    /// As many connections as the edge serves are open already.
+    Overloaded,
     /// There was no randomness for the request's id.
     Random,
 }
@@ -35,15 +37,20 @@ struct ProblemBody {
 
 impl Problem {
     /// All of them, by status.
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::Host, Self::Target, Self::Internal, Self::Random];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Host,
+        Self::Target,
+        Self::Internal,
+        Self::Overloaded,
+        Self::Random,
+    ];
 
     /// The HTTP status.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Host | Self::Target => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Random => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::Random => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -53,6 +60,7 @@ impl Problem {
             Self::Host => "invalid_host",
             Self::Target => "invalid_request_target",
             Self::Internal => "internal_error",
+            Self::Overloaded => "overloaded",
             Self::Random => "random_unavailable",
         }
     }
@@ -63,6 +71,7 @@ impl Problem {
             Self::Host => "The request does not have exactly one valid `Host`.",
             Self::Target => "The request's target is not a path with an optional query.",
             Self::Internal => "The server failed at this request.",
+            Self::Overloaded => "All connections that the server takes are in use.",
             Self::Random => "The operating system gives no randomness.",
         }
     }
@@ -73,26 +82,37 @@ impl Problem {
             Self::Host => "Send one `Host`, a name or an address with an optional port.",
             Self::Target => "Send the path alone; this server is not a forward proxy.",
             Self::Internal => "Report the request id to the operator.",
+            Self::Overloaded => {
+                "Try again after `Retry-After`; keep connections open and use them again."
+            }
             Self::Random => "Try again; the operator should look at the machine.",
         }
     }
 
     /// The answer. `request` is `None` only where there was none yet.
     pub(super) fn response(self, request: Option<RequestId>) -> Response<Body> {
-        let status = self.status();
-        let body = ProblemBody {
-            r#type: format!("urn:keybearer:error:{}", self.code()),
-            title: self.meaning(),
-            status: status.as_u16(),
-            code: self.code(),
-            detail: self.meaning(),
-            hint: self.advice(),
-            request_id: request,
-            details: serde_json::Map::new(),
-        };
-        let body = serde_json::to_vec(&body).expect("plain fields always serialize");
-        let mut response = Response::new(crate::full(Bytes::from(body)));
-        *response.status_mut() = status;
+        self.head()
+            .map(|()| crate::full(Bytes::from(self.body(request))))
+    }
+
+    /// The whole answer as it is sent on a connection of which nothing was read and that is closed then.
+    pub(super) fn unread(self) -> Vec<u8> {
+        let body = self.body(None);
+        let mut answer = format!("HTTP/1.1 {}\r\n", self.status()).into_bytes();
+        for (name, value) in self.head().headers() {
+            answer.extend_from_slice(name.as_str().as_bytes());
+            answer.extend_from_slice(b": ");
+            answer.extend_from_slice(value.as_bytes());
+            answer.extend_from_slice(b"\r\n");
+        }
+        answer.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        answer.extend_from_slice(&body);
+        answer
+    }
+
+    fn head(self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -103,9 +123,26 @@ impl Problem {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        if status == StatusCode::BAD_REQUEST {
+        if matches!(self, Self::Host | Self::Target | Self::Overloaded) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if self == Self::Overloaded {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response
+    }
+
+    fn body(self, request: Option<RequestId>) -> Vec<u8> {
+        let body = ProblemBody {
+            r#type: format!("urn:keybearer:error:{}", self.code()),
+            title: self.meaning(),
+            status: self.status().as_u16(),
+            code: self.code(),
+            detail: self.meaning(),
+            hint: self.advice(),
+            request_id: request,
+            details: serde_json::Map::new(),
+        };
+        serde_json::to_vec(&body).expect("plain fields always serialize")
     }
 }

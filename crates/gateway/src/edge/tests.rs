@@ -258,6 +258,19 @@ async fn connections_beyond_the_cap_get_503_and_room_comes_back() {
     let good = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let (answer, closed) = exchange(edge.address, good, LONG).await;
     assert!(closed && answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    for line in ["retry-after: 1", "connection: close"] {
+        assert!(answer.contains(&format!("\r\n{line}\r\n")), "{answer}");
+    }
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let length = format!("\r\ncontent-length: {}", body.len());
+    assert_eq!(head.matches(&length).count(), 1, "{answer}");
+    let problem = problem(&answer);
+    assert_eq!(
+        (&problem["status"], &problem["code"]),
+        (&503.into(), &"overloaded".into())
+    );
+    assert_eq!(problem["type"], "urn:keybearer:error:overloaded");
+    assert_eq!(problem.get("request_id"), Some(&serde_json::Value::Null));
     drop(first);
     let mut served = false;
     for _ in 0..100 {

@@ -318,6 +318,7 @@ mod tests {
             "| 400 | `invalid_host` |",
             "| 400 | `invalid_request_target` |",
             "| 500 | `internal_error` |",
+            "| 503 | `overloaded` |",
             "| 503 | `random_unavailable` |",
         ] {
             assert_eq!(edge.matches(row).count(), 1, "{row}");
