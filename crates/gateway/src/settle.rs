@@ -2,7 +2,8 @@
 //!
 //! A place in the queue of rows is reserved before anything is done for the caller; `Drop` only sends. One
 //! task writes the queue to the store in batches and goes on trying while the store is away, so a slow
-//! database refuses nothing until the queue is full. Rows in the queue are lost if the process is killed.
+//! database refuses nothing until the queue is full. Rows in the queue are lost if the process is killed; a
+//! single row is lost only if the store refuses it while it takes others.
 
 use domain::key::FailureKind;
 use domain::{ProviderKeyId, RequestId, Sources, Usage};
@@ -16,6 +17,8 @@ use crate::error::Failure;
 use crate::headers::{Aim, Served};
 use crate::snapshot::Loaded;
 
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use writer::write;

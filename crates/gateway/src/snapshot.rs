@@ -4,6 +4,8 @@
 //! a new provider key serves with the next request. While the database is away, entries go on serving for a
 //! bounded time; after that the answer is that the database is away, never that the API key is wrong.
 
+mod flights;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use domain::record::{DataKeyRecord, ProviderKeyRecord};
 use domain::resolve::OwnKey;
 use moka::sync::Cache;
 use store::{CallerRecord, Store};
+
+use flights::Flights;
 
 /// A caller with everything that serves it, as of one revision.
 pub(crate) struct Loaded {
@@ -54,6 +58,10 @@ impl Loaded {
         Some((key, data_key))
     }
 
+    fn expired(&self, now: Timestamp) -> bool {
+        self.record.expires_at.is_some_and(|end| end <= now)
+    }
+
     /// Roughly how many rows the entry holds.
     fn weight(&self) -> u32 {
         let rows = 1 + self.record.keys.len() + self.record.data_keys.len();
@@ -74,7 +82,15 @@ pub(crate) struct Snapshot {
     callers: Cache<[u8; 32], Arc<Loaded>>,
     /// Hashes that no caller has, with the newest change known then.
     strangers: Cache<[u8; 32], i64>,
+    loading: Arc<Flights<Load, Found>>,
+    #[cfg(test)]
+    reads: Arc<std::sync::atomic::AtomicUsize>,
 }
+
+/// Whose row is loaded, and the newest change that was known when the load began: who asks after a change
+/// must not get what was read before it.
+type Load = ([u8; 32], i64);
+type Found = Result<Option<Arc<Loaded>>, Away>;
 
 /// How many rows are kept in all.
 const MAX_ROWS: u64 = 200_000;
@@ -95,20 +111,38 @@ impl Snapshot {
                 .max_capacity(MAX_STRANGERS)
                 .time_to_live(STRANGER_FOR)
                 .build(),
+            loading: Arc::new(Flights::new()),
+            #[cfg(test)]
+            reads: Arc::default(),
         }
     }
 
     /// The caller whose API key has this keyed hash. `None`: no such key, or it is expired or revoked, or
     /// who minted it may not use the workspace any more.
-    pub(crate) async fn find(
-        &self,
-        hash: &[u8; 32],
-        now: Timestamp,
-    ) -> Result<Option<Arc<Loaded>>, Away> {
-        match self.cached(hash, now) {
-            Some(known) => Ok(known),
-            None => self.load(hash, now).await,
+    ///
+    /// Who asks for the same one at the same time shares one load, and its failure.
+    pub(crate) async fn find(&self, hash: &[u8; 32], now: Timestamp) -> Found {
+        if let Some(known) = self.cached(hash, now) {
+            return Ok(known);
         }
+        // Read before the query: a change in between makes the entry look older than it is, never newer.
+        let revision = self.store.revision().latest();
+        let load = || async {
+            // Another load may have ended since the look above.
+            match self.cached(hash, now) {
+                Some(known) => Ok(known),
+                None => self.load(hash, now, revision).await,
+            }
+        };
+        let found = self.loading.join((*hash, revision), load).await?;
+        // The load may have begun a little earlier.
+        Ok(found.filter(|loaded| !loaded.expired(now)))
+    }
+
+    /// How often the store was asked.
+    #[cfg(test)]
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// What is known without asking; `None`: it must be asked.
@@ -119,16 +153,15 @@ impl Snapshot {
         }
         if let Some(loaded) = self.callers.get(hash) {
             let valid = revisions.floor(loaded.record.account) <= loaded.revision;
-            let expired = loaded.record.expires_at.is_some_and(|end| end <= now);
-            return valid.then_some((!expired).then_some(loaded));
+            return valid.then(|| (!loaded.expired(now)).then_some(loaded));
         }
         let stranger = self.strangers.get(hash)?;
         (revisions.latest() <= stranger).then_some(None)
     }
 
-    async fn load(&self, hash: &[u8; 32], now: Timestamp) -> Result<Option<Arc<Loaded>>, Away> {
-        // Read before the query: a change in between makes the entry look older than it is, never newer.
-        let revision = self.store.revision().latest();
+    async fn load(&self, hash: &[u8; 32], now: Timestamp, revision: i64) -> Found {
+        #[cfg(test)]
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         match self.store.serving().caller(hash, now).await {
             Ok(Some(record)) => {
                 let loaded = Arc::new(Loaded::new(record, revision));

@@ -1,11 +1,12 @@
 //! The task that writes the queue to the store.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::time::Duration;
 
 use domain::key::FailureKind;
 use domain::{ApiKeyId, ProviderKeyId, Timestamp};
-use store::{Store, UsageRow};
+use store::{Store, StoreError, UsageRow};
 use tokio::sync::oneshot;
 
 use super::{Message, Queue, Settled};
@@ -14,10 +15,23 @@ use super::{Message, Queue, Settled};
 const BATCH: usize = 256;
 /// While the store is away, so many rows are taken out of the queue at most.
 const MOST: usize = 2048;
-/// How often a row is tried before it is dropped because others can be written and it cannot.
-const TRIES: u32 = 3;
+/// How long the writer waits between two tries, at first and at most.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The store keeps the time of the last use to about a minute.
 const USED_EVERY_MS: i64 = 60_000;
+
+/// Where rows are written: the store, or in tests a script.
+pub(super) trait Ledger {
+    /// Writes all of them or none; a row that is there already counts as written.
+    fn insert(&self, rows: &[UsageRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Ledger for Store {
+    async fn insert(&self, rows: &[UsageRow]) -> Result<(), StoreError> {
+        self.serving().insert_usage(rows).await
+    }
+}
 
 /// Writes until the queue is closed and empty.
 pub(crate) async fn write(store: Store, mut queue: Queue) {
@@ -27,22 +41,14 @@ pub(crate) async fn write(store: Store, mut queue: Queue) {
         let mut waiting = Vec::new();
         let mut rows = Vec::new();
         sort_out(&mut messages, &mut rows, &mut marks, &mut waiting);
-        let mut pause = Duration::from_millis(50);
-        let mut tries = 0;
-        while !rows.is_empty() {
-            tries += 1;
-            if store.serving().insert_usage(&rows).await.is_ok() {
-                break;
-            }
-            if tries >= TRIES {
-                one_by_one(&store, &mut rows).await;
-            }
+        let mut pause = PAUSE;
+        loop {
+            write_some(&store, &mut rows).await;
             if rows.is_empty() {
                 break;
             }
-            tracing::warn!(rows = rows.len(), "usage rows wait for the store");
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
+            pause = (pause * 2).min(LONGEST_PAUSE);
             while rows.len() < MOST
                 && let Ok(message) = queue.try_recv()
             {
@@ -75,26 +81,62 @@ fn sort_out(
     }
 }
 
-/// Writes what can be written. A row that cannot while others can is lost, loudly: it would block the queue.
-async fn one_by_one(store: &Store, rows: &mut Vec<UsageRow>) {
-    let before = rows.len();
-    let mut left = Vec::new();
-    for row in rows.drain(..) {
-        if store
-            .serving()
-            .insert_usage(std::slice::from_ref(&row))
-            .await
-            .is_err()
-        {
-            left.push(row);
+/// Tries the rows once and leaves those that must be tried again.
+///
+/// An outage is never a row's fault: the batch stays whole, since single tries would each wait for the store.
+pub(super) async fn write_some(ledger: &impl Ledger, rows: &mut Vec<UsageRow>) {
+    match ledger.insert(rows).await {
+        Ok(()) => rows.clear(),
+        Err(error @ StoreError::Unavailable(_)) => {
+            tracing::warn!(%error, rows = rows.len(), "usage rows wait for the store");
+        }
+        Err(error) => {
+            tracing::warn!(%error, rows = rows.len(), "usage rows are refused together and tried alone");
+            *rows = one_by_one(ledger, std::mem::take(rows)).await;
         }
     }
-    if left.len() < before {
-        for row in left.drain(..) {
-            tracing::error!(request.id = %row.request, "the usage of {} cannot be written and is lost", row.request);
+}
+
+/// Writes what can be written and returns what must be tried again.
+///
+/// A row that is refused twice, the second time after another was written, is lost, loudly: it would hold up
+/// all others forever.
+async fn one_by_one(ledger: &impl Ledger, rows: Vec<UsageRow>) -> Vec<UsageRow> {
+    let mut refused = Vec::new();
+    let mut written = 0_usize;
+    let mut rows = rows.into_iter();
+    while let Some(row) = rows.next() {
+        match ledger.insert(std::slice::from_ref(&row)).await {
+            Ok(()) => written += 1,
+            Err(StoreError::Unavailable(_)) => {
+                refused.push(row);
+                refused.extend(rows);
+                return refused;
+            }
+            Err(_) => refused.push(row),
         }
     }
-    *rows = left;
+    let mut kept = Vec::new();
+    let mut rows = refused.into_iter();
+    while let Some(row) = rows.next() {
+        match ledger.insert(std::slice::from_ref(&row)).await {
+            Ok(()) => written += 1,
+            Err(StoreError::Unavailable(_)) => {
+                kept.push(row);
+                kept.extend(rows);
+                return kept;
+            }
+            Err(error) if written > 0 => {
+                tracing::error!(
+                    %error,
+                    request.id = %row.request,
+                    "the usage of {} cannot be written and is lost", row.request
+                );
+            }
+            Err(_) => kept.push(row),
+        }
+    }
+    kept
 }
 
 /// What is noted of keys beside the rows: worth one try, not a queue.
@@ -139,6 +181,7 @@ impl Marks {
     async fn write(&mut self, store: &Store) {
         let mut theirs = Vec::new();
         let mut ours = Vec::new();
+        let mut away = false;
         for (key, at) in self.used.drain() {
             match key {
                 Key::Theirs(key) => theirs.push((key, at)),
@@ -152,7 +195,10 @@ impl Marks {
                     let ours = ours.into_iter().map(|(key, at)| (Key::Ours(key), at));
                     self.written.extend(theirs.chain(ours));
                 }
-                Err(error) => tracing::warn!(%error, "the last use of keys was not noted"),
+                Err(error) => {
+                    tracing::warn!(%error, "the last use of keys was not noted");
+                    away = matches!(error, StoreError::Unavailable(_));
+                }
             }
         }
         let newest = self.written.values().max().copied();
@@ -160,10 +206,15 @@ impl Marks {
             self.written
                 .retain(|_, at| newest.millis_since(*at) < USED_EVERY_MS);
         }
-        for (key, (version, at, kind)) in self.failed.drain() {
+        // While the store is away each try takes seconds and rows may be waiting: the rest has its turn later.
+        while !away && let Some(key) = self.failed.keys().next().copied() {
+            let Some((version, at, kind)) = self.failed.remove(&key) else {
+                break;
+            };
             let noted = store.serving().mark_failure(key, version, at, kind).await;
             if let Err(error) = noted {
                 tracing::warn!(%error, provider_key.id = %key, "a failure of {key} was not noted");
+                away = matches!(error, StoreError::Unavailable(_));
             }
         }
     }

@@ -14,6 +14,8 @@ use domain::{
 };
 use http::{Request, Response};
 use llm::registry::Registry;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use store::{AuditNote, Expect, NewApiKey, NewUser, Principal, Store, UsageRow, WorkspaceScope};
 use tokio::net::TcpListener;
 use vault::kms::local::LocalKms;
@@ -25,6 +27,8 @@ use crate::edge::{self, EdgeConfig};
 use crate::{Gateway, GatewayConfig};
 
 pub(super) const KEY: &str = "sk-test-Zk3/9+qW7xYbT2mNcR5vLd8";
+
+const DATABASE: &str = "kb.db";
 
 pub(super) struct Harness {
     pub(super) gateway: Gateway,
@@ -39,7 +43,7 @@ pub(super) struct Harness {
     account: AccountId,
     pub(super) address: SocketAddr,
     now: Arc<AtomicI64>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// Loopback may be dialed.
@@ -103,7 +107,7 @@ impl Harness {
         let config_writes = config.limits.waiting_usage_rows > 1;
         let provider = Provider::start().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("kb.db");
+        let path = folder.path().join(DATABASE);
         let store = Store::open(&format!("sqlite://{}", path.display()))
             .await
             .expect("a store");
@@ -162,10 +166,16 @@ impl Harness {
             account,
             address,
             now,
-            _folder: folder,
+            folder,
         };
         harness.api_key = harness.mint(&[ApiScope::InferenceInvoke]).await.1;
         harness
+    }
+
+    /// A connection of somebody else to the database's file.
+    pub(super) async fn intruder(&self) -> SqliteConnection {
+        let file = SqliteConnectOptions::new().filename(self.folder.path().join(DATABASE));
+        file.connect().await.expect("a connection")
     }
 
     pub(super) fn advance(&self, millis: i64) {
@@ -287,7 +297,7 @@ impl Harness {
         let scope = self.scope(Action::WriteProviderKeys).await;
         let keys = self.store.within(&scope).provider_keys();
         let note = self.note();
-        let put = keys.put(record, Expect::New, None, &note, self.sources.now());
+        let put = keys.put(record, Expect::New, &note, self.sources.now());
         put.await.expect("stored");
     }
 

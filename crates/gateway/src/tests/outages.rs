@@ -109,6 +109,98 @@ async fn many_calls_at_once_are_all_written() {
 }
 
 #[tokio::test]
+async fn no_row_is_lost_while_another_locks_the_database() {
+    // A try of the writer waits 5 seconds for the lock; this takes more than four of them.
+    const LOCKED: Duration = Duration::from_millis(21_500);
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    assert_eq!(harness.usage().await.len(), 1);
+    let mut intruder = harness.intruder().await;
+    let lock = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut intruder);
+    lock.await.expect("locked");
+    let release_at = tokio::time::Instant::now() + LOCKED;
+    for _ in 0..20 {
+        assert_eq!(harness.chat(CALL).await.status, 200);
+    }
+    tokio::time::sleep_until(release_at).await;
+    let release = sqlx::raw_sql("ROLLBACK").execute(&mut intruder);
+    release.await.expect("released");
+    assert_eq!(harness.usage().await.len(), 21);
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_refuses_is_lost_alone() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    let rule = "CREATE UNIQUE INDEX one_of_a_kind ON usage (workspace_id) WHERE status = 404";
+    let mut intruder = harness.intruder().await;
+    sqlx::raw_sql(rule)
+        .execute(&mut intruder)
+        .await
+        .expect("ruled");
+    let unknown = r#"{"model":"unheard-of"}"#;
+    assert_eq!(harness.chat(unknown).await.status, 404);
+    assert_eq!(harness.usage().await.len(), 1);
+    for call in [CALL, unknown, CALL, unknown, CALL] {
+        harness.chat(call).await;
+    }
+    let statuses: Vec<i64> = harness.usage().await.iter().map(|row| row.status).collect();
+    assert_eq!(statuses, [404, 200, 200, 200]);
+}
+
+#[tokio::test]
+async fn a_cold_burst_of_one_caller_reads_it_once() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let plane = std::sync::Arc::clone(&harness.gateway.0);
+    let hash = plane
+        .hasher
+        .hash(vault::HashPurpose::ApiKey, harness.api_key.as_bytes());
+    let now = harness.sources.now();
+    let mut burst = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let plane = std::sync::Arc::clone(&plane);
+        burst.spawn(async move { plane.snapshot.find(&hash, now).await });
+    }
+    while let Some(found) = burst.join_next().await {
+        let caller = found.expect("no panic").expect("the store answers");
+        assert_eq!(caller.expect("a caller").record.keys.len(), 1);
+    }
+    assert_eq!(plane.snapshot.reads(), 1);
+    // A change in between: what was read before it serves nobody.
+    harness.bring("anthropic").await;
+    let caller = plane.snapshot.find(&hash, now).await;
+    let caller = caller.expect("the store answers").expect("a caller");
+    assert_eq!(caller.record.keys.len(), 2);
+    assert_eq!(plane.snapshot.reads(), 2);
+}
+
+#[tokio::test]
+async fn who_asks_after_a_change_does_not_get_what_was_read_before() {
+    // T101
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let snapshot = &harness.gateway.0.snapshot;
+    let hasher = &harness.gateway.0.hasher;
+    let hash = hasher.hash(vault::HashPurpose::ApiKey, harness.api_key.as_bytes());
+    let now = harness.sources.now();
+    let mut early = std::pin::pin!(snapshot.find(&hash, now));
+    // Begun, and not polled any more: a read that takes long.
+    tokio::select! {
+        biased;
+        _ = &mut early => {}
+        () = std::future::ready(()) => {}
+    }
+    harness.bring("anthropic").await;
+    let found = tokio::time::timeout(Duration::from_secs(5), snapshot.find(&hash, now)).await;
+    let caller = found.expect("it does not wait").expect("the store answers");
+    assert_eq!(caller.expect("a caller").record.keys.len(), 2);
+}
+
+#[tokio::test]
 async fn a_panic_in_the_middle_of_a_call_is_settled_as_ours() {
     // T71
     let harness = Harness::start().await;
@@ -161,6 +253,8 @@ async fn nothing_that_is_logged_holds_a_key_a_prompt_or_an_answer() {
     // T67, T68, T70
     let log = Log::default();
     let writer = log.clone();
+    // While there is a single dispatcher, other tests' threads decide what is heard at all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
