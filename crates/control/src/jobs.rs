@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::Problem;
 use crate::ops::sealing_key;
@@ -24,25 +25,63 @@ pub async fn ensure_sealing_key(state: &ControlState) -> Result<(), Problem> {
 
 /// Runs the jobs until `shutdown` says `true` or its sender is gone. A job that fails is tried again at its
 /// next turn.
-pub async fn run(state: ControlState, mut shutdown: watch::Receiver<bool>) {
-    let mut poll = interval(POLL_EVERY);
-    poll.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut last_tidied: Option<Instant> = None;
+///
+/// Each job has a task of its own: views count as stale when changes were not looked for, so nothing that waits for
+/// the database may come between.
+pub async fn run(state: ControlState, shutdown: watch::Receiver<bool>) {
+    let follower = state.clone();
+    side_by_side(
+        shutdown,
+        move || {
+            let state = follower.clone();
+            async move { follow(&state).await }
+        },
+        move || {
+            let state = state.clone();
+            async move { tidy(&state).await }
+        },
+    )
+    .await;
+}
+
+/// Runs both jobs at their pace, each in a task of its own.
+async fn side_by_side<F, T>(
+    shutdown: watch::Receiver<bool>,
+    follow: impl Fn() -> F + Send + 'static,
+    tidy: impl Fn() -> T + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+    T: Future<Output = ()> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    tasks.spawn(every(POLL_EVERY, shutdown.clone(), follow));
+    tasks.spawn(every(TIDY_EVERY, shutdown, tidy));
+    tasks.join_all().await;
+}
+
+/// Does `job` now and then once in each `period`, until `shutdown` says so. One that takes longer skips its turns.
+async fn every<F>(period: Duration, mut shutdown: watch::Receiver<bool>, job: impl Fn() -> F)
+where
+    F: Future<Output = ()>,
+{
+    let mut turns = interval(period);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             stopped = shutdown.wait_for(|stop| *stop) => {
                 drop(stopped);
                 return;
             }
-            _ = poll.tick() => {}
+            _ = turns.tick() => {}
         }
-        if let Err(error) = state.store.poll_changes().await {
-            tracing::warn!(error = %error, "could not look for changes: {error}");
-        }
-        if last_tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
-            last_tidied = Some(Instant::now());
-            tidy(&state).await;
-        }
+        job().await;
+    }
+}
+
+/// Reads what other processes changed.
+async fn follow(state: &ControlState) {
+    if let Err(error) = state.store.poll_changes().await {
+        tracing::warn!(error = %error, "could not look for changes: {error}");
     }
 }
 
@@ -60,5 +99,34 @@ async fn tidy(state: &ControlState) {
     }
     if let Err(error) = system.prune_changes().await {
         tracing::warn!(error = %error, "could not prune the list of changes: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_hangs_delays_no_other_and_all_end_at_shutdown() {
+        let (stop, shutdown) = watch::channel(false);
+        let followed = Arc::new(AtomicU64::new(0));
+        let free = Arc::new(Notify::new());
+        let (count, freed) = (Arc::clone(&followed), Arc::clone(&free));
+        let follow = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(())
+        };
+        let tidy = move || Arc::clone(&freed).notified_owned();
+        let jobs = tokio::spawn(side_by_side(shutdown, follow, tidy));
+        tokio::time::sleep(POLL_EVERY + POLL_EVERY / 2).await;
+        assert!(followed.load(Ordering::SeqCst) >= 2);
+        stop.send(true).expect("the jobs listen");
+        free.notify_one();
+        jobs.await.expect("they end");
     }
 }
