@@ -85,16 +85,14 @@ impl Passwords {
     /// `unavailable` when too many are waiting.
     pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Problem> {
         let exists = hash.is_some();
-        let hash = match hash {
-            Some(hash) => hash,
-            None => self
-                .dummy
-                .get_or_try_init(|| {
-                    self.hash(Password(Secret::from_text("nobody's password".to_owned())))
-                })
-                .await?
-                .clone(),
-        };
+        // Made in either case, so that the first log-in of nobody is no slower than others.
+        let dummy = self
+            .dummy
+            .get_or_try_init(|| {
+                self.hash(Password(Secret::from_text("nobody's password".to_owned())))
+            })
+            .await?;
+        let hash = hash.unwrap_or_else(|| dummy.clone());
         let fits = self
             .work(move || {
                 let longest = 4 * 128;

@@ -65,20 +65,24 @@ impl Throttle {
     }
 }
 
-/// Counts wrong guesses at credentials, by the person guessed at and by the address that they come from.
+/// Counts wrong guesses at credentials: by the person guessed at and the address that they come from together,
+/// and by each of the two alone.
 ///
-/// An address gets ten times as many as a person: many people may stand behind one, and a guesser among them
-/// must not lock the others out.
+/// A guesser has few attempts at one person from one address. A person has five times as many from everywhere, so
+/// that a guesser elsewhere does not easily keep the person out. An address has ten times as many: many people may
+/// stand behind one, and a guesser among them must not lock the others out.
 pub struct Guesses {
+    pairs: Throttle,
     people: Throttle,
     addresses: Throttle,
 }
 
 impl Guesses {
-    /// Allows a person `limit` wrong guesses in `window_ms` milliseconds.
+    /// Allows `limit` wrong guesses at a person from an address in `window_ms` milliseconds.
     pub fn new(limit: u32, window_ms: i64) -> Self {
         Self {
-            people: Throttle::new(limit, window_ms),
+            pairs: Throttle::new(limit, window_ms),
+            people: Throttle::new(limit.saturating_mul(5), window_ms),
             addresses: Throttle::new(limit.saturating_mul(10), window_ms),
         }
     }
@@ -87,7 +91,7 @@ impl Guesses {
     /// is not known.
     ///
     /// # Errors
-    /// `too_many_attempts` when one of the two has none left; then this one is not counted.
+    /// `too_many_attempts` when there is none left; then this one is not counted.
     pub fn begin(
         &self,
         person: Option<String>,
@@ -95,19 +99,27 @@ impl Guesses {
         now: Timestamp,
     ) -> Result<Guess<'_>, Problem> {
         let address = address.map(address_subject);
-        if let Some(person) = &person {
-            self.people.begin(person, now)?;
-        }
-        let guess = Guess {
-            guesses: self,
-            person,
-            address,
+        let from = address.as_deref().unwrap_or("an unknown address");
+        let pair = person
+            .as_ref()
+            .map(|person| format!("{person} from {from}"));
+        let mut guess = Guess {
+            counted: Vec::new(),
         };
-        if let Some(address) = &guess.address
-            && let Err(problem) = self.addresses.begin(address, now)
-        {
-            guess.forgive_person();
-            return Err(problem);
+        let subjects = [
+            (&self.pairs, pair),
+            (&self.people, person),
+            (&self.addresses, address),
+        ];
+        for (throttle, subject) in subjects {
+            let Some(subject) = subject else {
+                continue;
+            };
+            if let Err(problem) = throttle.begin(&subject, now) {
+                guess.forgive();
+                return Err(problem);
+            }
+            guess.counted.push((throttle, subject));
         }
         Ok(guess)
     }
@@ -115,9 +127,7 @@ impl Guesses {
 
 /// A guess that has begun.
 pub struct Guess<'a> {
-    guesses: &'a Guesses,
-    person: Option<String>,
-    address: Option<String>,
+    counted: Vec<(&'a Throttle, String)>,
 }
 
 impl Guess<'_> {
@@ -133,17 +143,14 @@ impl Guess<'_> {
             Code::InvalidInvitation,
         ];
         if !matches!(&result, Err(problem) if WRONG.contains(&problem.code())) {
-            self.forgive_person();
-            if let Some(address) = &self.address {
-                self.guesses.addresses.forgive(address);
-            }
+            self.forgive();
         }
         result
     }
 
-    fn forgive_person(&self) {
-        if let Some(person) = &self.person {
-            self.guesses.people.forgive(person);
+    fn forgive(&self) {
+        for (throttle, subject) in &self.counted {
+            throttle.forgive(subject);
         }
     }
 }
@@ -214,6 +221,34 @@ mod tests {
         assert_eq!(code(answer), Err(Code::TooManyAttempts));
         assert_eq!(code(wrong("ann", None)), Err(Code::InvalidCredentials));
         assert_eq!(code(wrong("ann", None)), Err(Code::TooManyAttempts));
+    }
+
+    #[test]
+    fn a_guesser_elsewhere_does_not_keep_a_person_out_until_there_are_many() {
+        // T90
+        let guesses = Guesses::new(2, 1000);
+        let now = Timestamp::from_millis(0);
+        let at = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
+        let wrong = |address| {
+            let guess = guesses.begin(Some("ann".to_owned()), address, now)?;
+            guess.end::<()>(Err(Problem::new(Code::InvalidCredentials)))
+        };
+        let code = |answer: Result<(), Problem>| answer.map_err(|problem| problem.code());
+        for last in 0..5 {
+            for _ in 0..2 {
+                assert_eq!(
+                    code(wrong(at(last))),
+                    Err(Code::InvalidCredentials),
+                    "{last}"
+                );
+            }
+            assert_eq!(code(wrong(at(last))), Err(Code::TooManyAttempts), "{last}");
+            let ann = guesses.begin(Some("ann".to_owned()), at(99), now);
+            assert_eq!(ann.is_ok(), last < 4, "{last}");
+            if let Ok(guess) = ann {
+                assert!(guess.end(Ok(())).is_ok());
+            }
+        }
     }
 
     #[test]
