@@ -84,7 +84,6 @@ permissions! {
     ReadWorkspace: WorkspaceScope;
     UpdateWorkspace: WorkspaceScope;
     DeleteWorkspace: WorkspaceScope;
-    TransferWorkspace: WorkspaceScope;
     ReadMembers: WorkspaceScope;
     WriteMembers: WorkspaceScope;
     LeaveWorkspace: WorkspaceScope;

@@ -3,6 +3,7 @@
 pub mod origin;
 pub mod password;
 pub mod principal;
+pub(crate) mod refusal;
 pub mod session;
 pub mod setup;
 pub mod throttle;

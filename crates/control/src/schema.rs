@@ -12,7 +12,7 @@ pub(crate) fn role() -> Object {
     one_of(Role::ALL.map(Role::as_str))
 }
 
-/// A role that can be given; ownership is transferred.
+/// A role that can be given; ownership cannot.
 pub(crate) fn given_role() -> Object {
     let given = Role::ALL.into_iter().filter(|role| *role != Role::Owner);
     one_of(given.map(Role::as_str))

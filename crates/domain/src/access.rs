@@ -194,8 +194,6 @@ actions! {
     UpdateWorkspace = "update_workspace", Standing::Workspace(Role::Admin), Some(ApiScope::WorkspaceWrite);
     /// Delete a workspace with everything in it.
     DeleteWorkspace = "delete_workspace", Standing::Workspace(Role::Owner), None;
-    /// Hand the workspace to another member.
-    TransferWorkspace = "transfer_workspace", Standing::Workspace(Role::Owner), None;
     /// List members and invitations.
     ReadMembers = "read_members", Standing::Workspace(Role::Member), Some(ApiScope::MembersRead);
     /// Invite, change and remove members.

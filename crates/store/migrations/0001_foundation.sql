@@ -81,26 +81,12 @@ CREATE INDEX members_by_user ON members (user_id, workspace_id);
 
 CREATE UNIQUE INDEX members_one_owner ON members (workspace_id) WHERE role = 'owner';
 
-CREATE TABLE invitations (
-    id           TEXT   PRIMARY KEY,
-    workspace_id TEXT   NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-    email        TEXT   NOT NULL,
-    role         TEXT   NOT NULL CHECK (role IN ('member', 'admin')),
-    hash         BYTEA  NOT NULL UNIQUE,
-    invited_by   TEXT   NOT NULL REFERENCES users (id),
-    created_at   BIGINT NOT NULL,
-    expires_at   BIGINT NOT NULL,
-    accepted_at  BIGINT
-);
-
-CREATE INDEX invitations_by_workspace ON invitations (workspace_id, id);
-
-CREATE UNIQUE INDEX invitations_one_pending ON invitations (workspace_id, email) WHERE accepted_at IS NULL;
-
+-- `parent_id` is the API key that minted it, with which it is revoked.
 CREATE TABLE api_keys (
     id           TEXT   PRIMARY KEY,
     workspace_id TEXT   NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
     user_id      TEXT   NOT NULL REFERENCES users (id),
+    parent_id    TEXT   REFERENCES api_keys (id) ON DELETE CASCADE,
     name         TEXT   NOT NULL,
     prefix       TEXT   NOT NULL,
     hash         BYTEA  NOT NULL UNIQUE,
@@ -114,6 +100,28 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_by_workspace ON api_keys (workspace_id, id);
 
 CREATE INDEX api_keys_by_member ON api_keys (workspace_id, user_id, id);
+
+CREATE INDEX api_keys_by_parent ON api_keys (parent_id);
+
+-- `api_key_id` is the API key with which `invited_by` made it; an invitation ends with what made it.
+CREATE TABLE invitations (
+    id           TEXT   PRIMARY KEY,
+    workspace_id TEXT   NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    email        TEXT   NOT NULL,
+    role         TEXT   NOT NULL CHECK (role IN ('member', 'admin')),
+    hash         BYTEA  NOT NULL UNIQUE,
+    invited_by   TEXT   NOT NULL REFERENCES users (id),
+    api_key_id   TEXT   REFERENCES api_keys (id) ON DELETE CASCADE,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    accepted_at  BIGINT
+);
+
+CREATE INDEX invitations_by_workspace ON invitations (workspace_id, id);
+
+CREATE INDEX invitations_by_api_key ON invitations (api_key_id);
+
+CREATE UNIQUE INDEX invitations_one_pending ON invitations (workspace_id, email) WHERE accepted_at IS NULL;
 
 CREATE TABLE sessions (
     id           TEXT   PRIMARY KEY,
@@ -130,18 +138,22 @@ CREATE INDEX sessions_by_user ON sessions (user_id, id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
 -- The owner is a workspace or an account. `workspace_id` repeats a workspace owner so that the row goes with it.
+-- Keys are encrypted under the owner's active data key; earlier ones still open what was encrypted under them.
 CREATE TABLE data_keys (
     id           TEXT   PRIMARY KEY,
-    owner_id     TEXT   NOT NULL UNIQUE,
+    owner_id     TEXT   NOT NULL,
     workspace_id TEXT   REFERENCES workspaces (id) ON DELETE CASCADE,
     account_id   TEXT   REFERENCES accounts (id),
     kms_key      TEXT   NOT NULL,
     wrapped      BYTEA  NOT NULL,
+    active       BIGINT NOT NULL CHECK (active IN (0, 1)),
     created_at   BIGINT NOT NULL,
     UNIQUE (owner_id, id),
     CHECK (owner_id = COALESCE(workspace_id, account_id)),
     CHECK ((workspace_id IS NULL) <> (account_id IS NULL))
 );
+
+CREATE UNIQUE INDEX data_keys_one_active ON data_keys (owner_id) WHERE active = 1;
 
 CREATE INDEX data_keys_by_workspace ON data_keys (workspace_id);
 
@@ -180,8 +192,6 @@ CREATE TABLE seen_boxes (
     hash    BYTEA  PRIMARY KEY,
     seen_at BIGINT NOT NULL
 );
-
-CREATE INDEX seen_boxes_by_time ON seen_boxes (seen_at);
 
 -- Usage and audit name what they describe without foreign keys: they outlive it.
 CREATE TABLE usage (

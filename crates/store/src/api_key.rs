@@ -20,6 +20,8 @@ pub struct ApiKeyRow {
     pub workspace: WorkspaceId,
     /// Who minted it and for whom it acts.
     pub user: UserId,
+    /// The API key with which that person minted it; it is revoked with it.
+    pub parent: Option<ApiKeyId>,
     /// What its minter calls it.
     pub name: String,
     /// Its first characters, to recognize it by.
@@ -70,6 +72,7 @@ struct Stored {
     id: String,
     workspace_id: String,
     user_id: String,
+    parent_id: Option<String>,
     name: String,
     prefix: String,
     scopes: String,
@@ -150,11 +153,13 @@ pub(crate) async fn list(
     let rows = store
         .db()
         .all(
-            sql("SELECT id, workspace_id, user_id, name, prefix, scopes,
+            sql(
+                "SELECT id, workspace_id, user_id, parent_id, name, prefix, scopes,
                         expires_at, revoked_at, last_used_at, created_at
                  FROM api_keys
                  WHERE workspace_id = $1 AND ($2 IS NULL OR user_id = $2) AND id < $3
-                 ORDER BY id DESC LIMIT $4")
+                 ORDER BY id DESC LIMIT $4",
+            )
             .bind(workspace)
             .bind(of)
             .bind(&before)
@@ -173,10 +178,12 @@ pub(crate) async fn get(
     store
         .db()
         .optional(
-            sql("SELECT id, workspace_id, user_id, name, prefix, scopes,
+            sql(
+                "SELECT id, workspace_id, user_id, parent_id, name, prefix, scopes,
                         expires_at, revoked_at, last_used_at, created_at
                  FROM api_keys
-                 WHERE workspace_id = $1 AND id = $2")
+                 WHERE workspace_id = $1 AND id = $2",
+            )
             .bind(workspace)
             .bind(key),
         )
@@ -185,10 +192,11 @@ pub(crate) async fn get(
         .transpose()
 }
 
-/// Adds an API key for a member.
+/// Adds an API key for a member, minted with the API key `parent`, if with one.
 pub(crate) async fn insert(
     tx: &mut Tx,
     workspace: WorkspaceId,
+    parent: Option<ApiKeyId>,
     new: &NewApiKey,
     now: Timestamp,
 ) -> Result<ApiKeyRow, StoreError> {
@@ -198,15 +206,19 @@ pub(crate) async fn insert(
     {
         return Err(StoreError::Conflict("the minter is not a member"));
     }
+    if let Some(parent) = parent {
+        within_parent(tx, workspace, parent, new, now).await?;
+    }
     tx.run(
         sql(
-            "INSERT INTO api_keys (id, workspace_id, user_id, name, prefix, hash, scopes,
-                                   expires_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO api_keys (id, workspace_id, user_id, parent_id, name, prefix, hash,
+                                   scopes, expires_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(new.id)
         .bind(workspace)
         .bind(new.user)
+        .bind(parent)
         .bind(&new.name)
         .bind(&new.prefix)
         .bind(&new.hash)
@@ -220,6 +232,7 @@ pub(crate) async fn insert(
         id: new.id,
         workspace,
         user: new.user,
+        parent,
         name: new.name.clone(),
         prefix: new.prefix.clone(),
         scopes: new.scopes.clone(),
@@ -230,7 +243,43 @@ pub(crate) async fn insert(
     })
 }
 
-/// Revokes an API key; one that is revoked already keeps its time.
+/// Makes sure that the API key that mints may act, for the same person, and is not outlived by what it mints.
+async fn within_parent(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    parent: ApiKeyId,
+    new: &NewApiKey,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let live: Option<(Option<i64>,)> = tx
+        .optional(
+            sql("SELECT expires_at
+                 FROM api_keys
+                 WHERE workspace_id = $1 AND id = $2 AND user_id = $3
+                   AND revoked_at IS NULL
+                   AND (expires_at IS NULL OR expires_at > $4)")
+            .bind(workspace)
+            .bind(parent)
+            .bind(new.user)
+            .bind(now),
+        )
+        .await?;
+    let Some((ends_at,)) = live else {
+        return Err(StoreError::Conflict(
+            "the API key that mints was revoked in the meantime",
+        ));
+    };
+    let outlives = moment(ends_at).is_some_and(|end| new.expires_at.is_none_or(|at| at > end));
+    if outlives {
+        return Err(StoreError::Conflict(
+            "an API key ends no later than the one that mints it",
+        ));
+    }
+    Ok(())
+}
+
+/// Revokes an API key and all that were minted with it, and with those; one that is revoked already keeps its
+/// time.
 pub(crate) async fn revoke(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -239,8 +288,13 @@ pub(crate) async fn revoke(
 ) -> Result<(), StoreError> {
     let found = tx
         .run(
-            sql("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3)
-                 WHERE workspace_id = $1 AND id = $2")
+            sql("WITH RECURSIVE family (id) AS (
+                     SELECT id FROM api_keys WHERE workspace_id = $1 AND id = $2
+                     UNION
+                     SELECT k.id FROM api_keys k JOIN family f ON k.parent_id = f.id
+                 )
+                 UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $3)
+                 WHERE id IN (SELECT id FROM family)")
             .bind(workspace)
             .bind(key)
             .bind(now),
@@ -252,29 +306,42 @@ pub(crate) async fn revoke(
     Ok(())
 }
 
-/// Puts another key in the place of one that is not revoked; the old one is refused from then on.
+/// Puts another key in the place of one that is not revoked and still has the hash `shown`; that one is refused
+/// from then on.
 pub(crate) async fn replace_hash(
     tx: &mut Tx,
     workspace: WorkspaceId,
     key: ApiKeyId,
-    hash: &[u8; 32],
-    prefix: &str,
+    shown: &[u8; 32],
+    (hash, prefix): (&[u8; 32], &str),
 ) -> Result<(), StoreError> {
-    let found = tx
+    let replaced = tx
         .run(
-            sql("UPDATE api_keys SET hash = $3, prefix = $4
-                 WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL")
+            sql("UPDATE api_keys SET hash = $4, prefix = $5
+                 WHERE workspace_id = $1 AND id = $2 AND hash = $3 AND revoked_at IS NULL")
             .bind(workspace)
             .bind(key)
+            .bind(shown)
             .bind(hash)
             .bind(prefix),
         )
         .await
         .map_err(|error| error.or_conflict("this API key exists already"))?;
-    if found == 0 {
-        return Err(StoreError::NotFound);
+    if replaced > 0 {
+        return Ok(());
     }
-    Ok(())
+    let live: Option<(String,)> = tx
+        .optional(
+            sql("SELECT id FROM api_keys
+                 WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL")
+            .bind(workspace)
+            .bind(key),
+        )
+        .await?;
+    Err(match live {
+        Some(_) => StoreError::Conflict("the API key was replaced in the meantime"),
+        None => StoreError::NotFound,
+    })
 }
 
 fn write_scopes(scopes: &[ApiScope]) -> String {
@@ -294,6 +361,7 @@ fn read(row: Stored) -> Result<ApiKeyRow, StoreError> {
         id: place.parse("id", &row.id)?,
         workspace: place.parse("workspace_id", &row.workspace_id)?,
         user: place.parse("user_id", &row.user_id)?,
+        parent: place.parse_optional("parent_id", row.parent_id.as_deref())?,
         scopes: read_scopes(place, &row.scopes)?,
         name: row.name,
         prefix: row.prefix,

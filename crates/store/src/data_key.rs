@@ -1,4 +1,4 @@
-//! Data keys, wrapped: one for each workspace or account that has provider keys.
+//! Data keys, wrapped: one active for each workspace or account that has provider keys.
 
 use domain::record::DataKeyRecord;
 use domain::{AccountId, DataKeyId, KeyOwner, Timestamp, WorkspaceId};
@@ -17,7 +17,7 @@ struct Stored {
     created_at: i64,
 }
 
-/// The data key of one owner.
+/// The data key under which one owner's keys are encrypted now.
 pub(crate) async fn of_owner(
     store: &Store,
     owner: KeyOwner,
@@ -26,7 +26,7 @@ pub(crate) async fn of_owner(
         .db()
         .optional(
             sql("SELECT id, owner_id, kms_key, wrapped, created_at
-                 FROM data_keys WHERE owner_id = $1")
+                 FROM data_keys WHERE owner_id = $1 AND active = 1")
             .bind(owner),
         )
         .await?
@@ -70,7 +70,7 @@ pub(crate) async fn all(
     rows.into_iter().map(read).collect()
 }
 
-/// Adds an owner's data key unless the owner has one, and returns the one that is stored.
+/// Adds an owner's data key unless the owner has an active one, and returns the one that is active.
 pub(crate) async fn insert(
     tx: &mut Tx,
     record: &DataKeyRecord,
@@ -82,9 +82,9 @@ pub(crate) async fn insert(
     tx.run(
         sql(
             "INSERT INTO data_keys (id, owner_id, workspace_id, account_id,
-                                    kms_key, wrapped, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (owner_id) DO NOTHING",
+                                    kms_key, wrapped, active, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7)
+             ON CONFLICT (owner_id) WHERE active = 1 DO NOTHING",
         )
         .bind(record.id)
         .bind(record.owner)
@@ -98,7 +98,7 @@ pub(crate) async fn insert(
     let stored = tx
         .one(
             sql("SELECT id, owner_id, kms_key, wrapped, created_at
-                 FROM data_keys WHERE owner_id = $1")
+                 FROM data_keys WHERE owner_id = $1 AND active = 1")
             .bind(record.owner),
         )
         .await?;

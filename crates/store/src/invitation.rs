@@ -1,7 +1,7 @@
 //! Invitations: offers to join a workspace, for one email address.
 
 use domain::access::Role;
-use domain::{InvitationId, Timestamp, UserId, WorkspaceId};
+use domain::{ApiKeyId, InvitationId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
@@ -24,6 +24,8 @@ pub struct InvitationRow {
     pub role: Role,
     /// Who invites.
     pub invited_by: UserId,
+    /// The API key with which that person did so.
+    pub api_key: Option<ApiKeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it can be accepted.
@@ -63,9 +65,35 @@ struct Stored {
     email: String,
     role: String,
     invited_by: String,
+    api_key_id: Option<String>,
     created_at: i64,
     expires_at: i64,
     accepted_at: Option<i64>,
+}
+
+/// Adds to a statement what makes an invitation open: in time (`$2` is now), and still backed by the person
+/// and the API key that made it.
+macro_rules! open {
+    ($before:literal, $after:literal) => {
+        sql(concat!(
+            $before,
+            " WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2
+                AND EXISTS (SELECT 1
+                            FROM members m
+                            JOIN users u ON u.id = m.user_id
+                            WHERE m.workspace_id = invitations.workspace_id
+                              AND m.user_id = invitations.invited_by
+                              AND m.role IN ('admin', 'owner')
+                              AND u.suspended = 0)
+                AND (api_key_id IS NULL
+                     OR EXISTS (SELECT 1
+                                FROM api_keys k
+                                WHERE k.id = invitations.api_key_id
+                                  AND k.revoked_at IS NULL
+                                  AND (k.expires_at IS NULL OR k.expires_at > $2))) ",
+            $after
+        ))
+    };
 }
 
 /// The open invitation with this hash.
@@ -77,10 +105,12 @@ pub(crate) async fn open(
     store
         .db()
         .optional(
-            sql("SELECT id, workspace_id, email, role, invited_by,
+            open!(
+                "SELECT id, workspace_id, email, role, invited_by, api_key_id,
                         created_at, expires_at, accepted_at
-                 FROM invitations
-                 WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2")
+                 FROM invitations",
+                ""
+            )
             .bind(hash)
             .bind(now),
         )
@@ -97,10 +127,11 @@ pub(crate) async fn accept(
 ) -> Result<InvitationRow, StoreError> {
     let row = tx
         .optional(
-            sql("UPDATE invitations SET accepted_at = $2
-                 WHERE hash = $1 AND accepted_at IS NULL AND expires_at > $2
-                 RETURNING id, workspace_id, email, role, invited_by,
-                           created_at, expires_at, accepted_at")
+            open!(
+                "UPDATE invitations SET accepted_at = $2",
+                "RETURNING id, workspace_id, email, role, invited_by, api_key_id,
+                           created_at, expires_at, accepted_at"
+            )
             .bind(hash)
             .bind(now),
         )
@@ -121,11 +152,13 @@ pub(crate) async fn list(
     let rows = store
         .db()
         .all(
-            sql("SELECT id, workspace_id, email, role, invited_by,
+            sql(
+                "SELECT id, workspace_id, email, role, invited_by, api_key_id,
                         created_at, expires_at, accepted_at
                  FROM invitations
                  WHERE workspace_id = $1 AND id < $2
-                 ORDER BY id DESC LIMIT $3")
+                 ORDER BY id DESC LIMIT $3",
+            )
             .bind(workspace)
             .bind(&before)
             .bind(page.rows()),
@@ -134,17 +167,17 @@ pub(crate) async fn list(
     list.page(page, rows, read, |row| row.id.to_string())
 }
 
-/// Adds an invitation for somebody who is not a member yet.
+/// Adds an invitation for somebody who is not a member yet, by this person with this API key, if with one.
 pub(crate) async fn insert(
     tx: &mut Tx,
     workspace: WorkspaceId,
-    invited_by: UserId,
+    (invited_by, api_key): (UserId, Option<ApiKeyId>),
     new: &NewInvitation,
     now: Timestamp,
 ) -> Result<InvitationRow, StoreError> {
     if new.role == Role::Owner {
         return Err(StoreError::Conflict(
-            "nobody is invited as owner; a workspace is handed over by transfer",
+            "nobody is invited as owner; a workspace has its one owner already",
         ));
     }
     let member: Option<(String,)> = tx
@@ -170,8 +203,8 @@ pub(crate) async fn insert(
     tx.run(
         sql(
             "INSERT INTO invitations (id, workspace_id, email, role, hash, invited_by,
-                                      created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                                      api_key_id, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(new.id)
         .bind(workspace)
@@ -179,6 +212,7 @@ pub(crate) async fn insert(
         .bind(new.role)
         .bind(&new.hash)
         .bind(invited_by)
+        .bind(api_key)
         .bind(now)
         .bind(new.expires_at),
     )
@@ -189,6 +223,7 @@ pub(crate) async fn insert(
         email: new.email.clone(),
         role: new.role,
         invited_by,
+        api_key,
         created_at: now,
         expires_at: new.expires_at,
         accepted_at: None,
@@ -215,6 +250,22 @@ pub(crate) async fn revoke(
     Ok(())
 }
 
+/// Takes back all open invitations that a person made to a workspace.
+pub(crate) async fn revoke_of(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    invited_by: UserId,
+) -> Result<(), StoreError> {
+    tx.run(
+        sql("DELETE FROM invitations
+             WHERE workspace_id = $1 AND invited_by = $2 AND accepted_at IS NULL")
+        .bind(workspace)
+        .bind(invited_by),
+    )
+    .await?;
+    Ok(())
+}
+
 fn read(row: Stored) -> Result<InvitationRow, StoreError> {
     let place = Place {
         table: "invitations",
@@ -225,6 +276,7 @@ fn read(row: Stored) -> Result<InvitationRow, StoreError> {
         workspace: place.parse("workspace_id", &row.workspace_id)?,
         role: place.parse("role", &row.role)?,
         invited_by: place.parse("invited_by", &row.invited_by)?,
+        api_key: place.parse_optional("api_key_id", row.api_key_id.as_deref())?,
         email: row.email,
         created_at: Timestamp::from_millis(row.created_at),
         expires_at: Timestamp::from_millis(row.expires_at),

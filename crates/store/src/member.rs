@@ -6,6 +6,7 @@ use domain::{AccountId, Timestamp, UserId, WorkspaceId};
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::invitation;
 use crate::page::{List, Page, PageRequest};
 use crate::statement::sql;
 
@@ -130,7 +131,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Makes a member an admin or a plain member. The owner changes by transfer alone.
+/// Makes a member an admin or a plain member; who is an admin no more takes back what they offered.
+/// The owner stays the owner.
 pub(crate) async fn set_role(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -139,13 +141,13 @@ pub(crate) async fn set_role(
 ) -> Result<(), StoreError> {
     if to == Role::Owner {
         return Err(StoreError::Conflict(
-            "a workspace is handed over by transfer",
+            "a workspace has its one owner already",
         ));
     }
     match role(tx, workspace, user).await? {
         None => return Err(StoreError::NotFound),
         Some(Role::Owner) => {
-            return Err(StoreError::Conflict("the owner's role changes by transfer"));
+            return Err(StoreError::Conflict("the owner stays the owner"));
         }
         Some(Role::Admin | Role::Member) => {}
     }
@@ -156,10 +158,13 @@ pub(crate) async fn set_role(
             .bind(to),
     )
     .await?;
+    if to < Role::Admin {
+        invitation::revoke_of(tx, workspace, user).await?;
+    }
     Ok(())
 }
 
-/// Removes a member and revokes the API keys that the member minted here.
+/// Removes a member, revokes the API keys that the member minted here and takes back the member's open invitations.
 pub(crate) async fn remove(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -187,7 +192,7 @@ pub(crate) async fn remove(
         .bind(now),
     )
     .await?;
-    Ok(())
+    invitation::revoke_of(tx, workspace, user).await
 }
 
 fn read(row: Stored) -> Result<MemberRow, StoreError> {

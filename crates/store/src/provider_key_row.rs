@@ -122,15 +122,6 @@ pub(crate) async fn mark_failure(
     Ok(())
 }
 
-/// Whether a box was taken before.
-pub(crate) async fn box_seen(store: &Store, hash: &[u8; 32]) -> Result<bool, StoreError> {
-    let found: Option<(i64,)> = store
-        .db()
-        .optional(sql("SELECT seen_at FROM seen_boxes WHERE hash = $1").bind(hash))
-        .await?;
-    Ok(found.is_some())
-}
-
 pub(crate) fn read_all(rows: Vec<Stored>) -> Result<Vec<ProviderKeyRecord>, StoreError> {
     rows.into_iter().map(read).collect()
 }

@@ -19,11 +19,11 @@ const POLL_ROWS: i64 = 1_000;
 
 /// One entry of the list of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+struct Change {
     /// Its number; they rise by one.
-    pub revision: i64,
+    revision: i64,
     /// The account whose rows changed; `None`: possibly everybody's.
-    pub account: Option<AccountId>,
+    account: Option<AccountId>,
 }
 
 /// What this process knows of changes, in memory.
@@ -164,7 +164,7 @@ impl Store {
     }
 
     /// The changes after `revision`, oldest first, at most 1000.
-    pub(crate) async fn changes_since(&self, revision: i64) -> Result<Vec<Change>, StoreError> {
+    async fn changes_since(&self, revision: i64) -> Result<Vec<Change>, StoreError> {
         let rows: Vec<(i64, Option<String>)> = self
             .db()
             .all(

@@ -107,6 +107,14 @@ impl WorkspaceScope {
         self.actor
     }
 
+    /// The API key that acts; `None`: the person, logged in.
+    pub fn api_key(&self) -> Option<ApiKeyId> {
+        match self.actor {
+            Actor::ApiKey(key) => Some(key),
+            Actor::User(_) | Actor::System => None,
+        }
+    }
+
     /// The scopes that an API key minted by this caller may carry: what the caller itself may do here.
     pub fn grantable(&self) -> &[ApiScope] {
         &self.grantable

@@ -10,7 +10,6 @@ use crate::api_key;
 use crate::data_key;
 use crate::error::StoreError;
 use crate::provider_key_row;
-use crate::revision::Change;
 use crate::statement::sql;
 use crate::usage::{self, UsageRow};
 
@@ -133,13 +132,5 @@ impl<'a> Serving<'a> {
         let mut tx = self.store.db().begin().await?;
         provider_key_row::mark_failure(&mut tx, key, version, at, kind).await?;
         tx.commit().await
-    }
-
-    /// The changes after `revision`, oldest first, at most 1000 at a time.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    pub async fn changes_since(&self, revision: i64) -> Result<Vec<Change>, StoreError> {
-        self.store.changes_since(revision).await
     }
 }

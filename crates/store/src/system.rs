@@ -13,9 +13,9 @@ use crate::error::StoreError;
 use crate::invitation::{self, AcceptBy, InvitationRow};
 use crate::member;
 use crate::page::{Page, PageRequest};
-use crate::provider_key_row;
 use crate::revision::Affects;
 use crate::scope::{InstanceScope, Principal};
+use crate::sealed_box;
 use crate::session::{self, NewSession, SessionRow};
 use crate::statement::sql;
 use crate::user::{self, NewUser, UserRow};
@@ -140,15 +140,13 @@ impl<'a> System<'a> {
         audit::of_instance(self.store, page).await
     }
 
-    /// Whether the sealed box with this keyed hash was taken before.
-    ///
-    /// An early answer for whoever sends it a second time; [`ProviderKeys::put`](crate::ProviderKeys::put)
-    /// decides.
+    /// Takes the sealed box with this keyed hash, once in the whole instance and for ever, whatever becomes of
+    /// it. Durable when this returns.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn box_seen(&self, hash: &[u8; 32]) -> Result<bool, StoreError> {
-        provider_key_row::box_seen(self.store, hash).await
+    /// [`StoreError::Replayed`]: it was taken before; of two at once, one is.
+    pub async fn take_box(&self, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        sealed_box::take(self.store, hash, now).await
     }
 
     /// Locks a person out, with all log-ins and API keys, or lets them in again.
@@ -193,11 +191,7 @@ impl<'a> System<'a> {
     /// # Errors
     /// As every function here.
     pub async fn login(&self, email: &str) -> Result<Option<(UserRow, String)>, StoreError> {
-        let Some(row) = user::by_email(self.store, email).await? else {
-            return Ok(None);
-        };
-        let hash = user::password_hash(self.store, row.id).await?;
-        Ok(hash.map(|hash| (row, hash)))
+        user::by_email(self.store, email).await
     }
 
     /// Logs a person in.
@@ -258,7 +252,7 @@ impl<'a> System<'a> {
         }))
     }
 
-    /// The open invitation with this hash.
+    /// The open invitation with this hash. One whose maker has lost the right to invite is not open.
     ///
     /// # Errors
     /// As every function here.
@@ -273,7 +267,8 @@ impl<'a> System<'a> {
     /// Makes the invited person a member, adding the person if need be, and says of which workspace.
     ///
     /// # Errors
-    /// - [`StoreError::NotFound`]: no open invitation, or the person is unknown or suspended.
+    /// - [`StoreError::NotFound`]: no open invitation, its maker may invite no more, or the person is unknown or
+    ///   suspended.
     /// - [`StoreError::Conflict`]: it is for another email, or the person is a member or a user already.
     pub async fn accept_invitation(
         &self,

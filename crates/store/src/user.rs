@@ -55,6 +55,13 @@ pub(crate) struct Stored {
     updated_at: i64,
 }
 
+#[derive(sqlx::FromRow)]
+struct StoredWithPassword {
+    #[sqlx(flatten)]
+    user: Stored,
+    password_hash: String,
+}
+
 /// A person with this id.
 pub(crate) async fn get(store: &Store, user: UserId) -> Result<Option<UserRow>, StoreError> {
     store
@@ -74,22 +81,25 @@ pub(crate) async fn get(store: &Store, user: UserId) -> Result<Option<UserRow>, 
         .transpose()
 }
 
-/// A person with this address.
-pub(crate) async fn by_email(store: &Store, email: &str) -> Result<Option<UserRow>, StoreError> {
-    store
+/// The person with this address and the stored password hash, by one query whether there is one or not.
+pub(crate) async fn by_email(
+    store: &Store,
+    email: &str,
+) -> Result<Option<(UserRow, String)>, StoreError> {
+    let row: Option<StoredWithPassword> = store
         .db()
         .optional(
             sql(
                 "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
-                        u.created_at, u.updated_at
+                        u.created_at, u.updated_at, u.password_hash
                  FROM users u
                  JOIN accounts a ON a.owner_user = u.id
                  WHERE u.email = $1",
             )
             .bind(email),
         )
-        .await?
-        .map(read)
+        .await?;
+    row.map(|row| Ok((read(row.user)?, row.password_hash)))
         .transpose()
 }
 

@@ -70,22 +70,6 @@ impl<'a> Within<'a> {
         Ok(())
     }
 
-    /// Hands it to another member: it moves into that member's account, and the owner before becomes an admin.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: not a member; [`StoreError::Conflict`]: the owner already, or suspended.
-    pub async fn transfer(
-        &self,
-        to: UserId,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, origin) = self.writing().await?;
-        workspace::transfer(&mut writing.tx, self.scope.workspace(), to, now).await?;
-        // Two accounts are concerned; a view of either may be stale.
-        writing.commit(Affects::Everybody, origin, audit, now).await
-    }
-
     /// Its members, in the order of their ids.
     ///
     /// # Errors
@@ -94,7 +78,7 @@ impl<'a> Within<'a> {
         member::list(self.store, self.scope.workspace(), page).await
     }
 
-    /// Makes a member an admin or a plain member.
+    /// Makes a member an admin or a plain member, whose open invitations end.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: not a member; [`StoreError::Conflict`]: the owner, or the role owner.
@@ -110,7 +94,8 @@ impl<'a> Within<'a> {
         commit(writing, origin, audit, now).await
     }
 
-    /// Removes a member, or lets one leave, and revokes the API keys that the member minted here.
+    /// Removes a member, or lets one leave; the API keys that the member minted here and the member's open
+    /// invitations end.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: not a member; [`StoreError::Conflict`]: the owner.
@@ -137,7 +122,8 @@ impl<'a> Within<'a> {
     ) -> Result<InvitationRow, StoreError> {
         let (workspace, user) = (self.scope.workspace(), self.scope.user());
         let (mut writing, origin) = self.writing().await?;
-        let row = invitation::insert(&mut writing.tx, workspace, user, new, now).await?;
+        let by = (user, self.scope.api_key());
+        let row = invitation::insert(&mut writing.tx, workspace, by, new, now).await?;
         writing.commit(Affects::Nothing, origin, audit, now).await?;
         Ok(row)
     }
@@ -172,7 +158,8 @@ impl<'a> Within<'a> {
     /// beyond its minter's role they have no effect in any case.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`]: the minter is not a member, or the key exists already.
+    /// [`StoreError::Conflict`]: the minter is not a member, or the key exists already; where an API key mints,
+    /// that key was revoked, or would end earlier than the new one.
     pub async fn create_api_key(
         &self,
         new: &NewApiKey,
@@ -180,7 +167,8 @@ impl<'a> Within<'a> {
         now: Timestamp,
     ) -> Result<ApiKeyRow, StoreError> {
         let (mut writing, origin) = self.writing().await?;
-        let row = api_key::insert(&mut writing.tx, self.scope.workspace(), new, now).await?;
+        let (workspace, parent) = (self.scope.workspace(), self.scope.api_key());
+        let row = api_key::insert(&mut writing.tx, workspace, parent, new, now).await?;
         commit(writing, origin, audit, now).await?;
         Ok(row)
     }
@@ -205,7 +193,7 @@ impl<'a> Within<'a> {
         api_key::get(self.store, self.scope.workspace(), id).await
     }
 
-    /// Revokes an API key; one that is revoked already stays so.
+    /// Revokes an API key with all that were minted with it; one that is revoked already stays so.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: none with this id here.
@@ -220,21 +208,23 @@ impl<'a> Within<'a> {
         commit(writing, origin, audit, now).await
     }
 
-    /// Puts another key in the place of one that is not revoked.
+    /// Puts another key, by keyed hash and first characters, in the place of one that is not revoked and still
+    /// has the keyed hash `shown`: of many who replace one key at once, one does.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]: none with this id here, or revoked; [`StoreError::Conflict`]: the hash is taken.
+    /// [`StoreError::NotFound`]: none with this id here, or revoked; [`StoreError::Conflict`]: it was replaced in
+    /// the meantime, or the new hash is taken.
     pub async fn replace_api_key_hash(
         &self,
         id: ApiKeyId,
-        hash: &[u8; 32],
-        prefix: &str,
+        shown: &[u8; 32],
+        new: (&[u8; 32], &str),
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let workspace = self.scope.workspace();
         let (mut writing, origin) = self.writing().await?;
-        api_key::replace_hash(&mut writing.tx, workspace, id, hash, prefix).await?;
+        api_key::replace_hash(&mut writing.tx, workspace, id, shown, new).await?;
         commit(writing, origin, audit, now).await
     }
 

@@ -19,7 +19,7 @@ pub struct WorkspaceRow {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When its name or owner last changed.
+    /// When its name last changed.
     pub updated_at: Timestamp,
 }
 
@@ -145,63 +145,6 @@ pub(crate) async fn delete(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), St
     if deleted == 0 {
         return Err(StoreError::NotFound);
     }
-    Ok(())
-}
-
-/// Hands it to another member, into that member's account. The owner before becomes an admin.
-///
-/// Provider keys of the workspace go along; keys of the old account serve it no more.
-pub(crate) async fn transfer(
-    tx: &mut Tx,
-    workspace: WorkspaceId,
-    to: UserId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let candidate: Option<(String, String, i64)> = tx
-        .optional(
-            sql("SELECT m.role, a.id, u.suspended
-                 FROM members m
-                 JOIN accounts a ON a.owner_user = m.user_id
-                 JOIN users u ON u.id = m.user_id
-                 WHERE m.workspace_id = $1 AND m.user_id = $2")
-            .bind(workspace)
-            .bind(to),
-        )
-        .await?;
-    let (role, account, suspended) = candidate.ok_or(StoreError::NotFound)?;
-    if role == Role::Owner.as_str() {
-        return Err(StoreError::Conflict(
-            "this member owns the workspace already",
-        ));
-    }
-    if suspended != 0 {
-        return Err(StoreError::Conflict("this member is suspended"));
-    }
-    // Two statements in this order: there is never a second owner.
-    tx.run(
-        sql("UPDATE members SET role = 'admin' WHERE workspace_id = $1 AND role = 'owner'")
-            .bind(workspace),
-    )
-    .await?;
-    tx.run(
-        sql("UPDATE members SET role = 'owner' WHERE workspace_id = $1 AND user_id = $2")
-            .bind(workspace)
-            .bind(to),
-    )
-    .await?;
-    tx.run(
-        sql("UPDATE workspaces SET account_id = $2, updated_at = $3 WHERE id = $1")
-            .bind(workspace)
-            .bind(&account)
-            .bind(now),
-    )
-    .await?;
-    tx.run(
-        sql("UPDATE provider_keys SET account_id = $2 WHERE workspace_id = $1")
-            .bind(workspace)
-            .bind(&account),
-    )
-    .await?;
     Ok(())
 }
 

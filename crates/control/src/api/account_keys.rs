@@ -63,7 +63,7 @@ async fn submit_account_provider_key(
     confidential: Confidential,
     Json(body): Json<NewProviderKey>,
 ) -> Result<(StatusCode, axum::Json<StoredKeyView>), Problem> {
-    let new = new_key(&state, confidential, body)?;
+    let new = new_key(confidential, body)?;
     let holder = Holder::account(&state.store, &access.scope);
     let stored = submission::submit(&state, &call, &holder, new).await?;
     Ok(answer(&state, stored))
@@ -81,7 +81,7 @@ async fn replace_account_provider_key(
     confidential: Confidential,
     Json(body): Json<NewValue>,
 ) -> Result<axum::Json<StoredKeyView>, Problem> {
-    let material = body.material(&state, confidential)?;
+    let material = body.material(confidential)?;
     let holder = Holder::account(&state.store, &access.scope);
     let stored = submission::replace(&state, &call, &holder, id, material).await?;
     Ok(axum::Json(stored_view(&state, stored)))

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ApiKeyInPath, ReadApiKeys, WriteApiKeys};
+use crate::auth::principal::ShownApiKey;
 use crate::body::{Json, Query};
 use crate::error::Problem;
 use crate::frame::Call;
@@ -42,6 +43,10 @@ pub struct ApiKeyView {
     prefix: String,
     /// Who minted it; it acts for this person.
     user_id: String,
+    /// The API key that minted it; when that one is revoked, it is, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ak_06evr40e1m73fwp2hw6n0xq8kc")]
+    parent_id: Option<String>,
     /// What it may do, cut by the current role of the person.
     #[schema(schema_with = schema::api_scopes)]
     scopes: Vec<ApiScope>,
@@ -66,6 +71,7 @@ impl From<ApiKeyRow> for ApiKeyView {
             name: row.name,
             prefix: row.prefix,
             user_id: row.user.to_string(),
+            parent_id: row.parent.map(|id| id.to_string()),
             scopes: row.scopes,
             created_at: row.created_at.to_string(),
             expires_at: text(row.expires_at),
@@ -126,7 +132,7 @@ pub struct NewApiKey {
     /// What it may do: a part of what the caller may do.
     #[schema(schema_with = schema::api_scopes)]
     scopes: Vec<ApiScope>,
-    /// When it ends by itself; RFC 3339.
+    /// When it ends by itself; RFC 3339. A key that an API key mints ends no later than that one.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Moment>,
@@ -162,23 +168,21 @@ async fn create_api_key(
     Ok((StatusCode::CREATED, axum::Json(minted.into())))
 }
 
-/// Replace the API key that is presented by a new one; the old one ends at once.
+/// Replace the API key that is presented by a new one; the old one ends at once. Of many at once, one is answered.
 #[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/api-keys/self/rotate", tag = "api keys",
     extensions(("x-action" = json!("write_api_keys"))),
     responses((status = 200, body = MintedView), SelfRotations))]
 async fn rotate_own_api_key(
     access: Access<WriteApiKeys>,
+    ShownApiKey(shown): ShownApiKey,
     State(state): State<ControlState>,
     call: Call,
 ) -> Result<axum::Json<MintedView>, Problem> {
-    let Access {
-        scope, principal, ..
-    } = &access;
-    let minted = api_keys::rotate_self(&state, &call, scope, principal).await?;
+    let minted = api_keys::rotate_self(&state, &call, &access.scope, shown).await?;
     Ok(axum::Json(minted.into()))
 }
 
-/// Revoke an API key: one's own, or as an admin anybody's. Requests that run end as they would.
+/// Revoke an API key with all that it minted: one's own, or as an admin anybody's. Requests that run end as they would.
 #[utoipa::path(delete, path = "/api/v1/workspaces/{workspace_id}/api-keys/{api_key_id}", tag = "api keys",
     extensions(("x-action" = json!("write_api_keys"))),
     responses((status = 204), Changes))]

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, InvitationInPath, ReadMembers, WriteMembers};
-use crate::api::members::GivenRole;
+use crate::api::members::{GivenRole, given};
 use crate::auth::password::Password;
 use crate::auth::principal::OptionalCaller;
 use crate::auth::session;
@@ -95,7 +95,7 @@ async fn list_invitations(
 pub struct NewInvitation {
     /// The e-mail.
     email: String,
-    /// `member` or `admin`.
+    /// `member` or `admin`; an API key can give `member` alone.
     #[schema(schema_with = schema::given_role)]
     role: GivenRole,
 }
@@ -111,6 +111,8 @@ pub struct FreshInvitation {
 }
 
 /// Invite somebody. An open invitation for the same e-mail ends.
+///
+/// It can be accepted for as long as who made it, and the API key with which it was made, may invite.
 #[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/invitations", tag = "members",
     extensions(("x-action" = json!("write_members"))), request_body = NewInvitation,
     responses((status = 201, body = FreshInvitation), Writes))]
@@ -120,8 +122,9 @@ async fn create_invitation(
     call: Call,
     Json(body): Json<NewInvitation>,
 ) -> Result<(StatusCode, axum::Json<FreshInvitation>), Problem> {
+    let role = given(body.role, &access.scope)?;
     let (row, credential) =
-        invitations::create(&state, &call, &access.scope, &body.email, body.role.into()).await?;
+        invitations::create(&state, &call, &access.scope, &body.email, role).await?;
     let fresh = FreshInvitation {
         invitation: row.into(),
         token: credential.expose(|bytes| String::from_utf8_lossy(bytes).into_owned()),

@@ -11,7 +11,7 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::provider_keys::Changes;
 use crate::ops::submission::{Material, NewKey};
-use crate::state::{ControlState, SubmissionPolicy};
+use crate::state::ControlState;
 
 /// A key in plain text on its way in.
 pub struct PlainKey(Secret);
@@ -69,17 +69,13 @@ impl NewValue {
     ///
     /// # Errors
     /// As [`material`].
-    pub(crate) fn material(
-        self,
-        state: &ControlState,
-        confidential: Confidential,
-    ) -> Result<Material, Problem> {
+    pub(crate) fn material(self, confidential: Confidential) -> Result<Material, Problem> {
         let Self {
             kek_id,
             ciphertext_b64,
             key,
         } = self;
-        material(state, confidential, kek_id, ciphertext_b64, key)
+        material(confidential, kek_id, ciphertext_b64, key)
     }
 }
 
@@ -152,9 +148,8 @@ impl FromRequestParts<ControlState> for Confidential {
     }
 }
 
-/// The key of a body, if it has exactly one and in a form that is accepted here.
+/// The key of a body, if it has exactly one. Whether it is accepted in this form is the submission's to say.
 fn material(
-    state: &ControlState,
     Confidential(confidential): Confidential,
     kek_id: Option<String>,
     ciphertext_b64: Option<String>,
@@ -165,31 +160,15 @@ fn material(
             kek_id,
             ciphertext_b64,
         }),
-        (None, None, Some(PlainKey(key))) => {
-            if state.config.submission == SubmissionPolicy::Both && confidential {
-                Ok(Material::Plain(key))
-            } else {
-                Err(Problem::new(Code::SealedSubmissionRequired))
-            }
-        }
+        (None, None, Some(PlainKey(key))) => Ok(Material::Plain { key, confidential }),
         _ => Err(Problem::new(Code::InvalidRequest)
             .because("give either kek_id and ciphertext_b64, or key")),
     }
 }
 
 /// What the body of a submission asks for.
-pub(crate) fn new_key(
-    state: &ControlState,
-    confidential: Confidential,
-    body: NewProviderKey,
-) -> Result<NewKey, Problem> {
-    let material = material(
-        state,
-        confidential,
-        body.kek_id,
-        body.ciphertext_b64,
-        body.key,
-    )?;
+pub(crate) fn new_key(confidential: Confidential, body: NewProviderKey) -> Result<NewKey, Problem> {
+    let material = material(confidential, body.kek_id, body.ciphertext_b64, body.key)?;
     Ok(NewKey {
         provider: body.provider,
         label: body.label,

@@ -4,7 +4,7 @@ use axum::extract::State;
 use domain::access::Role;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{MemberRow, StoreError};
+use store::{MemberRow, StoreError, WorkspaceScope};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -66,7 +66,7 @@ async fn list_members(
     Ok(axum::Json(List::of(page, view)))
 }
 
-/// A role that can be given. Ownership cannot: it is transferred.
+/// A role that can be given. Ownership cannot.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GivenRole {
@@ -89,12 +89,12 @@ impl From<GivenRole> for Role {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRole {
-    /// `member` or `admin`; ownership is transferred.
+    /// `member` or `admin`; an API key can give `member` alone.
     #[schema(schema_with = schema::given_role)]
     role: GivenRole,
 }
 
-/// Make a member an admin or a plain member.
+/// Make a member an admin or a plain member. An admin is made by a person who is logged in.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/members/{user_id}", tag = "members",
     extensions(("x-action" = json!("write_members"))), request_body = NewRole,
     responses((status = 204), MemberChanges))]
@@ -105,11 +105,10 @@ async fn update_member(
     call: Call,
     Json(body): Json<NewRole>,
 ) -> Result<StatusCode, Problem> {
+    let role = given(body.role, &access.scope)?;
     let note = call.note_on("member.update", user);
     let within = state.store.within(&access.scope);
-    let done = within
-        .set_member_role(user, body.role.into(), &note, call.now)
-        .await;
+    let done = within.set_member_role(user, role, &note, call.now).await;
     done.map_err(owner_stays)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -146,6 +145,17 @@ async fn leave_workspace(
     let done = within.remove_member(user, &note, call.now).await;
     done.map_err(owner_stays)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The role to give, if the caller may give it: whoever has an API key must not make a person of that power.
+///
+/// # Errors
+/// `permission_denied` for an API key that would make an admin.
+pub(crate) fn given(role: GivenRole, scope: &WorkspaceScope) -> Result<Role, Problem> {
+    match role {
+        GivenRole::Admin if scope.api_key().is_some() => Err(Problem::denied("a log-in")),
+        role => Ok(role.into()),
+    }
 }
 
 /// The only thing in the way of a change of members is that the owner stays the owner.

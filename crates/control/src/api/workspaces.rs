@@ -1,8 +1,8 @@
 //! Workspaces: the boundary inside which keys, members and usage belong together.
 
 use axum::extract::State;
+use domain::WorkspaceId;
 use domain::access::Role;
-use domain::{UserId, WorkspaceId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::WorkspaceRow;
@@ -10,9 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{
-    Access, DeleteWorkspace, ReadWorkspace, TransferWorkspace, UpdateWorkspace, UseOwnUser,
-};
+use crate::access::{Access, DeleteWorkspace, ReadWorkspace, UpdateWorkspace, UseOwnUser};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
@@ -27,7 +25,6 @@ pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_workspaces, create_workspace))
         .routes(routes!(get_workspace, update_workspace, delete_workspace))
-        .routes(routes!(transfer_workspace))
 }
 
 /// A workspace, as one of its members sees it.
@@ -45,7 +42,7 @@ pub struct WorkspaceView {
     role: Role,
     /// When it was made.
     created_at: String,
-    /// When its name or owner last changed.
+    /// When its name last changed.
     updated_at: String,
 }
 
@@ -155,30 +152,5 @@ async fn delete_workspace(
         .within(&access.scope)
         .delete(&note, call.now)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Who gets the workspace.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Transfer {
-    /// A member of it.
-    #[schema(value_type = String, example = "usr_06evr40e1m73fwp2hw6n0xq8kc")]
-    user_id: UserId,
-}
-
-/// Hand a workspace to another member, into that member's account; one stays as an admin.
-#[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/transfer", tag = "workspaces",
-    extensions(("x-action" = json!("transfer_workspace"))), request_body = Transfer,
-    responses((status = 204), Writes))]
-async fn transfer_workspace(
-    access: Access<TransferWorkspace>,
-    State(state): State<ControlState>,
-    call: Call,
-    Json(body): Json<Transfer>,
-) -> Result<StatusCode, Problem> {
-    let note = call.note_on("workspace.transfer", body.user_id);
-    let within = state.store.within(&access.scope);
-    within.transfer(body.user_id, &note, call.now).await?;
     Ok(StatusCode::NO_CONTENT)
 }

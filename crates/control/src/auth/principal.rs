@@ -71,6 +71,22 @@ impl FromRequestParts<ControlState> for OptionalCaller {
     }
 }
 
+/// The keyed hash of the API key that the request shows, if it shows one.
+pub struct ShownApiKey(pub Option<[u8; 32]>);
+
+impl FromRequestParts<ControlState> for ShownApiKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ControlState) -> Result<Self, Problem> {
+        Ok(Self(match find(&parts.headers)? {
+            Some((CredentialKind::ApiKey, key)) => {
+                Some(key.expose(|bytes| state.hasher.hash(HashPurpose::ApiKey, bytes)))
+            }
+            _ => None,
+        }))
+    }
+}
+
 /// The one credential of the request. The same API key in several headers is one.
 fn find(headers: &HeaderMap) -> Result<Option<(CredentialKind, Secret)>, Problem> {
     let ambiguous = || Problem::new(Code::AmbiguousCredentials);

@@ -3,7 +3,7 @@
 use domain::access::{ApiScope, Role};
 use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, write};
 use domain::{ApiKeyId, Secret, Timestamp};
-use store::{ApiKeyRow, NewApiKey, Principal, WorkspaceScope};
+use store::{ApiKeyRow, NewApiKey, WorkspaceScope};
 use vault::HashPurpose;
 
 use crate::error::{Code, Problem};
@@ -32,7 +32,7 @@ pub struct Minted {
 ///
 /// # Errors
 /// `scope_not_held` when a scope goes beyond what the caller may do; `invalid_request` when it names none,
-/// or an expiry that has passed.
+/// or an expiry that has passed or is later than that of the API key that mints.
 pub async fn mint(
     state: &ControlState,
     call: &Call,
@@ -62,6 +62,15 @@ pub async fn mint(
             "expires_at lies in the future",
         ));
     }
+    let within = state.store.within(scope);
+    if let Some(parent) = scope.api_key() {
+        let parent = within.api_key(parent).await?;
+        let end = parent.and_then(|parent| parent.expires_at);
+        if end.is_some_and(|end| wanted.expires_at.is_none_or(|at| at > end)) {
+            let rule = "expires_at is no later than that of the API key that mints";
+            return Err(Problem::field("expires_at", rule));
+        }
+    }
     let (text, prefix, hash) = draw(state)?;
     let id: ApiKeyId = state.sources.id()?;
     let new = NewApiKey {
@@ -74,7 +83,6 @@ pub async fn mint(
         expires_at: wanted.expires_at,
     };
     let note = call.note_on("api_key.create", id);
-    let within = state.store.within(scope);
     let row = within.create_api_key(&new, &note, call.now).await?;
     Ok(Minted { row, text })
 }
@@ -82,28 +90,29 @@ pub async fn mint(
 /// Replaces the API key that the caller has shown. The old text stops working with the answer.
 ///
 /// # Errors
-/// `api_key_required` for a logged-in person.
+/// `api_key_required` for a logged-in person; `conflict` when the key with the keyed hash `shown` was replaced in
+/// the meantime.
 pub async fn rotate_self(
     state: &ControlState,
     call: &Call,
     scope: &WorkspaceScope,
-    principal: &Principal,
+    shown: Option<[u8; 32]>,
 ) -> Result<Minted, Problem> {
-    let Principal::ApiKey { key, .. } = principal else {
+    let (Some(key), Some(shown)) = (scope.api_key(), shown) else {
         return Err(Problem::new(Code::ApiKeyRequired));
     };
     let (text, prefix, hash) = draw(state)?;
     let note = call.note_on("api_key.rotate", key);
     let within = state.store.within(scope);
     within
-        .replace_api_key_hash(*key, &hash, &prefix, &note, call.now)
+        .replace_api_key_hash(key, &shown, (&hash, &prefix), &note, call.now)
         .await?;
-    let row = within.api_key(*key).await?;
+    let row = within.api_key(key).await?;
     let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(Minted { row, text })
 }
 
-/// Revokes an API key of the workspace: the caller's own, or as an admin anybody's.
+/// Revokes an API key of the workspace with all that it minted: the caller's own, or as an admin anybody's.
 ///
 /// # Errors
 /// `not_found`; `permission_denied` for another's when the caller is no admin.

@@ -3,10 +3,11 @@
 use domain::access::Role;
 use domain::credential::{CredentialKind, is_well_formed, write};
 use domain::{InvitationId, Secret, UserId, WorkspaceId};
-use store::{AcceptBy, InvitationRow, NewInvitation, Principal, WorkspaceScope};
+use store::{AcceptBy, InvitationRow, NewInvitation, Principal, StoreError, WorkspaceScope};
 use vault::HashPurpose;
 
 use crate::auth::password::Password;
+use crate::auth::refusal::noted;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::users::new_user;
@@ -68,7 +69,8 @@ pub struct Joined {
 /// Accepts an invitation: the person who is logged in joins, or a new one with the invited e-mail.
 ///
 /// # Errors
-/// `invalid_invitation`, the same for unknown, used, revoked and expired ones; `invitation_for_another`;
+/// `invalid_invitation`, the same for unknown, used, revoked and expired ones and those whose maker may invite no
+/// more; `invitation_for_another`;
 /// `conflict` when the invited e-mail has a user, who must log in first.
 pub async fn accept(
     state: &ControlState,
@@ -79,7 +81,8 @@ pub async fn accept(
 ) -> Result<Joined, Problem> {
     // The address alone: an invitation has no name that a guesser would have to know.
     let guess = state.guesses.begin(None, call.client, call.now)?;
-    let (hash, row) = guess.end(find(state, call, shown).await)?;
+    let found = find(state, call, shown).await;
+    let (hash, row) = guess.end(noted(state, call, "invitation.accept", found).await)?;
     let (by, user) = match caller {
         Some(principal @ Principal::Session { .. }) => {
             let own = state
@@ -106,7 +109,11 @@ pub async fn accept(
         .store
         .system()
         .accept_invitation(&hash, &by, &note, call.now)
-        .await?;
+        .await
+        .map_err(|error| match error {
+            StoreError::NotFound => Problem::new(Code::InvalidInvitation),
+            error => error.into(),
+        })?;
     Ok(Joined {
         workspace,
         user,

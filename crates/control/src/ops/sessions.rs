@@ -1,7 +1,7 @@
 //! Log-in and change of password.
 
 use http::{HeaderMap, HeaderValue};
-use store::{Actor, UserRow, UserScope};
+use store::{Actor, AuditNote, UserRow, UserScope};
 
 use crate::auth::password::Password;
 use crate::auth::session;
@@ -15,7 +15,8 @@ use crate::text;
 /// An e-mail that nobody has and a wrong password cost the same work and get the same answer.
 ///
 /// # Errors
-/// `invalid_credentials`; `too_many_attempts` after ten failures of the e-mail or a hundred of the address.
+/// `invalid_credentials`; `too_many_attempts` after ten failures of the e-mail from one address, fifty of the
+/// e-mail or a hundred of the address.
 pub async fn log_in(
     state: &ControlState,
     call: &Call,
@@ -45,7 +46,7 @@ pub async fn change_password(
     new.check_new("new_password")?;
     let person = Some(format!("user {}", scope.user()));
     let guess = state.guesses.begin(person, call.client, call.now)?;
-    guess.end(check_current(state, scope, current).await)?;
+    guess.end(check_current(state, call, scope, current).await)?;
     let hash = state.passwords.hash(new).await?;
     let note = call.note_on("user.set_password", scope.user());
     let own = state.store.own(scope);
@@ -65,13 +66,16 @@ async fn check_log_in(
     match user {
         Some(user) if fits && !user.suspended => Ok(user),
         refused => {
-            if let Some(user) = refused {
-                let mut note = call.note_on("session.create", user.id);
-                note.outcome = "refused";
-                system
-                    .note_refused(Some(user.account), None, Actor::System, &note, call.now)
-                    .await?;
-            }
+            // A row in any case: the answer must not come sooner for an e-mail that nobody has.
+            let note = AuditNote {
+                subject: refused.as_ref().map(|user| user.id.to_string()),
+                outcome: "refused",
+                ..call.note("session.create")
+            };
+            let account = refused.map(|user| user.account);
+            system
+                .note_refused(account, None, Actor::System, &note, call.now)
+                .await?;
             Err(Problem::new(Code::InvalidCredentials))
         }
     }
@@ -79,6 +83,7 @@ async fn check_log_in(
 
 async fn check_current(
     state: &ControlState,
+    call: &Call,
     scope: &UserScope,
     current: Password,
 ) -> Result<(), Problem> {
@@ -86,6 +91,12 @@ async fn check_current(
     if state.passwords.verify(current, Some(hash)).await? {
         Ok(())
     } else {
+        let mut note = call.note_on("user.set_password", scope.user());
+        note.outcome = "refused";
+        let system = state.store.system();
+        system
+            .note_refused(Some(scope.account()), None, scope.actor(), &note, call.now)
+            .await?;
         Err(Problem::new(Code::InvalidCredentials)
             .because("the current password is wrong")
             .advise("Check it and try again."))

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use store::{Principal, StoreError, UserRow};
 
 use crate::auth::password::Password;
+use crate::auth::refusal::noted;
 use crate::auth::{session, setup};
 use crate::error::{Code, Problem};
 use crate::frame::Call;
@@ -39,7 +40,8 @@ pub async fn create_first_user(
     password: Password,
 ) -> Result<FirstUser, Problem> {
     let guess = state.guesses.begin(None, call.client, call.now)?;
-    guess.end(check_offer(state, token).await)?;
+    let checked = check_offer(state, token).await;
+    guess.end(noted(state, call, "instance.set_up", checked).await)?;
     let new = users::new_user(state, email, password, true).await?;
     let workspace = new.workspace;
     let note = call.note_on("instance.set_up", new.user);

@@ -1,12 +1,13 @@
 //! One submission of a provider key, from the box to the row.
 //!
 //! Nothing is stored unless the box opened, the provider accepted the key (where a probe is required) and
-//! the row, its audit row and its replay mark commit together. A refusal leaves an audit row and nothing else.
+//! the row commits with its audit row. A sealed box is marked as taken before the provider is asked, whatever
+//! comes of it. A refusal leaves an audit row, and the mark if the box was opened, and nothing else.
 
 use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
 use domain::{Label, ProviderKeyId, Secret};
 use llm::provider::{Provider, Status};
-use store::{AuditNote, Expect, StoreError};
+use store::{AuditNote, Expect};
 use vault::{Accepted, IntakeRules, RawBox, Submission};
 
 use crate::error::{Code, Problem};
@@ -14,7 +15,7 @@ use crate::frame::Call;
 use crate::ops::destination::{Destination, destination};
 use crate::ops::provider_keys::{Holder, POSITIONS, get};
 use crate::ops::{sealing_key, verdict};
-use crate::state::{ControlState, ProbePolicy};
+use crate::state::{ControlState, ProbePolicy, SubmissionPolicy};
 
 /// The key as the client sent it.
 pub enum Material {
@@ -25,8 +26,23 @@ pub enum Material {
         /// The box.
         ciphertext_b64: String,
     },
-    /// In plain text, over a connection on which that is allowed.
-    Plain(Secret),
+    /// In plain text.
+    Plain {
+        /// The key.
+        key: Secret,
+        /// Whether nobody between the client and this process could read it.
+        confidential: bool,
+    },
+}
+
+impl Material {
+    /// The sealing key that the client names, if the text may stand in an audit row.
+    fn kek_id(&self) -> Option<String> {
+        match self {
+            Self::Sealed { kek_id, .. } if is_kek_id(kek_id) => Some(kek_id.clone()),
+            Self::Sealed { .. } | Self::Plain { .. } => None,
+        }
+    }
 }
 
 /// A key that a client wants stored.
@@ -56,20 +72,17 @@ pub struct Stored {
 /// Stores a key under its label, or replaces the one that is there.
 ///
 /// # Errors
-/// Every code of `openapi::Submissions`; nothing is stored then.
+/// Every code of `openapi::Submissions`; no key is stored then.
 pub async fn submit(
     state: &ControlState,
     call: &Call,
     holder: &Holder<'_>,
     new: NewKey,
 ) -> Result<Stored, Problem> {
-    let provider = known_provider(state, &new.provider)?;
-    let destination = destination(&state.config, provider, new.base_url.as_deref())?;
-    if matches!(new.material, Material::Plain(_)) && destination.raw_box == RawBox::Refuse {
-        return Err(Problem::new(Code::SealedSubmissionRequired).because(
-            "a key with its own base URL is accepted only in a sealed box that names both",
-        ));
-    }
+    let (provider, destination) = match admit(state, &new) {
+        Ok(admitted) => admitted,
+        Err(problem) => return Err(turned_away(state, call, holder, &new, problem).await),
+    };
     let subject = format!("keys of {}", holder.owner);
     state.submissions.begin(&subject, call.now)?;
     let submission = Attempt {
@@ -80,9 +93,10 @@ pub async fn submit(
         destination,
         new,
     };
-    let result = match submission.run().await {
+    let mut taken = None;
+    let result = match submission.run(&mut taken).await {
         // Somebody replaced the key between our look and our write: once more, on top of theirs.
-        Err(problem) if problem.code() == Code::Conflict => submission.run().await,
+        Err(problem) if problem.code() == Code::Conflict => submission.run(&mut taken).await,
         result => result,
     };
     // A provider that cannot be reached counts: the base URL may be one that the client chose.
@@ -113,6 +127,74 @@ pub async fn replace(
         material,
     };
     submit(state, call, holder, new).await
+}
+
+/// The provider and where the key goes, if this instance takes such a key in such a way.
+fn admit<'a>(
+    state: &'a ControlState,
+    new: &NewKey,
+) -> Result<(&'a Provider, Destination), Problem> {
+    let sealed_only = state.config.submission != SubmissionPolicy::Both;
+    if let Material::Plain { confidential, .. } = new.material
+        && (sealed_only || !confidential)
+    {
+        return Err(Problem::new(Code::SealedSubmissionRequired));
+    }
+    let provider = known_provider(state, &new.provider)?;
+    let destination = destination(&state.config, provider, new.base_url.as_deref())?;
+    if matches!(new.material, Material::Plain { .. }) && destination.raw_box == RawBox::Refuse {
+        return Err(Problem::new(Code::SealedSubmissionRequired).because(
+            "a key with its own base URL is accepted only in a sealed box that names both",
+        ));
+    }
+    Ok((provider, destination))
+}
+
+/// Writes the audit row of a submission that the instance does not admit and returns what the client is told.
+/// An unknown provider leaves none: it is a slip of the pen.
+async fn turned_away(
+    state: &ControlState,
+    call: &Call,
+    holder: &Holder<'_>,
+    new: &NewKey,
+    problem: Problem,
+) -> Problem {
+    let id = new.provider.parse().ok();
+    let Some(provider) = id.and_then(|id| state.registry.get(&id)) else {
+        return problem;
+    };
+    let action = match holder.keys.find(&provider.id, &new.label).await {
+        Ok(Some(_)) => "provider_key.replace",
+        Ok(None) => "provider_key.create",
+        Err(error) => return error.into(),
+    };
+    let note = AuditNote {
+        provider: Some(provider.id.clone()),
+        label: Some(new.label.clone()),
+        kek_id: new.material.kek_id(),
+        outcome: "refused",
+        ..call.note(action)
+    };
+    note_refused(state, call, holder, &note, problem).await
+}
+
+/// Writes an audit row of a refusal and returns the refusal, or why the row could not be written.
+async fn note_refused(
+    state: &ControlState,
+    call: &Call,
+    holder: &Holder<'_>,
+    note: &AuditNote,
+    problem: Problem,
+) -> Problem {
+    let (account, workspace) = (Some(holder.account), holder.workspace);
+    let system = state.store.system();
+    let written = system
+        .note_refused(account, workspace, holder.actor, note, call.now)
+        .await;
+    match written {
+        Ok(()) => problem,
+        Err(error) => error.into(),
+    }
 }
 
 /// The provider with exactly this id, if it is in service and takes keys of its users.
@@ -154,7 +236,8 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn run(&self) -> Result<Stored, Problem> {
+    /// Runs once. `taken` is the mark of the box that an earlier run of this submission has taken.
+    async fn run(&self, taken: &mut Option<[u8; 32]>) -> Result<Stored, Problem> {
         let Self { call, holder, .. } = self;
         let existing = holder.keys.find(&self.provider.id, &self.new.label).await?;
         let context = self.context(existing.as_ref())?;
@@ -167,12 +250,12 @@ impl Attempt<'_> {
             Ok(accepted) => accepted,
             Err(problem) => return Err(self.refused(action, "refused", problem).await),
         };
-        if let Some(replay) = &accepted.replay
-            && self.state.store.system().box_seen(replay).await?
-        {
-            // Before the probe: a box that was captured must not cause a call with somebody's key.
-            let problem = Problem::new(Code::InvalidSealedBox);
-            return Err(self.refused(action, "refused", problem).await);
+        if accepted.replay.is_some() && accepted.replay != *taken {
+            // Before the probe: a box that was captured must not cause a second call with somebody's key.
+            if let Err(problem) = self.take_box(accepted.replay).await {
+                return Err(self.refused(action, "refused", problem).await);
+            }
+            *taken = accepted.replay;
         }
         let warning = verdict::warning(self.provider, &accepted.mask);
         let probed = match self.probe(&accepted, &context, &data_key).await {
@@ -217,23 +300,23 @@ impl Attempt<'_> {
             last_failure: None,
             context,
         };
-        let put = holder
-            .keys
-            .put(&record, expect, accepted.replay, &note, call.now)
-            .await;
-        match put {
-            Ok(()) => Ok(Stored {
-                record,
-                created,
-                probed,
-                warning,
-            }),
-            Err(StoreError::Replayed) => {
-                let problem = Problem::new(Code::InvalidSealedBox);
-                Err(self.refused(action, "refused", problem).await)
-            }
-            Err(error) => Err(error.into()),
+        let keys = &holder.keys;
+        keys.put(&record, expect, &note, call.now).await?;
+        Ok(Stored {
+            record,
+            created,
+            probed,
+            warning,
+        })
+    }
+
+    /// Marks the sealed box as taken, for good.
+    async fn take_box(&self, replay: Option<[u8; 32]>) -> Result<(), Problem> {
+        let system = self.state.store.system();
+        if let Some(hash) = replay {
+            system.take_box(&hash, self.call.now).await?;
         }
+        Ok(())
     }
 
     /// What the key is bound to: a fresh id, or the id of the one that it replaces and the next version.
@@ -268,7 +351,7 @@ impl Attempt<'_> {
     ) -> Result<Accepted, Problem> {
         let intake = &self.state.intake;
         let accepted = match &self.new.material {
-            Material::Plain(key) => {
+            Material::Plain { key, .. } => {
                 let key = key.expose(|bytes| Secret::new(bytes.to_vec()));
                 intake.accept_plain(key, context, data_key).await
             }
@@ -338,29 +421,12 @@ impl Attempt<'_> {
         outcome: &'static str,
         problem: Problem,
     ) -> Problem {
-        let kek_id = match &self.new.material {
-            Material::Sealed { kek_id, .. } if is_kek_id(kek_id) => Some(kek_id.clone()),
-            _ => None,
-        };
         let note = AuditNote {
-            kek_id,
+            kek_id: self.new.material.kek_id(),
             outcome,
             ..self.note(action, None)
         };
-        let Holder {
-            account,
-            workspace,
-            actor,
-            ..
-        } = self.holder;
-        let system = self.state.store.system();
-        let written = system
-            .note_refused(Some(*account), *workspace, *actor, &note, self.call.now)
-            .await;
-        match written {
-            Ok(()) => problem,
-            Err(error) => error.into(),
-        }
+        note_refused(self.state, self.call, self.holder, &note, problem).await
     }
 }
 

@@ -206,3 +206,106 @@ async fn a_key_reaches_its_own_workspace_only() {
         .await
         .refused(403, "permission_denied");
 }
+
+#[tokio::test]
+async fn a_key_makes_no_admin() {
+    // T93
+    let world = World::start().await;
+    let (root, first) = world.set_up().await;
+    let member = world.person(&root, "member").await;
+    world.join(&root, &member, "member").await;
+    let workspace = format!("/api/v1/workspaces/{}", root.workspace);
+    let invitations = format!("{workspace}/invitations");
+    let one = format!("{workspace}/members/{}", member.id);
+    let invite = |role: &str| json!({"email": format!("new-{role}@example.test"), "role": role});
+    for refused in [
+        world.post(&first, &invitations, invite("admin")).await,
+        world.patch(&first, &one, json!({"role": "admin"})).await,
+    ] {
+        let refused = refused.refused(403, "permission_denied");
+        assert_eq!(refused["details"]["needs"], "a log-in");
+    }
+    let invited = world.post(&first, &invitations, invite("member")).await;
+    let invited = invited.expect(201).json();
+    let promote = json!({"role": "admin"});
+    world.patch(&root.session, &one, promote).await.expect(204);
+    world
+        .patch(&first, &one, json!({"role": "member"}))
+        .await
+        .expect(204);
+
+    // What a key offered ends with the key.
+    let key = data(world.get(&root.session, &path(&root.workspace)).await)[0]["id"].clone();
+    let key = format!("{}/{}", path(&root.workspace), key.as_str().expect("an id"));
+    world.delete(&root.session, &key).await.expect(204);
+    let body = json!({"token": invited["token"], "password": super::PASSWORD});
+    world
+        .post(&As::Nobody, "/api/v1/invitations/accept", body)
+        .await
+        .refused(401, "invalid_invitation");
+}
+
+#[tokio::test]
+async fn what_a_key_minted_ends_no_later_and_with_it() {
+    // T93
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let keys = path(&root.workspace);
+    let at = |millis: i64| world.state.sources.now().plus_millis(millis).to_string();
+    let body = |end: Value| json!({"name": "k", "scopes": ["keys:write", "workspace:read"], "expires_at": end});
+    let parent = world
+        .post(&root.session, &keys, body(json!(at(60_000))))
+        .await;
+    let parent = parent.expect(201).json();
+    assert!(parent.get("parent_id").is_none());
+    let key = |minted: &Value| As::Key(minted["key"].as_str().expect("the key").to_owned());
+    for late in [Value::Null, json!(at(60_001))] {
+        let refused = world.post(&key(&parent), &keys, body(late)).await;
+        let refused = refused.refused(400, "invalid_request");
+        assert_eq!(refused["details"]["field"], "expires_at");
+    }
+    let child = world
+        .post(&key(&parent), &keys, body(json!(at(60_000))))
+        .await;
+    let child = child.expect(201).json();
+    assert_eq!(child["parent_id"], parent["id"]);
+    let grandchild = world
+        .post(&key(&child), &keys, body(json!(at(1_000))))
+        .await;
+    let grandchild = grandchild.expect(201).json();
+    let workspace = format!("/api/v1/workspaces/{}", root.workspace);
+    world.get(&key(&grandchild), &workspace).await.expect(200);
+    let one = format!("{keys}/{}", parent["id"].as_str().expect("an id"));
+    world.delete(&root.session, &one).await.expect(204);
+    for ended in [&parent, &child, &grandchild] {
+        world
+            .get(&key(ended), &workspace)
+            .await
+            .refused(401, "authentication_required");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_rotations_of_a_key_at_once_one_is_answered() {
+    let world = World::start().await;
+    let (root, first) = world.set_up().await;
+    let rotate = format!("{}/self/rotate", path(&root.workspace));
+    let turn = || world.post(&first, &rotate, json!({}));
+    let answers = tokio::join!(turn(), turn(), turn(), turn(), turn(), turn());
+    let (a, b, c, d, e, f) = answers;
+    let mut keys = Vec::new();
+    for answer in [a, b, c, d, e, f] {
+        match answer.status {
+            200 => keys.push(answer.json()["key"].clone()),
+            // Who comes last is not even let in.
+            401 => {}
+            _ => {
+                answer.refused(409, "conflict");
+            }
+        }
+    }
+    assert_eq!(keys.len(), 1);
+    let new = As::Key(keys[0].as_str().expect("the key").to_owned());
+    let workspace = format!("/api/v1/workspaces/{}", root.workspace);
+    world.get(&new, &workspace).await.expect(200);
+}

@@ -10,7 +10,7 @@ use super::{KEY, OTHER_KEY, World, path, with};
 use crate::ControlConfig;
 
 #[tokio::test]
-async fn a_box_that_failed_its_probe_may_come_again_and_a_stored_one_may_not() {
+async fn a_box_is_taken_once_whether_its_key_was_accepted_or_not() {
     // T24
     let world = World::start().await;
     let (root, _) = world.set_up().await;
@@ -27,6 +27,12 @@ async fn a_box_that_failed_its_probe_may_come_again_and_a_stored_one_may_not() {
         .post(&root.session, &path(&root), body.clone())
         .await
         .refused(422, "probe_failed");
+    world
+        .post(&root.session, &path(&root), body)
+        .await
+        .refused(422, "invalid_sealed_box");
+    assert_eq!(world.probe.asked.load(Ordering::SeqCst), 1);
+    let body = world.raw("openai", KEY).await;
     let stored = world
         .post(&root.session, &path(&root), body.clone())
         .await
@@ -46,6 +52,24 @@ async fn a_box_that_failed_its_probe_may_come_again_and_a_stored_one_may_not() {
         .post(&root.session, &path(&root), body)
         .await
         .refused(422, "invalid_sealed_box");
+}
+
+#[tokio::test]
+async fn of_two_who_submit_a_box_at_once_one_causes_a_call() {
+    // T24
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let body = world.raw("openai", KEY).await;
+    let keys = path(&root);
+    let other = with(&body, "label", json!("other"));
+    let (one, two) = tokio::join!(
+        world.post(&root.session, &keys, body),
+        world.post(&root.session, &keys, other)
+    );
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 422]);
+    assert_eq!(world.probe.asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ async fn foreign_and_unknown_ids_get_the_same_404() {
 }
 
 #[tokio::test]
-async fn workspaces_are_made_renamed_handed_over_and_deleted() {
+async fn workspaces_are_made_renamed_and_deleted_and_not_handed_over() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     let heir = world.person(&root, "heir").await;
@@ -82,28 +82,16 @@ async fn workspaces_are_made_renamed_handed_over_and_deleted() {
         (&json!("Crew"), &json!("owner"))
     );
     let transfer = format!("{path}/transfer");
-    let stranger = json!({"user_id": "usr_00000000000000000000000000"});
-    world
-        .post(&root.session, &transfer, stranger)
-        .await
-        .refused(404, "not_found");
+    // Nobody gets a workspace, with its callers, into their account unasked.
     world
         .post(&root.session, &transfer, json!({"user_id": heir.id}))
         .await
-        .expect(204);
-    assert_eq!(
-        world.get(&heir.session, &path).await.expect(200).json()["role"],
-        "owner"
-    );
-    assert_eq!(
-        world.get(&root.session, &path).await.expect(200).json()["role"],
-        "admin"
-    );
+        .refused(404, "not_found");
     world
-        .delete(&root.session, &path)
+        .delete(&heir.session, &path)
         .await
         .refused(403, "permission_denied");
-    world.delete(&heir.session, &path).await.expect(204);
+    world.delete(&root.session, &path).await.expect(204);
     world
         .get(&heir.session, &path)
         .await
@@ -367,4 +355,34 @@ async fn a_suspended_person_is_out_at_once_and_nobody_suspends_themselves() {
     let actions: Vec<_> = rows.iter().map(|row| row["action"].clone()).collect();
     assert!(actions.contains(&json!("user.suspend")), "{actions:?}");
     assert!(actions.contains(&json!("user.resume")), "{actions:?}");
+}
+
+#[tokio::test]
+async fn an_invitation_ends_with_the_authority_of_its_maker() {
+    // T104
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let admin = world.person(&root, "admin").await;
+    world.join(&root, &admin, "admin").await;
+    let path = format!("/api/v1/workspaces/{}", root.workspace);
+    let body = json!({"email": "new@example.test", "role": "admin"});
+    let invited = world
+        .post(&admin.session, &format!("{path}/invitations"), body)
+        .await
+        .expect(201)
+        .json();
+    let demote = json!({"role": "member"});
+    world
+        .patch(
+            &root.session,
+            &format!("{path}/members/{}", admin.id),
+            demote,
+        )
+        .await
+        .expect(204);
+    let body = json!({"token": invited["token"], "password": PASSWORD});
+    world
+        .post(&As::Nobody, "/api/v1/invitations/accept", body)
+        .await
+        .refused(401, "invalid_invitation");
 }

@@ -153,6 +153,52 @@ async fn an_unknown_email_and_a_wrong_password_look_the_same() {
         answers.push(answer);
     }
     assert_eq!(answers[0], answers[1]);
+    // Each leaves a row: in the log of the account, and where there is none in the instance's.
+    let account = format!("/api/v1/accounts/{}/audit", root.account);
+    for (log, subject) in [
+        (account.as_str(), json!(root.id)),
+        ("/api/v1/audit", json!(null)),
+    ] {
+        let rows = data(world.get(&root.session, log).await);
+        let refused: Vec<_> = rows
+            .iter()
+            .filter(|row| row["action"] == "session.create" && row["outcome"] == "refused")
+            .collect();
+        assert_eq!(refused.len(), 1, "{log}: {rows:?}");
+        assert_eq!(refused[0]["subject"], subject, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_credentials_leave_audit_rows() {
+    let world = World::start().await;
+    let body = json!({"token": "kbsetup_x", "email": "a@example.test", "password": PASSWORD});
+    world
+        .post(&As::Nobody, "/api/v1/setup", body)
+        .await
+        .refused(401, "invalid_setup_token");
+    let (root, _) = world.set_up().await;
+    let body = json!({"token": "kbi_x", "password": PASSWORD});
+    world
+        .post(&As::Nobody, "/api/v1/invitations/accept", body)
+        .await
+        .refused(401, "invalid_invitation");
+    let body = json!({"current_password": "wrong password", "new_password": "another password"});
+    world
+        .put(&root.session, "/api/v1/me/password", body)
+        .await
+        .refused(401, "invalid_credentials");
+    let refused = async |log: &str| {
+        let rows = data(world.get(&root.session, log).await);
+        let refused = rows.iter().filter(|row| row["outcome"] == "refused");
+        refused.map(|row| row["action"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        refused("/api/v1/audit").await,
+        ["invitation.accept", "instance.set_up"]
+    );
+    let account = format!("/api/v1/accounts/{}/audit", root.account);
+    assert_eq!(refused(&account).await, ["user.set_password"]);
 }
 
 #[tokio::test]

@@ -132,6 +132,9 @@ async fn a_key_in_plain_text_needs_a_way_that_nobody_reads() {
     send([127, 0, 0, 1], &[("x-forwarded-for", "192.0.2.1")])
         .await
         .refused(400, "sealed_submission_required");
+    let refused = ("provider_key.create".to_owned(), "refused".to_owned());
+    let rows = world.audited(&root).await;
+    assert_eq!(rows.iter().filter(|row| **row == refused).count(), 4);
     let stored = send([127, 0, 0, 1], &[]).await.expect(201);
     assert!(!stored.text.contains(KEY));
     assert!(stored.json().get("kek_id").is_none());
@@ -292,6 +295,8 @@ async fn a_custom_base_url_takes_a_box_that_names_it_and_nothing_else() {
         .post(&root.session, &path(&root), body)
         .await
         .refused(403, "custom_base_url_not_allowed");
+    let refused = ("provider_key.create".to_owned(), "refused".to_owned());
+    assert_eq!(strict.audited(&root).await.last(), Some(&refused));
 }
 
 #[tokio::test]

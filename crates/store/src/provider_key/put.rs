@@ -21,18 +21,16 @@ pub enum Expect {
 impl ProviderKeys<'_> {
     /// Adds a key, or replaces one's value in place: same id, next version, failure forgotten.
     ///
-    /// A replacement leaves label, position and state as they are stored. `replay`: the hash by which
-    /// the sealed box is known; it is taken once in the whole instance.
+    /// A replacement leaves label, position and state as they are stored. That a sealed box is taken once is
+    /// [`System::take_box`](crate::System::take_box)'s to decide, before.
     ///
     /// # Errors
     /// - [`StoreError::Conflict`]: the label is taken, the version is another by now, or there are too many keys.
-    /// - [`StoreError::Replayed`]: this box was taken before.
     /// - [`StoreError::NotFound`]: the record belongs elsewhere, or the key or its owner is gone.
     pub async fn put(
         &self,
         record: &ProviderKeyRecord,
         expect: Expect,
-        replay: Option<[u8; 32]>,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -41,9 +39,6 @@ impl ProviderKeys<'_> {
         }
         let (mut writing, account) = self.writing().await?;
         let tx = &mut writing.tx;
-        if let Some(hash) = replay {
-            take_box(tx, &hash, now).await?;
-        }
         match expect {
             Expect::New => self.insert(tx, record, account, now).await?,
             Expect::Version(version) => self.replace(tx, record, version, now).await?,
@@ -147,20 +142,4 @@ impl ProviderKeys<'_> {
         .await?;
         Ok(())
     }
-}
-
-/// Keeps the hash of a sealed box, once.
-async fn take_box(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
-    let taken = tx
-        .run(
-            sql("INSERT INTO seen_boxes (hash, seen_at) VALUES ($1, $2)
-                 ON CONFLICT (hash) DO NOTHING")
-            .bind(hash)
-            .bind(now),
-        )
-        .await?;
-    if taken == 0 {
-        return Err(StoreError::Replayed);
-    }
-    Ok(())
 }

@@ -97,7 +97,7 @@ async fn a_row_says_who_did_what_to_which_key(world: World) {
             request: world.id(),
         };
         let at = NOW.plus_millis(77);
-        keys.put(&record, Expect::New, None, &note, at)
+        keys.put(&record, Expect::New, &note, at)
             .await
             .expect("put");
         let page = PageRequest::default();
@@ -192,8 +192,7 @@ async fn no_audit_no_change(world: World) {
     let record = world.record(keys.owner(), keys.account(), stored.data_key, "second");
     let own_scope = world.own(&first).await;
     for refused in [
-        keys.put(&record, Expect::New, Some(world.hash()), &note, NOW)
-            .await,
+        keys.put(&record, Expect::New, &note, NOW).await,
         keys.set_enabled(id, false, &note, NOW).await,
         keys.remove(id, &note, NOW).await.map(|_| ()),
         within.rename("x", &note, NOW).await,

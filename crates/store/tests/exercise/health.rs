@@ -253,7 +253,7 @@ async fn a_late_failure_does_not_touch_a_replaced_key(world: World) {
     let mut next = caller.keys[0].clone();
     next.context.version = 2;
     let note = world.note("provider_key.rotate");
-    keys.put(&next, store::Expect::Version(1), None, &note, NOW)
+    keys.put(&next, store::Expect::Version(1), &note, NOW)
         .await
         .expect("replaced");
     let late = NOW.plus_millis(100);

@@ -3,7 +3,7 @@
 use domain::access::{Action, ApiScope};
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
 use domain::{Label, ProviderId};
-use store::{Expect, NewApiKey, StoreError};
+use store::{Expect, NewApiKey, Principal, StoreError};
 
 use crate::world::{NOW, World, on_both_engines};
 
@@ -21,6 +21,9 @@ on_both_engines![
     an_owner_has_a_bounded_number_of_keys,
     an_api_key_lives_until_it_expires_or_is_revoked,
     an_api_key_rotates_itself,
+    of_many_rotations_of_an_api_key_one_wins,
+    what_an_api_key_minted_ends_with_it,
+    an_owner_has_one_active_data_key,
 ];
 
 async fn a_provider_key_reads_back_as_it_was_put(world: World) {
@@ -41,7 +44,7 @@ async fn a_provider_key_reads_back_as_it_was_put(world: World) {
             ..world.record(keys.owner(), keys.account(), data_key, "primary")
         };
         let note = world.note("provider_key.create");
-        keys.put(&record, Expect::New, None, &note, NOW)
+        keys.put(&record, Expect::New, &note, NOW)
             .await
             .expect("put");
         let id = record.context.key;
@@ -61,58 +64,43 @@ async fn a_label_is_taken_once_per_owner_and_provider(world: World) {
     let keys = world.store.within(&scope).provider_keys();
     let stored = world.put(&keys, "primary").await;
     let again = world.record(keys.owner(), keys.account(), stored.data_key, "primary");
-    let box_hash = world.hash();
     let before = world.traces().await;
     let note = world.note("provider_key.create");
-    let refused = keys
-        .put(&again, Expect::New, Some(box_hash), &note, NOW)
-        .await;
+    let refused = keys.put(&again, Expect::New, &note, NOW).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
-    assert_eq!(world.traces().await, before, "nor is the box used up");
+    assert_eq!(world.traces().await, before);
 
     let mut other = again;
     other.context.provider = "anthropic".parse::<ProviderId>().expect("a provider id");
-    keys.put(&other, Expect::New, Some(box_hash), &note, NOW)
+    keys.put(&other, Expect::New, &note, NOW)
         .await
         .expect("another provider");
 }
 
 async fn a_sealed_box_is_taken_once_in_the_whole_instance(world: World) {
-    let a = world.first().await;
-    let b = world.person(&a, "b@example.com").await;
-    let scope_a = world.scope(&a, Action::WriteProviderKeys).await;
-    let scope_b = world.scope(&b, Action::WriteProviderKeys).await;
-    let (keys_a, keys_b) = (
-        world.store.within(&scope_a).provider_keys(),
-        world.store.within(&scope_b).provider_keys(),
-    );
-    let (data_a, data_b) = (world.data_key(&keys_a).await, world.data_key(&keys_b).await);
+    // T24
+    let other = world.other_node().await;
     let box_hash = world.hash();
-    let note = world.note("provider_key.create");
-    let record = world.record(keys_a.owner(), keys_a.account(), data_a, "primary");
-    keys_a
-        .put(&record, Expect::New, Some(box_hash), &note, NOW)
-        .await
-        .expect("the first time");
-    let before = world.traces().await;
-    for (keys, data_key, label) in [(&keys_a, data_a, "second"), (&keys_b, data_b, "primary")] {
-        let record = world.record(keys.owner(), keys.account(), data_key, label);
-        let refused = keys
-            .put(&record, Expect::New, Some(box_hash), &note, NOW)
-            .await;
-        assert!(matches!(refused, Err(StoreError::Replayed)));
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let store = if n % 2 == 0 { &world.store } else { &other }.clone();
+            tokio::spawn(async move { store.system().take_box(&box_hash, NOW).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for task in tasks {
+        match task.await.expect("ran") {
+            Ok(()) => taken += 1,
+            Err(StoreError::Replayed) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
-    let mut next = record;
-    next.context.version = 2;
-    let refused = keys_a
-        .put(&next, Expect::Version(1), Some(box_hash), &note, NOW)
-        .await;
-    assert!(matches!(refused, Err(StoreError::Replayed)));
-    assert_eq!(world.traces().await, before);
-
-    let system = world.store.system();
-    assert!(system.box_seen(&box_hash).await.expect("reads"));
-    assert!(!system.box_seen(&[0xee; 32]).await.expect("reads"));
+    assert_eq!(taken, 1);
+    let late = NOW.plus_millis(1_000_000_000_000);
+    let again = world.store.system().take_box(&box_hash, late).await;
+    assert!(matches!(again, Err(StoreError::Replayed)));
+    let another = world.store.system().take_box(&world.hash(), NOW).await;
+    another.expect("another box");
 }
 
 async fn a_replacement_keeps_id_label_position_and_state(world: World) {
@@ -139,7 +127,7 @@ async fn a_replacement_keeps_id_label_position_and_state(world: World) {
     next.envelope = b"another envelope".to_vec();
     next.mask = "...".to_owned();
     next.kek_id = None;
-    keys.put(&next, Expect::Version(1), Some(world.hash()), &note, later)
+    keys.put(&next, Expect::Version(1), &note, later)
         .await
         .expect("replaced");
     let read = keys.get(id).await.expect("asks").expect("there");
@@ -164,23 +152,13 @@ async fn a_replacement_keeps_id_label_position_and_state(world: World) {
     gone.context.version = 3;
     gone.context.key = world.id();
     for (record, version) in [(&next, 1), (&skipped, 2), (&moved, 2)] {
-        let refused = keys
-            .put(
-                record,
-                Expect::Version(version),
-                Some(world.hash()),
-                &note,
-                NOW,
-            )
-            .await;
+        let refused = keys.put(record, Expect::Version(version), &note, NOW).await;
         assert!(
             matches!(refused, Err(StoreError::Conflict(_))),
             "{refused:?}"
         );
     }
-    let refused = keys
-        .put(&gone, Expect::Version(2), Some(world.hash()), &note, NOW)
-        .await;
+    let refused = keys.put(&gone, Expect::Version(2), &note, NOW).await;
     assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     assert_eq!(world.traces().await, before);
 }
@@ -203,11 +181,10 @@ async fn of_many_replacements_of_a_version_one_wins(world: World) {
                 record.context.version = version + 1;
                 record.envelope = n.to_be_bytes().to_vec();
                 let note = world.note("provider_key.rotate");
-                let replay = world.hash();
                 tokio::spawn(async move {
                     let keys = store.within(&scope).provider_keys();
                     let expect = Expect::Version(version);
-                    (n, keys.put(&record, expect, Some(replay), &note, NOW).await)
+                    (n, keys.put(&record, expect, &note, NOW).await)
                 })
             })
             .collect();
@@ -231,8 +208,6 @@ async fn of_many_replacements_of_a_version_one_wins(world: World) {
         let audited = world.number("SELECT count(*) FROM audit").await;
         assert_eq!(audited, audits + 1);
     }
-    // One box for the first key and one for each winner.
-    assert_eq!(world.number("SELECT count(*) FROM seen_boxes").await, 4);
 }
 
 async fn of_many_new_keys_with_a_label_one_wins(world: World) {
@@ -251,7 +226,7 @@ async fn of_many_new_keys_with_a_label_one_wins(world: World) {
             let note = world.note("provider_key.create");
             tokio::spawn(async move {
                 let keys = store.within(&scope).provider_keys();
-                keys.put(&record, Expect::New, None, &note, NOW).await
+                keys.put(&record, Expect::New, &note, NOW).await
             })
         })
         .collect();
@@ -330,7 +305,7 @@ async fn a_removed_key_is_gone_from_the_disk(world: World) {
     let mut record = world.record(keys.owner(), keys.account(), data_key, "primary");
     record.envelope = planted.to_vec();
     let note = world.note("provider_key.create");
-    keys.put(&record, Expect::New, None, &note, NOW)
+    keys.put(&record, Expect::New, &note, NOW)
         .await
         .expect("put");
     assert!(
@@ -341,7 +316,7 @@ async fn a_removed_key_is_gone_from_the_disk(world: World) {
     let mut next = record.clone();
     next.context.version = 2;
     next.envelope = b"second-envelope-8ad0".to_vec();
-    keys.put(&next, Expect::Version(1), None, &note, NOW)
+    keys.put(&next, Expect::Version(1), &note, NOW)
         .await
         .expect("replaced");
     assert!(!world.is_sqlite() || !on_disk(&world, planted));
@@ -478,7 +453,7 @@ async fn an_owner_has_a_bounded_number_of_keys(world: World) {
         .expect("filled");
     let one_more = world.record(keys.owner(), keys.account(), stored.data_key, "more");
     let note = world.note("provider_key.create");
-    let refused = keys.put(&one_more, Expect::New, None, &note, NOW).await;
+    let refused = keys.put(&one_more, Expect::New, &note, NOW).await;
     assert!(
         matches!(refused, Err(StoreError::Conflict(_))),
         "{refused:?}"
@@ -560,7 +535,7 @@ async fn an_api_key_rotates_itself(world: World) {
     let new = world.hash();
     let note = world.note("api_key.rotate");
     within
-        .replace_api_key_hash(id, &new, "kb_abcdef", &note, NOW)
+        .replace_api_key_hash(id, &old, (&new, "kb_abcdef"), &note, NOW)
         .await
         .expect("rotated");
     let lives = async |hash: &[u8; 32]| {
@@ -573,16 +548,163 @@ async fn an_api_key_rotates_itself(world: World) {
 
     let before = world.traces().await;
     let refused = within
-        .replace_api_key_hash(id, &other, "kb_x", &note, NOW)
+        .replace_api_key_hash(id, &new, (&other, "kb_x"), &note, NOW)
         .await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    // The old key is not replaced again by whoever still holds it.
+    let refused = within
+        .replace_api_key_hash(id, &old, (&world.hash(), "kb_x"), &note, NOW)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert!(lives(&new).await);
     assert_eq!(world.traces().await, before);
     within
         .revoke_api_key(id, &note, NOW)
         .await
         .expect("revoked");
     let refused = within
-        .replace_api_key_hash(id, &world.hash(), "kb_x", &note, NOW)
+        .replace_api_key_hash(id, &new, (&world.hash(), "kb_x"), &note, NOW)
         .await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
+}
+
+async fn of_many_rotations_of_an_api_key_one_wins(world: World) {
+    let first = world.first().await;
+    let other = world.other_node().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let (id, shown) = world.api_key(&scope, first.user, &[]).await;
+    let tasks: Vec<_> = (0..6)
+        .map(|n| {
+            let store = if n % 2 == 0 { &world.store } else { &other }.clone();
+            let (scope, hash) = (scope.clone(), world.hash());
+            let note = world.note("api_key.rotate");
+            tokio::spawn(async move {
+                let within = store.within(&scope);
+                let new = (&hash, "kb_x");
+                let done = within
+                    .replace_api_key_hash(id, &shown, new, &note, NOW)
+                    .await;
+                (hash, done)
+            })
+        })
+        .collect();
+    let mut winner = None;
+    for task in tasks {
+        match task.await.expect("ran") {
+            (hash, Ok(())) => assert_eq!(winner.replace(hash), None, "a second winner"),
+            (_, Err(StoreError::Conflict(_))) => {}
+            (_, Err(error)) => panic!("{error}"),
+        }
+    }
+    let caller = world.store.serving();
+    let caller = caller.caller(&winner.expect("one wins"), NOW).await;
+    assert_eq!(caller.expect("asks").map(|caller| caller.api_key), Some(id));
+}
+
+async fn what_an_api_key_minted_ends_with_it(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let within = world.store.within(&scope);
+    let note = world.note("api_key");
+    let end = NOW.plus_millis(1000);
+    let new = |expires_at| NewApiKey {
+        id: world.id(),
+        user: first.user,
+        name: "ci".to_owned(),
+        prefix: "kb_123456".to_owned(),
+        hash: world.hash(),
+        scopes: ApiScope::ALL.to_vec(),
+        expires_at,
+    };
+    let by = async |key| {
+        let principal = Principal::ApiKey {
+            key,
+            user: first.user,
+            workspace: first.workspace,
+            account: first.account,
+            scopes: ApiScope::ALL.to_vec(),
+        };
+        let store = &world.store;
+        let scope = store.authorize_workspace(&principal, first.workspace, Action::WriteApiKeys);
+        scope.await.expect("the key may")
+    };
+    let root = new(Some(end));
+    let row = within.create_api_key(&root, &note, NOW).await;
+    assert_eq!(row.expect("minted").parent, None);
+    let (with_root, child) = (by(root.id).await, new(Some(end)));
+    let before = world.traces().await;
+    for late in [None, Some(end.plus_millis(1))] {
+        let minted = world.store.within(&with_root);
+        let minted = minted.create_api_key(&new(late), &note, NOW).await;
+        assert!(matches!(minted, Err(StoreError::Conflict(_))), "{minted:?}");
+    }
+    assert_eq!(world.traces().await, before);
+    let row = world.store.within(&with_root);
+    let row = row
+        .create_api_key(&child, &note, NOW)
+        .await
+        .expect("minted");
+    assert_eq!(row.parent, Some(root.id));
+    assert_eq!(within.api_key(child.id).await.expect("asks"), Some(row));
+    let (with_child, grandchild) = (by(child.id).await, new(Some(NOW.plus_millis(500))));
+    let minted = world.store.within(&with_child);
+    let minted = minted.create_api_key(&grandchild, &note, NOW).await;
+    minted.expect("minted");
+    let (_, sibling) = world.api_key(&scope, first.user, &[]).await;
+
+    let audits = world.number("SELECT count(*) FROM audit").await;
+    within
+        .revoke_api_key(root.id, &note, NOW)
+        .await
+        .expect("revoked");
+    assert_eq!(world.number("SELECT count(*) FROM audit").await, audits + 1);
+    let lives = async |hash: &[u8; 32]| {
+        let found = world.store.serving().caller(hash, NOW).await;
+        found.expect("asks").is_some()
+    };
+    for key in [&root, &child, &grandchild] {
+        assert!(!lives(&key.hash).await);
+        let row = within.api_key(key.id).await.expect("asks").expect("there");
+        assert_eq!(row.revoked_at, Some(NOW));
+    }
+    assert!(lives(&sibling).await);
+    // Nor does one that was authorized before mint another.
+    let minted = world.store.within(&with_child);
+    let minted = minted
+        .create_api_key(&new(Some(NOW.plus_millis(1))), &note, NOW)
+        .await;
+    assert!(matches!(minted, Err(StoreError::Conflict(_))), "{minted:?}");
+}
+
+async fn an_owner_has_one_active_data_key(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteProviderKeys).await;
+    let keys = world.store.within(&scope).provider_keys();
+    let old = world.put(&keys, "primary").await.data_key;
+    let second = world
+        .raw(
+            "INSERT INTO data_keys (id, owner_id, workspace_id, account_id, kms_key, wrapped, active, created_at)
+             SELECT 'dk_other', owner_id, workspace_id, account_id, kms_key, wrapped, 1, created_at
+             FROM data_keys",
+        )
+        .await;
+    assert!(second.is_err(), "the database itself refuses a second one");
+    world
+        .raw("UPDATE data_keys SET active = 0")
+        .await
+        .expect("written");
+    assert_eq!(keys.data_key().await.expect("asks"), None);
+    let new = world.data_key(&keys).await;
+    assert_ne!(new, old);
+    let active = keys.data_key().await.expect("asks");
+    assert_eq!(active.map(|key| key.id), Some(new));
+    // What was encrypted under the old one is still served.
+    let (_, hash) = world.api_key(&scope, first.user, ApiScope::ALL).await;
+    let caller = world.store.serving().caller(&hash, NOW).await;
+    let caller = caller.expect("asks").expect("lives");
+    let mut served: Vec<_> = caller.data_keys.iter().map(|key| key.id).collect();
+    served.sort();
+    assert_eq!(served, [old, new]);
+    let all = world.store.system().data_keys(None, 10).await;
+    assert_eq!(all.expect("lists").len(), 2);
 }

@@ -1,15 +1,17 @@
 //! Workspaces, members and invitations.
 
 use domain::access::{Action, ApiScope, Role};
-use domain::{KeyOwner, UserId};
-use store::{AcceptBy, NewInvitation, NewUser, PageRequest, StoreError};
+use domain::{ApiKeyId, KeyOwner, UserId};
+use store::{AcceptBy, NewInvitation, NewUser, PageRequest, Principal, StoreError, WorkspaceScope};
 
 use crate::world::{NOW, Person, World, on_both_engines};
 
 on_both_engines![
     a_workspace_is_renamed,
     there_is_always_exactly_one_owner,
-    a_transferred_workspace_moves_into_the_new_owners_account,
+    an_invitation_ends_with_the_authority_of_its_maker,
+    an_invitation_ends_with_the_api_key_that_made_it,
+    of_an_acceptance_and_a_removal_at_once_the_first_counts,
     a_removed_member_loses_the_api_keys_minted_here,
     an_invitation_is_for_one_email_once_and_in_time,
     an_invitation_brings_a_new_user_in_without_instance_rights,
@@ -71,15 +73,12 @@ async fn there_is_always_exactly_one_owner(world: World) {
             .set_member_role(a.user, Role::Member, &note, NOW)
             .await,
         within.remove_member(a.user, &note, NOW).await,
-        within.transfer(a.user, &note, NOW).await,
     ] {
         assert!(
             matches!(refused, Err(StoreError::Conflict(_))),
             "{refused:?}"
         );
     }
-    let stranger = within.transfer(world.id(), &note, NOW).await;
-    assert!(matches!(stranger, Err(StoreError::NotFound)));
     assert_eq!(world.traces().await, before);
     let second = world
         .raw("UPDATE members SET role = 'owner' WHERE role = 'admin'")
@@ -90,46 +89,187 @@ async fn there_is_always_exactly_one_owner(world: World) {
     );
 }
 
-async fn a_transferred_workspace_moves_into_the_new_owners_account(world: World) {
-    let a = world.first().await;
-    let b = world.person(&a, "b@example.com").await;
-    world.join(&a, &b, "b@example.com", Role::Member).await;
-    let scope = world.scope(&a, Action::TransferWorkspace).await;
-    let within = world.store.within(&scope);
-    let stored = world.put(&within.provider_keys(), "primary").await;
-    let account_a = world.account(&a).await;
+/// The scope of a member in another's workspace.
+async fn guest(world: &World, host: &Person, guest: &Principal) -> WorkspaceScope {
     world
-        .put(&world.store.within_account(&account_a).provider_keys(), "a")
-        .await;
-    let account_b = world.account(&b).await;
-    let of_b = world
-        .put(&world.store.within_account(&account_b).provider_keys(), "b")
-        .await;
-    let (_, hash) = world.api_key(&scope, a.user, ApiScope::ALL).await;
-    let (floor_a, floor_b) = (
-        world.store.revision().floor(a.account),
-        world.store.revision().floor(b.account),
-    );
-    within
-        .transfer(b.user, &world.note("workspace.transfer"), NOW)
+        .store
+        .authorize_workspace(guest, host.workspace, Action::WriteMembers)
         .await
-        .expect("handed over");
-    assert!(world.store.revision().floor(a.account) > floor_a);
-    assert!(world.store.revision().floor(b.account) > floor_b);
-    assert_eq!(
-        roles(&world, &a).await,
-        [(a.user, Role::Admin), (b.user, Role::Owner)]
-    );
-    assert_eq!(within.workspace().await.expect("reads").account, b.account);
+        .expect("an admin may")
+}
 
-    let caller = world.store.serving().caller(&hash, NOW).await;
-    let caller = caller.expect("asks").expect("an admin still calls");
-    assert_eq!(caller.account, b.account);
-    let mut keys: Vec<_> = caller.keys.iter().map(|key| key.context.key).collect();
-    keys.sort();
-    assert_eq!(keys, [stored.context.key, of_b.context.key]);
-    assert!(caller.keys.iter().all(|key| key.account == b.account));
-    assert_eq!(caller.data_keys.len(), 2);
+/// Invites somebody to the workspace of `scope` and returns the invitation's hash.
+async fn invite(world: &World, scope: &WorkspaceScope, email: &str) -> [u8; 32] {
+    let new = invitation(world, email, Role::Member);
+    let note = world.note("invitation.create");
+    let within = world.store.within(scope);
+    let made = within.create_invitation(&new, &note, NOW).await;
+    made.expect("made");
+    new.hash
+}
+
+/// Whether an invitation can be seen and, as a last step, accepted by a new person.
+async fn opens(world: &World, hash: &[u8; 32], email: &str) -> bool {
+    let system = world.store.system();
+    let seen = system.invitation_by_hash(hash, NOW).await.expect("asks");
+    let by = AcceptBy::New(world.new_user(email));
+    let note = world.note("invitation.accept");
+    match system.accept_invitation(hash, &by, &note, NOW).await {
+        Ok(_) => {
+            assert!(seen.is_some());
+            true
+        }
+        Err(StoreError::NotFound) => {
+            assert_eq!(seen, None);
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn an_invitation_ends_with_the_authority_of_its_maker(world: World) {
+    let a = world.first().await;
+    let owner = world.scope(&a, Action::WriteMembers).await;
+    let within = world.store.within(&owner);
+    let note = world.note("member");
+    for (case, email) in ["demoted", "removed", "suspended", "past", "kept"]
+        .iter()
+        .zip([
+            "b@example.com",
+            "c@example.com",
+            "d@example.com",
+            "e@example.com",
+            "f@example.com",
+        ])
+    {
+        let admin = world.person(&a, email).await;
+        world.join(&a, &admin, email, Role::Admin).await;
+        let scope = guest(&world, &a, &admin.principal()).await;
+        let invited = format!("new-{email}");
+        let hash = invite(&world, &scope, &invited).await;
+        match *case {
+            "demoted" => within
+                .set_member_role(admin.user, Role::Member, &note, NOW)
+                .await
+                .expect("demoted"),
+            "removed" => within
+                .remove_member(admin.user, &note, NOW)
+                .await
+                .expect("removed"),
+            "suspended" => {
+                let instance = world.instance(&a).await;
+                let system = world.store.system();
+                let done = system.set_user_suspended(&instance, admin.user, true, &note, NOW);
+                done.await.expect("suspended");
+            }
+            // As if the invitation had been left behind: acceptance asks again.
+            "past" => world
+                .raw("UPDATE members SET role = 'member' WHERE role = 'admin'")
+                .await
+                .expect("written"),
+            _ => {}
+        }
+        let gone = "SELECT count(*) FROM invitations WHERE accepted_at IS NULL";
+        if matches!(*case, "demoted" | "removed") {
+            assert_eq!(world.number(gone).await, 0, "{case}");
+        }
+        assert_eq!(
+            opens(&world, &hash, &invited).await,
+            *case == "kept",
+            "{case}"
+        );
+        world
+            .raw("DELETE FROM invitations WHERE accepted_at IS NULL")
+            .await
+            .expect("cleared");
+    }
+    // What others offered stays.
+    let theirs = invite(&world, &owner, "g@example.com").await;
+    let admin = world.person(&a, "h@example.com").await;
+    world.join(&a, &admin, "h@example.com", Role::Admin).await;
+    within
+        .remove_member(admin.user, &note, NOW)
+        .await
+        .expect("removed");
+    assert!(opens(&world, &theirs, "g@example.com").await);
+}
+
+/// What authorizes an API key of `person` in the person's own workspace.
+fn with_key(person: &Person, key: ApiKeyId) -> Principal {
+    Principal::ApiKey {
+        key,
+        user: person.user,
+        workspace: person.workspace,
+        account: person.account,
+        scopes: ApiScope::ALL.to_vec(),
+    }
+}
+
+async fn an_invitation_ends_with_the_api_key_that_made_it(world: World) {
+    let a = world.first().await;
+    let owner = world.scope(&a, Action::WriteMembers).await;
+    let within = world.store.within(&owner);
+    let note = world.note("api_key");
+    for case in ["kept", "revoked", "expired"] {
+        let (key, _) = world.api_key(&owner, a.user, ApiScope::ALL).await;
+        let scope = guest(&world, &a, &with_key(&a, key)).await;
+        let email = format!("{case}@example.com");
+        let hash = invite(&world, &scope, &email).await;
+        let listed = within.list_invitations(&PageRequest::default()).await;
+        assert_eq!(listed.expect("lists").items[0].api_key, Some(key));
+        match case {
+            "revoked" => within
+                .revoke_api_key(key, &note, NOW)
+                .await
+                .expect("revoked"),
+            "expired" => world
+                .raw("UPDATE api_keys SET expires_at = 1")
+                .await
+                .expect("written"),
+            _ => {}
+        }
+        assert_eq!(opens(&world, &hash, &email).await, case == "kept", "{case}");
+    }
+}
+
+async fn of_an_acceptance_and_a_removal_at_once_the_first_counts(world: World) {
+    let a = world.first().await;
+    let admin = world.person(&a, "b@example.com").await;
+    let owner = world.scope(&a, Action::WriteMembers).await;
+    for round in 0..4 {
+        world.join(&a, &admin, "b@example.com", Role::Admin).await;
+        let scope = guest(&world, &a, &admin.principal()).await;
+        let email = format!("new{round}@example.com");
+        let hash = invite(&world, &scope, &email).await;
+        let accept = {
+            let (store, note) = (world.store.clone(), world.note("invitation.accept"));
+            let by = AcceptBy::New(world.new_user(&email));
+            tokio::spawn(async move {
+                let system = store.system();
+                system.accept_invitation(&hash, &by, &note, NOW).await
+            })
+        };
+        let note = world.note("member.remove");
+        let within = world.store.within(&owner);
+        within
+            .remove_member(admin.user, &note, NOW)
+            .await
+            .expect("removed");
+        match accept.await.expect("ran") {
+            Ok(_) | Err(StoreError::NotFound) => {}
+            Err(error) => panic!("{error}"),
+        }
+        // Whatever came first, the audit log says it in that order: nobody joins on a removed admin's word.
+        let late = world
+            .number(
+                "SELECT count(*) FROM audit i, audit r
+                 WHERE i.action = 'invitation.accept' AND r.action = 'member.remove'
+                   AND i.actor <> (SELECT id FROM users WHERE email = 'b@example.com')
+                   AND i.sequence = r.sequence + 1",
+            )
+            .await;
+        assert_eq!(late, 0);
+    }
 }
 
 async fn a_removed_member_loses_the_api_keys_minted_here(world: World) {

@@ -2,7 +2,7 @@
 
 use domain::WorkspaceId;
 use domain::access::{Action, ApiScope, Role};
-use store::{Change, NewSession};
+use store::NewSession;
 
 use crate::world::{NOW, World, on_both_engines};
 
@@ -36,7 +36,7 @@ async fn a_change_moves_the_floor_of_its_account_before_it_returns(world: World)
     let note = world.note("change");
     let mut next = stored.clone();
     next.context.version = 2;
-    keys.put(&next, store::Expect::Version(1), None, &note, NOW)
+    keys.put(&next, store::Expect::Version(1), &note, NOW)
         .await
         .expect("replaced");
     moved("replace");
@@ -49,10 +49,10 @@ async fn a_change_moves_the_floor_of_its_account_before_it_returns(world: World)
     moved("set_label");
     keys.remove(id, &note, NOW).await.expect("removed");
     moved("remove");
-    let (api_key, _) = world.api_key(&scope, b.user, &[ApiScope::UsageRead]).await;
+    let (api_key, shown) = world.api_key(&scope, b.user, &[ApiScope::UsageRead]).await;
     moved("create_api_key");
     within
-        .replace_api_key_hash(api_key, &world.hash(), "kb_x", &note, NOW)
+        .replace_api_key_hash(api_key, &shown, (&world.hash(), "kb_x"), &note, NOW)
         .await
         .expect("rotated");
     moved("replace_api_key_hash");
@@ -148,14 +148,6 @@ async fn another_node_hears_of_changes_when_it_polls(world: World) {
     assert_eq!(other.revision().latest(), start + 2);
     assert_eq!(other.revision().floor(a.account), start + 2);
     assert_eq!(other.revision().floor(b.account), floor_b);
-    let changes = other.serving().changes_since(start).await;
-    assert_eq!(
-        changes.expect("lists"),
-        [1, 2].map(|n| Change {
-            revision: start + n,
-            account: Some(a.account),
-        })
-    );
 
     // An own change does not hide an earlier one of another node.
     let scope_b = world.scope(&b, Action::WriteApiKeys).await;
@@ -202,14 +194,12 @@ async fn revisions_rise_by_one_under_concurrent_changes(world: World) {
     for task in tasks {
         task.await.expect("ran");
     }
-    let changes = world
-        .store
-        .serving()
-        .changes_since(start)
-        .await
-        .expect("lists");
-    let numbers: Vec<_> = changes.iter().map(|change| change.revision).collect();
-    assert_eq!(numbers, (start + 1..=start + 16).collect::<Vec<_>>());
+    let gaps = "SELECT max(revision) - min(revision) + 1 - count(*) FROM changes";
+    assert_eq!(
+        world.number(gaps).await,
+        0,
+        "the list of changes has no gap"
+    );
     for store in [&world.store, &other] {
         store.poll_changes().await.expect("polled");
         assert_eq!(store.revision().latest(), start + 16);

@@ -422,7 +422,7 @@ impl World {
         let data_key = self.data_key(keys).await;
         let record = self.record(keys.owner(), keys.account(), data_key, label);
         let note = self.note("provider_key.create");
-        keys.put(&record, Expect::New, Some(self.hash()), &note, NOW)
+        keys.put(&record, Expect::New, &note, NOW)
             .await
             .expect("a provider key");
         record

@@ -1,0 +1,29 @@
+//! Audit rows of credentials that were refused and belong to nobody.
+
+use store::Actor;
+
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::state::ControlState;
+
+/// Writes an audit row if `result` is that a credential of nobody was wrong, and returns it.
+///
+/// # Errors
+/// The error of `result`, or that the row could not be written.
+pub(crate) async fn noted<T>(
+    state: &ControlState,
+    call: &Call,
+    action: &'static str,
+    result: Result<T, Problem>,
+) -> Result<T, Problem> {
+    const WRONG: [Code; 2] = [Code::InvalidSetupToken, Code::InvalidInvitation];
+    if matches!(&result, Err(problem) if WRONG.contains(&problem.code())) {
+        let mut note = call.note(action);
+        note.outcome = "refused";
+        let system = state.store.system();
+        system
+            .note_refused(None, None, Actor::System, &note, call.now)
+            .await?;
+    }
+    result
+}
