@@ -1,5 +1,6 @@
 //! Use cases: what an operation does once the caller is known to have the right to it.
 
+mod admission;
 pub mod api_keys;
 pub mod destination;
 pub mod invitations;

@@ -199,6 +199,17 @@ async fn wrong_credentials_leave_audit_rows() {
     );
     let account = format!("/api/v1/accounts/{}/audit", root.account);
     assert_eq!(refused(&account).await, ["user.set_password"]);
+
+    // Rows of what belongs to nobody have an end: somebody without an address must not fill the log.
+    let refusals = &world.state.refusals;
+    let now = world.state.sources.now();
+    while refusals.begin(crate::auth::refusal::SUBJECT, now).is_ok() {}
+    let body = json!({"token": "kbi_x", "password": PASSWORD});
+    world
+        .post(&As::Nobody, "/api/v1/invitations/accept", body)
+        .await
+        .refused(401, "invalid_invitation");
+    assert_eq!(refused("/api/v1/audit").await.len(), 2);
 }
 
 #[tokio::test]
