@@ -4,6 +4,7 @@
 //! each test makes its own and drops it. Without it those tests are skipped, except where `CI` is set.
 
 mod access;
+mod api_keys;
 mod audit;
 mod files;
 mod health;

@@ -1,0 +1,222 @@
+//! API keys: until when they live, how they rotate, and what ends with them.
+
+use domain::access::{Action, ApiScope};
+use store::{NewApiKey, Principal, StoreError};
+
+use crate::world::{NOW, World, on_both_engines};
+
+on_both_engines![
+    an_api_key_lives_until_it_expires_or_is_revoked,
+    an_api_key_rotates_itself,
+    of_many_rotations_of_an_api_key_one_wins,
+    what_an_api_key_minted_ends_with_it,
+];
+
+async fn an_api_key_lives_until_it_expires_or_is_revoked(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let within = world.store.within(&scope);
+    let new = NewApiKey {
+        id: world.id(),
+        user: first.user,
+        name: "ci".to_owned(),
+        prefix: "kb_123456".to_owned(),
+        hash: world.hash(),
+        scopes: vec![ApiScope::InferenceInvoke, ApiScope::UsageRead],
+        expires_at: Some(NOW.plus_millis(1000)),
+    };
+    let note = world.note("api_key.create");
+    let row = within
+        .create_api_key(&new, &note, NOW)
+        .await
+        .expect("minted");
+    assert_eq!(row.scopes, new.scopes);
+    assert_eq!(within.api_key(new.id).await.expect("asks"), Some(row));
+    let before = world.traces().await;
+    let twice = within.create_api_key(&new, &note, NOW).await;
+    assert!(matches!(twice, Err(StoreError::Conflict(_))));
+    assert_eq!(world.traces().await, before);
+
+    let caller = async |at| {
+        let found = world.store.serving().caller(&new.hash, at).await;
+        let caller = found.expect("asks");
+        let known = world.store.system().api_key_by_hash(&new.hash, at).await;
+        assert_eq!(known.expect("asks").is_some(), caller.is_some());
+        caller
+    };
+    let live = caller(NOW.plus_millis(999)).await.expect("lives");
+    assert_eq!((live.api_key, live.user), (new.id, first.user));
+    assert_eq!(
+        (live.workspace, live.account),
+        (first.workspace, first.account)
+    );
+    assert_eq!(live.expires_at, new.expires_at);
+    assert_eq!(live.scopes, new.scopes);
+    assert!(caller(NOW.plus_millis(1000)).await.is_none());
+
+    within
+        .revoke_api_key(new.id, &note, NOW)
+        .await
+        .expect("revoked");
+    assert!(caller(NOW).await.is_none());
+    within
+        .revoke_api_key(new.id, &note, NOW.plus_millis(5))
+        .await
+        .expect("stays revoked");
+    let row = within.api_key(new.id).await.expect("asks").expect("there");
+    assert_eq!(row.revoked_at, Some(NOW));
+    let refused = within.revoke_api_key(world.id(), &note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+}
+
+async fn an_api_key_rotates_itself(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let within = world.store.within(&scope);
+    let (id, old) = world
+        .api_key(&scope, first.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let (_, other) = world.api_key(&scope, first.user, &[]).await;
+    let new = world.hash();
+    let note = world.note("api_key.rotate");
+    within
+        .replace_api_key_hash(id, &old, (&new, "kb_abcdef"), &note, NOW)
+        .await
+        .expect("rotated");
+    let lives = async |hash: &[u8; 32]| {
+        let found = world.store.serving().caller(hash, NOW).await;
+        found.expect("asks").is_some()
+    };
+    assert!(lives(&new).await && !lives(&old).await);
+    let row = within.api_key(id).await.expect("asks").expect("there");
+    assert_eq!(row.prefix, "kb_abcdef");
+
+    let before = world.traces().await;
+    let refused = within
+        .replace_api_key_hash(id, &new, (&other, "kb_x"), &note, NOW)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    // The old key is not replaced again by whoever still holds it.
+    let refused = within
+        .replace_api_key_hash(id, &old, (&world.hash(), "kb_x"), &note, NOW)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert!(lives(&new).await);
+    assert_eq!(world.traces().await, before);
+    within
+        .revoke_api_key(id, &note, NOW)
+        .await
+        .expect("revoked");
+    let refused = within
+        .replace_api_key_hash(id, &new, (&world.hash(), "kb_x"), &note, NOW)
+        .await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+}
+
+async fn of_many_rotations_of_an_api_key_one_wins(world: World) {
+    let first = world.first().await;
+    let other = world.other_node().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let (id, shown) = world.api_key(&scope, first.user, &[]).await;
+    let tasks: Vec<_> = (0..6)
+        .map(|n| {
+            let store = if n % 2 == 0 { &world.store } else { &other }.clone();
+            let (scope, hash) = (scope.clone(), world.hash());
+            let note = world.note("api_key.rotate");
+            tokio::spawn(async move {
+                let within = store.within(&scope);
+                let new = (&hash, "kb_x");
+                let done = within
+                    .replace_api_key_hash(id, &shown, new, &note, NOW)
+                    .await;
+                (hash, done)
+            })
+        })
+        .collect();
+    let mut winner = None;
+    for task in tasks {
+        match task.await.expect("ran") {
+            (hash, Ok(())) => assert_eq!(winner.replace(hash), None, "a second winner"),
+            (_, Err(StoreError::Conflict(_))) => {}
+            (_, Err(error)) => panic!("{error}"),
+        }
+    }
+    let caller = world.store.serving();
+    let caller = caller.caller(&winner.expect("one wins"), NOW).await;
+    assert_eq!(caller.expect("asks").map(|caller| caller.api_key), Some(id));
+}
+
+async fn what_an_api_key_minted_ends_with_it(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let within = world.store.within(&scope);
+    let note = world.note("api_key");
+    let end = NOW.plus_millis(1000);
+    let new = |expires_at| NewApiKey {
+        id: world.id(),
+        user: first.user,
+        name: "ci".to_owned(),
+        prefix: "kb_123456".to_owned(),
+        hash: world.hash(),
+        scopes: ApiScope::ALL.to_vec(),
+        expires_at,
+    };
+    let by = async |key| {
+        let principal = Principal::ApiKey {
+            key,
+            user: first.user,
+            workspace: first.workspace,
+            account: first.account,
+            scopes: ApiScope::ALL.to_vec(),
+        };
+        let store = &world.store;
+        let scope = store.authorize_workspace(&principal, first.workspace, Action::WriteApiKeys);
+        scope.await.expect("the key may")
+    };
+    let root = new(Some(end));
+    let row = within.create_api_key(&root, &note, NOW).await;
+    assert_eq!(row.expect("minted").parent, None);
+    let (with_root, child) = (by(root.id).await, new(Some(end)));
+    let before = world.traces().await;
+    for late in [None, Some(end.plus_millis(1))] {
+        let minted = world.store.within(&with_root);
+        let minted = minted.create_api_key(&new(late), &note, NOW).await;
+        assert!(matches!(minted, Err(StoreError::Conflict(_))), "{minted:?}");
+    }
+    assert_eq!(world.traces().await, before);
+    let row = world.store.within(&with_root);
+    let row = row
+        .create_api_key(&child, &note, NOW)
+        .await
+        .expect("minted");
+    assert_eq!(row.parent, Some(root.id));
+    assert_eq!(within.api_key(child.id).await.expect("asks"), Some(row));
+    let (with_child, grandchild) = (by(child.id).await, new(Some(NOW.plus_millis(500))));
+    let minted = world.store.within(&with_child);
+    let minted = minted.create_api_key(&grandchild, &note, NOW).await;
+    minted.expect("minted");
+    let (_, sibling) = world.api_key(&scope, first.user, &[]).await;
+
+    let audits = world.number("SELECT count(*) FROM audit").await;
+    within
+        .revoke_api_key(root.id, &note, NOW)
+        .await
+        .expect("revoked");
+    assert_eq!(world.number("SELECT count(*) FROM audit").await, audits + 1);
+    let lives = async |hash: &[u8; 32]| {
+        let found = world.store.serving().caller(hash, NOW).await;
+        found.expect("asks").is_some()
+    };
+    for key in [&root, &child, &grandchild] {
+        assert!(!lives(&key.hash).await);
+        let row = within.api_key(key.id).await.expect("asks").expect("there");
+        assert_eq!(row.revoked_at, Some(NOW));
+    }
+    assert!(lives(&sibling).await);
+    // Nor does one that was authorized before mint another.
+    let minted = world.store.within(&with_child);
+    let minted = minted
+        .create_api_key(&new(Some(NOW.plus_millis(1))), &note, NOW)
+        .await;
+    assert!(matches!(minted, Err(StoreError::Conflict(_))), "{minted:?}");
+}
