@@ -97,8 +97,8 @@ impl Intake {
 
     /// Opens a sealed box and writes what is inside as an envelope under `data_key`, bound to `context`.
     ///
-    /// `sealing_key` is the active one; no other is tried. The caller stores [`Accepted::replay`] in the same
-    /// transaction as the envelope.
+    /// `sealing_key` is the active one; no other is tried. The caller marks [`Accepted::replay`] as
+    /// spent before it does anything with the envelope, and drops the envelope if it was spent before.
     ///
     /// # Errors
     /// - [`IntakeError::StaleKek`]: sealed to another key; nothing was opened.

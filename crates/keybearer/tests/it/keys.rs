@@ -328,6 +328,23 @@ async fn a_key_that_fails_its_probe_is_not_stored_and_the_reason_is_told() {
 }
 
 #[tokio::test]
+async fn a_box_is_spent_also_when_its_key_is_refused() {
+    // T24: whoever caught it cannot try it around.
+    let fixture = Fixture::start().await;
+    let seal_key = fixture.app.sealing_key(&fixture.owner.key).await;
+    let sealed = seal_key.submission("openai", &fixture.canary.openai_key());
+    fixture
+        .provider
+        .next(chat_error(401, "invalid_api_key", "no"));
+    let submit = || fixture.owner.key.post("/v1/byok/keys", &sealed);
+    submit().await.expect_error(422, "probe_failed");
+    let probes = fixture.provider.requests().len();
+    submit().await.expect_error(422, "invalid_sealed_box");
+    assert_eq!(fixture.provider.requests().len(), probes);
+    fixture.finish().await;
+}
+
+#[tokio::test]
 async fn a_failed_rotation_leaves_the_old_key_serving() {
     let fixture = Fixture::start().await;
     let old = fixture.with_openai_key().await;

@@ -12,6 +12,7 @@ mod destination;
 mod edge;
 mod keys;
 mod people;
+mod replicas;
 mod startup;
 mod streaming;
 mod tampering;

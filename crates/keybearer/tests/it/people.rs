@@ -484,41 +484,81 @@ async fn a_deleted_workspace_takes_its_keys_with_it() {
 }
 
 #[tokio::test]
-async fn a_workspace_has_one_owner_who_can_hand_it_over() {
+async fn what_an_api_key_makes_ends_with_it() {
     let fixture = Fixture::start().await;
-    let admin = fixture.app.admin(&fixture.owner).await;
-    let path = fixture.path("/transfer");
-    admin
-        .session
-        .post(&path, &json!({"user_id": admin.user}))
+    let owner = &fixture.owner.person.session;
+    let workspace = &fixture.owner.workspace;
+    let path = fixture.path("/api-keys");
+    let body = json!({"name": "parent", "scopes": ["keys:write", "members:write", "usage:read"]});
+    let parent = owner.post(&path, &body).await.expect(201).json();
+    let text = parent["key"].as_str().expect("the key").to_owned();
+    let caller = fixture.app.caller("parent", Auth::Bearer(text));
+    let child = fixture
+        .app
+        .api_key(&caller, workspace, &["usage:read"])
+        .await;
+    child.get(&fixture.path("/usage")).await.expect(200);
+    // It gives nobody more than it has.
+    let invitations = fixture.path("/invitations");
+    let admin = json!({"email": "more@example.com", "role": "admin"});
+    caller
+        .post(&invitations, &admin)
         .await
         .expect_error(403, "permission_denied");
-    fixture
-        .owner
-        .person
-        .session
-        .post(&path, &json!({"user_id": admin.user}))
+    let member = json!({"email": "new@example.com", "role": "member"});
+    let invited = caller.post(&invitations, &member).await.expect(201).json();
+
+    owner
+        .delete(&format!("{path}/{}", id(&parent)))
         .await
         .expect(204);
-    let members = admin
-        .session
-        .get(&fixture.path("/members"))
+    child.get(&fixture.path("/usage")).await.expect(401);
+    let accept = json!({"token": invited["token"], "password": "a long password"});
+    let anonymous = fixture.app.anonymous();
+    anonymous
+        .post("/api/v1/invitations/accept", &accept)
         .await
-        .expect(200)
+        .expect_error(401, "invalid_invitation");
+}
+
+#[tokio::test]
+async fn an_invitation_does_not_outlive_its_makers_authority() {
+    let fixture = Fixture::start().await;
+    let admin = fixture.app.admin(&fixture.owner).await;
+    let body = json!({"email": "friend@example.com", "role": "admin"});
+    let invited = admin
+        .session
+        .post(&fixture.path("/invitations"), &body)
+        .await
+        .expect(201)
         .json();
-    let owners: Vec<_> = members["data"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter(|row| row["role"] == "owner")
-        .collect();
-    assert_eq!(owners.len(), 1);
-    assert_eq!(owners[0]["user_id"], admin.user.as_str());
-    fixture
-        .owner
-        .person
-        .session
-        .delete(&fixture.path(""))
+    let owner = &fixture.owner.person.session;
+    owner
+        .delete(&fixture.path(&format!("/members/{}", admin.user)))
         .await
-        .expect_error(403, "permission_denied");
+        .expect(204);
+    let accept = json!({"token": invited["token"], "password": "a long password"});
+    fixture
+        .app
+        .anonymous()
+        .post("/api/v1/invitations/accept", &accept)
+        .await
+        .expect_error(401, "invalid_invitation");
+}
+
+#[tokio::test]
+async fn a_suspended_person_is_out_at_once() {
+    let fixture = Fixture::start().await;
+    let person = fixture.app.outsider(&fixture.owner).await;
+    let owner = &fixture.owner.person.session;
+    let path = format!("/api/v1/users/{}", person.user);
+    owner
+        .patch(&path, &json!({"suspended": true}))
+        .await
+        .expect(204);
+    person.session.get("/api/v1/me").await.expect(401);
+    owner
+        .patch(&path, &json!({"suspended": false}))
+        .await
+        .expect(204);
 }
