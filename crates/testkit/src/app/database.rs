@@ -24,6 +24,11 @@ impl Engine {
             Some(other) => panic!("KEYBEARER_TEST_DATABASE is {other}, not sqlite or postgres"),
         }
     }
+
+    /// Whether a test can run on this engine here.
+    pub fn is_available(self) -> bool {
+        self == Self::Sqlite || variable("KEYBEARER_TEST_POSTGRES_URL").is_some()
+    }
 }
 
 /// A database. One on PostgreSQL is dropped with its value.
