@@ -9,8 +9,10 @@ pub mod access;
 pub mod address;
 pub mod base32;
 pub mod credential;
+pub mod glob;
 pub mod id;
 pub mod key;
+pub mod money;
 pub mod record;
 pub mod resolve;
 pub mod secret;
@@ -23,6 +25,7 @@ pub use id::{
     SessionId, UserId, WorkspaceId,
 };
 pub use key::{KeyOwner, Label, ProviderId};
+pub use money::{Decimal, NanoUsd};
 pub use secret::Secret;
 pub use sources::{Clock, Random, RandomError, Sources};
 pub use time::Timestamp;

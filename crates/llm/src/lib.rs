@@ -9,7 +9,6 @@
 pub mod base_url;
 pub mod failure;
 pub mod format;
-pub mod glob;
 pub mod head;
 pub mod provider;
 pub mod registry;

@@ -8,7 +8,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::format::{FormatId, TokenLimit};
-use crate::glob::Glob;
+use domain::glob::Glob;
 
 mod file;
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::base_url::{Loopback, canonical_base_url};
 use crate::format::{FormatId, TokenLimit};
-use crate::glob::Glob;
+use domain::glob::Glob;
 
 /// Headers that belong to the connection, to the client or to us; a file cannot set them.
 const RESERVED_HEADERS: &[&str] = &[
