@@ -219,7 +219,7 @@ impl Relay {
     }
 
     fn usage(&mut self) -> Option<Usage> {
-        self.tap.take().and_then(UsageTap::finish)
+        self.tap.take().and_then(|tap| tap.finish().reported)
     }
 }
 

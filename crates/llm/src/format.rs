@@ -6,7 +6,6 @@
 use std::fmt;
 
 use bytes::Bytes;
-use domain::Usage;
 use domain::key::FailureKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -18,6 +17,8 @@ mod tests;
 
 pub use anthropic_messages::AnthropicMessages;
 pub use openai_chat::OpenaiChat;
+
+pub use crate::tap::Metered;
 
 /// All formats.
 pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &AnthropicMessages];
@@ -96,7 +97,7 @@ pub trait WireFormat: Sync {
     /// that it stands alone even if the provider's bytes ended in the middle of an event.
     fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes;
 
-    /// A tap that reads usage from an answer on its way: an event stream if `streamed`, else a JSON body.
+    /// A tap that meters an answer on its way: an event stream if `streamed`, else a JSON body.
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap>;
 
     /// What a provider's error says of the key; see [`crate::failure::classify`].
@@ -108,15 +109,15 @@ pub trait WireFormat: Sync {
     fn probe_body(&self, model: &str, limit: TokenLimit) -> Bytes;
 }
 
-/// Reads usage from the bytes of one answer without holding them up or changing them.
+/// Meters the bytes of one answer without holding them up or changing them.
 ///
 /// Any split of the same bytes gives the same result, and memory is bounded whatever the provider sends.
 pub trait UsageTap: Send {
     /// Takes the next bytes.
     fn push(&mut self, bytes: &[u8]);
 
-    /// What the provider reported up to here. `None`: nothing, or counts that cannot be true.
-    fn finish(self: Box<Self>) -> Option<Usage>;
+    /// What was reported and counted up to here.
+    fn finish(self: Box<Self>) -> Metered;
 }
 
 /// `error`'s details without the names that the format writes itself, so that no field stands twice.

@@ -1,4 +1,4 @@
-//! The two ways of reading usage that all formats share: from a whole JSON body, and from a stream.
+//! The two ways of metering an answer that all formats share: as a whole JSON body, and as a stream.
 
 use domain::Usage;
 use serde::Deserialize;
@@ -8,10 +8,15 @@ use crate::format::UsageTap;
 use crate::sse::{Decoder, Event};
 
 mod body;
+mod metered;
+mod text;
 
 pub(crate) use body::BodyTap;
 #[cfg(test)]
 pub(crate) use body::MAX_REPORT_BYTES;
+pub use metered::Metered;
+pub(crate) use text::{JSON, PARTS, Shape, Slot, TEXT, fields, text};
+use text::{Tally, TextCounter};
 
 /// More tokens than any call can use; a greater count is a lie. Low enough that sums and costs fit 64 bits.
 const MAX_TOKENS: u64 = 1_000_000_000_000;
@@ -38,31 +43,69 @@ pub(crate) fn or_zero(count: Option<Count>) -> u64 {
 }
 
 /// What a format learns from one event after the other.
-pub(crate) trait EventReader: Send {
-    fn event(&mut self, event: Event<'_>);
-    fn usage(self) -> Option<Usage>;
+pub(crate) trait EventReader: Default + Send {
+    /// Where the generated text stands in an event.
+    fn shape() -> &'static Shape;
+
+    /// Takes an event. `text_bytes`: how much text the stream has brought, with this event.
+    fn event(&mut self, event: Event<'_>, text_bytes: u64);
+
+    /// What was reported, and whether that is the last word on a stream that brought `text_bytes`.
+    fn usage(self, text_bytes: u64) -> Option<(Usage, bool)>;
 }
 
-/// Feeds the events of a stream to a format's reader.
-#[derive(Default)]
+/// Feeds the events of a stream to a format's reader and counts their text.
 pub(crate) struct StreamTap<R> {
     decoder: Decoder,
+    told: Told<R>,
+}
+
+/// What the events have told up to here.
+struct Told<R> {
     reader: R,
+    counter: TextCounter,
+    tally: Tally,
+}
+
+impl<R: EventReader> StreamTap<R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            decoder: Decoder::default(),
+            told: Told {
+                reader: R::default(),
+                counter: TextCounter::new(R::shape()),
+                tally: Tally::default(),
+            },
+        }
+    }
+}
+
+impl<R: EventReader> Told<R> {
+    fn event(&mut self, event: Event<'_>) {
+        self.counter.restart();
+        self.counter.push(event.data, &mut self.tally);
+        self.reader.event(event, self.tally.bytes());
+    }
 }
 
 impl<R: EventReader> UsageTap for StreamTap<R> {
     fn push(&mut self, bytes: &[u8]) {
-        let reader = &mut self.reader;
+        let told = &mut self.told;
         // A stream that cannot be read on is told again at its end.
-        let _ = self.decoder.push(bytes, |event| reader.event(event));
+        let _ = self.decoder.push(bytes, |event| told.event(event));
     }
 
-    fn finish(self: Box<Self>) -> Option<Usage> {
-        let Self {
-            decoder,
-            mut reader,
-        } = *self;
-        decoder.finish(|event| reader.event(event)).ok()?;
-        reader.usage()
+    fn finish(self: Box<Self>) -> Metered {
+        let Self { decoder, mut told } = *self;
+        // What stands behind a line that was too long is not known, so no report before it is the last word.
+        let whole = decoder.finish(|event| told.event(event)).is_ok();
+        let output_bytes = told.tally.bytes();
+        let usage = told.reader.usage(output_bytes);
+        Metered {
+            reported: usage.map(|(reported, _)| reported),
+            complete: whole && usage.is_some_and(|(_, last)| last),
+            output_bytes,
+            begun: told.tally.begun(),
+        }
     }
 }

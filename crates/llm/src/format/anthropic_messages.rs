@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{ErrorBody, FormatId, TokenLimit, UsageTap, WireFormat, details, json};
 use crate::sse::Event;
-use crate::tap::{BodyTap, Count, EventReader, StreamTap, or_zero};
+use crate::tap::{BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero};
 
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +32,9 @@ impl WireFormat for AnthropicMessages {
 
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
         if streamed {
-            Box::new(StreamTap::<Events>::default())
+            Box::new(StreamTap::<Events>::new())
         } else {
-            Box::new(BodyTap::new(|report| {
-                let mut events = Events::default();
-                events.report(report);
-                events.usage()
-            }))
+            Box::new(BodyTap::new(read_report, &BODY))
         }
     }
 
@@ -104,6 +100,30 @@ fn error_type(status: u16) -> &'static str {
     }
 }
 
+/// What a model generates in a content block. What a server tool found is the provider's, not the model's.
+static BLOCK: Shape = fields(&[
+    ("text", &TEXT),
+    ("thinking", &TEXT),
+    ("name", &TEXT),
+    ("input", &JSON),
+]);
+static BODY: Shape = fields(&[("content", &BLOCK)]);
+/// In a stream a block begins with an empty `input`, whose text comes in pieces.
+static EVENT: Shape = fields(&[
+    (
+        "content_block",
+        &fields(&[("text", &TEXT), ("thinking", &TEXT), ("name", &TEXT)]),
+    ),
+    (
+        "delta",
+        &fields(&[
+            ("text", &TEXT),
+            ("thinking", &TEXT),
+            ("partial_json", &TEXT),
+        ]),
+    ),
+]);
+
 /// The counts of a stream: `message_start` brings the input, `message_delta` the output so far and
 /// sometimes the input again. All are cumulative, so a later count replaces an earlier one.
 #[derive(Default)]
@@ -114,10 +134,16 @@ struct Events {
     output: u64,
     /// A report could not be true; then none of them is believed.
     refused: bool,
+    /// The output was reported at the end of the message, not only at its start.
+    ended: bool,
 }
 
 impl EventReader for Events {
-    fn event(&mut self, event: Event<'_>) {
+    fn shape() -> &'static Shape {
+        &EVENT
+    }
+
+    fn event(&mut self, event: Event<'_>, _text_bytes: u64) {
         // Inside a JSON string the quotes would be escaped, so this is a field's name.
         if memchr::memmem::find(event.data, b"\"usage\"").is_none() {
             return;
@@ -128,7 +154,10 @@ impl EventReader for Events {
         };
         let report = match data.r#type {
             "message_start" => data.message.and_then(|message| message.usage),
-            "message_delta" => data.usage,
+            "message_delta" => {
+                self.ended |= data.usage.is_some();
+                data.usage
+            }
             _ => None,
         };
         if let Some(report) = report {
@@ -136,7 +165,14 @@ impl EventReader for Events {
         }
     }
 
-    fn usage(self) -> Option<Usage> {
+    fn usage(self, _text_bytes: u64) -> Option<(Usage, bool)> {
+        let ended = self.ended;
+        self.counts().map(|usage| (usage, ended))
+    }
+}
+
+impl Events {
+    fn counts(self) -> Option<Usage> {
         let input_tokens = self.input.filter(|_| !self.refused)?;
         Some(Usage {
             input_tokens,
@@ -146,9 +182,7 @@ impl EventReader for Events {
             reasoning_tokens: 0,
         })
     }
-}
 
-impl Events {
     fn report(&mut self, report: &RawValue) {
         let Ok(report) = serde_json::from_str::<Report>(report.get()) else {
             self.refused = true;
@@ -161,6 +195,13 @@ impl Events {
             .map_or(self.cache_write, |c| c.0);
         self.output = or_zero(Some(report.output_tokens));
     }
+}
+
+/// The counts of a whole body.
+fn read_report(report: &RawValue) -> Option<Usage> {
+    let mut events = Events::default();
+    events.report(report);
+    events.counts()
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 
 use super::{ErrorBody, FormatId, TokenLimit, UsageTap, WireFormat, details, json};
 use crate::sse::Event;
-use crate::tap::{BodyTap, Count, EventReader, StreamTap, or_zero};
+use crate::tap::{
+    BodyTap, Count, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero, text,
+};
 
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +39,9 @@ impl WireFormat for OpenaiChat {
 
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
         if streamed {
-            Box::new(StreamTap::<Chunks>::default())
+            Box::new(StreamTap::<Chunks>::new())
         } else {
-            Box::new(BodyTap::new(read_report))
+            Box::new(BodyTap::new(read_report, &BODY))
         }
     }
 
@@ -95,32 +97,58 @@ fn error_type(status: u16) -> &'static str {
     }
 }
 
+/// What a model generates in a message and, piece by piece, in a delta.
+///
+/// `content` is a list of parts with Mistral's reasoning models. Reasoning stands in `reasoning_content`
+/// (DeepSeek, xAI) or `reasoning` (Groq, OpenRouter), with some servers in both.
+static MESSAGE: Shape = fields(&[
+    ("content", &PARTS),
+    ("refusal", &TEXT),
+    ("reasoning_content", &text(Slot::Reasoning)),
+    ("reasoning", &text(Slot::ReasoningAgain)),
+    ("tool_calls", &fields(&[("function", &FUNCTION)])),
+    ("function_call", &FUNCTION),
+    ("audio", &fields(&[("transcript", &TEXT)])),
+]);
+static FUNCTION: Shape = fields(&[("name", &TEXT), ("arguments", &TEXT)]);
+static BODY: Shape = fields(&[("choices", &fields(&[("message", &MESSAGE)]))]);
+static CHUNK: Shape = fields(&[("choices", &fields(&[("delta", &MESSAGE)]))]);
+
 /// The latest report of a stream. Some providers report in each chunk, cumulatively, some in the last.
 #[derive(Default)]
 struct Chunks {
     latest: Option<Usage>,
+    /// How much text the stream had brought when it was reported.
+    at_text_bytes: u64,
 }
 
 impl EventReader for Chunks {
-    fn event(&mut self, event: Event<'_>) {
+    fn shape() -> &'static Shape {
+        &CHUNK
+    }
+
+    fn event(&mut self, event: Event<'_>, text_bytes: u64) {
         // Inside a JSON string the quotes would be escaped, so this is a field's name.
         if memchr::memmem::find(event.data, b"\"usage\"").is_some() {
-            self.report(event.data);
+            self.report(event.data, text_bytes);
         }
     }
 
-    fn usage(self) -> Option<Usage> {
-        self.latest
+    /// A report behind which there was more text was not the last one.
+    fn usage(self, text_bytes: u64) -> Option<(Usage, bool)> {
+        let last = self.at_text_bytes == text_bytes;
+        self.latest.map(|usage| (usage, last))
     }
 }
 
 impl Chunks {
-    fn report(&mut self, json: &[u8]) {
+    fn report(&mut self, json: &[u8], text_bytes: u64) {
         match serde_json::from_slice::<Chunk<'_>>(json) {
             Ok(chunk) => {
                 let groq = chunk.x_groq.and_then(|groq| groq.usage);
                 if let Some(report) = chunk.usage.or(groq) {
                     self.latest = read_report(report);
+                    self.at_text_bytes = text_bytes;
                 }
             }
             Err(_) => self.latest = None,

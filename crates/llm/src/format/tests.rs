@@ -6,7 +6,7 @@ use std::path::Path;
 use domain::Usage;
 use serde_json::{Map, Value, json};
 
-use super::{ErrorBody, FORMATS, FormatId, TokenLimit, WireFormat};
+use super::{ErrorBody, FORMATS, FormatId, Metered, TokenLimit, WireFormat};
 use crate::sse::{Decoder, MAX_EVENT_BYTES};
 use crate::tap::MAX_REPORT_BYTES;
 
@@ -14,12 +14,12 @@ use crate::tap::MAX_REPORT_BYTES;
 fn check(format: &dyn WireFormat, file: &Path) {
     let bytes = fs::read(file).expect("a fixture");
     let streamed = file.extension().is_some_and(|ending| ending == "sse");
-    let usage = tap(format, streamed, [bytes.as_slice()]);
-    let by_byte = tap(format, streamed, bytes.chunks(1));
+    let usage = meter(format, streamed, [bytes.as_slice()]);
+    let by_byte = meter(format, streamed, bytes.chunks(1));
     assert_eq!(by_byte, usage, "{} byte by byte", file.display());
     for cut in 0..=bytes.len() {
         let (head, tail) = bytes.split_at(cut);
-        let cut_once = tap(format, streamed, [head, tail]);
+        let cut_once = meter(format, streamed, [head, tail]);
         assert_eq!(cut_once, usage, "{} cut at {cut}", file.display());
     }
     let case = file.file_name().and_then(|name| name.to_str());
@@ -27,11 +27,22 @@ fn check(format: &dyn WireFormat, file: &Path) {
     insta::assert_snapshot!(format!("{}__{case}", format.id()), format!("{usage:#?}"));
 }
 
+/// What is reported.
 fn tap<'a>(
     format: &dyn WireFormat,
     streamed: bool,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Option<Usage> {
+    let metered = meter(format, streamed, pieces);
+    assert!(metered.reported.is_some() || !metered.complete);
+    metered.reported
+}
+
+fn meter<'a>(
+    format: &dyn WireFormat,
+    streamed: bool,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Metered {
     let mut tap = format.usage_tap(streamed);
     for piece in pieces {
         tap.push(piece);
@@ -157,7 +168,7 @@ fn a_later_openai_report_replaces_an_earlier_one_even_a_lie() {
 }
 
 #[test]
-fn what_was_reported_before_the_stream_became_unreadable_is_not_believed() {
+fn what_was_reported_before_the_stream_became_unreadable_is_not_the_last_word() {
     // T59: the last report is the true one, and it may stand behind the line that was too long.
     let started = fixture("anthropic_messages/stream.sse");
     let chunks = fixture("openai_chat/stream.sse");
@@ -167,8 +178,11 @@ fn what_was_reported_before_the_stream_became_unreadable_is_not_believed() {
         (FormatId::OpenaiChat, chunks),
     ] {
         let format = format.format();
-        assert!(tap(format, true, [stream.as_slice()]).is_some());
-        assert_eq!(tap(format, true, [&stream, long_line.as_slice()]), None);
+        let whole = meter(format, true, [stream.as_slice()]);
+        assert!(whole.complete && whole.reported.is_some());
+        let cut = meter(format, true, [&stream, long_line.as_slice()]);
+        let complete = false;
+        assert_eq!(cut, Metered { complete, ..whole });
     }
 }
 

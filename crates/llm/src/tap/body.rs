@@ -1,8 +1,11 @@
-//! Usage from a JSON body on its way: of the whole body only the value of the top-level `usage` is kept.
+//! Metering a JSON body on its way: of the whole body only the value of the top-level `usage` is kept, and its
+//! generated text is counted.
 
 use domain::Usage;
 use serde_json::value::RawValue;
 
+use super::Metered;
+use super::text::{Shape, Tally, TextCounter};
 use crate::format::UsageTap;
 
 /// A longer report is not read. Real ones have a few hundred bytes.
@@ -27,6 +30,8 @@ pub(crate) struct BodyTap {
     keeping: bool,
     report: Option<Vec<u8>>,
     read: fn(&RawValue) -> Option<Usage>,
+    counter: TextCounter,
+    tally: Tally,
 }
 
 /// Where in the body the next byte is.
@@ -47,7 +52,8 @@ enum Place {
 }
 
 impl BodyTap {
-    pub(crate) fn new(read: fn(&RawValue) -> Option<Usage>) -> Self {
+    /// `read` reads the report; `shape` says where the body has its generated text.
+    pub(crate) fn new(read: fn(&RawValue) -> Option<Usage>, shape: &'static Shape) -> Self {
         Self {
             place: Place::Before,
             depth: 0,
@@ -57,6 +63,8 @@ impl BodyTap {
             keeping: false,
             report: None,
             read,
+            counter: TextCounter::new(shape),
+            tally: Tally::default(),
         }
     }
 
@@ -141,6 +149,13 @@ impl BodyTap {
         }
     }
 
+    /// What a body reports that was read to its end.
+    fn reported(&self) -> Option<Usage> {
+        let report = self.report.as_ref();
+        let report = report.filter(|_| self.place == Place::Behind)?;
+        (self.read)(serde_json::from_slice(report).ok()?)
+    }
+
     fn lose(&mut self) {
         self.place = Place::Lost;
         self.in_string = false;
@@ -150,6 +165,7 @@ impl BodyTap {
 
 impl UsageTap for BodyTap {
     fn push(&mut self, bytes: &[u8]) {
+        self.counter.push(bytes, &mut self.tally);
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
             if self.place == Place::Lost {
@@ -168,12 +184,14 @@ impl UsageTap for BodyTap {
         }
     }
 
-    fn finish(self: Box<Self>) -> Option<Usage> {
-        if self.place != Place::Behind {
-            return None;
+    fn finish(self: Box<Self>) -> Metered {
+        let reported = self.reported();
+        Metered {
+            reported,
+            complete: reported.is_some(),
+            output_bytes: self.tally.bytes(),
+            begun: self.tally.begun(),
         }
-        let report = self.report?;
-        (self.read)(serde_json::from_slice(&report).ok()?)
     }
 }
 
@@ -182,6 +200,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
+    use super::super::TEXT;
     use super::*;
 
     /// Tells a report apart by its length.
@@ -193,13 +212,13 @@ mod tests {
     }
 
     fn tapped<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<u64> {
-        let mut tap = Box::new(BodyTap::new(read));
+        let mut tap = Box::new(BodyTap::new(read, &TEXT));
         for piece in pieces {
             tap.push(piece);
             let kept = tap.report.as_ref().map_or(0, Vec::len);
             assert!(kept <= MAX_REPORT_BYTES);
         }
-        tap.finish().map(|usage| usage.input_tokens)
+        tap.finish().reported.map(|usage| usage.input_tokens)
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! What one answer consumed, as told by the provider and as counted on its way.
+
+use domain::Usage;
+
+/// How many bytes of text stand for one model token where nothing better is known.
+///
+/// English prose has about four characters to a token with every tokenizer in use; code and other scripts have
+/// fewer, so a call that is estimated is rather cheap than dear for them.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What was learned from an answer up to its end, or up to where it was given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Metered {
+    /// What the provider reported up to here. `None`: nothing, or counts that cannot be true.
+    pub reported: Option<Usage>,
+    /// Whether `reported` is the provider's last word: the answer was read without a gap up to its final usage.
+    pub complete: bool,
+    /// Bytes of generated text that were seen: content, refusals, reasoning, names and arguments of tool calls.
+    pub output_bytes: u64,
+    /// Whether an answer of the model began, even if no text of it came. An error in its place is no answer.
+    pub begun: bool,
+}
+
+impl Metered {
+    /// The usage to account for a call whose request had `request_bytes`, and whether it is estimated.
+    ///
+    /// A complete report is taken as it is. Otherwise the input is what was reported or a quarter of the request's
+    /// bytes, and the output is what was reported or a quarter of the text's bytes, whichever is more. `None`: no
+    /// answer began and nothing was reported.
+    pub fn usage(&self, request_bytes: u64) -> Option<(Usage, bool)> {
+        let so_far = match self.reported {
+            Some(reported) if self.complete => return Some((reported, false)),
+            Some(reported) => reported,
+            None if !self.begun && self.output_bytes == 0 => return None,
+            None => Usage {
+                input_tokens: request_bytes.div_ceil(BYTES_PER_TOKEN),
+                ..Usage::default()
+            },
+        };
+        let counted = self.output_bytes.div_ceil(BYTES_PER_TOKEN);
+        let estimated = Usage {
+            output_tokens: so_far.output_tokens.max(counted),
+            ..so_far
+        };
+        Some((estimated, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORTED: Usage = Usage {
+        input_tokens: 11,
+        cached_input_tokens: 5,
+        cache_write_tokens: 3,
+        output_tokens: 7,
+        reasoning_tokens: 2,
+    };
+
+    fn metered(reported: Option<Usage>, complete: bool, output_bytes: u64) -> Metered {
+        Metered {
+            reported,
+            complete,
+            output_bytes,
+            begun: output_bytes > 0,
+        }
+    }
+
+    #[test]
+    fn a_complete_report_is_taken_as_it_is() {
+        let usage = metered(Some(REPORTED), true, 1_000_000).usage(1_000_000);
+        assert_eq!(usage, Some((REPORTED, false)));
+    }
+
+    #[test]
+    fn the_text_stands_in_for_a_report_that_did_not_come_to_its_end() {
+        for (output_bytes, output_tokens) in [(0, 7), (28, 7), (29, 8), (400, 100)] {
+            let expected = Usage {
+                output_tokens,
+                ..REPORTED
+            };
+            let usage = metered(Some(REPORTED), false, output_bytes).usage(9_999);
+            assert_eq!(usage, Some((expected, true)), "{output_bytes}");
+        }
+    }
+
+    #[test]
+    fn without_a_report_the_bytes_are_counted_and_rounded_up() {
+        for (request, output, input_tokens, output_tokens) in [
+            (0, 1, 0, 1),
+            (1, 4, 1, 1),
+            (4, 5, 1, 2),
+            (5, 8, 2, 2),
+            (u64::MAX, u64::MAX, 1 << 62, 1 << 62),
+        ] {
+            let expected = Usage {
+                input_tokens,
+                output_tokens,
+                ..Usage::default()
+            };
+            let usage = metered(None, false, output).usage(request);
+            assert_eq!(usage, Some((expected, true)), "{request} {output}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_began_consumed_its_input_and_no_answer_consumed_nothing() {
+        assert_eq!(Metered::default().usage(400), None);
+        let begun = Metered {
+            begun: true,
+            ..Metered::default()
+        };
+        let expected = Usage {
+            input_tokens: 100,
+            ..Usage::default()
+        };
+        assert_eq!(begun.usage(400), Some((expected, true)));
+    }
+}
