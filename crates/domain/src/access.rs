@@ -99,10 +99,20 @@ api_scopes! {
     ByokRead = "byok:read";
     /// Add, change and remove provider keys.
     ByokWrite = "byok:write";
+    /// Read who pays and which models stand behind names.
+    PolicyRead = "policy:read";
+    /// Change who pays and which models stand behind names.
+    PolicyWrite = "policy:write";
+    /// Read credits, the ledger and limits.
+    BillingRead = "billing:read";
     /// Read usage.
     UsageRead = "usage:read";
     /// Read the audit log.
     AuditRead = "audit:read";
+    /// Read the instance's settings, plans and accounts; only for instance admins.
+    InstanceRead = "instance:read";
+    /// Change the instance's settings, platform keys, plans and credits; only for instance admins.
+    InstanceWrite = "instance:write";
 }
 
 impl fmt::Display for ApiScope {
@@ -180,6 +190,18 @@ actions! {
     ManageSealingKey = "manage_sealing_key", Standing::Instance, None;
     /// Read the audit log of the instance.
     ReadInstanceAudit = "read_instance_audit", Standing::Instance, None;
+    /// See the instance's settings, provider switches, plans and profiles.
+    ReadInstanceSettings = "read_instance_settings", Standing::Instance, Some(ApiScope::InstanceRead);
+    /// Change the instance's settings, provider switches and plans; apply a profile.
+    WriteInstanceSettings = "write_instance_settings", Standing::Instance, Some(ApiScope::InstanceWrite);
+    /// List platform keys.
+    ReadPlatformKeys = "read_platform_keys", Standing::Instance, Some(ApiScope::InstanceRead);
+    /// Add, change and remove platform keys.
+    WritePlatformKeys = "write_platform_keys", Standing::Instance, Some(ApiScope::InstanceWrite);
+    /// List accounts with their plans and credits.
+    ReadAccounts = "read_accounts", Standing::Instance, Some(ApiScope::InstanceRead);
+    /// Grant credits, change an account's plan and rate.
+    WriteAccounts = "write_accounts", Standing::Instance, Some(ApiScope::InstanceWrite);
     /// See the account.
     ReadAccount = "read_account", Standing::Account, Some(ApiScope::WorkspaceRead);
     /// List the account's provider keys.
@@ -188,6 +210,12 @@ actions! {
     WriteAccountProviderKeys = "write_account_provider_keys", Standing::Account, Some(ApiScope::ByokWrite);
     /// Read the audit log of the account.
     ReadAccountAudit = "read_account_audit", Standing::Account, Some(ApiScope::AuditRead);
+    /// See credits, the ledger, limits, plans and the account's usage.
+    ReadBilling = "read_billing", Standing::Account, Some(ApiScope::BillingRead);
+    /// See what new workspaces of the account start with.
+    ReadAccountDefaults = "read_account_defaults", Standing::Account, Some(ApiScope::PolicyRead);
+    /// Change what new workspaces of the account start with.
+    WriteAccountDefaults = "write_account_defaults", Standing::Account, Some(ApiScope::PolicyWrite);
     /// See a workspace.
     ReadWorkspace = "read_workspace", Standing::Workspace(Role::Member), Some(ApiScope::WorkspaceRead);
     /// Rename a workspace.
@@ -208,6 +236,10 @@ actions! {
     ReadProviderKeys = "read_provider_keys", Standing::Workspace(Role::Member), Some(ApiScope::ByokRead);
     /// Add, change and remove provider keys.
     WriteProviderKeys = "write_provider_keys", Standing::Workspace(Role::Admin), Some(ApiScope::ByokWrite);
+    /// See who pays, which models stand behind names, and which key would serve.
+    ReadPolicy = "read_policy", Standing::Workspace(Role::Member), Some(ApiScope::PolicyRead);
+    /// Change who pays and which models stand behind names.
+    WritePolicy = "write_policy", Standing::Workspace(Role::Admin), Some(ApiScope::PolicyWrite);
     /// Read the usage of a workspace.
     ReadUsage = "read_usage", Standing::Workspace(Role::Admin), Some(ApiScope::UsageRead);
     /// Read the audit log of a workspace.

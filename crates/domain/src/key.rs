@@ -5,28 +5,31 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::id::{AccountId, ParseIdError, WorkspaceId};
+use crate::id::{AccountId, DeploymentId, ParseIdError, WorkspaceId};
 
 /// The longest provider key that is accepted, in bytes.
 pub const MAX_KEY_BYTES: usize = 4096;
 /// The shortest provider key that is accepted, in bytes.
 pub const MIN_KEY_BYTES: usize = 8;
 
-/// Whose a provider key is: one workspace's, or an account's for all of its workspaces.
+/// Whose a provider key is: one workspace's, an account's for all of its workspaces, or the instance's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyOwner {
     /// Serves this workspace only.
     Workspace(WorkspaceId),
     /// Serves every workspace of the account.
     Account(AccountId),
+    /// A platform key: serves managed calls of everybody, paid by credits.
+    Instance(DeploymentId),
 }
 
 impl KeyOwner {
-    /// `workspace` or `account`, as the API says it.
+    /// `workspace`, `account` or `instance`, as the API says it.
     pub const fn scope(self) -> &'static str {
         match self {
             Self::Workspace(_) => "workspace",
             Self::Account(_) => "account",
+            Self::Instance(_) => "instance",
         }
     }
 }
@@ -36,6 +39,7 @@ impl fmt::Display for KeyOwner {
         match self {
             Self::Workspace(id) => id.fmt(f),
             Self::Account(id) => id.fmt(f),
+            Self::Instance(id) => id.fmt(f),
         }
     }
 }
@@ -44,10 +48,10 @@ impl FromStr for KeyOwner {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        match text.parse() {
-            Ok(account) => Ok(Self::Account(account)),
-            Err(_) => text.parse().map(Self::Workspace),
-        }
+        text.parse()
+            .map(Self::Account)
+            .or_else(|_| text.parse().map(Self::Instance))
+            .or_else(|_| text.parse().map(Self::Workspace))
     }
 }
 
@@ -110,6 +114,9 @@ macro_rules! names {
 names! {
     /// A provider's id in the registry: `openai`. Exact; never corrected.
     ProviderId, "a provider id", 32, "a-z, 0-9 and -",
+        |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    /// A plan's id: `pro`.
+    PlanId, "a plan id", 32, "a-z, 0-9 and -",
         |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     /// What an owner calls one of several keys for a provider: `primary`.
     Label, "a label", 64, "A-Z, a-z, 0-9, dot, underscore and -",
@@ -266,6 +273,8 @@ mod tests {
     #[test]
     fn owners_parse_back() {
         let owner = KeyOwner::Account(AccountId::from_bytes([3; 16]));
+        assert_eq!(owner.to_string().parse(), Ok(owner));
+        let owner = KeyOwner::Instance(DeploymentId::from_bytes([3; 16]));
         assert_eq!(owner.to_string().parse(), Ok(owner));
         assert!(
             "usr_00000000000000000000000000"

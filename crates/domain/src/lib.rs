@@ -9,13 +9,20 @@ pub mod access;
 pub mod address;
 pub mod base32;
 pub mod credential;
+pub mod credits;
+pub mod credits;
 pub mod glob;
 pub mod id;
 pub mod key;
 pub mod money;
+pub mod naming;
+pub mod plan;
+pub mod policy;
+pub mod price;
 pub mod record;
 pub mod resolve;
 pub mod secret;
+pub mod settings;
 pub mod sources;
 pub mod time;
 pub mod usage;
@@ -24,7 +31,7 @@ pub use id::{
     AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId,
     SessionId, UserId, WorkspaceId,
 };
-pub use key::{KeyOwner, Label, ProviderId};
+pub use key::{KeyOwner, Label, PlanId, ProviderId};
 pub use money::{Decimal, NanoUsd};
 pub use secret::Secret;
 pub use sources::{Clock, Random, RandomError, Sources};

@@ -4,6 +4,7 @@
 
 use crate::id::{AccountId, DataKeyId, DeploymentId, ProviderKeyId};
 use crate::key::{FailureKind, KeyOwner, Label, ProviderId};
+use crate::price::PriceOverride;
 use crate::time::Timestamp;
 
 /// The installation: which root key opens it, and its own key under that root key.
@@ -71,8 +72,8 @@ pub struct KeyContext {
 pub struct ProviderKeyRecord {
     /// What the envelope is bound to.
     pub context: KeyContext,
-    /// The account that owns the key or the key's workspace.
-    pub account: AccountId,
+    /// The account that owns the key or the key's workspace; `None`: the instance owns the key.
+    pub account: Option<AccountId>,
     /// What the owner calls it.
     pub label: Label,
     /// The data key under which the envelope is written.
@@ -85,6 +86,15 @@ pub struct ProviderKeyRecord {
     pub kek_id: Option<String>,
     /// Place among the owner's keys for the provider; lower serves first.
     pub position: i64,
+    /// The pool that it belongs to: the owner's keys of one level share the load, lower levels first and
+    /// before keys without one.
+    pub level: Option<i64>,
+    /// Whether it serves only after everything else failed.
+    pub fallback: bool,
+    /// Whether it never serves and is copied into new workspaces instead.
+    pub template: bool,
+    /// Prices that were negotiated for this key.
+    pub prices: Vec<PriceOverride>,
     /// Whether it may serve.
     pub enabled: bool,
     /// When the label was first given a key.
@@ -95,4 +105,17 @@ pub struct ProviderKeyRecord {
     pub last_used_at: Option<Timestamp>,
     /// The last time the provider did not accept it, and why.
     pub last_failure: Option<(Timestamp, FailureKind)>,
+}
+
+/// A provider key that was removed, so that a refusal can say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedKey {
+    /// Whose it was.
+    pub owner: KeyOwner,
+    /// The provider that issued it.
+    pub provider: ProviderId,
+    /// What the owner called it.
+    pub label: Label,
+    /// When it was removed.
+    pub removed_at: Timestamp,
 }

@@ -1,11 +1,18 @@
-//! The decision which provider key serves a request.
+//! The decision whose key serves a call, and who pays.
 //!
-//! One pure function: the gateway obeys it and the tests enumerate it. The founding rule: an enabled key
-//! of the workspace, else one of its account, else a refusal that says what is missing. Nothing but an
-//! own key is ever a target here.
+//! One pure function: the gateway obeys it, the explanation shows it, and the tests enumerate it. Credits are
+//! spent only where the mode says so, and after a failed own key only by consent on top of that.
 
-use crate::id::ProviderKeyId;
+mod trace;
+
+use crate::id::{AccountId, ProviderKeyId, WorkspaceId};
 use crate::key::{KeyOwner, Label, ProviderId};
+use crate::plan::PlanTerms;
+use crate::policy::{ByokRule, KeySource, LevelMapping, Mode, WorkspacePolicy};
+use crate::record::RemovedKey;
+use crate::settings::{OnByokDisabled, OnKeyRemoved, Settings};
+
+pub use trace::{Step, Subject, Verdict};
 
 /// A provider that knows the requested model, and the name it knows it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +25,7 @@ pub struct Candidate {
 
 /// What the decision needs to know of a stored provider key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnKey {
+pub struct HeldKey {
     /// Its id.
     pub id: ProviderKeyId,
     /// The provider that issued it.
@@ -29,11 +36,55 @@ pub struct OwnKey {
     pub owner: KeyOwner,
     /// Its place among the owner's keys for the provider; lower first.
     pub position: i64,
+    /// The pool that it shares the load with.
+    pub level: Option<i64>,
+    /// Whether it serves only after everything else failed.
+    pub fallback: bool,
     /// Whether the owner lets it serve.
     pub enabled: bool,
 }
 
-/// One way to serve the request.
+/// Who calls, what the rules say there, and what could serve.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// The workspace of the API key.
+    pub workspace: WorkspaceId,
+    /// The account that the workspace belongs to.
+    pub account: AccountId,
+    /// The instance's rules.
+    pub settings: &'a Settings,
+    /// The workspace's rules.
+    pub policy: &'a WorkspacePolicy,
+    /// The terms of the account's subscription.
+    pub terms: &'a PlanTerms,
+    /// The name that providers were looked up by.
+    pub model: &'a str,
+    /// The providers that know it, best first.
+    pub candidates: &'a [Candidate],
+    /// The managed gateway's names for the same model; they come after the candidates and never meet an own key.
+    pub gateway_candidates: &'a [Candidate],
+    /// The own keys and the platform keys.
+    pub keys: &'a [HeldKey],
+    /// Own keys that were removed and not replaced.
+    pub removed: &'a [RemovedKey],
+    /// Whether the request itself forbids credits.
+    pub no_managed: bool,
+}
+
+/// When the gateway may turn to a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// After the targets before it failed in whichever way lets another key try.
+    InTurn,
+    /// So, but only if no own key failed, or failed otherwise than by being turned away (401, 402, 403),
+    /// and within the cap of managed fallback.
+    OwnKeysFailed {
+        /// Whether being turned away counts too.
+        denied_too: bool,
+    },
+}
+
+/// One way to serve the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The provider to call.
@@ -42,43 +93,68 @@ pub struct Target {
     pub model: String,
     /// The key to call with.
     pub key: ProviderKeyId,
+    /// Who pays.
+    pub source: KeySource,
+    /// The pool: neighbours in the list with the same provider, model and pool share the load.
+    pub pool: Option<Pool>,
+    /// When it may be used.
+    pub when: When,
 }
 
-/// Why no own key can serve.
+/// Keys of one owner and level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// Whose.
+    pub owner: KeyOwner,
+    /// Which level.
+    pub level: i64,
+}
+
+/// Why nothing can serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// No provider of the instance knows the model.
+    /// No provider that is switched on has the model.
     ModelNotFound,
-    /// Neither the workspace nor its account has a key for any of these providers.
+    /// Own keys may serve, and there is none for any of these providers.
     KeyMissing {
-        /// The providers that know the model, best first.
+        /// The providers that have the model, best first, each once.
         providers: Vec<ProviderId>,
     },
-    /// There are keys, and all of them are disabled.
+    /// There are own keys, and all of them are disabled.
     KeyDisabled {
-        /// The provider of the first disabled key.
+        /// The provider of the first one.
         provider: ProviderId,
         /// Its label.
         label: Label,
     },
-}
-
-/// Why a key was or was not chosen; one entry for each key that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The key.
-    pub key: ProviderKeyId,
-    /// What the rules said of it.
-    pub verdict: Verdict,
-}
-
-/// What the rules said of one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// May serve, in the order of the targets.
-    Serves,
-    /// The owner disabled it.
-    Disabled,
+    /// There was an own key, and it was removed.
+    KeyRevoked {
+        /// The provider of the first one.
+        provider: ProviderId,
+        /// Its label.
+        label: Label,
+    },
+    /// There are own keys, and the account's plan lets none serve.
+    KeyDormant {
+        /// The provider of the first one.
+        provider: ProviderId,
+        /// Its label.
+        label: Label,
+    },
+    /// Own keys are switched off for the provider.
+    ByokDisabled {
+        /// The first such provider.
+        provider: ProviderId,
+    },
+    /// Only credits could pay, and the workspace or the request forbids them.
+    ByokRequired,
+    /// Only own keys could serve, and the workspace forbids them.
+    ByokForbidden,
+    /// Credits would pay, and the instance has no key for any of these providers.
+    ManagedUnavailable {
+        /// The providers that have the model, best first, each once.
+        providers: Vec<ProviderId>,
+    },
 }
 
 /// The outcome and the reasons.
@@ -86,143 +162,375 @@ pub enum Verdict {
 pub struct Decision {
     /// The ways to serve, best first and never empty, or the refusal.
     pub outcome: Result<Vec<Target>, Refusal>,
-    /// Each key that was looked at, in order.
+    /// Every rule that spoke, in order.
     pub trace: Vec<Step>,
 }
 
-/// Decides which keys may serve, best first: candidates in their order, for each the workspace's keys by
-/// position, then the account's by position; labels break ties.
-pub fn resolve(candidates: &[Candidate], keys: &[OwnKey]) -> Decision {
-    let mut targets = Vec::new();
-    let mut trace = Vec::new();
-    let mut disabled: Option<&OwnKey> = None;
-    for candidate in candidates {
-        let mut fitting: Vec<&OwnKey> = keys
+/// Decides which keys may serve, best first.
+///
+/// Own keys come before everything else: candidates in their order, for each the workspace's keys, then the
+/// account's; among an owner's keys those of the level that the model is mapped to, then by level, position and
+/// label. Then the instance's keys, if the rules allow credits. Then own keys marked as fallback.
+pub fn resolve(call: &Call<'_>) -> Decision {
+    let mut rules = Rules {
+        call,
+        trace: Vec::new(),
+    };
+    let outcome = rules.outcome();
+    Decision {
+        outcome,
+        trace: rules.trace,
+    }
+}
+
+struct Rules<'a> {
+    call: &'a Call<'a>,
+    trace: Vec<Step>,
+}
+
+/// What was found of own keys.
+#[derive(Default)]
+struct Own<'a> {
+    first: Vec<Target>,
+    fallback: Vec<Target>,
+    disabled: Option<&'a HeldKey>,
+    dormant: Option<&'a HeldKey>,
+    removed: Option<&'a RemovedKey>,
+    /// A key for a provider whose own keys are switched off.
+    resting: Option<&'a HeldKey>,
+}
+
+/// Whether credits may pay.
+enum Managed {
+    /// No; the reason counts where there is no own key.
+    No(Option<Refusal>),
+    Yes(When),
+}
+
+impl<'a> Rules<'a> {
+    fn outcome(&mut self) -> Result<Vec<Target>, Refusal> {
+        let call = self.call;
+        let open: Vec<&Candidate> = call
+            .candidates
             .iter()
-            .filter(|key| key.provider == candidate.provider)
+            .filter(|it| {
+                let opens = call.settings.switch(&it.provider).opens(&it.model);
+                if !opens {
+                    let subject = Subject::Provider(it.provider.clone());
+                    self.trace.push(Step::new(6, subject, Verdict::SwitchedOff));
+                }
+                opens
+            })
             .collect();
-        fitting.sort_by(|a, b| {
-            let rank = |key: &OwnKey| (matches!(key.owner, KeyOwner::Account(_)), key.position);
-            rank(a).cmp(&rank(b)).then_with(|| a.label.cmp(&b.label))
-        });
-        for key in fitting {
-            if key.enabled {
-                trace.push(Step {
-                    key: key.id,
-                    verdict: Verdict::Serves,
-                });
-                targets.push(Target {
-                    provider: candidate.provider.clone(),
-                    model: candidate.model.clone(),
-                    key: key.id,
-                });
-            } else {
-                trace.push(Step {
-                    key: key.id,
-                    verdict: Verdict::Disabled,
-                });
-                disabled = disabled.or(Some(key));
+        if open.is_empty() {
+            self.note(3, Subject::Model, Verdict::NotKnown);
+            return Err(Refusal::ModelNotFound);
+        }
+        let mode = call.policy.mode;
+        self.note(7, Subject::Mode(mode), Verdict::Applies);
+        let own = self.own(&open);
+        let has_own = !(own.first.is_empty() && own.fallback.is_empty());
+        let mut targets = own.first.clone();
+        match self.managed(&own, &open, has_own) {
+            Managed::No(Some(refusal)) if !has_own => return Err(refusal),
+            Managed::No(_) => {}
+            Managed::Yes(when) => {
+                let served = self.platform(&open, when);
+                if served.is_empty() && !has_own {
+                    self.note(12, Subject::Instance, Verdict::NoPlatformKey);
+                    return Err(Refusal::ManagedUnavailable {
+                        providers: names(&open),
+                    });
+                }
+                targets.extend(served);
             }
         }
-    }
-    let outcome = if !targets.is_empty() {
+        targets.extend(own.fallback);
         Ok(targets)
-    } else if let Some(key) = disabled {
-        Err(Refusal::KeyDisabled {
-            provider: key.provider.clone(),
-            label: key.label.clone(),
+    }
+
+    /// The own keys that may serve, and why the others may not.
+    fn own(&mut self, open: &[&'a Candidate]) -> Own<'a> {
+        let call = self.call;
+        let mut own = Own::default();
+        if call.policy.mode == Mode::Managed {
+            return own;
+        }
+        if call.policy.byok == ByokRule::Forbidden {
+            self.note(4, Subject::Workspace, Verdict::ByokForbidden);
+            return own;
+        }
+        for candidate in open {
+            let provider = &candidate.provider;
+            let switched_on = call.settings.switch(provider).byok;
+            if !switched_on {
+                self.note(
+                    8,
+                    Subject::Provider(provider.clone()),
+                    Verdict::ByokSwitchedOff,
+                );
+            }
+            for key in self.held(candidate, false) {
+                let verdict = if !key.enabled {
+                    own.disabled = own.disabled.or(Some(key));
+                    Verdict::Disabled
+                } else if !switched_on {
+                    own.resting = own.resting.or(Some(key));
+                    Verdict::Rests
+                } else if !call.terms.byok {
+                    own.dormant = own.dormant.or(Some(key));
+                    Verdict::Dormant
+                } else {
+                    let target = target(candidate, key, KeySource::Byok, When::InTurn);
+                    if key.fallback {
+                        own.fallback.push(target);
+                        Verdict::ServesLast
+                    } else {
+                        own.first.push(target);
+                        Verdict::Serves
+                    }
+                };
+                self.note(9, Subject::Key(key.id), verdict);
+            }
+            let removed = call
+                .removed
+                .iter()
+                .find(|it| it.provider == *provider && self.owns(it.owner));
+            if own.removed.is_none() && removed.is_some() {
+                own.removed = removed;
+                self.note(10, Subject::Provider(provider.clone()), Verdict::Removed);
+            }
+        }
+        own
+    }
+
+    /// Whether credits may pay, and why.
+    fn managed(&mut self, own: &Own<'_>, open: &[&Candidate], has_own: bool) -> Managed {
+        let call = self.call;
+        let wanted = if has_own {
+            match self.after_failure() {
+                Some(when) => Ok(when),
+                // The own keys are there; nothing is refused.
+                None => return Managed::No(None),
+            }
+        } else {
+            self.without_own(own, open)
+        };
+        let when = match wanted {
+            Ok(when) => when,
+            Err(refusal) => return Managed::No(Some(refusal)),
+        };
+        if call.no_managed {
+            self.note(11, Subject::Request, Verdict::ByokRequired);
+            // The request forbids what the mode would do; what is missing then is a key.
+            let refusal = match call.policy.mode {
+                Mode::Managed => Refusal::ByokRequired,
+                Mode::Byok | Mode::Auto => call.refusal_without(own, open),
+            };
+            return Managed::No(Some(refusal));
+        }
+        if call.policy.byok == ByokRule::Required {
+            self.note(11, Subject::Workspace, Verdict::ByokRequired);
+            return Managed::No(Some(Refusal::ByokRequired));
+        }
+        Managed::Yes(when)
+    }
+
+    /// Consent to credits after own keys failed.
+    fn after_failure(&mut self) -> Option<When> {
+        let (policy, settings) = (self.call.policy, self.call.settings);
+        if policy.mode != Mode::Auto || !policy.managed_on_failure {
+            self.note(14, Subject::Workspace, Verdict::NoConsent);
+            return None;
+        }
+        if !settings.managed_fallback_allowed {
+            self.note(14, Subject::Instance, Verdict::NotAllowed);
+            return None;
+        }
+        self.note(14, Subject::Workspace, Verdict::Consents);
+        Some(When::OwnKeysFailed {
+            denied_too: policy.managed_on_denied,
         })
-    } else if candidates.is_empty() {
-        Err(Refusal::ModelNotFound)
-    } else {
-        let providers = candidates
+    }
+
+    /// What happens where no own key may serve.
+    fn without_own(&mut self, own: &Own<'_>, open: &[&Candidate]) -> Result<When, Refusal> {
+        let (policy, settings) = (self.call.policy, self.call.settings);
+        let refusal = self.call.refusal_without(own, open);
+        match policy.mode {
+            Mode::Managed => return Ok(When::InTurn),
+            Mode::Byok | Mode::Auto if policy.byok == ByokRule::Forbidden => {
+                return if policy.mode == Mode::Auto && settings.managed_fallback_allowed {
+                    Ok(When::InTurn)
+                } else {
+                    Err(Refusal::ByokForbidden)
+                };
+            }
+            Mode::Byok | Mode::Auto => {}
+        }
+        let rule = match refusal {
+            Refusal::ByokDisabled { .. } => match settings.on_byok_disabled {
+                OnByokDisabled::FollowMode => None,
+                OnByokDisabled::Managed => Some(true),
+                OnByokDisabled::Refuse => Some(false),
+            },
+            Refusal::KeyRevoked { .. } => match settings.on_key_removed {
+                OnKeyRemoved::FollowMode => None,
+                OnKeyRemoved::Managed => Some(true),
+                OnKeyRemoved::Refuse => Some(false),
+            },
+            _ => None,
+        };
+        if rule == Some(false) {
+            self.note(10, Subject::Instance, Verdict::NotAllowed);
+            return Err(refusal);
+        }
+        if policy.mode == Mode::Byok && rule != Some(true) {
+            self.note(10, Subject::Mode(Mode::Byok), Verdict::NoConsent);
+            return Err(refusal);
+        }
+        if !settings.managed_fallback_allowed {
+            self.note(10, Subject::Instance, Verdict::NotAllowed);
+            return Err(refusal);
+        }
+        Ok(When::InTurn)
+    }
+
+    /// The instance's keys.
+    fn platform(&mut self, open: &[&'a Candidate], when: When) -> Vec<Target> {
+        let settings = self.call.settings;
+        let gateway = self
+            .call
+            .gateway_candidates
             .iter()
-            .map(|candidate| candidate.provider.clone())
+            .filter(|it| settings.switch(&it.provider).enabled);
+        let mut targets = Vec::new();
+        for candidate in open.iter().copied().chain(gateway) {
+            for key in self.held(candidate, true) {
+                if key.enabled {
+                    targets.push(target(candidate, key, KeySource::Managed, when));
+                }
+                let verdict = if key.enabled {
+                    Verdict::Serves
+                } else {
+                    Verdict::Disabled
+                };
+                self.note(12, Subject::Key(key.id), verdict);
+            }
+        }
+        targets
+    }
+
+    /// The caller's or the instance's keys for a candidate, in the order in which they serve.
+    fn held(&self, candidate: &Candidate, platform: bool) -> Vec<&'a HeldKey> {
+        let call = self.call;
+        let mapped = self.mapped_level();
+        let mut keys: Vec<&HeldKey> = call
+            .keys
+            .iter()
+            .filter(|key| key.provider == candidate.provider)
+            .filter(|key| match key.owner {
+                KeyOwner::Instance(_) => platform,
+                owner => !platform && self.owns(owner),
+            })
             .collect();
-        Err(Refusal::KeyMissing { providers })
-    };
-    Decision { outcome, trace }
+        keys.sort_by(|a, b| {
+            let rank = |key: &HeldKey| {
+                (
+                    matches!(key.owner, KeyOwner::Account(_)),
+                    mapped.is_some() && key.level != mapped,
+                    key.level.unwrap_or(i64::MAX),
+                    key.position,
+                )
+            };
+            rank(a).cmp(&rank(b)).then_with(|| a.label.cmp(&b.label))
+        });
+        keys
+    }
+
+    fn mapped_level(&self) -> Option<i64> {
+        let call = self.call;
+        let mut rules = call
+            .policy
+            .level_mappings
+            .iter()
+            .chain(&call.settings.level_mappings);
+        let fits = |rule: &&LevelMapping| rule.pattern.matches(call.model);
+        rules.find(fits).map(|rule| rule.level)
+    }
+
+    fn owns(&self, owner: KeyOwner) -> bool {
+        match owner {
+            KeyOwner::Workspace(workspace) => workspace == self.call.workspace,
+            KeyOwner::Account(account) => account == self.call.account,
+            KeyOwner::Instance(_) => false,
+        }
+    }
+
+    fn note(&mut self, rule: u8, subject: Subject, verdict: Verdict) {
+        self.trace.push(Step::new(rule, subject, verdict));
+    }
+}
+
+impl Call<'_> {
+    /// Why no own key serves: the reason that is closest to a key.
+    fn refusal_without(&self, own: &Own<'_>, open: &[&Candidate]) -> Refusal {
+        let of = |key: &HeldKey| (key.provider.clone(), key.label.clone());
+        if let Some(key) = own.resting {
+            return Refusal::ByokDisabled {
+                provider: key.provider.clone(),
+            };
+        }
+        if let Some(key) = own.dormant {
+            let (provider, label) = of(key);
+            return Refusal::KeyDormant { provider, label };
+        }
+        if let Some(key) = own.disabled {
+            let (provider, label) = of(key);
+            return Refusal::KeyDisabled { provider, label };
+        }
+        let best = &open[0].provider;
+        if !self.settings.switch(best).byok {
+            return Refusal::ByokDisabled {
+                provider: best.clone(),
+            };
+        }
+        if let Some(key) = own.removed {
+            return Refusal::KeyRevoked {
+                provider: key.provider.clone(),
+                label: key.label.clone(),
+            };
+        }
+        Refusal::KeyMissing {
+            providers: names(open),
+        }
+    }
+}
+
+/// Each provider once, in their order: one may know the model by two names.
+fn names(candidates: &[&Candidate]) -> Vec<ProviderId> {
+    let mut names: Vec<ProviderId> = Vec::new();
+    for candidate in candidates {
+        if !names.contains(&candidate.provider) {
+            names.push(candidate.provider.clone());
+        }
+    }
+    names
+}
+
+fn target(candidate: &Candidate, key: &HeldKey, source: KeySource, when: When) -> Target {
+    Target {
+        provider: candidate.provider.clone(),
+        model: candidate.model.clone(),
+        key: key.id,
+        source,
+        pool: key.level.map(|level| Pool {
+            owner: key.owner,
+            level,
+        }),
+        when,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::{AccountId, WorkspaceId};
-
-    const WORKSPACE: KeyOwner = KeyOwner::Workspace(WorkspaceId::from_bytes([1; 16]));
-    const ACCOUNT: KeyOwner = KeyOwner::Account(AccountId::from_bytes([2; 16]));
-
-    fn candidate(provider: &str) -> Candidate {
-        Candidate {
-            provider: provider.parse().expect("a provider id"),
-            model: "m".to_owned(),
-        }
-    }
-
-    fn key(id: u8, provider: &str, owner: KeyOwner, position: i64, enabled: bool) -> OwnKey {
-        OwnKey {
-            id: ProviderKeyId::from_bytes([id; 16]),
-            provider: provider.parse().expect("a provider id"),
-            label: format!("label-{id}").parse().expect("a label"),
-            owner,
-            position,
-            enabled,
-        }
-    }
-
-    fn order(decision: &Decision) -> Vec<u8> {
-        let targets = decision.outcome.as_ref().expect("a target");
-        targets.iter().map(|target| target.key.bytes()[0]).collect()
-    }
-
-    #[test]
-    fn workspace_keys_come_before_account_keys_whatever_their_position() {
-        let keys = [
-            key(1, "openai", ACCOUNT, 0, true),
-            key(2, "openai", WORKSPACE, 9, true),
-            key(3, "openai", WORKSPACE, 1, true),
-        ];
-        assert_eq!(order(&resolve(&[candidate("openai")], &keys)), [3, 2, 1]);
-    }
-
-    #[test]
-    fn a_disabled_key_is_skipped_and_traced() {
-        let keys = [
-            key(1, "openai", WORKSPACE, 0, false),
-            key(2, "openai", ACCOUNT, 0, true),
-        ];
-        let decision = resolve(&[candidate("openai")], &keys);
-        assert_eq!(order(&decision), [2]);
-        assert_eq!(decision.trace[0].verdict, Verdict::Disabled);
-    }
-
-    #[test]
-    fn a_key_of_another_provider_never_serves() {
-        let decision = resolve(
-            &[candidate("openai")],
-            &[key(1, "anthropic", WORKSPACE, 0, true)],
-        );
-        let providers = vec!["openai".parse().expect("a provider id")];
-        assert_eq!(decision.outcome, Err(Refusal::KeyMissing { providers }));
-    }
-
-    #[test]
-    fn refusals_say_what_is_missing() {
-        assert_eq!(resolve(&[], &[]).outcome, Err(Refusal::ModelNotFound));
-        let disabled = resolve(
-            &[candidate("openai")],
-            &[key(1, "openai", WORKSPACE, 0, false)],
-        );
-        assert!(matches!(disabled.outcome, Err(Refusal::KeyDisabled { .. })));
-    }
-
-    #[test]
-    fn candidates_keep_their_order() {
-        let keys = [
-            key(1, "openrouter", WORKSPACE, 0, true),
-            key(2, "openai", ACCOUNT, 0, true),
-        ];
-        let candidates = [candidate("openai"), candidate("openrouter")];
-        assert_eq!(order(&resolve(&candidates, &keys)), [2, 1]);
-    }
-}
+mod tests;

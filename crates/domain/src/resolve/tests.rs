@@ -1,0 +1,468 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::glob::Glob;
+use crate::id::DeploymentId;
+use crate::plan;
+use crate::settings::ProviderSwitch;
+use crate::time::Timestamp;
+
+const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
+const ACCOUNT: AccountId = AccountId::from_bytes([2; 16]);
+const OURS: KeyOwner = KeyOwner::Workspace(WORKSPACE);
+const ACCOUNTS: KeyOwner = KeyOwner::Account(ACCOUNT);
+const INSTANCE: KeyOwner = KeyOwner::Instance(DeploymentId::from_bytes([3; 16]));
+
+/// A call and everything that it points to.
+#[derive(Debug, Clone)]
+struct World {
+    settings: Settings,
+    policy: WorkspacePolicy,
+    terms: PlanTerms,
+    candidates: Vec<Candidate>,
+    gateway_candidates: Vec<Candidate>,
+    keys: Vec<HeldKey>,
+    removed: Vec<RemovedKey>,
+    no_managed: bool,
+}
+
+impl World {
+    fn new(mode: Mode) -> Self {
+        Self {
+            settings: Settings::default(),
+            policy: WorkspacePolicy {
+                mode,
+                ..WorkspacePolicy::default()
+            },
+            terms: plan::shipped().remove(1).terms,
+            candidates: vec![candidate("openai")],
+            gateway_candidates: Vec::new(),
+            keys: Vec::new(),
+            removed: Vec::new(),
+            no_managed: false,
+        }
+    }
+
+    fn with(mut self, keys: &[HeldKey]) -> Self {
+        self.keys.extend_from_slice(keys);
+        self
+    }
+
+    fn resolve(&self) -> Decision {
+        resolve(&Call {
+            workspace: WORKSPACE,
+            account: ACCOUNT,
+            settings: &self.settings,
+            policy: &self.policy,
+            terms: &self.terms,
+            model: "m",
+            candidates: &self.candidates,
+            gateway_candidates: &self.gateway_candidates,
+            keys: &self.keys,
+            removed: &self.removed,
+            no_managed: self.no_managed,
+        })
+    }
+
+    /// Ids of the keys that serve, in order.
+    fn order(&self) -> Vec<u8> {
+        let targets = self.resolve().outcome.expect("a target");
+        targets.iter().map(|target| target.key.bytes()[0]).collect()
+    }
+
+    /// Who pays first, or the refusal in short.
+    fn outcome(&self) -> &'static str {
+        match self.resolve().outcome {
+            Ok(targets) => targets[0].source.as_str(),
+            Err(refusal) => short(&refusal),
+        }
+    }
+}
+
+fn short(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::ModelNotFound => "model_not_found",
+        Refusal::KeyMissing { .. } => "key_missing",
+        Refusal::KeyDisabled { .. } => "key_disabled",
+        Refusal::KeyRevoked { .. } => "key_revoked",
+        Refusal::KeyDormant { .. } => "key_dormant",
+        Refusal::ByokDisabled { .. } => "byok_disabled",
+        Refusal::ByokRequired => "byok_required",
+        Refusal::ByokForbidden => "byok_forbidden",
+        Refusal::ManagedUnavailable { .. } => "managed_unavailable",
+    }
+}
+
+fn provider(id: &str) -> ProviderId {
+    id.parse().expect("a provider id")
+}
+
+fn candidate(id: &str) -> Candidate {
+    Candidate {
+        provider: provider(id),
+        model: "m".to_owned(),
+    }
+}
+
+fn key(id: u8, of: &str, owner: KeyOwner) -> HeldKey {
+    HeldKey {
+        id: ProviderKeyId::from_bytes([id; 16]),
+        provider: provider(of),
+        label: format!("label-{id}").parse().expect("a label"),
+        owner,
+        position: i64::from(id),
+        level: None,
+        fallback: false,
+        enabled: true,
+    }
+}
+
+fn removed(of: &str) -> RemovedKey {
+    RemovedKey {
+        owner: OURS,
+        provider: provider(of),
+        label: Label::default(),
+        removed_at: Timestamp::from_millis(0),
+    }
+}
+
+/// The state matrix: provider X, P = platform key, K = own key.
+#[test]
+fn the_state_matrix_holds() {
+    let own = || key(1, "openai", OURS);
+    let platform = || key(9, "openai", INSTANCE);
+    type State = (&'static str, fn(World) -> World, Vec<HeldKey>);
+    let states: [State; 6] = [
+        ("K", |world| world, vec![own()]),
+        ("P", |world| world, vec![platform()]),
+        ("none", |world| world, vec![]),
+        (
+            "revoked, P",
+            |mut world| {
+                world.removed.push(removed("openai"));
+                world
+            },
+            vec![platform()],
+        ),
+        (
+            "switched off, K, P",
+            |mut world| {
+                let off = ProviderSwitch {
+                    byok: false,
+                    ..ProviderSwitch::default()
+                };
+                world.settings.providers.insert(provider("openai"), off);
+                world
+            },
+            vec![own(), platform()],
+        ),
+        (
+            "plan without byok, K, P",
+            |mut world| {
+                world.terms.byok = false;
+                world
+            },
+            vec![own(), platform()],
+        ),
+    ];
+    let expected = [
+        // managed, byok, auto
+        ["managed_unavailable", "byok", "byok"],
+        ["managed", "key_missing", "managed"],
+        ["managed_unavailable", "key_missing", "managed_unavailable"],
+        ["managed", "key_revoked", "managed"],
+        ["managed", "byok_disabled", "managed"],
+        ["managed", "key_dormant", "managed"],
+    ];
+    for ((state, prepare, keys), row) in states.into_iter().zip(expected) {
+        for (mode, outcome) in Mode::ALL.iter().zip(row) {
+            let world = prepare(World::new(*mode).with(&keys));
+            assert_eq!(world.outcome(), outcome, "{state} in mode {mode}");
+        }
+    }
+    let both = World::new(Mode::Managed).with(&[own(), platform()]);
+    assert_eq!(both.order(), [9], "an own key rests in the mode managed");
+}
+
+#[test]
+fn own_keys_of_every_candidate_come_before_any_platform_key() {
+    let mut world =
+        World::new(Mode::Auto).with(&[key(9, "openai", INSTANCE), key(2, "openrouter", OURS)]);
+    world.candidates.push(candidate("openrouter"));
+    assert_eq!(world.order(), [2]);
+    world.policy.managed_on_failure = true;
+    assert_eq!(world.order(), [2, 9]);
+}
+
+#[test]
+fn workspace_keys_come_before_account_keys_whatever_their_position() {
+    let mut first = key(1, "openai", ACCOUNTS);
+    first.position = 0;
+    let world =
+        World::new(Mode::Byok).with(&[first, key(3, "openai", OURS), key(2, "openai", OURS)]);
+    assert_eq!(world.order(), [2, 3, 1]);
+}
+
+#[test]
+fn levels_come_in_order_before_keys_without_one_and_the_mapped_level_first() {
+    let at = |id, level| HeldKey {
+        level,
+        ..key(id, "openai", OURS)
+    };
+    let mut world =
+        World::new(Mode::Byok).with(&[at(1, None), at(2, Some(2)), at(3, Some(1)), at(4, Some(1))]);
+    assert_eq!(world.order(), [3, 4, 2, 1]);
+    world.policy.level_mappings.push(LevelMapping {
+        pattern: Glob::parse("m*").expect("a pattern"),
+        level: 2,
+    });
+    assert_eq!(world.order(), [2, 3, 4, 1]);
+    let targets = world.resolve().outcome.expect("targets");
+    assert_eq!(targets[1].pool, targets[2].pool);
+    assert_ne!(targets[0].pool, targets[1].pool);
+    assert_eq!(targets[3].pool, None);
+}
+
+#[test]
+fn credits_follow_a_failed_own_key_only_by_consent_on_top_of_the_mode() {
+    let keys = [key(1, "openai", OURS), key(9, "openai", INSTANCE)];
+    for mode in Mode::ALL {
+        for consent in [false, true] {
+            for allowed in [false, true] {
+                let mut world = World::new(*mode).with(&keys);
+                world.policy.managed_on_failure = consent;
+                world.settings.managed_fallback_allowed = allowed;
+                let expected: &[u8] = match mode {
+                    Mode::Managed => &[9],
+                    Mode::Auto if consent && allowed => &[1, 9],
+                    Mode::Auto | Mode::Byok => &[1],
+                };
+                assert_eq!(world.order(), expected, "{mode} {consent} {allowed}");
+            }
+        }
+    }
+    let mut world = World::new(Mode::Auto).with(&keys);
+    world.policy.managed_on_failure = true;
+    let targets = world.resolve().outcome.expect("targets");
+    assert_eq!(targets[1].when, When::OwnKeysFailed { denied_too: false });
+    world.no_managed = true;
+    assert_eq!(world.order(), [1], "a request may tighten");
+}
+
+#[test]
+fn a_request_and_a_workspace_may_forbid_credits_and_own_keys() {
+    let platform = key(9, "openai", INSTANCE);
+    let mut world = World::new(Mode::Managed).with(std::slice::from_ref(&platform));
+    world.no_managed = true;
+    assert_eq!(world.outcome(), "byok_required");
+    let mut world = World::new(Mode::Auto).with(std::slice::from_ref(&platform));
+    world.no_managed = true;
+    assert_eq!(world.outcome(), "key_missing");
+    world.no_managed = false;
+    world.policy.byok = ByokRule::Required;
+    assert_eq!(world.outcome(), "byok_required");
+    let mut world = World::new(Mode::Auto).with(&[key(1, "openai", OURS), platform]);
+    world.policy.byok = ByokRule::Forbidden;
+    assert_eq!(world.outcome(), "managed");
+    world.policy.mode = Mode::Byok;
+    assert_eq!(world.outcome(), "byok_forbidden");
+}
+
+#[test]
+fn the_instances_rules_for_switched_off_and_removed_keys_hold() {
+    let platform = key(9, "openai", INSTANCE);
+    let mut world = World::new(Mode::Byok).with(&[key(1, "openai", OURS), platform.clone()]);
+    world.settings.other_providers.byok = false;
+    world.settings.on_byok_disabled = OnByokDisabled::Managed;
+    assert_eq!(world.outcome(), "managed");
+    world.policy.mode = Mode::Auto;
+    world.settings.on_byok_disabled = OnByokDisabled::Refuse;
+    assert_eq!(world.outcome(), "byok_disabled");
+
+    let mut world = World::new(Mode::Auto).with(&[platform]);
+    world.removed.push(removed("openai"));
+    world.settings.on_key_removed = OnKeyRemoved::Refuse;
+    assert_eq!(world.outcome(), "key_revoked");
+    world.policy.mode = Mode::Byok;
+    world.settings.on_key_removed = OnKeyRemoved::Managed;
+    assert_eq!(world.outcome(), "managed");
+}
+
+#[test]
+fn the_managed_gateway_serves_credits_and_never_an_own_key() {
+    let mut world = World::new(Mode::Managed)
+        .with(&[key(1, "openrouter", OURS), key(9, "openrouter", INSTANCE)]);
+    world.gateway_candidates = vec![Candidate {
+        provider: provider("openrouter"),
+        model: "openai/m".to_owned(),
+    }];
+    let targets = world.resolve().outcome.expect("a target");
+    assert_eq!((targets.len(), targets[0].model.as_str()), (1, "openai/m"));
+    assert_eq!(targets[0].source, KeySource::Managed);
+    world.policy.mode = Mode::Byok;
+    assert_eq!(world.outcome(), "key_missing");
+}
+
+#[test]
+fn keys_marked_as_fallback_serve_after_credits() {
+    let last = HeldKey {
+        fallback: true,
+        ..key(1, "openai", OURS)
+    };
+    let mut world =
+        World::new(Mode::Auto).with(&[last, key(2, "openai", OURS), key(9, "openai", INSTANCE)]);
+    assert_eq!(world.order(), [2, 1]);
+    world.policy.managed_on_failure = true;
+    assert_eq!(world.order(), [2, 9, 1]);
+}
+
+#[test]
+fn a_provider_or_model_that_is_switched_off_is_not_there() {
+    let mut world =
+        World::new(Mode::Auto).with(&[key(1, "openai", OURS), key(9, "openai", INSTANCE)]);
+    let only = ProviderSwitch {
+        models: Some(vec![Glob::parse("other").expect("a pattern")]),
+        ..ProviderSwitch::default()
+    };
+    world.settings.providers.insert(provider("openai"), only);
+    assert_eq!(world.outcome(), "model_not_found");
+    world.candidates.push(candidate("mistral"));
+    assert_eq!(world.outcome(), "managed_unavailable");
+}
+
+const PROVIDERS: [&str; 3] = ["openai", "anthropic", "openrouter"];
+
+fn any_owner() -> impl Strategy<Value = KeyOwner> {
+    prop_oneof![
+        Just(OURS),
+        Just(ACCOUNTS),
+        Just(INSTANCE),
+        Just(KeyOwner::Workspace(WorkspaceId::from_bytes([8; 16]))),
+        Just(KeyOwner::Account(AccountId::from_bytes([8; 16]))),
+    ]
+}
+
+fn any_key() -> impl Strategy<Value = HeldKey> {
+    let of = prop::sample::select(PROVIDERS.to_vec());
+    let flags = (any::<bool>(), any::<bool>());
+    (
+        any::<u8>(),
+        of,
+        any_owner(),
+        0..4_i64,
+        prop::option::of(1..3_i64),
+        flags,
+    )
+        .prop_map(
+            |(id, of, owner, position, level, (fallback, enabled))| HeldKey {
+                position,
+                level,
+                fallback,
+                enabled,
+                ..key(id, of, owner)
+            },
+        )
+}
+
+fn any_world() -> impl Strategy<Value = World> {
+    let words = (
+        prop::sample::select(Mode::ALL.to_vec()),
+        prop::sample::select(ByokRule::ALL.to_vec()),
+        prop::sample::select(OnByokDisabled::ALL.to_vec()),
+        prop::sample::select(OnKeyRemoved::ALL.to_vec()),
+    );
+    let flags = (any::<[bool; 5]>(), any::<[bool; 6]>());
+    let keys = prop::collection::vec(any_key(), 0..8);
+    let gone = prop::collection::vec(prop::sample::select(PROVIDERS.to_vec()), 0..2);
+    (words, flags, keys, 0..4_usize, gone).prop_map(
+        |(words, (flags, switches), mut keys, known, gone)| {
+            // An id names one key.
+            keys.sort_by_key(|key| key.id);
+            keys.dedup_by_key(|key| key.id);
+            let mut world = World::new(words.0).with(&keys);
+            world.policy.byok = words.1;
+            world.settings.on_byok_disabled = words.2;
+            world.settings.on_key_removed = words.3;
+            world.policy.managed_on_failure = flags[0];
+            world.policy.managed_on_denied = flags[1];
+            world.settings.managed_fallback_allowed = flags[2];
+            world.terms.byok = flags[3];
+            world.no_managed = flags[4];
+            world.candidates = PROVIDERS[..known.min(3)]
+                .iter()
+                .map(|id| candidate(id))
+                .collect();
+            for (id, pair) in PROVIDERS.iter().zip(switches.chunks(2)) {
+                let switch = ProviderSwitch {
+                    enabled: pair[0],
+                    byok: pair[1],
+                    ..ProviderSwitch::default()
+                };
+                world.settings.providers.insert(provider(id), switch);
+            }
+            world.removed = gone.into_iter().map(removed).collect();
+            world
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn credits_are_never_spent_without_consent_and_no_foreign_or_resting_key_serves(world in any_world()) {
+        let decision = world.resolve();
+        let Ok(targets) = &decision.outcome else { return Ok(()); };
+        prop_assert!(!targets.is_empty());
+        let mut own_before = false;
+        for target in targets {
+            let key = world.keys.iter().find(|key| key.id == target.key).expect("a key of the call");
+            let switch = world.settings.switch(&target.provider);
+            prop_assert!(key.enabled && switch.enabled && key.provider == target.provider);
+            match target.source {
+                KeySource::Byok => {
+                    prop_assert!(key.owner == OURS || key.owner == ACCOUNTS);
+                    prop_assert!(world.policy.mode != Mode::Managed && world.policy.byok != ByokRule::Forbidden);
+                    prop_assert!(world.terms.byok && switch.byok);
+                    prop_assert!(target.when == When::InTurn);
+                    own_before = true;
+                }
+                KeySource::Managed => {
+                    prop_assert!(key.owner == INSTANCE);
+                    prop_assert!(!world.no_managed && world.policy.byok != ByokRule::Required);
+                    let by_mode = world.policy.mode == Mode::Managed
+                        || (world.policy.mode == Mode::Auto && world.settings.managed_fallback_allowed);
+                    // The two rules with which an admin of the instance moves everybody to the instance's keys.
+                    let moved = world.settings.managed_fallback_allowed
+                        && (world.settings.on_byok_disabled == OnByokDisabled::Managed
+                            || world.settings.on_key_removed == OnKeyRemoved::Managed);
+                    prop_assert!(by_mode || moved);
+                    if own_before {
+                        prop_assert!(world.policy.mode == Mode::Auto && world.policy.managed_on_failure);
+                        prop_assert_ne!(target.when, When::InTurn);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_trace_explains_the_result(world in any_world()) {
+        let decision = world.resolve();
+        let said = |id: ProviderKeyId| decision.trace.iter().filter(move |step| step.subject == Subject::Key(id));
+        let serves = |step: &Step| matches!(step.verdict, Verdict::Serves | Verdict::ServesLast);
+        match &decision.outcome {
+            Ok(targets) => {
+                for target in targets {
+                    prop_assert!(said(target.key).any(serves));
+                }
+                // Whoever is said to serve does.
+                for step in decision.trace.iter().filter(|step| serves(step)) {
+                    prop_assert!(targets.iter().any(|it| step.subject == Subject::Key(it.key)));
+                }
+            }
+            Err(_) => prop_assert!(!decision.trace.iter().any(serves)),
+        }
+        prop_assert!(!decision.trace.is_empty());
+    }
+}
