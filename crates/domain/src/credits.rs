@@ -6,11 +6,8 @@
 mod calendar;
 mod cards;
 
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 use crate::money::NanoUsd;
+use crate::policy::words;
 use crate::time::Timestamp;
 
 pub use calendar::{next_anchor, next_month, utc_day, utc_month};
@@ -19,91 +16,48 @@ pub use cards::{Card, MAX_LIVE_CARDS, MERGE_SPAN_MS, Merged, draw, lapsing, merg
 /// The monthly credits of an account that no plan says anything about: 250 credits.
 pub const INCLUDED_MONTHLY: NanoUsd = NanoUsd::from_credits(250);
 
-/// What becomes of the part of a charge that no card covers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overuse {
-    /// A call needs its whole hold beforehand. What exceeds the balance after all is owed.
-    #[default]
-    Block,
-    /// A call needs any credit at all. What exceeds the balance is owed, and the next grant repays it.
-    Debt,
-    /// A call needs any credit at all. What exceeds the balance is written off.
-    Forgive,
-}
+words! {
+    /// What becomes of the part of a charge that no card covers.
+    Overuse("overuse rule") {
+        /// A call needs its whole hold beforehand. What exceeds the balance after all is owed.
+        Block = "block",
+        /// A call needs any credit at all. What exceeds the balance is owed, and the next grant repays it.
+        Debt = "debt",
+        /// A call needs any credit at all. What exceeds the balance is written off.
+        Forgive = "forgive",
+    }
 
-/// Where a card comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CardKind {
-    /// The plan's monthly credits; it lapses when the next one comes.
-    Included,
-    /// Given by an admin of the instance.
-    Grant,
-    /// Bought.
-    TopUp,
-    /// Given back for calls that were charged.
-    Refund,
-}
-
-/// Why the ledger has a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntryKind {
-    /// A card came.
-    Grant,
-    /// A call was charged.
-    Charge,
-    /// A card lapsed with something left.
-    Expiry,
-    /// The part of a charge that no card covered was written off.
-    Forgiveness,
-    /// A card came that gives back what was charged.
-    Refund,
-}
-
-/// A text that names none of the listed values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a known name")]
-pub struct UnknownCreditsName;
-
-macro_rules! names {
-    ($($type:ident { $($variant:ident = $name:literal),* $(,)? })*) => {$(
-        impl $type {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The name in configuration, in the API and in the database.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownCreditsName;
-
-            fn from_str(name: &str) -> Result<Self, UnknownCreditsName> {
-                Self::ALL
-                    .iter()
-                    .copied()
-                    .find(|value| value.as_str() == name)
-                    .ok_or(UnknownCreditsName)
-            }
-        }
-    )*};
-}
-
-names! {
-    Overuse { Block = "block", Debt = "debt", Forgive = "forgive" }
-    CardKind { Included = "included", Grant = "grant", TopUp = "top_up", Refund = "refund" }
-    EntryKind {
+    /// Where a card comes from.
+    CardKind("kind of card") {
+        /// The plan's monthly credits; it lapses when the next one comes.
+        Included = "included",
+        /// Given by an admin of the instance.
         Grant = "grant",
-        Charge = "charge",
-        Expiry = "expiry",
-        Forgiveness = "forgiveness",
+        /// Bought.
+        TopUp = "top_up",
+        /// Given back for calls that were charged.
         Refund = "refund",
+    }
+
+    /// Why the ledger has a transaction.
+    EntryKind("kind of ledger transaction") {
+        /// A card came.
+        Grant = "grant",
+        /// A call was charged.
+        Charge = "charge",
+        /// A card lapsed with something left.
+        Expiry = "expiry",
+        /// The part of a charge that no card covered was written off.
+        Forgiveness = "forgiveness",
+        /// A card came that gives back what was charged.
+        Refund = "refund",
+    }
+}
+
+impl Default for Overuse {
+    /// [`Overuse::Block`]: nobody owes what they did not ask for.
+    fn default() -> Self {
+        Self::Block
     }
 }
 
@@ -127,25 +81,6 @@ pub fn next_event(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_round_trip() {
-        for overuse in Overuse::ALL {
-            assert_eq!(overuse.as_str().parse(), Ok(*overuse));
-            let json = serde_json::to_string(overuse).expect("serializes");
-            assert_eq!(json, format!("\"{}\"", overuse.as_str()));
-        }
-        for kind in CardKind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(*kind));
-            let json = serde_json::to_string(kind).expect("serializes");
-            assert_eq!(json, format!("\"{}\"", kind.as_str()));
-        }
-        for kind in EntryKind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(*kind));
-        }
-        assert_eq!("Block".parse::<Overuse>(), Err(UnknownCreditsName));
-        assert_eq!(Overuse::default(), Overuse::Block);
-    }
 
     #[test]
     fn the_next_event_is_the_earliest() {
