@@ -10,7 +10,6 @@ pub mod address;
 pub mod base32;
 pub mod credential;
 pub mod credits;
-pub mod credits;
 pub mod glob;
 pub mod id;
 pub mod key;
