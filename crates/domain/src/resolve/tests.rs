@@ -4,7 +4,9 @@ use super::*;
 use crate::glob::Glob;
 use crate::id::DeploymentId;
 use crate::plan;
+use crate::policy::{ByokRule, LevelMapping, Mode};
 use crate::settings::ProviderSwitch;
+use crate::settings::{OnByokDisabled, OnKeyRemoved};
 use crate::time::Timestamp;
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
