@@ -63,6 +63,18 @@ pub enum NoName {
     TierLocked(Tier),
 }
 
+impl NoName {
+    /// The code of the answer, the same in the refusal of a call and in its explanation.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotChosen => "model_not_chosen",
+            // What the name stands for is not there; that it could be is a hint beside the code.
+            Self::TierUnset(_) => "model_not_found",
+            Self::TierLocked(_) => "plan_required",
+        }
+    }
+}
+
 /// Finds the name that providers are looked up by.
 ///
 /// # Errors

@@ -158,6 +158,23 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The code of the answer, the same in the refusal of a call and in its explanation.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::ModelNotFound => "model_not_found",
+            Self::KeyMissing { .. } => "byok_key_missing",
+            Self::KeyDisabled { .. } => "byok_key_disabled",
+            Self::KeyRevoked { .. } => "byok_key_revoked",
+            Self::KeyDormant { .. } => "byok_key_dormant",
+            Self::ByokDisabled { .. } => "byok_disabled_for_provider",
+            Self::ByokRequired => "byok_required",
+            Self::ByokForbidden => "byok_forbidden",
+            Self::ManagedUnavailable { .. } => "managed_unavailable",
+        }
+    }
+}
+
 /// The outcome and the reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
