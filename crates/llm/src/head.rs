@@ -1,4 +1,4 @@
-//! The few facts of a request body that decide its way: `model` and `stream`.
+//! The few facts of a request body that decide its way and its price: `model`, `stream`, the output's limit.
 //!
 //! One strict pass reads the whole body, so that what was checked is what is forwarded: another parser
 //! that takes the last of two `model` fields, or ignores case, cannot see a different request.
@@ -21,6 +21,10 @@ pub struct Head {
     pub model: String,
     /// Whether the client wants a stream; absent and `null` mean no.
     pub stream: bool,
+    /// The most output tokens that the client wants: the greatest of the top-level `max_tokens` and
+    /// `max_completion_tokens` that is a whole number. `None`: no such limit. Whatever else stands there is
+    /// the provider's to judge.
+    pub output_limit: Option<u64>,
     /// Where the model's JSON string stands in the body, quotes included.
     pub model_span: Range<usize>,
 }
@@ -107,6 +111,7 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
     Ok(Head {
         model,
         stream,
+        output_limit: found.output_limit,
         model_span: start..start + raw.len(),
     })
 }
@@ -131,6 +136,7 @@ pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
 struct Found<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
+    output_limit: Option<u64>,
     refusal: Option<HeadError>,
 }
 
@@ -149,6 +155,11 @@ impl<'de> Visitor<'de> for TopLevel {
             let slot = match field {
                 Field::Model => &mut found.model,
                 Field::Stream => &mut found.stream,
+                Field::OutputLimit => {
+                    let limit = map.next_value_seed(Checked)?;
+                    found.output_limit = found.output_limit.max(limit);
+                    continue;
+                }
                 Field::Lookalike(field) => {
                     found.refusal.get_or_insert(HeadError::Case(field));
                     map.next_value_seed(Checked)?;
@@ -172,6 +183,7 @@ impl<'de> Visitor<'de> for TopLevel {
 enum Field {
     Model,
     Stream,
+    OutputLimit,
     /// Another parser could take it for the named one.
     Lookalike(&'static str),
     Other,
@@ -184,6 +196,7 @@ impl Field {
         match name {
             "model" => Self::Model,
             "stream" => Self::Stream,
+            "max_tokens" | "max_completion_tokens" => Self::OutputLimit,
             _ if folds_to("MODEL") => Self::Lookalike("model"),
             _ if folds_to("STREAM") => Self::Lookalike("stream"),
             _ => Self::Other,
@@ -195,7 +208,7 @@ impl Field {
             Self::Model => "model",
             Self::Stream => "stream",
             Self::Lookalike(name) => name,
-            Self::Other => "",
+            Self::OutputLimit | Self::Other => "",
         }
     }
 }
@@ -222,59 +235,59 @@ impl Visitor<'_> for FieldName {
     }
 }
 
-/// Reads any value and keeps nothing. Unlike serde's `IgnoredAny` it makes the parser decode strings and
-/// numbers and count the depth.
+/// Reads any value and keeps of it only that it is a whole number. Unlike serde's `IgnoredAny` it makes the
+/// parser decode strings and numbers and count the depth.
 struct Checked;
 
 impl<'de> DeserializeSeed<'de> for Checked {
-    type Value = ();
+    type Value = Option<u64>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Checked {
-    type Value = ();
+    type Value = Option<u64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, _: bool) -> Result<Option<u64>, E> {
+        Ok(None)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, _: i64) -> Result<Option<u64>, E> {
+        Ok(None)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, number: u64) -> Result<Option<u64>, E> {
+        Ok(Some(number))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, _: f64) -> Result<Option<u64>, E> {
+        Ok(None)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, _: &str) -> Result<Option<u64>, E> {
+        Ok(None)
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<Option<u64>, E> {
+        Ok(None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<u64>, A::Error> {
         while items.next_element_seed(Checked)?.is_some() {}
-        Ok(())
+        Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Option<u64>, A::Error> {
         while fields.next_key::<IgnoredAny>()?.is_some() {
             fields.next_value_seed(Checked)?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A provider, as its file describes it. The fields are explained in `docs/providers.md`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub struct Provider {
     pub formats: Vec<FormatRule>,
     /// Names of models that are its own, so that they need no `provider/` in front.
     pub native_patterns: Vec<Glob>,
+    /// For a gateway, what it calls other providers: their model `m` is its model `{slug}/m`.
+    pub slugs: BTreeMap<ProviderId, String>,
     /// Models known by name. Others work too.
     pub models: Vec<ModelFact>,
 }
@@ -55,6 +58,11 @@ impl Provider {
     /// Whether a key of one's own may be brought for it.
     pub fn takes_own_keys(&self) -> bool {
         self.payment_modes.contains(&PaymentMode::Byok)
+    }
+
+    /// Whether the instance may hold a key for it that serves managed calls.
+    pub fn takes_platform_keys(&self) -> bool {
+        self.payment_modes.contains(&PaymentMode::Managed)
     }
 
     /// Whether requests are routed to it: it is active and speaks a format.
@@ -168,7 +176,7 @@ impl Kind {
 pub enum PaymentMode {
     /// With a key of the caller's own.
     Byok,
-    /// With the instance's key and credits. Accepted and listed, not served yet.
+    /// With a key of the instance and the caller's credits.
     Managed,
 }
 

@@ -139,6 +139,33 @@ impl Registry {
         }));
         candidates
     }
+
+    /// The names that `gateway` has for the models of `candidates`, in their order, each once and without
+    /// those that are candidates already. Nothing for providers that it has no slug for, and nothing at all
+    /// if it does not serve.
+    pub fn through_gateway(
+        &self,
+        gateway: &ProviderId,
+        candidates: &[Candidate],
+    ) -> Vec<Candidate> {
+        let mut through: Vec<Candidate> = Vec::new();
+        let Some(gateway) = self.get(gateway).filter(|it| it.serves_models()) else {
+            return through;
+        };
+        for candidate in candidates {
+            let Some(slug) = gateway.slugs.get(&candidate.provider) else {
+                continue;
+            };
+            let named = Candidate {
+                provider: gateway.id.clone(),
+                model: format!("{slug}/{}", candidate.model),
+            };
+            if !candidates.contains(&named) && !through.contains(&named) {
+                through.push(named);
+            }
+        }
+        through
+    }
 }
 
 /// Letters and digits of `text` in lower case: what is left of a name when spelling is forgiven.

@@ -48,6 +48,28 @@ fn model_and_stream_are_found_with_their_place() {
 }
 
 #[test]
+fn the_outputs_limit_is_the_greatest_whole_number_that_is_given() {
+    for (rest, limit) in [
+        ("", None),
+        (r#","max_tokens":7"#, Some(7)),
+        (r#","max_completion_tokens":0"#, Some(0)),
+        (r#","max_tokens":7,"max_completion_tokens":9"#, Some(9)),
+        (r#","max_tokens":9,"max_tokens":7"#, Some(9)),
+        (r#","max_tokens":"7""#, None),
+        (r#","max_tokens":-7"#, None),
+        (r#","max_tokens":7.5"#, None),
+        (r#","max_tokens":[7]"#, None),
+        (r#","max_tokens":null"#, None),
+        (r#","inner":{"max_tokens":7}"#, None),
+    ] {
+        let body = format!(r#"{{"model":"m"{rest}}}"#);
+        let head = read(body.as_bytes()).expect(&body);
+        assert_eq!(head.output_limit, limit, "{body}");
+    }
+    assert!(is_json_error(r#"{"model":"m","max_tokens":1e400}"#));
+}
+
+#[test]
 fn a_body_that_parsers_may_read_differently_is_refused() {
     // T120
     for (body, error) in [

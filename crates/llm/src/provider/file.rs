@@ -56,6 +56,8 @@ struct File {
     #[serde(default)]
     native_patterns: Vec<Glob>,
     #[serde(default)]
+    slugs: BTreeMap<ProviderId, Spanned<String>>,
+    #[serde(default)]
     models: Vec<Spanned<ModelFact>>,
 }
 
@@ -147,6 +149,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
             .map(format_rule)
             .collect::<Result<_, _>>()?,
         native_patterns: file.native_patterns,
+        slugs: slugs(file.kind, file.slugs)?,
         models: models(file.models)?,
     };
     if let Some(span) = probe_span
@@ -254,6 +257,27 @@ fn format_rule(table: FormatTable) -> Result<FormatRule, Broken> {
         format: table.format,
         path: table.path.into_inner(),
     })
+}
+
+fn slugs(
+    kind: Kind,
+    slugs: BTreeMap<ProviderId, Spanned<String>>,
+) -> Result<BTreeMap<ProviderId, String>, Broken> {
+    let named = slugs.into_iter().map(|(provider, slug)| {
+        if kind != Kind::Gateway {
+            return broken(&slug, "only a gateway has names for other providers");
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let fits = (1..=64).contains(&slug.as_ref().len()) && slug.as_ref().bytes().all(allowed);
+        if !fits {
+            return broken(
+                &slug,
+                "a slug is 1 to 64 letters, digits, dots, dashes and underscores",
+            );
+        }
+        Ok((provider, slug.into_inner()))
+    });
+    named.collect()
 }
 
 fn models(models: Vec<Spanned<ModelFact>>) -> Result<Vec<ModelFact>, Broken> {

@@ -133,6 +133,23 @@ fn only_active_providers_with_a_format_serve_models() {
     }
 }
 
+#[test]
+fn a_gateways_slugs_are_plain_words() {
+    let gateway = |slug: &str| {
+        let table = format!("[slugs]\nxai = \"{slug}\"\n[key]");
+        let toml = FULL
+            .replace("\"third_party\"", "\"gateway\"")
+            .replace("[key]", &table);
+        Provider::parse("my-provider.toml", &toml)
+    };
+    let provider = gateway("x-ai").expect("a provider file");
+    let xai = "xai".parse().expect("a provider id");
+    assert_eq!(provider.slugs.get(&xai).map(String::as_str), Some("x-ai"));
+    for bad in ["", "x/ai", "x ai", &"x".repeat(65)] {
+        assert_eq!(gateway(bad).expect_err(bad).field, "xai", "{bad}");
+    }
+}
+
 /// Replaces `from` in the full file and returns the refusal.
 fn refusal(from: &str, to: &str) -> FileError {
     let toml = FULL.replacen(from, to, 1);
@@ -221,6 +238,8 @@ fn what_does_not_fit_together_is_refused() {
         ),
         ("status = \"active\"\n", ""),
         ("[key]", "[key]\napi_key = \"sk-1\""),
+        // Only a gateway has names for others.
+        ("[key]", "[slugs]\nopenai = \"openai\"\n[key]"),
         (
             "id = \"my-provider\"",
             "id = \"my-provider\"\nid = \"other\"",

@@ -59,6 +59,7 @@ fn every_bundled_file_is_in_the_list_and_keeps_the_house_rules() {
             "{name} names its source"
         );
         assert!(provider.takes_own_keys(), "{name}");
+        assert_eq!(provider.takes_platform_keys(), provider.serves_models());
         assert_eq!(provider.status, Status::Active, "{name}");
         assert!(!provider.env.is_empty(), "{name}");
         assert!(provider.probe_request().is_some(), "{name} can be probed");
@@ -72,6 +73,40 @@ fn every_bundled_file_is_in_the_list_and_keeps_the_house_rules() {
             assert!(speaks, "{name}: {} has a format", model.id);
         }
     }
+}
+
+#[test]
+fn a_gateway_names_the_models_of_the_providers_that_it_has_slugs_for() {
+    let through = |registry: &Registry, gateway: &str, model: &str| -> Vec<String> {
+        let gateway = gateway.parse().expect("a provider id");
+        let candidates = registry.candidates(model);
+        let through = registry.through_gateway(&gateway, &candidates);
+        let text = |it: &Candidate| format!("{}: {}", it.provider, it.model);
+        through.iter().map(text).collect()
+    };
+    let registry = bundled();
+    for (model, expected) in [
+        ("grok-4.5", vec!["openrouter: x-ai/grok-4.5"]),
+        ("gpt-4o-mini", vec!["openrouter: openai/gpt-4o-mini"]),
+        // Known to the gateway by that very name: it is a candidate already.
+        ("openai/gpt-4o", vec![]),
+        ("openrouter/openai/gpt-4o", vec![]),
+        ("claude-haiku-5-5", vec![]),
+        ("nobody-knows-it", vec![]),
+    ] {
+        assert_eq!(through(&registry, "openrouter", model), expected, "{model}");
+    }
+    assert!(through(&registry, "openai", "grok-4.5").is_empty());
+    assert!(through(&registry, "unheard-of", "grok-4.5").is_empty());
+    let suspended = bundled::FILES
+        .iter()
+        .find(|(name, _)| *name == "openrouter.toml");
+    let (name, toml) = suspended.expect("it is bundled");
+    let toml = toml.replace("\"active\"", "\"suspended\"");
+    let registry = registry
+        .with_files(&[((*name).to_owned(), toml)])
+        .expect("valid");
+    assert!(through(&registry, "openrouter", "grok-4.5").is_empty());
 }
 
 #[test]
