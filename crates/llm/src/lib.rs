@@ -7,6 +7,7 @@
 //! provider knows a model).
 
 pub mod base_url;
+pub mod catalog;
 pub mod failure;
 pub mod format;
 pub mod head;
