@@ -6,7 +6,7 @@
 //! single row is lost only if the store refuses it while it takes others.
 
 use domain::key::FailureKind;
-use domain::{ProviderKeyId, RequestId, Sources, Usage};
+use domain::{NanoUsd, ProviderKeyId, RequestId, Sources, Usage};
 use http::StatusCode;
 use store::UsageRow;
 use tokio::sync::{mpsc, oneshot};
@@ -111,6 +111,12 @@ impl Books {
             request_bytes: 0,
             response_bytes: 0,
             upstream_status: None,
+            cost: None,
+            pricing: None,
+            catalog_version: None,
+            charge: NanoUsd::ZERO,
+            attempts: Vec::new(),
+            fallback: false,
         };
         Ok(Settlement {
             place: Some(place),

@@ -159,6 +159,11 @@ impl Db {
 }
 
 impl Tx {
+    /// All rows.
+    pub(crate) async fn all<T: Row>(&mut self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        in_tx!(self, statement, T, fetch_all)
+    }
+
     /// The first row, if there is one.
     pub(crate) async fn optional<T: Row>(
         &mut self,

@@ -12,6 +12,7 @@
 mod account;
 mod api_key;
 mod audit;
+mod credit;
 mod data_key;
 mod db;
 mod deployment;
@@ -45,6 +46,10 @@ use db::open::Schema;
 pub use account::AccountRow;
 pub use api_key::{ApiKeyRow, NewApiKey};
 pub use audit::{Actor, AuditNote, AuditRow};
+pub use credit::{
+    CardRow, CreditsRow, LEASE_MS, LedgerRow, MAX_CREDITS, ManagedFallback, NewCard, NewHold,
+    Reservation,
+};
 pub use error::{DatabaseError, OpenError, StoreError};
 pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
 pub use member::MemberRow;
@@ -56,7 +61,7 @@ pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, Works
 pub use serving::{CallerRecord, Serving};
 pub use session::{NewSession, SessionRow};
 pub use system::System;
-pub use usage::{UsageFilter, UsageRow};
+pub use usage::{AttemptRow, UsageFilter, UsageOfDay, UsageOfWorkspace, UsageRow};
 pub use user::{NewUser, UserRow};
 pub use within::{Within, WithinAccount};
 pub use workspace::WorkspaceRow;

@@ -1,5 +1,7 @@
 //! The data plane's door: it reads callers and keys and writes usage and key health, no configuration.
 
+mod credits;
+
 use domain::access::ApiScope;
 use domain::key::FailureKind;
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
@@ -11,7 +13,6 @@ use crate::data_key;
 use crate::error::StoreError;
 use crate::provider_key_row;
 use crate::statement::sql;
-use crate::usage::{self, UsageRow};
 
 /// Who calls, and the keys that may serve the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,21 +72,6 @@ impl<'a> Serving<'a> {
             keys,
             data_keys,
         }))
-    }
-
-    /// Writes usage rows, all or none; a call that has a row already keeps it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nothing was written; the same rows may be sent again.
-    pub async fn insert_usage(&self, rows: &[UsageRow]) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.store.db().begin().await?;
-        for row in rows {
-            usage::insert(&mut tx, row).await?;
-        }
-        tx.commit().await
     }
 
     /// Notes when keys were last used, to about a minute.

@@ -1,5 +1,6 @@
 //! The door without a scope: set-up and log-in here, jobs, rotation and doctor in `system/upkeep.rs`.
 
+mod credits;
 mod upkeep;
 
 use domain::record::DeploymentRecord;

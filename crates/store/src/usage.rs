@@ -1,15 +1,24 @@
 //! Usage: one row for each call, failed ones too. No prompt and no answer.
 
+mod stored;
+mod summary;
+
+use domain::price::Pricing;
 use domain::{
-    AccountId, ApiKeyId, Label, ProviderId, ProviderKeyId, RequestId, Timestamp, Usage, UserId,
-    WorkspaceId,
+    AccountId, ApiKeyId, Label, NanoUsd, ProviderId, ProviderKeyId, RequestId, Timestamp, Usage,
+    UserId, WorkspaceId,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::Store;
 use crate::db::Tx;
-use crate::error::{Place, StoreError};
+use crate::error::StoreError;
 use crate::page::{List, Page, PageRequest};
 use crate::statement::sql;
+
+pub(crate) use stored::Stored;
+pub use summary::{UsageOfDay, UsageOfWorkspace};
+pub(crate) use summary::{by_day, by_workspace};
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +45,7 @@ pub struct UsageRow {
     pub provider: Option<ProviderId>,
     /// The provider's own name for the model.
     pub model: Option<String>,
-    /// Whose key served: `byok`.
+    /// Whose key served: `byok`, `managed`.
     pub key_source: Option<String>,
     /// The provider key.
     pub key: Option<ProviderKeyId>,
@@ -60,6 +69,39 @@ pub struct UsageRow {
     pub response_bytes: i64,
     /// The HTTP status that the provider answered.
     pub upstream_status: Option<i64>,
+    /// The list price; `None`: not known.
+    pub cost: Option<NanoUsd>,
+    /// How sure `cost` is; `None`: nothing was called.
+    pub pricing: Option<Pricing>,
+    /// The version of the price catalog that `cost` comes from.
+    pub catalog_version: Option<String>,
+    /// What was taken in credits; nothing for own keys.
+    pub charge: NanoUsd,
+    /// What was tried, in order.
+    pub attempts: Vec<AttemptRow>,
+    /// Whether a managed key served because an own key had failed.
+    pub fallback: bool,
+}
+
+/// One try to serve a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// The provider.
+    pub provider: ProviderId,
+    /// The provider's own name for the model.
+    pub model: String,
+    /// The provider key; `None`: none was reached.
+    pub key: Option<ProviderKeyId>,
+    /// Its label at that time.
+    pub label: Option<Label>,
+    /// Whose key it was: `byok`, `managed`.
+    pub key_source: String,
+    /// The HTTP status that the provider answered.
+    pub status: Option<i64>,
+    /// `ok`, or the code of what went wrong.
+    pub outcome: String,
+    /// From the begin of the try to its end.
+    pub latency_ms: i64,
 }
 
 /// Which usage rows.
@@ -69,37 +111,6 @@ pub struct UsageFilter {
     pub from: Option<Timestamp>,
     /// Before this moment.
     pub to: Option<Timestamp>,
-}
-
-#[derive(sqlx::FromRow)]
-struct Stored {
-    request_id: String,
-    at: i64,
-    account_id: String,
-    workspace_id: String,
-    api_key_id: String,
-    user_id: String,
-    wire_format: String,
-    operation: String,
-    model_requested: String,
-    provider: Option<String>,
-    model: Option<String>,
-    key_source: Option<String>,
-    provider_key_id: Option<String>,
-    key_label: Option<String>,
-    status: i64,
-    error_code: Option<String>,
-    streamed: i64,
-    input_tokens: Option<i64>,
-    cached_input_tokens: Option<i64>,
-    cache_write_tokens: Option<i64>,
-    output_tokens: Option<i64>,
-    reasoning_tokens: Option<i64>,
-    latency_ms: i64,
-    first_byte_ms: Option<i64>,
-    request_bytes: i64,
-    response_bytes: i64,
-    upstream_status: Option<i64>,
 }
 
 /// The end of a page: rows are ordered by time, then by call.
@@ -121,55 +132,60 @@ impl std::str::FromStr for Cursor {
     }
 }
 
-/// Adds a row, unless the call has one.
-pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<(), StoreError> {
-    let tokens = |count: fn(&Usage) -> u64| {
-        row.usage
-            .as_ref()
-            .map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX))
-    };
-    tx.run(
-        sql(
-            "INSERT INTO usage (request_id, at, account_id, workspace_id, api_key_id, user_id,
-                                wire_format, operation, model_requested, provider, model,
-                                key_source, provider_key_id, key_label, status, error_code,
-                                streamed, input_tokens, cached_input_tokens, cache_write_tokens,
-                                output_tokens, reasoning_tokens, latency_ms, first_byte_ms,
-                                request_bytes, response_bytes, upstream_status)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                     $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
-             ON CONFLICT (request_id) DO NOTHING",
+/// Adds a row, unless the call has one, and says whether it did.
+pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<bool, StoreError> {
+    let row = Stored::of(row);
+    let added = tx
+        .run(
+            sql(
+                "INSERT INTO usage (request_id, at, account_id, workspace_id, api_key_id, user_id,
+                                    wire_format, operation, model_requested, provider, model,
+                                    key_source, provider_key_id, key_label, status, error_code,
+                                    streamed, input_tokens, cached_input_tokens, cache_write_tokens,
+                                    output_tokens, reasoning_tokens, latency_ms, first_byte_ms,
+                                    request_bytes, response_bytes, upstream_status, cost, pricing,
+                                    catalog_version, charge, attempts, fallback)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                         $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
+                         $31, $32, $33)
+                 ON CONFLICT (request_id) DO NOTHING",
+            )
+            .bind(&row.request_id)
+            .bind(row.at)
+            .bind(&row.account_id)
+            .bind(&row.workspace_id)
+            .bind(&row.api_key_id)
+            .bind(&row.user_id)
+            .bind(&row.wire_format)
+            .bind(&row.operation)
+            .bind(&row.model_requested)
+            .bind(row.provider.as_deref())
+            .bind(row.model.as_deref())
+            .bind(row.key_source.as_deref())
+            .bind(row.provider_key_id.as_deref())
+            .bind(row.key_label.as_deref())
+            .bind(row.status)
+            .bind(row.error_code.as_deref())
+            .bind(row.streamed)
+            .bind(row.input_tokens)
+            .bind(row.cached_input_tokens)
+            .bind(row.cache_write_tokens)
+            .bind(row.output_tokens)
+            .bind(row.reasoning_tokens)
+            .bind(row.latency_ms)
+            .bind(row.first_byte_ms)
+            .bind(row.request_bytes)
+            .bind(row.response_bytes)
+            .bind(row.upstream_status)
+            .bind(row.cost)
+            .bind(row.pricing.as_deref())
+            .bind(row.catalog_version.as_deref())
+            .bind(row.charge)
+            .bind(&row.attempts)
+            .bind(row.fallback),
         )
-        .bind(row.request)
-        .bind(row.at)
-        .bind(row.account)
-        .bind(row.workspace)
-        .bind(row.api_key)
-        .bind(row.user)
-        .bind(&row.wire_format)
-        .bind(&row.operation)
-        .bind(&row.model_requested)
-        .bind(row.provider.as_ref())
-        .bind(row.model.as_deref())
-        .bind(row.key_source.as_deref())
-        .bind(row.key)
-        .bind(row.key_label.as_ref())
-        .bind(row.status)
-        .bind(row.error_code.as_deref())
-        .bind(row.streamed)
-        .bind(tokens(|usage| usage.input_tokens))
-        .bind(tokens(|usage| usage.cached_input_tokens))
-        .bind(tokens(|usage| usage.cache_write_tokens))
-        .bind(tokens(|usage| usage.output_tokens))
-        .bind(tokens(|usage| usage.reasoning_tokens))
-        .bind(row.latency_ms)
-        .bind(row.first_byte_ms)
-        .bind(row.request_bytes)
-        .bind(row.response_bytes)
-        .bind(row.upstream_status),
-    )
-    .await?;
-    Ok(())
+        .await?;
+    Ok(added > 0)
 }
 
 /// The calls of a workspace, newest first.
@@ -193,7 +209,8 @@ pub(crate) async fn of_workspace(
                         key_source, provider_key_id, key_label, status, error_code,
                         streamed, input_tokens, cached_input_tokens, cache_write_tokens,
                         output_tokens, reasoning_tokens, latency_ms, first_byte_ms,
-                        request_bytes, response_bytes, upstream_status
+                        request_bytes, response_bytes, upstream_status, cost, pricing,
+                        catalog_version, charge, attempts, fallback
                  FROM usage
                  WHERE workspace_id = $1 AND at >= $2 AND at < $3
                    AND (at, request_id) < ($4, $5)
@@ -207,47 +224,7 @@ pub(crate) async fn of_workspace(
             .bind(page.rows()),
         )
         .await?;
-    list.page(page, rows, read, |row| {
+    list.page(page, rows, Stored::read, |row| {
         format!("{}.{}", row.at.millis(), row.request)
-    })
-}
-
-fn read(row: Stored) -> Result<UsageRow, StoreError> {
-    let place = Place {
-        table: "usage",
-        id: &row.request_id,
-    };
-    let count = |tokens: Option<i64>| u64::try_from(tokens.unwrap_or(0)).unwrap_or(0);
-    let usage = row.input_tokens.map(|_| Usage {
-        input_tokens: count(row.input_tokens),
-        cached_input_tokens: count(row.cached_input_tokens),
-        cache_write_tokens: count(row.cache_write_tokens),
-        output_tokens: count(row.output_tokens),
-        reasoning_tokens: count(row.reasoning_tokens),
-    });
-    Ok(UsageRow {
-        request: place.parse("request_id", &row.request_id)?,
-        at: Timestamp::from_millis(row.at),
-        account: place.parse("account_id", &row.account_id)?,
-        workspace: place.parse("workspace_id", &row.workspace_id)?,
-        api_key: place.parse("api_key_id", &row.api_key_id)?,
-        user: place.parse("user_id", &row.user_id)?,
-        provider: place.parse_optional("provider", row.provider.as_deref())?,
-        key: place.parse_optional("provider_key_id", row.provider_key_id.as_deref())?,
-        key_label: place.parse_optional("key_label", row.key_label.as_deref())?,
-        wire_format: row.wire_format,
-        operation: row.operation,
-        model_requested: row.model_requested,
-        model: row.model,
-        key_source: row.key_source,
-        status: row.status,
-        error_code: row.error_code,
-        streamed: row.streamed != 0,
-        usage,
-        latency_ms: row.latency_ms,
-        first_byte_ms: row.first_byte_ms,
-        request_bytes: row.request_bytes,
-        response_bytes: row.response_bytes,
-        upstream_status: row.upstream_status,
     })
 }

@@ -165,6 +165,7 @@ pub(crate) async fn insert(
             .bind(now),
     )
     .await?;
+    crate::credit::open_account(tx, new.account, now).await?;
     crate::workspace::insert(tx, new.workspace, new.account, new.user, "Personal", now).await?;
     Ok(UserRow {
         id: new.user,

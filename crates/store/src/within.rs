@@ -286,8 +286,8 @@ async fn commit(
 
 /// One account's own things; nothing of its workspaces.
 pub struct WithinAccount<'a> {
-    store: &'a Store,
-    scope: &'a AccountScope,
+    pub(crate) store: &'a Store,
+    pub(crate) scope: &'a AccountScope,
 }
 
 impl<'a> WithinAccount<'a> {

@@ -81,6 +81,12 @@ fn rows(numbers: &[u8]) -> Vec<UsageRow> {
         request_bytes: 0,
         response_bytes: 0,
         upstream_status: None,
+        cost: None,
+        pricing: None,
+        catalog_version: None,
+        charge: domain::NanoUsd::ZERO,
+        attempts: Vec::new(),
+        fallback: false,
     };
     numbers.iter().map(row).collect()
 }

@@ -2,8 +2,9 @@
 
 use domain::access::{Action, ApiScope};
 use domain::key::FailureKind;
-use domain::{RequestId, Usage};
-use store::{CallerRecord, PageRequest, UsageFilter, UsageRow};
+use domain::price::Pricing;
+use domain::{NanoUsd, RequestId, Usage};
+use store::{AttemptRow, CallerRecord, PageRequest, UsageFilter, UsageRow};
 
 use crate::world::{NOW, World, on_both_engines};
 
@@ -48,6 +49,33 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
         request_bytes: 8,
         response_bytes: 9,
         upstream_status: Some(200),
+        cost: Some(NanoUsd::new(10)),
+        pricing: Some(Pricing::Priced),
+        catalog_version: Some("2026-11-20".to_owned()),
+        charge: NanoUsd::ZERO,
+        attempts: vec![
+            AttemptRow {
+                provider: "openai".parse().expect("a provider id"),
+                model: "gpt-x".to_owned(),
+                key: None,
+                label: None,
+                key_source: "managed".to_owned(),
+                status: None,
+                outcome: "upstream_unreachable".to_owned(),
+                latency_ms: 11,
+            },
+            AttemptRow {
+                provider: "openai".parse().expect("a provider id"),
+                model: "gpt-x".to_owned(),
+                key: caller.keys.first().map(|key| key.context.key),
+                label: caller.keys.first().map(|key| key.label.clone()),
+                key_source: "byok".to_owned(),
+                status: Some(200),
+                outcome: "ok".to_owned(),
+                latency_ms: 12,
+            },
+        ],
+        fallback: true,
     }
 }
 
@@ -65,6 +93,11 @@ fn refused_call(world: &World, caller: &CallerRecord) -> UsageRow {
         usage: None,
         first_byte_ms: None,
         upstream_status: None,
+        cost: None,
+        pricing: None,
+        catalog_version: None,
+        attempts: Vec::new(),
+        fallback: false,
         ..call(world, caller)
     }
 }

@@ -1,0 +1,46 @@
+//! What an account may see of its credits and of what its calls consumed.
+
+use domain::Timestamp;
+
+use super::{CreditsRow, LedgerRow, credits_of, ledger_of};
+use crate::error::StoreError;
+use crate::page::{Page, PageRequest};
+use crate::usage::{self, UsageOfDay, UsageOfWorkspace};
+use crate::within::WithinAccount;
+
+impl WithinAccount<'_> {
+    /// Its credits as of `now`. Does first what is due by then.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is gone.
+    pub async fn credits(&self, now: Timestamp) -> Result<CreditsRow, StoreError> {
+        credits_of(self.store, self.scope.account(), now).await
+    }
+
+    /// Its ledger, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn ledger(&self, page: &PageRequest) -> Result<Page<LedgerRow>, StoreError> {
+        ledger_of(self.store, self.scope.account(), page).await
+    }
+
+    /// What its calls since `from` consumed, by UTC day, oldest first. Days without calls are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn usage_by_day(&self, from: Timestamp) -> Result<Vec<UsageOfDay>, StoreError> {
+        usage::by_day(self.store, self.scope.account(), from).await
+    }
+
+    /// What its calls since `from` consumed, by workspace, in the order of their ids; at most 1000.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn usage_by_workspace(
+        &self,
+        from: Timestamp,
+    ) -> Result<Vec<UsageOfWorkspace>, StoreError> {
+        usage::by_workspace(self.store, self.scope.account(), from).await
+    }
+}

@@ -1,0 +1,157 @@
+//! Leases of nodes, and the holds of those that died.
+
+use domain::price::Pricing;
+use domain::{AccountId, NanoUsd, RequestId, Timestamp};
+
+use super::LEASE_MS;
+use super::settle::{Hold, close_books, open_books, settle_one, take};
+use crate::Store;
+use crate::error::{Place, StoreError};
+use crate::statement::sql;
+use crate::usage::{Stored, UsageRow};
+
+/// How many holds one transaction settles.
+const BATCH: i64 = 100;
+/// How long a lease must have ended before others settle its node's calls.
+const GRACE_MS: i64 = 15_000;
+/// Names of nodes are forgotten this long after their leases ended.
+const FORGOTTEN_AFTER_MS: i64 = 86_400_000;
+/// The status of a row whose client got no answer.
+const CLIENT_CLOSED: i64 = 499;
+const INTERRUPTED: &str = "interrupted";
+
+/// Lengthens a node's lease from `now`, and says whether it had not lapsed.
+pub(crate) async fn renew_lease(
+    store: &Store,
+    node: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.db().begin().await?;
+    let before: Option<(i64,)> = tx
+        .optional(sql("SELECT lease_until FROM nodes WHERE id = $1").bind(node))
+        .await?;
+    tx.run(
+        sql("INSERT INTO nodes (id, lease_until) VALUES ($1, $2)
+             ON CONFLICT (id) DO UPDATE SET lease_until = $2")
+        .bind(node)
+        .bind(now.plus_millis(LEASE_MS)),
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(before.is_none_or(|(until,)| until >= now.millis()))
+}
+
+/// Settles the holds of dead nodes and says how many. A node that never had a lease counts from its hold.
+pub(crate) async fn reap(
+    store: &Store,
+    node: &str,
+    everybody_else: bool,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let ended_before = match everybody_else {
+        true => i64::MAX,
+        false => now.plus_millis(-GRACE_MS).millis(),
+    };
+    let mut reaped = 0;
+    loop {
+        let due: Vec<(String, String)> = store
+            .db()
+            .all(
+                sql("SELECT h.request_id, h.account_id
+                     FROM credit_holds h LEFT JOIN nodes n ON n.id = h.node
+                     WHERE h.node <> $1 AND COALESCE(n.lease_until, h.created_at + $2) < $3
+                     ORDER BY h.request_id LIMIT $4")
+                .bind(node)
+                .bind(LEASE_MS)
+                .bind(ended_before)
+                .bind(BATCH),
+            )
+            .await?;
+        let last = (due.len() as i64) < BATCH;
+        reaped += settle_due(store, due, now).await?;
+        if last {
+            break;
+        }
+    }
+    forget_nodes(store, now).await?;
+    Ok(reaped)
+}
+
+async fn settle_due(
+    store: &Store,
+    due: Vec<(String, String)>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let due = due
+        .iter()
+        .map(|(request, account)| {
+            let place = Place {
+                table: "credit_holds",
+                id: request,
+            };
+            Ok((
+                place.parse("request_id", request)?,
+                place.parse("account_id", account)?,
+            ))
+        })
+        .collect::<Result<Vec<(RequestId, AccountId)>, StoreError>>()?;
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let mut settled = 0;
+    let mut tx = store.db().begin().await?;
+    let mut books = open_books(&mut tx, due.iter().map(|(_, account)| account)).await?;
+    for (request, account) in due {
+        let Some(book) = books.get_mut(&account) else {
+            continue;
+        };
+        // Only now, under the account's lock: the node may have come back and settled, or forwarded, the call.
+        let Some(hold) = take(&mut tx, request, account).await? else {
+            continue;
+        };
+        let row = interrupted(&hold, request)?;
+        settle_one(&mut tx, book, Some(&hold), &row, now).await?;
+        settled += 1;
+    }
+    close_books(&mut tx, books).await?;
+    tx.commit().await?;
+    Ok(settled)
+}
+
+/// The row of a call whose node died.
+fn interrupted(hold: &Hold, request: RequestId) -> Result<UsageRow, StoreError> {
+    let place = Place {
+        table: "credit_holds",
+        id: &request.to_string(),
+    };
+    let row: Stored = serde_json::from_str(&hold.usage).map_err(|_| place.corrupt("usage"))?;
+    let row = row.read()?;
+    let (cost, charge) = match hold.forwarded != 0 {
+        true => (row.cost, NanoUsd::new(hold.interrupted)),
+        false => (Some(NanoUsd::ZERO), NanoUsd::ZERO),
+    };
+    Ok(UsageRow {
+        request,
+        status: CLIENT_CLOSED,
+        error_code: Some(INTERRUPTED.to_owned()),
+        pricing: Some(Pricing::Estimated),
+        cost,
+        charge,
+        ..row
+    })
+}
+
+async fn forget_nodes(store: &Store, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = store.db().begin().await?;
+    let forgotten = tx
+        .run(
+            sql("DELETE FROM nodes WHERE lease_until < $1
+                 AND NOT EXISTS (SELECT 1 FROM credit_holds h WHERE h.node = nodes.id)")
+            .bind(now.plus_millis(-FORGOTTEN_AFTER_MS)),
+        )
+        .await?;
+    if forgotten > 0 {
+        tx.commit().await?;
+    }
+    Ok(())
+}

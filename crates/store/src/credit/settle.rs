@@ -1,0 +1,158 @@
+//! The end of a call: its usage row is written and its hold settled, together and once.
+
+use std::collections::BTreeMap;
+
+use domain::credits::Overuse;
+use domain::{AccountId, NanoUsd, RequestId, Timestamp};
+
+use super::Book;
+use crate::Store;
+use crate::db::Tx;
+use crate::error::{Place, StoreError};
+use crate::statement::sql;
+use crate::usage::{self, UsageRow};
+
+/// A hold that is being settled: it is gone from the table already.
+#[derive(sqlx::FromRow)]
+pub(super) struct Hold {
+    workspace_id: String,
+    amount: i64,
+    overuse: String,
+    pub(super) forwarded: i64,
+    pub(super) interrupted: i64,
+    month: Option<String>,
+    pub(super) usage: String,
+}
+
+/// Writes usage rows and settles their calls' holds, all or none. A call that has a row already keeps it, and is
+/// not charged again.
+pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<&UsageRow> = rows.iter().collect();
+    rows.sort_by_key(|row| row.request);
+    let mut tx = store.db().begin().await?;
+    let mut payers = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let holder = holder(&mut tx, row.request).await?;
+        payers.push(holder.or((row.charge > NanoUsd::ZERO).then_some(row.account)));
+    }
+    let mut books = open_books(&mut tx, payers.iter().flatten()).await?;
+    for (row, payer) in rows.into_iter().zip(payers) {
+        match payer.and_then(|payer| books.get_mut(&payer)) {
+            Some(book) => {
+                let hold = take(&mut tx, row.request, book.account).await?;
+                settle_one(&mut tx, book, hold.as_ref(), row, row.at).await?;
+            }
+            None => {
+                usage::insert(&mut tx, row).await?;
+            }
+        }
+    }
+    close_books(&mut tx, books).await?;
+    tx.commit().await
+}
+
+/// Locks the accounts in the order of their ids, so that two nodes cannot wait for each other.
+pub(super) async fn open_books(
+    tx: &mut Tx,
+    accounts: impl Iterator<Item = &AccountId>,
+) -> Result<BTreeMap<AccountId, Book>, StoreError> {
+    let mut sorted: Vec<AccountId> = accounts.copied().collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let mut books = BTreeMap::new();
+    for account in sorted {
+        books.insert(account, Book::open(tx, account).await?);
+    }
+    Ok(books)
+}
+
+pub(super) async fn close_books(
+    tx: &mut Tx,
+    books: BTreeMap<AccountId, Book>,
+) -> Result<(), StoreError> {
+    for book in books.into_values() {
+        book.save(tx).await?;
+    }
+    Ok(())
+}
+
+/// Removes a call's hold and returns it; `None`: it was settled meanwhile.
+pub(super) async fn take(
+    tx: &mut Tx,
+    request: RequestId,
+    account: AccountId,
+) -> Result<Option<Hold>, StoreError> {
+    tx.optional(
+        sql("DELETE FROM credit_holds WHERE request_id = $1 AND account_id = $2
+             RETURNING workspace_id, amount, overuse, forwarded, interrupted, month, usage")
+        .bind(request)
+        .bind(account),
+    )
+    .await
+}
+
+/// Writes one row and settles its hold. `at`: when the charge is booked.
+pub(super) async fn settle_one(
+    tx: &mut Tx,
+    book: &mut Book,
+    hold: Option<&Hold>,
+    row: &UsageRow,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    // A call that was settled before is not charged again; a hold that came after all is given back.
+    let charge = match usage::insert(tx, row).await? {
+        true => row.charge.max(NanoUsd::ZERO),
+        false => NanoUsd::ZERO,
+    };
+    let mut overuse = Overuse::Debt;
+    if let Some(hold) = hold {
+        let place = Place {
+            table: "credit_holds",
+            id: &row.request.to_string(),
+        };
+        overuse = place.parse("overuse", &hold.overuse)?;
+        let amount = NanoUsd::new(hold.amount);
+        book.release(amount);
+        if let Some(month) = &hold.month {
+            correct_fallback(tx, &hold.workspace_id, month, charge.minus(amount)).await?;
+        }
+    }
+    if charge > NanoUsd::ZERO {
+        book.charge(tx, row.request, charge, overuse, at).await?;
+    }
+    Ok(())
+}
+
+/// The account that pays for the call's hold; `None`: it has none.
+async fn holder(tx: &mut Tx, request: RequestId) -> Result<Option<AccountId>, StoreError> {
+    let account: Option<(String,)> = tx
+        .optional(sql("SELECT account_id FROM credit_holds WHERE request_id = $1").bind(request))
+        .await?;
+    let place = Place {
+        table: "credit_holds",
+        id: &request.to_string(),
+    };
+    account
+        .map(|(account,)| place.parse("account_id", &account))
+        .transpose()
+}
+
+async fn correct_fallback(
+    tx: &mut Tx,
+    workspace: &str,
+    month: &str,
+    by: NanoUsd,
+) -> Result<(), StoreError> {
+    tx.run(
+        sql("UPDATE fallback_spend SET spent = spent + $3
+             WHERE workspace_id = $1 AND month = $2")
+        .bind(workspace)
+        .bind(month)
+        .bind(by.nanos()),
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A usage row as the database has it, and as a hold keeps it for the case that its node dies.
+
+use domain::{NanoUsd, Timestamp, Usage};
+use serde::{Deserialize, Serialize};
+
+use super::{AttemptRow, UsageRow};
+use crate::error::{Place, StoreError};
+
+/// Every column.
+#[derive(sqlx::FromRow, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    pub(super) request_id: String,
+    pub(super) at: i64,
+    pub(super) account_id: String,
+    pub(super) workspace_id: String,
+    pub(super) api_key_id: String,
+    pub(super) user_id: String,
+    pub(super) wire_format: String,
+    pub(super) operation: String,
+    pub(super) model_requested: String,
+    pub(super) provider: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) key_source: Option<String>,
+    pub(super) provider_key_id: Option<String>,
+    pub(super) key_label: Option<String>,
+    pub(super) status: i64,
+    pub(super) error_code: Option<String>,
+    pub(super) streamed: i64,
+    pub(super) input_tokens: Option<i64>,
+    pub(super) cached_input_tokens: Option<i64>,
+    pub(super) cache_write_tokens: Option<i64>,
+    pub(super) output_tokens: Option<i64>,
+    pub(super) reasoning_tokens: Option<i64>,
+    pub(super) latency_ms: i64,
+    pub(super) first_byte_ms: Option<i64>,
+    pub(super) request_bytes: i64,
+    pub(super) response_bytes: i64,
+    pub(super) upstream_status: Option<i64>,
+    pub(super) cost: Option<i64>,
+    pub(super) pricing: Option<String>,
+    pub(super) catalog_version: Option<String>,
+    pub(super) charge: i64,
+    pub(super) attempts: String,
+    pub(super) fallback: i64,
+}
+
+impl Stored {
+    /// The row's columns.
+    pub(crate) fn of(row: &UsageRow) -> Self {
+        let tokens = |count: fn(&Usage) -> u64| {
+            row.usage
+                .as_ref()
+                .map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX))
+        };
+        Self {
+            request_id: row.request.to_string(),
+            at: row.at.millis(),
+            account_id: row.account.to_string(),
+            workspace_id: row.workspace.to_string(),
+            api_key_id: row.api_key.to_string(),
+            user_id: row.user.to_string(),
+            wire_format: row.wire_format.clone(),
+            operation: row.operation.clone(),
+            model_requested: row.model_requested.clone(),
+            provider: row.provider.as_ref().map(ToString::to_string),
+            model: row.model.clone(),
+            key_source: row.key_source.clone(),
+            provider_key_id: row.key.map(|key| key.to_string()),
+            key_label: row.key_label.as_ref().map(ToString::to_string),
+            status: row.status,
+            error_code: row.error_code.clone(),
+            streamed: i64::from(row.streamed),
+            input_tokens: tokens(|usage| usage.input_tokens),
+            cached_input_tokens: tokens(|usage| usage.cached_input_tokens),
+            cache_write_tokens: tokens(|usage| usage.cache_write_tokens),
+            output_tokens: tokens(|usage| usage.output_tokens),
+            reasoning_tokens: tokens(|usage| usage.reasoning_tokens),
+            latency_ms: row.latency_ms,
+            first_byte_ms: row.first_byte_ms,
+            request_bytes: row.request_bytes,
+            response_bytes: row.response_bytes,
+            upstream_status: row.upstream_status,
+            cost: row.cost.map(NanoUsd::nanos),
+            pricing: row.pricing.map(|pricing| pricing.as_str().to_owned()),
+            catalog_version: row.catalog_version.clone(),
+            charge: row.charge.nanos(),
+            attempts: serde_json::to_string(&row.attempts)
+                .expect("a list of texts and numbers is JSON"),
+            fallback: i64::from(row.fallback),
+        }
+    }
+
+    /// The row.
+    pub(crate) fn read(self) -> Result<UsageRow, StoreError> {
+        let place = Place {
+            table: "usage",
+            id: &self.request_id,
+        };
+        let count = |tokens: Option<i64>| u64::try_from(tokens.unwrap_or(0)).unwrap_or(0);
+        let usage = self.input_tokens.map(|_| Usage {
+            input_tokens: count(self.input_tokens),
+            cached_input_tokens: count(self.cached_input_tokens),
+            cache_write_tokens: count(self.cache_write_tokens),
+            output_tokens: count(self.output_tokens),
+            reasoning_tokens: count(self.reasoning_tokens),
+        });
+        let attempts: Vec<AttemptRow> =
+            serde_json::from_str(&self.attempts).map_err(|_| place.corrupt("attempts"))?;
+        Ok(UsageRow {
+            request: place.parse("request_id", &self.request_id)?,
+            at: Timestamp::from_millis(self.at),
+            account: place.parse("account_id", &self.account_id)?,
+            workspace: place.parse("workspace_id", &self.workspace_id)?,
+            api_key: place.parse("api_key_id", &self.api_key_id)?,
+            user: place.parse("user_id", &self.user_id)?,
+            provider: place.parse_optional("provider", self.provider.as_deref())?,
+            key: place.parse_optional("provider_key_id", self.provider_key_id.as_deref())?,
+            key_label: place.parse_optional("key_label", self.key_label.as_deref())?,
+            pricing: place.parse_optional("pricing", self.pricing.as_deref())?,
+            wire_format: self.wire_format,
+            operation: self.operation,
+            model_requested: self.model_requested,
+            model: self.model,
+            key_source: self.key_source,
+            status: self.status,
+            error_code: self.error_code,
+            streamed: self.streamed != 0,
+            usage,
+            latency_ms: self.latency_ms,
+            first_byte_ms: self.first_byte_ms,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            upstream_status: self.upstream_status,
+            cost: self.cost.map(NanoUsd::new),
+            catalog_version: self.catalog_version,
+            charge: NanoUsd::new(self.charge),
+            attempts,
+            fallback: self.fallback != 0,
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! An account's usage added up, by day and by workspace.
+
+use domain::credits::utc_day;
+use domain::{AccountId, NanoUsd, Timestamp, WorkspaceId};
+
+use crate::Store;
+use crate::error::{Place, StoreError};
+use crate::statement::sql;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What an account's calls of one UTC day consumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageOfDay {
+    /// The day: `2026-11-20`.
+    pub day: String,
+    /// How many calls, failed ones too.
+    pub requests: i64,
+    /// Input tokens of all kinds, cached ones included.
+    pub input_tokens: i64,
+    /// Output tokens, reasoning included.
+    pub output_tokens: i64,
+    /// What was charged in credits.
+    pub charge: NanoUsd,
+}
+
+/// What the calls of one workspace consumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageOfWorkspace {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its name; `None`: it is gone.
+    pub name: Option<String>,
+    /// How many calls, failed ones too.
+    pub requests: i64,
+    /// Input tokens of all kinds, cached ones included.
+    pub input_tokens: i64,
+    /// Output tokens, reasoning included.
+    pub output_tokens: i64,
+    /// What was charged in credits.
+    pub charge: NanoUsd,
+}
+
+/// The account's calls since `from`, by UTC day, oldest first. Days without calls are left out.
+pub(crate) async fn by_day(
+    store: &Store,
+    account: AccountId,
+    from: Timestamp,
+) -> Result<Vec<UsageOfDay>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64, i64)> = store
+        .db()
+        .all(
+            sql("SELECT at / 86400000 AS day, count(*),
+                        CAST(COALESCE(sum(COALESCE(input_tokens, 0) + COALESCE(cached_input_tokens, 0)
+                                          + COALESCE(cache_write_tokens, 0)), 0) AS BIGINT),
+                        CAST(COALESCE(sum(output_tokens), 0) AS BIGINT),
+                        CAST(COALESCE(sum(charge), 0) AS BIGINT)
+                 FROM usage WHERE account_id = $1 AND at >= $2
+                 GROUP BY at / 86400000 ORDER BY day")
+            .bind(account)
+            .bind(from),
+        )
+        .await?;
+    let read = |(day, requests, input_tokens, output_tokens, charge)| UsageOfDay {
+        day: utc_day(Timestamp::from_millis(i64::saturating_mul(day, DAY_MS))),
+        requests,
+        input_tokens,
+        output_tokens,
+        charge: NanoUsd::new(charge),
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The account's calls since `from`, by workspace, in the order of their ids; at most 1000.
+pub(crate) async fn by_workspace(
+    store: &Store,
+    account: AccountId,
+    from: Timestamp,
+) -> Result<Vec<UsageOfWorkspace>, StoreError> {
+    let rows: Vec<(String, Option<String>, i64, i64, i64, i64)> = store
+        .db()
+        .all(
+            sql("SELECT u.workspace_id, w.name, count(*),
+                        CAST(COALESCE(sum(COALESCE(u.input_tokens, 0) + COALESCE(u.cached_input_tokens, 0)
+                                          + COALESCE(u.cache_write_tokens, 0)), 0) AS BIGINT),
+                        CAST(COALESCE(sum(u.output_tokens), 0) AS BIGINT),
+                        CAST(COALESCE(sum(u.charge), 0) AS BIGINT)
+                 FROM usage u LEFT JOIN workspaces w ON w.id = u.workspace_id
+                 WHERE u.account_id = $1 AND u.at >= $2
+                 GROUP BY u.workspace_id, w.name ORDER BY u.workspace_id LIMIT 1000")
+            .bind(account)
+            .bind(from),
+        )
+        .await?;
+    rows.into_iter()
+        .map(
+            |(workspace, name, requests, input_tokens, output_tokens, charge)| {
+                let place = Place {
+                    table: "usage",
+                    id: &workspace,
+                };
+                Ok(UsageOfWorkspace {
+                    workspace: place.parse("workspace_id", &workspace)?,
+                    name,
+                    requests,
+                    input_tokens,
+                    output_tokens,
+                    charge: NanoUsd::new(charge),
+                })
+            },
+        )
+        .collect()
+}
