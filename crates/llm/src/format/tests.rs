@@ -10,6 +10,8 @@ use super::{ErrorBody, FORMATS, FormatId, Metered, TokenLimit, WireFormat};
 use crate::sse::{Decoder, MAX_EVENT_BYTES};
 use crate::tap::MAX_REPORT_BYTES;
 
+mod metering;
+
 /// Reads the usage of a fixture whole, byte by byte and cut once at every place, and records it.
 fn check(format: &dyn WireFormat, file: &Path) {
     let bytes = fs::read(file).expect("a fixture");

@@ -1,0 +1,240 @@
+//! What is counted of answers that are cut off or report nothing.
+
+use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+use serde_json::{Value, json};
+
+use super::{FormatId, Metered, fixture, meter};
+use domain::Usage;
+
+fn stream(format: FormatId, events: &[Value]) -> String {
+    let named = |event: &Value| match format {
+        FormatId::AnthropicMessages => {
+            let name = event["type"].as_str().expect("a type");
+            format!("event: {name}\ndata: {event}\n\n")
+        }
+        _ => format!("data: {event}\n\n"),
+    };
+    events.iter().map(named).collect()
+}
+
+fn streamed(format: FormatId, events: &[Value]) -> Metered {
+    let text = stream(format, events);
+    meter(format.format(), true, [text.as_bytes()])
+}
+
+fn whole(format: FormatId, body: &Value) -> Metered {
+    let text = body.to_string();
+    meter(format.format(), false, [text.as_bytes()])
+}
+
+fn chunk(delta: Value) -> Value {
+    json!({"id": "not counted", "choices": [{"index": 0, "delta": delta, "logprobs": {"content": "not"}}]})
+}
+
+#[test]
+fn every_kind_of_generated_openai_text_is_counted_once() {
+    let format = FormatId::OpenaiChat;
+    for (message, bytes) in [
+        (json!({"role": "assistant", "content": ""}), 0),
+        (json!({"role": "assistant", "content": "two\n"}), 4),
+        (json!({"content": "é€😀"}), 9),
+        (json!({"content": null, "refusal": "no"}), 2),
+        (json!({"reasoning_content": "think"}), 5),
+        (json!({"reasoning": "think"}), 5),
+        (
+            json!({"reasoning": "think", "reasoning_content": "think", "content": "a"}),
+            6,
+        ),
+        (
+            json!({"reasoning": "think", "reasoning_details": [{"type": "reasoning.text", "text": "think"}]}),
+            5,
+        ),
+        (
+            json!({"content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "abc"}]}, {"type": "text", "text": "de"}]}),
+            5,
+        ),
+        (
+            json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
+                "function": {"name": "f", "arguments": "{\"a\":1}"}}, {"function": {"arguments": "{}"}}]}),
+            10,
+        ),
+        (
+            json!({"function_call": {"name": "f", "arguments": "{}"}}),
+            3,
+        ),
+        (
+            json!({"audio": {"id": "x", "data": "AAAA", "transcript": "said"}}),
+            4,
+        ),
+    ] {
+        let expected = Metered {
+            output_bytes: bytes,
+            begun: true,
+            ..Metered::default()
+        };
+        let body = json!({"object": "chat.completion", "choices": [{"message": message, "finish_reason": "stop"}]});
+        assert_eq!(whole(format, &body), expected, "{message}");
+        assert_eq!(
+            streamed(format, &[chunk(message.clone())]),
+            expected,
+            "{message}"
+        );
+        let twice = streamed(format, &[chunk(message.clone()), chunk(message)]);
+        assert_eq!(twice.output_bytes, 2 * bytes);
+    }
+}
+
+#[test]
+fn every_kind_of_generated_anthropic_text_is_counted_once() {
+    let format = FormatId::AnthropicMessages;
+    for (block, deltas, bytes) in [
+        (
+            json!({"type": "text", "text": "four"}),
+            json!([{"text": "fo"}, {"text": "ur"}]),
+            4,
+        ),
+        (
+            json!({"type": "thinking", "thinking": "hm", "signature": "AAAA"}),
+            json!([{"thinking": "hm"}, {"signature": "AAAA"}]),
+            2,
+        ),
+        (
+            json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": [1, "x"]}}),
+            json!([{"partial_json": ""}, {"partial_json": "{\"a\":"}, {"partial_json": "[1,\"x\"]}"}]),
+            14,
+        ),
+        (
+            json!({"type": "web_search_tool_result", "tool_use_id": "x", "content": [{"title": "found", "text": "not"}]}),
+            json!([]),
+            0,
+        ),
+    ] {
+        let body = json!({"type": "message", "model": "not", "content": [block]});
+        let expected = Metered {
+            output_bytes: bytes,
+            begun: true,
+            ..Metered::default()
+        };
+        assert_eq!(whole(format, &body), expected, "{block}");
+        let mut start = block.clone();
+        for emptied in ["text", "thinking", "signature"] {
+            if let Some(text) = start.get_mut(emptied) {
+                *text = "".into();
+            }
+        }
+        if start.get("input").is_some() {
+            start["input"] = json!({});
+        }
+        let mut events =
+            vec![json!({"type": "content_block_start", "index": 0, "content_block": start})];
+        for delta in deltas.as_array().expect("a list") {
+            events.push(json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+        }
+        assert_eq!(streamed(format, &events), expected, "{block}");
+    }
+}
+
+#[test]
+fn a_report_before_more_text_is_not_the_last_word() {
+    let format = FormatId::OpenaiChat;
+    let reporting = |text: &str, output: u64| {
+        let mut chunk = chunk(json!({"content": text}));
+        chunk["usage"] = json!({"prompt_tokens": 9, "completion_tokens": output});
+        chunk
+    };
+    let cumulative = [reporting("one", 1), reporting("two", 2)];
+    let metered = streamed(format, &cumulative);
+    assert!(metered.complete);
+    assert_eq!(metered.reported.map(|usage| usage.output_tokens), Some(2));
+    let more = [
+        reporting("one", 1),
+        chunk(json!({"content": "and much more text"})),
+    ];
+    let metered = streamed(format, &more);
+    assert!(!metered.complete);
+    let (usage, estimated) = metered.usage(1_000).expect("a report");
+    assert_eq!(
+        (usage.input_tokens, usage.output_tokens, estimated),
+        (9, 6, true)
+    );
+}
+
+#[test]
+fn a_stream_that_is_cut_is_estimated_from_what_came() {
+    // 66 bytes of text came; the request had 1,001 bytes.
+    let text = "The quick brown fox jumps over the lazy dog and then over the cat.";
+    let openai = [
+        chunk(json!({"role": "assistant", "content": ""})),
+        chunk(json!({"content": text})),
+    ];
+    let estimated = |input_tokens, output_tokens| Usage {
+        input_tokens,
+        output_tokens,
+        ..Usage::default()
+    };
+    let metered = streamed(FormatId::OpenaiChat, &openai);
+    assert_eq!(metered.usage(1_001), Some((estimated(251, 17), true)));
+    let metered = streamed(FormatId::OpenaiChat, &openai[..1]);
+    assert_eq!(metered.usage(1_001), Some((estimated(251, 0), true)));
+    let started = json!({"type": "message_start", "message": {"content": [], "usage": {
+        "input_tokens": 25, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 300, "output_tokens": 1}}});
+    let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
+    let metered = streamed(FormatId::AnthropicMessages, &[started, delta]);
+    let expected = Usage {
+        input_tokens: 25,
+        cached_input_tokens: 1_000,
+        cache_write_tokens: 300,
+        output_tokens: 17,
+        reasoning_tokens: 0,
+    };
+    assert_eq!(metered.usage(1_001), Some((expected, true)));
+}
+
+#[test]
+fn an_error_in_an_answers_place_consumed_nothing() {
+    let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy", "content": "x"}});
+    for format in [FormatId::OpenaiChat, FormatId::AnthropicMessages] {
+        for metered in [whole(format, &error), streamed(format, &[error.clone()])] {
+            assert_eq!(metered, Metered::default());
+            assert_eq!(metered.usage(1_000), None);
+        }
+    }
+}
+
+#[test]
+fn a_lie_is_replaced_by_the_count() {
+    let mut last = chunk(json!({"content": "12345678"}));
+    last["usage"] = json!({"prompt_tokens": -1, "completion_tokens": 1});
+    let (usage, estimated) = streamed(FormatId::OpenaiChat, &[last])
+        .usage(40)
+        .expect("text came");
+    assert_eq!(
+        (usage.input_tokens, usage.output_tokens, estimated),
+        (10, 2, true)
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_a_stream_that_is_cut_anywhere_is_metered_the_same(
+        anthropic in any::<bool>(), end in any::<prop::sample::Index>(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let (format, name) = if anthropic {
+            (FormatId::AnthropicMessages, "anthropic_messages/stream.sse")
+        } else {
+            (FormatId::OpenaiChat, "openai_chat/stream_cumulative.sse")
+        };
+        let bytes = fixture(name);
+        let bytes = &bytes[..end.index(bytes.len() + 1)];
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let pieces = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]);
+        let metered = meter(format.format(), true, [bytes]);
+        prop_assert_eq!(meter(format.format(), true, pieces), metered);
+        // Whatever was cut off, nothing is made up: there is no more text than there are bytes.
+        assert!(metered.output_bytes <= bytes.len() as u64);
+    }
+}
