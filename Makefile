@@ -6,7 +6,7 @@ CARGO_DENY_VERSION := 0.20.2
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Build and start Keybearer on SQLite, on http://127.0.0.1:4356, with its data in ./data.
@@ -51,6 +51,14 @@ fresh: ## Check that generated files are up to date.
 .PHONY: generate
 generate: ## Write the generated files.
 	cargo run --quiet --locked -p xtask -- generate
+
+.PHONY: catalog
+catalog: ## Write the catalog of list prices from the locked version of its source.
+	@scripts/catalog.py
+
+.PHONY: catalog-check
+catalog-check: ## Check that the catalog of list prices is what its source says.
+	@scripts/catalog.py --check
 
 .PHONY: lock-sdk
 lock-sdk: ## Update the lock files of the SDK tests.

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes the price catalog from the data of the package genai-prices, or proves it fresh.
 
-    scripts/catalog.py            writes crates/llm/catalog.json and crates/llm/src/catalog/agreement.txt
-    scripts/catalog.py --check    changes nothing; exits with 1 if a file is not what it would write
+    scripts/catalog.py                 writes crates/llm/catalog.json and crates/llm/src/catalog/agreement.txt
+    scripts/catalog.py --check         changes nothing; exits with 1 if a file is not what it would write
+    scripts/catalog.py --lock VERSION  takes another version of the package into scripts/catalog_requirements.txt
 
 The package comes into a throw-away environment, exactly as scripts/catalog_requirements.txt says. Before anything is
 written, every name that the package knows, and variants of it, is looked up both in the package and in the new catalog:
@@ -55,6 +56,8 @@ INSIDE = "KEYBEARER_CATALOG_ENVIRONMENT"
 
 
 def main(arguments):
+    if len(arguments) == 2 and arguments[0] == "--lock":
+        return lock(arguments[1])
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
     if INSIDE not in os.environ:
@@ -79,6 +82,24 @@ def in_throw_away_environment(arguments):
         subprocess.run([*install, "--require-hashes", "-r", REQUIREMENTS], check=True)
         command = [python, __file__, *arguments]
         return subprocess.run(command, env=os.environ | {INSIDE: folder}, check=False).returncode
+
+
+def lock(version):
+    """Writes the exact versions, and the hashes of their files, of what a version of the package needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        install = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "pip-tools==7.6.2"], check=True)
+        wanted, found = pathlib.Path(folder, "requirements.in"), pathlib.Path(folder, "requirements.txt")
+        wanted.write_text(f"genai-prices=={version}\n")
+        options = [
+            "--quiet", "--generate-hashes", "--strip-extras", "--allow-unsafe", "--no-header", "--no-annotate",
+            "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host",
+        ]
+        subprocess.run([f"{folder}/bin/pip-compile", *options, "-o", found, wanted], check=True)
+        head = "# Written by `scripts/catalog.py --lock`: exact versions with the hashes of their files.\n"
+        REQUIREMENTS.write_text(head + found.read_text())
+    return 0
 
 
 def listed_models():

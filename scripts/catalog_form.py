@@ -220,6 +220,8 @@ def find_exactly(catalog, provider, name):
 
 def fits(rule, name):
     if isinstance(rule, str):
+        if "*" not in rule and "#" not in rule:
+            return rule == name
         return expression(rule).fullmatch(name) is not None
     return fits(rule["like"], name) and not any(fits(pattern, name) for pattern in rule["unlike"])
 
