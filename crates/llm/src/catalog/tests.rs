@@ -115,6 +115,8 @@ fn prices_are_sane_and_their_source_is_told() {
         );
         for price in model.prices.iter().filter_map(|it| it.price.as_ref()) {
             prices += 1;
+            let free = price.rates().input == Decimal::default();
+            assert!(!free || model.id.ends_with(":free"), "{place}");
             let brackets = price.brackets().iter().map(|it| &it.rates);
             for rates in brackets.chain([price.rates()]) {
                 // USD per million tokens: a unit that was mistaken is a thousand times off.

@@ -195,7 +195,10 @@ fn a_stream_that_is_cut_is_estimated_from_what_came() {
 fn an_error_in_an_answers_place_consumed_nothing() {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy", "content": "x"}});
     for format in [FormatId::OpenaiChat, FormatId::AnthropicMessages] {
-        for metered in [whole(format, &error), streamed(format, &[error.clone()])] {
+        for metered in [
+            whole(format, &error),
+            streamed(format, std::slice::from_ref(&error)),
+        ] {
             assert_eq!(metered, Metered::default());
             assert_eq!(metered.usage(1_000), None);
         }
