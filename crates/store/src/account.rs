@@ -1,9 +1,10 @@
 //! Accounts: who owns workspaces. Each person owns one.
 
-use domain::{AccountId, Timestamp, UserId};
+use domain::{AccountId, PlanId, Timestamp, UserId};
 
 use crate::Store;
 use crate::error::{Place, StoreError};
+use crate::page::{List, Page, PageRequest};
 use crate::statement::sql;
 
 /// An account.
@@ -17,6 +18,58 @@ pub struct AccountRow {
     pub owner: UserId,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// An account as the instance's admins see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSummary {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The e-mail of the person who owns it.
+    pub owner_email: String,
+    /// Its plan.
+    pub plan: PlanId,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// All accounts, in the order of their ids.
+pub(crate) async fn list(
+    store: &Store,
+    page: &PageRequest,
+) -> Result<Page<AccountSummary>, StoreError> {
+    let list = List("accounts");
+    let after: Option<AccountId> = list.place(page)?;
+    let rows: Vec<(String, String, String, String, i64)> = store
+        .db()
+        .all(
+            sql("SELECT a.id, a.name, u.email, s.plan_id, a.created_at
+                 FROM accounts a
+                 JOIN users u ON u.id = a.owner_user
+                 JOIN subscriptions s ON s.account_id = a.id
+                 WHERE a.id > $1
+                 ORDER BY a.id LIMIT $2")
+            .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
+            .bind(page.rows()),
+        )
+        .await?;
+    let read =
+        |(id, name, owner_email, plan, created_at): (String, String, String, String, i64)| {
+            let place = Place {
+                table: "accounts",
+                id: &id,
+            };
+            Ok(AccountSummary {
+                id: place.parse("id", &id)?,
+                plan: place.parse("plan of it", &plan)?,
+                created_at: Timestamp::from_millis(created_at),
+                name,
+                owner_email,
+            })
+        };
+    list.page(page, rows, read, |row| row.id.to_string())
 }
 
 /// The account with this id.

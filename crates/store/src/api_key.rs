@@ -1,11 +1,14 @@
 //! API keys: ours, presented by clients. Only a keyed hash is stored.
 
 use domain::access::{ApiScope, Role};
-use domain::{AccountId, ApiKeyId, Timestamp, UserId, WorkspaceId};
+use domain::plan::PlanTerms;
+use domain::policy::{ModelName, WorkspacePolicy};
+use domain::{AccountId, ApiKeyId, Decimal, PlanId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::json;
 use crate::moment;
 use crate::page::{List, Page, PageRequest};
 use crate::scope::effective_scopes;
@@ -28,6 +31,8 @@ pub struct ApiKeyRow {
     pub prefix: String,
     /// What it may do, at most.
     pub scopes: Vec<ApiScope>,
+    /// The model that serves when a call with it names none.
+    pub default_model: Option<ModelName>,
     /// When it ends; `None`: never.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
@@ -53,6 +58,8 @@ pub struct NewApiKey {
     pub hash: [u8; 32],
     /// What it may do.
     pub scopes: Vec<ApiScope>,
+    /// The model that serves when a call with it names none.
+    pub default_model: Option<ModelName>,
     /// When it ends; `None`: never.
     pub expires_at: Option<Timestamp>,
 }
@@ -64,7 +71,14 @@ pub(crate) struct Live {
     pub(crate) workspace: WorkspaceId,
     pub(crate) account: AccountId,
     pub(crate) scopes: Vec<ApiScope>,
+    pub(crate) default_model: Option<ModelName>,
     pub(crate) expires_at: Option<Timestamp>,
+    /// What its workspace decided.
+    pub(crate) policy: WorkspacePolicy,
+    /// What its account has.
+    pub(crate) plan: PlanId,
+    pub(crate) terms: PlanTerms,
+    pub(crate) rate: Decimal,
 }
 
 #[derive(sqlx::FromRow)]
@@ -76,6 +90,7 @@ struct Stored {
     name: String,
     prefix: String,
     scopes: String,
+    default_model: Option<String>,
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     last_used_at: Option<i64>,
@@ -90,8 +105,14 @@ struct StoredLive {
     account_id: String,
     owner_user: String,
     role: String,
+    instance_admin: i64,
     scopes: String,
+    default_model: Option<String>,
     expires_at: Option<i64>,
+    policy: String,
+    plan_id: String,
+    terms: String,
+    rate: i64,
 }
 
 /// The API key with this hash, if it and its minter may act at `now`.
@@ -105,10 +126,13 @@ pub(crate) async fn live(
         .optional(
             sql(
                 "SELECT k.id, k.user_id, k.workspace_id, w.account_id, a.owner_user,
-                        m.role, k.scopes, k.expires_at
+                        m.role, u.instance_admin, k.scopes, k.default_model, k.expires_at,
+                        w.policy, s.plan_id, s.terms, c.rate
                  FROM api_keys k
                  JOIN workspaces w ON w.id = k.workspace_id
                  JOIN accounts a ON a.id = w.account_id
+                 JOIN subscriptions s ON s.account_id = w.account_id
+                 JOIN credit_accounts c ON c.account_id = w.account_id
                  JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
                  JOIN users u ON u.id = k.user_id
                  WHERE k.hash = $1
@@ -126,14 +150,24 @@ pub(crate) async fn live(
             id: &row.id,
         };
         let role: Role = place.parse("role", &row.role)?;
-        let scopes = read_scopes(place, &row.scopes)?;
+        let scopes = place.json::<Vec<ApiScope>>("scopes", &row.scopes)?;
         Ok(Live {
             id: place.parse("id", &row.id)?,
             user: place.parse("user_id", &row.user_id)?,
             workspace: place.parse("workspace_id", &row.workspace_id)?,
             account: place.parse("account_id", &row.account_id)?,
-            scopes: effective_scopes(&scopes, role, row.owner_user == row.user_id),
+            scopes: effective_scopes(
+                &scopes,
+                role,
+                row.owner_user == row.user_id,
+                row.instance_admin != 0,
+            ),
+            default_model: place.parse_optional("default_model", row.default_model.as_deref())?,
             expires_at: moment(row.expires_at),
+            policy: place.json("policy of its workspace", &row.policy)?,
+            plan: place.parse("plan of its account", &row.plan_id)?,
+            terms: place.json("terms of its account", &row.terms)?,
+            rate: Decimal::from_billionths(row.rate),
         })
     })
     .transpose()
@@ -155,7 +189,7 @@ pub(crate) async fn list(
         .all(
             sql(
                 "SELECT id, workspace_id, user_id, parent_id, name, prefix, scopes,
-                        expires_at, revoked_at, last_used_at, created_at
+                        default_model, expires_at, revoked_at, last_used_at, created_at
                  FROM api_keys
                  WHERE workspace_id = $1 AND ($2 IS NULL OR user_id = $2) AND id < $3
                  ORDER BY id DESC LIMIT $4",
@@ -180,7 +214,7 @@ pub(crate) async fn get(
         .optional(
             sql(
                 "SELECT id, workspace_id, user_id, parent_id, name, prefix, scopes,
-                        expires_at, revoked_at, last_used_at, created_at
+                        default_model, expires_at, revoked_at, last_used_at, created_at
                  FROM api_keys
                  WHERE workspace_id = $1 AND id = $2",
             )
@@ -209,11 +243,12 @@ pub(crate) async fn insert(
     if let Some(parent) = parent {
         within_parent(tx, workspace, parent, new, now).await?;
     }
+    crate::limit::api_keys(tx, workspace).await?;
     tx.run(
         sql(
             "INSERT INTO api_keys (id, workspace_id, user_id, parent_id, name, prefix, hash,
-                                   scopes, expires_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                   scopes, default_model, expires_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(new.id)
         .bind(workspace)
@@ -222,7 +257,8 @@ pub(crate) async fn insert(
         .bind(&new.name)
         .bind(&new.prefix)
         .bind(&new.hash)
-        .bind(&write_scopes(&new.scopes))
+        .bind(&json(&new.scopes))
+        .bind(new.default_model.as_ref())
         .bind(new.expires_at)
         .bind(now),
     )
@@ -236,6 +272,7 @@ pub(crate) async fn insert(
         name: new.name.clone(),
         prefix: new.prefix.clone(),
         scopes: new.scopes.clone(),
+        default_model: new.default_model.clone(),
         expires_at: new.expires_at,
         revoked_at: None,
         last_used_at: None,
@@ -344,12 +381,25 @@ pub(crate) async fn replace_hash(
     })
 }
 
-fn write_scopes(scopes: &[ApiScope]) -> String {
-    serde_json::to_string(scopes).expect("a list of constant names is JSON")
-}
-
-fn read_scopes(place: Place<'_>, text: &str) -> Result<Vec<ApiScope>, StoreError> {
-    serde_json::from_str(text).map_err(|_| place.corrupt("scopes"))
+/// Names the model that serves when a call with a key names none; `None`: the workspace's choice stands.
+pub(crate) async fn set_default_model(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    key: ApiKeyId,
+    model: Option<&ModelName>,
+) -> Result<(), StoreError> {
+    let changed = tx
+        .run(
+            sql("UPDATE api_keys SET default_model = $3 WHERE workspace_id = $1 AND id = $2")
+                .bind(workspace)
+                .bind(key)
+                .bind(model),
+        )
+        .await?;
+    if changed == 0 {
+        return Err(StoreError::NotFound);
+    }
+    Ok(())
 }
 
 fn read(row: Stored) -> Result<ApiKeyRow, StoreError> {
@@ -362,7 +412,8 @@ fn read(row: Stored) -> Result<ApiKeyRow, StoreError> {
         workspace: place.parse("workspace_id", &row.workspace_id)?,
         user: place.parse("user_id", &row.user_id)?,
         parent: place.parse_optional("parent_id", row.parent_id.as_deref())?,
-        scopes: read_scopes(place, &row.scopes)?,
+        scopes: place.json("scopes", &row.scopes)?,
+        default_model: place.parse_optional("default_model", row.default_model.as_deref())?,
         name: row.name,
         prefix: row.prefix,
         expires_at: moment(row.expires_at),

@@ -1,4 +1,4 @@
-//! Data keys, wrapped: one active for each workspace or account that has provider keys.
+//! Data keys, wrapped: one active for each owner of provider keys.
 
 use domain::record::DataKeyRecord;
 use domain::{AccountId, DataKeyId, KeyOwner, Timestamp, WorkspaceId};
@@ -52,6 +52,16 @@ pub(crate) async fn of_caller(
     rows.into_iter().map(read).collect()
 }
 
+/// The data keys under which platform keys are encrypted.
+pub(crate) async fn of_instance(store: &Store) -> Result<Vec<DataKeyRecord>, StoreError> {
+    let rows: Vec<Stored> = store
+        .db()
+        .all(sql("SELECT id, owner_id, kms_key, wrapped, created_at
+                 FROM data_keys WHERE instance_id IS NOT NULL"))
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// All data keys in the order of their ids, `limit` at a time.
 pub(crate) async fn all(
     store: &Store,
@@ -75,21 +85,23 @@ pub(crate) async fn insert(
     tx: &mut Tx,
     record: &DataKeyRecord,
 ) -> Result<DataKeyRecord, StoreError> {
-    let (workspace, account) = match record.owner {
-        KeyOwner::Workspace(id) => (Some(id), None),
-        KeyOwner::Account(id) => (None, Some(id)),
+    let (workspace, account, instance) = match record.owner {
+        KeyOwner::Workspace(id) => (Some(id), None, None),
+        KeyOwner::Account(id) => (None, Some(id), None),
+        KeyOwner::Instance(id) => (None, None, Some(id)),
     };
     tx.run(
         sql(
-            "INSERT INTO data_keys (id, owner_id, workspace_id, account_id,
+            "INSERT INTO data_keys (id, owner_id, workspace_id, account_id, instance_id,
                                     kms_key, wrapped, active, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, 1, $7)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)
              ON CONFLICT (owner_id) WHERE active = 1 DO NOTHING",
         )
         .bind(record.id)
         .bind(record.owner)
         .bind(workspace)
         .bind(account)
+        .bind(instance)
         .bind(&record.kms_key)
         .bind(record.wrapped.as_slice())
         .bind(record.created_at),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
+
 /// Why a store operation did nothing. A failed operation leaves no trace: neither change nor audit row.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -18,6 +20,22 @@ pub enum StoreError {
     /// This sealed box was taken before. Answer 409 and ask for a fresh one.
     #[error("this sealed box was submitted before")]
     Replayed,
+    /// The account's plan gives no more of it. Answer 402.
+    #[error("the plan gives {limit} {resource}, and there are {used}")]
+    LimitExceeded {
+        /// `workspaces`, `members`, `api_keys` or `provider_keys`.
+        resource: &'static str,
+        /// How many there may be.
+        limit: i64,
+        /// How many there are.
+        used: i64,
+    },
+    /// The account's plan does not have the feature. Answer 403 and name the plans that do.
+    #[error("the plan does not have {feature}")]
+    PlanRequired {
+        /// `byok`.
+        feature: &'static str,
+    },
     /// `after` is not a cursor of this list. Answer 400.
     #[error("not a cursor of this list")]
     InvalidCursor,
@@ -99,6 +117,15 @@ impl Place<'_> {
         text: Option<&str>,
     ) -> Result<Option<T>, StoreError> {
         text.map(|text| self.parse(column, text)).transpose()
+    }
+
+    /// Reads a column's JSON as a `T`.
+    pub(crate) fn json<T: DeserializeOwned>(
+        self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, StoreError> {
+        serde_json::from_str(text).map_err(|_| self.corrupt(column))
     }
 
     /// The error that names this column of this row.

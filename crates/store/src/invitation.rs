@@ -193,6 +193,8 @@ pub(crate) async fn insert(
     if member.is_some() {
         return Err(StoreError::Conflict("this user is a member already"));
     }
+    // Open invitations do not count: not everybody comes.
+    crate::limit::members(tx, workspace).await?;
     tx.run(
         sql("DELETE FROM invitations
              WHERE workspace_id = $1 AND email = $2 AND accepted_at IS NULL")

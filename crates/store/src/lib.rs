@@ -15,21 +15,27 @@ mod audit;
 mod credit;
 mod data_key;
 mod db;
+mod defaults;
 mod deployment;
 mod error;
 mod invitation;
+mod limit;
 mod member;
 mod migrate;
 mod own;
 mod page;
+mod plan;
+mod policy;
 mod provider_key;
 mod provider_key_row;
+mod removed_key;
 mod revision;
 mod scope;
 mod sealed_box;
 mod sealing_key;
 mod serving;
 mod session;
+mod settings;
 mod statement;
 mod system;
 mod usage;
@@ -50,21 +56,25 @@ pub use credit::{
     CardRow, CreditsRow, LEASE_MS, LedgerRow, MAX_CREDITS, ManagedFallback, NewCard, NewHold,
     Reservation,
 };
+pub use defaults::DefaultsRow;
 pub use error::{DatabaseError, OpenError, StoreError};
 pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
+pub use limit::ResourceUse;
 pub use member::MemberRow;
 pub use own::Own;
 pub use page::{MAX_PAGE_ITEMS, Page, PageRequest};
+pub use plan::SubscriptionRow;
+pub use policy::PolicyRow;
 pub use provider_key::{Expect, MAX_PROVIDER_KEYS, ProviderKeys};
 pub use revision::Revisions;
 pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, WorkspaceScope};
-pub use serving::{CallerRecord, Serving};
+pub use serving::{CallerRecord, InstanceRecord, Serving};
 pub use session::{NewSession, SessionRow};
-pub use system::System;
+pub use system::{AccountSummary, System};
 pub use usage::{AttemptRow, UsageFilter, UsageOfDay, UsageOfWorkspace, UsageRow};
 pub use user::{NewUser, UserRow};
 pub use within::{Within, WithinAccount};
-pub use workspace::WorkspaceRow;
+pub use workspace::{NewWorkspace, WorkspaceRow};
 
 /// An open database. Clones share it.
 #[derive(Clone)]
@@ -109,10 +119,15 @@ impl Store {
             Err(StoreError::Unavailable(error)) => return Err(OpenError::Unavailable(error)),
             Err(other) => return Err(OpenError::Migration(other.to_string())),
         };
-        Ok(Self(Arc::new(Inner {
+        let store = Self(Arc::new(Inner {
             db,
             revisions: Revisions::starting_at(revision),
-        })))
+        }));
+        match plan::seed(&store).await {
+            Ok(()) => Ok(store),
+            Err(StoreError::Unavailable(error)) => Err(OpenError::Unavailable(error)),
+            Err(other) => Err(OpenError::Migration(other.to_string())),
+        }
     }
 
     /// The door without a scope: set-up, log-in, jobs, doctor. What it does is audited as the program's doing.
@@ -153,6 +168,12 @@ impl Store {
     fn db(&self) -> &db::Db {
         &self.0.db
     }
+}
+
+/// Writes a column of JSON.
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value)
+        .expect("no map of it has keys that are not texts, and no type fails")
 }
 
 /// Reads an optional column of milliseconds.

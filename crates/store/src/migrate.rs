@@ -8,11 +8,19 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use crate::error::OpenError;
 
 /// Version, name and text of each migration. Append only: an applied one is never edited.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "foundation",
-    include_str!("../migrations/0001_foundation.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "foundation",
+        include_str!("../migrations/0001_foundation.sql"),
+    ),
+    (
+        2,
+        "who_pays",
+        include_str!("../migrations/0002_who_pays.sql"),
+    ),
+    (3, "credits", include_str!("../migrations/0003_credits.sql")),
+];
 
 /// Where the driver keeps what it has applied.
 const HISTORY: &str = "_sqlx_migrations";

@@ -1,7 +1,10 @@
 //! What a logged-in person may do with what is their own.
 
+mod leave;
+
 use domain::access::Role;
-use domain::{SessionId, Timestamp, WorkspaceId};
+use domain::record::{DataKeyRecord, ProviderKeyRecord};
+use domain::{KeyOwner, SessionId, Timestamp};
 
 use crate::Store;
 use crate::account::{self, AccountRow};
@@ -12,9 +15,12 @@ use crate::scope::UserScope;
 use crate::session::{self, SessionRow};
 use crate::statement::sql;
 use crate::user::{self, UserRow};
-use crate::workspace::{self, WorkspaceRow};
+use crate::workspace::{self, NewWorkspace, WorkspaceRow};
+use crate::{data_key, limit, provider_key};
 
 /// A person's own things.
+///
+/// Leaving the instance stands in `own/leave.rs`.
 pub struct Own<'a> {
     store: &'a Store,
     scope: &'a UserScope,
@@ -53,22 +59,43 @@ impl<'a> Own<'a> {
         workspace::of_user(self.store, self.scope.user()).await
     }
 
-    /// Makes a workspace in the person's account, owned by the person.
+    /// Makes a workspace in the person's account, owned by the person, with what its account lets it start with:
+    /// `template_copies` are keys of the workspace under `data_key`, its first data key.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the id is taken.
+    /// - [`StoreError::LimitExceeded`]: the account's plan gives no more workspaces.
+    /// - [`StoreError::Conflict`]: the id is taken, or two copies have one label.
+    /// - [`StoreError::NotFound`]: the person is gone, or a copy or the data key is not the workspace's.
     pub async fn create_workspace(
         &self,
-        id: WorkspaceId,
-        name: &str,
+        new: &NewWorkspace,
+        template_copies: &[ProviderKeyRecord],
+        data_key: Option<&DataKeyRecord>,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<WorkspaceRow, StoreError> {
         let (user, account) = (self.scope.user(), self.scope.account());
+        let owner = KeyOwner::Workspace(new.id);
+        let of_workspace = |copy: &ProviderKeyRecord| {
+            let under = data_key.is_some_and(|key| key.owner == owner && key.id == copy.data_key);
+            under && copy.context.owner == owner && !copy.template
+        };
+        if !template_copies.iter().all(of_workspace) {
+            return Err(StoreError::NotFound);
+        }
         let mut writing = self.store.writing().await?;
-        let row = workspace::insert(&mut writing.tx, id, account, user, name, now).await?;
+        let tx = &mut writing.tx;
+        user::still_active(tx, user).await?;
+        limit::workspaces(tx, account).await?;
+        let row = workspace::insert(tx, new, account, user, now).await?;
+        if let Some(data_key) = data_key.filter(|_| !template_copies.is_empty()) {
+            data_key::insert(tx, data_key).await?;
+            for copy in template_copies {
+                provider_key::insert(tx, copy, Some(account), now).await?;
+            }
+        }
         let origin = Origin {
-            workspace: Some(id),
+            workspace: Some(new.id),
             ..self.scope.origin()
         };
         writing

@@ -1,5 +1,6 @@
 //! Provider keys: theirs, brought to us. The store holds envelopes and never a key.
 
+mod change;
 mod put;
 
 use domain::access::Role;
@@ -14,38 +15,52 @@ use crate::member;
 use crate::provider_key_row::{read, read_all, select};
 use crate::revision::{Affects, Writing};
 use crate::statement::sql;
+use crate::{removed_key, user};
 
 pub use put::Expect;
+pub(crate) use put::insert;
 
-/// The most provider keys that one workspace or account may have.
+/// The most provider keys that one owner may have, whatever a plan gives.
 pub const MAX_PROVIDER_KEYS: i64 = 1_000;
 
-/// The provider keys of one workspace or one account.
+/// The provider keys of one workspace, one account or the instance.
+///
+/// Templates are among an account's, apart from the others: only [`ProviderKeys::template`], [`ProviderKeys::put`]
+/// and [`ProviderKeys::remove`] reach them.
 ///
 /// A change to a workspace's keys may fail as every change [`Within`](crate::Within) it may.
 pub struct ProviderKeys<'a> {
     store: &'a Store,
     owner: KeyOwner,
-    account: AccountId,
+    account: Option<AccountId>,
     origin: Origin,
-    /// The membership by which a workspace's keys are reached.
-    member: Option<(UserId, Role)>,
+    reach: Reach,
+}
+
+/// By what somebody reaches these keys; a change makes sure that it still holds.
+pub(crate) enum Reach {
+    /// Membership in the workspace with at least this role.
+    Member(UserId, Role),
+    /// Ownership of the account.
+    Owner(UserId),
+    /// Management of the instance.
+    Admin(UserId),
 }
 
 impl<'a> ProviderKeys<'a> {
     pub(crate) fn new(
         store: &'a Store,
         owner: KeyOwner,
-        account: AccountId,
+        account: Option<AccountId>,
         origin: Origin,
-        member: Option<(UserId, Role)>,
+        reach: Reach,
     ) -> Self {
         Self {
             store,
             owner,
             account,
             origin,
-            member,
+            reach,
         }
     }
 
@@ -54,8 +69,8 @@ impl<'a> ProviderKeys<'a> {
         self.owner
     }
 
-    /// The account that owns them or their workspace.
-    pub fn account(&self) -> AccountId {
+    /// The account that owns them or their workspace; `None`: the instance owns them.
+    pub fn account(&self) -> Option<AccountId> {
         self.account
     }
 
@@ -68,9 +83,12 @@ impl<'a> ProviderKeys<'a> {
             self.store
                 .db()
                 .all(
-                    select!("WHERE owner_id = $1 ORDER BY provider, position, label LIMIT $2")
-                        .bind(self.owner)
-                        .bind(MAX_PROVIDER_KEYS),
+                    select!(
+                        "WHERE owner_id = $1 AND template = 0
+                         ORDER BY provider, position, label LIMIT $2"
+                    )
+                    .bind(self.owner)
+                    .bind(MAX_PROVIDER_KEYS),
                 )
                 .await?,
         )
@@ -84,7 +102,7 @@ impl<'a> ProviderKeys<'a> {
         self.store
             .db()
             .optional(
-                select!("WHERE owner_id = $1 AND id = $2")
+                select!("WHERE owner_id = $1 AND id = $2 AND template = 0")
                     .bind(self.owner)
                     .bind(key),
             )
@@ -105,10 +123,30 @@ impl<'a> ProviderKeys<'a> {
         self.store
             .db()
             .optional(
-                select!("WHERE owner_id = $1 AND provider = $2 AND label = $3")
+                select!("WHERE owner_id = $1 AND provider = $2 AND label = $3 AND template = 0")
                     .bind(self.owner)
-                    .bind(provider.as_str())
-                    .bind(label.as_str()),
+                    .bind(provider)
+                    .bind(label),
+            )
+            .await?
+            .map(read)
+            .transpose()
+    }
+
+    /// The template for this provider: a key of an account that is copied into new workspaces.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn template(
+        &self,
+        provider: &ProviderId,
+    ) -> Result<Option<ProviderKeyRecord>, StoreError> {
+        self.store
+            .db()
+            .optional(
+                select!("WHERE owner_id = $1 AND provider = $2 AND template = 1")
+                    .bind(self.owner)
+                    .bind(provider),
             )
             .await?
             .map(read)
@@ -140,89 +178,7 @@ impl<'a> ProviderKeys<'a> {
         Ok(stored)
     }
 
-    /// Lets a key serve, or not.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_enabled(
-        &self,
-        key: ProviderKeyId,
-        enabled: bool,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET enabled = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2")
-                .bind(self.owner)
-                .bind(key)
-                .bind(enabled)
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Moves a key among the owner's keys for the provider; lower serves first.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_position(
-        &self,
-        key: ProviderKeyId,
-        position: i64,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET position = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2")
-                .bind(self.owner)
-                .bind(key)
-                .bind(position)
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Calls a key by another label.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here; [`StoreError::Conflict`]: the label is taken.
-    pub async fn set_label(
-        &self,
-        key: ProviderKeyId,
-        label: &Label,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET label = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2")
-                .bind(self.owner)
-                .bind(key)
-                .bind(label.as_str())
-                .bind(now),
-            )
-            .await
-            .map_err(label_taken)?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Removes a key for good; false, and no audit row, if there is none with this id.
+    /// Removes a key or a template for good; false, and no audit row, if there is none with this id.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -233,16 +189,20 @@ impl<'a> ProviderKeys<'a> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (mut writing, account) = self.writing().await?;
-        let removed = writing
-            .tx
-            .run(
-                sql("DELETE FROM provider_keys WHERE owner_id = $1 AND id = $2")
-                    .bind(self.owner)
-                    .bind(key),
+        let tx = &mut writing.tx;
+        let removed: Option<(String, String, i64)> = tx
+            .optional(
+                sql("DELETE FROM provider_keys WHERE owner_id = $1 AND id = $2
+                     RETURNING provider, label, template")
+                .bind(self.owner)
+                .bind(key),
             )
             .await?;
-        if removed == 0 {
+        let Some((provider, label, template)) = removed else {
             return Ok(false);
+        };
+        if template == 0 {
+            removed_key::note(tx, self.owner, &provider, &label, now).await?;
         }
         self.commit(writing, account, audit, now).await?;
         self.store.db().forget_log().await;
@@ -250,14 +210,22 @@ impl<'a> ProviderKeys<'a> {
     }
 
     /// Begins a change, in which what was authorized still holds; with the account that is concerned now.
-    async fn writing(&self) -> Result<(Writing<'a>, AccountId), StoreError> {
+    async fn writing(&self) -> Result<(Writing<'a>, Option<AccountId>), StoreError> {
         let mut writing = self.store.writing().await?;
-        let account = match (self.owner, self.member) {
-            (KeyOwner::Workspace(workspace), Some((user, role))) => {
-                member::still(&mut writing.tx, workspace, user, role).await?
+        let tx = &mut writing.tx;
+        let account = match (self.owner, &self.reach) {
+            (KeyOwner::Workspace(workspace), Reach::Member(user, role)) => {
+                Some(member::still(tx, workspace, *user, *role).await?)
             }
-            // An account stays with its owner.
-            _ => self.account,
+            (KeyOwner::Account(account), Reach::Owner(owner)) => {
+                user::still_active(tx, *owner).await?;
+                Some(account)
+            }
+            (KeyOwner::Instance(_), Reach::Admin(admin)) => {
+                user::still_admin(tx, *admin).await?;
+                None
+            }
+            _ => return Err(StoreError::NotFound),
         };
         Ok((writing, account))
     }
@@ -265,27 +233,19 @@ impl<'a> ProviderKeys<'a> {
     async fn commit(
         &self,
         writing: Writing<'_>,
-        account: AccountId,
+        account: Option<AccountId>,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let origin = Origin {
-            account: Some(account),
+            account,
             ..self.origin
         };
-        writing
-            .commit(Affects::Account(account), origin, audit, now)
-            .await
+        let affects = account.map_or(Affects::Everybody, Affects::Account);
+        writing.commit(affects, origin, audit, now).await
     }
 }
 
 fn label_taken(error: StoreError) -> StoreError {
     error.or_conflict("there is a provider key with this label already")
-}
-
-fn found(rows: u64) -> Result<(), StoreError> {
-    if rows == 0 {
-        return Err(StoreError::NotFound);
-    }
-    Ok(())
 }

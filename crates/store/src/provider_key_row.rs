@@ -8,13 +8,13 @@ use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::moment;
-use crate::statement::sql;
+use crate::statement::{Statement, sql};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct Stored {
     id: String,
     owner_id: String,
-    account_id: String,
+    account_id: Option<String>,
     provider: String,
     label: String,
     base_url: String,
@@ -25,6 +25,10 @@ pub(crate) struct Stored {
     mask: String,
     kek_id: Option<String>,
     position: i64,
+    level: Option<i64>,
+    fallback: i64,
+    template: i64,
+    prices: String,
     enabled: i64,
     created_at: i64,
     updated_at: i64,
@@ -38,8 +42,8 @@ macro_rules! select {
     ($rest:literal) => {
         $crate::statement::sql(concat!(
             "SELECT id, owner_id, account_id, provider, label, base_url, auth_header, version,
-                    data_key_id, envelope, mask, kek_id, position, enabled,
-                    created_at, updated_at, last_used_at, last_failure_at, last_failure_kind
+                    data_key_id, envelope, mask, kek_id, position, level, fallback, template,
+                    prices, enabled,                    created_at, updated_at, last_used_at, last_failure_at, last_failure_kind
              FROM provider_keys ",
             $rest
         ))
@@ -57,12 +61,39 @@ pub(crate) async fn of_caller(
         store
             .db()
             .all(
-                select!("WHERE owner_id IN ($1, $2) ORDER BY owner_id, provider, position, label")
-                    .bind(workspace)
-                    .bind(account),
+                select!(
+                    "WHERE owner_id IN ($1, $2) AND template = 0
+                     ORDER BY owner_id, provider, position, label"
+                )
+                .bind(workspace)
+                .bind(account),
             )
             .await?,
     )
+}
+
+/// The platform keys.
+pub(crate) async fn of_instance(store: &Store) -> Result<Vec<ProviderKeyRecord>, StoreError> {
+    read_all(
+        store
+            .db()
+            .all(select!(
+                "WHERE instance_id IS NOT NULL ORDER BY provider, position, label"
+            ))
+            .await?,
+    )
+}
+
+/// Whether there is a platform key that may serve, read inside a change.
+pub(crate) async fn instance_serves(tx: &mut Tx) -> Result<bool, StoreError> {
+    let key: Option<(String,)> = tx.optional(select_serving()).await?;
+    Ok(key.is_some())
+}
+
+/// The same, read outside of one.
+pub(crate) async fn has_of_instance(store: &Store) -> Result<bool, StoreError> {
+    let key: Option<(String,)> = store.db().optional(select_serving()).await?;
+    Ok(key.is_some())
 }
 
 /// All provider keys in the order of their ids, `limit` at a time.
@@ -122,6 +153,10 @@ pub(crate) async fn mark_failure(
     Ok(())
 }
 
+fn select_serving() -> Statement {
+    sql("SELECT id FROM provider_keys WHERE instance_id IS NOT NULL AND enabled = 1 LIMIT 1")
+}
+
 pub(crate) fn read_all(rows: Vec<Stored>) -> Result<Vec<ProviderKeyRecord>, StoreError> {
     rows.into_iter().map(read).collect()
 }
@@ -147,13 +182,17 @@ pub(crate) fn read(row: Stored) -> Result<ProviderKeyRecord, StoreError> {
             auth_header: row.auth_header,
             version: row.version,
         },
-        account: place.parse("account_id", &row.account_id)?,
+        account: place.parse_optional("account_id", row.account_id.as_deref())?,
         label: place.parse("label", &row.label)?,
         data_key: place.parse("data_key_id", &row.data_key_id)?,
         envelope: row.envelope,
         mask: row.mask,
         kek_id: row.kek_id,
         position: row.position,
+        level: row.level,
+        fallback: row.fallback != 0,
+        template: row.template != 0,
+        prices: place.json("prices", &row.prices)?,
         enabled: row.enabled != 0,
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),

@@ -50,6 +50,11 @@ impl Revisions {
         })
     }
 
+    /// The number of the last change that touched the whole instance.
+    pub fn everybody(&self) -> i64 {
+        self.read(|known| known.everybody)
+    }
+
     /// The highest change that this process knows of. Read it before loading a view.
     pub fn latest(&self) -> i64 {
         self.read(|known| known.latest)

@@ -204,22 +204,23 @@ impl UserScope {
 #[derive(Debug, Clone)]
 pub struct InstanceScope {
     user: UserId,
+    actor: Actor,
 }
 
 impl InstanceScope {
-    /// The person.
+    /// The person, or the minter of the API key.
     pub fn user(&self) -> UserId {
         self.user
     }
 
     /// Who acts, for the audit log.
     pub fn actor(&self) -> Actor {
-        Actor::User(self.user)
+        self.actor
     }
 
     pub(crate) fn origin(&self) -> Origin {
         Origin {
-            actor: self.actor(),
+            actor: self.actor,
             account: None,
             workspace: None,
         }

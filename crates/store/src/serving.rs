@@ -4,14 +4,20 @@ mod credits;
 
 use domain::access::ApiScope;
 use domain::key::FailureKind;
-use domain::record::{DataKeyRecord, ProviderKeyRecord};
-use domain::{AccountId, ApiKeyId, ProviderKeyId, Timestamp, UserId, WorkspaceId};
+use domain::plan::{Plan, PlanTerms};
+use domain::policy::{ModelName, WorkspacePolicy};
+use domain::record::{DataKeyRecord, ProviderKeyRecord, RemovedKey};
+use domain::settings::Settings;
+use domain::{AccountId, ApiKeyId, Decimal, PlanId, ProviderKeyId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::api_key;
 use crate::data_key;
 use crate::error::StoreError;
+use crate::plan;
 use crate::provider_key_row;
+use crate::removed_key;
+use crate::settings;
 use crate::statement::sql;
 
 /// Who calls, and the keys that may serve the call.
@@ -27,9 +33,34 @@ pub struct CallerRecord {
     pub account: AccountId,
     /// What it may do: its scopes, cut by its minter's role.
     pub scopes: Vec<ApiScope>,
+    /// The model that serves when a call names none.
+    pub default_model: Option<ModelName>,
     /// When it ends; `None`: never.
     pub expires_at: Option<Timestamp>,
+    /// What the workspace decided about who pays.
+    pub policy: WorkspacePolicy,
+    /// The account's plan.
+    pub plan: PlanId,
+    /// What the account has of it.
+    pub terms: PlanTerms,
+    /// What the account's charges are multiplied by.
+    pub rate: Decimal,
+    /// Own keys that were removed and not replaced, the last one for each owner and provider.
+    pub removed: Vec<RemovedKey>,
     /// The provider keys of the workspace and of the account, disabled ones included.
+    pub keys: Vec<ProviderKeyRecord>,
+    /// The data keys under which those are encrypted.
+    pub data_keys: Vec<DataKeyRecord>,
+}
+
+/// What the instance decided for everybody, and its own keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceRecord {
+    /// What is decided.
+    pub settings: Settings,
+    /// The plans, the lowest first.
+    pub plans: Vec<Plan>,
+    /// The platform keys, disabled ones included.
     pub keys: Vec<ProviderKeyRecord>,
     /// The data keys under which those are encrypted.
     pub data_keys: Vec<DataKeyRecord>,
@@ -45,7 +76,7 @@ impl<'a> Serving<'a> {
         Self { store }
     }
 
-    /// The caller with this API key, by three short queries.
+    /// The caller with this API key, by four short queries.
     ///
     /// `None`: unknown, expired or revoked, or its minter is suspended or has left the workspace.
     ///
@@ -62,16 +93,38 @@ impl<'a> Serving<'a> {
         // Data keys last: none of them is ever younger than the provider keys under it.
         let keys = provider_key_row::of_caller(self.store, live.workspace, live.account).await?;
         let data_keys = data_key::of_caller(self.store, live.workspace, live.account).await?;
+        let removed = removed_key::of_caller(self.store, live.workspace, live.account).await?;
         Ok(Some(CallerRecord {
             api_key: live.id,
             user: live.user,
             workspace: live.workspace,
             account: live.account,
             scopes: live.scopes,
+            default_model: live.default_model,
             expires_at: live.expires_at,
+            policy: live.policy,
+            plan: live.plan,
+            terms: live.terms,
+            rate: live.rate,
+            removed,
             keys,
             data_keys,
         }))
+    }
+
+    /// What the instance decided, by four short queries. It is good while
+    /// [`Revisions::everybody`](crate::Revisions::everybody) is at most what
+    /// [`Revisions::latest`](crate::Revisions::latest) was before.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn instance(&self) -> Result<InstanceRecord, StoreError> {
+        Ok(InstanceRecord {
+            settings: settings::get(self.store).await?,
+            plans: plan::list(self.store).await?,
+            keys: provider_key_row::of_instance(self.store).await?,
+            data_keys: data_key::of_instance(self.store).await?,
+        })
     }
 
     /// Notes when keys were last used, to about a minute.

@@ -124,6 +124,9 @@ written_as_text!(
     domain::UserId,
     domain::WorkspaceId,
     domain::access::Role,
+    domain::policy::Mode,
+    &domain::policy::ModelName,
     &domain::Label,
+    &domain::PlanId,
     &domain::ProviderId,
 );

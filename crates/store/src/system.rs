@@ -1,6 +1,7 @@
 //! The door without a scope: set-up and log-in here, jobs, rotation and doctor in `system/upkeep.rs`.
 
 mod credits;
+mod instance;
 mod upkeep;
 
 use domain::record::DeploymentRecord;
@@ -12,6 +13,7 @@ use crate::audit::{self, Actor, AuditNote, AuditRow, Origin};
 use crate::deployment;
 use crate::error::StoreError;
 use crate::invitation::{self, AcceptBy, InvitationRow};
+use crate::limit;
 use crate::member;
 use crate::page::{Page, PageRequest};
 use crate::revision::Affects;
@@ -20,6 +22,8 @@ use crate::sealed_box;
 use crate::session::{self, NewSession, SessionRow};
 use crate::statement::sql;
 use crate::user::{self, NewUser, UserRow};
+
+pub use instance::AccountSummary;
 
 /// What needs no scope.
 ///
@@ -271,6 +275,7 @@ impl<'a> System<'a> {
     /// - [`StoreError::NotFound`]: no open invitation, its maker may invite no more, or the person is unknown or
     ///   suspended.
     /// - [`StoreError::Conflict`]: it is for another email, or the person is a member or a user already.
+    /// - [`StoreError::LimitExceeded`]: the plan of the workspace's account gives no more members.
     pub async fn accept_invitation(
         &self,
         hash: &[u8; 32],
@@ -303,6 +308,7 @@ impl<'a> System<'a> {
             };
             user::insert(tx, &new, now).await?;
         }
+        limit::members(tx, invitation.workspace).await?;
         member::insert(tx, invitation.workspace, user, invitation.role, now).await?;
         let origin = Origin {
             workspace: Some(invitation.workspace),

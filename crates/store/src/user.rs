@@ -1,5 +1,6 @@
 //! People who log in.
 
+use domain::policy::WorkspacePolicy;
 use domain::{AccountId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
@@ -7,6 +8,8 @@ use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
 use crate::statement::sql;
+use crate::workspace::{self, NewWorkspace};
+use crate::{plan, provider_key_row, settings};
 
 /// A person, without the password hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +140,33 @@ pub(crate) async fn password_hash(
     Ok(row.map(|(hash,)| hash))
 }
 
-/// Adds a person with account, workspace and ownership.
+/// Makes sure, inside a change, that a person is there and not suspended.
+pub(crate) async fn still_active(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    standing(tx, user).await.map(drop)
+}
+
+/// Makes sure, inside a change, that a person still manages the instance.
+pub(crate) async fn still_admin(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    if standing(tx, user).await? {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(
+        "the user is no admin of the instance any more",
+    ))
+}
+
+/// Whether an active person manages the instance.
+async fn standing(tx: &mut Tx, user: UserId) -> Result<bool, StoreError> {
+    let row: Option<(i64,)> = tx
+        .optional(
+            sql("SELECT instance_admin FROM users WHERE id = $1 AND suspended = 0").bind(user),
+        )
+        .await?;
+    let (instance_admin,) = row.ok_or(StoreError::NotFound)?;
+    Ok(instance_admin != 0)
+}
+
+/// Adds a person with account, plan, workspace and ownership.
 pub(crate) async fn insert(
     tx: &mut Tx,
     new: &NewUser,
@@ -166,7 +195,18 @@ pub(crate) async fn insert(
     )
     .await?;
     crate::credit::open_account(tx, new.account, now).await?;
-    crate::workspace::insert(tx, new.workspace, new.account, new.user, "Personal", now).await?;
+    plan::open(tx, new.account, now).await?;
+    let personal = NewWorkspace {
+        id: new.workspace,
+        name: "Personal".to_owned(),
+        policy: WorkspacePolicy {
+            mode: settings::get_in(tx)
+                .await?
+                .new_workspace_mode(provider_key_row::instance_serves(tx).await?),
+            ..WorkspacePolicy::default()
+        },
+    };
+    workspace::insert(tx, &personal, new.account, new.user, now).await?;
     Ok(UserRow {
         id: new.user,
         email: new.email.clone(),

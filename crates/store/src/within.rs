@@ -1,5 +1,8 @@
 //! The control plane's doors: one workspace, or one account's own things.
 
+mod config;
+mod payer;
+
 use domain::access::Role;
 use domain::{ApiKeyId, InvitationId, KeyOwner, Timestamp, UserId};
 
@@ -11,7 +14,7 @@ use crate::error::StoreError;
 use crate::invitation::{self, InvitationRow, NewInvitation};
 use crate::member::{self, MemberRow};
 use crate::page::{Page, PageRequest};
-use crate::provider_key::ProviderKeys;
+use crate::provider_key::{ProviderKeys, Reach};
 use crate::revision::{Affects, Writing};
 use crate::scope::{AccountScope, WorkspaceScope};
 use crate::usage::{self, UsageFilter, UsageRow};
@@ -253,9 +256,9 @@ impl<'a> Within<'a> {
         ProviderKeys::new(
             self.store,
             KeyOwner::Workspace(self.scope.workspace()),
-            self.scope.account(),
+            Some(self.scope.account()),
             self.scope.origin(),
-            Some((self.scope.user(), self.scope.role())),
+            Reach::Member(self.scope.user(), self.scope.role()),
         )
     }
 
@@ -310,9 +313,9 @@ impl<'a> WithinAccount<'a> {
         ProviderKeys::new(
             self.store,
             KeyOwner::Account(self.scope.account()),
-            self.scope.account(),
+            Some(self.scope.account()),
             self.scope.origin(),
-            None,
+            Reach::Owner(self.scope.user()),
         )
     }
 

@@ -1,11 +1,13 @@
 //! Workspaces: the boundary inside which keys, members and usage belong together.
 
 use domain::access::Role;
+use domain::policy::WorkspacePolicy;
 use domain::{AccountId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::json;
 use crate::statement::sql;
 
 /// A workspace.
@@ -21,6 +23,17 @@ pub struct WorkspaceRow {
     pub created_at: Timestamp,
     /// When its name last changed.
     pub updated_at: Timestamp,
+}
+
+/// A workspace to add.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWorkspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Its name.
+    pub name: String,
+    /// Who pays there, and what serves.
+    pub policy: WorkspacePolicy,
 }
 
 #[derive(sqlx::FromRow)]
@@ -86,31 +99,46 @@ pub(crate) async fn of_user(
         .collect()
 }
 
+/// The account that a workspace belongs to, read inside a change.
+pub(crate) async fn account(tx: &mut Tx, workspace: WorkspaceId) -> Result<AccountId, StoreError> {
+    let row: Option<(String,)> = tx
+        .optional(sql("SELECT account_id FROM workspaces WHERE id = $1").bind(workspace))
+        .await?;
+    let (account,) = row.ok_or(StoreError::NotFound)?;
+    let id = workspace.to_string();
+    let place = Place {
+        table: "workspaces",
+        id: &id,
+    };
+    place.parse("account_id", &account)
+}
+
 /// Adds a workspace with its owner.
 pub(crate) async fn insert(
     tx: &mut Tx,
-    workspace: WorkspaceId,
+    new: &NewWorkspace,
     account: AccountId,
     owner: UserId,
-    name: &str,
     now: Timestamp,
 ) -> Result<WorkspaceRow, StoreError> {
     tx.run(
         sql(
-            "INSERT INTO workspaces (id, account_id, name, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $4)",
+            "INSERT INTO workspaces (id, account_id, name, policy, policy_updated_at,
+                                     created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $5, $5)",
         )
-        .bind(workspace)
+        .bind(new.id)
         .bind(account)
-        .bind(name)
+        .bind(&new.name)
+        .bind(&json(&new.policy))
         .bind(now),
     )
     .await?;
-    crate::member::insert(tx, workspace, owner, Role::Owner, now).await?;
+    crate::member::insert(tx, new.id, owner, Role::Owner, now).await?;
     Ok(WorkspaceRow {
-        id: workspace,
+        id: new.id,
         account,
-        name: name.to_owned(),
+        name: new.name.clone(),
         created_at: now,
         updated_at: now,
     })

@@ -8,6 +8,7 @@ use crate::audit::AuditNote;
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::statement::sql;
+use crate::{json, limit, plan, removed_key};
 
 /// What [`ProviderKeys::put`] expects to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +22,13 @@ pub enum Expect {
 impl ProviderKeys<'_> {
     /// Adds a key, or replaces one's value in place: same id, next version, failure forgotten.
     ///
-    /// A replacement leaves label, position and state as they are stored. That a sealed box is taken once is
-    /// [`System::take_box`](crate::System::take_box)'s to decide, before.
+    /// A replacement leaves label, order, prices and state as they are stored. That a sealed box is taken once is
+    /// [`System::take_box`](crate::System::take_box)'s to decide, before. A template is bound by no plan: it
+    /// never serves.
     ///
     /// # Errors
     /// - [`StoreError::Conflict`]: the label is taken, the version is another by now, or there are too many keys.
+    /// - [`StoreError::PlanRequired`], [`StoreError::LimitExceeded`]: the account's plan does not give it.
     /// - [`StoreError::NotFound`]: the record belongs elsewhere, or the key or its owner is gone.
     pub async fn put(
         &self,
@@ -39,9 +42,15 @@ impl ProviderKeys<'_> {
         }
         let (mut writing, account) = self.writing().await?;
         let tx = &mut writing.tx;
+        if let Some(account) = account.filter(|_| !record.template) {
+            self.admit(tx, account, expect).await?;
+        }
         match expect {
-            Expect::New => self.insert(tx, record, account, now).await?,
+            Expect::New => self.add(tx, record, account, now).await?,
             Expect::Version(version) => self.replace(tx, record, version, now).await?,
+        }
+        if !record.template {
+            removed_key::forget(tx, self.owner, &record.context.provider).await?;
         }
         self.commit(writing, account, audit, now).await?;
         if expect != Expect::New {
@@ -50,50 +59,41 @@ impl ProviderKeys<'_> {
         Ok(())
     }
 
-    async fn insert(
+    /// Makes sure that the account's plan gives the key.
+    async fn admit(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        expect: Expect,
+    ) -> Result<(), StoreError> {
+        let terms = plan::terms(tx, account).await?;
+        if !terms.byok {
+            return Err(StoreError::PlanRequired { feature: "byok" });
+        }
+        match expect {
+            Expect::New => limit::provider_keys(tx, self.owner, terms.limits).await,
+            Expect::Version(_) => Ok(()),
+        }
+    }
+
+    async fn add(
         &self,
         tx: &mut Tx,
         record: &ProviderKeyRecord,
-        account: AccountId,
+        account: Option<AccountId>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (count,): (i64,) = tx
-            .one(sql("SELECT count(*) FROM provider_keys WHERE owner_id = $1").bind(self.owner))
+            .one(
+                sql("SELECT count(*) FROM provider_keys WHERE owner_id = $1 AND template = $2")
+                    .bind(self.owner)
+                    .bind(record.template),
+            )
             .await?;
         if count >= MAX_PROVIDER_KEYS {
             return Err(StoreError::Conflict("there are too many provider keys"));
         }
-        let workspace = match self.owner {
-            KeyOwner::Workspace(id) => Some(id),
-            KeyOwner::Account(_) => None,
-        };
-        let context = &record.context;
-        tx.run(
-            sql("INSERT INTO provider_keys (id, owner_id, workspace_id, account_id, provider,
-                                            label, base_url, auth_header, version, data_key_id,
-                                            envelope, mask, kek_id, position, enabled,
-                                            created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)")
-            .bind(context.key)
-            .bind(self.owner)
-            .bind(workspace)
-            .bind(account)
-            .bind(&context.provider)
-            .bind(&record.label)
-            .bind(&context.base_url)
-            .bind(&context.auth_header)
-            .bind(context.version)
-            .bind(record.data_key)
-            .bind(record.envelope.as_slice())
-            .bind(&record.mask)
-            .bind(record.kek_id.as_deref())
-            .bind(record.position)
-            .bind(record.enabled)
-            .bind(now),
-        )
-        .await
-        .map_err(label_taken)?;
-        Ok(())
+        insert(tx, record, account, now).await
     }
 
     async fn replace(
@@ -106,9 +106,11 @@ impl ProviderKeys<'_> {
         let context = &record.context;
         let stored: Option<(i64, String)> = tx
             .optional(
-                sql("SELECT version, provider FROM provider_keys WHERE owner_id = $1 AND id = $2")
-                    .bind(self.owner)
-                    .bind(context.key),
+                sql("SELECT version, provider FROM provider_keys
+                     WHERE owner_id = $1 AND id = $2 AND template = $3")
+                .bind(self.owner)
+                .bind(context.key)
+                .bind(record.template),
             )
             .await?;
         let (stored_version, provider) = stored.ok_or(StoreError::NotFound)?;
@@ -142,4 +144,54 @@ impl ProviderKeys<'_> {
         .await?;
         Ok(())
     }
+}
+
+/// Adds the row of a key to its owner, who belongs to `account`; `None`: the owner is the instance.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    record: &ProviderKeyRecord,
+    account: Option<AccountId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let context = &record.context;
+    let (workspace, instance) = match context.owner {
+        KeyOwner::Workspace(id) => (Some(id), None),
+        KeyOwner::Account(_) => (None, None),
+        KeyOwner::Instance(id) => (None, Some(id)),
+    };
+    tx.run(
+        sql(
+            "INSERT INTO provider_keys (id, owner_id, workspace_id, account_id, instance_id,
+                                        provider, label, base_url, auth_header, version,
+                                        data_key_id, envelope, mask, kek_id, position, level,
+                                        fallback, template, prices, enabled,
+                                        created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                     $17, $18, $19, $20, $21, $21)",
+        )
+        .bind(context.key)
+        .bind(context.owner)
+        .bind(workspace)
+        .bind(account)
+        .bind(instance)
+        .bind(&context.provider)
+        .bind(&record.label)
+        .bind(&context.base_url)
+        .bind(&context.auth_header)
+        .bind(context.version)
+        .bind(record.data_key)
+        .bind(record.envelope.as_slice())
+        .bind(&record.mask)
+        .bind(record.kek_id.as_deref())
+        .bind(record.position)
+        .bind(record.level)
+        .bind(record.fallback)
+        .bind(record.template)
+        .bind(&json(&record.prices))
+        .bind(record.enabled)
+        .bind(now),
+    )
+    .await
+    .map_err(label_taken)?;
+    Ok(())
 }

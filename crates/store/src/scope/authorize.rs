@@ -28,20 +28,23 @@ impl Store {
             return Err(Denied::NotFound);
         }
         let user = principal.user();
-        let standing: Option<(String, String, String, i64)> = self
+        let standing: Option<(String, String, String, i64, i64)> = self
             .db()
             .optional(
-                sql("SELECT m.role, w.account_id, a.owner_user, u.suspended
+                sql(
+                    "SELECT m.role, w.account_id, a.owner_user, u.suspended, u.instance_admin
                      FROM members m
                      JOIN workspaces w ON w.id = m.workspace_id
                      JOIN accounts a ON a.id = w.account_id
                      JOIN users u ON u.id = m.user_id
-                     WHERE m.workspace_id = $1 AND m.user_id = $2")
+                     WHERE m.workspace_id = $1 AND m.user_id = $2",
+                )
                 .bind(workspace)
                 .bind(user),
             )
             .await?;
-        let (role, account, owner_user, suspended) = standing.ok_or(Denied::NotFound)?;
+        let (role, account, owner_user, suspended, instance_admin) =
+            standing.ok_or(Denied::NotFound)?;
         let id = workspace.to_string();
         let place = Place {
             table: "members",
@@ -69,7 +72,7 @@ impl Store {
             role,
             user,
             actor: principal.actor(),
-            grantable: effective_scopes(held, role, owner == user),
+            grantable: effective_scopes(held, role, owner == user, instance_admin != 0),
         })
     }
 
@@ -137,10 +140,11 @@ impl Store {
         }
     }
 
-    /// Whether `principal` may do `action` on the whole instance.
+    /// Whether `principal` may do `action` on the whole instance: only an instance admin, or an API key that one
+    /// minted with the scope.
     ///
     /// # Errors
-    /// [`Denied::Forbidden`] for everybody but logged-in instance admins.
+    /// [`Denied::Forbidden`] for everybody else; [`Denied::NotFound`] for unknown people.
     pub async fn authorize_instance(
         &self,
         principal: &Principal,
@@ -150,10 +154,11 @@ impl Store {
         if action.rule().standing != Standing::Instance || !instance_admin {
             return Err(forbidden("an instance admin"));
         }
-        match principal {
-            Principal::Session { user, .. } => Ok(InstanceScope { user: *user }),
-            Principal::ApiKey { .. } => Err(forbidden("a log-in")),
-        }
+        refuse_narrow_key(principal, action)?;
+        Ok(InstanceScope {
+            user: principal.user(),
+            actor: principal.actor(),
+        })
     }
 
     /// An active person's account, and whether the person is an instance admin.
@@ -178,11 +183,13 @@ impl Store {
     }
 }
 
-/// What remains of `scopes` for somebody with this role: a scope stays if it opens at least one action.
+/// What remains of `scopes` for somebody with this role, who owns the account or not and manages the instance or
+/// not: a scope stays if it opens at least one action.
 pub(crate) fn effective_scopes(
     scopes: &[ApiScope],
     role: Role,
     owns_account: bool,
+    instance_admin: bool,
 ) -> Vec<ApiScope> {
     let opens = |scope: ApiScope| {
         Action::ALL.iter().any(|action| {
@@ -191,7 +198,8 @@ pub(crate) fn effective_scopes(
                 && match rule.standing {
                     Standing::Workspace(least) => role >= least,
                     Standing::Account => owns_account,
-                    Standing::User | Standing::Instance => false,
+                    Standing::Instance => instance_admin,
+                    Standing::User => false,
                 }
         })
     };
@@ -233,7 +241,7 @@ mod tests {
     #[test]
     fn scopes_are_cut_by_the_role() {
         // T93
-        let member = effective_scopes(ApiScope::ALL, Role::Member, false);
+        let member = effective_scopes(ApiScope::ALL, Role::Member, false, false);
         assert!(member.contains(&ApiScope::InferenceInvoke));
         assert!(member.contains(&ApiScope::ByokRead));
         for above in [
@@ -242,22 +250,47 @@ mod tests {
             ApiScope::WorkspaceWrite,
             ApiScope::UsageRead,
             ApiScope::AuditRead,
+            ApiScope::PolicyWrite,
+            ApiScope::BillingRead,
+            ApiScope::InstanceRead,
+            ApiScope::InstanceWrite,
         ] {
             assert!(!member.contains(&above), "{above}");
         }
+        let admin = effective_scopes(ApiScope::ALL, Role::Admin, false, false);
+        let beyond: Vec<ApiScope> = ApiScope::ALL
+            .iter()
+            .copied()
+            .filter(|scope| !admin.contains(scope))
+            .collect();
         assert_eq!(
-            effective_scopes(ApiScope::ALL, Role::Admin, false),
-            ApiScope::ALL
+            beyond,
+            [
+                ApiScope::BillingRead,
+                ApiScope::InstanceRead,
+                ApiScope::InstanceWrite
+            ]
         );
         assert_eq!(
-            effective_scopes(&[ApiScope::UsageRead], Role::Owner, true),
+            effective_scopes(&[ApiScope::UsageRead], Role::Owner, true, true),
             [ApiScope::UsageRead]
         );
     }
 
     #[test]
+    fn scopes_of_the_instance_stay_with_its_admins_alone() {
+        let scopes = [ApiScope::InstanceRead, ApiScope::InstanceWrite];
+        for role in Role::ALL {
+            for owns_account in [false, true] {
+                assert_eq!(effective_scopes(&scopes, role, owns_account, false), []);
+                assert_eq!(effective_scopes(&scopes, role, owns_account, true), scopes);
+            }
+        }
+    }
+
+    #[test]
     fn an_account_owner_who_is_a_plain_member_keeps_the_scope_for_account_keys() {
-        let scopes = effective_scopes(&[ApiScope::ByokWrite], Role::Member, true);
+        let scopes = effective_scopes(&[ApiScope::ByokWrite], Role::Member, true, false);
         assert_eq!(scopes, [ApiScope::ByokWrite]);
     }
 }

@@ -1,0 +1,123 @@
+//! Leaving the instance for good.
+
+use domain::{AccountId, Timestamp, UserId};
+
+use super::Own;
+use crate::audit::AuditNote;
+use crate::db::Tx;
+use crate::error::StoreError;
+use crate::revision::Affects;
+use crate::session;
+use crate::statement::sql;
+
+/// No password has this hash.
+const NO_PASSWORD: &str = "!";
+
+impl Own<'_> {
+    /// Deletes the person's account: its workspaces with everything in them, its provider keys and data keys, the
+    /// person's log-ins, API keys, invitations and memberships are gone for good, and so are e-mail and password.
+    /// Usage, the ledger and the audit log stay; they name ids only.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: nobody else manages the instance; [`StoreError::NotFound`] if the person is gone.
+    pub async fn delete_account(
+        &self,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (user, account) = (self.scope.user(), self.scope.account());
+        let mut writing = self.store.writing().await?;
+        let tx = &mut writing.tx;
+        let email = leaving(tx, user).await?;
+        delete_keys(tx, account).await?;
+        delete_traces(tx, user, &email).await?;
+        session::delete_of_user(tx, user, None).await?;
+        forget_name(tx, user, account, now).await?;
+        // The person may have belonged to workspaces of many accounts.
+        writing
+            .commit(Affects::Everybody, self.scope.origin(), audit, now)
+            .await?;
+        self.store.db().forget_log().await;
+        Ok(())
+    }
+}
+
+/// The e-mail of a person who may leave.
+async fn leaving(tx: &mut Tx, user: UserId) -> Result<String, StoreError> {
+    let person: Option<(String, i64)> = tx
+        .optional(
+            sql("SELECT email, instance_admin FROM users WHERE id = $1 AND suspended = 0")
+                .bind(user),
+        )
+        .await?;
+    let (email, instance_admin) = person.ok_or(StoreError::NotFound)?;
+    if instance_admin != 0 {
+        let (others,): (i64,) = tx
+            .one(
+                sql("SELECT count(*) FROM users
+                     WHERE instance_admin = 1 AND suspended = 0 AND id <> $1")
+                .bind(user),
+            )
+            .await?;
+        if others == 0 {
+            return Err(StoreError::Conflict(
+                "the instance would have no admin any more",
+            ));
+        }
+    }
+    Ok(email)
+}
+
+/// Deletes what the account owns. Keys go with their data keys, and a workspace's with the workspace.
+async fn delete_keys(tx: &mut Tx, account: AccountId) -> Result<(), StoreError> {
+    for statement in [
+        sql("DELETE FROM workspaces WHERE account_id = $1"),
+        sql("DELETE FROM data_keys WHERE account_id = $1"),
+        sql("DELETE FROM account_defaults WHERE account_id = $1"),
+        sql("DELETE FROM removed_provider_keys WHERE owner_id = $1"),
+    ] {
+        tx.run(statement.bind(account)).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what the person has in other accounts' workspaces.
+async fn delete_traces(tx: &mut Tx, user: UserId, email: &str) -> Result<(), StoreError> {
+    for statement in [
+        sql("DELETE FROM api_keys WHERE user_id = $1"),
+        sql("DELETE FROM invitations WHERE invited_by = $1"),
+        sql("DELETE FROM members WHERE user_id = $1"),
+    ] {
+        tx.run(statement.bind(user)).await?;
+    }
+    tx.run(sql("DELETE FROM invitations WHERE email = $1").bind(email))
+        .await?;
+    Ok(())
+}
+
+/// Leaves of the person and the account what other rows refer to.
+async fn forget_name(
+    tx: &mut Tx,
+    user: UserId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let name = format!("deleted-{user}");
+    tx.run(
+        sql("UPDATE users
+             SET email = $2, password_hash = $3, instance_admin = 0, suspended = 1, updated_at = $4
+             WHERE id = $1")
+        .bind(user)
+        .bind(&name)
+        .bind(NO_PASSWORD)
+        .bind(now),
+    )
+    .await?;
+    tx.run(
+        sql("UPDATE accounts SET name = $2 WHERE id = $1")
+            .bind(account)
+            .bind(&name),
+    )
+    .await?;
+    Ok(())
+}

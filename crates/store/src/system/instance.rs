@@ -1,0 +1,177 @@
+//! What the instance's admins decide for everybody: settings, plans, who has which, and the instance's own keys.
+
+use domain::plan::Plan;
+use domain::settings::Settings;
+use domain::{AccountId, DeploymentId, KeyOwner, NanoUsd, PlanId, Timestamp};
+
+use crate::account;
+use crate::audit::{AuditNote, Origin};
+use crate::credit;
+use crate::error::StoreError;
+use crate::page::{Page, PageRequest};
+use crate::plan::{self, SubscriptionRow};
+use crate::provider_key::{ProviderKeys, Reach};
+use crate::provider_key_row;
+use crate::revision::{Affects, Writing};
+use crate::scope::InstanceScope;
+use crate::settings;
+use crate::system::System;
+use crate::user;
+
+pub use crate::account::AccountSummary;
+
+impl<'a> System<'a> {
+    /// What is decided for everybody.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn settings(&self) -> Result<Settings, StoreError> {
+        settings::get(self.store).await
+    }
+
+    /// Decides otherwise. Holds from the next call on.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: it is not `expected` any more, the default plan does not exist, or the admin is
+    /// none any more.
+    pub async fn put_settings(
+        &self,
+        scope: &InstanceScope,
+        expected: &Settings,
+        new: &Settings,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.changing(scope).await?;
+        settings::put(&mut writing.tx, expected, new).await?;
+        let origin = scope.origin();
+        writing.commit(Affects::Everybody, origin, audit, now).await
+    }
+
+    /// The plans, the lowest first.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
+        plan::list(self.store).await
+    }
+
+    /// Adds a plan, or changes one. Who has it keeps the terms of their subscription.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: the admin is none any more.
+    pub async fn put_plan(
+        &self,
+        scope: &InstanceScope,
+        plan: &Plan,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.changing(scope).await?;
+        plan::put(&mut writing.tx, plan).await?;
+        let origin = scope.origin();
+        writing.commit(Affects::Everybody, origin, audit, now).await
+    }
+
+    /// Removes a plan.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: an account has it, new accounts get it, or the admin is
+    /// none any more.
+    pub async fn remove_plan(
+        &self,
+        scope: &InstanceScope,
+        plan: &PlanId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.changing(scope).await?;
+        plan::remove(&mut writing.tx, plan).await?;
+        let origin = scope.origin();
+        writing.commit(Affects::Everybody, origin, audit, now).await
+    }
+
+    /// All accounts with their plans, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn accounts(
+        &self,
+        _scope: &InstanceScope,
+        page: &PageRequest,
+    ) -> Result<Page<AccountSummary>, StoreError> {
+        account::list(self.store, page).await
+    }
+
+    /// What an account has.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: no such account.
+    pub async fn subscription(
+        &self,
+        _scope: &InstanceScope,
+        account: AccountId,
+    ) -> Result<SubscriptionRow, StoreError> {
+        plan::subscription(self.store, account)
+            .await?
+            .ok_or(StoreError::NotFound)
+    }
+
+    /// Gives an account a plan, on the terms that the plan has now. Its monthly credits begin anew; what it has
+    /// beyond the limits of the plan stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: no such account or plan; [`StoreError::Conflict`]: the admin is none any more.
+    pub async fn subscribe(
+        &self,
+        scope: &InstanceScope,
+        account: AccountId,
+        plan: &PlanId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.changing(scope).await?;
+        let tx = &mut writing.tx;
+        let plan = plan::get(tx, plan).await?.ok_or(StoreError::NotFound)?;
+        plan::subscribe(tx, account, &plan, now).await?;
+        let monthly = NanoUsd::from_credits(plan.terms.monthly_credits);
+        credit::set_monthly(tx, account, monthly, now).await?;
+        let origin = Origin {
+            account: Some(account),
+            ..scope.origin()
+        };
+        writing
+            .commit(Affects::Account(account), origin, audit, now)
+            .await
+    }
+
+    /// The instance's own keys; `deployment` is the id of the installation, in whose name they are sealed.
+    pub fn platform_keys(
+        &self,
+        scope: &InstanceScope,
+        deployment: DeploymentId,
+    ) -> ProviderKeys<'a> {
+        ProviderKeys::new(
+            self.store,
+            KeyOwner::Instance(deployment),
+            None,
+            scope.origin(),
+            Reach::Admin(scope.user()),
+        )
+    }
+
+    /// Whether the instance has a key of its own that may serve.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn has_platform_keys(&self) -> Result<bool, StoreError> {
+        provider_key_row::has_of_instance(self.store).await
+    }
+
+    /// Begins a change, in which the person still manages the instance.
+    async fn changing(&self, scope: &InstanceScope) -> Result<Writing<'a>, StoreError> {
+        let mut writing = self.store.writing().await?;
+        user::still_admin(&mut writing.tx, scope.user()).await?;
+        Ok(writing)
+    }
+}

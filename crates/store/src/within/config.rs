@@ -1,0 +1,117 @@
+//! What a workspace decides about who pays, and what it needs to know for that.
+
+use domain::plan::PlanTerms;
+use domain::policy::{ModelName, WorkspacePolicy};
+use domain::record::{ProviderKeyRecord, RemovedKey};
+use domain::{ApiKeyId, KeyOwner, Label, PlanId, Timestamp};
+
+use super::{Within, commit};
+use crate::audit::AuditNote;
+use crate::error::StoreError;
+use crate::policy::{self, PolicyRow};
+use crate::{account, api_key, plan, provider_key_row, removed_key};
+
+/// In the place of the label of an account's key, for those who do not own the account.
+const HIDDEN: &str = "hidden";
+
+impl Within<'_> {
+    /// Who pays here, and what serves.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the workspace was deleted in the meantime.
+    pub async fn policy(&self) -> Result<PolicyRow, StoreError> {
+        policy::get(self.store, self.scope.workspace())
+            .await?
+            .ok_or(StoreError::NotFound)
+    }
+
+    /// Changes who pays here, and what serves. Holds from the next call on.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: it is not `expected` any more.
+    pub async fn put_policy(
+        &self,
+        expected: &WorkspacePolicy,
+        new: &WorkspacePolicy,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let workspace = self.scope.workspace();
+        let (mut writing, origin) = self.writing().await?;
+        policy::put(&mut writing.tx, workspace, expected, new, now).await?;
+        commit(writing, origin, audit, now).await
+    }
+
+    /// The plan of the account that the workspace belongs to, and what the account has of it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the account is gone.
+    pub async fn terms(&self) -> Result<(PlanId, PlanTerms), StoreError> {
+        let row = plan::subscription(self.store, self.scope.account()).await?;
+        let row = row.ok_or(StoreError::NotFound)?;
+        Ok((row.plan, row.terms))
+    }
+
+    /// The own keys that may serve here, the workspace's and the account's, disabled ones included.
+    ///
+    /// Label and mask of an account's key are hidden from everybody but the account's owner.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn serving_keys(&self) -> Result<Vec<ProviderKeyRecord>, StoreError> {
+        let (workspace, account) = (self.scope.workspace(), self.scope.account());
+        let mut keys = provider_key_row::of_caller(self.store, workspace, account).await?;
+        if !self.owns_account().await? {
+            for key in keys.iter_mut().filter(|key| of_account(key.context.owner)) {
+                key.label = hidden();
+                key.mask = "...".to_owned();
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Own keys that were removed and not replaced, the last one for each owner and provider; labels as in
+    /// [`Within::serving_keys`].
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn removed_keys(&self) -> Result<Vec<RemovedKey>, StoreError> {
+        let (workspace, account) = (self.scope.workspace(), self.scope.account());
+        let mut removed = removed_key::of_caller(self.store, workspace, account).await?;
+        if !self.owns_account().await? {
+            for key in removed.iter_mut().filter(|key| of_account(key.owner)) {
+                key.label = hidden();
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Names the model that serves when a call with this API key names none; `None`: the workspace's choice.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: none with this id here.
+    pub async fn set_api_key_default_model(
+        &self,
+        id: ApiKeyId,
+        model: Option<&ModelName>,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (mut writing, origin) = self.writing().await?;
+        api_key::set_default_model(&mut writing.tx, self.scope.workspace(), id, model).await?;
+        commit(writing, origin, audit, now).await
+    }
+
+    async fn owns_account(&self) -> Result<bool, StoreError> {
+        let account = account::get(self.store, self.scope.account()).await?;
+        Ok(account.is_some_and(|account| account.owner == self.scope.user()))
+    }
+}
+
+fn of_account(owner: KeyOwner) -> bool {
+    matches!(owner, KeyOwner::Account(_))
+}
+
+fn hidden() -> Label {
+    HIDDEN.parse().expect("a valid label")
+}
