@@ -1,4 +1,4 @@
-//! Making data keys and sealing key pairs, and wrapping them anew under another root key.
+//! Making data keys and sealing key pairs, wrapping them anew under another root key, and copying templates.
 //!
 //! Nothing here stores or destroys: the caller writes what it gets over what it gave. Every step may be
 //! repeated after an abort; a record that is where it should be is checked and given back.
@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::record::{DataKeyRecord, SealingKeyRecord};
+use domain::record::{DataKeyRecord, KeyContext, SealingKeyRecord};
 use domain::{KeyOwner, RandomError};
 use zeroize::Zeroizing;
 
@@ -87,6 +87,36 @@ impl Rotator {
             wrapped: to.wrap(&key, &aad).await?,
             ..record.clone()
         })
+    }
+
+    /// The same provider key under another context: a template of an account, copied into one of its workspaces.
+    ///
+    /// `envelope` stays as good as it was. The key goes where it went: provider, base URL and header are those of
+    /// `from`, and only from an account to a workspace. Which account and whose workspace is the caller's to know.
+    ///
+    /// # Errors
+    /// - [`RotateError::Integrity`]: the envelope does not open as `from`, `to` would send the key elsewhere, or a
+    ///   data key is not its owner's.
+    /// - [`RotateError::Kms`], [`RotateError::Random`]: nothing was written.
+    pub async fn rebind_envelope(
+        &self,
+        envelope: &[u8],
+        from: &KeyContext,
+        from_key: &DataKeyRecord,
+        to: &KeyContext,
+        to_key: &DataKeyRecord,
+    ) -> Result<Vec<u8>, RotateError> {
+        let owners = (from.owner, to.owner);
+        let same_way = from.provider == to.provider
+            && from.base_url == to.base_url
+            && from.auth_header == to.auth_header;
+        if !same_way || !matches!(owners, (KeyOwner::Account(_), KeyOwner::Workspace(_))) {
+            return Err(RotateError::Integrity);
+        }
+        let key = self.shared.open(envelope, from, from_key).await?;
+        // Sealing asks the KMS, so the key cannot be lent to it for the length of a call.
+        let key = Zeroizing::new(key.expose(<[u8]>::to_vec));
+        Ok(self.shared.seal(&key, to, to_key).await?)
     }
 
     /// A new sealing key pair that is due to be replaced after `lifetime_ms`.

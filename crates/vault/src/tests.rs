@@ -8,6 +8,7 @@ mod envelopes;
 mod intake;
 mod properties;
 mod purposes;
+mod rebinding;
 mod root_keys;
 mod rotation;
 mod support;

@@ -135,7 +135,8 @@ fn owners_data_keys_and_envelopes_do_not_mix() {
     let envelope = world.envelope();
     assert_eq!(world.open(&envelope), Ok(KEY.to_vec()));
     let account = KeyOwner::Account(AccountId::from_bytes([1; 16]));
-    for other in [workspace(9), account] {
+    let instance = KeyOwner::Instance(world.deployment.id);
+    for other in [workspace(9), account, instance] {
         let theirs = now(world.rotator.new_data_key(other)).expect("a data key");
         let their_context = context(other);
         let their_envelope = world.plain(KEY, &their_context, &theirs);
