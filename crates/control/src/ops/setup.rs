@@ -20,7 +20,7 @@ pub struct FirstUser {
     pub user: UserRow,
     /// The person's first workspace.
     pub workspace: WorkspaceId,
-    /// An API key of the workspace with all scopes.
+    /// An API key of the workspace with all scopes but those of the instance: those are given by name only.
     pub api_key: Minted,
     /// The `Set-Cookie` value of the person's session.
     pub cookie: HeaderValue,
@@ -66,7 +66,7 @@ pub async fn create_first_user(
         .await?;
     let wanted = Wanted {
         name: "First key".to_owned(),
-        scopes: ApiScope::ALL.to_vec(),
+        scopes: everyday_scopes(),
         expires_at: None,
     };
     let api_key = api_keys::mint(state, call, &scope, wanted).await?;
@@ -76,6 +76,12 @@ pub async fn create_first_user(
         api_key,
         cookie,
     })
+}
+
+fn everyday_scopes() -> Vec<ApiScope> {
+    let of_instance = [ApiScope::InstanceRead, ApiScope::InstanceWrite];
+    let all = ApiScope::ALL.iter().copied();
+    all.filter(|scope| !of_instance.contains(scope)).collect()
 }
 
 async fn check_offer(state: &ControlState, token: &str) -> Result<(), Problem> {
