@@ -91,10 +91,8 @@ impl Book {
         let row = row.ok_or(StoreError::NotFound)?;
         let cards: Vec<StoredCard> = tx
             .all(
-                sql(
-                    "SELECT id, kind, granted, remaining, granted_at, expires_at
-                     FROM credit_cards WHERE account_id = $1 AND remaining > 0",
-                )
+                sql("SELECT id, kind, granted, remaining, granted_at, expires_at
+                     FROM credit_cards WHERE account_id = $1 AND remaining > 0")
                 .bind(account),
             )
             .await?;
@@ -119,7 +117,11 @@ impl Book {
 
     /// Does what time has brought: cards lapse, and this month's included credits come. Says whether anything
     /// was due.
-    pub(crate) async fn refresh(&mut self, tx: &mut Tx, now: Timestamp) -> Result<bool, StoreError> {
+    pub(crate) async fn refresh(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         if self.next_event_at > now {
             return Ok(false);
         }
@@ -163,7 +165,6 @@ impl Book {
         monthly: NanoUsd,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.refresh(tx, now).await?;
         tx.run(
             sql("UPDATE credit_cards SET expires_at = $2
                  WHERE account_id = $1 AND kind = 'included' AND expires_at > $2")
@@ -236,12 +237,10 @@ impl Book {
     /// Writes what has changed.
     pub(crate) async fn save(self, tx: &mut Tx) -> Result<(), StoreError> {
         tx.run(
-            sql(
-                "UPDATE credit_accounts
+            sql("UPDATE credit_accounts
                  SET available = $2, reserved = $3, debt = $4, monthly = $5, anchor_at = $6,
                      next_event_at = $7, rate = $8
-                 WHERE account_id = $1",
-            )
+                 WHERE account_id = $1")
             .bind(self.account)
             .bind(self.available.nanos())
             .bind(self.reserved.nanos())

@@ -25,11 +25,13 @@ async fn unbalanced(store: &Store) -> Result<Vec<String>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = store
         .db()
         .all(
-            sql("SELECT t.id, count(e.transaction_id), CAST(COALESCE(sum(e.amount), 0) AS BIGINT)
+            sql(
+                "SELECT t.id, count(e.transaction_id), CAST(COALESCE(sum(e.amount), 0) AS BIGINT)
                  FROM ledger_transactions t LEFT JOIN ledger_entries e ON e.transaction_id = t.id
                  GROUP BY t.id
                  HAVING count(e.transaction_id) < 2 OR sum(e.amount) <> 0
-                 ORDER BY t.id LIMIT $1")
+                 ORDER BY t.id LIMIT $1",
+            )
             .bind(MOST),
         )
         .await?;
@@ -56,7 +58,8 @@ async fn accounts(store: &Store) -> Result<Vec<String>, StoreError> {
     let rows: Vec<Sums> = store
         .db()
         .all(
-            sql("SELECT account_id, available, reserved, debt, entries, cards, holds
+            sql(
+                "SELECT account_id, available, reserved, debt, entries, cards, holds
                  FROM (SELECT a.account_id, a.available, a.reserved, a.debt,
                               CAST(COALESCE(e.amount, 0) AS BIGINT) AS entries,
                               CAST(COALESCE(c.remaining, 0) AS BIGINT) AS cards,
@@ -73,7 +76,8 @@ async fn accounts(store: &Store) -> Result<Vec<String>, StoreError> {
                               ON h.account_id = a.account_id) sums
                  WHERE entries <> available + reserved OR cards - debt <> available + reserved
                     OR holds <> reserved OR (debt > 0 AND cards > 0)
-                 ORDER BY account_id LIMIT $1")
+                 ORDER BY account_id LIMIT $1",
+            )
             .bind(MOST),
         )
         .await?;

@@ -27,8 +27,7 @@ pub(crate) async fn reserve(
             let refused = Reservation::CreditsExhausted {
                 available: book.available,
                 needed: hold.amount,
-                resets_at: (book.monthly > NanoUsd::ZERO)
-                    .then(|| next_anchor(book.anchor_at, now)),
+                resets_at: (book.monthly > NanoUsd::ZERO).then(|| next_anchor(book.anchor_at, now)),
             };
             // What time has brought stays; a refusal alone is not worth a write.
             if refreshed {
@@ -105,10 +104,12 @@ async fn count_fallback(
     }
     let counted = tx
         .run(
-            sql("INSERT INTO fallback_spend (workspace_id, month, spent) VALUES ($1, $2, $3)
+            sql(
+                "INSERT INTO fallback_spend (workspace_id, month, spent) VALUES ($1, $2, $3)
                  ON CONFLICT (workspace_id, month)
                  DO UPDATE SET spent = fallback_spend.spent + $3
-                 WHERE fallback_spend.spent <= $4 - $3")
+                 WHERE fallback_spend.spent <= $4 - $3",
+            )
             .bind(hold.row.workspace)
             .bind(month)
             .bind(hold.amount.nanos())
@@ -135,8 +136,8 @@ async fn insert(
     month: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let usage = serde_json::to_string(&Stored::of(&hold.row))
-        .expect("a row of texts and numbers is JSON");
+    let usage =
+        serde_json::to_string(&Stored::of(&hold.row)).expect("a row of texts and numbers is JSON");
     tx.run(
         sql(
             "INSERT INTO credit_holds (request_id, account_id, workspace_id, node, amount, overuse,

@@ -122,13 +122,15 @@ pub(crate) async fn of_account(
     let rows = store
         .db()
         .all(
-            sql("SELECT t.id, t.at, t.kind, e.amount, t.request_id, t.reference, t.card_id,
+            sql(
+                "SELECT t.id, t.at, t.kind, e.amount, t.request_id, t.reference, t.card_id,
                         c.kind AS card_kind, t.note
                  FROM ledger_entries e
                  JOIN ledger_transactions t ON t.id = e.transaction_id
                  LEFT JOIN credit_cards c ON c.id = t.card_id
                  WHERE e.ledger_account = $1 AND e.transaction_id < $2
-                 ORDER BY e.transaction_id DESC LIMIT $3")
+                 ORDER BY e.transaction_id DESC LIMIT $3",
+            )
             .bind(account)
             .bind(list.place(page)?.unwrap_or(i64::MAX))
             .bind(page.rows()),

@@ -86,8 +86,10 @@ pub(super) async fn take(
     account: AccountId,
 ) -> Result<Option<Hold>, StoreError> {
     tx.optional(
-        sql("DELETE FROM credit_holds WHERE request_id = $1 AND account_id = $2
-             RETURNING workspace_id, amount, overuse, forwarded, interrupted, month, usage")
+        sql(
+            "DELETE FROM credit_holds WHERE request_id = $1 AND account_id = $2
+             RETURNING workspace_id, amount, overuse, forwarded, interrupted, month, usage",
+        )
         .bind(request)
         .bind(account),
     )

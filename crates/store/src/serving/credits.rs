@@ -14,11 +14,7 @@ impl Serving<'_> {
     /// - [`StoreError::Conflict`]: the call has a hold already, or the amount is out of range.
     /// - [`StoreError::NotFound`]: there is no such account.
     /// - [`StoreError::Unavailable`]: nothing is held.
-    pub async fn reserve(
-        &self,
-        hold: &NewHold,
-        now: Timestamp,
-    ) -> Result<Reservation, StoreError> {
+    pub async fn reserve(&self, hold: &NewHold, now: Timestamp) -> Result<Reservation, StoreError> {
         credit::reserve(self.store, hold, now).await
     }
 

@@ -1,0 +1,197 @@
+//! An account whose credits are all known: a fresh one, without monthly credits.
+
+use domain::credits::{CardKind, Overuse};
+use domain::{AccountId, NanoUsd, RequestId, Timestamp};
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use store::{
+    CardRow, CreditsRow, InstanceScope, NewCard, NewHold, Reservation, StoreError, UsageRow,
+};
+
+use crate::world::{NOW, Person, World};
+
+/// A person's credits, and the admin who gives them.
+pub(crate) struct Purse {
+    pub(crate) world: World,
+    pub(crate) person: Person,
+    pub(crate) admin: InstanceScope,
+}
+
+impl Purse {
+    /// The first person's, without anything in it.
+    pub(crate) async fn empty(world: &World) -> Self {
+        let person = world.first().await;
+        let admin = world.instance(&person).await;
+        let purse = Self {
+            world: world.clone(),
+            person,
+            admin,
+        };
+        purse.set_monthly(0, NOW).await;
+        purse
+    }
+
+    /// As [`Purse::empty`], with one card of `amount` that never lapses.
+    pub(crate) async fn with(world: &World, amount: i64) -> Self {
+        let purse = Self::empty(world).await;
+        purse.grant(amount, None).await;
+        purse
+    }
+
+    pub(crate) fn account(&self) -> AccountId {
+        self.person.account
+    }
+
+    pub(crate) async fn set_monthly(&self, monthly: i64, now: Timestamp) {
+        let note = self.world.note("credits.monthly");
+        self.world
+            .store
+            .system()
+            .set_monthly(
+                &self.admin,
+                self.account(),
+                NanoUsd::new(monthly),
+                &note,
+                now,
+            )
+            .await
+            .expect("set");
+    }
+
+    pub(crate) async fn give(
+        &self,
+        card: &NewCard,
+        now: Timestamp,
+    ) -> Result<(CardRow, bool), StoreError> {
+        let note = self.world.note("credits.grant");
+        self.world
+            .store
+            .system()
+            .grant_credits(&self.admin, self.account(), card, &note, now)
+            .await
+    }
+
+    /// Gives a card that lapses so many milliseconds after [`NOW`].
+    pub(crate) async fn grant(&self, amount: i64, expires_in: Option<i64>) -> CardRow {
+        let card = card(amount, expires_in.map(|millis| NOW.plus_millis(millis)));
+        let (card, new) = self.give(&card, NOW).await.expect("granted");
+        assert!(new);
+        card
+    }
+
+    pub(crate) async fn credits(&self, now: Timestamp) -> CreditsRow {
+        let scope = self.world.account(&self.person).await;
+        let within = self.world.store.within_account(&scope);
+        within.credits(now).await.expect("reads")
+    }
+
+    /// What is available, reserved and owed.
+    pub(crate) async fn balance(&self, now: Timestamp) -> (i64, i64, i64) {
+        let credits = self.credits(now).await;
+        (
+            credits.available.nanos(),
+            credits.reserved.nanos(),
+            credits.debt.nanos(),
+        )
+    }
+
+    /// The row of a call that was charged so much.
+    pub(crate) fn row(&self, request: RequestId, charge: i64) -> UsageRow {
+        UsageRow {
+            request,
+            at: NOW,
+            account: self.person.account,
+            workspace: self.person.workspace,
+            api_key: self.world.id(),
+            user: self.person.user,
+            wire_format: "openai_chat".to_owned(),
+            operation: "chat_completions".to_owned(),
+            model_requested: "gpt-x".to_owned(),
+            provider: Some("openai".parse().expect("a provider id")),
+            model: Some("gpt-x".to_owned()),
+            key_source: Some("managed".to_owned()),
+            key: None,
+            key_label: None,
+            status: 200,
+            error_code: None,
+            streamed: false,
+            usage: None,
+            latency_ms: 1,
+            first_byte_ms: None,
+            request_bytes: 1,
+            response_bytes: 1,
+            upstream_status: Some(200),
+            cost: Some(NanoUsd::new(charge)),
+            pricing: Some(domain::price::Pricing::Priced),
+            catalog_version: Some("1".to_owned()),
+            charge: NanoUsd::new(charge),
+            attempts: Vec::new(),
+            fallback: false,
+        }
+    }
+
+    /// A hold of a fresh call.
+    pub(crate) fn hold(&self, amount: i64) -> NewHold {
+        let request = self.world.id();
+        NewHold {
+            request,
+            node: "node".to_owned(),
+            amount: NanoUsd::new(amount),
+            overuse: Overuse::Block,
+            row: self.row(request, 0),
+            interrupted: NanoUsd::new(amount),
+            fallback_cap: None,
+        }
+    }
+
+    pub(crate) async fn reserve(&self, hold: &NewHold, now: Timestamp) -> Reservation {
+        let serving = self.world.store.serving();
+        serving.reserve(hold, now).await.expect("asks")
+    }
+
+    /// Holds `amount` for a fresh call.
+    pub(crate) async fn held(&self, amount: i64, overuse: Overuse) -> RequestId {
+        let hold = NewHold {
+            overuse,
+            ..self.hold(amount)
+        };
+        assert_eq!(self.reserve(&hold, NOW).await, Reservation::Reserved);
+        hold.request
+    }
+
+    pub(crate) async fn settle(&self, request: RequestId, charge: i64) {
+        let row = self.row(request, charge);
+        let serving = self.world.store.serving();
+        serving.insert_usage(&[row]).await.expect("settled");
+    }
+
+    /// Nothing in the ledger disagrees.
+    pub(crate) async fn is_sound(&self) {
+        let findings = self.world.store.system().check_ledger().await;
+        assert_eq!(findings.expect("checks"), Vec::<String>::new());
+    }
+
+    /// A question past the store whose answer is rows of two numbers. `{account}` stands for the account's id.
+    pub(crate) async fn pairs(&self, statement: &str) -> Vec<(i64, i64)> {
+        let statement = statement.replace("{account}", &format!("'{}'", self.account()));
+        let statement = sqlx::AssertSqlSafe(statement);
+        let url = &*self.world.url;
+        if self.world.is_sqlite() {
+            let mut connection = SqliteConnection::connect(url).await.expect("connects");
+            sqlx::query_as(statement).fetch_all(&mut connection).await
+        } else {
+            let mut connection = PgConnection::connect(url).await.expect("connects");
+            sqlx::query_as(statement).fetch_all(&mut connection).await
+        }
+        .expect("rows")
+    }
+}
+
+/// A card to be granted, without a reference.
+pub(crate) fn card(amount: i64, expires_at: Option<Timestamp>) -> NewCard {
+    NewCard {
+        kind: CardKind::Grant,
+        amount: NanoUsd::new(amount),
+        expires_at,
+        reference: None,
+    }
+}
