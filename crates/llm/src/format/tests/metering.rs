@@ -181,7 +181,8 @@ fn a_stream_that_is_cut_is_estimated_from_what_came() {
         "input_tokens": 25, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 300, "output_tokens": 1}}});
     let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
     // An end that reports nothing is not the last word either.
-    let silent = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}});
+    let silent =
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": null});
     let metered = streamed(FormatId::AnthropicMessages, &[started, delta, silent]);
     let expected = Usage {
         input_tokens: 25,
