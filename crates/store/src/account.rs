@@ -35,6 +35,9 @@ pub struct AccountSummary {
     pub created_at: Timestamp,
 }
 
+/// Id, name, e-mail of the owner, plan and moment of an account.
+type StoredSummary = (String, String, String, String, i64);
+
 /// All accounts, in the order of their ids.
 pub(crate) async fn list(
     store: &Store,
@@ -42,7 +45,7 @@ pub(crate) async fn list(
 ) -> Result<Page<AccountSummary>, StoreError> {
     let list = List("accounts");
     let after: Option<AccountId> = list.place(page)?;
-    let rows: Vec<(String, String, String, String, i64)> = store
+    let rows: Vec<StoredSummary> = store
         .db()
         .all(
             sql("SELECT a.id, a.name, u.email, s.plan_id, a.created_at
@@ -55,21 +58,26 @@ pub(crate) async fn list(
             .bind(page.rows()),
         )
         .await?;
-    let read =
-        |(id, name, owner_email, plan, created_at): (String, String, String, String, i64)| {
-            let place = Place {
-                table: "accounts",
-                id: &id,
-            };
-            Ok(AccountSummary {
-                id: place.parse("id", &id)?,
-                plan: place.parse("plan of it", &plan)?,
-                created_at: Timestamp::from_millis(created_at),
-                name,
-                owner_email,
-            })
-        };
-    list.page(page, rows, read, |row| row.id.to_string())
+    list.page(page, rows, read_summary, |row| row.id.to_string())
+}
+
+/// The account with this id, with its plan.
+pub(crate) async fn summary(
+    store: &Store,
+    account: AccountId,
+) -> Result<Option<AccountSummary>, StoreError> {
+    let row: Option<StoredSummary> = store
+        .db()
+        .optional(
+            sql("SELECT a.id, a.name, u.email, s.plan_id, a.created_at
+                 FROM accounts a
+                 JOIN users u ON u.id = a.owner_user
+                 JOIN subscriptions s ON s.account_id = a.id
+                 WHERE a.id = $1")
+            .bind(account),
+        )
+        .await?;
+    row.map(read_summary).transpose()
 }
 
 /// The account with this id.
@@ -97,4 +105,20 @@ pub(crate) async fn get(
         })
     })
     .transpose()
+}
+
+fn read_summary(
+    (id, name, owner_email, plan, created_at): StoredSummary,
+) -> Result<AccountSummary, StoreError> {
+    let place = Place {
+        table: "accounts",
+        id: &id,
+    };
+    Ok(AccountSummary {
+        id: place.parse("id", &id)?,
+        plan: place.parse("plan of it", &plan)?,
+        created_at: Timestamp::from_millis(created_at),
+        name,
+        owner_email,
+    })
 }

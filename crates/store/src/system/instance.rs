@@ -73,6 +73,28 @@ impl<'a> System<'a> {
         writing.commit(Affects::Everybody, origin, audit, now).await
     }
 
+    /// Adds or changes these plans and decides otherwise, all at once.
+    ///
+    /// # Errors
+    /// As [`Self::put_settings`].
+    pub async fn put_settings_and_plans(
+        &self,
+        scope: &InstanceScope,
+        expected: &Settings,
+        new: &Settings,
+        plans: &[Plan],
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.changing(scope).await?;
+        for plan in plans {
+            plan::put(&mut writing.tx, plan).await?;
+        }
+        settings::put(&mut writing.tx, expected, new).await?;
+        let origin = scope.origin();
+        writing.commit(Affects::Everybody, origin, audit, now).await
+    }
+
     /// Removes a plan.
     ///
     /// # Errors
@@ -101,6 +123,20 @@ impl<'a> System<'a> {
         page: &PageRequest,
     ) -> Result<Page<AccountSummary>, StoreError> {
         account::list(self.store, page).await
+    }
+
+    /// One account with its plan.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: no such account.
+    pub async fn account(
+        &self,
+        _scope: &InstanceScope,
+        account: AccountId,
+    ) -> Result<AccountSummary, StoreError> {
+        account::summary(self.store, account)
+            .await?
+            .ok_or(StoreError::NotFound)
     }
 
     /// What an account has.
