@@ -1,7 +1,7 @@
 //! Who gets a scope, and that a scope reaches nothing beyond itself.
 
 use domain::access::{Action, ApiScope, Role, Standing};
-use store::{Actor, Denied, NewApiKey, PageRequest, Principal, UsageFilter};
+use store::{Actor, Denied, NewApiKey, PageRequest, Principal, StoreError, UsageFilter};
 
 use crate::world::{NOW, Person, World, on_both_engines};
 
@@ -11,6 +11,7 @@ on_both_engines![
     an_api_keys_rights_shrink_with_its_minters_role,
     only_the_owner_reaches_an_account,
     an_instance_admin_has_no_way_into_workspaces,
+    an_api_key_manages_the_instance_only_for_an_admin_of_it_and_by_scope,
     suspended_people_are_denied_everywhere,
     another_workspaces_rows_are_not_found,
     a_change_does_not_outlive_the_role_that_allowed_it,
@@ -150,7 +151,8 @@ async fn an_api_key_acts_in_its_own_workspace_with_its_scopes(world: World) {
     let own_scope = world.own(&cast.owner).await;
     let own = world.store.own(&own_scope);
     let other = world.id();
-    own.create_workspace(other, "Other", &world.note("workspace.create"), NOW)
+    let new = world.workspace(other, "Other");
+    own.create_workspace(&new, &[], None, &world.note("workspace.create"), NOW)
         .await
         .expect("created");
     let denied = world
@@ -178,7 +180,18 @@ async fn an_api_keys_rights_shrink_with_its_minters_role(world: World) {
         )
         .await
         .expect("an admin may");
-    assert_eq!(admin_scope.grantable(), ApiScope::ALL);
+    let beyond: Vec<_> = ApiScope::ALL
+        .iter()
+        .filter(|scope| !admin_scope.grantable().contains(scope))
+        .collect();
+    assert_eq!(
+        beyond,
+        [
+            &ApiScope::BillingRead,
+            &ApiScope::InstanceRead,
+            &ApiScope::InstanceWrite
+        ]
+    );
     let (_, hash) = world
         .api_key(&admin_scope, cast.admin.user, ApiScope::ALL)
         .await;
@@ -300,6 +313,59 @@ async fn an_instance_admin_has_no_way_into_workspaces(world: World) {
             assert_eq!(ask(&world, &admin, &cast.owner, *action).await, "404");
         }
     }
+}
+
+async fn an_api_key_manages_the_instance_only_for_an_admin_of_it_and_by_scope(world: World) {
+    let cast = cast(&world).await;
+    let admin = cast.outsider;
+    let scope = world.scope(&admin, Action::WriteApiKeys).await;
+    assert_eq!(scope.grantable(), ApiScope::ALL);
+    let reads = [ApiScope::InstanceRead];
+    let (id, hash) = world.api_key(&scope, admin.user, &reads).await;
+    let key = principal_of(&world, &hash).await.expect("lives");
+    let settings = Action::ReadInstanceSettings;
+    let may = world.store.authorize_instance(&key, settings).await;
+    let may = may.expect("an admin's key with the scope may");
+    assert_eq!((may.user(), may.actor()), (admin.user, Actor::ApiKey(id)));
+    for action in Action::ALL {
+        let rule = action.rule();
+        let expected = rule.standing == Standing::Instance && rule.scope == Some(reads[0]);
+        let asked = world.store.authorize_instance(&key, *action).await;
+        assert_eq!(asked.is_ok(), expected, "{action}");
+    }
+
+    // Nobody else's key has or keeps the scope.
+    let scope = world.scope(&cast.owner, Action::WriteApiKeys).await;
+    assert!(!scope.grantable().contains(&ApiScope::InstanceRead));
+    let (_, theirs) = world.api_key(&scope, cast.owner.user, &reads).await;
+    let theirs = principal_of(&world, &theirs).await.expect("lives");
+    let Principal::ApiKey { scopes, .. } = &theirs else {
+        panic!("an API key");
+    };
+    assert_eq!(scopes, &[]);
+    let denied = world.store.authorize_instance(&theirs, settings).await;
+    assert!(matches!(denied, Err(Denied::Forbidden { .. })));
+
+    // A principal that was read before its minter was an admin no more.
+    world
+        .raw("UPDATE users SET instance_admin = 0 WHERE instance_admin = 1")
+        .await
+        .expect("demoted");
+    let denied = world.store.authorize_instance(&key, settings).await;
+    assert!(matches!(denied, Err(Denied::Forbidden { .. })));
+    let key = principal_of(&world, &hash).await.expect("lives");
+    let Principal::ApiKey { scopes, .. } = &key else {
+        panic!("an API key");
+    };
+    assert_eq!(scopes, &[]);
+    // Neither does what was authorized go through.
+    let system = world.store.system();
+    let expected = system.settings().await.expect("reads");
+    let note = world.note("settings.update");
+    let refused = system
+        .put_settings(&may, &expected, &expected, &note, NOW)
+        .await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
 }
 
 async fn suspended_people_are_denied_everywhere(world: World) {
@@ -481,6 +547,7 @@ async fn another_workspaces_rows_are_not_found(world: World) {
         prefix: "kb_y".to_owned(),
         hash: world.hash(),
         scopes: vec![],
+        default_model: None,
         expires_at: None,
     };
     let refused = within_b.create_api_key(&foreign_minter, &note, NOW).await;

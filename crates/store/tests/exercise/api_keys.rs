@@ -23,6 +23,7 @@ async fn an_api_key_lives_until_it_expires_or_is_revoked(world: World) {
         prefix: "kb_123456".to_owned(),
         hash: world.hash(),
         scopes: vec![ApiScope::InferenceInvoke, ApiScope::UsageRead],
+        default_model: None,
         expires_at: Some(NOW.plus_millis(1000)),
     };
     let note = world.note("api_key.create");
@@ -159,6 +160,7 @@ async fn what_an_api_key_minted_ends_with_it(world: World) {
         prefix: "kb_123456".to_owned(),
         hash: world.hash(),
         scopes: ApiScope::ALL.to_vec(),
+        default_model: None,
         expires_at,
     };
     let by = async |key| {

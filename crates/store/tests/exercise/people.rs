@@ -326,14 +326,15 @@ async fn a_created_workspace_has_its_maker_as_owner(world: World) {
     let scope = world.own(&first).await;
     let own = world.store.own(&scope);
     let id: WorkspaceId = world.id();
+    let new = world.workspace(id, "Team");
     let note = world.note("workspace.create");
     let row = own
-        .create_workspace(id, "Team", &note, NOW)
+        .create_workspace(&new, &[], None, &note, NOW)
         .await
         .expect("created");
     assert_eq!((row.id, row.account), (id, first.account));
     let before = world.traces().await;
-    let refused = own.create_workspace(id, "Team", &note, NOW).await;
+    let refused = own.create_workspace(&new, &[], None, &note, NOW).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
     assert_eq!(world.traces().await, before);
     let all = own.workspaces().await.expect("lists");

@@ -78,7 +78,7 @@ async fn a_change_moves_the_floor_of_its_account_before_it_returns(world: World)
     world
         .store
         .own(&own)
-        .create_workspace(id, "y", &note, NOW)
+        .create_workspace(&world.workspace(id, "y"), &[], None, &note, NOW)
         .await
         .expect("created");
     moved("create_workspace");
@@ -159,6 +159,7 @@ async fn another_node_hears_of_changes_when_it_polls(world: World) {
         prefix: String::new(),
         hash: world.hash(),
         scopes: vec![],
+        default_model: None,
         expires_at: None,
     };
     other

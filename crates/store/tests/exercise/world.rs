@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::access::{Action, ApiScope, Role};
 use domain::id::Id;
+use domain::policy::WorkspacePolicy;
 use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
 use domain::{
     AccountId, ApiKeyId, DataKeyId, InvitationId, KeyOwner, ProviderKeyId, RequestId, SessionId,
@@ -13,7 +14,7 @@ use domain::{
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use store::{
     AcceptBy, AccountScope, AuditNote, Expect, InstanceScope, NewApiKey, NewInvitation, NewUser,
-    Principal, ProviderKeys, Store, UserScope, WorkspaceScope,
+    NewWorkspace, Principal, ProviderKeys, Store, UserScope, WorkspaceScope,
 };
 
 /// The moment at which every test begins.
@@ -221,6 +222,12 @@ impl World {
             "SELECT count(*) FROM sealing_keys",
             "SELECT count(*) FROM sealing_keys WHERE active = 1",
             "SELECT count(*) FROM usage",
+            "SELECT count(*) FROM subscriptions",
+            "SELECT count(*) FROM plans",
+            "SELECT count(*) FROM removed_provider_keys",
+            "SELECT count(*) FROM account_defaults",
+            "SELECT count(*) FROM credit_accounts",
+            "SELECT CAST(COALESCE(sum(monthly), 0) AS BIGINT) FROM credit_accounts",
         ] {
             traces.push(self.number(statement).await);
         }
@@ -290,6 +297,15 @@ impl World {
             .await
             .expect("another user");
         person(&new)
+    }
+
+    /// A workspace to add, with the policy of one that nobody decided anything for.
+    pub(crate) fn workspace(&self, id: WorkspaceId, name: &str) -> NewWorkspace {
+        NewWorkspace {
+            id,
+            name: name.to_owned(),
+            policy: WorkspacePolicy::default(),
+        }
     }
 
     /// Makes `whom` a member of the workspace of `owner`.
@@ -363,6 +379,7 @@ impl World {
             prefix: "kb_123456".to_owned(),
             hash: self.hash(),
             scopes: scopes.to_vec(),
+            default_model: None,
             expires_at: None,
         };
         self.store
@@ -389,7 +406,7 @@ impl World {
     pub(crate) fn record(
         &self,
         owner: KeyOwner,
-        account: AccountId,
+        account: Option<AccountId>,
         data_key: DataKeyId,
         label: &str,
     ) -> ProviderKeyRecord {
@@ -409,6 +426,10 @@ impl World {
             mask: "sk-a...bCdE".to_owned(),
             kek_id: Some("00ff".to_owned()),
             position: 0,
+            level: None,
+            fallback: false,
+            template: false,
+            prices: Vec::new(),
             enabled: true,
             created_at: NOW,
             updated_at: NOW,
