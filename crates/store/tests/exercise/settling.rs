@@ -430,9 +430,9 @@ async fn the_fallback_cap_holds_and_ends_with_the_month(world: World) {
     );
     purse.settle(across.request, 30).await;
     let months = purse
-        .pairs("SELECT spent, 0 FROM fallback_spend ORDER BY month")
+        .pairs("SELECT spent, spent FROM fallback_spend ORDER BY month")
         .await;
-    assert_eq!(months, [(32, 0), (10, 0)]);
+    assert_eq!(months, [(32, 32), (10, 10)]);
     // Without a cap nothing is counted, and credits come first.
     assert_eq!(
         purse.reserve(&purse.hold(100), NOW).await,
