@@ -143,6 +143,9 @@ fn render_types(line: &str, engine: Engine, rendered: &mut String) {
 }
 
 #[cfg(test)]
+mod upgrade;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
