@@ -18,12 +18,12 @@ use crate::edge::InboundError;
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::settle::Settlement;
-use crate::snapshot::Loaded;
+use crate::snapshot::{Loaded, View};
 use crate::{BoxError, Plane};
 
-/// A call that may go on: its caller, its place in the books, its request.
+/// A call that may go on: its view, its place in the books, its request.
 pub(crate) struct Admitted {
-    pub(crate) caller: Arc<Loaded>,
+    pub(crate) view: View,
     pub(crate) settlement: Settlement,
     pub(crate) call: &'static Call,
     pub(crate) headers: HeaderMap,
@@ -42,7 +42,7 @@ pub(crate) struct Held {
 /// Admits a call and reads its request. A refusal is settled.
 pub(crate) async fn admit<B>(
     plane: &Plane,
-    caller: Arc<Loaded>,
+    view: View,
     call: &'static Call,
     mut settlement: Settlement,
     request: http::Request<B>,
@@ -52,7 +52,7 @@ where
 {
     let (parts, body) = request.into_parts();
     let read = async {
-        may_invoke(&caller)?;
+        may_invoke(&view.caller)?;
         let held = read_body(plane, &parts.headers, body).await?;
         let head = head::read(&held.bytes).map_err(Failure::InvalidRequest)?;
         Ok((held, head))
@@ -61,7 +61,7 @@ where
         Ok((body, head)) => {
             settlement.requested(body.bytes.len(), head.stream);
             Ok(Admitted {
-                caller,
+                view,
                 settlement,
                 call,
                 query: parts.uri.query().map(str::to_owned),

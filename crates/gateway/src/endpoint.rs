@@ -32,7 +32,7 @@ const MODELS: &str = "/v1/models";
 /// Below this clients of models look for endpoints.
 const BASE: &str = "/v1/";
 /// The control plane's part of it.
-const CONTROL: [&str; 2] = ["byok", "providers"];
+const CONTROL: [&str; 3] = ["billing", "byok", "providers"];
 
 /// Where a request of the data plane goes. Opaque: ask [`Gateway::endpoint`](crate::Gateway::endpoint) and
 /// hand it to [`Gateway::handle`](crate::Gateway::handle).
@@ -157,6 +157,8 @@ mod tests {
             "/v1/byok/keys",
             "/v1/providers",
             "/v1/providers/x",
+            "/v1/billing",
+            "/v1/billing/credits",
         ] {
             assert_eq!(route(Method::GET, path), None, "{path}");
         }

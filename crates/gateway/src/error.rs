@@ -3,16 +3,19 @@
 //! A client reads the error in the format that it speaks, with a stable `code`. No text here repeats what the
 //! client or the provider sent: a key in the wrong place must not come back.
 
-use domain::{Label, ProviderId, WorkspaceId};
-use http::StatusCode;
+use domain::policy::{KeySource, Tier};
+use domain::{Label, NanoUsd, PlanId, ProviderId, Timestamp, WorkspaceId};
+use http::{HeaderName, StatusCode};
 use llm::head::HeadError;
 
 use crate::endpoint;
 
 mod reference;
 mod render;
+mod rules;
 
 pub use reference::error_reference;
+pub(crate) use rules::{from_naming, from_rules};
 
 /// Who has to do something about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +32,29 @@ pub(crate) enum Side {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(crate) provider: ProviderId,
-    pub(crate) label: Label,
-    pub(crate) status: u16,
+    /// `None`: a platform key's, which is the operator's business.
+    pub(crate) label: Option<Label>,
+    pub(crate) source: KeySource,
+    /// `None`: the provider did not answer.
+    pub(crate) status: Option<u16>,
     pub(crate) kind: &'static str,
+    /// Whether the provider turned the key away.
+    pub(crate) denied: bool,
+}
+
+/// A provider key by its provider and label, and whose it would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyName {
+    pub(crate) provider: ProviderId,
+    pub(crate) label: Label,
+    pub(crate) workspace: WorkspaceId,
+}
+
+/// Which rule forbids what would serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    Request,
+    Workspace,
 }
 
 /// Why a call is not served. The text is for a person.
@@ -61,17 +84,48 @@ pub(crate) enum Failure {
     BodyBroken,
     #[error("{0}")]
     InvalidRequest(HeadError),
+    #[error("the header {0} has a value that it cannot have")]
+    InvalidHeader(HeaderName),
+    #[error("no model is chosen: neither by the request nor by any default")]
+    ModelNotChosen,
     #[error("no provider of this instance knows the requested model")]
     ModelNotFound { suggestion: Option<ProviderId> },
-    #[error("{}", missing_text(.providers, *.workspace))]
+    #[error("neither the workspace nor the instance says which model {0} is")]
+    TierUnset(Tier),
+    #[error("the account's plan does not include {tier}")]
+    TierLocked { tier: Tier, plans: Vec<PlanId> },
+    #[error("{}", rules::missing_text(.providers, *.workspace))]
     KeyMissing {
         providers: Vec<ProviderId>,
         workspace: WorkspaceId,
     },
-    #[error("every provider key that could serve this model is disabled; the first is {label:?} for {provider}", label = .label.as_str())]
-    KeyDisabled {
-        provider: ProviderId,
-        label: Label,
+    #[error("every provider key that could serve this model is disabled; the first is {label:?} for {provider}", label = .0.label.as_str(), provider = .0.provider)]
+    KeyDisabled(KeyName),
+    #[error("the provider key {label:?} for {provider} was removed", label = .0.label.as_str(), provider = .0.provider)]
+    KeyRevoked(KeyName),
+    #[error("the provider key {label:?} for {provider} rests: the account's plan lets no own key serve", label = .key.label.as_str(), provider = .key.provider)]
+    KeyDormant { key: KeyName, plans: Vec<PlanId> },
+    #[error("own keys for {provider} are switched off in this instance")]
+    ByokDisabled { provider: ProviderId },
+    #[error("only credits could pay for this call, and {} forbids them", match .0 { Layer::Request => "the request", Layer::Workspace => "the workspace" })]
+    ByokRequired(Layer),
+    #[error("only own keys could serve this call, and the workspace forbids them")]
+    ByokForbidden,
+    #[error("this instance has no key for {}", rules::or(.providers))]
+    ManagedUnavailable { providers: Vec<ProviderId> },
+    #[error("the price of this model at {provider} is not known")]
+    PriceUnknown { provider: ProviderId },
+    #[error("the account's credits do not suffice for this call")]
+    CreditsExhausted {
+        needed: NanoUsd,
+        available: NanoUsd,
+        resets_at: Option<Timestamp>,
+    },
+    #[error("the workspace has spent what credits may pay in place of failed own keys this month")]
+    FallbackCapReached {
+        cap: NanoUsd,
+        spent: NanoUsd,
+        resets_at: Timestamp,
         workspace: WorkspaceId,
     },
     #[error("the provider does not speak this endpoint's format for the requested model")]
@@ -90,7 +144,7 @@ pub(crate) enum Failure {
     LoopDetected,
     #[error("something went wrong in this instance")]
     Internal,
-    #[error("the provider did not accept the provider key")]
+    #[error("{}", rules::exhausted_text(.attempts))]
     CredentialsExhausted { attempts: Vec<Attempt> },
     #[error("the provider answered with a redirect, which is never followed")]
     UpstreamRedirect,
@@ -120,14 +174,29 @@ impl Failure {
             Self::CredentialsAmbiguous
             | Self::BodyBroken
             | Self::InvalidRequest(_)
+            | Self::InvalidHeader(_)
+            | Self::ModelNotChosen
             | Self::FormatNotSupported { .. } => StatusCode::BAD_REQUEST,
             Self::CredentialsMissing | Self::CredentialsInvalid => StatusCode::UNAUTHORIZED,
-            Self::PermissionDenied(_) => StatusCode::FORBIDDEN,
+            Self::PermissionDenied(_)
+            | Self::TierLocked { .. }
+            | Self::ByokRequired(_)
+            | Self::ByokForbidden => StatusCode::FORBIDDEN,
             Self::MediaType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::EndpointNotFound | Self::ModelNotFound { .. } => StatusCode::NOT_FOUND,
-            Self::KeyMissing { .. } | Self::KeyDisabled { .. } => StatusCode::PAYMENT_REQUIRED,
+            Self::EndpointNotFound | Self::ModelNotFound { .. } | Self::TierUnset(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::KeyMissing { .. }
+            | Self::KeyDisabled(_)
+            | Self::KeyRevoked(_)
+            | Self::KeyDormant { .. }
+            | Self::ByokDisabled { .. }
+            | Self::ManagedUnavailable { .. }
+            | Self::PriceUnknown { .. }
+            | Self::CreditsExhausted { .. }
+            | Self::FallbackCapReached { .. } => StatusCode::PAYMENT_REQUIRED,
             Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::KeyUnreadable
@@ -161,10 +230,23 @@ impl Failure {
             Self::ContentEncoding => "unsupported_content_encoding",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::BodyTooSlow => "request_timeout",
-            Self::BodyBroken | Self::InvalidRequest(_) => "invalid_request",
-            Self::ModelNotFound { .. } => "model_not_found",
+            Self::BodyBroken | Self::InvalidRequest(_) | Self::InvalidHeader(_) => {
+                "invalid_request"
+            }
+            Self::ModelNotChosen => "model_not_chosen",
+            Self::ModelNotFound { .. } | Self::TierUnset(_) => "model_not_found",
+            Self::TierLocked { .. } => "plan_required",
             Self::KeyMissing { .. } => "byok_key_missing",
-            Self::KeyDisabled { .. } => "byok_key_disabled",
+            Self::KeyDisabled(_) => "byok_key_disabled",
+            Self::KeyRevoked(_) => "byok_key_revoked",
+            Self::KeyDormant { .. } => "byok_key_dormant",
+            Self::ByokDisabled { .. } => "byok_disabled_for_provider",
+            Self::ByokRequired(_) => "byok_required",
+            Self::ByokForbidden => "byok_forbidden",
+            Self::ManagedUnavailable { .. } => "managed_unavailable",
+            Self::PriceUnknown { .. } => "price_unknown",
+            Self::CreditsExhausted { .. } => "credits_exhausted",
+            Self::FallbackCapReached { .. } => "managed_fallback_cap_reached",
             Self::FormatNotSupported { .. } => "format_not_supported",
             Self::KeyUnreadable => "key_unreadable",
             Self::KmsUnavailable => "kms_unavailable",
@@ -208,42 +290,4 @@ impl Failure {
             _ => Side::Client,
         }
     }
-}
-
-/// The refusals of the rules, in the words of the data plane.
-pub(crate) fn from_rules(
-    refusal: domain::resolve::Refusal,
-    workspace: WorkspaceId,
-    suggestion: Option<ProviderId>,
-) -> Failure {
-    use domain::resolve::Refusal;
-    match refusal {
-        Refusal::ModelNotFound => Failure::ModelNotFound { suggestion },
-        Refusal::KeyMissing { mut providers } => {
-            // A provider may know the model by two names.
-            let mut seen = Vec::new();
-            providers.retain(|provider| {
-                let new = !seen.contains(provider);
-                seen.push(provider.clone());
-                new
-            });
-            Failure::KeyMissing {
-                providers,
-                workspace,
-            }
-        }
-        Refusal::KeyDisabled { provider, label } => Failure::KeyDisabled {
-            provider,
-            label,
-            workspace,
-        },
-    }
-}
-
-fn missing_text(providers: &[ProviderId], workspace: WorkspaceId) -> String {
-    let names: Vec<&str> = providers.iter().map(ProviderId::as_str).collect();
-    format!(
-        "a provider key for {} is missing in workspace {workspace} and in its account",
-        names.join(" or ")
-    )
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::RequestId;
+use domain::policy::KeySource;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::needles::Needles;
@@ -16,6 +17,11 @@ const MODEL: HeaderName = HeaderName::from_static("x-keybearer-model");
 const KEY_SOURCE: HeaderName = HeaderName::from_static("x-keybearer-key-source");
 const KEY_LABEL: HeaderName = HeaderName::from_static("x-keybearer-key-label");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-keybearer-attempts");
+/// The client's: credits must not pay for this call.
+pub(crate) const NO_MANAGED: HeaderName = HeaderName::from_static("x-keybearer-no-managed");
+/// The client's: the model that the conversation has chosen.
+pub(crate) const CONVERSATION_MODEL: HeaderName =
+    HeaderName::from_static("x-keybearer-conversation-model");
 
 /// From the client to the provider. Content type, user agent and encoding are ours; the key is added last.
 const TO_UPSTREAM: [HeaderName; 5] = [
@@ -68,8 +74,10 @@ impl Aim {
 pub(crate) struct Served {
     pub(crate) provider: domain::ProviderId,
     pub(crate) model: String,
-    pub(crate) label: domain::Label,
-    pub(crate) attempts: u32,
+    pub(crate) source: KeySource,
+    /// `None`: a platform key's, which is the operator's business.
+    pub(crate) label: Option<domain::Label>,
+    pub(crate) attempts: usize,
 }
 
 impl Served {
@@ -77,8 +85,13 @@ impl Served {
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         put(headers, PROVIDER, self.provider.as_str());
         put(headers, MODEL, &self.model);
-        put(headers, KEY_SOURCE, "byok");
-        put(headers, KEY_LABEL, self.label.as_str());
+        put(headers, KEY_SOURCE, self.source.as_str());
+        match &self.label {
+            Some(label) => put(headers, KEY_LABEL, label.as_str()),
+            None => {
+                headers.remove(KEY_LABEL);
+            }
+        }
         put(headers, ATTEMPTS, &self.attempts.to_string());
     }
 }

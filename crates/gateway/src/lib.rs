@@ -4,11 +4,13 @@
 //! never change configuration, store or log a prompt, an answer or a key, or call an address that was not
 //! vetted at the moment of the connection.
 //!
-//! Start reading at `proxy.rs`: a request goes through `caller`, `admit`, `plan`, `send`, `pump` and
+//! Start reading at `proxy.rs`: a request goes through `caller`, `admit`, `plan`, `attempts`, `pump` and
 //! `settle`, each in its own file, each taking what the one before made. [`edge`] is the accept loop in
 //! front of both planes.
 
 mod admit;
+mod attempts;
+mod bill;
 mod caller;
 mod config;
 mod connect;
@@ -16,6 +18,9 @@ pub mod edge;
 mod endpoint;
 mod error;
 mod headers;
+mod health;
+mod hold;
+mod lease;
 mod models;
 mod needles;
 mod plan;
@@ -35,10 +40,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::Sources;
+use domain::{RandomError, Sources};
 use http::{Method, Request, Response};
+use llm::catalog::{Catalog, CatalogError};
 use llm::registry::Registry;
-use store::Store;
+use moka::sync::Cache;
+use store::{Store, StoreError};
 use tokio::sync::Semaphore;
 use vault::{Hasher, KeyProbe, Opener};
 
@@ -47,7 +54,9 @@ pub use connect::AddressPolicy;
 pub use endpoint::Endpoint;
 pub use error::error_reference;
 
+use attempts::Pools;
 use connect::{Connector, VettedConnector};
+use health::{Health, KeyVersion};
 use settle::{Books, Queue};
 use snapshot::Snapshot;
 use upstream::Upstream;
@@ -67,18 +76,36 @@ pub enum GatewayError {
     /// The crypto library offers no TLS.
     #[error("TLS to providers cannot be set up")]
     Tls(#[source] rustls::Error),
+    /// The price catalog that comes with the program cannot be read.
+    #[error("the price catalog cannot be read")]
+    Catalog(#[from] CatalogError),
+    /// There is no randomness for the name under which this process holds credits.
+    #[error("the random source failed")]
+    Random(#[from] RandomError),
 }
+
+/// How many values of keys are remembered to have been noted in the audit log.
+const MAX_NOTED: u64 = 10_000;
 
 /// What all steps of a call share.
 pub(crate) struct Plane {
     pub(crate) config: GatewayConfig,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) catalog: Catalog,
     pub(crate) opener: Opener,
     pub(crate) hasher: Hasher,
     pub(crate) sources: Sources,
     pub(crate) snapshot: Snapshot,
     pub(crate) upstream: Upstream,
     pub(crate) books: Books,
+    /// How provider keys fare.
+    pub(crate) health: Health,
+    /// Whose turn it is among keys that share the load.
+    pub(crate) pools: Pools,
+    /// Own keys for which the audit log says that credits stood in.
+    pub(crate) noted: Cache<KeyVersion, ()>,
+    /// The name under which this process holds credits, another one at each start.
+    pub(crate) node: String,
     /// The memory for request bodies, in KiB.
     pub(crate) body_memory: Arc<Semaphore>,
     store: Store,
@@ -87,7 +114,7 @@ pub(crate) struct Plane {
 }
 
 impl Gateway {
-    /// Puts the data plane together. It serves at once; [`Gateway::write_usage`] must run beside it.
+    /// Puts the data plane together. It serves at once; [`Gateway::spawn_jobs`] must run beside it.
     ///
     /// # Errors
     /// [`GatewayError`]; nothing was opened.
@@ -105,14 +132,20 @@ impl Gateway {
         let (books, queue) = Books::new(config.limits.waiting_usage_rows);
         let max_staleness = Duration::from_millis(config.max_staleness_ms);
         let body_kib = (config.limits.all_bodies_bytes / 1024).min(Semaphore::MAX_PERMITS);
+        let node: [u8; 16] = sources.random.bytes()?;
         Ok(Self(Arc::new(Plane {
             registry,
+            catalog: Catalog::bundled()?,
             opener,
             hasher,
             sources,
             snapshot: Snapshot::new(store.clone(), max_staleness),
             upstream: Upstream::new(connector),
             books,
+            health: Health::default(),
+            pools: Pools::new(),
+            noted: Cache::new(MAX_NOTED),
+            node: node.iter().map(|byte| format!("{byte:02x}")).collect(),
             body_memory: Arc::new(Semaphore::new(body_kib)),
             store,
             queue: Mutex::new(Some(queue)),
@@ -139,6 +172,8 @@ impl Gateway {
             registry: Arc::clone(&self.0.registry),
             opener: self.0.opener.clone(),
             upstream: self.0.upstream.clone(),
+            health: self.0.health.clone(),
+            sources: self.0.sources.clone(),
         })
     }
 
@@ -159,9 +194,29 @@ impl Gateway {
         }
     }
 
-    /// Starts [`Gateway::write_usage`] on the current runtime.
+    /// The task that says every three seconds that this process lives, so that nobody else settles the calls for
+    /// which it holds credits, and settles those of processes that died. Run it once; it ends with the gateway.
+    pub fn keep_lease(&self) -> impl Future<Output = ()> + Send + 'static {
+        lease::keep(Arc::downgrade(&self.0))
+    }
+
+    /// Settles the calls of every other process at once, and says how many; for the start of a server that has the
+    /// database to itself, as with SQLite.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn reap_others(&self) -> Result<u64, StoreError> {
+        let now = self.0.sources.now();
+        let system = self.0.store.system();
+        system.reap_holds(&self.0.node, true, now).await
+    }
+
+    /// Starts [`Gateway::write_usage`] and [`Gateway::keep_lease`] on the current runtime.
     pub fn spawn_jobs(&self) -> tokio::task::JoinHandle<()> {
-        tokio::spawn(self.write_usage())
+        let (write, keep) = (self.write_usage(), self.keep_lease());
+        tokio::spawn(async move {
+            tokio::join!(write, keep);
+        })
     }
 
     /// Returns when the usage of all ended calls is written, for the shutdown. `false`: the store did not

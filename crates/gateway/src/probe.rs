@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::key::FailureKind;
 use domain::record::{DataKeyRecord, KeyContext};
+use domain::{ProviderKeyId, Sources, Timestamp};
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use llm::failure;
@@ -13,7 +14,8 @@ use llm::registry::Registry;
 use tokio::time::Instant;
 use vault::{BoxFuture, KeyProbe, Opener, ProbeFailure};
 
-use crate::plan;
+use crate::health::Health;
+use crate::plan::way;
 use crate::send::{Kind, kind, read_at_most};
 use crate::upstream::{self, Outgoing, Upstream};
 
@@ -22,6 +24,8 @@ pub(crate) struct Prober {
     pub(crate) registry: Arc<Registry>,
     pub(crate) opener: Opener,
     pub(crate) upstream: Upstream,
+    pub(crate) health: Health,
+    pub(crate) sources: Sources,
 }
 
 /// How long a probe may take in all.
@@ -37,6 +41,11 @@ impl KeyProbe for Prober {
         data_key: &'a DataKeyRecord,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         Box::pin(self.ask(envelope, context, data_key))
+    }
+
+    fn sleeping_until(&self, key: ProviderKeyId, version: i64) -> Option<Timestamp> {
+        self.health
+            .sleeping_until((key, version), self.sources.now())
     }
 }
 
@@ -55,13 +64,13 @@ impl Prober {
             return Ok(());
         };
         let url = upstream::url(&context.base_url, &request.path, None);
-        let auth = plan::auth_place(provider, &context.auth_header);
+        let auth = way::auth_place(provider, &context.auth_header);
         let (url, auth) = url.zip(auth).ok_or(ProbeFailure::Unreadable)?;
         let opened = self.opener.open(envelope, context, data_key).await;
         let key = opened.map_err(|_| ProbeFailure::Unreadable)?;
         let deadline = Instant::now() + WITHIN;
         let mut headers = HeaderMap::new();
-        headers.extend(plan::extra_headers(&provider.auth));
+        headers.extend(way::extra_headers(&provider.auth));
         let outgoing = Outgoing {
             pool: (context.key, context.version),
             method: request.method.clone(),

@@ -1,7 +1,5 @@
 //! The table of contents of the data plane: what happens to a request, step by step.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use domain::RequestId;
 use http::{HeaderMap, Request, Response};
@@ -11,8 +9,8 @@ use tokio::time::Instant;
 use crate::endpoint::{Call, Endpoint, Route};
 use crate::error::Failure;
 use crate::headers;
-use crate::snapshot::Loaded;
-use crate::{Body, BoxError, Plane, admit, caller, models, plan, pump, send};
+use crate::snapshot::{Away, View};
+use crate::{Body, BoxError, Plane, admit, attempts, caller, models, plan, pump};
 
 /// Answers a request of the data plane.
 pub(crate) async fn handle<B>(
@@ -40,13 +38,11 @@ where
     let outcome = match endpoint.0 {
         Route::Call(endpoint) => Box::pin(call(plane, endpoint, id, request, &mut said)).await,
         Route::Models => {
-            asked(plane, request.headers(), id, |caller| {
-                models::list(plane, caller)
-            })
-            .await
+            let list = |view: &View| models::list(plane, view);
+            asked(plane, request.headers(), id, list).await
         }
         Route::Model(model) => {
-            let get = |caller: &Loaded| models::get(plane, caller, &model);
+            let get = |view: &View| models::get(plane, view, &model);
             asked(plane, request.headers(), id, get).await
         }
         Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
@@ -68,13 +64,13 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let started_at = Instant::now();
-    let caller = identified(plane, request.headers(), id).await?;
+    let view = identified(plane, request.headers(), id).await?;
     let books = plane
         .books
-        .open(&caller, endpoint, id, started_at, &plane.sources)?;
-    let admitted = admit::admit(plane, caller, endpoint, books, request).await?;
+        .open(&view.caller, endpoint, id, started_at, &plane.sources)?;
+    let admitted = admit::admit(plane, view, endpoint, books, request).await?;
     let planned = plan::plan(plane, admitted, said)?;
-    let answered = send::send(plane, planned).await?;
+    let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))
 }
 
@@ -83,20 +79,22 @@ async fn asked(
     plane: &Plane,
     headers: &HeaderMap,
     id: RequestId,
-    answer: impl FnOnce(&Loaded) -> Result<Response<Body>, Failure>,
+    answer: impl FnOnce(&View) -> Result<Response<Body>, Failure>,
 ) -> Result<Response<Body>, Failure> {
-    let caller = identified(plane, headers, id).await?;
-    let mut response = answer(&caller)?;
+    let view = identified(plane, headers, id).await?;
+    let mut response = answer(&view)?;
     headers::ours(response.headers_mut(), id);
     Ok(response)
 }
 
-async fn identified(
-    plane: &Plane,
-    headers: &HeaderMap,
-    id: RequestId,
-) -> Result<Arc<Loaded>, Failure> {
-    let identified = caller::identify(plane, headers).await;
+async fn identified(plane: &Plane, headers: &HeaderMap, id: RequestId) -> Result<View, Failure> {
+    let identified = async {
+        let caller = caller::identify(plane, headers).await?;
+        let instance = plane.snapshot.instance().await;
+        let instance = instance.map_err(|Away| Failure::StoreUnavailable)?;
+        Ok(View { caller, instance })
+    };
+    let identified: Result<View, Failure> = identified.await;
     if let Err(failure) = &identified {
         let status = failure.status().as_u16();
         tracing::info!(request.id = %id, status, error.code = failure.code(), "refused {id} with status {status}");

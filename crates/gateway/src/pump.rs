@@ -9,19 +9,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use domain::Usage;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
-use llm::format::{UsageTap, WireFormat};
+use llm::format::{Metered, UsageTap, WireFormat};
 use tokio::time::{Instant, Sleep};
 
+use crate::attempts::Answered;
 use crate::error::Failure;
 use crate::headers;
 use crate::scrub::Scrubber;
-use crate::send::{Answered, Content, Kind};
+use crate::send::{Content, Kind};
 use crate::settle::{End, Settlement};
 use crate::{Body, BoxError, Plane};
+
+mod tail;
+
+use tail::Tail;
 
 /// Turns an answer into the response, which settles the call when its body ends or is dropped.
 pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
@@ -39,7 +43,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             settlement.finish(&End {
                 status: status.as_u16(),
                 error_code: Some("upstream_rejected"),
-                usage: None,
+                metered: Metered::default(),
                 response_bytes: text.len() as u64,
             });
             (Kind::Json, crate::full(text))
@@ -51,8 +55,11 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         } => {
             settlement.streamed(kind == Kind::EventStream);
             let format = call.format.format();
+            let tail = settlement.is_managed().then(|| Tail::new(kind, format));
             let relay = Relay {
                 upstream: body,
+                tail,
+                written: None,
                 scrubber: Scrubber::new(needles),
                 tap: Some(format.usage_tap(kind == Kind::EventStream)),
                 settlement: Some(settlement),
@@ -87,9 +94,16 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     response
 }
 
+/// How long the end of an answer that credits pay for waits for its row to be written. The row stays in the queue.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// The provider's answer on its way, and everything that ends with it.
 struct Relay {
     upstream: Incoming,
+    /// Where credits pay: what is held back until the call is settled.
+    tail: Option<Tail>,
+    /// Ready when the row of an answer that is at its end is written.
+    written: Option<Written>,
     scrubber: Scrubber,
     tap: Option<Box<dyn UsageTap>>,
     settlement: Option<Settlement>,
@@ -106,6 +120,8 @@ struct Relay {
     done: bool,
 }
 
+type Written = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl HttpBody for Relay {
     type Data = Bytes;
     type Error = BoxError;
@@ -115,6 +131,13 @@ impl HttpBody for Relay {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let relay = &mut *self;
+        if let Some(written) = &mut relay.written {
+            std::task::ready!(written.as_mut().poll(cx));
+            relay.written = None;
+            relay.done = true;
+            let tail = relay.tail.take().map(Tail::finish).unwrap_or_default();
+            return Poll::Ready((!tail.is_empty()).then(|| Ok(Frame::data(tail))));
+        }
         while !relay.done {
             match Pin::new(&mut relay.upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -131,6 +154,10 @@ impl HttpBody for Relay {
                         tap.push(&data);
                     }
                     let ready = relay.scrubber.push(data);
+                    let ready = match &mut relay.tail {
+                        Some(tail) => tail.hold_back(ready),
+                        None => ready,
+                    };
                     if !ready.is_empty() {
                         return relay.pass(ready);
                     }
@@ -139,6 +166,10 @@ impl HttpBody for Relay {
                 Poll::Ready(None) => {
                     let rest = relay.scrubber.finish();
                     relay.sent_bytes += rest.len() as u64;
+                    if relay.tail.is_some() {
+                        relay.end_when_written(&rest);
+                        return self.as_mut().poll_frame(cx);
+                    }
                     relay.end(None);
                     if !rest.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::data(rest))));
@@ -183,7 +214,9 @@ impl Relay {
     /// other body is cut, so that nobody takes half of it for the whole.
     fn break_off(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let request = self.settlement.as_ref().map(Settlement::request);
-        let mut last = BytesMut::from(self.scrubber.finish().as_ref());
+        let held = self.tail.take().map(Tail::finish).unwrap_or_default();
+        let mut last = BytesMut::from(held);
+        last.extend_from_slice(&self.scrubber.finish());
         match (self.kind, request) {
             (Kind::EventStream, Some(request)) => {
                 last.extend_from_slice(&failure.stream_event(self.format, request));
@@ -198,36 +231,64 @@ impl Relay {
         }
     }
 
+    /// The answer is at its end, and the client gets the last of it when its row is written. So an answer that was
+    /// delivered whole is never left uncharged.
+    fn end_when_written(&mut self, rest: &[u8]) {
+        self.alarm = None;
+        let metered = self.metered();
+        self.sent_bytes += self.tail.as_ref().map_or(0, Tail::len);
+        if let Some(tail) = &mut self.tail {
+            tail.append(rest);
+        }
+        let settlement = self.settlement.take();
+        let told = settlement.map(|settlement| {
+            settlement.finish_told(&End {
+                status: self.status.as_u16(),
+                error_code: None,
+                metered,
+                response_bytes: self.sent_bytes,
+            })
+        });
+        self.written = Some(Box::pin(async move {
+            if let Some(told) = told {
+                // In time, late or never: the answer is the client's now.
+                let _ = tokio::time::timeout(WRITTEN_WITHIN, told).await;
+            }
+        }));
+    }
+
     fn end(&mut self, error_code: Option<&'static str>) {
         self.done = true;
         self.alarm = None;
-        let usage = self.usage();
+        let metered = self.metered();
+        if let Some(settlement) = self.settlement.take() {
+            settlement.finish(&End {
+                status: self.status.as_u16(),
+                error_code,
+                metered,
+                response_bytes: self.sent_bytes,
+            });
+        }
+    }
+
+    fn metered(&mut self) -> Metered {
         if self.scrubber.removed() > 0
             && let Some(settlement) = &self.settlement
         {
             let request = settlement.request();
             tracing::warn!(request.id = %request, "the provider echoed the provider key in {request}; it was removed");
         }
-        if let Some(settlement) = self.settlement.take() {
-            settlement.finish(&End {
-                status: self.status.as_u16(),
-                error_code,
-                usage,
-                response_bytes: self.sent_bytes,
-            });
-        }
-    }
-
-    fn usage(&mut self) -> Option<Usage> {
-        self.tap.take().and_then(|tap| tap.finish().reported)
+        let tap = self.tap.take();
+        tap.map(|tap| tap.finish()).unwrap_or_default()
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         if let Some(settlement) = self.settlement.take() {
-            let usage = self.usage();
-            settlement.abandon(usage, self.sent_bytes);
+            let tap = self.tap.take();
+            let metered = tap.map(|tap| tap.finish()).unwrap_or_default();
+            settlement.abandon(metered, self.sent_bytes);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The request goes out, and what comes back is judged by its head.
+//! One attempt: the request goes out with one key, and what comes back is judged by its head.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,28 +8,65 @@ use domain::key::FailureKind;
 use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use llm::head::{self, Head};
 use tokio::time::Instant;
 use vault::OpenError;
 
 use crate::Plane;
-use crate::admit::{Held, essence};
+use crate::admit::essence;
 use crate::endpoint::Call;
-use crate::error::{Attempt, Failure};
-use crate::headers::{self, Served};
+use crate::error::Failure;
+use crate::headers;
 use crate::needles::Needles;
-use crate::plan::Planned;
+use crate::plan::way::Way;
 use crate::scrub::Scrubber;
-use crate::settle::Settlement;
+use crate::snapshot::View;
 use crate::upstream::{self, Outgoing, SendError};
 
-/// A call that the provider answered with something for the client.
-pub(crate) struct Answered {
-    pub(crate) settlement: Settlement,
+/// What every attempt of a call sends, but for the model's name, the address and the key.
+pub(crate) struct Parcel {
     pub(crate) call: &'static Call,
-    pub(crate) served: Served,
+    /// The client's headers that pass.
+    pub(crate) headers: HeaderMap,
+    pub(crate) hops: u32,
+    pub(crate) head: Head,
+    pub(crate) body: Bytes,
+}
+
+/// What a provider answered, for the client.
+pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
+}
+
+/// An attempt that gave the client nothing.
+pub(crate) struct Missed {
+    /// What the client gets if this was all.
+    pub(crate) failure: Failure,
+    /// The provider's own words, which the client gets in its place.
+    pub(crate) answer: Option<Box<Answer>>,
+    pub(crate) next: Next,
+    /// `None`: the provider did not answer.
+    pub(crate) status: Option<StatusCode>,
+    /// What sort of failure it is, if it is one of a key or a provider.
+    pub(crate) said: Option<FailureKind>,
+    /// Whether the provider did not accept the key.
+    pub(crate) denied: bool,
+    /// Whether it did not, or the key's balance is used up: more than `managed_on_failure` is needed then.
+    pub(crate) turns_away: bool,
+    pub(crate) retry_after_ms: Option<i64>,
+}
+
+/// What may follow an attempt that missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The same key once more, then others.
+    SameKeyOnce,
+    /// Another key.
+    OtherKey,
+    /// Nothing: the client is told.
+    Told,
 }
 
 /// The body of an answer.
@@ -51,131 +88,200 @@ pub(crate) enum Kind {
     EventStream,
 }
 
-/// Sends a planned call. A failure is settled; the facts for its headers are in `served`.
-pub(crate) async fn send(plane: &Plane, planned: Planned) -> Result<Answered, Failure> {
-    let Planned {
-        caller,
-        mut settlement,
-        call,
-        served,
-        key,
-        url,
-        headers,
-        hops,
-        auth,
-        body: Held { bytes, share },
-    } = planned;
-    let exchange = async {
-        let (record, data_key) = caller.key(key).ok_or(Failure::KeyUnreadable)?;
-        let opened = plane
-            .opener
-            .open(&record.envelope, &record.context, data_key);
-        let secret = opened.await.map_err(|error| unreadable(&error, key))?;
-        let needles = upstream::needles(&secret);
-        let outgoing = Outgoing {
-            pool: (key, record.context.version),
-            method: Method::POST,
-            url,
-            headers,
-            body: bytes,
-            hops,
-            deadline: settlement.started_at() + plane.config.timeouts.first_byte(),
-        };
-        settlement.sent(record.context.version);
-        let response = plane.upstream.send(outgoing, &auth, secret).await;
-        let response = response.map_err(not_sent)?;
-        settlement.answered(response.status());
-        judge(call, &served, response, &needles, &mut settlement).await
-    };
-    let outcome = Box::pin(exchange).await;
-    // The request was sent; its memory need not wait for the end of the answer.
-    drop(share);
-    match outcome {
-        Ok((status, headers, content)) => Ok(Answered {
-            settlement,
-            call,
-            served,
-            status,
-            headers,
-            content,
-        }),
-        Err(failure) => Err(settlement.refuse(failure)),
+impl Missed {
+    fn new(failure: Failure, next: Next) -> Self {
+        Self {
+            failure,
+            answer: None,
+            next,
+            status: None,
+            said: None,
+            denied: false,
+            turns_away: false,
+            retry_after_ms: None,
+        }
+    }
+
+    /// In one word, for attempts that are listed.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.said {
+            Some(kind) => kind.as_str(),
+            None => self.failure.code(),
+        }
+    }
+
+    /// What belongs on the key's health page: what is about the key, not about the provider.
+    pub(crate) fn blames_key(&self) -> Option<FailureKind> {
+        self.said.filter(|kind| match kind {
+            FailureKind::InvalidKey
+            | FailureKind::NoPermission
+            | FailureKind::NoQuota
+            | FailureKind::RateLimited => true,
+            FailureKind::ProviderError | FailureKind::Unreachable => false,
+        })
+    }
+
+    /// Whether the key could not be used at all, for a reason on our side.
+    pub(crate) fn is_unusable(&self) -> bool {
+        matches!(
+            self.failure,
+            Failure::KeyUnreadable | Failure::KmsUnavailable
+        )
     }
 }
 
-/// What the client gets of an answer with this head.
+/// Sends a request one way.
+pub(crate) async fn send(
+    plane: &Plane,
+    view: &View,
+    way: &Way,
+    parcel: &Parcel,
+    deadline: Instant,
+) -> Result<Answer, Missed> {
+    let unusable = |failure| Missed::new(failure, Next::OtherKey);
+    let ((record, data_key), reach) = view
+        .key(&way.target)
+        .zip(way.reach.as_ref())
+        .ok_or_else(|| unusable(Failure::KeyUnreadable))?;
+    let opened = plane
+        .opener
+        .open(&record.envelope, &record.context, data_key);
+    let secret = opened
+        .await
+        .map_err(|error| unusable(unreadable(&error, way.target.key)))?;
+    let needles = upstream::needles(&secret);
+    let mut headers = parcel.headers.clone();
+    for (name, value) in &reach.extra_headers {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    let outgoing = Outgoing {
+        pool: way.key,
+        method: Method::POST,
+        url: reach.url.clone(),
+        headers,
+        body: head::with_model(&parcel.body, &parcel.head, &way.target.model),
+        hops: parcel.hops,
+        deadline,
+    };
+    let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
+    let response = response.map_err(not_sent)?;
+    judge(parcel.call, response, &needles).await
+}
+
+/// What becomes of an answer with this head.
 async fn judge(
     call: &Call,
-    served: &Served,
     response: Response<Incoming>,
     needles: &Arc<Needles>,
-    settlement: &mut Settlement,
-) -> Result<(StatusCode, HeaderMap, Content), Failure> {
+) -> Result<Answer, Missed> {
     let (head, body) = response.into_parts();
     let status = head.status;
+    let missed = |failure, next| Missed {
+        status: Some(status),
+        ..Missed::new(failure, next)
+    };
     if status.is_redirection() {
-        return Err(Failure::UpstreamRedirect);
+        return Err(missed(Failure::UpstreamRedirect, Next::Told));
     }
     let kind = kind(&head.headers);
-    let passed = headers::to_client(&head.headers, needles);
+    let headers = headers::to_client(&head.headers, needles);
     if status.is_success() {
-        let kind = kind.ok_or(Failure::UpstreamInvalidResponse)?;
-        let content = Content::Flowing {
-            kind,
-            body,
-            needles: Arc::clone(needles),
-        };
-        return Ok((status, passed, content));
+        let invalid = || missed(Failure::UpstreamInvalidResponse, Next::Told);
+        return Ok(Answer {
+            status,
+            headers,
+            content: Content::Flowing {
+                kind: kind.ok_or_else(invalid)?,
+                body,
+                needles: Arc::clone(needles),
+            },
+        });
     }
     let text = match kind {
         Some(Kind::Json) => read_error(body).await,
         _ => None,
     };
-    let format = call.format.format();
-    let said = format.upstream_error_kind(status.as_u16(), text.as_deref().unwrap_or_default());
-    if let Some(kind) = said.filter(|kind| blames_key(*kind)) {
-        settlement.key_failed(kind);
-    }
-    let denied = matches!(
-        said,
-        Some(FailureKind::InvalidKey | FailureKind::NoPermission)
-    ) || matches!(status.as_u16(), 401..=403);
-    if denied {
-        let attempt = Attempt {
-            provider: served.provider.clone(),
-            label: served.label.clone(),
-            status: status.as_u16(),
-            kind: said.unwrap_or(FailureKind::NoPermission).as_str(),
-        };
-        return Err(Failure::CredentialsExhausted {
-            attempts: vec![attempt],
+    let retry_after_ms = retry_after_ms(&head.headers);
+    let said = said(call, status, text.as_deref().unwrap_or_default());
+    let in_its_words = |text: Option<Bytes>| {
+        let text = text?;
+        let text = Scrubber::whole(needles, &text).unwrap_or(text);
+        Some(Answer {
+            status,
+            headers,
+            content: Content::Refusal(text),
+        })
+    };
+    let rejected = Failure::UpstreamRejected { status };
+    let next = Missed {
+        said: said.kind,
+        denied: said.denied,
+        turns_away: said.turns_away,
+        retry_after_ms,
+        ..missed(Failure::Internal, Next::OtherKey)
+    };
+    if said.denied {
+        let attempts = Vec::new();
+        return Err(Missed {
+            failure: Failure::CredentialsExhausted { attempts },
+            ..next
         });
     }
-    match status.as_u16() {
-        503 | 529 => Err(Failure::UpstreamUnavailable {
-            status: status.as_u16(),
+    let status = status.as_u16();
+    match status {
+        429 => Err(Missed {
+            failure: rejected,
+            answer: in_its_words(text).map(Box::new),
+            ..next
         }),
-        408 | 504 => Err(Failure::UpstreamTimedOut),
-        405..=499 | 400 | 404 if status != StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            let text = text.ok_or(Failure::UpstreamRejected { status })?;
-            let text = Scrubber::whole(needles, &text).unwrap_or(text);
-            Ok((status, passed, Content::Refusal(text)))
+        408 | 500..=599 => Err(Missed {
+            failure: match status {
+                503 | 529 => Failure::UpstreamUnavailable { status },
+                408 | 504 => Failure::UpstreamTimedOut,
+                _ => Failure::UpstreamBadGateway { status },
+            },
+            next: Next::SameKeyOnce,
+            ..next
+        }),
+        400 | 404..=406 | 409..=499 => {
+            in_its_words(text).ok_or_else(|| missed(rejected, Next::Told))
         }
-        _ => Err(Failure::UpstreamBadGateway {
-            status: status.as_u16(),
-        }),
+        _ => Err(missed(Failure::UpstreamBadGateway { status }, Next::Told)),
     }
 }
 
-/// Whether a failure belongs on the key's health page: it is about the key, not about the provider.
-fn blames_key(kind: FailureKind) -> bool {
-    match kind {
-        FailureKind::InvalidKey
-        | FailureKind::NoPermission
-        | FailureKind::NoQuota
-        | FailureKind::RateLimited => true,
-        FailureKind::ProviderError | FailureKind::Unreachable => false,
+/// What an error says of the key.
+struct Said {
+    kind: Option<FailureKind>,
+    denied: bool,
+    turns_away: bool,
+}
+
+fn said(call: &Call, status: StatusCode, text: &[u8]) -> Said {
+    let status = status.as_u16();
+    let kind = call.format.format().upstream_error_kind(status, text);
+    let denied = match kind {
+        Some(FailureKind::InvalidKey | FailureKind::NoPermission) => true,
+        // 429 is worth another try with another key, whatever it says.
+        Some(FailureKind::NoQuota) => status != 429,
+        _ => matches!(status, 401..=403),
+    };
+    Said {
+        kind: kind.or(denied.then_some(FailureKind::NoPermission)),
+        denied,
+        turns_away: denied || kind == Some(FailureKind::NoQuota),
     }
+}
+
+/// When the provider wants to be asked again: `retry-after-ms`, or `retry-after` in seconds. A date is not read.
+fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
+    let number = |name: &str| -> Option<f64> { headers.get(name)?.to_str().ok()?.parse().ok() };
+    let millis = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and the sleep that follows is bounded"
+    )]
+    (millis.is_finite() && millis >= 0.0).then_some(millis as i64)
 }
 
 /// JSON or an event stream, not compressed; `None` for anything else.
@@ -233,12 +339,16 @@ pub(crate) async fn read_at_most(
     Some((bytes.freeze(), whole))
 }
 
-fn not_sent(error: SendError) -> Failure {
-    match error {
-        SendError::Refused => Failure::UpstreamAddressRefused,
-        SendError::Unusable => Failure::KeyUnreadable,
-        SendError::Unreachable => Failure::UpstreamUnreachable,
-        SendError::TimedOut => Failure::UpstreamTimedOut,
+fn not_sent(error: SendError) -> Missed {
+    let (failure, next) = match error {
+        SendError::Refused => (Failure::UpstreamAddressRefused, Next::Told),
+        SendError::Unusable => (Failure::KeyUnreadable, Next::OtherKey),
+        SendError::Unreachable => (Failure::UpstreamUnreachable, Next::SameKeyOnce),
+        SendError::TimedOut => (Failure::UpstreamTimedOut, Next::SameKeyOnce),
+    };
+    Missed {
+        said: (next == Next::SameKeyOnce).then_some(FailureKind::Unreachable),
+        ..Missed::new(failure, next)
     }
 }
 

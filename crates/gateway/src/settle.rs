@@ -6,15 +6,20 @@
 //! single row is lost only if the store refuses it while it takes others.
 
 use domain::key::FailureKind;
-use domain::{NanoUsd, ProviderKeyId, RequestId, Sources, Usage};
+use domain::policy::KeySource;
+use domain::{NanoUsd, ProviderKeyId, RequestId, Sources};
 use http::StatusCode;
-use store::UsageRow;
+use llm::format::Metered;
+use store::{AttemptRow, UsageRow};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::bill::Bill;
 use crate::endpoint::Call;
 use crate::error::Failure;
-use crate::headers::{Aim, Served};
+use crate::headers::Aim;
+use crate::health::KeyVersion;
+use crate::plan::way::Way;
 use crate::snapshot::Loaded;
 
 #[cfg(test)]
@@ -33,7 +38,8 @@ pub(crate) struct Books {
 pub(crate) type Queue = mpsc::Receiver<Message>;
 
 pub(crate) enum Message {
-    Settled(Box<Settled>),
+    /// The second: told when the row is written.
+    Settled(Box<Settled>, Option<oneshot::Sender<()>>),
     /// Answered when everything before it is written.
     Flush(oneshot::Sender<()>),
 }
@@ -42,10 +48,10 @@ pub(crate) enum Message {
 #[derive(Clone)]
 pub(crate) struct Settled {
     pub(crate) row: UsageRow,
-    /// The version of the provider key's value that was sent; `None`: none was.
-    pub(crate) key_version: Option<i64>,
-    /// What the provider said of the key, if it did not accept it.
-    pub(crate) key_failure: Option<FailureKind>,
+    /// The provider key that served.
+    pub(crate) used: Option<ProviderKeyId>,
+    /// The keys that a provider did not accept, and what it said.
+    pub(crate) failed: Vec<(KeyVersion, FailureKind)>,
 }
 
 /// A call's place in the queue. Dropping it settles the call as given up by the client.
@@ -53,7 +59,11 @@ pub(crate) struct Settlement {
     /// `None` once it is settled.
     place: Option<mpsc::OwnedPermit<Message>>,
     settled: Settled,
+    /// What the call costs as it is served now.
+    bill: Option<Bill>,
     started_at: Instant,
+    /// When the attempt began that runs.
+    begun_at: Option<Instant>,
     sources: Sources,
 }
 
@@ -61,12 +71,13 @@ pub(crate) struct Settlement {
 pub(crate) struct End {
     pub(crate) status: u16,
     pub(crate) error_code: Option<&'static str>,
-    pub(crate) usage: Option<Usage>,
+    pub(crate) metered: Metered,
     pub(crate) response_bytes: u64,
 }
 
 /// The status of a row whose client went away; no client sees it.
 const CLIENT_CLOSED: u16 = 499;
+const CLIENT_GONE: &str = "client_closed";
 
 impl Books {
     /// A queue for `capacity` calls.
@@ -122,10 +133,12 @@ impl Books {
             place: Some(place),
             settled: Settled {
                 row,
-                key_version: None,
-                key_failure: None,
+                used: None,
+                failed: Vec::new(),
             },
+            bill: None,
             started_at,
+            begun_at: None,
             sources: sources.clone(),
         })
     }
@@ -171,31 +184,74 @@ impl Settlement {
         row.model = aim.model;
     }
 
+    /// The row as it is now.
+    pub(crate) fn row(&self) -> &UsageRow {
+        &self.settled.row
+    }
+
     /// The model is known. Only now: a text that names no model may be anything, a credential too.
-    pub(crate) fn planned(&mut self, model: &str, served: &Served, key: ProviderKeyId) {
+    pub(crate) fn requested_model(&mut self, model: &str) {
+        model.clone_into(&mut self.settled.row.model_requested);
+    }
+
+    /// Who is to serve. `fallback`: because own keys failed.
+    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Bill) {
         let row = &mut self.settled.row;
-        row.model_requested = model.to_owned();
-        row.provider = Some(served.provider.clone());
-        row.model = Some(served.model.clone());
-        row.key_source = Some("byok".to_owned());
-        row.key = Some(key);
-        row.key_label = Some(served.label.clone());
+        row.provider = Some(way.target.provider.clone());
+        row.model = Some(way.target.model.clone());
+        row.key_source = Some(way.target.source.as_str().to_owned());
+        row.key = Some(way.target.key);
+        row.key_label = way.own_label();
+        row.fallback = fallback && way.is_managed();
+        row.upstream_status = None;
+        self.bill = Some(bill.clone());
     }
 
-    /// The provider key is about to be sent.
-    pub(crate) fn sent(&mut self, key_version: i64) {
-        self.settled.key_version = Some(key_version);
+    /// An attempt begins.
+    pub(crate) fn begins(&mut self, way: &Way) {
+        self.begun_at = Some(Instant::now());
+        self.settled.row.attempts.push(AttemptRow {
+            provider: way.target.provider.clone(),
+            model: way.target.model.clone(),
+            key: Some(way.target.key),
+            label: way.own_label(),
+            key_source: way.target.source.as_str().to_owned(),
+            status: None,
+            // Stands if the client goes away before the attempt ends.
+            outcome: CLIENT_GONE.to_owned(),
+            latency_ms: 0,
+        });
     }
 
-    /// The head of the provider's answer is there.
+    /// The head of an answer for the client is there.
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        self.settled.row.upstream_status = Some(i64::from(status.as_u16()));
-        self.settled.row.first_byte_ms = Some(millis(self.started_at));
+        let outcome = if status.is_success() {
+            self.settled.used = self.settled.row.key;
+            "ok"
+        } else {
+            "upstream_rejected"
+        };
+        self.attempted(Some(status), outcome);
     }
 
-    /// The provider did not accept the key.
-    pub(crate) fn key_failed(&mut self, kind: FailureKind) {
-        self.settled.key_failure = Some(kind);
+    /// The attempt gave the client nothing; `outcome` says why.
+    pub(crate) fn attempted(&mut self, status: Option<StatusCode>, outcome: &str) {
+        let row = &mut self.settled.row;
+        let status = status.map(|status| i64::from(status.as_u16()));
+        row.upstream_status = status;
+        if status.is_some() {
+            row.first_byte_ms = Some(millis(self.started_at));
+        }
+        if let Some(attempt) = row.attempts.last_mut() {
+            attempt.status = status;
+            outcome.clone_into(&mut attempt.outcome);
+            attempt.latency_ms = self.begun_at.take().map_or(0, millis);
+        }
+    }
+
+    /// The provider did not accept a key.
+    pub(crate) fn key_failed(&mut self, key: KeyVersion, kind: FailureKind) {
+        self.settled.failed.push((key, kind));
     }
 
     /// Whether the answer is a stream after all.
@@ -205,26 +261,39 @@ impl Settlement {
 
     /// Settles a call that is not served, and hands the failure on.
     pub(crate) fn refuse(mut self, failure: Failure) -> Failure {
-        self.close(&End {
+        let end = End {
             status: failure.status().as_u16(),
             error_code: Some(failure.code()),
-            usage: None,
+            metered: Metered::default(),
             response_bytes: 0,
-        });
+        };
+        self.close(&end, None);
         failure
     }
 
     /// Settles a call that was answered.
     pub(crate) fn finish(mut self, end: &End) {
-        self.close(end);
+        self.close(end, None);
+    }
+
+    /// As [`finish`](Self::finish). The channel tells when the row is written, or closes if it never will be.
+    pub(crate) fn finish_told(mut self, end: &End) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        self.close(end, Some(tell));
+        told
+    }
+
+    /// Whether credits pay for the call.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.settled.row.key_source.as_deref() == Some(KeySource::Managed.as_str())
     }
 
     /// Settles a call whose client went away in the middle of the answer.
-    pub(crate) fn abandon(mut self, usage: Option<Usage>, response_bytes: u64) {
-        self.close(&given_up(usage, response_bytes));
+    pub(crate) fn abandon(mut self, metered: Metered, response_bytes: u64) {
+        self.close(&given_up(metered, response_bytes), None);
     }
 
-    fn close(&mut self, end: &End) {
+    fn close(&mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
         let Some(place) = self.place.take() else {
             return;
         };
@@ -232,7 +301,12 @@ impl Settlement {
         row.at = self.sources.now();
         row.status = i64::from(end.status);
         row.error_code = end.error_code.map(str::to_owned);
-        row.usage = end.usage;
+        // Only what a model answered is metered: nobody pays for a refusal.
+        if let Some(bill) = self.bill.take()
+            && let Some((usage, estimated)) = end.metered.usage(row.request_bytes.unsigned_abs())
+        {
+            bill.write(row, usage, estimated);
+        }
         row.response_bytes = saturated(end.response_bytes);
         row.latency_ms = millis(self.started_at);
         tracing::info!(
@@ -244,26 +318,27 @@ impl Settlement {
             latency_ms = row.latency_ms,
             "served {} with status {}", row.request, end.status
         );
-        place.send(Message::Settled(Box::new(self.settled.clone())));
+        let settled = Box::new(self.settled.clone());
+        place.send(Message::Settled(settled, tell));
     }
 }
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        let mut end = given_up(None, 0);
+        let mut end = given_up(Metered::default(), 0);
         if std::thread::panicking() {
             end.status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
             end.error_code = Some(Failure::Internal.code());
         }
-        self.close(&end);
+        self.close(&end, None);
     }
 }
 
-fn given_up(usage: Option<Usage>, response_bytes: u64) -> End {
+fn given_up(metered: Metered, response_bytes: u64) -> End {
     End {
         status: CLIENT_CLOSED,
-        error_code: Some("client_closed"),
-        usage,
+        error_code: Some(CLIENT_GONE),
+        metered,
         response_bytes,
     }
 }

@@ -1,48 +1,59 @@
-//! What the data plane knows of callers: a bounded cache over the store, valid until something changes.
+//! What the data plane knows of callers and of the instance's rules: a bounded cache over the store, valid until
+//! something changes.
 //!
 //! An entry is used while no change of its account came after it was loaded, so a revoked key is refused and
 //! a new provider key serves with the next request. While the database is away, entries go on serving for a
 //! bounded time; after that the answer is that the database is away, never that the API key is wrong.
 
 mod flights;
+mod instance;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::policy::KeySource;
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
-use domain::resolve::OwnKey;
+use domain::resolve::{HeldKey, Target};
 use moka::sync::Cache;
 use store::{CallerRecord, Store};
 
 use flights::Flights;
+pub(crate) use instance::Instance;
+use instance::InstanceCache;
 
 /// A caller with everything that serves it, as of one revision.
 pub(crate) struct Loaded {
     pub(crate) record: CallerRecord,
     /// What the rules need to know of the provider keys.
-    pub(crate) own_keys: Vec<OwnKey>,
+    pub(crate) held: Vec<HeldKey>,
     /// The newest change that was known before the load began.
     revision: i64,
 }
 
+/// Everything that decides how a call is served: the caller, and the instance's rules.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) caller: Arc<Loaded>,
+    pub(crate) instance: Arc<Instance>,
+}
+
+impl View {
+    /// The record of a target's key, and the data key that opens it. An own key is looked for among the
+    /// caller's alone, a platform key among the instance's.
+    pub(crate) fn key(&self, target: &Target) -> Option<(&ProviderKeyRecord, &DataKeyRecord)> {
+        match target.source {
+            KeySource::Byok => self.caller.key(target.key),
+            KeySource::Managed => self.instance.key(target.key),
+        }
+    }
+}
+
 impl Loaded {
     fn new(record: CallerRecord, revision: i64) -> Self {
-        let own_keys = record
-            .keys
-            .iter()
-            .map(|key| OwnKey {
-                id: key.context.key,
-                provider: key.context.provider.clone(),
-                label: key.label.clone(),
-                owner: key.context.owner,
-                position: key.position,
-                enabled: key.enabled,
-            })
-            .collect();
         Self {
+            held: record.keys.iter().map(held).collect(),
             record,
-            own_keys,
             revision,
         }
     }
@@ -52,10 +63,7 @@ impl Loaded {
         &self,
         id: domain::ProviderKeyId,
     ) -> Option<(&ProviderKeyRecord, &DataKeyRecord)> {
-        let key = self.record.keys.iter().find(|key| key.context.key == id)?;
-        let data_keys = &self.record.data_keys;
-        let data_key = data_keys.iter().find(|it| it.id == key.data_key)?;
-        Some((key, data_key))
+        find(&self.record.keys, &self.record.data_keys, id)
     }
 
     fn expired(&self, now: Timestamp) -> bool {
@@ -64,9 +72,34 @@ impl Loaded {
 
     /// Roughly how many rows the entry holds.
     fn weight(&self) -> u32 {
-        let rows = 1 + self.record.keys.len() + self.record.data_keys.len();
+        let record = &self.record;
+        let rows = 1 + record.keys.len() + record.data_keys.len() + record.removed.len();
         u32::try_from(rows).unwrap_or(u32::MAX)
     }
+}
+
+/// What the rules need to know of a key.
+fn held(record: &ProviderKeyRecord) -> HeldKey {
+    HeldKey {
+        id: record.context.key,
+        provider: record.context.provider.clone(),
+        label: record.label.clone(),
+        owner: record.context.owner,
+        position: record.position,
+        level: record.level,
+        fallback: record.fallback,
+        enabled: record.enabled,
+    }
+}
+
+fn find<'a>(
+    keys: &'a [ProviderKeyRecord],
+    data_keys: &'a [DataKeyRecord],
+    id: domain::ProviderKeyId,
+) -> Option<(&'a ProviderKeyRecord, &'a DataKeyRecord)> {
+    let key = keys.iter().find(|key| key.context.key == id)?;
+    let data_key = data_keys.iter().find(|it| it.id == key.data_key)?;
+    Some((key, data_key))
 }
 
 /// The store did not answer, and what is cached does not suffice.
@@ -83,6 +116,7 @@ pub(crate) struct Snapshot {
     /// Hashes that no caller has, with the newest change known then.
     strangers: Cache<[u8; 32], i64>,
     loading: Arc<Flights<Load, Found>>,
+    instance: Arc<InstanceCache>,
     #[cfg(test)]
     reads: Arc<std::sync::atomic::AtomicUsize>,
 }
@@ -112,6 +146,7 @@ impl Snapshot {
                 .time_to_live(STRANGER_FOR)
                 .build(),
             loading: Arc::new(Flights::new()),
+            instance: Arc::default(),
             #[cfg(test)]
             reads: Arc::default(),
         }

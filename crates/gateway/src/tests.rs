@@ -5,6 +5,7 @@ mod answers;
 mod client;
 mod harness;
 mod outages;
+mod payer;
 mod provider;
 mod requests;
 mod streams;

@@ -97,6 +97,10 @@ pub trait WireFormat: Sync {
     /// that it stands alone even if the provider's bytes ended in the middle of an event.
     fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes;
 
+    /// The bytes with which the last event of a stream begins; a client that misses it knows that the stream was
+    /// cut.
+    fn last_event_mark(&self) -> &'static [u8];
+
     /// A tap that meters an answer on its way: an event stream if `streamed`, else a JSON body.
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap>;
 

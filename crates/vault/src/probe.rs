@@ -4,6 +4,7 @@
 
 use domain::key::FailureKind;
 use domain::record::{DataKeyRecord, KeyContext};
+use domain::{ProviderKeyId, Timestamp};
 
 use crate::kms::BoxFuture;
 
@@ -19,6 +20,12 @@ pub trait KeyProbe: Send + Sync {
         context: &'a KeyContext,
         data_key: &'a DataKeyRecord,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>>;
+
+    /// Until when calls prefer other keys to this version of the key, because it failed; `None`: it is awake, as
+    /// far as this process knows.
+    fn sleeping_until(&self, _key: ProviderKeyId, _version: i64) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Why a probe did not succeed.

@@ -20,8 +20,14 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "invalid_request",
-        "The body is not the JSON object that it must be, or `model` or `stream` is not usable.",
-        "Mend the field in `field`.",
+        "The body is not the JSON object that it must be, or `model` or `stream` is not usable; or a header of ours has a value that it cannot have.",
+        "Mend the field in `field` or the header in `header`.",
+    ),
+    (
+        "400",
+        "model_not_chosen",
+        "The request leaves the choice of the model to its defaults, and there is none.",
+        "Name a model, or set a default for the API key or the workspace.",
     ),
     (
         "401",
@@ -37,9 +43,21 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "402",
+        "byok_disabled_for_provider",
+        "Own keys for the provider are switched off in this instance, and nothing else may serve.",
+        "An admin of the instance can switch them on; the modes `auto` and `managed` use the instance's key.",
+    ),
+    (
+        "402",
         "byok_key_disabled",
         "Every provider key that could serve the model is disabled.",
         "Enable one or add another.",
+    ),
+    (
+        "402",
+        "byok_key_dormant",
+        "There is a provider key, and the account's plan lets no own key serve.",
+        "Change to one of the plans in `plans`; the key is kept.",
     ),
     (
         "402",
@@ -48,10 +66,58 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "Add one; `missing`, `providers` and `link` say where.",
     ),
     (
+        "402",
+        "byok_key_revoked",
+        "The provider key that served the model was removed.",
+        "Add another one; `providers`, `label` and `link` say where.",
+    ),
+    (
+        "402",
+        "credits_exhausted",
+        "The account's credits do not suffice for the call; `needed` is what would be held for it.",
+        "Wait until `resets_at`, lower `max_tokens`, or ask the operator for credits. Own keys serve without credits.",
+    ),
+    (
+        "402",
+        "managed_fallback_cap_reached",
+        "What credits may pay in place of failed own keys this month is spent.",
+        "Mend the own keys, wait until `resets_at`, or raise the workspace's cap.",
+    ),
+    (
+        "402",
+        "managed_unavailable",
+        "Credits would pay, and the instance has no key for any of `providers`.",
+        "Bring a provider key, or ask the operator.",
+    ),
+    (
+        "402",
+        "price_unknown",
+        "The price of the model is not known, and calls of such models are refused.",
+        "Use another model, or ask the operator to set a price.",
+    ),
+    (
+        "403",
+        "byok_forbidden",
+        "Only own keys could serve, and the workspace forbids them.",
+        "An admin of the workspace can change its policy.",
+    ),
+    (
+        "403",
+        "byok_required",
+        "Only credits could pay, and the request or the workspace (`layer`) forbids them.",
+        "Bring a provider key, or lift the rule.",
+    ),
+    (
         "403",
         "permission_denied",
         "The API key lacks a scope.",
         "Use a key that has the scope in `needs`.",
+    ),
+    (
+        "403",
+        "plan_required",
+        "The account's plan does not include the tier.",
+        "Change to one of the plans in `plans`, or name a model.",
     ),
     (
         "404",
@@ -62,8 +128,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "404",
         "model_not_found",
-        "No provider of the instance knows the model.",
-        "Write it as `provider/model`; `GET /v1/models` lists what the keys reach.",
+        "No provider of the instance knows the model, or it is switched off, or no model stands behind the tier in `tier`.",
+        "Write it as `provider/model`; `GET /v1/models` lists what the caller is served.",
     ),
     (
         "405",
@@ -122,8 +188,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "502",
         "upstream_credentials_exhausted",
-        "The provider did not accept the provider key; `attempts` lists each try.",
-        "Check the key and its balance at the provider. Your API key is fine. Only the first enabled key by position is called; move or disable it to use the next.",
+        "Every provider key that may serve the call failed; `attempts` lists each try.",
+        "Check the keys and their balance at the provider. Your API key is fine.",
     ),
     (
         "502",
@@ -226,102 +292,4 @@ pub fn error_reference() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use domain::{Label, WorkspaceId};
-    use http::StatusCode;
-
-    use super::super::Failure;
-    use super::{CODES, error_reference};
-
-    /// One failure of each kind. The match has no wildcard, so that a new kind does not compile without a
-    /// sample here and a row above.
-    fn samples() -> Vec<Failure> {
-        let provider: domain::ProviderId = "openai".parse().expect("a provider id");
-        let workspace = WorkspaceId::from_bytes([0; 16]);
-        let mut samples = vec![Failure::MethodNotAllowed("POST")];
-        while let Some(last) = samples.last() {
-            samples.push(match last {
-                Failure::MethodNotAllowed(_) => Failure::EndpointNotFound,
-                Failure::EndpointNotFound => Failure::CredentialsAmbiguous,
-                Failure::CredentialsAmbiguous => Failure::CredentialsMissing,
-                Failure::CredentialsMissing => Failure::CredentialsInvalid,
-                Failure::CredentialsInvalid => Failure::PermissionDenied("inference:invoke"),
-                Failure::PermissionDenied(_) => Failure::MediaType,
-                Failure::MediaType => Failure::ContentEncoding,
-                Failure::ContentEncoding => Failure::BodyTooLarge { limit: 1 },
-                Failure::BodyTooLarge { .. } => Failure::BodyTooSlow,
-                Failure::BodyTooSlow => Failure::BodyBroken,
-                Failure::BodyBroken => Failure::InvalidRequest(
-                    llm::head::read(b"").expect_err("an empty body is not a request"),
-                ),
-                Failure::InvalidRequest(_) => Failure::ModelNotFound { suggestion: None },
-                Failure::ModelNotFound { .. } => Failure::KeyMissing {
-                    providers: vec![provider.clone()],
-                    workspace,
-                },
-                Failure::KeyMissing { .. } => Failure::KeyDisabled {
-                    provider: provider.clone(),
-                    label: Label::default(),
-                    workspace,
-                },
-                Failure::KeyDisabled { .. } => Failure::FormatNotSupported { endpoint: None },
-                Failure::FormatNotSupported { .. } => Failure::KeyUnreadable,
-                Failure::KeyUnreadable => Failure::KmsUnavailable,
-                Failure::KmsUnavailable => Failure::StoreUnavailable,
-                Failure::StoreUnavailable => Failure::UsageUnavailable,
-                Failure::UsageUnavailable => Failure::Overloaded,
-                Failure::Overloaded => Failure::LoopDetected,
-                Failure::LoopDetected => Failure::Internal,
-                Failure::Internal => Failure::CredentialsExhausted {
-                    attempts: Vec::new(),
-                },
-                Failure::CredentialsExhausted { .. } => Failure::UpstreamRedirect,
-                Failure::UpstreamRedirect => Failure::UpstreamAddressRefused,
-                Failure::UpstreamAddressRefused => Failure::UpstreamUnreachable,
-                Failure::UpstreamUnreachable => Failure::UpstreamBadGateway { status: 500 },
-                Failure::UpstreamBadGateway { .. } => Failure::UpstreamUnavailable { status: 503 },
-                Failure::UpstreamUnavailable { .. } => Failure::UpstreamTimedOut,
-                Failure::UpstreamTimedOut => Failure::UpstreamInvalidResponse,
-                Failure::UpstreamInvalidResponse => Failure::UpstreamRejected {
-                    status: StatusCode::IM_A_TEAPOT,
-                },
-                Failure::UpstreamRejected { .. } => Failure::UpstreamBroken,
-                Failure::UpstreamBroken => break,
-            });
-        }
-        samples
-    }
-
-    #[test]
-    fn every_code_has_one_row_with_its_status() {
-        let mut seen = BTreeSet::new();
-        for failure in samples() {
-            let row = CODES.iter().find(|(_, code, _, _)| *code == failure.code());
-            let (status, code, _, _) =
-                row.unwrap_or_else(|| panic!("{} has no row", failure.code()));
-            let own = failure.status().as_u16().to_string();
-            assert!(*status == own || *status == "as sent", "{code} is {own}");
-            seen.insert(*code);
-        }
-        assert_eq!(seen.len(), CODES.len(), "a row that no failure has");
-    }
-
-    #[test]
-    fn the_edges_codes_have_rows_of_their_own() {
-        let page = error_reference();
-        let (_, edge) = page
-            .split_once("# Errors of the edge\n")
-            .expect("a section");
-        for row in [
-            "| 400 | `invalid_host` |",
-            "| 400 | `invalid_request_target` |",
-            "| 500 | `internal_error` |",
-            "| 503 | `overloaded` |",
-            "| 503 | `random_unavailable` |",
-        ] {
-            assert_eq!(edge.matches(row).count(), 1, "{row}");
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,13 @@
 //! Writes a failure in the client's format.
 
 use bytes::Bytes;
-use domain::{RequestId, WorkspaceId};
+use domain::{NanoUsd, RequestId, WorkspaceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use llm::format::{ErrorBody, WireFormat};
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Side, missing_text};
+use super::rules::{any_of, label, missing_text};
+use super::{Failure, KeyName, Layer, Side};
 use crate::headers;
 use crate::{Body, endpoint};
 
@@ -30,11 +31,27 @@ impl Failure {
             Self::KeyMissing { .. } => {
                 "add one: `keybearer keys add`, or sealed by POST to the path in `link`; or ask an admin of the workspace".to_owned()
             }
-            Self::KeyDisabled { .. } => "enable it or add another; admins of the workspace can".to_owned(),
+            Self::KeyDisabled(_) => "enable it or add another; admins of the workspace can".to_owned(),
+            Self::KeyRevoked(_) => "add another one, or ask an admin of the workspace".to_owned(),
+            Self::KeyDormant { plans, .. } | Self::TierLocked { plans, .. } => match plans.as_slice() {
+                [] => "ask the operator of this instance: no plan includes it".to_owned(),
+                plans => format!("ask the operator of this instance for the plan {}", any_of(plans)),
+            },
+            Self::ByokDisabled { .. } => "an admin of the instance can switch them on; in the mode `auto` or `managed` the instance's key serves".to_owned(),
+            Self::ByokRequired(Layer::Request) => "leave out `x-keybearer-no-managed`, or bring a provider key and set the mode to `byok` or `auto`".to_owned(),
+            Self::ByokRequired(Layer::Workspace) => "bring a provider key, or ask an admin of the workspace".to_owned(),
+            Self::ByokForbidden => "ask an admin of the workspace: its mode and its rule for own keys leave nothing that serves".to_owned(),
+            Self::ManagedUnavailable { .. } => "bring a provider key and set the mode to `byok` or `auto`, or ask the operator of this instance".to_owned(),
+            Self::ModelNotChosen => "name a model in `model`, or set a default for the API key or the workspace".to_owned(),
+            Self::TierUnset(tier) => format!("an admin of the workspace can choose a model for {tier}; or name a model"),
+            Self::PriceUnknown { .. } => "use a model with a known price, or ask the operator of this instance to set one".to_owned(),
+            Self::CreditsExhausted { .. } => "wait until `resets_at` or ask the operator of this instance for credits; own keys serve without credits, and a lower `max_tokens` needs fewer".to_owned(),
+            Self::FallbackCapReached { .. } => "mend the own keys, or ask an admin of the workspace to raise the cap".to_owned(),
+            Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),
             Self::CredentialsExhausted { .. } => {
-                "check the provider key and its balance at the provider; only the first enabled key by position is called, so move or disable it to use the next".to_owned()
+                "check the provider keys and their balance at the provider; `attempts` says what each key met".to_owned()
             }
             Self::UpstreamAddressRefused => "the operator may allow the address range in the configuration".to_owned(),
             _ => return None,
@@ -61,15 +78,47 @@ impl Failure {
                 "missing": missing_text(providers, *workspace),
                 "link": keys_link(*workspace),
             }),
-            Self::KeyDisabled {
-                provider,
-                label,
+            Self::KeyDisabled(key) | Self::KeyRevoked(key) => named(key),
+            Self::KeyDormant { key, plans } => {
+                let mut details = named(key);
+                details["plans"] = json!(plans);
+                details
+            }
+            Self::InvalidHeader(name) => json!({ "header": name.as_str() }),
+            Self::TierUnset(tier) => json!({ "tier": tier }),
+            Self::TierLocked { tier, plans } => {
+                json!({ "layer": "plan", "tier": tier, "plans": plans })
+            }
+            Self::ByokDisabled { provider } | Self::PriceUnknown { provider } => {
+                json!({ "providers": [provider] })
+            }
+            Self::ManagedUnavailable { providers } => json!({ "providers": providers }),
+            Self::ByokRequired(layer) => json!({
+                "layer": match layer { Layer::Request => "request", Layer::Workspace => "workspace" },
+            }),
+            Self::ByokForbidden => json!({ "layer": "workspace" }),
+            Self::CreditsExhausted {
+                needed,
+                available,
+                resets_at,
+            } => json!({
+                "scope": "account",
+                "needed": amount(*needed),
+                "available": amount(*available),
+                "resets_at": resets_at,
+            }),
+            Self::FallbackCapReached {
+                cap,
+                spent,
+                resets_at,
                 workspace,
             } => json!({
-                "providers": [provider],
-                "label": label,
+                "scope": "workspace",
                 "workspace": workspace,
-                "link": keys_link(*workspace),
+                "window": "month",
+                "limit": amount(*cap),
+                "spent": amount(*spent),
+                "resets_at": resets_at,
             }),
             Self::FormatNotSupported { endpoint } => json!({ "endpoint": endpoint }),
             Self::CredentialsExhausted { attempts } => {
@@ -78,7 +127,8 @@ impl Failure {
                     .map(|attempt| {
                         json!({
                             "provider": attempt.provider,
-                            "label": attempt.label,
+                            "label": label(attempt.label.as_ref()),
+                            "key_source": attempt.source,
                             "status": attempt.status,
                             "kind": attempt.kind,
                         })
@@ -112,6 +162,7 @@ impl Failure {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // The official SDKs repeat every 5xx unless told that it is of no use.
+            Self::CredentialsExhausted { attempts } if !attempts.iter().all(|it| it.denied) => {}
             Self::CredentialsExhausted { .. }
             | Self::UpstreamRedirect
             | Self::UpstreamAddressRefused
@@ -157,6 +208,20 @@ impl Failure {
             details: self.details(),
         })
     }
+}
+
+/// An amount for programs: exact in nano-USD, and in credits.
+fn amount(amount: NanoUsd) -> Value {
+    json!({ "credits": amount.credits(), "nano_usd": amount.nanos() })
+}
+
+fn named(key: &KeyName) -> Value {
+    json!({
+        "providers": [key.provider],
+        "label": key.label,
+        "workspace": key.workspace,
+        "link": keys_link(key.workspace),
+    })
 }
 
 fn keys_link(workspace: WorkspaceId) -> String {

@@ -38,7 +38,7 @@ pub(crate) async fn write(store: Store, mut queue: Queue) {
     let mut marks = Marks::default();
     let mut messages = Vec::new();
     while queue.recv_many(&mut messages, BATCH).await > 0 {
-        let mut waiting = Vec::new();
+        let mut waiting = Waiting::default();
         let mut rows = Vec::new();
         sort_out(&mut messages, &mut rows, &mut marks, &mut waiting);
         let mut pause = PAUSE;
@@ -56,27 +56,38 @@ pub(crate) async fn write(store: Store, mut queue: Queue) {
             }
             sort_out(&mut messages, &mut rows, &mut marks, &mut waiting);
         }
+        // An error in either: nobody waits any more.
+        for row in waiting.rows {
+            let _ = row.send(());
+        }
         marks.write(&store).await;
-        for done in waiting {
-            // Nobody waits any more: nothing to tell.
-            let _ = done.send(());
+        for all in waiting.all {
+            let _ = all.send(());
         }
     }
+}
+
+/// Who waits for a row, and who for everything.
+#[derive(Default)]
+struct Waiting {
+    rows: Vec<oneshot::Sender<()>>,
+    all: Vec<oneshot::Sender<()>>,
 }
 
 fn sort_out(
     messages: &mut Vec<Message>,
     rows: &mut Vec<UsageRow>,
     marks: &mut Marks,
-    waiting: &mut Vec<oneshot::Sender<()>>,
+    waiting: &mut Waiting,
 ) {
     for message in messages.drain(..) {
         match message {
-            Message::Settled(settled) => {
+            Message::Settled(settled, tell) => {
                 marks.note(&settled);
                 rows.push(settled.row);
+                waiting.rows.extend(tell);
             }
-            Message::Flush(done) => waiting.push(done),
+            Message::Flush(done) => waiting.all.push(done),
         }
     }
 }
@@ -158,12 +169,10 @@ impl Marks {
     fn note(&mut self, settled: &Settled) {
         let row = &settled.row;
         self.note_use(Key::Ours(row.api_key), row.at);
-        let (Some(key), Some(version)) = (row.key, settled.key_version) else {
-            return;
-        };
-        if let Some(kind) = settled.key_failure {
-            self.failed.insert(key, (version, row.at, kind));
-        } else if matches!(row.upstream_status, Some(200..=299)) {
+        for ((key, version), kind) in &settled.failed {
+            self.failed.insert(*key, (*version, row.at, *kind));
+        }
+        if let Some(key) = settled.used {
             self.note_use(Key::Theirs(key), row.at);
         }
     }

@@ -82,7 +82,7 @@ async fn a_refused_provider_key_is_never_the_clients_fault() {
             (502, "upstream_credentials_exhausted".to_owned())
         );
         let hint = answer.json()["error"]["hint"].to_string();
-        assert!(hint.contains("first enabled key by position"), "{hint}");
+        assert!(hint.contains("`attempts`"), "{hint}");
         let attempt = &answer.json()["error"]["attempts"][0];
         assert_eq!(attempt["status"], status);
         assert_eq!(attempt["kind"], kind.as_str());

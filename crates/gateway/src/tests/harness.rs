@@ -9,8 +9,8 @@ use domain::access::{Action, ApiScope};
 use domain::credential::{self, CredentialKind};
 use domain::record::{KeyContext, ProviderKeyRecord};
 use domain::{
-    AccountId, ApiKeyId, Clock, KeyOwner, Label, Random, RequestId, Secret, SessionId, Sources,
-    Timestamp, UserId, WorkspaceId,
+    AccountId, ApiKeyId, Clock, DeploymentId, KeyOwner, Label, Random, RequestId, Secret,
+    SessionId, Sources, Timestamp, UserId, WorkspaceId,
 };
 use http::{Request, Response};
 use llm::registry::Registry;
@@ -38,9 +38,10 @@ pub(super) struct Harness {
     pub(super) api_key: String,
     pub(super) workspace: WorkspaceId,
     root: Root,
-    principal: Principal,
+    pub(super) principal: Principal,
     user: UserId,
-    account: AccountId,
+    pub(super) account: AccountId,
+    pub(super) deployment: DeploymentId,
     pub(super) address: SocketAddr,
     now: Arc<AtomicI64>,
     folder: tempfile::TempDir,
@@ -73,7 +74,7 @@ pub(super) fn sources() -> (Sources, Arc<AtomicI64>) {
     (sources, now)
 }
 
-/// Two providers at one address, one for each format, and one that speaks neither.
+/// Two providers at one address, one for each format, and a gateway that speaks both.
 fn registry(address: SocketAddr) -> Registry {
     let file = |id: &str, header: &str, rest: &str| {
         let text = format!(
@@ -93,7 +94,14 @@ fn registry(address: SocketAddr) -> Registry {
         "{anthropic}[auth.extra_headers]\nanthropic-version = \"2023-06-01\"\n[probe]\nget = \"/v1/whoami\"\n\
          [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n[[models]]\nid = \"claude-tiny\"\n"
     );
-    let files = [(name, openai), (other, anthropic)];
+    let (third, gateway) = file("relay", "authorization", "");
+    let gateway = gateway.replace("first_party", "gateway");
+    let gateway = format!(
+        "{gateway}scheme = \"Bearer\"\n[[formats]]\nformat = \"openai_chat\"\npath = \"/relayed\"\n\
+         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/relayed/messages\"\n\
+         [slugs]\nopenai = \"open-ai\"\n"
+    );
+    let files = [(name, openai), (other, anthropic), (third, gateway)];
     Registry::default().with_files(&files).expect("valid files")
 }
 
@@ -164,6 +172,7 @@ impl Harness {
             principal: Principal::Session { user, session },
             user,
             account,
+            deployment: deployment.id,
             address,
             now,
             folder,
@@ -219,6 +228,7 @@ impl Harness {
                 .hasher()
                 .hash(HashPurpose::ApiKey, text.as_bytes()),
             scopes: scopes.to_vec(),
+            default_model: None,
             expires_at,
         };
         let scope = self.scope(Action::WriteApiKeys).await;
@@ -241,9 +251,19 @@ impl Harness {
 
     /// A record with an envelope for the scripted provider, not stored.
     pub(super) async fn record(&self, provider: &str, label: &str) -> ProviderKeyRecord {
-        let scope = self.scope(Action::WriteProviderKeys).await;
-        let keys = self.store.within(&scope).provider_keys();
         let owner = KeyOwner::Workspace(self.workspace);
+        self.record_of(owner, provider, label, &self.provider).await
+    }
+
+    /// As [`record`](Self::record), for any owner and at any scripted provider.
+    pub(super) async fn record_of(
+        &self,
+        owner: KeyOwner,
+        provider: &str,
+        label: &str,
+        at: &Provider,
+    ) -> ProviderKeyRecord {
+        let keys = self.keys_of(owner).await;
         let data_key = match keys.data_key().await.expect("read") {
             Some(key) => key,
             None => {
@@ -256,16 +276,16 @@ impl Harness {
                 keys.insert_data_key(&new).await.expect("stored")
             }
         };
-        let header = if provider == "openai" {
-            "authorization"
-        } else {
+        let header = if provider == "anthropic" {
             "x-api-key"
+        } else {
+            "authorization"
         };
         let context = KeyContext {
             owner,
             key: id(&self.sources),
             provider: provider.parse().expect("a provider"),
-            base_url: format!("http://{}/base", self.provider.address),
+            base_url: format!("http://{}/base", at.address),
             auth_header: header.to_owned(),
             version: 1,
         };
@@ -278,13 +298,17 @@ impl Harness {
             .expect("accepted");
         ProviderKeyRecord {
             context,
-            account: self.account,
+            account: (!matches!(owner, KeyOwner::Instance(_))).then_some(self.account),
             label: label.parse::<Label>().expect("a label"),
             data_key: data_key.id,
             envelope: accepted.envelope,
             mask: accepted.mask,
             kek_id: None,
             position: 0,
+            level: None,
+            fallback: false,
+            template: false,
+            prices: Vec::new(),
             enabled: true,
             created_at: self.sources.now(),
             updated_at: self.sources.now(),
@@ -294,8 +318,7 @@ impl Harness {
     }
 
     pub(super) async fn put(&self, record: &ProviderKeyRecord) {
-        let scope = self.scope(Action::WriteProviderKeys).await;
-        let keys = self.store.within(&scope).provider_keys();
+        let keys = self.keys_of(record.context.owner).await;
         let note = self.note();
         let put = keys.put(record, Expect::New, &note, self.sources.now());
         put.await.expect("stored");

@@ -30,6 +30,10 @@ impl WireFormat for AnthropicMessages {
         format!("\n\nevent: error\ndata: {body}\n\n").into()
     }
 
+    fn last_event_mark(&self) -> &'static [u8] {
+        b"event: message_stop"
+    }
+
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
         if streamed {
             Box::new(StreamTap::<Events>::new())

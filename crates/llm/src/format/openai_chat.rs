@@ -37,6 +37,10 @@ impl WireFormat for OpenaiChat {
         format!("\n\ndata: {body}\n\n").into()
     }
 
+    fn last_event_mark(&self) -> &'static [u8] {
+        b"data: [DONE]"
+    }
+
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
         if streamed {
             Box::new(StreamTap::<Chunks>::new())

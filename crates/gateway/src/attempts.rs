@@ -1,0 +1,386 @@
+//! One way after the other is tried until a provider answers. Nothing of a failed attempt reaches the client.
+//!
+//! 429: the next key. A failing or silent provider: the same key once more, then the next. A key that is turned
+//! away: the next own key. What the provider says of the request itself goes to the client at once. Credits stand
+//! in for own keys only where the workspace's policy says so, and only within what is held for the call.
+
+use std::time::Duration;
+
+use domain::policy::KeySource;
+use domain::resolve::When;
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use crate::Plane;
+use crate::admit::Held;
+use crate::bill::Bill;
+use crate::endpoint::Call;
+use crate::error::{Attempt, Failure};
+use crate::headers::Served;
+use crate::health::{KeyVersion, Strain, Trial};
+use crate::hold;
+use crate::plan::Planned;
+use crate::plan::way::Way;
+use crate::send::{self, Answer, Content, Missed, Next, Parcel};
+use crate::settle::Settlement;
+use crate::snapshot::View;
+
+mod line;
+
+pub(crate) use line::Pools;
+use line::segments;
+
+/// A call that the provider answered with something for the client.
+pub(crate) struct Answered {
+    pub(crate) settlement: Settlement,
+    pub(crate) call: &'static Call,
+    pub(crate) served: Served,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Content,
+}
+
+/// Most attempts of one call.
+const MAX_ATTEMPTS: usize = 8;
+/// The pause between two attempts: 50 to 150 ms.
+const SHORTEST_PAUSE_MS: u64 = 50;
+const PAUSE_SPREAD_MS: u64 = 100;
+
+/// Serves a planned call. A failure is settled; the facts for its headers are in `said`.
+pub(crate) async fn serve(
+    plane: &Plane,
+    planned: Planned,
+    said: &mut HeaderMap,
+) -> Result<Answered, Failure> {
+    let Planned {
+        view,
+        settlement,
+        call,
+        ways,
+        headers,
+        hops,
+        head,
+        body: Held { bytes, share },
+    } = planned;
+    let mut course = Course {
+        plane,
+        view: &view,
+        call,
+        said,
+        deadline: settlement.started_at() + plane.config.timeouts.first_byte(),
+        settlement: Some(settlement),
+        parcel: Parcel {
+            call,
+            headers,
+            hops,
+            head,
+            body: bytes,
+        },
+        tried: Vec::new(),
+        first: None,
+        several: false,
+        failed: Vec::new(),
+        credits: Credits::default(),
+        refused: None,
+        last: None,
+    };
+    let outcome = Box::pin(course.run(&ways)).await;
+    let settlement = course.settlement.take();
+    // The request was sent; its memory need not wait for the end of the answer.
+    drop(share);
+    match (outcome, settlement) {
+        (Ok((served, answer)), Some(settlement)) => Ok(Answered {
+            settlement,
+            call,
+            served,
+            status: answer.status,
+            headers: answer.headers,
+            content: answer.content,
+        }),
+        (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
+        // The task that held it died, and it is settled.
+        (_, None) => Err(Failure::Internal),
+    }
+}
+
+/// How far a call has come.
+struct Course<'a> {
+    plane: &'a Plane,
+    view: &'a View,
+    call: &'static Call,
+    said: &'a mut HeaderMap,
+    /// The moment by which the head of an answer must be there.
+    deadline: Instant,
+    /// `None`: it was lost.
+    settlement: Option<Settlement>,
+    parcel: Parcel,
+    tried: Vec<Attempt>,
+    /// The first key that was tried, and whether there were others.
+    first: Option<KeyVersion>,
+    several: bool,
+    /// The ways that failed, each key once.
+    failed: Vec<&'a Way>,
+    credits: Credits,
+    /// Why credits do not pay, if nothing was tried since.
+    refused: Option<Failure>,
+    last: Option<(Served, Missed)>,
+}
+
+/// What is decided about credits in the course of the call.
+#[derive(Default)]
+struct Credits {
+    held: bool,
+    /// The store knows that the call has left.
+    forwarded: bool,
+    /// They were refused; no other way makes them more.
+    over: bool,
+    /// An own key was turned away.
+    denied: bool,
+    /// An own key could not be used at all: that must be mended, not paid for.
+    unusable: bool,
+}
+
+/// What became of the attempts with one key.
+enum Turn {
+    Answered(Served, Answer),
+    /// The client must know at once.
+    Told(Failure),
+    Next,
+}
+
+type Outcome = Result<(Served, Answer), Failure>;
+
+impl<'a> Course<'a> {
+    async fn run(&mut self, ways: &'a [Way]) -> Outcome {
+        for segment in segments(ways) {
+            let Plane {
+                health,
+                pools,
+                sources,
+                ..
+            } = self.plane;
+            let (line, mut trial) = health.line_up(
+                segment.iter().collect(),
+                |way: &&Way| way.key,
+                sources.now(),
+                |awake| pools.take_turns(awake),
+            );
+            for way in line {
+                if self.tried.len() >= MAX_ATTEMPTS {
+                    break;
+                }
+                match self.turn(way, &mut trial).await {
+                    Turn::Answered(served, answer) => return Ok((served, answer)),
+                    Turn::Told(failure) => return Err(failure),
+                    Turn::Next => {}
+                }
+            }
+        }
+        self.nobody()
+    }
+
+    /// Tries one key, if it may be.
+    async fn turn(&mut self, way: &'a Way, trial: &mut Option<Trial>) -> Turn {
+        if way.is_managed() && !self.credits_may(way) {
+            return Turn::Next;
+        }
+        let bill = Bill::of(self.plane, self.view, &way.target, self.call.operation);
+        self.served(way, self.tried.len()).write(self.said);
+        if let Err(failure) = self.paid(way, &bill).await {
+            self.refused = Some(failure);
+            return Turn::Next;
+        }
+        for again in [false, true] {
+            if self.tried.len() >= MAX_ATTEMPTS || !self.paused().await {
+                return Turn::Next;
+            }
+            let outcome = self.attempt(way, &bill).await;
+            // The first attempt in a line is the one on trial.
+            drop(trial.take());
+            match outcome {
+                Err(failure) => {
+                    self.credits.over = true;
+                    self.refused = Some(failure);
+                    return Turn::Next;
+                }
+                Ok((served, Ok(answer))) => return Turn::Answered(served, answer),
+                Ok((served, Err(missed))) => {
+                    let next = missed.next;
+                    if next == Next::Told {
+                        return Turn::Told(missed.failure);
+                    }
+                    self.last = Some((served, missed));
+                    if next == Next::OtherKey || again {
+                        return Turn::Next;
+                    }
+                }
+            }
+        }
+        Turn::Next
+    }
+
+    /// Whether this managed way may be used after what has happened.
+    fn credits_may(&self, way: &Way) -> bool {
+        let consented = match way.target.when {
+            When::InTurn => true,
+            When::OwnKeysFailed { denied_too } => denied_too || !self.credits.denied,
+        };
+        consented && !self.credits.over && !self.credits.unusable
+    }
+
+    /// Makes sure that the attempt will be paid for.
+    async fn paid(&mut self, way: &Way, bill: &Bill) -> Result<(), Failure> {
+        bill.check().inspect_err(|_| {
+            // An own key that may not be used is no reason for credits.
+            self.credits.unusable |= !way.is_managed();
+        })?;
+        if !way.is_managed() || self.credits.held {
+            return Ok(());
+        }
+        let Some(mut settlement) = self.settlement.take() else {
+            return Err(Failure::Internal);
+        };
+        settlement.aims_at(way, !self.failed.is_empty(), bill);
+        let limit = self.parcel.head.output_limit;
+        let (settlement, held) =
+            hold::take(self.plane, self.view, way, bill, limit, settlement).await;
+        self.settlement = settlement;
+        if let (Ok(()), Some(settlement)) = (&held, &self.settlement) {
+            self.credits.held = true;
+            hold::note_fallback(self.plane, self.view, &self.failed, settlement)
+                .await
+                .inspect_err(|_| self.credits.over = true)
+        } else {
+            self.credits.over = true;
+            held
+        }
+    }
+
+    /// Waits a little before an attempt that is not the first. `false`: there is no time left.
+    async fn paused(&self) -> bool {
+        if self.tried.is_empty() {
+            return true;
+        }
+        let spread = self.plane.sources.random.bytes::<1>();
+        let spread = spread.map_or(0, |[byte]| u64::from(byte) * PAUSE_SPREAD_MS / 255);
+        let until = Instant::now() + Duration::from_millis(SHORTEST_PAUSE_MS + spread);
+        if until >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep_until(until).await;
+        true
+    }
+
+    /// One attempt. The outer error: the store did not take down that the call is forwarded.
+    async fn attempt(
+        &mut self,
+        way: &'a Way,
+        bill: &Bill,
+    ) -> Result<(Served, Result<Answer, Missed>), Failure> {
+        let fallback = way.is_managed() && !self.failed.is_empty();
+        self.refused = None;
+        self.several |= self.first.get_or_insert(way.key) != &way.key;
+        let served = self.served(way, self.tried.len() + 1);
+        served.write(self.said);
+        let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
+        settlement.aims_at(way, fallback, bill);
+        settlement.begins(way);
+        let (plane, view, deadline) = (self.plane, self.view, self.deadline);
+        let sending = send::send(plane, view, way, &self.parcel, deadline);
+        let outcome = if way.is_managed() && !self.credits.forwarded {
+            let request = settlement.request();
+            let marking = async { plane.store.serving().mark_forwarded(request).await };
+            let both = tokio::try_join!(async { Ok(sending.await) }, marking);
+            // Dropping the answer ends the call at the provider.
+            both.map(|(outcome, ())| outcome)
+                .map_err(|error| hold::not_held(&error))?
+        } else {
+            sending.await
+        };
+        self.credits.forwarded |= way.is_managed();
+        match &outcome {
+            Ok(answer) => {
+                settlement.answered(answer.status);
+                plane.health.succeeded(way.key);
+            }
+            Err(missed) => self.missed(way, missed),
+        }
+        self.tried
+            .extend(outcome.as_ref().err().map(|missed| Attempt {
+                provider: way.target.provider.clone(),
+                label: way.own_label(),
+                source: way.target.source,
+                status: missed.status.map(|status| status.as_u16()),
+                kind: missed.kind(),
+                denied: missed.denied,
+            }));
+        Ok((served, outcome))
+    }
+
+    fn missed(&mut self, way: &'a Way, missed: &Missed) {
+        let strain = match missed.next {
+            Next::SameKeyOnce => Some(Strain::Failed {
+                retry_after_ms: missed.retry_after_ms,
+            }),
+            Next::OtherKey if missed.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
+                Some(Strain::Limited {
+                    retry_after_ms: missed.retry_after_ms,
+                })
+            }
+            Next::OtherKey | Next::Told => None,
+        };
+        if let Some(strain) = strain {
+            let now = self.plane.sources.now();
+            self.plane.health.failed(way.key, strain, now);
+        }
+        if let Some(settlement) = &mut self.settlement {
+            settlement.attempted(missed.status, missed.kind());
+            if let Some(kind) = missed.blames_key() {
+                settlement.key_failed(way.key, kind);
+            }
+        }
+        if way.target.source == KeySource::Byok {
+            self.credits.denied |= missed.turns_away;
+            self.credits.unusable |= missed.is_unusable();
+            if self.failed.iter().all(|failed| failed.key != way.key) {
+                self.failed.push(way);
+            }
+        }
+    }
+
+    /// What the client gets when no way is left.
+    fn nobody(&mut self) -> Outcome {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        let Some((served, last)) = self.last.take() else {
+            return Err(Failure::Internal);
+        };
+        let limited = |it: &Attempt| it.status == Some(StatusCode::TOO_MANY_REQUESTS.as_u16());
+        let ours = last.is_unusable() && self.tried.iter().all(|it| it.status.is_none());
+        if self.several && !ours && !self.tried.iter().all(limited) {
+            return Err(self.exhausted());
+        }
+        match (last.answer, last.failure) {
+            (Some(answer), _) => Ok((served, *answer)),
+            (None, Failure::CredentialsExhausted { .. }) => Err(self.exhausted()),
+            (None, failure) => Err(failure),
+        }
+    }
+
+    fn served(&self, way: &Way, attempts: usize) -> Served {
+        Served {
+            provider: way.target.provider.clone(),
+            model: way.target.model.clone(),
+            source: way.target.source,
+            label: way.own_label(),
+            attempts,
+        }
+    }
+
+    fn exhausted(&mut self) -> Failure {
+        Failure::CredentialsExhausted {
+            attempts: std::mem::take(&mut self.tried),
+        }
+    }
+}

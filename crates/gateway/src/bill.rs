@@ -1,0 +1,103 @@
+//! What a call costs, and what it takes in credits.
+
+use std::sync::Arc;
+
+use domain::policy::KeySource;
+use domain::price::{self, Price, PriceOverride, Pricing};
+use domain::resolve::Target;
+use domain::settings::{ByokMetering, Unpriced};
+use domain::{Decimal, NanoUsd, ProviderId, Usage};
+use store::UsageRow;
+
+use crate::Plane;
+use crate::error::Failure;
+use crate::snapshot::{Instance, View};
+
+/// The price of one way to serve a call, and who pays it.
+#[derive(Clone)]
+pub(crate) struct Bill {
+    instance: Arc<Instance>,
+    source: KeySource,
+    provider: ProviderId,
+    model: String,
+    operation: &'static str,
+    /// `None`: not known.
+    price: Option<Price>,
+    catalog_version: String,
+    /// What the account's charges are multiplied by.
+    rate: Decimal,
+}
+
+impl Bill {
+    /// The bill of a call that this target serves.
+    ///
+    /// An own key's price may be negotiated for the key or by the workspace; nobody sets the price of their own
+    /// credits.
+    pub(crate) fn of(plane: &Plane, view: &View, target: &Target, operation: &'static str) -> Self {
+        let caller = &view.caller.record;
+        let instance = view.instance.record.settings.prices.as_slice();
+        let of_key = view.key(target).map_or(&[][..], |(key, _)| &key.prices);
+        let own: [&[PriceOverride]; 3] = [of_key, &caller.policy.prices, instance];
+        let layers = match target.source {
+            KeySource::Byok => &own[..],
+            KeySource::Managed => &own[2..],
+        };
+        let price = price::overridden(layers, &target.provider, &target.model).or_else(|| {
+            let now = plane.sources.now();
+            plane.catalog.price(&target.provider, &target.model, now)
+        });
+        Self {
+            instance: Arc::clone(&view.instance),
+            source: target.source,
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            operation,
+            price: price.cloned(),
+            catalog_version: plane.catalog.version().to_owned(),
+            rate: caller.rate,
+        }
+    }
+
+    /// Refuses a call whose price is not known where the instance says so.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let settings = &self.instance.record.settings;
+        let rule = match self.source {
+            KeySource::Byok => settings.unpriced_byok,
+            KeySource::Managed => settings.unpriced_managed,
+        };
+        match rule {
+            Unpriced::Block if self.price.is_none() => Err(Failure::PriceUnknown {
+                provider: self.provider.clone(),
+            }),
+            Unpriced::Block | Unpriced::CountTokens => Ok(()),
+        }
+    }
+
+    /// What a managed call with this usage takes in credits.
+    pub(crate) fn charge(&self, usage: &Usage) -> NanoUsd {
+        let cost = self.cost(usage).unwrap_or(NanoUsd::ZERO);
+        let settings = &self.instance.record.settings;
+        settings.charge(&self.provider, &self.model, self.operation, cost, self.rate)
+    }
+
+    /// Writes usage, cost and charge to the row of a call that was served.
+    pub(crate) fn write(&self, row: &mut UsageRow, usage: Usage, estimated: bool) {
+        row.usage = Some(usage);
+        if self.source == KeySource::Managed {
+            row.charge = self.charge(&usage);
+        } else if self.instance.record.settings.byok_metering == ByokMetering::None {
+            return;
+        }
+        row.cost = self.cost(&usage);
+        row.pricing = Some(match &row.cost {
+            None => Pricing::Unpriced,
+            Some(_) if estimated => Pricing::Estimated,
+            Some(_) => Pricing::Priced,
+        });
+        row.catalog_version = Some(self.catalog_version.clone());
+    }
+
+    fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        self.price.as_ref().map(|price| price.cost(usage))
+    }
+}

@@ -1,0 +1,85 @@
+//! The refusals of the rules, in the words of the data plane.
+
+use domain::key::{Label, ProviderId};
+use domain::naming::NoName;
+use domain::plan;
+use domain::policy::ByokRule;
+use domain::resolve::Refusal;
+use domain::{PlanId, WorkspaceId};
+
+use super::{Attempt, Failure, KeyName, Layer};
+use crate::snapshot::View;
+
+/// Why no key serves `view`'s caller; `suggestion`: the provider that may have been meant.
+pub(crate) fn from_rules(refusal: Refusal, view: &View, suggestion: Option<ProviderId>) -> Failure {
+    let workspace = view.caller.record.workspace;
+    let key = |provider, label| KeyName {
+        provider,
+        label,
+        workspace,
+    };
+    match refusal {
+        Refusal::ModelNotFound => Failure::ModelNotFound { suggestion },
+        Refusal::KeyMissing { providers } => Failure::KeyMissing {
+            providers,
+            workspace,
+        },
+        Refusal::KeyDisabled { provider, label } => Failure::KeyDisabled(key(provider, label)),
+        Refusal::KeyRevoked { provider, label } => Failure::KeyRevoked(key(provider, label)),
+        Refusal::KeyDormant { provider, label } => Failure::KeyDormant {
+            key: key(provider, label),
+            plans: plan::that(&view.instance.record.plans, |terms| terms.byok),
+        },
+        Refusal::ByokDisabled { provider } => Failure::ByokDisabled { provider },
+        Refusal::ByokRequired => Failure::ByokRequired(match view.caller.record.policy.byok {
+            ByokRule::Required => Layer::Workspace,
+            ByokRule::Optional | ByokRule::Forbidden => Layer::Request,
+        }),
+        Refusal::ByokForbidden => Failure::ByokForbidden,
+        Refusal::ManagedUnavailable { providers } => Failure::ManagedUnavailable { providers },
+    }
+}
+
+/// Why there is no name to look providers up by.
+pub(crate) fn from_naming(refusal: NoName, view: &View) -> Failure {
+    match refusal {
+        NoName::NotChosen => Failure::ModelNotChosen,
+        NoName::TierUnset(tier) => Failure::TierUnset(tier),
+        NoName::TierLocked(tier) => Failure::TierLocked {
+            tier,
+            plans: plan::that(&view.instance.record.plans, |terms| terms.opens(tier)),
+        },
+    }
+}
+
+/// The providers as a choice: `a or b`.
+pub(super) fn or(providers: &[ProviderId]) -> String {
+    let names: Vec<&str> = providers.iter().map(ProviderId::as_str).collect();
+    names.join(" or ")
+}
+
+/// The plans as a choice.
+pub(super) fn any_of(plans: &[PlanId]) -> String {
+    let names: Vec<&str> = plans.iter().map(PlanId::as_str).collect();
+    names.join(" or ")
+}
+
+pub(super) fn missing_text(providers: &[ProviderId], workspace: WorkspaceId) -> String {
+    format!(
+        "a provider key for {} is missing in workspace {workspace} and in its account",
+        or(providers)
+    )
+}
+
+pub(super) fn exhausted_text(attempts: &[Attempt]) -> &'static str {
+    match attempts.iter().all(|it| it.denied) {
+        true if attempts.len() <= 1 => "the provider did not accept the provider key",
+        true => "no provider accepted a provider key",
+        false => "every provider key that may serve the call failed",
+    }
+}
+
+/// For texts about one key.
+pub(super) fn label(label: Option<&Label>) -> Option<&str> {
+    label.map(Label::as_str)
+}

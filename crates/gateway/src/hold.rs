@@ -1,0 +1,139 @@
+//! Credits are held before the first managed attempt of a call, so that parallel calls cannot spend them twice.
+
+use domain::{NanoUsd, Usage};
+use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError};
+
+use crate::Plane;
+use crate::bill::Bill;
+use crate::error::Failure;
+use crate::plan::way::Way;
+use crate::settle::Settlement;
+use crate::snapshot::View;
+
+/// How many bytes of a request stand for one model token.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Holds the credits that the call is expected to take.
+///
+/// The settlement comes back with the outcome, unless the task that asks the store died; then it is settled. It
+/// goes with the question, so that a call which is given up meanwhile is settled only after the hold is there, and
+/// releases it.
+pub(crate) async fn take(
+    plane: &Plane,
+    view: &View,
+    way: &Way,
+    bill: &Bill,
+    output_limit: Option<u64>,
+    settlement: Settlement,
+) -> (Option<Settlement>, Result<(), Failure>) {
+    let hold = new_hold(plane, view, way, bill, output_limit, &settlement);
+    let workspace = hold.row.workspace;
+    let (store, now) = (plane.store.clone(), plane.sources.now());
+    let asking = tokio::spawn(async move {
+        let outcome = store.serving().reserve(&hold, now).await;
+        (settlement, outcome)
+    });
+    let Ok((settlement, outcome)) = asking.await else {
+        return (None, Err(Failure::Internal));
+    };
+    let outcome = match outcome {
+        Ok(Reservation::Reserved) => Ok(()),
+        Ok(Reservation::CreditsExhausted {
+            available,
+            needed,
+            resets_at,
+        }) => Err(Failure::CreditsExhausted {
+            needed,
+            available,
+            resets_at,
+        }),
+        Ok(Reservation::FallbackCapReached {
+            cap,
+            spent,
+            resets_at,
+        }) => Err(Failure::FallbackCapReached {
+            cap,
+            spent,
+            resets_at,
+            workspace,
+        }),
+        Err(error) => Err(not_held(&error)),
+    };
+    (Some(settlement), outcome)
+}
+
+/// Notes that credits stand in for own keys that failed, before anything is forwarded.
+pub(crate) async fn note_fallback(
+    plane: &Plane,
+    view: &View,
+    failed: &[&Way],
+    settlement: &Settlement,
+) -> Result<(), Failure> {
+    for way in failed {
+        if plane.noted.contains_key(&way.key) {
+            continue;
+        }
+        let (key, version) = way.key;
+        let fallback = ManagedFallback {
+            key,
+            version,
+            account: view.caller.record.account,
+            workspace: view.caller.record.workspace,
+            provider: way.target.provider.clone(),
+            label: way.label.clone(),
+            request: settlement.request(),
+        };
+        let serving = plane.store.serving();
+        serving
+            .note_managed_fallback(&fallback, plane.sources.now())
+            .await
+            .map_err(|error| not_held(&error))?;
+        plane.noted.insert(way.key, ());
+    }
+    Ok(())
+}
+
+fn new_hold(
+    plane: &Plane,
+    view: &View,
+    way: &Way,
+    bill: &Bill,
+    output_limit: Option<u64>,
+    settlement: &Settlement,
+) -> NewHold {
+    let settings = &view.instance.record.settings;
+    let mut row = settlement.row().clone();
+    let input_only = Usage {
+        input_tokens: row.request_bytes.unsigned_abs().div_ceil(BYTES_PER_TOKEN),
+        ..Usage::default()
+    };
+    let expected = Usage {
+        output_tokens: output_limit.unwrap_or(u64::from(settings.held_output_tokens)),
+        ..input_only
+    };
+    bill.write(&mut row, input_only, true);
+    let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;
+    NewHold {
+        request: row.request,
+        node: plane.node.clone(),
+        amount: bill.charge(&expected).clamp(NanoUsd::new(1), MAX_CREDITS),
+        overuse: settings.overuse,
+        interrupted: row.charge.min(MAX_CREDITS),
+        // Without a cap it is counted all the same: one may be set in the middle of the month.
+        fallback_cap: way.is_fallback().then(|| cap.unwrap_or(NanoUsd::MAX)),
+        row,
+    }
+}
+
+pub(crate) fn not_held(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Unavailable(_) => {
+            tracing::warn!(%error, "the store did not answer for a managed call");
+            Failure::StoreUnavailable
+        }
+        error => {
+            tracing::error!(%error, "the store refused a managed call");
+            Failure::Internal
+        }
+    }
+}

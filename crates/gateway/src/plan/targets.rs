@@ -1,0 +1,53 @@
+//! The keys that may serve a name, as the rules order them.
+
+use domain::ProviderId;
+use domain::resolve::{self, Call, Candidate, HeldKey, Target};
+use llm::registry::Registry;
+
+use crate::error::{self, Failure};
+use crate::snapshot::View;
+
+/// The caller's ways to call `model`, best first and never empty.
+pub(crate) fn targets(
+    registry: &Registry,
+    view: &View,
+    model: &str,
+    no_managed: bool,
+) -> Result<Vec<Target>, Failure> {
+    let settings = &view.instance.record.settings;
+    let candidates = registry.candidates(model);
+    let gateway_candidates = match &settings.managed_gateway {
+        Some(gateway) => registry.through_gateway(gateway, &candidates),
+        None => Vec::new(),
+    };
+    let keys = keys_for(view, &candidates, &gateway_candidates);
+    let caller = &view.caller.record;
+    let decision = resolve::resolve(&Call {
+        workspace: caller.workspace,
+        account: caller.account,
+        settings,
+        policy: &caller.policy,
+        terms: &caller.terms,
+        model,
+        candidates: &candidates,
+        gateway_candidates: &gateway_candidates,
+        keys: &keys,
+        removed: &caller.removed,
+        no_managed,
+    });
+    decision.outcome.map_err(|refusal| {
+        let wanted = model.split('/').next().unwrap_or(model);
+        let suggestion = registry.suggest(wanted).cloned();
+        error::from_rules(refusal, view, suggestion)
+    })
+}
+
+/// The keys for the providers that are in question, the caller's and the instance's.
+fn keys_for(view: &View, candidates: &[Candidate], gateway: &[Candidate]) -> Vec<HeldKey> {
+    let asked = |provider: &ProviderId| {
+        let mut all = candidates.iter().chain(gateway);
+        all.any(|it| it.provider == *provider)
+    };
+    let keys = view.caller.held.iter().chain(&view.instance.held);
+    keys.filter(|key| asked(&key.provider)).cloned().collect()
+}

@@ -1,0 +1,141 @@
+//! Where and how each target is called.
+
+use domain::Label;
+use domain::policy::KeySource;
+use domain::resolve::{Target, When};
+use http::{HeaderName, HeaderValue, Uri};
+use llm::format::FormatId;
+use llm::provider::{Auth, Provider};
+use llm::registry::Registry;
+
+use crate::endpoint::CALLS;
+use crate::error::Failure;
+use crate::headers;
+use crate::health::KeyVersion;
+use crate::snapshot::View;
+use crate::upstream::{self, AuthPlace};
+
+/// One way to serve a call.
+pub(crate) struct Way {
+    pub(crate) target: Target,
+    /// The label of the key.
+    pub(crate) label: Label,
+    /// The key and the version of its value.
+    pub(crate) key: KeyVersion,
+    /// Whether its owner keeps it for when everything else failed.
+    pub(crate) last_resort: bool,
+    /// `None`: what is stored does not fit the provider any more; the key must be submitted again.
+    pub(crate) reach: Option<Reach>,
+}
+
+/// Where a key is sent, and how.
+pub(crate) struct Reach {
+    pub(crate) url: Uri,
+    pub(crate) auth: AuthPlace,
+    pub(crate) extra_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Way {
+    /// Whether credits pay.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.target.source == KeySource::Managed
+    }
+
+    /// The key's label, but for a platform key's, which is the operator's business.
+    pub(crate) fn own_label(&self) -> Option<Label> {
+        (!self.is_managed()).then(|| self.label.clone())
+    }
+
+    /// Whether credits would stand in for own keys that failed.
+    pub(crate) fn is_fallback(&self) -> bool {
+        matches!(self.target.when, When::OwnKeysFailed { .. })
+    }
+}
+
+/// The ways of the targets that speak `format`, in their order and never empty.
+pub(crate) fn ways(
+    registry: &Registry,
+    view: &View,
+    targets: Vec<Target>,
+    format: FormatId,
+    query: Option<&str>,
+) -> Result<Vec<Way>, Failure> {
+    let path = |target: &Target, format| {
+        let provider = registry.get(&target.provider)?;
+        Some(provider.rule(&target.model, format)?.path.as_str())
+    };
+    let other = CALLS
+        .iter()
+        .find(|call| targets.iter().any(|it| path(it, call.format).is_some()))
+        .map(|call| call.path);
+    let query = headers::query_to_upstream(query);
+    let mut ways: Vec<Way> = Vec::with_capacity(targets.len());
+    let mut left_out = false;
+    for target in targets {
+        let own = target.source == KeySource::Byok;
+        // Credits stand in for own keys that failed, not for own keys that were never tried.
+        if matches!(target.when, When::OwnKeysFailed { .. })
+            && left_out
+            && ways.iter().all(Way::is_managed)
+        {
+            continue;
+        }
+        match path(&target, format) {
+            Some(path) => ways.push(way(registry, view, target, path, query.as_deref())?),
+            None => left_out |= own,
+        }
+    }
+    if ways.is_empty() {
+        return Err(Failure::FormatNotSupported { endpoint: other });
+    }
+    Ok(ways)
+}
+
+fn way(
+    registry: &Registry,
+    view: &View,
+    target: Target,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Way, Failure> {
+    let (record, _) = view.key(&target).ok_or(Failure::KeyUnreadable)?;
+    let context = &record.context;
+    let reach = registry.get(&target.provider).and_then(|provider| {
+        Some(Reach {
+            // The URL that the key is bound to, not the one that the registry has today.
+            url: upstream::url(&context.base_url, path, query)?,
+            auth: auth_place(provider, &context.auth_header)?,
+            extra_headers: extra_headers(&provider.auth),
+        })
+    });
+    Ok(Way {
+        label: record.label.clone(),
+        key: (context.key, context.version),
+        last_resort: record.fallback && target.source == KeySource::Byok,
+        reach,
+        target,
+    })
+}
+
+/// How a key that is bound to `bound_header` is presented; `None` if the provider wants another header now:
+/// then the key must be submitted again.
+pub(crate) fn auth_place(provider: &Provider, bound_header: &str) -> Option<AuthPlace> {
+    if provider.auth.header != bound_header {
+        return None;
+    }
+    Some(AuthPlace {
+        header: HeaderName::from_bytes(bound_header.as_bytes()).ok()?,
+        scheme: provider.auth.scheme.clone(),
+    })
+}
+
+/// The headers that every call to the provider needs.
+pub(crate) fn extra_headers(auth: &Auth) -> Vec<(HeaderName, HeaderValue)> {
+    auth.extra_headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            Some((name, HeaderValue::from_str(value).ok()?))
+        })
+        .collect()
+}
