@@ -8,7 +8,7 @@ use crate::openapi::{action, openapi, operations};
 
 /// The kinds of callers, as columns. "Other user": logged in, and neither member nor owner of what the
 /// path names; the owner of the workspace owns its account, too.
-pub(crate) const CALLERS: [Caller; 7] = [
+pub(crate) const CALLERS: [Caller; 8] = [
     Caller::Anonymous,
     Caller::OtherUser,
     Caller::Role(Role::Member),
@@ -16,6 +16,7 @@ pub(crate) const CALLERS: [Caller; 7] = [
     Caller::Role(Role::Owner),
     Caller::InstanceAdmin,
     Caller::ApiKey,
+    Caller::AdminKey,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +25,17 @@ pub(crate) enum Caller {
     OtherUser,
     Role(Role),
     InstanceAdmin,
-    /// An API key of the owner that has every scope.
+    /// An API key of the owner that has every scope which the owner can give.
     ApiKey,
+    /// An API key with every scope, of an instance admin in a workspace of their own.
+    AdminKey,
 }
 
 impl Caller {
+    fn is_key(self) -> bool {
+        matches!(self, Self::ApiKey | Self::AdminKey)
+    }
+
     fn title(self) -> &'static str {
         match self {
             Self::Anonymous => "anonymous",
@@ -36,6 +43,7 @@ impl Caller {
             Self::Role(role) => role.as_str(),
             Self::InstanceAdmin => "instance admin",
             Self::ApiKey => "API key of the owner",
+            Self::AdminKey => "API key of an instance admin",
         }
     }
 }
@@ -64,7 +72,8 @@ pub fn authz_table() -> String {
     let mut text = String::from(
         "# Generated from the OpenAPI document and domain::access. Statuses are refusals; an instance admin is\n\
          # no member of the workspace; a scope means: an API key that has it, cut by the current role of its minter.\n\
-         # The endpoints under /v1/byok name no account: a person's are of the own account, an API key's are of the\n\
+         # The key of an instance admin belongs to a workspace of the admin's own.\n\
+         # The endpoints under /v1/byok, /v1/billing and users/me name no account: a person's are of the own account, an API key's are of the\n\
          # account of its workspace, which its minter must own.\n",
     );
     for row in rows {
@@ -81,7 +90,7 @@ pub fn authz_table() -> String {
 fn cell(path: &str, action: Option<Action>, caller: Caller) -> String {
     match (refusal(path, action, caller), action) {
         (Some(status), _) => status.to_string(),
-        (None, Some(action)) if caller == Caller::ApiKey => action
+        (None, Some(action)) if caller.is_key() => action
             .rule()
             .scope
             .map_or_else(|| "yes".to_owned(), |scope| scope.as_str().to_owned()),
@@ -95,14 +104,14 @@ pub(crate) fn refusal(path: &str, action: Option<Action>, caller: Caller) -> Opt
     if caller == Caller::Anonymous {
         return Some(401);
     }
-    if caller == Caller::ApiKey && rule.scope.is_none() {
-        return Some(403);
-    }
     match (rule.standing, caller) {
+        // A key of another workspace is told no more of this one than anybody.
+        (Standing::Workspace(_), Caller::AdminKey) => Some(404),
+        _ if caller.is_key() && rule.scope.is_none() => Some(403),
         (Standing::User, _) => None,
-        (Standing::Instance, Caller::InstanceAdmin) => None,
+        (Standing::Instance, Caller::InstanceAdmin | Caller::AdminKey) => None,
         (Standing::Instance, _) => Some(403),
-        // The `/v1/byok` endpoints name no account: everybody acts on their own.
+        // `/v1/byok`, `/v1/billing` and `users/me` name no account: everybody acts on their own.
         (Standing::Account, _) if !path.contains("{account_id}") => None,
         (Standing::Account, Caller::Role(Role::Owner) | Caller::ApiKey) => None,
         (Standing::Account, _) => Some(404),
@@ -128,7 +137,16 @@ mod tests {
         let cells: Vec<_> = byok.split_whitespace().skip(3).collect();
         assert_eq!(
             cells,
-            ["401", "yes", "yes", "yes", "yes", "yes", "byok:read"]
+            [
+                "401",
+                "yes",
+                "yes",
+                "yes",
+                "yes",
+                "yes",
+                "byok:read",
+                "byok:read"
+            ]
         );
         let delete = row("DELETE /api/v1/workspaces/{workspace_id} ");
         let cells: Vec<_> = delete.split_whitespace().skip(2).collect();
@@ -142,7 +160,8 @@ mod tests {
                 "403",
                 "yes",
                 "404",
-                "403"
+                "403",
+                "404"
             ]
         );
         let submit = row("POST /api/v1/workspaces/{workspace_id}/provider-keys ");
@@ -157,7 +176,24 @@ mod tests {
                 "yes",
                 "yes",
                 "404",
-                "byok:write"
+                "byok:write",
+                "404"
+            ]
+        );
+        let settings = row("PATCH /api/v1/admin/settings ");
+        let cells: Vec<_> = settings.split_whitespace().skip(2).collect();
+        assert_eq!(
+            cells,
+            [
+                "write_instance_settings",
+                "401",
+                "403",
+                "403",
+                "403",
+                "403",
+                "yes",
+                "403",
+                "instance:write"
             ]
         );
     }

@@ -1,6 +1,7 @@
 //! Who did what: in a workspace, with an account, to the instance.
 
 use axum::extract::State;
+use domain::settings::AuditDetail;
 use serde::Serialize;
 use store::AuditRow;
 use utoipa::ToSchema;
@@ -30,8 +31,8 @@ pub struct AuditView {
     sequence: i64,
     /// When.
     at: String,
-    /// A user's or an API key's id, or `system`.
-    actor: String,
+    /// A user's or an API key's id, or `system`; `null` where the instance's setting `audit_detail` hides it.
+    actor: Option<String>,
     /// What was done.
     #[schema(example = "provider_key.create")]
     action: String,
@@ -44,7 +45,7 @@ pub struct AuditView {
     /// The label of the key concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// The sealing key concerned.
+    /// The sealing key concerned; absent where the instance's setting `audit_detail` hides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     kek_id: Option<String>,
     /// The id of the thing concerned.
@@ -67,7 +68,8 @@ async fn list_audit(
 ) -> Result<axum::Json<List<AuditView>>, Problem> {
     let page = query.request()?;
     let page = state.store.within(&access.scope).audit(&page).await?;
-    Ok(axum::Json(List::of(page, view)))
+    let detail = detail(&state).await?;
+    Ok(axum::Json(List::of(page, |row| view(row, detail))))
 }
 
 /// List the audit log of an account without that of its workspaces, newest first.
@@ -87,7 +89,8 @@ async fn list_account_audit(
         .within_account(&access.scope)
         .audit(&page)
         .await?;
-    Ok(axum::Json(List::of(page, view)))
+    let detail = detail(&state).await?;
+    Ok(axum::Json(List::of(page, |row| view(row, detail))))
 }
 
 /// List the audit log of what is about the instance and nobody's account, newest first.
@@ -107,19 +110,26 @@ async fn list_instance_audit(
         .system()
         .instance_audit(&access.scope, &page)
         .await?;
-    Ok(axum::Json(List::of(page, view)))
+    let all = |row| view(row, AuditDetail::Standard);
+    Ok(axum::Json(List::of(page, all)))
 }
 
-fn view(row: AuditRow) -> AuditView {
+/// What the logs of workspaces and accounts show.
+async fn detail(state: &ControlState) -> Result<AuditDetail, Problem> {
+    Ok(state.store.system().settings().await?.audit_detail)
+}
+
+fn view(row: AuditRow, detail: AuditDetail) -> AuditView {
+    let shown = detail == AuditDetail::Standard;
     AuditView {
         sequence: row.sequence,
         at: row.at.to_string(),
-        actor: row.actor,
+        actor: shown.then_some(row.actor),
         action: row.action,
         outcome: row.outcome,
         provider: row.provider.map(|provider| provider.to_string()),
         label: row.label.map(|label| label.to_string()),
-        kek_id: row.kek_id,
+        kek_id: row.kek_id.filter(|_| shown),
         subject: row.subject,
         request_id: row.request.to_string(),
     }

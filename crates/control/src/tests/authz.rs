@@ -16,6 +16,7 @@ struct Cast {
     member: Person,
     other: Person,
     key: As,
+    admin_key: As,
 }
 
 impl Cast {
@@ -28,8 +29,14 @@ impl Cast {
         let other = world.person(&root, "other").await;
         world.join(&owner, &admin, "admin").await;
         world.join(&owner, &member, "member").await;
-        let all: Vec<&str> = ApiScope::ALL.iter().map(|scope| scope.as_str()).collect();
-        let key = world.api_key(&owner, &all).await;
+        // As many API keys as there are operations need a plan without limits.
+        let plan = format!("/api/v1/admin/accounts/{}/subscription", owner.account);
+        let body = serde_json::json!({"plan": "enterprise"});
+        world.put(&root.session, &plan, body).await.expect(200);
+        let key = world
+            .api_key(&owner, &names(|scope| !of_instance(scope)))
+            .await;
+        let admin_key = world.api_key(&root, &names(|_| true)).await;
         Self {
             world,
             root,
@@ -38,6 +45,7 @@ impl Cast {
             member,
             other,
             key,
+            admin_key,
         }
     }
 
@@ -50,6 +58,7 @@ impl Cast {
             Caller::Role(Role::Owner) => self.owner.session.clone(),
             Caller::InstanceAdmin => self.root.session.clone(),
             Caller::ApiKey => self.key.clone(),
+            Caller::AdminKey => self.admin_key.clone(),
         }
     }
 
@@ -63,13 +72,25 @@ impl Cast {
             .replace("{invitation_id}", "inv_00000000000000000000000000")
             .replace("{api_key_id}", "ak_00000000000000000000000000")
             .replace("{key_id}", "pk_00000000000000000000000000")
-            .replace("{provider}", "openai");
+            .replace("{provider}", "openai")
+            .replace("{plan_id}", "none");
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         self.world
             .send(World::request(caller, method, &path, None))
             .await
             .status
     }
+}
+
+/// The names of these scopes.
+fn names(which: impl Fn(ApiScope) -> bool) -> Vec<&'static str> {
+    let scopes = ApiScope::ALL.iter().filter(|scope| which(**scope));
+    scopes.map(|scope| scope.as_str()).collect()
+}
+
+/// Whether only an instance admin can give the scope to a key.
+fn of_instance(scope: ApiScope) -> bool {
+    matches!(scope, ApiScope::InstanceRead | ApiScope::InstanceWrite)
 }
 
 /// Whether the operation changes what later calls need, for those who may do it.
@@ -124,16 +145,18 @@ async fn an_api_key_needs_exactly_the_scope_of_the_table() {
             let Some(scope) = action(operation).and_then(|action| action.rule().scope) else {
                 continue;
             };
-            let others: Vec<&str> = ApiScope::ALL
-                .iter()
-                .filter(|other| **other != scope)
-                .map(|other| other.as_str())
-                .collect();
-            let without = cast.world.api_key(&cast.owner, &others).await;
+            let minter = if of_instance(scope) {
+                &cast.root
+            } else {
+                &cast.owner
+            };
+            let others =
+                names(|other| other != scope && (of_instance(scope) || !of_instance(other)));
+            let without = cast.world.api_key(minter, &others).await;
             let at = format!("{method} {path}");
             assert_eq!(cast.call(method, path, &without).await, 403, "{at}");
             if !ends_something(method, path) {
-                let only = cast.world.api_key(&cast.owner, &[scope.as_str()]).await;
+                let only = cast.world.api_key(minter, &[scope.as_str()]).await;
                 assert_ne!(cast.call(method, path, &only).await, 403, "{at}");
             }
         }

@@ -1,0 +1,85 @@
+//! The settings of the instance, apart from the switches of its providers.
+
+use std::borrow::Cow;
+
+use axum::extract::State;
+use serde::{Deserialize, Deserializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadInstanceSettings, WriteInstanceSettings};
+use crate::api::settings_view::SettingsView;
+use crate::body::Json;
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::{Reads, Writes};
+use crate::ops::settings::{self, Patch};
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(get_settings, update_settings))
+}
+
+/// See the settings of the instance.
+#[utoipa::path(get, path = "/api/v1/admin/settings", tag = "instance settings",
+    extensions(("x-action" = json!("read_instance_settings"))),
+    responses((status = 200, body = SettingsView), Reads))]
+async fn get_settings(
+    _: Access<ReadInstanceSettings>,
+    State(state): State<ControlState>,
+) -> Result<axum::Json<SettingsView>, Problem> {
+    Ok(axum::Json(settings::get(&state).await?.into()))
+}
+
+/// Changes of settings: a JSON merge patch (RFC 7396). What is left out stays, `null` brings the default back.
+#[derive(Debug)]
+pub struct SettingsPatch(Patch);
+
+impl<'de> Deserialize<'de> for SettingsPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Patch::deserialize(deserializer).map(Self)
+    }
+}
+
+impl PartialSchema for SettingsPatch {
+    /// The settings, none of them required.
+    fn schema() -> RefOr<Schema> {
+        let mut schema = SettingsView::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.clear();
+            object.description = Some(
+                "A JSON merge patch (RFC 7396): what is left out stays, `null` brings the default back, a list is replaced as a whole."
+                    .to_owned(),
+            );
+        }
+        schema
+    }
+}
+
+impl ToSchema for SettingsPatch {
+    fn name() -> Cow<'static, str> {
+        "SettingsPatch".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        SettingsView::schemas(schemas);
+    }
+}
+
+/// Change settings of the instance, all of them or none.
+#[utoipa::path(patch, path = "/api/v1/admin/settings", tag = "instance settings",
+    extensions(("x-action" = json!("write_instance_settings"))), request_body = SettingsPatch,
+    responses((status = 200, body = SettingsView), Writes))]
+async fn update_settings(
+    access: Access<WriteInstanceSettings>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(SettingsPatch(patch)): Json<SettingsPatch>,
+) -> Result<axum::Json<SettingsView>, Problem> {
+    let settings = settings::update(&state, &call, &access.scope, &patch).await?;
+    Ok(axum::Json(settings.into()))
+}

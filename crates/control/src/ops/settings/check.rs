@@ -1,0 +1,207 @@
+//! What settings must be beside their types: rules that look at two of them, at the plans or at the registry.
+
+use domain::plan::Plan;
+use domain::policy::{DELEGATED, MAX_RULES, Tier};
+use domain::settings::{MAX_LEVEL, Settings};
+use llm::provider::{Kind, Status};
+use llm::registry::Registry;
+
+use super::merge::refused;
+use crate::error::Problem;
+
+/// Whether the settings hold together.
+///
+/// # Errors
+/// `invalid_request` with the field that breaks a rule.
+pub(super) fn settings(
+    settings: &Settings,
+    plans: &[Plan],
+    registry: &Registry,
+) -> Result<(), Problem> {
+    modes(settings)?;
+    numbers(settings)?;
+    lengths(settings)?;
+    names(settings, plans, registry)?;
+    ratios(settings)
+}
+
+fn modes(settings: &Settings) -> Result<(), Problem> {
+    let modes = &settings.modes;
+    let repeated = modes
+        .iter()
+        .enumerate()
+        .any(|(at, mode)| modes[..at].contains(mode));
+    if modes.is_empty() || repeated {
+        return Err(refused("modes", "names at least one mode, and none twice"));
+    }
+    match settings.new_workspace_mode {
+        Some(mode) if !modes.contains(&mode) => Err(refused(
+            "new_workspace_mode",
+            "is one of `modes`, or null for the one that fits",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn numbers(settings: &Settings) -> Result<(), Problem> {
+    let levels = 0..=MAX_LEVEL;
+    let rule = "a level is a number from 0 to 9999";
+    if settings
+        .default_level
+        .is_some_and(|it| !levels.contains(&it))
+    {
+        return Err(refused("default_level", rule));
+    }
+    let fits = |level: i64| levels.contains(&level);
+    if !settings.level_mappings.iter().all(|it| fits(it.level)) {
+        return Err(refused("level_mappings", rule));
+    }
+    if !fits(settings.held_output_tokens.into()) {
+        return Err(refused("held_output_tokens", "is a number from 0 to 9999"));
+    }
+    Ok(())
+}
+
+fn lengths(settings: &Settings) -> Result<(), Problem> {
+    let models = |models: &Option<Vec<_>>| models.as_ref().map_or(0, Vec::len);
+    let of_providers = settings.providers.values().map(|it| models(&it.models));
+    for (field, count) in [
+        ("model_mappings", settings.model_mappings.len()),
+        ("level_mappings", settings.level_mappings.len()),
+        ("credit_ratios", settings.credit_ratios.len()),
+        ("prices", settings.prices.len()),
+        ("other_providers", models(&settings.other_providers.models)),
+        ("models", of_providers.max().unwrap_or(0)),
+    ] {
+        if count > MAX_RULES {
+            return Err(refused(
+                field,
+                &format!("holds at most {MAX_RULES} entries"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(), Problem> {
+    if !plans.iter().any(|plan| plan.id == settings.default_plan) {
+        return Err(refused("default_plan", "is a plan of this instance"));
+    }
+    // A tier behind a tier would be a chain that nobody sees.
+    let stands_for_another = |model: &str| model == DELEGATED || model.parse::<Tier>().is_ok();
+    if settings
+        .tiers
+        .values()
+        .any(|it| stands_for_another(it.as_str()))
+    {
+        return Err(refused(
+            "tiers",
+            "a tier stands for a model, not for a tier or another choice",
+        ));
+    }
+    let gateway = settings.managed_gateway.as_ref();
+    let serves = |id| {
+        let provider = registry.get(id);
+        provider.is_some_and(|it| it.kind == Kind::Gateway && it.status == Status::Active)
+    };
+    if !gateway.is_none_or(serves) {
+        return Err(refused(
+            "managed_gateway",
+            "is an active provider of the kind `gateway`",
+        ));
+    }
+    let priced = |it: &domain::price::PriceOverride| registry.get(&it.provider).is_some();
+    if !settings.prices.iter().all(priced) {
+        return Err(refused(
+            "prices",
+            "each price names a provider of this instance",
+        ));
+    }
+    Ok(())
+}
+
+/// A set of ratios that says nothing of some calls would leave their charge to chance.
+fn ratios(settings: &Settings) -> Result<(), Problem> {
+    let complete = settings.credit_ratios.last().is_none_or(|last| {
+        [&last.provider, &last.model, &last.operation]
+            .iter()
+            .all(|glob| glob.as_str() == "*")
+    });
+    if complete {
+        Ok(())
+    } else {
+        Err(refused(
+            "credit_ratios",
+            "the set is complete: its last rule has `*` for provider, model and operation",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Patch;
+    use super::*;
+    use domain::plan;
+    use serde_json::{Value, json};
+
+    fn check(patch: Value) -> Result<(), Value> {
+        let registry = Registry::bundled().expect("the bundled registry");
+        let patch: Patch = serde_json::from_value(patch).expect("an object");
+        let wanted = patch.apply(&Settings::default()).expect("has the form");
+        settings(&wanted, &plan::shipped(), &registry)
+            .map_err(|problem| serde_json::to_value(problem.body("req")).expect("plain data"))
+    }
+
+    fn rule(provider: &str, model: &str, operation: &str) -> Value {
+        json!({"provider": provider, "model": model, "operation": operation, "ratio": "1.5"})
+    }
+
+    #[test]
+    fn settings_that_do_not_hold_together_are_refused_by_field() {
+        let mapping = |level: i64| json!({"pattern": "*", "level": level});
+        let price = |provider: &str| json!({"provider": provider, "model": "*", "price": {"input": "1", "output": "2"}});
+        let many = vec![mapping(1); MAX_RULES + 1];
+        for (patch, field) in [
+            (json!({"modes": []}), "modes"),
+            (json!({"modes": ["byok", "byok"]}), "modes"),
+            (
+                json!({"modes": ["byok"], "new_workspace_mode": "auto"}),
+                "new_workspace_mode",
+            ),
+            (json!({"default_level": 10_000}), "default_level"),
+            (json!({"default_level": -1}), "default_level"),
+            (
+                json!({"level_mappings": [mapping(10_000)]}),
+                "level_mappings",
+            ),
+            (json!({"level_mappings": many}), "level_mappings"),
+            (json!({"held_output_tokens": 10_000}), "held_output_tokens"),
+            (json!({"default_plan": "gold"}), "default_plan"),
+            (json!({"tiers": {"level_1": "level_2"}}), "tiers"),
+            (json!({"tiers": {"level_1": "managed"}}), "tiers"),
+            (json!({"managed_gateway": "openai"}), "managed_gateway"),
+            (json!({"managed_gateway": "nobody"}), "managed_gateway"),
+            (json!({"prices": [price("nobody")]}), "prices"),
+            (
+                json!({"credit_ratios": [rule("openai", "*", "*")]}),
+                "credit_ratios",
+            ),
+            (
+                json!({"credit_ratios": [rule("*", "*", "*"), rule("*", "*", "embeddings")]}),
+                "credit_ratios",
+            ),
+        ] {
+            let refusal = check(patch.clone()).expect_err("refused");
+            assert_eq!(refusal["details"]["field"], field, "{patch}");
+        }
+        for fits in [
+            json!({"modes": ["byok"], "new_workspace_mode": "byok"}),
+            json!({"default_level": 9999, "level_mappings": [mapping(0)]}),
+            json!({"default_plan": "pro", "managed_gateway": "openrouter"}),
+            json!({"prices": [price("openai")], "tiers": {"level_1": "gpt-4o"}}),
+            json!({"credit_ratios": [rule("openai", "*", "*"), rule("*", "*", "*")]}),
+        ] {
+            assert_eq!(check(fits.clone()), Ok(()), "{fits}");
+        }
+    }
+}
