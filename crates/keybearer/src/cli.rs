@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::client::{Api, Connection};
 use crate::{commands, config, hardening, serve, telemetry};
 
 /// The AI gateway where every workspace brings its own provider keys.
@@ -23,7 +22,7 @@ enum Command {
         #[command(flatten)]
         instance: Instance,
     },
-    /// Open every stored record and report on each; changes nothing. The server must not be running on SQLite.
+    /// Open every stored record, check the ledger of credits and report on each; changes nothing. The server must not be running on SQLite.
     Doctor {
         #[command(flatten)]
         instance: Instance,
@@ -39,8 +38,40 @@ enum Command {
     /// Manage provider keys. Keys are sealed here before they leave.
     ///
     /// Needs `KEYBEARER_API_KEY`, and `KEYBEARER_URL` where the server is not at http://127.0.0.1:4356.
-    #[command(subcommand)]
-    Keys(commands::keys::Command),
+    Keys {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(subcommand)]
+        command: commands::keys::Command,
+    },
+    /// Show or change who pays in a workspace.
+    AiConfig {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(subcommand)]
+        command: commands::ai_config::Command,
+    },
+    /// Explain which key would serve a model, who would pay, and why; calls no provider. Fails when none would.
+    Resolve {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(flatten)]
+        args: commands::resolve::Args,
+    },
+    /// Show the credits of the workspace's account, and the last 30 days' usage.
+    Credits {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(flatten)]
+        args: commands::credits::Args,
+    },
+    /// Make the instance behave like a product that people know. Needs an instance admin.
+    Profile {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(subcommand)]
+        command: commands::profile::Command,
+    },
 }
 
 #[derive(Subcommand)]
@@ -96,9 +127,30 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             commands::root_key::rotate(config::load(instance.config.as_deref())?, &to).await
         }
         Command::Setup(args) => commands::setup::run(args).await,
-        Command::Keys(command) => {
-            let api = Api::connect(&Connection::from_environment()?)?;
-            commands::keys::run(&api, command).await
+        Command::Keys { log_in, command } => {
+            log_in
+                .run(async |api| commands::keys::run(api, command).await)
+                .await
+        }
+        Command::AiConfig { log_in, command } => {
+            log_in
+                .run(async |api| commands::ai_config::run(api, command).await)
+                .await
+        }
+        Command::Resolve { log_in, args } => {
+            log_in
+                .run(async |api| commands::resolve::run(api, args).await)
+                .await
+        }
+        Command::Credits { log_in, args } => {
+            log_in
+                .run(async |api| commands::credits::run(api, args).await)
+                .await
+        }
+        Command::Profile { log_in, command } => {
+            log_in
+                .run(async |api| commands::profile::run(api, command).await)
+                .await
         }
     }
 }

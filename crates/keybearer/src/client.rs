@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use domain::Secret;
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Method, StatusCode, Url, redirect};
 use serde_json::Value;
 
@@ -26,11 +27,18 @@ impl Connection {
         let Some(api_key) = variable(API_KEY_VARIABLE) else {
             bail!("KEYBEARER_API_KEY is not set; `keybearer setup` prints it, the API mints more")
         };
-        let url = variable(URL_VARIABLE).unwrap_or_else(|| DEFAULT_URL.to_owned());
         Ok(Self {
-            url,
             api_key: Some(Secret::from_text(api_key)),
+            ..Self::anonymous()
         })
+    }
+
+    /// From `KEYBEARER_URL`, for who logs in.
+    pub(crate) fn anonymous() -> Self {
+        Self {
+            url: variable(URL_VARIABLE).unwrap_or_else(|| DEFAULT_URL.to_owned()),
+            api_key: None,
+        }
     }
 }
 
@@ -38,7 +46,8 @@ impl Connection {
 pub(crate) struct Api {
     base: Url,
     http: reqwest::Client,
-    authorization: Option<reqwest::header::HeaderValue>,
+    /// The header that carries the credential, and its value.
+    credential: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Api {
@@ -62,21 +71,47 @@ impl Api {
             .user_agent(concat!("keybearer/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot prepare the HTTP client")?;
-        let authorization = match &connection.api_key {
+        let credential = match &connection.api_key {
             None => None,
             Some(key) => {
                 let bytes = key.expose(|key| [b"Bearer ", key].concat());
-                let mut value = reqwest::header::HeaderValue::from_bytes(&bytes)
-                    .context("the API key is malformed")?;
-                value.set_sensitive(true);
-                Some(value)
+                let value = sensitive(&bytes).context("the API key is malformed")?;
+                Some((AUTHORIZATION, value))
             }
         };
         Ok(Self {
             base,
             http,
-            authorization,
+            credential,
         })
+    }
+
+    /// Logs in; what follows is done as this person, until [`Api::log_out`].
+    pub(crate) async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<()> {
+        let body = serde_json::json!({ "email": email, "password": password });
+        let response = self
+            .request(Method::POST, "/api/v1/sessions", Some(&body))
+            .await?;
+        let cookie = response.headers().get(SET_COOKIE).cloned();
+        let status = response.status();
+        if !status.is_success() {
+            return Err(problem(
+                status,
+                &response.json().await.unwrap_or(Value::Null),
+            ));
+        }
+        let cookie = cookie.context("the server's answer has no session")?;
+        let pair = cookie.as_bytes().split(|byte| *byte == b';').next();
+        let value = sensitive(pair.unwrap_or_default()).context("the server's session")?;
+        self.credential = Some((COOKIE, value));
+        Ok(())
+    }
+
+    /// Ends the session that [`Api::log_in`] began.
+    pub(crate) async fn log_out(&self) -> anyhow::Result<()> {
+        self.send(Method::DELETE, "/api/v1/sessions/current", None)
+            .await
+            .map(drop)
     }
 
     /// The server's address without a trailing slash.
@@ -92,23 +127,36 @@ impl Api {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    async fn send(
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    async fn request(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> anyhow::Result<Value> {
+    ) -> anyhow::Result<reqwest::Response> {
         let url = self.base.join(path).context("not a path of the API")?;
         let mut request = self.http.request(method, url);
-        if let Some(value) = &self.authorization {
-            request = request.header(reqwest::header::AUTHORIZATION, value.clone());
+        if let Some((name, value)) = &self.credential {
+            request = request.header(name.clone(), value.clone());
         }
         if let Some(body) = body {
             request = request.json(body);
         }
         // The error's own text would repeat the URL; the address is enough.
         let response = request.send().await.map_err(reqwest::Error::without_url);
-        let response = response.with_context(|| format!("no answer from {}", self.address()))?;
+        response.with_context(|| format!("no answer from {}", self.address()))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let response = self.request(method, path, body).await?;
         let status = response.status();
         let body: Value = response.json().await.unwrap_or(Value::Null);
         if status.is_success() {
@@ -117,6 +165,12 @@ impl Api {
             Err(problem(status, &body))
         }
     }
+}
+
+fn sensitive(bytes: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(bytes).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// A problem document as an error text: what happened, the code, and what to do.

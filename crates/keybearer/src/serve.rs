@@ -61,6 +61,17 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     control::jobs::ensure_sealing_key(&control)
         .await
         .map_err(|problem| refused("prepare the sealing key", &problem))?;
+    if instance.store.is_exclusive() {
+        // Whoever made them is dead: nobody else can have this database open.
+        let reaped = gateway.reap_others().await;
+        let reaped = reaped.context("cannot settle the calls of the process before")?;
+        if reaped > 0 {
+            tracing::warn!(
+                calls = reaped,
+                "settled {reaped} managed calls that were cut off when this instance died"
+            );
+        }
+    }
     let usage = gateway.spawn_jobs();
     let (stop, stopping) = watch::channel(false);
     let jobs = tokio::spawn(control::jobs::run(control.clone(), stopping));

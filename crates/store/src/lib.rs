@@ -94,7 +94,12 @@ impl Store {
     /// # Errors
     /// [`OpenError`], by what to do about it. No error quotes the URL, which may hold a password.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        Self::of(db::open::open(url, Schema::Update).await?).await
+        let store = Self::of(db::open::open(url, Schema::Update).await?).await?;
+        match plan::seed(&store).await {
+            Ok(()) => Ok(store),
+            Err(StoreError::Unavailable(error)) => Err(OpenError::Unavailable(error)),
+            Err(other) => Err(OpenError::Migration(other.to_string())),
+        }
     }
 
     /// Opens a database that was opened with [`Store::open`] before: makes none and migrates nothing.
@@ -119,15 +124,10 @@ impl Store {
             Err(StoreError::Unavailable(error)) => return Err(OpenError::Unavailable(error)),
             Err(other) => return Err(OpenError::Migration(other.to_string())),
         };
-        let store = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             db,
             revisions: Revisions::starting_at(revision),
-        }));
-        match plan::seed(&store).await {
-            Ok(()) => Ok(store),
-            Err(StoreError::Unavailable(error)) => Err(OpenError::Unavailable(error)),
-            Err(other) => Err(OpenError::Migration(other.to_string())),
-        }
+        })))
     }
 
     /// The door without a scope: set-up, log-in, jobs, doctor. What it does is audited as the program's doing.
@@ -153,6 +153,11 @@ impl Store {
     /// The data plane's door: reads callers and keys, writes usage and key health.
     pub fn serving(&self) -> Serving<'_> {
         Serving::new(self)
+    }
+
+    /// Whether no other process can have this database open: so it is with SQLite, whose file is locked.
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self.db(), db::Db::Sqlite { .. })
     }
 
     /// What has changed, as far as this process knows.

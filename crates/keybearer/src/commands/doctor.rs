@@ -1,4 +1,4 @@
-//! `keybearer doctor`: opens every stored record and says of each whether it opens.
+//! `keybearer doctor`: opens every stored record and says of each whether it opens, and checks the sums of the ledger.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -64,10 +64,20 @@ pub(crate) async fn run(loaded: Loaded, as_json: bool) -> anyhow::Result<ExitCod
             report.line("provider_key", &record.context.key.to_string(), verdict);
         }
     }
+    let findings = system.check_ledger().await?;
+    if findings.is_empty() {
+        report.line("ledger", "all accounts", "ok");
+    }
+    for finding in &findings {
+        report.line("ledger", finding, "out_of_balance");
+    }
     remark(&format!(
         "{opened} provider keys open, {broken} records do not."
     ));
-    Ok(if broken == 0 {
+    if !findings.is_empty() {
+        remark("The ledger of credits does not balance; nothing was changed.");
+    }
+    Ok(if broken == 0 && findings.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

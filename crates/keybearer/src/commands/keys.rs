@@ -10,9 +10,8 @@ use domain::{DeploymentId, KeyOwner, Label, ProviderId, WorkspaceId};
 use serde_json::{Value, json};
 use vault::seal::{BoxContext, check_public_key, seal_v1};
 
-use super::{read_secret, remark, say};
+use super::{chosen_workspace, read_secret, remark, say};
 use crate::client::Api;
-use crate::config::{WORKSPACE_VARIABLE, variable};
 use crate::sources;
 
 #[derive(clap::Subcommand)]
@@ -27,6 +26,9 @@ pub(crate) enum Command {
         /// The workspace that the key serves; `KEYBEARER_WORKSPACE` unless given.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
+        /// Add a platform key: the instance's own, which serves managed calls. Needs an instance admin.
+        #[arg(long, conflicts_with = "workspace")]
+        platform: bool,
         /// The fingerprint (`kek_id`) that the server's sealing key must have.
         #[arg(long)]
         fingerprint: Option<String>,
@@ -36,6 +38,9 @@ pub(crate) enum Command {
         /// The workspace; `KEYBEARER_WORKSPACE` unless given.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
+        /// List the instance's platform keys instead. Needs an instance admin.
+        #[arg(long, conflicts_with = "workspace")]
+        platform: bool,
     },
 }
 
@@ -45,32 +50,49 @@ pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode>
             provider,
             label,
             workspace,
+            platform,
             fingerprint,
         } => {
-            let workspace = chosen(workspace)?;
-            add(api, &provider, &label, workspace, fingerprint.as_deref()).await?;
+            let holder = Holder::chosen(workspace, platform)?;
+            add(api, &provider, &label, holder, fingerprint.as_deref()).await?;
         }
-        Command::List { workspace } => list(api, chosen(workspace)?).await?,
+        Command::List {
+            workspace,
+            platform,
+        } => list(api, Holder::chosen(workspace, platform)?).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn chosen(workspace: Option<WorkspaceId>) -> anyhow::Result<WorkspaceId> {
-    if let Some(workspace) = workspace {
-        return Ok(workspace);
+/// Whose keys a command is about.
+#[derive(Clone, Copy)]
+enum Holder {
+    Workspace(WorkspaceId),
+    Instance,
+}
+
+impl Holder {
+    fn chosen(workspace: Option<WorkspaceId>, platform: bool) -> anyhow::Result<Self> {
+        if platform {
+            return Ok(Self::Instance);
+        }
+        chosen_workspace(workspace).map(Self::Workspace)
     }
-    let text = variable(WORKSPACE_VARIABLE);
-    let text = text.with_context(|| {
-        format!("which workspace? give --workspace or set {WORKSPACE_VARIABLE}")
-    })?;
-    text.parse().context(WORKSPACE_VARIABLE)
+
+    /// Where its keys are in the API.
+    fn path(self) -> String {
+        match self {
+            Self::Workspace(id) => format!("/api/v1/workspaces/{id}/provider-keys"),
+            Self::Instance => "/api/v1/admin/platform-keys".to_owned(),
+        }
+    }
 }
 
 async fn add(
     api: &Api,
     provider: &ProviderId,
     label: &Label,
-    workspace: WorkspaceId,
+    holder: Holder,
     fingerprint: Option<&str>,
 ) -> anyhow::Result<()> {
     let instance = api.get("/api/v1/instance").await?;
@@ -107,7 +129,10 @@ async fn add(
     let sources = sources::system();
     let context = BoxContext {
         node,
-        owner: KeyOwner::Workspace(workspace),
+        owner: match holder {
+            Holder::Workspace(id) => KeyOwner::Workspace(id),
+            Holder::Instance => KeyOwner::Instance(node),
+        },
         provider,
         base_url,
         issued_at: sources.now(),
@@ -117,12 +142,7 @@ async fn add(
     drop(key);
     let body =
         json!({ "provider": provider, "label": label, "kek_id": id, "ciphertext_b64": sealed });
-    let stored = api
-        .post(
-            &format!("/api/v1/workspaces/{workspace}/provider-keys"),
-            &body,
-        )
-        .await?;
+    let stored = api.post(&holder.path(), &body).await?;
     let tried = match stored["probed"].as_bool() {
         Some(true) => format!("tried at {provider}"),
         _ => "not tried".to_owned(),
@@ -132,10 +152,8 @@ async fn add(
     Ok(())
 }
 
-async fn list(api: &Api, workspace: WorkspaceId) -> anyhow::Result<()> {
-    let keys = api
-        .get(&format!("/api/v1/workspaces/{workspace}/provider-keys"))
-        .await?;
+async fn list(api: &Api, holder: Holder) -> anyhow::Result<()> {
+    let keys = api.get(&holder.path()).await?;
     let keys = keys["data"]
         .as_array()
         .map(Vec::as_slice)

@@ -1,0 +1,96 @@
+//! `keybearer ai-config`: who pays in a workspace.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use domain::{ProviderId, WorkspaceId};
+use serde_json::{Map, Value};
+
+use super::{chosen_workspace, read_secret, say};
+use crate::client::Api;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Show the workspace's mode, provider, model and whether it can serve.
+    Show {
+        /// The workspace; `KEYBEARER_WORKSPACE` unless given.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+    },
+    /// Change what is named and keep the rest. The next call follows it.
+    Set {
+        /// The workspace; `KEYBEARER_WORKSPACE` unless given.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+        /// `managed`: credits pay; `byok`: own keys only; `auto`: own keys, else credits.
+        #[arg(long)]
+        mode: Option<String>,
+        /// The provider of the key.
+        #[arg(long)]
+        provider: Option<ProviderId>,
+        /// The model that serves when a call says `default`.
+        #[arg(long)]
+        model: Option<String>,
+        /// Read a provider key from the terminal or from standard input. It crosses to the server as it is, so only over
+        /// TLS or loopback; `keybearer keys add` seals it first.
+        #[arg(long)]
+        key: bool,
+        /// Remove the key that was set here; the mode stays.
+        #[arg(long, conflicts_with = "key")]
+        clear_key: bool,
+        /// Forget the model.
+        #[arg(long, conflicts_with = "model")]
+        clear_model: bool,
+    },
+}
+
+pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
+    let answer = match command {
+        Command::Show { workspace } => api.get(&path(workspace)?).await?,
+        Command::Set {
+            workspace,
+            mode,
+            provider,
+            model,
+            key,
+            clear_key,
+            clear_model,
+        } => {
+            let path = path(workspace)?;
+            let mut body = Map::new();
+            let mut set = |name: &str, value: Option<Value>| {
+                if let Some(value) = value {
+                    body.insert(name.to_owned(), value);
+                }
+            };
+            set("mode", mode.map(Value::from));
+            set("provider", provider.map(|it| Value::from(it.as_str())));
+            set("model", model.map(Value::from));
+            if clear_model {
+                set("model", Some(Value::Null));
+            }
+            if clear_key {
+                set("api_key", Some(Value::Null));
+            }
+            if key {
+                let key = read_secret("Provider key: ")?;
+                let text = key
+                    .expose(|bytes| String::from_utf8(bytes.to_vec()))
+                    .context("the key is not text")?;
+                set("api_key", Some(Value::from(text)));
+            }
+            ensure!(!body.is_empty(), "nothing to change; see --help");
+            api.put(&path, &Value::Object(body)).await?
+        }
+    };
+    for field in ["mode", "provider", "model", "status", "updated_at"] {
+        let value = answer[field].as_str().unwrap_or("-");
+        say(&format!("{field:<11}{value}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn path(workspace: Option<WorkspaceId>) -> anyhow::Result<String> {
+    let workspace = chosen_workspace(workspace)?;
+    Ok(format!("/api/v1/workspaces/{workspace}/ai-config"))
+}

@@ -1,0 +1,38 @@
+//! `keybearer credits`: what is left, and where it went.
+
+use std::process::ExitCode;
+
+use super::say;
+use crate::client::Api;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Print the server's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
+    let credits = api.get("/api/v1/users/me/credits").await?;
+    let usage = api.get("/api/v1/users/me/ai-usage").await?;
+    if args.json {
+        let both = serde_json::json!({ "credits": credits, "usage": usage });
+        say(&both.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&format!(
+        "{} of {} credits left",
+        credits["remaining"], credits["total"]
+    ));
+    for of in usage["by_workspace"].as_array().into_iter().flatten() {
+        say(&format!(
+            "{}  {} requests, {} input and {} output tokens, {} credits",
+            of["workspace_name"].as_str().unwrap_or("-"),
+            of["requests"],
+            of["input_tokens"],
+            of["output_tokens"],
+            of["credits"]
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
