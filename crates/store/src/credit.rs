@@ -38,7 +38,7 @@ pub(crate) use hold::{forwarded, reserve};
 pub(crate) use journal::of_account as ledger_of;
 pub(crate) use reap::{reap, renew_lease};
 pub(crate) use settle::settle;
-pub(crate) use view::{card_with_reference, credits_of, rate_of};
+pub(crate) use view::{card_with_reference, credits_of};
 
 /// A node that has not renewed its lease for this long may settle nothing more. Renew it well before.
 pub const LEASE_MS: i64 = 15_000;

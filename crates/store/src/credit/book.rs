@@ -1,13 +1,16 @@
 //! One account's credits, locked: the only code that changes a balance beside the quick reservation.
 
+mod rows;
+
 use domain::credits::{Card, CardKind, EntryKind, Overuse, draw, lapsing, merge, next_anchor};
 use domain::credits::{next_event, spend_order};
-use domain::{AccountId, Decimal, NanoUsd, RequestId, Timestamp};
+use domain::{AccountId, NanoUsd, RequestId, Timestamp};
 
 use super::journal::{self, Posting, System};
 use crate::db::Tx;
-use crate::error::{Place, StoreError};
-use crate::statement::sql;
+use crate::error::StoreError;
+
+pub(super) use rows::StoredCard;
 
 /// An account's row, under its lock, and its cards. Changes to both are written by [`Book::save`].
 pub(crate) struct Book {
@@ -17,7 +20,6 @@ pub(crate) struct Book {
     pub(super) debt: NanoUsd,
     pub(super) monthly: NanoUsd,
     pub(super) anchor_at: Timestamp,
-    pub(super) rate: Decimal,
     next_event_at: Timestamp,
     /// Those with something left, in the order in which they are spent.
     cards: Vec<Card>,
@@ -34,72 +36,14 @@ pub(super) struct Grant<'a> {
     pub(super) note: &'static str,
 }
 
-#[derive(sqlx::FromRow)]
-struct StoredAccount {
-    available: i64,
-    reserved: i64,
-    debt: i64,
-    monthly: i64,
-    anchor_at: i64,
-    next_event_at: i64,
-    rate: i64,
-}
-
-#[derive(sqlx::FromRow)]
-pub(super) struct StoredCard {
-    pub(super) id: i64,
-    pub(super) kind: String,
-    pub(super) granted: i64,
-    pub(super) remaining: i64,
-    pub(super) granted_at: i64,
-    pub(super) expires_at: Option<i64>,
-}
-
-impl StoredCard {
-    pub(super) fn read(self) -> Result<Card, StoreError> {
-        let place = Place {
-            table: "credit_cards",
-            id: &self.id.to_string(),
-        };
-        Ok(Card {
-            id: self.id,
-            kind: place.parse("kind", &self.kind)?,
-            granted: NanoUsd::new(self.granted),
-            remaining: NanoUsd::new(self.remaining),
-            granted_at: Timestamp::from_millis(self.granted_at),
-            expires_at: crate::moment(self.expires_at),
-        })
-    }
-}
-
 impl Book {
     /// Locks an account's row and reads it with its cards.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: there is no such account.
     pub(crate) async fn open(tx: &mut Tx, account: AccountId) -> Result<Self, StoreError> {
-        let row: Option<StoredAccount> = tx
-            .optional(
-                // An update that changes nothing: the lock that both engines know.
-                sql(
-                    "UPDATE credit_accounts SET available = available WHERE account_id = $1
-                     RETURNING available, reserved, debt, monthly, anchor_at, next_event_at, rate",
-                )
-                .bind(account),
-            )
-            .await?;
-        let row = row.ok_or(StoreError::NotFound)?;
-        let cards: Vec<StoredCard> = tx
-            .all(
-                sql("SELECT id, kind, granted, remaining, granted_at, expires_at
-                     FROM credit_cards WHERE account_id = $1 AND remaining > 0")
-                .bind(account),
-            )
-            .await?;
-        let mut cards = cards
-            .into_iter()
-            .map(StoredCard::read)
-            .collect::<Result<Vec<Card>, _>>()?;
+        let row = rows::lock(tx, account).await?.ok_or(StoreError::NotFound)?;
+        let mut cards = rows::cards(tx, account).await?;
         spend_order(&mut cards);
         Ok(Self {
             account,
@@ -108,7 +52,6 @@ impl Book {
             debt: NanoUsd::new(row.debt),
             monthly: NanoUsd::new(row.monthly),
             anchor_at: Timestamp::from_millis(row.anchor_at),
-            rate: Decimal::from_billionths(row.rate),
             next_event_at: Timestamp::from_millis(row.next_event_at),
             written: cards.iter().map(|card| (card.id, card.remaining)).collect(),
             cards,
@@ -126,7 +69,7 @@ impl Book {
             return Ok(false);
         }
         self.lapse(tx, now).await?;
-        if self.monthly > NanoUsd::ZERO && !self.has_included(tx, now).await? {
+        if self.monthly > NanoUsd::ZERO && !rows::has_included(tx, self.account, now).await? {
             let included = Grant {
                 kind: CardKind::Included,
                 amount: self.monthly,
@@ -165,13 +108,7 @@ impl Book {
         monthly: NanoUsd,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        tx.run(
-            sql("UPDATE credit_cards SET expires_at = $2
-                 WHERE account_id = $1 AND kind = 'included' AND expires_at > $2")
-            .bind(self.account)
-            .bind(now),
-        )
-        .await?;
+        rows::end_included(tx, self.account, now).await?;
         let included = |card: &&mut Card| card.kind == CardKind::Included;
         for card in self.cards.iter_mut().filter(included) {
             card.expires_at = card.expires_at.min(Some(now));
@@ -236,31 +173,11 @@ impl Book {
 
     /// Writes what has changed.
     pub(crate) async fn save(self, tx: &mut Tx) -> Result<(), StoreError> {
-        tx.run(
-            sql("UPDATE credit_accounts
-                 SET available = $2, reserved = $3, debt = $4, monthly = $5, anchor_at = $6,
-                     next_event_at = $7, rate = $8
-                 WHERE account_id = $1")
-            .bind(self.account)
-            .bind(self.available.nanos())
-            .bind(self.reserved.nanos())
-            .bind(self.debt.nanos())
-            .bind(self.monthly.nanos())
-            .bind(self.anchor_at)
-            .bind(self.next_event_at)
-            .bind(self.rate.billionths()),
-        )
-        .await?;
+        rows::update(tx, &self).await?;
         for card in &self.cards {
-            if self.written.contains(&(card.id, card.remaining)) {
-                continue;
+            if !self.written.contains(&(card.id, card.remaining)) {
+                rows::update_card(tx, card).await?;
             }
-            tx.run(
-                sql("UPDATE credit_cards SET remaining = $2 WHERE id = $1")
-                    .bind(card.id)
-                    .bind(card.remaining.nanos()),
-            )
-            .await?;
         }
         Ok(())
     }
@@ -281,19 +198,6 @@ impl Book {
         Ok(())
     }
 
-    /// Whether this month's included card has come already, spent or not.
-    async fn has_included(&self, tx: &mut Tx, now: Timestamp) -> Result<bool, StoreError> {
-        let (count,): (i64,) = tx
-            .one(
-                sql("SELECT count(*) FROM credit_cards
-                     WHERE account_id = $1 AND kind = 'included' AND expires_at > $2")
-                .bind(self.account)
-                .bind(now),
-            )
-            .await?;
-        Ok(count > 0)
-    }
-
     async fn add_card(
         &mut self,
         tx: &mut Tx,
@@ -311,7 +215,7 @@ impl Book {
             granted_at: now,
             expires_at: grant.expires_at,
         };
-        card.id = insert(tx, self.account, &card, grant.reference).await?;
+        card.id = rows::insert(tx, self.account, &card, grant.reference).await?;
         let (kind, from) = match grant.kind {
             CardKind::Refund => (EntryKind::Refund, System::Revenue),
             _ => (EntryKind::Grant, System::Issued),
@@ -341,7 +245,7 @@ impl Book {
                 granted_at: merged.granted_at,
                 expires_at: merged.expires_at,
             };
-            card.id = insert(tx, self.account, &card, None).await?;
+            card.id = rows::insert(tx, self.account, &card, None).await?;
             self.keep(card);
         }
         Ok(())
@@ -358,29 +262,4 @@ impl Book {
         let next = next_event(self.monthly, self.anchor_at, &self.cards, now);
         self.next_event_at = next.unwrap_or(Timestamp::from_millis(i64::MAX));
     }
-}
-
-async fn insert(
-    tx: &mut Tx,
-    account: AccountId,
-    card: &Card,
-    reference: Option<&str>,
-) -> Result<i64, StoreError> {
-    let (id,): (i64,) = tx
-        .one(
-            sql(
-                "INSERT INTO credit_cards (account_id, kind, granted, remaining, granted_at,
-                                           expires_at, reference)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
-            )
-            .bind(account)
-            .bind(card.kind.as_str())
-            .bind(card.granted.nanos())
-            .bind(card.remaining.nanos())
-            .bind(card.granted_at)
-            .bind(card.expires_at)
-            .bind(reference),
-        )
-        .await?;
-    Ok(id)
 }

@@ -109,16 +109,6 @@ pub(crate) async fn credits_of(
     Ok(credits)
 }
 
-/// What the account's charges are multiplied by.
-pub(crate) async fn rate_of(store: &Store, account: AccountId) -> Result<Decimal, StoreError> {
-    let rate: Option<(i64,)> = store
-        .db()
-        .optional(sql("SELECT rate FROM credit_accounts WHERE account_id = $1").bind(account))
-        .await?;
-    let (rate,) = rate.ok_or(StoreError::NotFound)?;
-    Ok(Decimal::from_billionths(rate))
-}
-
 /// The account's card with this reference, as it is now. What it was worth at first never changes.
 pub(crate) async fn card_with_reference(
     tx: &mut Tx,

@@ -1,6 +1,6 @@
 //! Credits around one call: hold, forward, settle.
 
-use domain::{AccountId, Decimal, RequestId, Timestamp};
+use domain::{RequestId, Timestamp};
 
 use super::Serving;
 use crate::credit::{self, ManagedFallback, NewHold, Reservation};
@@ -36,14 +36,6 @@ impl Serving<'_> {
     /// - [`StoreError::NotFound`]: a row is charged to an account that does not exist.
     pub async fn insert_usage(&self, rows: &[UsageRow]) -> Result<(), StoreError> {
         credit::settle(self.store, rows).await
-    }
-
-    /// What the account's charges are multiplied by.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Unavailable`].
-    pub async fn credit_rate(&self, account: AccountId) -> Result<Decimal, StoreError> {
-        credit::rate_of(self.store, account).await
     }
 
     /// Audits that credits stood in for a failed own key, the first time for this value of the key, and says

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::credits::{Card, spend_order};
-use domain::credits::{CardKind, INCLUDED_MONTHLY, Overuse, merge, next_anchor};
+use domain::credits::{CardKind, Overuse, merge, next_anchor};
 use domain::{NanoUsd, RequestId, Timestamp};
 use store::NewHold;
 
