@@ -1,0 +1,201 @@
+//! Leaving the instance.
+
+use domain::access::{Action, ApiScope, Role};
+use domain::{RequestId, SessionId};
+use store::{Denied, NewSession, StoreError};
+
+use crate::world::{NOW, World, on_both_engines};
+
+on_both_engines![
+    who_leaves_takes_everything_but_the_record_along,
+    the_last_admin_stays,
+    nothing_is_made_for_somebody_who_left,
+];
+
+async fn who_leaves_takes_everything_but_the_record_along(world: World) {
+    let first = world.first().await;
+    let gone = world.person(&first, "gone@example.com").await;
+    let guest = world.person(&first, "guest@example.com").await;
+    world
+        .join(&gone, &guest, "guest@example.com", Role::Admin)
+        .await;
+    world
+        .join(&first, &gone, "gone@example.com", Role::Admin)
+        .await;
+    // What is theirs, here and in another's workspace.
+    let account = world.account(&gone).await;
+    let of_account = world.store.within_account(&account).provider_keys();
+    let scope = world.scope(&gone, Action::WriteProviderKeys).await;
+    let of_workspace = world.store.within(&scope).provider_keys();
+    for keys in [&of_account, &of_workspace] {
+        world.put(keys, "primary").await;
+        let stored = world.put(keys, "second").await;
+        let note = world.note("provider_key.remove");
+        keys.remove(stored.context.key, &note, NOW)
+            .await
+            .expect("removes");
+    }
+    let note = world.note("defaults.update");
+    let within_account = world.store.within_account(&account);
+    let defaults = within_account.defaults().await.expect("reads");
+    within_account
+        .put_defaults(&defaults, &defaults, &note, NOW)
+        .await
+        .expect("written");
+    let (_, own_key) = world
+        .api_key(&scope, gone.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let (_, guests_key) = world
+        .api_key(&scope, guest.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let elsewhere = world
+        .store
+        .authorize_workspace(&gone.principal(), first.workspace, Action::WriteApiKeys)
+        .await
+        .expect("a member may");
+    let (_, key_elsewhere) = world
+        .api_key(&elsewhere, gone.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let session = NewSession {
+        id: world.id::<SessionId>(),
+        user: gone.user,
+        hash: world.hash(),
+        expires_at: NOW.plus_millis(1_000_000),
+        user_agent: "test".to_owned(),
+    };
+    let system = world.store.system();
+    system
+        .create_session(&session, &note, NOW)
+        .await
+        .expect("logged in");
+    let admin = world.instance(&first).await;
+    let credits = within_account.credits(NOW).await.expect("reads");
+    assert!(credits.available.nanos() > 0);
+    let ledger = world.number("SELECT count(*) FROM credit_cards").await;
+
+    let own = world.own(&gone).await;
+    let everybody = world.store.revision().everybody();
+    let note = store::AuditNote {
+        request: world.id::<RequestId>(),
+        ..world.note("account.delete")
+    };
+    world
+        .store
+        .own(&own)
+        .delete_account(&note, NOW)
+        .await
+        .expect("leaves");
+    assert!(world.store.revision().everybody() > everybody);
+    let id = gone.user.to_string();
+    for (what, left) in [
+        ("SELECT count(*) FROM provider_keys", 0),
+        ("SELECT count(*) FROM data_keys", 0),
+        ("SELECT count(*) FROM removed_provider_keys", 0),
+        ("SELECT count(*) FROM account_defaults", 0),
+        ("SELECT count(*) FROM sessions", 0),
+        ("SELECT count(*) FROM api_keys", 0),
+        ("SELECT count(*) FROM members", 2),
+        ("SELECT count(*) FROM workspaces", 2),
+        ("SELECT count(*) FROM users", 3),
+        ("SELECT count(*) FROM accounts", 3),
+        ("SELECT count(*) FROM users WHERE email LIKE '%gone@%'", 0),
+        ("SELECT count(*) FROM accounts WHERE name LIKE '%gone@%'", 0),
+        (
+            "SELECT count(*) FROM invitations WHERE email LIKE '%gone@%'",
+            0,
+        ),
+        ("SELECT count(*) FROM credit_cards", ledger),
+    ] {
+        assert_eq!(world.number(what).await, left, "{what}");
+    }
+    for hash in [&own_key, &guests_key, &key_elsewhere] {
+        let caller = world.store.serving().caller(hash, NOW).await;
+        assert_eq!(caller.expect("reads"), None);
+    }
+    let live = system.session_by_hash(&session.hash, NOW).await;
+    assert!(live.expect("reads").is_none());
+    assert!(
+        system
+            .login("gone@example.com")
+            .await
+            .expect("reads")
+            .is_none()
+    );
+    let users = system
+        .list_users(&admin, &store::PageRequest::default())
+        .await
+        .expect("lists");
+    let row = users.items.iter().find(|row| row.id == gone.user);
+    let row = row.expect("the row stays, so that audit and usage name somebody");
+    assert_eq!(row.email, format!("deleted-{id}"));
+    assert!(row.suspended && !row.instance_admin);
+    let denied = world
+        .store
+        .authorize_user(&gone.principal(), Action::UseOwnUser)
+        .await;
+    assert!(matches!(denied, Err(Denied::Forbidden { .. })));
+    // The e-mail is free again.
+    world.person(&first, "gone@example.com").await;
+}
+
+async fn the_last_admin_stays(world: World) {
+    let first = world.first().await;
+    let second = world.person(&first, "second@example.com").await;
+    let own = world.own(&first).await;
+    let note = world.note("account.delete");
+    let before = world.traces().await;
+    let refused = world.store.own(&own).delete_account(&note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert_eq!(world.traces().await, before);
+    world
+        .raw(
+            "UPDATE users SET instance_admin = 1, suspended = 1 WHERE email = 'second@example.com'",
+        )
+        .await
+        .expect("changed");
+    let refused = world.store.own(&own).delete_account(&note, NOW).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "a suspended admin manages nothing"
+    );
+    world
+        .raw("UPDATE users SET suspended = 0")
+        .await
+        .expect("changed");
+    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    left.expect("another admin is there");
+    let own = world.own(&second).await;
+    let refused = world.store.own(&own).delete_account(&note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+}
+
+async fn nothing_is_made_for_somebody_who_left(world: World) {
+    let first = world.first().await;
+    let gone = world.person(&first, "gone@example.com").await;
+    let own = world.own(&gone).await;
+    let account = world.account(&gone).await;
+    let keys = world.store.within_account(&account).provider_keys();
+    let note = world.note("account.delete");
+    let own = world.store.own(&own);
+    own.delete_account(&note, NOW).await.expect("leaves");
+    let before = world.traces().await;
+    let new = world.workspace(world.id(), "More");
+    let refused = own.create_workspace(&new, &[], None, &note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+    let record = domain::record::DataKeyRecord {
+        id: world.id(),
+        owner: keys.owner(),
+        kms_key: "local".to_owned(),
+        wrapped: vec![1],
+        created_at: NOW,
+    };
+    let refused = keys.insert_data_key(&record).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+    let within = world.store.within_account(&account);
+    let defaults = within.defaults().await.expect("reads");
+    let refused = within.put_defaults(&defaults, &defaults, &note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+    let refused = own.delete_account(&note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+    assert_eq!(world.traces().await, before);
+}
