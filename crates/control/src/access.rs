@@ -77,8 +77,17 @@ permissions! {
     ManageUsers: InstanceScope;
     ManageSealingKey: InstanceScope;
     ReadInstanceAudit: InstanceScope;
+    ReadInstanceSettings: InstanceScope;
+    WriteInstanceSettings: InstanceScope;
+    ReadPlatformKeys: InstanceScope;
+    WritePlatformKeys: InstanceScope;
+    ReadAccounts: InstanceScope;
+    WriteAccounts: InstanceScope;
     ReadAccount: AccountScope;
     ReadAccountAudit: AccountScope;
+    ReadBilling: AccountScope;
+    ReadAccountDefaults: AccountScope;
+    WriteAccountDefaults: AccountScope;
     ReadAccountProviderKeys: AccountScope;
     WriteAccountProviderKeys: AccountScope;
     ReadWorkspace: WorkspaceScope;
@@ -91,6 +100,8 @@ permissions! {
     WriteApiKeys: WorkspaceScope;
     ReadProviderKeys: WorkspaceScope;
     WriteProviderKeys: WorkspaceScope;
+    ReadPolicy: WorkspaceScope;
+    WritePolicy: WorkspaceScope;
     ReadUsage: WorkspaceScope;
     ReadAudit: WorkspaceScope;
 }
@@ -112,7 +123,7 @@ impl Mint for WorkspaceScope {
 }
 
 impl Mint for AccountScope {
-    /// The account in the path; the `/v1/byok` endpoints name none and mean the caller's own.
+    /// The account in the path; `/v1/byok`, `/v1/billing` and `/users/me` name none and mean the caller's own.
     async fn mint(
         state: &ControlState,
         principal: &Principal,
@@ -209,4 +220,12 @@ path_ids! {
     ProviderKeyInPath(domain::ProviderKeyId) = "key_id";
     /// The provider in the path.
     ProviderInPath(domain::ProviderId) = "provider";
+    /// The provider in the path as the client wrote it, for refusals that suggest another.
+    ProviderNameInPath(String) = "provider";
+    /// The account in the path of an operation of the instance.
+    AccountInPath(domain::AccountId) = "account_id";
+    /// The plan in the path.
+    PlanInPath(domain::PlanId) = "plan_id";
+    /// The name in the path, as the client wrote it.
+    NameInPath(String) = "name";
 }

@@ -6,21 +6,48 @@ use crate::state::ControlState;
 
 pub mod account_keys;
 pub mod accounts;
+pub mod admin_accounts;
+pub mod ai_config;
+pub mod ai_defaults;
 pub mod api_keys;
 pub mod audit;
+pub mod billing;
 pub mod byok;
+pub mod credits;
 pub mod invitations;
 pub mod key_body;
 pub mod key_view;
+pub mod limits;
 pub mod members;
 pub mod meta;
+pub mod own_user;
+pub mod plans;
+pub mod platform_keys;
+pub mod policy;
+pub mod profiles;
 pub mod provider_keys;
+pub mod provider_switches;
+pub mod resolution;
 pub mod sealing_key;
 pub mod sessions;
+pub mod settings;
+pub mod settings_view;
 pub mod setup;
 pub mod usage;
 pub mod users;
 pub mod workspaces;
+
+/// Where the operations of [`unversioned`] are found as well, for clients that know no version in the path.
+pub const UNVERSIONED: &str = "/api";
+
+/// The operations that are found with and without a version in their path. Their paths are relative.
+fn unversioned() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .merge(ai_config::routes())
+        .merge(ai_defaults::routes())
+        .merge(credits::routes())
+        .merge(limits::routes())
+}
 
 /// All routes of the control plane.
 pub fn routes() -> OpenApiRouter<ControlState> {
@@ -29,6 +56,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(setup::routes())
         .merge(sessions::routes())
         .merge(users::routes())
+        .merge(own_user::routes())
         .merge(sealing_key::routes())
         .merge(accounts::routes())
         .merge(workspaces::routes())
@@ -38,6 +66,18 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(provider_keys::routes())
         .merge(account_keys::routes())
         .merge(byok::routes())
+        .merge(policy::routes())
+        .merge(resolution::routes())
+        .merge(billing::routes())
+        .merge(plans::routes())
+        .merge(settings::routes())
+        .merge(provider_switches::routes())
+        .merge(platform_keys::routes())
+        .merge(admin_accounts::routes())
+        .merge(profiles::routes())
+        // The one set of handlers, under both of the paths that clients know.
+        .nest("/api/v1", unversioned())
+        .nest(UNVERSIONED, unversioned())
         .merge(usage::routes())
         .merge(audit::routes())
 }

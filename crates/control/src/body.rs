@@ -5,7 +5,8 @@ use domain::Secret;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Code, Problem};
 
@@ -37,7 +38,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 }
 
 /// The parameters that some operation takes in its query.
-const PARAMETERS: [&str; 5] = ["limit", "after", "from", "to", "label"];
+const PARAMETERS: [&str; 6] = ["limit", "after", "from", "to", "label", "days"];
 
 /// A query string of the documented form.
 pub struct Query<T>(pub T);
@@ -63,7 +64,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// The query string of an operation that has no parameters: nothing.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoParameters {}
 
@@ -81,7 +82,23 @@ fn require_json(parts: &Parts) -> Result<(), Problem> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads an optional field in which `null` says something: outer `None` is a field that was left out.
+///
+/// Goes with `#[serde(default, deserialize_with = "given")]`.
+///
+/// # Errors
+/// As the reader of `T`.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Reads a JSON object of the documented form.
+///
+/// # Errors
+/// `invalid_request`, naming the field and showing nothing of its value.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // The deserializer would take an array for a struct, field by field.
     if bytes
         .trim_ascii_start()
@@ -92,7 +109,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     serde_json::from_slice(bytes).map_err(|error| {
         let problem = Problem::new(Code::InvalidRequest);
-        if !error.is_data() {
+        // Of a value of another type than a name's the parser says that the JSON is broken, which it is not.
+        let broken = || serde_json::from_slice::<IgnoredAny>(bytes).is_err();
+        if !error.is_data() && broken() {
             return problem.because(format!(
                 "the body is not valid JSON at line {}, column {}",
                 error.line(),
@@ -147,7 +166,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// The values of a closed set, from the refusal of another one. That one stands in front and may be anything,
 /// so only what comes after the last mark of the parser is looked at.
-fn allowed(text: &str) -> Option<Vec<String>> {
+pub(crate) fn allowed(text: &str) -> Option<Vec<String>> {
     let (_, names) = text
         .strip_prefix("unknown variant `")?
         .rsplit_once(", expected ")?;
@@ -156,15 +175,22 @@ fn allowed(text: &str) -> Option<Vec<String>> {
 }
 
 /// The rule that a name breaks; its text is ours and shows no value.
-fn rule(text: &str) -> Option<&str> {
-    let ours = ["a label must be ", "a provider id must be "];
+pub(crate) fn rule(text: &str) -> Option<&str> {
+    let ours = [
+        "a label must be ",
+        "a provider id must be ",
+        "a plan id must be ",
+        "a pattern has ",
+        "a model's name has ",
+        "a number has digits",
+    ];
     let ours = ours.iter().any(|start| text.starts_with(start));
-    let (rule, _) = text.rsplit_once(" at line ")?;
+    let rule = text.rsplit_once(" at line ").map_or(text, |(rule, _)| rule);
     ours.then_some(rule)
 }
 
 /// Whether a name may be shown: field names are lower-case words, and nothing else that is may be a secret.
-fn is_field_name(name: &str) -> bool {
+pub(crate) fn is_field_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name
             .bytes()
@@ -205,7 +231,6 @@ fn field_before(bytes: &[u8], line: usize, column: usize) -> Option<String> {
 mod tests {
     use super::*;
     use domain::ProviderId;
-    use serde::Deserialize;
     use serde_json::Value;
 
     #[derive(Debug, Deserialize)]

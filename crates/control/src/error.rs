@@ -57,15 +57,19 @@ codes! {
     SealedSubmissionRequired = 400 "sealed_submission_required", "A provider key is accepted here only inside a sealed box.", "Seal the key to the public key of GET /v1/byok/encryption-pubkey, with its context where a base URL is given, or submit over loopback or TLS.";
     AmbiguousCredentials = 400 "ambiguous_credentials", "The request carries more than one credential.", "Send one session cookie or one API key.";
     ApiKeyRequired = 400 "api_key_required", "Only an API key can do this, for itself.", "Send the API key as `Authorization: Bearer kb_...`.";
+    ModeNotOffered = 400 "mode_not_offered", "The instance does not offer this mode.", "Use a mode of `details.allowed`.";
     AuthenticationRequired = 401 "authentication_required", "There is no valid credential on the request.", "Log in, or send an API key that is neither revoked nor expired.";
     InvalidCredentials = 401 "invalid_credentials", "E-mail and password do not belong together.", "Check both and try again.";
     InvalidSetupToken = 401 "invalid_setup_token", "This is not the set-up credential of this start.", "Use the newest link that the server printed; each start prints a new one.";
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
+    LimitExceeded = 402 "limit_exceeded", "The account's plan allows no more of this.", "Remove one, or ask an admin of the instance for a higher plan; programs find the limit in `details`.";
     PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "Ask an admin or the owner for what it takes, or use a credential that has it; programs find it in `details.needs`.";
     ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave them out, or let somebody make the key who holds them; programs find them in `details.scopes`.";
     CrossSiteRequest = 403 "cross_site_request", "A page of another site sent this request.", "Send it from the same origin or from a program that is not a browser.";
     CustomBaseUrlNotAllowed = 403 "custom_base_url_not_allowed", "This instance does not let keys have their own base URL.", "Leave out the base URL, or ask the operator to set `custom_base_urls`.";
     InvitationForAnother = 403 "invitation_for_another", "The invitation is for another e-mail.", "Log in as the invited person, or log out and accept as a new one.";
+    PlanRequired = 403 "plan_required", "The account's plan does not have this.", "Ask an admin of the instance for one of the plans in `details.plans`.";
+    ByokDisabledForProvider = 403 "byok_disabled_for_provider", "Own keys for the provider are switched off on this instance.", "Use another provider, or ask an admin of the instance to switch them on.";
     NotFound = 404 "not_found", "There is nothing here that the caller may know of.", "Check the path and the ids in it.";
     MethodNotAllowed = 405 "method_not_allowed", "The path exists, but not with this method.", "The `Allow` header lists the methods.";
     Conflict = 409 "conflict", "Somebody changed the same thing, or it already exists.", "Read the current state and try again.";
@@ -264,6 +268,12 @@ impl From<StoreError> for Problem {
             StoreError::Conflict(what) => Self::new(Code::Conflict).because(what),
             // A box that was submitted before is refused exactly as one that does not open.
             StoreError::Replayed => Self::new(Code::InvalidSealedBox),
+            StoreError::PlanRequired { .. } => Self::new(Code::PlanRequired),
+            StoreError::LimitExceeded {
+                resource,
+                limit,
+                used,
+            } => crate::ops::plan_gate::exceeded(resource, limit, used),
             StoreError::InvalidCursor => {
                 Self::field("after", "after is the `next` of an earlier answer")
             }

@@ -14,10 +14,11 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
+    Components, ContentBuilder, Deprecated, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
 };
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::UNVERSIONED;
 use crate::error::{Code, ProblemBody};
 use crate::state::ControlState;
 
@@ -31,6 +32,7 @@ pub fn openapi() -> OpenApi {
     let mut document = routes().into_openapi();
     for (path, item) in &mut document.paths.paths {
         for (_, operation) in operations_mut(item) {
+            add_alias(operation, path);
             add_path_parameters(operation, path);
             add_security(operation);
             add_descriptions(operation);
@@ -114,6 +116,24 @@ fn base() -> OpenApi {
         .build()
 }
 
+/// An operation that is found under a second path is the same operation under another id.
+fn add_alias(operation: &mut Operation, path: &str) {
+    let Some(rest) = path.strip_prefix(UNVERSIONED) else {
+        return;
+    };
+    if rest.starts_with("/v1/") {
+        return;
+    }
+    let id = operation.operation_id.get_or_insert_default();
+    id.push_str("_unversioned");
+    let says = operation.description.get_or_insert_default();
+    if !says.is_empty() {
+        says.push_str("\n\n");
+    }
+    says.push_str(&format!("The same as `{UNVERSIONED}/v1{rest}`; both stay."));
+    operation.deprecated = Some(Deprecated::False);
+}
+
 fn add_path_parameters(operation: &mut Operation, path: &str) {
     for name in path
         .split('/')
@@ -193,14 +213,18 @@ refusals! {
     /// What somebody who changes the password may be told.
     PasswordChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidCredentials,
         PermissionDenied, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
+    /// What somebody who leaves may be told.
+    Departures = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidCredentials,
+        PermissionDenied, CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType,
+        TooManyAttempts, Unavailable;
     /// What somebody who sets the instance up may be told.
     SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, RequestTooLarge,
         UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who accepts an invitation may be told.
-    Acceptances = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidInvitation,
+    Acceptances = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidInvitation, LimitExceeded,
         PermissionDenied, CrossSiteRequest, InvitationForAnother, Conflict, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who mints an API key may be told.
-    Mints = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, ScopeNotHeld,
+    Mints = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied, ScopeNotHeld,
         CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What an API key that replaces itself may be told.
     SelfRotations = AmbiguousCredentials, ApiKeyRequired, AuthenticationRequired, PermissionDenied,
@@ -211,9 +235,30 @@ refusals! {
     /// What somebody who changes a provider key without its value may be told.
     KeyChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, ResubmitKey, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who changes who pays, with or without a key, may be told.
+    ConfigChanges = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
+        AmbiguousCredentials, ModeNotOffered, AuthenticationRequired, LimitExceeded, PermissionDenied,
+        CrossSiteRequest, PlanRequired, ByokDisabledForProvider, NotFound, Conflict, RequestTooLarge,
+        UnsupportedMediaType, InvalidProviderKey, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
+    /// What somebody who changes the mode of new workspaces may be told.
+    ModeChanges = InvalidRequest, AmbiguousCredentials, ModeNotOffered, AuthenticationRequired, PermissionDenied,
+        CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who changes the policy of a workspace may be told.
+    PolicyChanges = InvalidRequest, UnknownProvider, AmbiguousCredentials, ModeNotOffered, AuthenticationRequired,
+        PermissionDenied, CrossSiteRequest, PlanRequired, NotFound, Conflict, RequestTooLarge,
+        UnsupportedMediaType, Unavailable;
+    /// What somebody who adds something that a plan limits may be told.
+    Additions = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied,
+        CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What an admin who submits a platform key may be told.
+    PlatformSubmissions = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
+        AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest, CustomBaseUrlNotAllowed,
+        NotFound, Conflict, StaleKek, RequestTooLarge, UnsupportedMediaType, InvalidSealedBox,
+        InvalidProviderKey, InvalidBaseUrl, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
     /// What somebody who submits a provider key may be told.
     Submissions = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
-        AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest, CustomBaseUrlNotAllowed,
+        AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied, CrossSiteRequest,
+        CustomBaseUrlNotAllowed, PlanRequired, ByokDisabledForProvider,
         NotFound, Conflict, StaleKek, RequestTooLarge, UnsupportedMediaType, InvalidSealedBox,
         InvalidProviderKey, InvalidBaseUrl, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
 }

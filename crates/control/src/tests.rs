@@ -1,14 +1,25 @@
 //! The control plane as a whole: its router over a real database and a real vault, with a scripted probe.
 
+mod account;
+mod ai_config;
+mod ai_defaults;
 mod api_keys;
 mod authz;
 mod boxes;
 mod byok;
 mod doubles;
 mod edge;
+mod instance_keys;
+mod key_rules;
 mod keys;
 mod people;
+mod plans;
+mod platform_keys;
+mod policy;
+mod profiles;
+mod resolution;
 mod sessions;
+mod settings;
 mod submission;
 mod verdict;
 
@@ -264,6 +275,46 @@ impl World {
             .expect(201)
             .json();
         As::Key(minted["key"].as_str().expect("the key").to_owned())
+    }
+
+    /// Gives the person's account another plan.
+    async fn subscribe(&self, root: &Person, person: &Person, plan: &str) {
+        let path = format!("/api/v1/admin/accounts/{}/subscription", person.account);
+        let body = json!({ "plan": plan });
+        self.put(&root.session, &path, body).await.expect(200);
+    }
+
+    /// Changes settings of the instance.
+    async fn settings(&self, root: &Person, changes: Value) {
+        let path = "/api/v1/admin/settings";
+        self.patch(&root.session, path, changes).await.expect(200);
+    }
+
+    /// Switches something of a provider.
+    async fn switch(&self, root: &Person, provider: &str, changes: Value) {
+        let path = format!("/api/v1/admin/providers/{provider}");
+        self.patch(&root.session, &path, changes).await.expect(200);
+    }
+
+    /// Adds a platform key.
+    async fn platform_key(&self, root: &Person, provider: &str) {
+        let path = "/api/v1/admin/platform-keys";
+        let body = json!({"provider": provider, "key": OTHER_KEY});
+        self.post(&root.session, path, body).await.expect(201);
+    }
+
+    /// Adds an own key of the person's workspace and returns its id.
+    async fn own_key(&self, person: &Person, provider: &str, label: &str) -> String {
+        let body = json!({"provider": provider, "label": label, "key": KEY});
+        let stored = self.post(&person.session, &path(person), body).await;
+        let stored = stored.expect(201).json();
+        stored["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The next probe fails so.
+    fn next_probe(&self, failure: vault::ProbeFailure) {
+        let mut script = self.probe.script.lock().expect("not poisoned");
+        script.push_back(failure);
     }
 
     /// The current sealing key: its id and public half.

@@ -7,8 +7,8 @@ use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
 use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
-use crate::api::key_view::{ProviderKeyView, StoredKeyView, stored_view, view};
-use crate::api::provider_keys::{answer, update};
+use crate::api::key_view::{Look, ProviderKeyView, StoredKeyView};
+use crate::api::provider_keys::{status, update};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
@@ -43,11 +43,10 @@ async fn list_account_provider_keys(
     State(state): State<ControlState>,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
-    let records = Holder::account(&state.store, &access.scope)
-        .keys
-        .list()
-        .await?;
-    let views = records.into_iter().map(|record| view(&state, record));
+    let holder = Holder::account(&state.store, &access.scope);
+    let look = Look::of(&state, &holder).await?;
+    let records = holder.keys.list().await?.into_iter();
+    let views = records.map(|record| look.view(&state, record));
     Ok(axum::Json(List::whole(views)))
 }
 
@@ -66,7 +65,8 @@ async fn submit_account_provider_key(
     let new = new_key(confidential, body)?;
     let holder = Holder::account(&state.store, &access.scope);
     let stored = submission::submit(&state, &call, &holder, new).await?;
-    Ok(answer(&state, stored))
+    let look = Look::of(&state, &holder).await?;
+    Ok((status(&stored), axum::Json(look.stored(&state, stored))))
 }
 
 /// Replace the value of an account's provider key. Provider, label and base URL stay.
@@ -84,10 +84,11 @@ async fn replace_account_provider_key(
     let material = body.material(confidential)?;
     let holder = Holder::account(&state.store, &access.scope);
     let stored = submission::replace(&state, &call, &holder, id, material).await?;
-    Ok(axum::Json(stored_view(&state, stored)))
+    let look = Look::of(&state, &holder).await?;
+    Ok(axum::Json(look.stored(&state, stored)))
 }
 
-/// Change the label, the order or the state of an account's provider key.
+/// Change the label, the order, the pool, the prices or the state of an account's provider key.
 #[utoipa::path(patch, path = "/api/v1/accounts/{account_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_account_provider_keys"))), request_body = KeyPatch,
     responses((status = 200, body = ProviderKeyView), KeyChanges))]

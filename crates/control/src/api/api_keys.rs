@@ -3,6 +3,7 @@
 use axum::extract::State;
 use domain::Timestamp;
 use domain::access::{ApiScope, Role};
+use domain::policy::ModelName;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::ApiKeyRow;
@@ -12,10 +13,10 @@ use utoipa_axum::routes;
 
 use crate::access::{Access, ApiKeyInPath, ReadApiKeys, WriteApiKeys};
 use crate::auth::principal::ShownApiKey;
-use crate::body::{Json, Query};
+use crate::body::{Json, Query, given};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes, Mints, Reads, SelfRotations};
+use crate::openapi::{Changes, Mints, Reads, SelfRotations, Writes};
 use crate::ops::api_keys::{self, Minted, Wanted};
 use crate::page::{List, PageQuery};
 use crate::schema;
@@ -27,7 +28,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_api_keys, create_api_key))
         .routes(routes!(rotate_own_api_key))
-        .routes(routes!(revoke_api_key))
+        .routes(routes!(update_api_key, revoke_api_key))
 }
 
 /// An API key, without the key.
@@ -50,6 +51,9 @@ pub struct ApiKeyView {
     /// What it may do, cut by the current role of the person.
     #[schema(schema_with = schema::api_scopes)]
     scopes: Vec<ApiScope>,
+    /// The model that serves when a call with it names none; `null`: the workspace's choice.
+    #[schema(required, example = "level_2")]
+    default_model: Option<String>,
     /// When it was minted.
     created_at: String,
     /// When it ends by itself.
@@ -73,6 +77,7 @@ impl From<ApiKeyRow> for ApiKeyView {
             user_id: row.user.to_string(),
             parent_id: row.parent.map(|id| id.to_string()),
             scopes: row.scopes,
+            default_model: row.default_model.map(|model| model.to_string()),
             created_at: row.created_at.to_string(),
             expires_at: text(row.expires_at),
             last_used_at: text(row.last_used_at),
@@ -132,6 +137,10 @@ pub struct NewApiKey {
     /// What it may do: a part of what the caller may do.
     #[schema(schema_with = schema::api_scopes)]
     scopes: Vec<ApiScope>,
+    /// The model that serves when a call with it names none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "level_2")]
+    default_model: Option<ModelName>,
     /// When it ends by itself; RFC 3339. A key that an API key mints ends no later than that one.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -162,6 +171,7 @@ async fn create_api_key(
     let wanted = Wanted {
         name: text::name(&body.name)?,
         scopes: body.scopes,
+        default_model: body.default_model,
         expires_at: body.expires_at.map(|at| at.0),
     };
     let minted = api_keys::mint(&state, &call, &access.scope, wanted).await?;
@@ -180,6 +190,35 @@ async fn rotate_own_api_key(
 ) -> Result<axum::Json<MintedView>, Problem> {
     let minted = api_keys::rotate_self(&state, &call, &access.scope, shown).await?;
     Ok(axum::Json(minted.into()))
+}
+
+/// What may change of an API key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyPatch {
+    /// The model that serves when a call with it names none; `null`: the workspace's choice.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, required, example = "level_2")]
+    default_model: Option<Option<ModelName>>,
+}
+
+/// Change which model serves when a call with an API key names none: one's own key, or as an admin anybody's.
+#[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/api-keys/{api_key_id}", tag = "api keys",
+    extensions(("x-action" = json!("write_api_keys"))), request_body = ApiKeyPatch,
+    responses((status = 200, body = ApiKeyView), Writes))]
+async fn update_api_key(
+    access: Access<WriteApiKeys>,
+    ApiKeyInPath(id): ApiKeyInPath,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<ApiKeyPatch>,
+) -> Result<axum::Json<ApiKeyView>, Problem> {
+    let Some(model) = body.default_model else {
+        return Err(Problem::field("default_model", "default_model is missing"));
+    };
+    let model = model.as_ref();
+    let row = api_keys::set_default_model(&state, &call, &access.scope, id, model).await?;
+    Ok(axum::Json(row.into()))
 }
 
 /// Revoke an API key with all that it minted: one's own, or as an admin anybody's. Requests that run end as they would.

@@ -15,12 +15,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
-use crate::api::key_view::custom_base_url;
+use crate::api::key_view::{Look, custom_base_url};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, PublicReads, Reads, Submissions};
-use crate::ops::provider_keys::{self, Holder};
+use crate::ops::provider_keys::{self, Holder, check_label};
 use crate::ops::sealing_key;
 use crate::ops::submission::{self, Material, NewKey};
 use crate::page::List;
@@ -162,11 +162,10 @@ async fn list_byok_keys(
     State(state): State<ControlState>,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<ByokKey>>, Problem> {
-    let records = Holder::account(&state.store, &access.scope)
-        .keys
-        .list()
-        .await?;
-    let views = records.into_iter().map(|record| view(&state, record));
+    let holder = Holder::account(&state.store, &access.scope);
+    let look = Look::of(&state, &holder).await?;
+    let records = holder.keys.list().await?.into_iter();
+    let views = records.map(|record| view(&state, &look, record));
     Ok(axum::Json(List::whole(views)))
 }
 
@@ -189,22 +188,23 @@ async fn submit_byok_key(
             "key_prefix has at most 64 characters",
         ));
     }
+    check_label(&body.label)?;
+    let material = Material::Sealed {
+        kek_id: body.kek_id,
+        ciphertext_b64: body.ciphertext_b64,
+    };
     let new = NewKey {
-        provider: body.provider_name,
-        label: body.label,
         base_url: body.api_base,
-        material: Material::Sealed {
-            kek_id: body.kek_id,
-            ciphertext_b64: body.ciphertext_b64,
-        },
+        ..NewKey::plain(body.provider_name, body.label, material)
     };
     let holder = Holder::account(&state.store, &access.scope);
     let stored = submission::submit(&state, &call, &holder, new).await?;
     let record = stored.record;
+    let look = Look::of(&state, &holder).await?;
     let view = ByokStored {
         provider_name: record.context.provider.to_string(),
         kek_id: record.kek_id,
-        key_prefix: record.mask,
+        key_prefix: look.mask(&record.mask),
         label: record.label.to_string(),
         created_at: record.created_at.to_string(),
         updated_at: record.updated_at.to_string(),
@@ -246,11 +246,11 @@ async fn remove_byok_key(
     Ok(axum::Json(Deleted { deleted: true }))
 }
 
-fn view(state: &ControlState, record: ProviderKeyRecord) -> ByokKey {
+fn view(state: &ControlState, look: &Look, record: ProviderKeyRecord) -> ByokKey {
     ByokKey {
         provider_name: record.context.provider.to_string(),
         kek_id: record.kek_id,
-        key_prefix: record.mask,
+        key_prefix: look.mask(&record.mask),
         label: record.label.to_string(),
         api_base: custom_base_url(state, &record.context),
         created_at: record.created_at.to_string(),

@@ -1,15 +1,17 @@
 //! What clients send about provider keys, and whether anybody on the way could read it.
 
 use axum::extract::FromRequestParts;
+use domain::price::PriceOverride;
 use domain::{Label, Secret};
 use http::request::Parts;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
+use crate::body::given;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
-use crate::ops::provider_keys::Changes;
+use crate::ops::provider_keys::{Changes, check_label};
 use crate::ops::submission::{Material, NewKey};
 use crate::state::ControlState;
 
@@ -19,6 +21,16 @@ pub struct PlainKey(Secret);
 impl<'de> Deserialize<'de> for PlainKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Secret::from_text(text)))
+    }
+}
+
+impl PlainKey {
+    /// The key as a submission takes it.
+    pub(crate) fn material(self, Confidential(confidential): Confidential) -> Material {
+        Material::Plain {
+            key: self.0,
+            confidential,
+        }
     }
 }
 
@@ -36,6 +48,19 @@ pub struct NewProviderKey {
     /// Where to send it, where the instance allows other places than the provider's own.
     #[serde(default)]
     base_url: Option<String>,
+    /// The pool that it belongs to, 0 to 9999: keys of one level take turns, lower levels come first, and keys
+    /// without one (`null`) last. Left out: as the instance says, or as the key that is replaced.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9999)]
+    level: Option<Option<i64>>,
+    /// Whether it serves only after everything else failed, credits too.
+    #[serde(default)]
+    fallback: Option<bool>,
+    /// Prices that were negotiated for it, in USD per million tokens. At most 200.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>,
+        example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
+    prices: Option<Vec<PriceOverride>>,
     /// The sealing key that the box is sealed to.
     #[serde(default)]
     kek_id: Option<String>,
@@ -94,6 +119,17 @@ pub struct KeyPatch {
     #[serde(default)]
     #[schema(minimum = 0, maximum = 9999)]
     position: Option<i64>,
+    /// The pool that it belongs to, 0 to 9999; `null`: none.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 9999)]
+    level: Option<Option<i64>>,
+    /// Whether it serves only after everything else failed, credits too.
+    #[serde(default)]
+    fallback: Option<bool>,
+    /// Prices that were negotiated for it, in USD per million tokens; they replace those that are there.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Object>>)]
+    prices: Option<Vec<PriceOverride>>,
     /// Refused: submit the key again.
     #[serde(default)]
     #[schema(ignore)]
@@ -121,6 +157,9 @@ impl KeyPatch {
             label: self.label,
             enabled: self.enabled,
             position: self.position,
+            level: self.level,
+            fallback: self.fallback,
+            prices: self.prices,
         })
     }
 }
@@ -169,10 +208,12 @@ fn material(
 /// What the body of a submission asks for.
 pub(crate) fn new_key(confidential: Confidential, body: NewProviderKey) -> Result<NewKey, Problem> {
     let material = material(confidential, body.kek_id, body.ciphertext_b64, body.key)?;
+    check_label(&body.label)?;
     Ok(NewKey {
-        provider: body.provider,
-        label: body.label,
         base_url: body.base_url,
-        material,
+        level: body.level,
+        fallback: body.fallback,
+        prices: body.prices,
+        ..NewKey::plain(body.provider, body.label, material)
     })
 }

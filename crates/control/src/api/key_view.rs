@@ -1,10 +1,16 @@
 //! What is shown of provider keys. No type here has a field for the key.
 
+use domain::KeyOwner;
 use domain::key::FailureKind;
+use domain::plan::PlanTerms;
+use domain::price::PriceOverride;
 use domain::record::{KeyContext, ProviderKeyRecord};
+use domain::settings::{MaskStyle, Settings};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::error::Problem;
+use crate::ops::provider_keys::Holder;
 use crate::ops::submission::Stored;
 use crate::schema;
 use crate::state::ControlState;
@@ -24,9 +30,13 @@ pub struct ProviderKeyView {
     /// Whose it is.
     #[schema(schema_with = schema::key_scope)]
     scope: &'static str,
-    /// What may be shown of it, made by the server.
+    /// What may be shown of it, made by the server; `...` where the instance shows nothing.
     #[schema(example = "sk-a...bCdE")]
     mask: String,
+    /// Whether it serves: `active`; `disabled` by its owner; `dormant` because the account's plan lets no own key
+    /// serve; `resting` because an admin of the instance switched own keys or the provider off.
+    #[schema(schema_with = schema::key_state)]
+    state: &'static str,
     /// Where it is sent, if not to the provider's own base URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<String>,
@@ -34,6 +44,14 @@ pub struct ProviderKeyView {
     enabled: bool,
     /// Its place among the keys for the provider; lower serves first.
     position: i64,
+    /// The pool that it belongs to: keys of one level take turns, lower levels come first, and keys without one last.
+    #[schema(required)]
+    level: Option<i64>,
+    /// Whether it serves only after everything else failed, credits too.
+    fallback: bool,
+    /// Prices that were negotiated for it, in USD per million tokens.
+    #[schema(value_type = Vec<Object>)]
+    prices: Vec<PriceOverride>,
     /// The sealing key to which it was submitted; absent if it came in plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
     kek_id: Option<String>,
@@ -96,19 +114,149 @@ pub enum ProviderKeyEntry {
     Availability(AvailabilityView),
 }
 
-/// The view of a record for those who manage it.
+/// Whether a stored key serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// It may serve.
+    Active,
+    /// Its owner disabled it.
+    Disabled,
+    /// The account's plan lets no own key serve.
+    Dormant,
+    /// Its provider, or own keys for it, are switched off.
+    Resting,
+}
+
+impl KeyState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Disabled, Self::Dormant, Self::Resting];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Dormant => "dormant",
+            Self::Resting => "resting",
+        }
+    }
+}
+
+/// How the instance shows the keys of one holder to one caller.
+pub(crate) struct Look {
+    settings: Settings,
+    /// The terms that the keys are under; none for the instance's own.
+    terms: Option<PlanTerms>,
+    /// Whether the caller may see labels and masks.
+    pub(crate) sees: bool,
+}
+
+impl Look {
+    /// How the holder's keys are shown to the caller who holds them.
+    pub(crate) async fn of(state: &ControlState, holder: &Holder<'_>) -> Result<Self, Problem> {
+        let settings = state.store.system().settings().await?;
+        let least = settings.mask_visible_to;
+        Ok(Self {
+            sees: holder.role.is_none_or(|role| role >= least),
+            terms: holder.terms().await?,
+            settings,
+        })
+    }
+
+    /// The view of a record for those who manage it.
+    pub(crate) fn view(&self, state: &ControlState, record: ProviderKeyRecord) -> ProviderKeyView {
+        let mask = self.mask(&record.mask);
+        let serves = self.state(&record).as_str();
+        ProviderKeyView {
+            mask,
+            state: serves,
+            ..view(state, record)
+        }
+    }
+
+    /// The view of what a submission stored.
+    pub(crate) fn stored(&self, state: &ControlState, stored: Stored) -> StoredKeyView {
+        StoredKeyView {
+            key: self.view(state, stored.record),
+            probed: stored.probed,
+            warning: stored.warning,
+        }
+    }
+
+    /// What is shown of a key: as the instance says, nothing to a caller who may not see it.
+    pub(crate) fn mask(&self, mask: &str) -> String {
+        let style = if self.sees {
+            self.settings.mask
+        } else {
+            MaskStyle::None
+        };
+        match style {
+            MaskStyle::First4Last4 => mask.to_owned(),
+            MaskStyle::Prefix => {
+                let shown = mask.split("...").next().unwrap_or_default();
+                format!("{shown}...")
+            }
+            MaskStyle::None => "...".to_owned(),
+        }
+    }
+
+    /// Whether a key serves, in the order in which the decision asks.
+    fn state(&self, record: &ProviderKeyRecord) -> KeyState {
+        let switch = self.settings.switch(&record.context.provider);
+        let own = !matches!(record.context.owner, KeyOwner::Instance(_));
+        let dormant = self.terms.as_ref().is_some_and(|terms| !terms.byok);
+        if !record.enabled {
+            KeyState::Disabled
+        } else if !switch.enabled || (own && !switch.byok) {
+            KeyState::Resting
+        } else if dormant {
+            KeyState::Dormant
+        } else {
+            KeyState::Active
+        }
+    }
+
+    /// One entry for each provider that has a key.
+    pub(crate) fn availability(&self, records: &[ProviderKeyRecord]) -> Vec<ProviderKeyEntry> {
+        let mut providers = std::collections::BTreeMap::<String, bool>::new();
+        for record in records {
+            let available = providers
+                .entry(record.context.provider.to_string())
+                .or_default();
+            *available |= self.state(record) == KeyState::Active;
+        }
+        let entry = |(provider, available)| {
+            ProviderKeyEntry::Availability(AvailabilityView {
+                provider,
+                available,
+            })
+        };
+        providers.into_iter().map(entry).collect()
+    }
+}
+
+/// The view of a record for those whom nothing is hidden from.
 pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderKeyView {
     let base_url = custom_base_url(state, &record.context);
     let context = record.context;
+    let serves = if record.enabled {
+        KeyState::Active
+    } else {
+        KeyState::Disabled
+    };
     ProviderKeyView {
         id: context.key.to_string(),
         provider: context.provider.to_string(),
         label: record.label.to_string(),
         scope: context.owner.scope(),
         mask: record.mask,
+        state: serves.as_str(),
         base_url,
         enabled: record.enabled,
         position: record.position,
+        level: record.level,
+        fallback: record.fallback,
+        prices: record.prices,
         kek_id: record.kek_id,
         version: context.version,
         created_at: record.created_at.to_string(),
@@ -121,7 +269,7 @@ pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderK
     }
 }
 
-/// The view of what a submission stored.
+/// The view of what a submission stored, for those whom nothing is hidden from.
 pub(crate) fn stored_view(state: &ControlState, stored: Stored) -> StoredKeyView {
     StoredKeyView {
         key: view(state, stored.record),
@@ -135,22 +283,4 @@ pub(crate) fn custom_base_url(state: &ControlState, context: &KeyContext) -> Opt
     let provider = state.registry.get(&context.provider);
     let own = provider.is_some_and(|provider| provider.base_url == context.base_url);
     (!own).then(|| context.base_url.clone())
-}
-
-/// One entry for each provider that has a key.
-pub(crate) fn availability(records: Vec<ProviderKeyRecord>) -> Vec<ProviderKeyEntry> {
-    let mut providers = std::collections::BTreeMap::<String, bool>::new();
-    for record in records {
-        let available = providers
-            .entry(record.context.provider.to_string())
-            .or_default();
-        *available |= record.enabled;
-    }
-    let entry = |(provider, available)| {
-        ProviderKeyEntry::Availability(AvailabilityView {
-            provider,
-            available,
-        })
-    };
-    providers.into_iter().map(entry).collect()
 }

@@ -2,23 +2,24 @@
 
 use axum::extract::State;
 use domain::ProviderKeyId;
-use domain::access::Role;
 use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadProviderKeys, WriteProviderKeys};
 use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
-use crate::api::key_view::{
-    ProviderKeyEntry, ProviderKeyView, StoredKeyView, availability, stored_view, view,
-};
+use crate::api::key_view::{Look, ProviderKeyEntry, ProviderKeyView, StoredKeyView, stored_view};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes as ChangeRefusals, KeyChanges, Reads, Submissions};
 use crate::ops::provider_keys::{self, Holder};
+use crate::ops::resolution::{self, Facts};
 use crate::ops::submission::{self, Stored};
 use crate::page::List;
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -32,20 +33,25 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         ))
 }
 
-/// The answer to a submission: `201` for a new label, `200` for a replaced key.
+/// The answer to a submission for those whom nothing is hidden from.
 pub(crate) fn answer(
     state: &ControlState,
     stored: Stored,
 ) -> (StatusCode, axum::Json<StoredKeyView>) {
-    let status = if stored.created {
+    (status(&stored), axum::Json(stored_view(state, stored)))
+}
+
+/// `201` for a new label, `200` for a replaced key.
+pub(crate) fn status(stored: &Stored) -> StatusCode {
+    if stored.created {
         StatusCode::CREATED
     } else {
         StatusCode::OK
-    };
-    (status, axum::Json(stored_view(state, stored)))
+    }
 }
 
-/// List the provider keys of a workspace; members see only for which providers there is one.
+/// List the provider keys of a workspace; those below the role that the instance says see only for which providers
+/// there is one.
 ///
 /// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/provider-keys", tag = "provider keys",
@@ -56,15 +62,14 @@ async fn list_provider_keys(
     State(state): State<ControlState>,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<List<ProviderKeyEntry>>, Problem> {
-    let records = Holder::workspace(&state.store, &access.scope)
-        .keys
-        .list()
-        .await?;
-    let entries = if access.scope.role() >= Role::Admin {
-        let entry = |record| ProviderKeyEntry::Key(Box::new(view(&state, record)));
+    let holder = Holder::workspace(&state.store, &access.scope);
+    let look = Look::of(&state, &holder).await?;
+    let records = holder.keys.list().await?;
+    let entries = if look.sees {
+        let entry = |record| ProviderKeyEntry::Key(Box::new(look.view(&state, record)));
         records.into_iter().map(entry).collect()
     } else {
-        availability(records)
+        look.availability(&records)
     };
     Ok(axum::Json(List::whole(entries)))
 }
@@ -84,7 +89,8 @@ async fn submit_provider_key(
     let new = new_key(confidential, body)?;
     let holder = Holder::workspace(&state.store, &access.scope);
     let stored = submission::submit(&state, &call, &holder, new).await?;
-    Ok(answer(&state, stored))
+    let look = Look::of(&state, &holder).await?;
+    Ok((status(&stored), axum::Json(look.stored(&state, stored))))
 }
 
 /// Replace the value of a provider key. Provider, label and base URL stay.
@@ -102,10 +108,11 @@ async fn replace_provider_key(
     let material = body.material(confidential)?;
     let holder = Holder::workspace(&state.store, &access.scope);
     let stored = submission::replace(&state, &call, &holder, id, material).await?;
-    Ok(axum::Json(stored_view(&state, stored)))
+    let look = Look::of(&state, &holder).await?;
+    Ok(axum::Json(look.stored(&state, stored)))
 }
 
-/// Change the label, the order or the state of a provider key.
+/// Change the label, the order, the pool, the prices or the state of a provider key.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_provider_keys"))), request_body = KeyPatch,
     responses((status = 200, body = ProviderKeyView), KeyChanges))]
@@ -120,19 +127,37 @@ async fn update_provider_key(
     update(&state, &call, &holder, id, body).await
 }
 
-/// Remove a provider key for good. Requests that run end as they would.
+/// That a key is gone, and what calls of its provider's models meet now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RemovedKeyView {
+    /// `true`.
+    deleted: bool,
+    /// `other_own_key`: another own key serves. `managed_credits`: the instance's keys serve, and credits pay.
+    /// `refused_402`: they are refused for want of a key or of a platform key. `refused`: they are refused for
+    /// another reason, such as a guardrail.
+    #[schema(schema_with = schema::then)]
+    then: &'static str,
+}
+
+/// Remove a provider key for good, and see what its calls meet from now on. Requests that run end as they would.
 #[utoipa::path(delete, path = "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_provider_keys"))),
-    responses((status = 204), ChangeRefusals))]
+    responses((status = 200, body = RemovedKeyView), ChangeRefusals))]
 async fn remove_provider_key(
     access: Access<WriteProviderKeys>,
     ProviderKeyInPath(id): ProviderKeyInPath,
     State(state): State<ControlState>,
     call: Call,
-) -> Result<StatusCode, Problem> {
+) -> Result<axum::Json<RemovedKeyView>, Problem> {
     let holder = Holder::workspace(&state.store, &access.scope);
-    provider_keys::remove(&call, &holder, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let record = provider_keys::get(&holder, id).await?;
+    let facts = Facts::gather(&state, &access.scope).await?;
+    let then = resolution::after_removal(&state, &access.scope, facts, &record, call.now);
+    provider_keys::remove_record(&call, &holder, &record).await?;
+    Ok(axum::Json(RemovedKeyView {
+        deleted: true,
+        then: then.as_str(),
+    }))
 }
 
 /// Changes a key of either holder.
@@ -144,5 +169,6 @@ pub(crate) async fn update(
     body: KeyPatch,
 ) -> Result<axum::Json<ProviderKeyView>, Problem> {
     let record = provider_keys::change(call, holder, id, body.changes()?).await?;
-    Ok(axum::Json(view(state, record)))
+    let look = Look::of(state, holder).await?;
+    Ok(axum::Json(look.view(state, record)))
 }

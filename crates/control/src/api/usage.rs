@@ -1,8 +1,11 @@
 //! What a workspace used.
 
 use axum::extract::State;
+use domain::NanoUsd;
+use domain::policy::KeySource;
+use domain::price::Pricing;
 use serde::{Deserialize, Serialize};
-use store::{UsageFilter, UsageRow};
+use store::{AttemptRow, UsageFilter, UsageRow};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,6 +16,7 @@ use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::Reads;
 use crate::page::{List, page_request};
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -59,9 +63,10 @@ pub struct UsageView {
     provider: Option<String>,
     /// The model, as the provider names it.
     model: Option<String>,
-    /// Whose key served: `byok`.
+    /// Who paid: `byok`, the owner of the key; `managed`, credits.
+    #[schema(schema_with = schema::nullable_key_source)]
     key_source: Option<String>,
-    /// The label of the key that served.
+    /// The label of the own key that served.
     key_label: Option<String>,
     /// The status that the client got.
     status: i64,
@@ -81,6 +86,41 @@ pub struct UsageView {
     response_bytes: i64,
     /// The status that the provider answered.
     upstream_status: Option<i64>,
+    /// What the call costs at list price, in billionths of a US dollar; `null`: not known.
+    cost_nano_usd: Option<i64>,
+    /// How well that is known: `priced`, `estimated` from tokens that were counted here, `unpriced`.
+    #[schema(schema_with = schema::nullable_pricing)]
+    pricing: Option<&'static str>,
+    /// The version of the price catalog.
+    catalog_version: Option<String>,
+    /// What was charged in credits, in billionths of a US dollar; nothing for own keys.
+    charge_nano_usd: i64,
+    /// Whether credits paid because an own key had failed.
+    fallback: bool,
+    /// What was tried, in order.
+    attempts: Vec<AttemptView>,
+}
+
+/// One try to serve a call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttemptView {
+    /// The provider.
+    provider: String,
+    /// The model, as the provider names it.
+    model: String,
+    /// The own key; `null` for the instance's.
+    key_id: Option<String>,
+    /// The label of the own key at that time.
+    key_label: Option<String>,
+    /// Who would have paid.
+    #[schema(schema_with = schema::key_source)]
+    key_source: String,
+    /// The status that the provider answered.
+    status: Option<i64>,
+    /// `ok`, or the code of what went wrong.
+    outcome: String,
+    /// How long it took.
+    latency_ms: i64,
 }
 
 /// Model tokens; each is counted once.
@@ -133,8 +173,8 @@ fn view(row: UsageRow) -> UsageView {
         model_requested: row.model_requested,
         provider: row.provider.map(|provider| provider.to_string()),
         model: row.model,
+        key_label: own(row.key_source.as_deref(), row.key_label),
         key_source: row.key_source,
-        key_label: row.key_label.map(|label| label.to_string()),
         status: row.status,
         error_code: row.error_code,
         streamed: row.streamed,
@@ -150,5 +190,31 @@ fn view(row: UsageRow) -> UsageView {
         request_bytes: row.request_bytes,
         response_bytes: row.response_bytes,
         upstream_status: row.upstream_status,
+        cost_nano_usd: row.cost.map(NanoUsd::nanos),
+        pricing: row.pricing.map(Pricing::as_str),
+        catalog_version: row.catalog_version,
+        charge_nano_usd: row.charge.nanos(),
+        fallback: row.fallback,
+        attempts: row.attempts.into_iter().map(attempt).collect(),
     }
+}
+
+fn attempt(row: AttemptRow) -> AttemptView {
+    let source = Some(row.key_source.as_str());
+    AttemptView {
+        provider: row.provider.to_string(),
+        model: row.model,
+        key_id: own(source, row.key),
+        key_label: own(source, row.label),
+        key_source: row.key_source,
+        status: row.status,
+        outcome: row.outcome,
+        latency_ms: row.latency_ms,
+    }
+}
+
+/// What is said of an own key. Which of its keys the instance used is its own business.
+fn own(source: Option<&str>, said: Option<impl ToString>) -> Option<String> {
+    let managed = source == Some(KeySource::Managed.as_str());
+    said.filter(|_| !managed).map(|it| it.to_string())
 }

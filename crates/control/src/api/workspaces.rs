@@ -1,7 +1,6 @@
 //! Workspaces: the boundary inside which keys, members and usage belong together.
 
 use axum::extract::State;
-use domain::WorkspaceId;
 use domain::access::Role;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,8 @@ use crate::access::{Access, DeleteWorkspace, ReadWorkspace, UpdateWorkspace, Use
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes, Reads, Writes};
+use crate::openapi::{Additions, Changes, Reads, Writes};
+use crate::ops::workspaces;
 use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
@@ -88,9 +88,11 @@ pub struct WorkspaceName {
 }
 
 /// Create a workspace in one's own account; one becomes its owner.
+///
+/// It starts with the account's defaults, the key among them included; see `update_ai_defaults`.
 #[utoipa::path(post, path = "/api/v1/workspaces", tag = "workspaces",
     extensions(("x-action" = json!("use_own_user"))), request_body = WorkspaceName,
-    responses((status = 201, body = WorkspaceView), Writes))]
+    responses((status = 201, body = WorkspaceView), Additions))]
 async fn create_workspace(
     access: Access<UseOwnUser>,
     State(state): State<ControlState>,
@@ -98,10 +100,7 @@ async fn create_workspace(
     Json(body): Json<WorkspaceName>,
 ) -> Result<(StatusCode, axum::Json<WorkspaceView>), Problem> {
     let name = text::name(&body.name)?;
-    let id: WorkspaceId = state.sources.id()?;
-    let note = call.note_on("workspace.create", id);
-    let own = state.store.own(&access.scope);
-    let row = own.create_workspace(id, &name, &note, call.now).await?;
+    let row = workspaces::create(&state, &call, &access.scope, &access.principal, name).await?;
     Ok((StatusCode::CREATED, axum::Json(view(row, Role::Owner))))
 }
 

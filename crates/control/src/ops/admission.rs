@@ -1,5 +1,6 @@
 //! What this instance admits of submissions before anything is opened: the provider, the place, and the way in.
 
+use domain::settings::{Settings, Submission};
 use llm::provider::{Provider, Status};
 use store::AuditNote;
 use vault::RawBox;
@@ -7,27 +8,49 @@ use vault::RawBox;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::destination::{Destination, destination};
-use crate::ops::provider_keys::Holder;
+use crate::ops::plan_gate;
+use crate::ops::provider_keys::{Holder, check_level, check_prices};
 use crate::ops::submission::{Material, NewKey, note_refused};
 use crate::state::{ControlState, SubmissionPolicy};
 
-/// The provider and where the key goes, if this instance takes such a key in such a way.
-pub(super) fn admit<'a>(
+/// Whether provider keys are taken in sealed boxes only: the server's option or the instance's setting says so.
+pub(crate) fn sealed_only(state: &ControlState, settings: &Settings) -> bool {
+    state.config.submission == SubmissionPolicy::SealedOnly
+        || settings.submission == Submission::SealedOnly
+}
+
+/// The provider and where the key goes, if this instance takes such a key of this holder in such a way.
+pub(super) async fn admit<'a>(
     state: &'a ControlState,
+    settings: &Settings,
+    holder: &Holder<'_>,
     new: &NewKey,
 ) -> Result<(&'a Provider, Destination), Problem> {
-    let sealed_only = state.config.submission != SubmissionPolicy::Both;
     if let Material::Plain { confidential, .. } = new.material
-        && (sealed_only || !confidential)
+        && (sealed_only(state, settings) || !confidential)
     {
         return Err(Problem::new(Code::SealedSubmissionRequired));
     }
-    let provider = known_provider(state, &new.provider)?;
-    let destination = destination(&state.config, provider, new.base_url.as_deref())?;
+    let provider = if holder.is_instance() {
+        payable_provider(state, &new.provider)?
+    } else {
+        open_provider(state, settings, &new.provider)?
+    };
+    let custom = settings
+        .switch(&provider.id)
+        .custom_base_urls
+        .or(settings.custom_base_urls)
+        .unwrap_or(state.config.custom_base_urls);
+    let destination = destination(&state.config, custom, provider, new.base_url.as_deref())?;
     if matches!(new.material, Material::Plain { .. }) && destination.raw_box == RawBox::Refuse {
         return Err(Problem::new(Code::SealedSubmissionRequired).because(
             "a key with its own base URL is accepted only in a sealed box that names both",
         ));
+    }
+    check_level(new.level.flatten())?;
+    check_prices(new.prices.as_deref().unwrap_or_default(), &provider.id)?;
+    if holder.terms().await?.is_some_and(|terms| !terms.byok) {
+        return Err(plan_gate::required(state, |terms| terms.byok).await?);
     }
     Ok((provider, destination))
 }
@@ -60,8 +83,39 @@ pub(super) async fn turned_away(
     note_refused(state, call, holder, &note, problem).await
 }
 
-/// The provider with exactly this id, if it is in service and takes keys of its users.
-fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider, Problem> {
+/// The provider with exactly this id, if it is in service and takes keys of its users here.
+fn open_provider<'a>(
+    state: &'a ControlState,
+    settings: &Settings,
+    id: &str,
+) -> Result<&'a Provider, Problem> {
+    let provider = known_provider(state, id)?;
+    if !provider.takes_own_keys() {
+        return Err(Problem::new(Code::ByokNotSupported));
+    }
+    let switch = settings.switch(&provider.id);
+    if !switch.enabled {
+        return Err(Problem::new(Code::UnknownProvider)
+            .because("the provider is switched off on this instance"));
+    }
+    if !switch.byok {
+        return Err(Problem::new(Code::ByokDisabledForProvider));
+    }
+    Ok(provider)
+}
+
+/// The provider with exactly this id, if it is in service and its calls can be paid with a key of the instance.
+fn payable_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider, Problem> {
+    let provider = known_provider(state, id)?;
+    if provider.payment_modes.is_empty() {
+        return Err(Problem::new(Code::ByokNotSupported)
+            .because("the provider's `payment_modes` name no way to pay with a key"));
+    }
+    Ok(provider)
+}
+
+/// The provider with exactly this id, if it is in service.
+pub(super) fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider, Problem> {
     let found = id.parse().ok().and_then(|id| state.registry.get(&id));
     let Some(provider) = found else {
         let problem = Problem::new(Code::UnknownProvider);
@@ -81,9 +135,6 @@ fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider,
             provider.status.as_str()
         );
         return Err(Problem::new(Code::ByokNotSupported).because(detail));
-    }
-    if !provider.takes_own_keys() {
-        return Err(Problem::new(Code::ByokNotSupported));
     }
     Ok(provider)
 }

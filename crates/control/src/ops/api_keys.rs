@@ -2,6 +2,7 @@
 
 use domain::access::{ApiScope, Role};
 use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, write};
+use domain::policy::ModelName;
 use domain::{ApiKeyId, Secret, Timestamp};
 use store::{ApiKeyRow, NewApiKey, WorkspaceScope};
 use vault::HashPurpose;
@@ -16,6 +17,8 @@ pub struct Wanted {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<ApiScope>,
+    /// The model that serves when a call with it names none.
+    pub default_model: Option<ModelName>,
     /// When it ends by itself.
     pub expires_at: Option<Timestamp>,
 }
@@ -32,7 +35,7 @@ pub struct Minted {
 ///
 /// # Errors
 /// `scope_not_held` when a scope goes beyond what the caller may do; `invalid_request` when it names none,
-/// or an expiry that has passed or is later than that of the API key that mints.
+/// or an expiry that has passed or is later than that of the API key that mints; `limit_exceeded`.
 pub async fn mint(
     state: &ControlState,
     call: &Call,
@@ -80,6 +83,7 @@ pub async fn mint(
         prefix,
         hash,
         scopes,
+        default_model: wanted.default_model,
         expires_at: wanted.expires_at,
     };
     let note = call.note_on("api_key.create", id);
@@ -122,15 +126,48 @@ pub async fn revoke(
     scope: &WorkspaceScope,
     id: ApiKeyId,
 ) -> Result<(), Problem> {
+    reach(state, scope, id).await?;
+    let note = call.note_on("api_key.revoke", id);
     let within = state.store.within(scope);
-    let row = within.api_key(id).await?;
+    within.revoke_api_key(id, &note, call.now).await?;
+    Ok(())
+}
+
+/// Says which model serves when a call with an API key names none: the caller's own key, or as an admin anybody's.
+///
+/// # Errors
+/// `not_found`; `permission_denied` for another's when the caller is no admin.
+pub async fn set_default_model(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: ApiKeyId,
+    model: Option<&ModelName>,
+) -> Result<ApiKeyRow, Problem> {
+    let row = reach(state, scope, id).await?;
+    if row.default_model.as_ref() == model {
+        return Ok(row);
+    }
+    let note = call.note_on("api_key.set_default_model", id);
+    let within = state.store.within(scope);
+    within
+        .set_api_key_default_model(id, model, &note, call.now)
+        .await?;
+    reach(state, scope, id).await
+}
+
+/// An API key that the caller may change: one's own, or as an admin anybody's.
+async fn reach(
+    state: &ControlState,
+    scope: &WorkspaceScope,
+    id: ApiKeyId,
+) -> Result<ApiKeyRow, Problem> {
+    let row = state.store.within(scope).api_key(id).await?;
     let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
     if row.user != scope.user() && scope.role() < Role::Admin {
         return Err(Problem::denied("the role admin"));
     }
-    let note = call.note_on("api_key.revoke", id);
-    within.revoke_api_key(id, &note, call.now).await?;
-    Ok(())
+    Ok(row)
 }
 
 /// A new credential, what may be shown of it, and its keyed hash.

@@ -21,12 +21,13 @@ pub struct Destination {
     pub raw_box: RawBox,
 }
 
-/// The destination of a key for `provider`: its own base URL, or a `custom` one where the instance allows it.
+/// The destination of a key for `provider`: its own base URL, or a `custom` one where that is `allowed`.
 ///
 /// # Errors
 /// `custom_base_url_not_allowed`; `invalid_base_url` with the rule that it breaks.
 pub fn destination(
     config: &ControlConfig,
+    allowed: bool,
     provider: &Provider,
     custom: Option<&str>,
 ) -> Result<Destination, Problem> {
@@ -40,7 +41,7 @@ pub fn destination(
     if custom == provider.base_url {
         return Ok(fixed());
     }
-    if !config.custom_base_urls {
+    if !allowed {
         return Err(Problem::new(Code::CustomBaseUrlNotAllowed));
     }
     let loopback = if is_allowed(config, IpAddr::from([127, 0, 0, 1])) {
@@ -111,7 +112,7 @@ mod tests {
         let registry = Registry::bundled().expect("the bundled registry");
         let id = "openai".parse().expect("a provider id");
         let provider = registry.get(&id).expect("a bundled provider");
-        destination(config, provider, custom).map_err(|problem| problem.code())
+        destination(config, config.custom_base_urls, provider, custom).map_err(|problem| problem.code())
     }
 
     fn open() -> ControlConfig {

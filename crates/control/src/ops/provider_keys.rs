@@ -4,15 +4,27 @@
 
 use std::ops::RangeInclusive;
 
+use domain::access::Role;
+use domain::plan::PlanTerms;
+use domain::policy::MAX_RULES;
+use domain::price::PriceOverride;
 use domain::record::ProviderKeyRecord;
-use domain::{AccountId, KeyOwner, Label, ProviderId, ProviderKeyId, WorkspaceId};
-use store::{AccountScope, Actor, AuditNote, ProviderKeys, Store, WorkspaceScope};
+use domain::settings::MAX_LEVEL;
+use domain::{AccountId, DeploymentId, KeyOwner, Label, ProviderId, ProviderKeyId, WorkspaceId};
+use store::{
+    AccountScope, Actor, AuditNote, InstanceScope, ProviderKeys, Store, Within, WithinAccount,
+    WorkspaceScope,
+};
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 
 /// The places that a key can have among its owner's keys for a provider.
 pub const POSITIONS: RangeInclusive<i64> = 0..=9999;
+/// The label of the key that a workspace's AI config holds. No other way of submission gives it.
+pub const CONFIG_LABEL: &str = "ai-config";
+/// The label of the keys that new workspaces get a copy of. No other way of submission gives it.
+pub const TEMPLATE_LABEL: &str = "ai-defaults";
 
 /// Whose keys an operation is about, with the door to them.
 pub struct Holder<'a> {
@@ -20,12 +32,22 @@ pub struct Holder<'a> {
     pub keys: ProviderKeys<'a>,
     /// Who holds them.
     pub(crate) owner: KeyOwner,
-    /// The account that this is about.
-    pub(crate) account: AccountId,
+    /// The account that this is about; none for the instance's own keys.
+    pub(crate) account: Option<AccountId>,
     /// The workspace that this is about.
     pub(crate) workspace: Option<WorkspaceId>,
     /// Who acts.
     pub(crate) actor: Actor,
+    /// The caller's role, where the holder is a workspace; elsewhere nothing is hidden from those who get here.
+    pub(crate) role: Option<Role>,
+    place: Place<'a>,
+}
+
+/// Where the plan stands that bounds a holder.
+enum Place<'a> {
+    Workspace(Within<'a>),
+    Account(WithinAccount<'a>),
+    Instance,
 }
 
 impl<'a> Holder<'a> {
@@ -34,9 +56,11 @@ impl<'a> Holder<'a> {
         Self {
             keys: store.within(scope).provider_keys(),
             owner: KeyOwner::Workspace(scope.workspace()),
-            account: scope.account(),
+            account: Some(scope.account()),
             workspace: Some(scope.workspace()),
             actor: scope.actor(),
+            role: Some(scope.role()),
+            place: Place::Workspace(store.within(scope)),
         }
     }
 
@@ -45,14 +69,51 @@ impl<'a> Holder<'a> {
         Self {
             keys: store.within_account(scope).provider_keys(),
             owner: KeyOwner::Account(scope.account()),
-            account: scope.account(),
+            account: Some(scope.account()),
             workspace: None,
             actor: scope.actor(),
+            role: None,
+            place: Place::Account(store.within_account(scope)),
         }
+    }
+
+    /// The instance's own keys, which serve managed calls.
+    pub fn instance(
+        store: &'a Store,
+        scope: &'a InstanceScope,
+        deployment: DeploymentId,
+    ) -> Self {
+        Self {
+            keys: store.system().platform_keys(scope, deployment),
+            owner: KeyOwner::Instance(deployment),
+            account: None,
+            workspace: None,
+            actor: scope.actor(),
+            role: None,
+            place: Place::Instance,
+        }
+    }
+
+    /// Whether these are the instance's own keys, which neither a plan nor the switches for own keys concern.
+    pub(crate) fn is_instance(&self) -> bool {
+        matches!(self.place, Place::Instance)
+    }
+
+    /// The terms of the plan that the keys are under; none for the instance's own.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn terms(&self) -> Result<Option<PlanTerms>, Problem> {
+        Ok(match &self.place {
+            Place::Workspace(within) => Some(within.terms().await?.1),
+            Place::Account(within) => Some(within.subscription().await?.terms),
+            Place::Instance => None,
+        })
     }
 }
 
 /// What may change of a key without its value.
+#[derive(Default)]
 pub struct Changes {
     /// A new label.
     pub label: Option<Label>,
@@ -60,13 +121,59 @@ pub struct Changes {
     pub enabled: Option<bool>,
     /// A new place in the order.
     pub position: Option<i64>,
+    /// The pool that it belongs to, or none.
+    pub level: Option<Option<i64>>,
+    /// Whether it serves only after everything else failed.
+    pub fallback: Option<bool>,
+    /// Prices that were negotiated for it.
+    pub prices: Option<Vec<PriceOverride>>,
+}
+
+/// Refuses the labels that other operations keep for themselves.
+///
+/// # Errors
+/// `invalid_request` for field `label`.
+pub fn check_label(label: &Label) -> Result<(), Problem> {
+    if [CONFIG_LABEL, TEMPLATE_LABEL].contains(&label.as_str()) {
+        let rule = "the labels ai-config and ai-defaults are kept for the operations of these names";
+        return Err(Problem::field("label", rule));
+    }
+    Ok(())
+}
+
+/// Refuses a level out of range.
+///
+/// # Errors
+/// `invalid_request` for field `level`.
+pub fn check_level(level: Option<i64>) -> Result<(), Problem> {
+    match level {
+        Some(level) if !(0..=MAX_LEVEL).contains(&level) => {
+            Err(Problem::field("level", "level is a number from 0 to 9999"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses prices that are too many, or for another provider than the key's.
+///
+/// # Errors
+/// `invalid_request` for field `prices`.
+pub fn check_prices(prices: &[PriceOverride], provider: &ProviderId) -> Result<(), Problem> {
+    if prices.len() > MAX_RULES {
+        return Err(Problem::field("prices", "prices has at most 200 entries"));
+    }
+    if prices.iter().any(|price| price.provider != *provider) {
+        let rule = "prices of a key are for the provider of the key";
+        return Err(Problem::field("prices", rule));
+    }
+    Ok(())
 }
 
 /// Changes a key without its value, one audit row for each change.
 ///
 /// # Errors
-/// `invalid_request` for a place outside [`POSITIONS`]; `not_found`; `conflict` when another key of the
-/// provider has the label.
+/// `invalid_request` for a place outside [`POSITIONS`], a level out of range, prices for another provider and a label
+/// that is kept; `not_found`; `conflict` when another key of the provider has the label.
 pub async fn change(
     call: &Call,
     holder: &Holder<'_>,
@@ -78,7 +185,16 @@ pub async fn change(
         let rule = "position is a number from 0 to 9999";
         return Err(Problem::field("position", rule));
     }
+    if let Some(level) = changes.level {
+        check_level(level)?;
+    }
     let record = get(holder, id).await?;
+    if let Some(label) = changes.label.as_ref().filter(|label| **label != record.label) {
+        check_label(label)?;
+    }
+    if let Some(prices) = &changes.prices {
+        check_prices(prices, &record.context.provider)?;
+    }
     let note = |action, label: Option<&Label>| AuditNote {
         provider: Some(record.context.provider.clone()),
         label: Some(label.unwrap_or(&record.label).clone()),
@@ -95,6 +211,21 @@ pub async fn change(
             .keys
             .set_position(id, position, &note, call.now)
             .await?;
+    }
+    if let Some(level) = changes.level {
+        let note = note("provider_key.set_level", label);
+        holder.keys.set_level(id, level, &note, call.now).await?;
+    }
+    if let Some(fallback) = changes.fallback {
+        let note = note("provider_key.set_fallback", label);
+        holder
+            .keys
+            .set_fallback(id, fallback, &note, call.now)
+            .await?;
+    }
+    if let Some(prices) = changes.prices {
+        let note = note("provider_key.set_prices", label);
+        holder.keys.set_prices(id, &prices, &note, call.now).await?;
     }
     if let Some(enabled) = changes.enabled {
         let action = if enabled {
@@ -135,7 +266,11 @@ pub async fn remove_labelled(
     remove_record(call, holder, &record).await
 }
 
-async fn remove_record(
+/// Removes this key for good.
+///
+/// # Errors
+/// `not_found`.
+pub(crate) async fn remove_record(
     call: &Call,
     holder: &Holder<'_>,
     record: &ProviderKeyRecord,

@@ -46,11 +46,31 @@ pub async fn change_password(
     new.check_new("new_password")?;
     let person = Some(format!("user {}", scope.user()));
     let guess = state.guesses.begin(person, call.client, call.now)?;
-    guess.end(check_current(state, call, scope, current).await)?;
-    let hash = state.passwords.hash(new).await?;
     let note = call.note_on("user.set_password", scope.user());
+    guess.end(check_current(state, call, scope, current, &note).await)?;
+    let hash = state.passwords.hash(new).await?;
     let own = state.store.own(scope);
     own.set_password(&hash, &note, call.now).await?;
+    Ok(())
+}
+
+/// Deletes the caller with everything that belongs to the account.
+///
+/// # Errors
+/// `invalid_credentials` when the password is wrong; `too_many_attempts`; `conflict` when nobody else manages the
+/// instance.
+pub async fn leave(
+    state: &ControlState,
+    call: &Call,
+    scope: &UserScope,
+    password: Password,
+) -> Result<(), Problem> {
+    let person = Some(format!("user {}", scope.user()));
+    let guess = state.guesses.begin(person, call.client, call.now)?;
+    let note = call.note_on("user.delete", scope.user());
+    guess.end(check_current(state, call, scope, password, &note).await)?;
+    let own = state.store.own(scope);
+    own.delete_account(&note, call.now).await?;
     Ok(())
 }
 
@@ -86,13 +106,16 @@ async fn check_current(
     call: &Call,
     scope: &UserScope,
     current: Password,
+    note: &AuditNote,
 ) -> Result<(), Problem> {
     let hash = state.store.own(scope).password_hash().await?;
     if state.passwords.verify(current, Some(hash)).await? {
         Ok(())
     } else {
-        let mut note = call.note_on("user.set_password", scope.user());
-        note.outcome = "refused";
+        let note = AuditNote {
+            outcome: "refused",
+            ..note.clone()
+        };
         let system = state.store.system();
         system
             .note_refused(Some(scope.account()), None, scope.actor(), &note, call.now)

@@ -67,6 +67,7 @@ pub async fn create_first_user(
     let wanted = Wanted {
         name: "First key".to_owned(),
         scopes: everyday_scopes(),
+        default_model: None,
         expires_at: None,
     };
     let api_key = api_keys::mint(state, call, &scope, wanted).await?;

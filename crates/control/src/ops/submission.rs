@@ -4,7 +4,9 @@
 //! the row commits with its audit row. A sealed box is marked as taken before the provider is asked, whatever
 //! comes of it. A refusal leaves an audit row, and the mark if the box was opened, and nothing else.
 
+use domain::price::PriceOverride;
 use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
+use domain::settings::Settings;
 use domain::{Label, ProviderKeyId, Secret};
 use llm::provider::Provider;
 use store::{AuditNote, Expect};
@@ -14,7 +16,8 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::admission::{admit, turned_away};
 use crate::ops::destination::Destination;
-use crate::ops::provider_keys::{Holder, POSITIONS, get};
+use crate::ops::plan_gate;
+use crate::ops::provider_keys::{self, Changes, Holder, POSITIONS, get};
 use crate::ops::{sealing_key, verdict};
 use crate::state::{ControlState, ProbePolicy};
 
@@ -54,8 +57,32 @@ pub struct NewKey {
     pub label: Label,
     /// Where it is to be sent, if not to the provider's own base URL.
     pub base_url: Option<String>,
+    /// The pool that it belongs to; left out: as the key that it replaces, else as the instance says.
+    pub level: Option<Option<i64>>,
+    /// Whether it serves only after everything else failed; left out: as the key that it replaces, else not.
+    pub fallback: Option<bool>,
+    /// Prices that were negotiated for it; left out: as the key that it replaces, else none.
+    pub prices: Option<Vec<PriceOverride>>,
+    /// Whether it never serves and is copied into new workspaces instead.
+    pub template: bool,
     /// The key.
     pub material: Material,
+}
+
+impl NewKey {
+    /// A key of which no more is said than what it takes to store one.
+    pub fn plain(provider: String, label: Label, material: Material) -> Self {
+        Self {
+            provider,
+            label,
+            base_url: None,
+            level: None,
+            fallback: None,
+            prices: None,
+            template: false,
+            material,
+        }
+    }
 }
 
 /// What became of a submission.
@@ -80,7 +107,8 @@ pub async fn submit(
     holder: &Holder<'_>,
     new: NewKey,
 ) -> Result<Stored, Problem> {
-    let (provider, destination) = match admit(state, &new) {
+    let settings = state.store.system().settings().await?;
+    let (provider, destination) = match admit(state, &settings, holder, &new).await {
         Ok(admitted) => admitted,
         Err(problem) => return Err(turned_away(state, call, holder, &new, problem).await),
     };
@@ -92,6 +120,7 @@ pub async fn submit(
         holder,
         provider,
         destination,
+        settings,
         new,
     };
     let mut taken = None;
@@ -99,6 +128,10 @@ pub async fn submit(
         // Somebody replaced the key between our look and our write: once more, on top of theirs.
         Err(problem) if problem.code() == Code::Conflict => submission.run(&mut taken).await,
         result => result,
+    };
+    let result = match result {
+        Ok(stored) => submission.finish(stored).await,
+        refused => refused,
     };
     // A provider that cannot be reached counts: the base URL may be one that the client chose.
     let ours =
@@ -121,11 +154,11 @@ pub async fn replace(
     material: Material,
 ) -> Result<Stored, Problem> {
     let record = get(holder, id).await?;
+    let provider = record.context.provider.to_string();
     let new = NewKey {
-        provider: record.context.provider.to_string(),
-        label: record.label,
         base_url: Some(record.context.base_url),
-        material,
+        template: record.template,
+        ..NewKey::plain(provider, record.label, material)
     };
     submit(state, call, holder, new).await
 }
@@ -138,7 +171,7 @@ pub(super) async fn note_refused(
     note: &AuditNote,
     problem: Problem,
 ) -> Problem {
-    let (account, workspace) = (Some(holder.account), holder.workspace);
+    let (account, workspace) = (holder.account, holder.workspace);
     let system = state.store.system();
     let written = system
         .note_refused(account, workspace, holder.actor, note, call.now)
@@ -156,6 +189,7 @@ struct Attempt<'a> {
     holder: &'a Holder<'a>,
     provider: &'a Provider,
     destination: Destination,
+    settings: Settings,
     new: NewKey,
 }
 
@@ -163,7 +197,7 @@ impl Attempt<'_> {
     /// Runs once. `taken` is the mark of the box that an earlier run of this submission has taken.
     async fn run(&self, taken: &mut Option<[u8; 32]>) -> Result<Stored, Problem> {
         let Self { call, holder, .. } = self;
-        let existing = holder.keys.find(&self.provider.id, &self.new.label).await?;
+        let existing = self.existing().await?;
         let context = self.context(existing.as_ref())?;
         let action = match existing {
             Some(_) => "provider_key.replace",
@@ -214,6 +248,19 @@ impl Attempt<'_> {
             mask: accepted.mask,
             kek_id: accepted.kek_id,
             position,
+            level: match &existing {
+                Some(record) => record.level,
+                None => self.new.level.unwrap_or(self.settings.default_level),
+            },
+            fallback: match &existing {
+                Some(record) => record.fallback,
+                None => self.new.fallback.unwrap_or(false),
+            },
+            template: self.new.template,
+            prices: match &existing {
+                Some(record) => record.prices.clone(),
+                None => self.new.prices.clone().unwrap_or_default(),
+            },
             enabled: existing.as_ref().is_none_or(|record| record.enabled),
             created_at: existing
                 .as_ref()
@@ -225,13 +272,49 @@ impl Attempt<'_> {
             context,
         };
         let keys = &holder.keys;
-        keys.put(&record, expect, &note, call.now).await?;
+        if let Err(error) = keys.put(&record, expect, &note, call.now).await {
+            let problem = plan_gate::explained(self.state, error).await;
+            let of_plan = [Code::PlanRequired, Code::LimitExceeded];
+            return Err(match of_plan.contains(&problem.code()) {
+                true => self.refused(action, "refused", problem).await,
+                false => problem,
+            });
+        }
         Ok(Stored {
             record,
             created,
             probed,
             warning,
         })
+    }
+
+    /// The key that this one replaces.
+    async fn existing(&self) -> Result<Option<ProviderKeyRecord>, Problem> {
+        let keys = &self.holder.keys;
+        let provider = &self.provider.id;
+        Ok(match self.new.template {
+            true => keys.template(provider).await?,
+            false => keys.find(provider, &self.new.label).await?,
+        })
+    }
+
+    /// What the client said beside the value of a key that was replaced: the replacement itself leaves that as it is.
+    async fn finish(&self, stored: Stored) -> Result<Stored, Problem> {
+        let (new, old) = (&self.new, &stored.record);
+        let changes = Changes {
+            level: new.level.filter(|level| *level != old.level),
+            fallback: new.fallback.filter(|fallback| *fallback != old.fallback),
+            prices: new.prices.clone().filter(|prices| *prices != old.prices),
+            ..Changes::default()
+        };
+        let nothing =
+            changes.level.is_none() && changes.fallback.is_none() && changes.prices.is_none();
+        if nothing {
+            return Ok(stored);
+        }
+        let key = old.context.key;
+        let record = provider_keys::change(self.call, self.holder, key, changes).await?;
+        Ok(Stored { record, ..stored })
     }
 
     /// Marks the sealed box as taken, for good.

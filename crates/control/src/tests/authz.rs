@@ -29,10 +29,8 @@ impl Cast {
         let other = world.person(&root, "other").await;
         world.join(&owner, &admin, "admin").await;
         world.join(&owner, &member, "member").await;
-        // As many API keys as there are operations need a plan without limits.
-        let plan = format!("/api/v1/admin/accounts/{}/subscription", owner.account);
-        let body = serde_json::json!({"plan": "enterprise"});
-        world.put(&root.session, &plan, body).await.expect(200);
+        // A plan that does not count API keys.
+        world.subscribe(&root, &owner, "enterprise").await;
         let key = world
             .api_key(&owner, &names(|scope| !of_instance(scope)))
             .await;

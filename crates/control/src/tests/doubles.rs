@@ -1,11 +1,11 @@
 //! Stand-ins for what a test scripts, and the answer that it looks at.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use domain::record::{DataKeyRecord, KeyContext};
-use domain::{Clock, Random, Sources, Timestamp};
+use domain::{Clock, ProviderKeyId, Random, Sources, Timestamp};
 use serde_json::Value;
 use vault::{BoxFuture, KeyProbe, ProbeFailure};
 
@@ -16,6 +16,8 @@ use super::As;
 pub(super) struct ScriptedProbe {
     /// What it answers next.
     pub(super) script: Mutex<VecDeque<ProbeFailure>>,
+    /// Which keys sleep, and until when.
+    pub(super) sleeping: Mutex<HashMap<ProviderKeyId, Timestamp>>,
     /// How often it was asked.
     pub(super) asked: AtomicU64,
 }
@@ -30,6 +32,11 @@ impl KeyProbe for ScriptedProbe {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let failure = self.script.lock().expect("no test panics here").pop_front();
         Box::pin(async move { failure.map_or(Ok(()), Err) })
+    }
+
+    fn sleeping_until(&self, key: ProviderKeyId, _: i64) -> Option<Timestamp> {
+        let sleeping = self.sleeping.lock().expect("no test panics here");
+        sleeping.get(&key).copied()
     }
 }
 

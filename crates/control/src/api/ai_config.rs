@@ -1,0 +1,136 @@
+//! A workspace's AI config: mode, provider, key and model as one object. Paths are relative; see `api.rs`.
+
+use axum::extract::State;
+use domain::access::Action;
+use domain::policy::{Mode, ModelName};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadPolicy, WritePolicy};
+use crate::api::key_body::{Confidential, PlainKey};
+use crate::body::{Json, given};
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::{ConfigChanges, Reads};
+use crate::ops::ai_config::{self, Config, Wanted};
+use crate::schema;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(get_ai_config, update_ai_config))
+}
+
+/// Who pays in a workspace, and what serves. The key is in no answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AiConfig {
+    /// Who pays: credits, own keys, or own keys and, where there is none, credits.
+    #[schema(schema_with = schema::mode)]
+    mode: &'static str,
+    /// The provider.
+    #[schema(required, example = "openai")]
+    provider: Option<String>,
+    /// The model that serves when a call names none.
+    #[schema(required, example = "openai/gpt-4o")]
+    model: Option<String>,
+    /// What a call meets: `managed_active` (credits pay), `byok_active` (an own key serves),
+    /// `invalid_missing_key` (an own key would serve, and there is none that can).
+    #[schema(schema_with = schema::config_status)]
+    status: &'static str,
+    /// When any of it last changed.
+    updated_at: String,
+}
+
+impl From<Config> for AiConfig {
+    fn from(config: Config) -> Self {
+        Self {
+            mode: config.mode.as_str(),
+            provider: config.provider.map(|provider| provider.to_string()),
+            model: config.model.map(|model| model.to_string()),
+            status: config.status.as_str(),
+            updated_at: config.updated_at.to_string(),
+        }
+    }
+}
+
+/// A change: a field that is left out keeps its value, `null` clears it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AiConfigUpdate {
+    /// Who pays; `null`: as in a new workspace. `managed` removes the key that this configuration holds.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = schema::nullable_mode)]
+    mode: Option<Option<Mode>>,
+    /// The provider's id, exactly as listed. Another one, or `null`, without a key in the same request removes the
+    /// key that this configuration holds.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "openai")]
+    provider: Option<Option<String>>,
+    /// The key for the provider; it is tried, and in no answer. `null` removes it and leaves the mode.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, write_only)]
+    api_key: Option<Option<PlainKey>>,
+    /// The model that serves when a call names none.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "openai/gpt-4o")]
+    model: Option<Option<ModelName>>,
+}
+
+impl AiConfigUpdate {
+    /// Whether it says something of the key.
+    pub(crate) fn has_key(&self) -> bool {
+        self.api_key.is_some()
+    }
+
+    /// What is wanted.
+    pub(crate) fn wanted(self, confidential: Confidential) -> Wanted {
+        Wanted {
+            mode: self.mode,
+            provider: self.provider,
+            key: self
+                .api_key
+                .map(|key| key.map(|key| key.material(confidential))),
+            model: self.model,
+        }
+    }
+}
+
+/// See who pays in a workspace, and what serves.
+#[utoipa::path(get, path = "/workspaces/{workspace_id}/ai-config", tag = "who pays",
+    extensions(("x-action" = json!("read_policy"))),
+    responses((status = 200, body = AiConfig), Reads))]
+async fn get_ai_config(
+    access: Access<ReadPolicy>,
+    State(state): State<ControlState>,
+) -> Result<axum::Json<AiConfig>, Problem> {
+    let config = ai_config::get(&state, &access.scope).await?;
+    Ok(axum::Json(config.into()))
+}
+
+/// Change who pays in a workspace, and what serves: all of it or nothing, from the next call on.
+///
+/// A body with `api_key` also takes the action `write_provider_keys`. The key is stored as a provider key of the
+/// workspace with the label `ai-config`; keys with other labels stay as they are, whatever is changed here.
+#[utoipa::path(put, path = "/workspaces/{workspace_id}/ai-config", tag = "who pays",
+    extensions(("x-action" = json!("write_policy"))), request_body = AiConfigUpdate,
+    responses((status = 200, body = AiConfig), ConfigChanges))]
+async fn update_ai_config(
+    access: Access<WritePolicy>,
+    State(state): State<ControlState>,
+    call: Call,
+    confidential: Confidential,
+    Json(body): Json<AiConfigUpdate>,
+) -> Result<axum::Json<AiConfig>, Problem> {
+    if body.has_key() {
+        let workspace = access.scope.workspace();
+        state
+            .store
+            .authorize_workspace(&access.principal, workspace, Action::WriteProviderKeys)
+            .await?;
+    }
+    let wanted = body.wanted(confidential);
+    let config = ai_config::put(&state, &call, &access.scope, wanted).await?;
+    Ok(axum::Json(config.into()))
+}

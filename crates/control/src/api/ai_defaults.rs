@@ -1,0 +1,131 @@
+//! What new workspaces of the caller's account start with. Paths are relative; see `api.rs`.
+
+use axum::extract::State;
+use domain::access::Action;
+use domain::policy::Mode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadAccountDefaults, WriteAccountDefaults};
+use crate::api::ai_config::AiConfigUpdate;
+use crate::api::credits::CreditsView;
+use crate::api::key_body::Confidential;
+use crate::body::Json;
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::{ConfigChanges, ModeChanges, Reads};
+use crate::ops::ai_config::Wanted;
+use crate::ops::ai_defaults::{self, Defaults};
+use crate::ops::credits;
+use crate::schema;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .routes(routes!(get_ai_defaults, update_ai_defaults))
+        .routes(routes!(update_ai_mode))
+}
+
+/// What new workspaces start with. The key is in no answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AiDefaults {
+    /// Who pays; `null`: as the instance says.
+    #[schema(schema_with = schema::nullable_mode)]
+    mode: Option<&'static str>,
+    /// The provider.
+    #[schema(required, example = "openai")]
+    provider: Option<String>,
+    /// The model that serves when a call names none.
+    #[schema(required, example = "openai/gpt-4o")]
+    model: Option<String>,
+    /// What a call in such a workspace would meet, as in a workspace's AI config.
+    #[schema(schema_with = schema::config_status)]
+    status: &'static str,
+    /// When any of it last changed.
+    updated_at: String,
+}
+
+impl From<Defaults> for AiDefaults {
+    fn from(defaults: Defaults) -> Self {
+        Self {
+            mode: defaults.mode.map(Mode::as_str),
+            provider: defaults.provider.map(|provider| provider.to_string()),
+            model: defaults.model.map(|model| model.to_string()),
+            status: defaults.status.as_str(),
+            updated_at: defaults.updated_at.to_string(),
+        }
+    }
+}
+
+/// See what new workspaces of the caller's account start with.
+#[utoipa::path(get, path = "/users/me/ai-defaults", tag = "who pays",
+    extensions(("x-action" = json!("read_account_defaults"))),
+    responses((status = 200, body = AiDefaults), Reads))]
+async fn get_ai_defaults(
+    access: Access<ReadAccountDefaults>,
+    State(state): State<ControlState>,
+) -> Result<axum::Json<AiDefaults>, Problem> {
+    let defaults = ai_defaults::get(&state, &access.scope).await?;
+    Ok(axum::Json(defaults.into()))
+}
+
+/// Change what new workspaces of the caller's account start with; those that are there stay as they are.
+///
+/// A body with `api_key` also takes the action `write_account_provider_keys`. The key is tried and kept, never
+/// serves by itself, and is copied into each new workspace, where it is the key of the AI config.
+#[utoipa::path(put, path = "/users/me/ai-defaults", tag = "who pays",
+    extensions(("x-action" = json!("write_account_defaults"))), request_body = AiConfigUpdate,
+    responses((status = 200, body = AiDefaults), ConfigChanges))]
+async fn update_ai_defaults(
+    access: Access<WriteAccountDefaults>,
+    State(state): State<ControlState>,
+    call: Call,
+    confidential: Confidential,
+    Json(body): Json<AiConfigUpdate>,
+) -> Result<axum::Json<AiDefaults>, Problem> {
+    if body.has_key() {
+        let account = access.scope.account();
+        let action = Action::WriteAccountProviderKeys;
+        state
+            .store
+            .authorize_account(&access.principal, account, action)
+            .await?;
+    }
+    let wanted = body.wanted(confidential);
+    ai_defaults::put(&state, &call, &access.scope, wanted).await?;
+    let defaults = ai_defaults::get(&state, &access.scope).await?;
+    Ok(axum::Json(defaults.into()))
+}
+
+/// The mode of new workspaces.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AiMode {
+    /// Who pays.
+    #[schema(schema_with = schema::mode)]
+    mode: Mode,
+}
+
+/// Change the mode of new workspaces of the caller's account, and see its credits.
+#[utoipa::path(put, path = "/users/me/ai-mode", tag = "who pays",
+    extensions(("x-action" = json!("write_account_defaults"))), request_body = AiMode,
+    responses((status = 200, body = CreditsView), ModeChanges))]
+async fn update_ai_mode(
+    access: Access<WriteAccountDefaults>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<AiMode>,
+) -> Result<axum::Json<CreditsView>, Problem> {
+    let wanted = Wanted {
+        mode: Some(Some(body.mode)),
+        provider: None,
+        key: None,
+        model: None,
+    };
+    ai_defaults::put(&state, &call, &access.scope, wanted).await?;
+    let balance = credits::balance(&state, &call, &access.scope).await?;
+    Ok(axum::Json(balance.into()))
+}

@@ -1,0 +1,111 @@
+//! The `/v1/billing` endpoints, with shapes of their own: balance and transactions of the caller's account.
+
+use axum::extract::State;
+use serde::Serialize;
+use store::LedgerRow;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadBilling};
+use crate::body::{NoParameters, Query};
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::Reads;
+use crate::page::{List, PageQuery};
+use crate::schema;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new()
+        .routes(routes!(get_balance))
+        .routes(routes!(list_transactions))
+}
+
+/// An account's balance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BalanceView {
+    /// What there is before running calls are settled, in millionths of a US dollar; negative when owed.
+    balance_micro_usd: i64,
+    /// What is held for running calls.
+    pending_debits_micro_usd: i64,
+    /// What the next call may use.
+    available_micro_usd: i64,
+    /// `USD`.
+    currency: &'static str,
+}
+
+/// See the balance of the caller's account.
+#[utoipa::path(get, path = "/v1/billing/balance", tag = "credits",
+    extensions(("x-action" = json!("read_billing"))),
+    responses((status = 200, body = BalanceView), Reads))]
+async fn get_balance(
+    access: Access<ReadBilling>,
+    State(state): State<ControlState>,
+    call: Call,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<axum::Json<BalanceView>, Problem> {
+    let within = state.store.within_account(&access.scope);
+    let credits = within.credits(call.now).await?;
+    let balance = credits.available.plus(credits.reserved).micros();
+    let available = credits.available.micros();
+    Ok(axum::Json(BalanceView {
+        balance_micro_usd: balance,
+        // The difference of what is shown, so that the three always add up.
+        pending_debits_micro_usd: balance - available,
+        available_micro_usd: available,
+        currency: "USD",
+    }))
+}
+
+/// A transaction of the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TransactionView {
+    /// Its number; later ones are greater.
+    id: i64,
+    /// Why it is there.
+    #[schema(schema_with = schema::transaction_kind)]
+    kind: &'static str,
+    /// What it added, in millionths of a US dollar, rounded down; negative: what it took.
+    amount_micro_usd: i64,
+    /// The same in billionths, exactly.
+    amount_nano_usd: i64,
+    /// When.
+    created_at: String,
+    /// The call that it is for.
+    #[schema(required)]
+    request_id: Option<String>,
+    /// What the credits are for, in the words of whoever gave them.
+    #[schema(required)]
+    reference: Option<String>,
+}
+
+/// List the transactions of the caller's account, newest first.
+///
+/// In pages: `limit` and `after` name the part that is wanted.
+#[utoipa::path(get, path = "/v1/billing/transactions", tag = "credits", params(PageQuery),
+    extensions(("x-action" = json!("read_billing"))),
+    responses((status = 200, body = List<TransactionView>), Reads))]
+async fn list_transactions(
+    access: Access<ReadBilling>,
+    State(state): State<ControlState>,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<List<TransactionView>>, Problem> {
+    let page = query.request()?;
+    let within = state.store.within_account(&access.scope);
+    let page = within.ledger(&page).await?;
+    Ok(axum::Json(List::of(page, view)))
+}
+
+fn view(row: LedgerRow) -> TransactionView {
+    TransactionView {
+        id: row.id,
+        kind: row.kind.as_str(),
+        amount_micro_usd: row.amount.micros(),
+        amount_nano_usd: row.amount.nanos(),
+        created_at: row.at.to_string(),
+        request_id: row.request.map(|request| request.to_string()),
+        reference: row.reference,
+    }
+}

@@ -1,0 +1,83 @@
+//! What the plan of the caller's account gives. Paths are relative; see `api.rs`.
+
+use axum::extract::State;
+use domain::policy::Tier;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadBilling};
+use crate::body::{NoParameters, Query};
+use crate::error::Problem;
+use crate::openapi::Reads;
+use crate::schema;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(get_limits))
+}
+
+/// What a plan gives an account, as it was when the account got it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LimitsView {
+    /// The plan.
+    #[schema(example = "free")]
+    plan: String,
+    /// Since when.
+    since: String,
+    /// Credits included each month.
+    monthly_credits: i64,
+    /// Whether own keys serve.
+    byok: bool,
+    /// The tiers that may be called by name.
+    #[schema(schema_with = schema::tiers)]
+    tiers: Vec<&'static str>,
+    /// What is counted.
+    resources: Vec<LimitView>,
+}
+
+/// How much there may be of something, and how much there is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LimitView {
+    /// `workspaces` of the account; `members` and `api_keys` of a workspace; `provider_keys` of the account or of
+    /// a workspace.
+    #[schema(schema_with = schema::resource)]
+    resource: &'static str,
+    /// How many there are; where each workspace has its own, in the fullest one.
+    used: i64,
+    /// How many there may be; `null`: as many as the software bears.
+    #[schema(required)]
+    allowed: Option<i64>,
+}
+
+/// See what the plan of the caller's account gives, and what is used of it.
+#[utoipa::path(get, path = "/users/me/limits", tag = "credits",
+    extensions(("x-action" = json!("read_billing"))),
+    responses((status = 200, body = LimitsView), Reads))]
+async fn get_limits(
+    access: Access<ReadBilling>,
+    State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<axum::Json<LimitsView>, Problem> {
+    let within = state.store.within_account(&access.scope);
+    let subscription = within.subscription().await?;
+    let used = within.limits_used().await?.into_iter();
+    let terms = &subscription.terms;
+    let open = Tier::ALL.iter().filter(|tier| terms.opens(**tier));
+    Ok(axum::Json(LimitsView {
+        plan: subscription.plan.to_string(),
+        since: subscription.started_at.to_string(),
+        monthly_credits: terms.monthly_credits,
+        byok: terms.byok,
+        tiers: open.map(|tier| tier.as_str()).collect(),
+        resources: used
+            .map(|row| LimitView {
+                resource: row.resource,
+                used: row.used,
+                allowed: row.limit,
+            })
+            .collect(),
+    }))
+}

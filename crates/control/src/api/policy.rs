@@ -1,0 +1,177 @@
+//! A workspace's policy: who pays, which models stand behind names, when credits may step in.
+
+use axum::extract::State;
+use domain::plan::PlanTerms;
+use domain::policy::{
+    ByokRule, LevelMapping, Mode, ModelMapping, ModelName, Tier, Tiers, WorkspacePolicy,
+};
+use domain::price::PriceOverride;
+use domain::{NanoUsd, PlanId, ProviderId};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use store::PolicyRow;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadPolicy, WritePolicy};
+use crate::body::{Json, NoParameters, Query};
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::openapi::{PolicyChanges, Reads};
+use crate::ops::policy::{self, Bounds};
+use crate::schema;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(get_policy, update_policy))
+}
+
+/// A workspace's policy, with what the account's plan says of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyView {
+    /// The policy.
+    #[serde(flatten)]
+    policy: PolicyFields,
+    /// When it last changed; `null`: never.
+    #[schema(required)]
+    updated_at: Option<String>,
+    /// The account's plan.
+    #[schema(example = "free")]
+    plan: String,
+    /// Whether own keys serve by the account's plan.
+    byok_allowed: bool,
+    /// The tiers that may be called by name, by the account's plan.
+    #[schema(schema_with = schema::tiers)]
+    tiers_open: Vec<&'static str>,
+}
+
+/// What a workspace's admins decide. In a change every field may be left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyFields {
+    /// Who pays: credits, own keys, or own keys and, where there is none, credits.
+    #[schema(schema_with = schema::mode)]
+    mode: Mode,
+    /// Whether own keys must or must not serve, whatever the mode.
+    #[schema(schema_with = schema::byok_rule)]
+    byok: ByokRule,
+    /// Whether credits may step in after own keys failed (429, 5xx, no answer). Only in the mode `auto`.
+    managed_on_failure: bool,
+    /// Whether they may do so too when a provider did not accept an own key. Only with `managed_on_failure`.
+    managed_on_denied: bool,
+    /// What calls that credits stepped in for may cost in a calendar month (UTC), in billionths of a US dollar;
+    /// `null`: whatever the balance bears.
+    #[schema(value_type = Option<i64>, minimum = 0, required)]
+    managed_fallback_cap_nano_usd: Option<NanoUsd>,
+    /// The provider that the AI config names.
+    #[schema(value_type = Option<String>, required, example = "openai")]
+    provider: Option<ProviderId>,
+    /// The model that serves when a call names none.
+    #[schema(value_type = Option<String>, required, example = "level_1")]
+    model: Option<ModelName>,
+    /// The model behind each tier; `managed` or left out: the instance's choice.
+    #[schema(value_type = BTreeMap<String, String>, example = json!({"level_2": "anthropic/claude-sonnet-4"}))]
+    tiers: Tiers,
+    /// Names of models that stand for others; the first that fits counts. At most 200.
+    #[schema(value_type = Vec<Object>, example = json!([{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}]))]
+    model_mappings: Vec<ModelMapping>,
+    /// Levels of keys that models try first; the first that fits counts. At most 200.
+    #[schema(value_type = Vec<Object>, example = json!([{"pattern": "claude*", "level": 2}]))]
+    level_mappings: Vec<LevelMapping>,
+    /// Negotiated prices of calls on own keys, in USD per million tokens. At most 200.
+    #[schema(value_type = Vec<Object>,
+        example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
+    prices: Vec<PriceOverride>,
+}
+
+impl From<WorkspacePolicy> for PolicyFields {
+    fn from(policy: WorkspacePolicy) -> Self {
+        let WorkspacePolicy {
+            mode,
+            byok,
+            managed_on_failure,
+            managed_on_denied,
+            managed_fallback_cap_nano_usd,
+            provider,
+            model,
+            tiers,
+            model_mappings,
+            level_mappings,
+            prices,
+        } = policy;
+        Self {
+            mode,
+            byok,
+            managed_on_failure,
+            managed_on_denied,
+            managed_fallback_cap_nano_usd,
+            provider,
+            model,
+            tiers,
+            model_mappings,
+            level_mappings,
+            prices,
+        }
+    }
+}
+
+fn view(row: PolicyRow, plan: &PlanId, terms: &PlanTerms) -> PolicyView {
+    let open = Tier::ALL.iter().filter(|tier| terms.opens(**tier));
+    PolicyView {
+        updated_at: (row.updated_at.millis() > 0).then(|| row.updated_at.to_string()),
+        policy: row.policy.into(),
+        plan: plan.to_string(),
+        byok_allowed: terms.byok,
+        tiers_open: open.map(|tier| tier.as_str()).collect(),
+    }
+}
+
+/// See who pays in a workspace, which models stand behind names, and when credits may step in.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
+    extensions(("x-action" = json!("read_policy"))),
+    responses((status = 200, body = PolicyView), Reads))]
+async fn get_policy(
+    access: Access<ReadPolicy>,
+    State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<axum::Json<PolicyView>, Problem> {
+    let within = state.store.within(&access.scope);
+    let (plan, terms) = within.terms().await?;
+    Ok(axum::Json(view(within.policy().await?, &plan, &terms)))
+}
+
+/// Change who pays in a workspace, which models stand behind names, and when credits may step in.
+///
+/// A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers` removes the
+/// entry. `null` for `provider`, `model` and `managed_fallback_cap_nano_usd` means none; for any other field it
+/// means what a new workspace has.
+#[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
+    extensions(("x-action" = json!("write_policy"))), request_body = PolicyFields,
+    responses((status = 200, body = PolicyView), PolicyChanges))]
+async fn update_policy(
+    access: Access<WritePolicy>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(patch): Json<Map<String, Value>>,
+) -> Result<axum::Json<PolicyView>, Problem> {
+    let bounds = Bounds::of(&state, &access.scope).await?;
+    let fresh = bounds.fresh_mode;
+    let change = |old: &_| policy::patched(old, &patch, fresh);
+    policy::update(&state, &call, &access.scope, &bounds, change).await?;
+    let within = state.store.within(&access.scope);
+    let (plan, terms) = within.terms().await?;
+    Ok(axum::Json(view(within.policy().await?, &plan, &terms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_shown_as_it_is_stored() {
+        let stored = serde_json::to_value(WorkspacePolicy::default()).expect("plain data");
+        let shown = PolicyFields::from(WorkspacePolicy::default());
+        assert_eq!(serde_json::to_value(shown).expect("plain data"), stored);
+    }
+}

@@ -1,0 +1,394 @@
+//! Explain: which key would serve, who would pay, and why not the others.
+
+use axum::extract::State;
+use domain::naming::{Named, NoName};
+use domain::plan::PlanTerms;
+use domain::policy::{KeySource, Mode, Tier};
+use domain::resolve::{Refusal, Step, Subject, Target, Verdict, When};
+use domain::{ApiKeyId, KeyOwner, Label, PlanId, ProviderId};
+use serde::{Deserialize, Serialize};
+use store::WorkspaceScope;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{Access, ReadPolicy};
+use crate::body::Json;
+use crate::error::Problem;
+use crate::openapi::Writes;
+use crate::ops::resolution::{Asked, Explained, Facts, explain, sees_label};
+use crate::schema;
+use crate::state::ControlState;
+
+/// The routes of this resource.
+pub(crate) fn routes() -> OpenApiRouter<ControlState> {
+    OpenApiRouter::new().routes(routes!(resolve_model))
+}
+
+/// A call to explain.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveQuestion {
+    /// The model or tier that the request names; left out or `default`: whatever the levels above it chose.
+    #[serde(default)]
+    #[schema(example = "openai/gpt-4o")]
+    model: Option<String>,
+    /// The model that the conversation has, as the header `x-keybearer-conversation-model` says it.
+    #[serde(default)]
+    conversation_model: Option<String>,
+    /// The API key that it is called with, for the model that the key chose; left out: the one that asks, if any.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "ak_06evr40e1m73fwp2hw6n0xq8kc")]
+    api_key_id: Option<ApiKeyId>,
+    /// Whether the request forbids credits, as the header `x-keybearer-no-managed` does.
+    #[serde(default)]
+    no_managed: bool,
+}
+
+/// Which key would serve, who would pay, and why not the others. What the balance bears is not looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Resolution {
+    /// What was asked for.
+    requested: String,
+    /// Who chose the model; `null`: nobody, or the choice cannot be served.
+    #[schema(schema_with = schema::nullable_level)]
+    chosen_by: Option<&'static str>,
+    /// The tier that was chosen, if it was one.
+    #[schema(schema_with = schema::nullable_tier)]
+    tier: Option<&'static str>,
+    /// The mapping that put another model in its place.
+    #[schema(required)]
+    mapped_by: Option<MappingView>,
+    /// The name that providers were looked up by.
+    #[schema(required)]
+    model: Option<String>,
+    /// The ways to serve, in the order in which they are tried; empty if the call is refused.
+    targets: Vec<TargetView>,
+    /// Why nothing can serve.
+    #[schema(required)]
+    refusal: Option<RefusalView>,
+    /// Every rule of the decision table that spoke, in order.
+    trace: Vec<StepView>,
+}
+
+/// A mapping of names of models.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MappingView {
+    /// The names that are mapped.
+    pattern: String,
+    /// The model that takes their place.
+    model: String,
+}
+
+/// One way to serve.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TargetView {
+    /// The provider.
+    provider: String,
+    /// The provider's own name for the model.
+    model: String,
+    /// The own key; `null` for the instance's.
+    #[schema(required)]
+    key_id: Option<String>,
+    /// What the own key is called; `null` for the instance's, and where the caller may not see it.
+    #[schema(required)]
+    key_label: Option<String>,
+    /// Who pays: the owner of the key, or credits.
+    #[schema(schema_with = schema::key_source)]
+    key_source: &'static str,
+    /// The pool: neighbors with the same provider, model and level take turns.
+    #[schema(required)]
+    level: Option<i64>,
+    /// When it is tried: `in_turn`, after those before it failed; `own_keys_failed`, so, but not after an own key
+    /// was turned away; `own_keys_failed_or_denied`, after that too. The last two within the cap.
+    #[schema(schema_with = whens)]
+    when: &'static str,
+    /// Until when others are preferred because the key failed lately.
+    #[schema(required)]
+    sleeping_until: Option<String>,
+}
+
+/// Why nothing can serve, with the code that a call would get.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefusalView {
+    /// The code.
+    #[schema(example = "byok_key_missing")]
+    code: &'static str,
+    /// The providers for which something is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    providers: Vec<String>,
+    /// The label of the own key that cannot serve, where the caller may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_label: Option<String>,
+    /// The tier that is locked or stands for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'static str>,
+    /// The plans that would help, the lowest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plans: Vec<String>,
+}
+
+/// One rule that spoke.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StepView {
+    /// Its number in the decision table.
+    rule: u8,
+    /// What it spoke of.
+    subject: SubjectView,
+    /// What it said.
+    #[schema(schema_with = schema::verdict)]
+    verdict: &'static str,
+}
+
+/// What a rule spoke of.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct SubjectView {
+    /// `request`, `model`, `mode`, `workspace`, `instance`, `provider`, `key`, `platform_key`.
+    #[schema(schema_with = subjects)]
+    kind: &'static str,
+    /// The mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::mode)]
+    mode: Option<&'static str>,
+    /// The provider, also that of a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    /// The own key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
+    /// What the own key is called, where the caller may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_label: Option<String>,
+}
+
+fn whens() -> utoipa::openapi::schema::Object {
+    schema::one_of(["in_turn", "own_keys_failed", "own_keys_failed_or_denied"])
+}
+
+fn subjects() -> utoipa::openapi::schema::Object {
+    schema::one_of([
+        "request",
+        "model",
+        "mode",
+        "workspace",
+        "instance",
+        "provider",
+        "key",
+        "platform_key",
+    ])
+}
+
+/// Explain which key would serve a model, who would pay, and why not the others. No provider is called.
+#[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/resolve", tag = "who pays",
+    extensions(("x-action" = json!("read_policy"))), request_body = ResolveQuestion,
+    responses((status = 200, body = Resolution), Writes))]
+async fn resolve_model(
+    access: Access<ReadPolicy>,
+    State(state): State<ControlState>,
+    Json(body): Json<ResolveQuestion>,
+) -> Result<axum::Json<Resolution>, Problem> {
+    let asked = Asked {
+        model: body.model,
+        conversation_model: body.conversation_model,
+        api_key: body.api_key_id,
+        no_managed: body.no_managed,
+    };
+    let explained = explain(&state, &access.scope, asked).await?;
+    let eyes = Eyes {
+        state: &state,
+        scope: &access.scope,
+        facts: &explained.facts,
+    };
+    Ok(axum::Json(eyes.view(&explained)))
+}
+
+/// What one caller may see of a decision.
+struct Eyes<'a> {
+    state: &'a ControlState,
+    scope: &'a WorkspaceScope,
+    facts: &'a Facts,
+}
+
+impl Eyes<'_> {
+    fn view(&self, explained: &Explained) -> Resolution {
+        let named = explained.named.as_ref().ok();
+        let mut resolution = Resolution {
+            requested: explained.requested.clone(),
+            chosen_by: named.map(|named| named.level.as_str()),
+            tier: named.and_then(|named| named.tier).map(Tier::as_str),
+            mapped_by: named.and_then(mapping),
+            model: named.map(|named| named.model.clone()),
+            targets: Vec::new(),
+            refusal: None,
+            trace: Vec::new(),
+        };
+        match (&explained.named, &explained.decision) {
+            (Err(no_name), _) => {
+                resolution.refusal = Some(self.no_name(no_name));
+                resolution.trace = vec![step_of(no_name)];
+            }
+            (Ok(_), None) => {}
+            (Ok(_), Some(decision)) => {
+                resolution.trace = decision.trace.iter().map(|step| self.step(step)).collect();
+                match &decision.outcome {
+                    Ok(targets) => {
+                        resolution.targets = targets.iter().map(|it| self.target(it)).collect();
+                    }
+                    Err(refusal) => resolution.refusal = Some(self.refusal(refusal)),
+                }
+            }
+        }
+        resolution
+    }
+
+    fn target(&self, target: &Target) -> TargetView {
+        let key = self.facts.key(target.key);
+        let own = key.filter(|_| target.source == KeySource::Byok);
+        let version = key.map_or(1, |key| key.context.version);
+        let sleeping = self.state.probe.sleeping_until(target.key, version);
+        TargetView {
+            provider: target.provider.to_string(),
+            model: target.model.clone(),
+            key_id: own.map(|key| key.context.key.to_string()),
+            key_label: own.and_then(|key| self.label(&key.label, key.context.owner)),
+            key_source: target.source.as_str(),
+            level: target.pool.map(|pool| pool.level),
+            when: match target.when {
+                When::InTurn => "in_turn",
+                When::OwnKeysFailed { denied_too: false } => "own_keys_failed",
+                When::OwnKeysFailed { denied_too: true } => "own_keys_failed_or_denied",
+            },
+            sleeping_until: sleeping.map(|at| at.to_string()),
+        }
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> RefusalView {
+        let mut view = coded(refusal.code());
+        match refusal {
+            Refusal::KeyMissing { providers } | Refusal::ManagedUnavailable { providers } => {
+                view.providers = providers.iter().map(ToString::to_string).collect();
+            }
+            Refusal::KeyDisabled { provider, label } | Refusal::KeyRevoked { provider, label } => {
+                view.providers = vec![provider.to_string()];
+                view.key_label = self.label_of(provider, label);
+            }
+            Refusal::KeyDormant { provider, label } => {
+                view.providers = vec![provider.to_string()];
+                view.key_label = self.label_of(provider, label);
+                view.plans = self.plans(|terms| terms.byok);
+            }
+            Refusal::ByokDisabled { provider } => view.providers = vec![provider.to_string()],
+            Refusal::ModelNotFound | Refusal::ByokRequired | Refusal::ByokForbidden => {}
+        }
+        view
+    }
+
+    fn no_name(&self, no_name: &NoName) -> RefusalView {
+        let mut view = coded(no_name.code());
+        match no_name {
+            NoName::NotChosen => {}
+            NoName::TierUnset(tier) => view.tier = Some(tier.as_str()),
+            NoName::TierLocked(tier) => {
+                view.tier = Some(tier.as_str());
+                view.plans = self.plans(|terms| terms.opens(*tier));
+            }
+        }
+        view
+    }
+
+    fn step(&self, step: &Step) -> StepView {
+        let kind = |kind| SubjectView {
+            kind,
+            ..SubjectView::default()
+        };
+        let subject = match &step.subject {
+            Subject::Request => kind("request"),
+            Subject::Model => kind("model"),
+            Subject::Workspace => kind("workspace"),
+            Subject::Instance => kind("instance"),
+            Subject::Mode(mode) => SubjectView {
+                mode: Some(Mode::as_str(*mode)),
+                ..kind("mode")
+            },
+            Subject::Provider(provider) => SubjectView {
+                provider: Some(provider.to_string()),
+                ..kind("provider")
+            },
+            Subject::Key(id) => match self.facts.key(*id) {
+                Some(key) if !matches!(key.context.owner, KeyOwner::Instance(_)) => SubjectView {
+                    provider: Some(key.context.provider.to_string()),
+                    key_id: Some(id.to_string()),
+                    key_label: self.label(&key.label, key.context.owner),
+                    ..kind("key")
+                },
+                // Which keys the instance has is its own business; that one serves is the workspace's.
+                key => SubjectView {
+                    provider: key.map(|key| key.context.provider.to_string()),
+                    ..kind("platform_key")
+                },
+            },
+        };
+        StepView {
+            rule: step.rule,
+            subject,
+            verdict: step.verdict.as_str(),
+        }
+    }
+
+    fn label(&self, label: &Label, owner: KeyOwner) -> Option<String> {
+        let sees = sees_label(self.scope, self.facts.settings(), owner);
+        sees.then(|| label.to_string())
+    }
+
+    /// The label in a refusal, which does not say whose key it is: shown to those who may see every one of its kind.
+    fn label_of(&self, provider: &ProviderId, label: &Label) -> Option<String> {
+        let keys = self.facts.keys.iter();
+        let keys = keys.map(|key| (key.context.owner, &key.context.provider, &key.label));
+        let removed = self.facts.removed.iter();
+        let removed = removed.map(|key| (key.owner, &key.provider, &key.label));
+        let mut same = keys
+            .chain(removed)
+            .filter(|(_, of, called)| (*of, *called) == (provider, label));
+        let sees = same.all(|(owner, _, _)| self.label(label, owner).is_some());
+        sees.then(|| label.to_string())
+    }
+
+    fn plans(&self, fits: impl Fn(&PlanTerms) -> bool) -> Vec<String> {
+        let plans = self.facts.plans_with(fits);
+        plans.iter().map(PlanId::to_string).collect()
+    }
+}
+
+fn coded(code: &'static str) -> RefusalView {
+    RefusalView {
+        code,
+        providers: Vec::new(),
+        key_label: None,
+        tier: None,
+        plans: Vec::new(),
+    }
+}
+
+fn mapping(named: &Named) -> Option<MappingView> {
+    let mapping = named.mapped_by.as_ref()?;
+    Some(MappingView {
+        pattern: mapping.pattern.to_string(),
+        model: mapping.model.to_string(),
+    })
+}
+
+/// Naming is the third rule of the decision table; it leaves no trace of its own.
+fn step_of(no_name: &NoName) -> StepView {
+    let verdict = match no_name {
+        NoName::TierLocked(_) => Verdict::NotAllowed,
+        NoName::TierUnset(_) | NoName::NotChosen => Verdict::NotKnown,
+    };
+    StepView {
+        rule: 3,
+        subject: SubjectView {
+            kind: "model",
+            ..SubjectView::default()
+        },
+        verdict: verdict.as_str(),
+    }
+}

@@ -1,0 +1,253 @@
+//! Who pays, with which provider, key and model: a workspace's configuration as one object.
+//!
+//! The key of this object is a provider key of the workspace with a label of its own. It is stored first and the
+//! policy last: a key that is refused changes nothing. What has to go, goes after the policy is written.
+
+use domain::plan::PlanTerms;
+use domain::policy::{ByokRule, Mode, ModelName, WorkspacePolicy};
+use domain::record::ProviderKeyRecord;
+use domain::settings::Settings;
+use domain::{KeyOwner, Label, ProviderId, Timestamp};
+use llm::provider::Status as ProviderStatus;
+use llm::registry::Registry;
+use store::WorkspaceScope;
+
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::ops::admission::known_provider;
+use crate::ops::policy::{self, Bounds, check_mode};
+use crate::ops::provider_keys::{self, CONFIG_LABEL, Holder};
+use crate::ops::submission::{self, Material, NewKey};
+use crate::state::ControlState;
+
+/// What a client wants changed: what is left out stays, and an inner `None` clears.
+pub struct Wanted {
+    /// Who pays; cleared: as in a new workspace.
+    pub mode: Option<Option<Mode>>,
+    /// The provider, as the client wrote it.
+    pub provider: Option<Option<String>>,
+    /// The key for the provider.
+    pub key: Option<Option<Material>>,
+    /// The model that serves when a call names none.
+    pub model: Option<Option<ModelName>>,
+}
+
+/// The configuration, without the key.
+#[derive(Debug)]
+pub struct Config {
+    /// Who pays.
+    pub mode: Mode,
+    /// The provider.
+    pub provider: Option<ProviderId>,
+    /// The model that serves when a call names none.
+    pub model: Option<ModelName>,
+    /// What a call meets.
+    pub status: Status,
+    /// When any of it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a call meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The instance's keys serve, and credits pay.
+    ManagedActive,
+    /// An own key serves.
+    ByokActive,
+    /// An own key would serve, and there is none that can.
+    InvalidMissingKey,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [
+        Self::ManagedActive,
+        Self::ByokActive,
+        Self::InvalidMissingKey,
+    ];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ManagedActive => "managed_active",
+            Self::ByokActive => "byok_active",
+            Self::InvalidMissingKey => "invalid_missing_key",
+        }
+    }
+
+    /// What a call meets under these rules, with these own keys.
+    pub fn of(
+        registry: &Registry,
+        settings: &Settings,
+        terms: &PlanTerms,
+        policy: &WorkspacePolicy,
+        keys: &[ProviderKeyRecord],
+    ) -> Self {
+        let serves = |key: &ProviderKeyRecord| {
+            let provider = &key.context.provider;
+            let switch = settings.switch(provider);
+            let entry = registry.get(provider);
+            key.enabled
+                && switch.enabled
+                && switch.byok
+                && entry.is_some_and(|it| it.status == ProviderStatus::Active)
+                && policy.provider.as_ref().is_none_or(|it| it == provider)
+        };
+        let has_own = terms.byok && policy.byok != ByokRule::Forbidden && keys.iter().any(serves);
+        let credits_may = settings.managed_fallback_allowed && policy.byok != ByokRule::Required;
+        match policy.mode {
+            Mode::Managed => Self::ManagedActive,
+            Mode::Byok | Mode::Auto if has_own => Self::ByokActive,
+            Mode::Auto if credits_may => Self::ManagedActive,
+            Mode::Byok | Mode::Auto => Self::InvalidMissingKey,
+        }
+    }
+}
+
+/// Which of the keys that this configuration holds stay.
+enum Keep {
+    All,
+    For(ProviderId),
+    None,
+}
+
+/// The configuration of a workspace.
+///
+/// # Errors
+/// `not_found` when the workspace was deleted in the meantime; `unavailable`.
+pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config, Problem> {
+    let within = state.store.within(scope);
+    let row = within.policy().await?;
+    let (_, terms) = within.terms().await?;
+    let settings = state.store.system().settings().await?;
+    let keys = within.serving_keys().await?;
+    let owner = KeyOwner::Workspace(scope.workspace());
+    let held = keys
+        .iter()
+        .filter(|key| key.context.owner == owner && is_held(&key.label))
+        .map(|key| key.updated_at);
+    let removed = within.removed_keys().await?;
+    let removed = removed
+        .iter()
+        .filter(|key| key.owner == owner && is_held(&key.label))
+        .map(|key| key.removed_at);
+    let made_at = within.workspace().await?.created_at;
+    let updated_at = held.chain(removed).fold(row.updated_at.max(made_at), Ord::max);
+    let policy = row.policy;
+    Ok(Config {
+        mode: policy.mode,
+        status: Status::of(&state.registry, &settings, &terms, &policy, &keys),
+        provider: policy.provider,
+        model: policy.model,
+        updated_at,
+    })
+}
+
+/// Changes the configuration of a workspace, all of it or nothing.
+///
+/// # Errors
+/// Every code of a submission where there is a key, and those of [`policy::check`]; `invalid_request` for a key
+/// without a provider, and for a key that comes with the mode `managed`.
+pub async fn put(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    wanted: Wanted,
+) -> Result<Config, Problem> {
+    let bounds = Bounds::of(state, scope).await?;
+    let stored = state.store.within(scope).policy().await?.policy;
+    let provider = known(state, wanted.provider.as_ref())?;
+    let mode = wanted.mode.map(|mode| mode.unwrap_or(bounds.fresh_mode));
+    if let Some(mode) = mode.filter(|mode| *mode != stored.mode) {
+        check_mode(&bounds.settings, mode)?;
+    }
+    let change = |old: &WorkspacePolicy| {
+        let mut new = old.clone();
+        new.mode = mode.unwrap_or(old.mode);
+        if let Some(provider) = &provider {
+            new.provider.clone_from(provider);
+        }
+        if let Some(model) = &wanted.model {
+            new.model.clone_from(model);
+        }
+        Ok(new)
+    };
+    let new = change(&stored)?;
+    policy::check(state, &bounds, &stored, &new).await?;
+    let holder = Holder::workspace(&state.store, scope);
+    let keep = match wanted.key {
+        Some(Some(material)) => {
+            let of = for_key(mode, new.provider.as_ref())?;
+            let key = NewKey::plain(of.to_string(), label(), material);
+            submission::submit(state, call, &holder, key).await?;
+            Keep::For(of.clone())
+        }
+        _ if mode == Some(Mode::Managed) => Keep::None,
+        Some(None) => Keep::None,
+        None if new.provider == stored.provider => Keep::All,
+        None => new.provider.clone().map_or(Keep::None, Keep::For),
+    };
+    policy::update(state, call, scope, &bounds, change).await?;
+    sweep(call, &holder, &keep).await?;
+    get(state, scope).await
+}
+
+/// The provider of a change, if the instance knows it.
+///
+/// # Errors
+/// `unknown_provider`.
+pub(crate) fn known(
+    state: &ControlState,
+    provider: Option<&Option<String>>,
+) -> Result<Option<Option<ProviderId>>, Problem> {
+    let Some(provider) = provider else {
+        return Ok(None);
+    };
+    let id = provider.as_deref().map(|id| known_provider(state, id));
+    let id = id.transpose()?.map(|provider| provider.id.clone());
+    Ok(Some(id))
+}
+
+/// The provider that a key is for, which goes with the mode that comes with it.
+///
+/// # Errors
+/// `invalid_request`.
+pub(crate) fn for_key(
+    mode: Option<Mode>,
+    provider: Option<&ProviderId>,
+) -> Result<&ProviderId, Problem> {
+    if mode == Some(Mode::Managed) {
+        let rule = "a key goes with the mode byok or auto; the mode managed removes it";
+        return Err(Problem::field("api_key", rule));
+    }
+    provider.ok_or_else(|| {
+        let rule = "a key needs a provider, in this request or from an earlier one";
+        Problem::field("provider", rule)
+    })
+}
+
+/// Removes the keys that this configuration no longer has. Keys with other labels stay.
+async fn sweep(call: &Call, holder: &Holder<'_>, keep: &Keep) -> Result<(), Problem> {
+    if matches!(keep, Keep::All) {
+        return Ok(());
+    }
+    for key in holder.keys.list().await? {
+        let stays = match keep {
+            Keep::All => true,
+            Keep::For(provider) => key.context.provider == *provider,
+            Keep::None => false,
+        };
+        if is_held(&key.label) && !stays {
+            provider_keys::remove_record(call, holder, &key).await?;
+        }
+    }
+    Ok(())
+}
+
+fn is_held(label: &Label) -> bool {
+    label.as_str() == CONFIG_LABEL
+}
+
+fn label() -> Label {
+    CONFIG_LABEL.parse().expect("the constant is a label")
+}

@@ -1,0 +1,161 @@
+//! What new workspaces of an account start with. The key among it is a template: it never serves and is copied.
+
+use domain::policy::{Mode, ModelName, WorkspacePolicy};
+use domain::{Label, ProviderId, Timestamp};
+use store::{AccountScope, DefaultsRow, StoreError};
+
+use crate::error::Problem;
+use crate::frame::Call;
+use crate::ops::ai_config::{self, Status, Wanted, for_key};
+use crate::ops::policy::check_mode;
+use crate::ops::provider_keys::{Holder, TEMPLATE_LABEL, remove_record};
+use crate::ops::submission::{self, NewKey};
+use crate::state::ControlState;
+
+/// What new workspaces start with, without the key.
+#[derive(Debug)]
+pub struct Defaults {
+    /// Who pays; `None`: as the instance says.
+    pub mode: Option<Mode>,
+    /// The provider.
+    pub provider: Option<ProviderId>,
+    /// The model that serves when a call names none.
+    pub model: Option<ModelName>,
+    /// What a call in such a workspace would meet.
+    pub status: Status,
+    /// When any of it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What new workspaces of the account start with.
+///
+/// # Errors
+/// `unavailable`.
+pub async fn get(state: &ControlState, scope: &AccountScope) -> Result<Defaults, Problem> {
+    let within = state.store.within_account(scope);
+    let row = within.defaults().await?;
+    let settings = state.store.system().settings().await?;
+    let terms = within.subscription().await?.terms;
+    let mut keys = within.provider_keys().list().await?;
+    let mut updated_at = within.account().await?.created_at.max(row.updated_at);
+    if let Some(provider) = &row.provider
+        && let Some(template) = within.provider_keys().template(provider).await?
+    {
+        updated_at = updated_at.max(template.updated_at);
+        keys.push(template);
+    }
+    let policy = WorkspacePolicy {
+        mode: mode_of(state, &row).await?,
+        provider: row.provider.clone(),
+        ..WorkspacePolicy::default()
+    };
+    Ok(Defaults {
+        status: Status::of(&state.registry, &settings, &terms, &policy, &keys),
+        mode: row.mode,
+        provider: row.provider,
+        model: row.model,
+        updated_at,
+    })
+}
+
+/// The mode of new workspaces of the account.
+///
+/// # Errors
+/// `unavailable`.
+pub async fn mode(state: &ControlState, scope: &AccountScope) -> Result<Mode, Problem> {
+    let row = state.store.within_account(scope).defaults().await?;
+    mode_of(state, &row).await
+}
+
+/// Changes what new workspaces start with, all of it or nothing. Workspaces that are there stay as they are.
+///
+/// # Errors
+/// Every code of a submission where there is a key; `mode_not_offered`, `unknown_provider`, `invalid_request` for a
+/// key without a provider or with the mode `managed`; `conflict` when somebody else was faster twice.
+pub async fn put(
+    state: &ControlState,
+    call: &Call,
+    scope: &AccountScope,
+    wanted: Wanted,
+) -> Result<(), Problem> {
+    let within = state.store.within_account(scope);
+    let stored = within.defaults().await?;
+    let settings = state.store.system().settings().await?;
+    if let Some(mode) = wanted.mode.flatten() {
+        check_mode(&settings, mode)?;
+    }
+    let provider = ai_config::known(state, wanted.provider.as_ref())?;
+    let change = |old: &DefaultsRow| DefaultsRow {
+        mode: wanted.mode.unwrap_or(old.mode),
+        provider: provider.clone().unwrap_or_else(|| old.provider.clone()),
+        model: wanted.model.clone().unwrap_or_else(|| old.model.clone()),
+        updated_at: old.updated_at,
+    };
+    let new = change(&stored);
+    let holder = Holder::account(&state.store, scope);
+    let managed = wanted.mode == Some(Some(Mode::Managed));
+    let keep = match wanted.key {
+        Some(Some(material)) => {
+            let of = for_key(wanted.mode.flatten(), new.provider.as_ref())?;
+            let key = NewKey {
+                template: true,
+                ..NewKey::plain(of.to_string(), label(), material)
+            };
+            submission::submit(state, call, &holder, key).await?;
+            Some(of.clone())
+        }
+        Some(None) => None,
+        None if managed => None,
+        None => new.provider.clone(),
+    };
+    write(state, call, scope, change).await?;
+    for provider in [stored.provider, new.provider].into_iter().flatten() {
+        if keep.as_ref() != Some(&provider)
+            && let Some(template) = holder.keys.template(&provider).await?
+        {
+            remove_record(call, &holder, &template).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the defaults; `change` is asked again when somebody else was faster.
+async fn write(
+    state: &ControlState,
+    call: &Call,
+    scope: &AccountScope,
+    change: impl Fn(&DefaultsRow) -> DefaultsRow,
+) -> Result<(), Problem> {
+    let within = state.store.within_account(scope);
+    let mut tries = 2;
+    loop {
+        let old = within.defaults().await?;
+        let new = change(&old);
+        if new == old {
+            return Ok(());
+        }
+        let note = match new.mode {
+            Some(mode) if new.mode != old.mode => call.note_on("ai_defaults.set_mode", mode),
+            _ => call.note_on("ai_defaults.update", scope.account()),
+        };
+        tries -= 1;
+        match within.put_defaults(&old, &new, &note, call.now).await {
+            Err(StoreError::Conflict(_)) if tries > 0 => {}
+            written => return Ok(written?),
+        }
+    }
+}
+
+/// The account's mode, or the instance's where the account has none that is still offered.
+async fn mode_of(state: &ControlState, row: &DefaultsRow) -> Result<Mode, Problem> {
+    let system = state.store.system();
+    let settings = system.settings().await?;
+    match row.mode.filter(|mode| settings.modes.contains(mode)) {
+        Some(mode) => Ok(mode),
+        None => Ok(settings.new_workspace_mode(system.has_platform_keys().await?)),
+    }
+}
+
+fn label() -> Label {
+    TEMPLATE_LABEL.parse().expect("the constant is a label")
+}

@@ -1,0 +1,240 @@
+//! Who pays in a workspace, and which models stand behind names: what may be set, and how it is changed.
+
+use domain::naming::UNCHOSEN;
+use domain::plan::PlanTerms;
+use domain::policy::{DELEGATED, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy};
+use domain::settings::{MAX_LEVEL, Settings};
+use serde_json::{Map, Value};
+use store::{AuditNote, PolicyRow, StoreError, WorkspaceScope};
+
+use crate::body;
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::ops::admission::known_provider;
+use crate::ops::plan_gate;
+use crate::state::ControlState;
+
+/// The fields in which `null` is a value: there is none.
+const NULLABLE: [&str; 3] = ["managed_fallback_cap_nano_usd", "provider", "model"];
+
+/// What bounds the policy of a workspace.
+pub struct Bounds {
+    /// The instance's settings.
+    pub settings: Settings,
+    /// The terms of the account's plan.
+    pub terms: PlanTerms,
+    /// The mode that the instance gives new workspaces.
+    pub fresh_mode: Mode,
+}
+
+impl Bounds {
+    /// The bounds of a workspace as they are now.
+    ///
+    /// # Errors
+    /// `not_found` when it was deleted in the meantime; `unavailable`.
+    pub async fn of(state: &ControlState, scope: &WorkspaceScope) -> Result<Self, Problem> {
+        let (_, terms) = state.store.within(scope).terms().await?;
+        let system = state.store.system();
+        let settings = system.settings().await?;
+        let fresh_mode = settings.new_workspace_mode(system.has_platform_keys().await?);
+        Ok(Self {
+            settings,
+            terms,
+            fresh_mode,
+        })
+    }
+}
+
+/// The policy after a JSON merge patch (RFC 7396): lists are replaced, `null` in `tiers` removes, `null` elsewhere
+/// means none, or what a new workspace has where none is no value.
+///
+/// # Errors
+/// `invalid_request`, naming the field and showing nothing of its value.
+pub fn patched(
+    old: &WorkspacePolicy,
+    patch: &Map<String, Value>,
+    fresh_mode: Mode,
+) -> Result<WorkspacePolicy, Problem> {
+    let fresh = WorkspacePolicy {
+        mode: fresh_mode,
+        ..WorkspacePolicy::default()
+    };
+    let (mut whole, fresh) = (fields(old), fields(&fresh));
+    for (name, value) in patch {
+        let merged = match whole.get(name) {
+            Some(_) if value.is_null() && !NULLABLE.contains(&name.as_str()) => {
+                fresh.get(name).cloned().unwrap_or_default()
+            }
+            Some(current) => merge(current, value),
+            None => value.clone(),
+        };
+        // One field at a time, so that a refusal names it; an unknown one is refused here, too.
+        let alone = Map::from_iter([(name.clone(), merged.clone())]);
+        let _: WorkspacePolicy = read(&alone)?;
+        whole.insert(name.clone(), merged);
+    }
+    read(&whole)
+}
+
+/// Refuses a change that the instance or the plan does not allow. What was there before may stay.
+///
+/// # Errors
+/// `invalid_request`, `unknown_provider`, `mode_not_offered`; `plan_required` for a tier that the plan does not open.
+pub async fn check(
+    state: &ControlState,
+    bounds: &Bounds,
+    old: &WorkspacePolicy,
+    new: &WorkspacePolicy,
+) -> Result<(), Problem> {
+    if new.mode != old.mode {
+        check_mode(&bounds.settings, new.mode)?;
+    }
+    if new.provider != old.provider
+        && let Some(provider) = &new.provider
+    {
+        known_provider(state, provider.as_str())?;
+    }
+    check_form(state, new)?;
+    let own_choice = |(tier, model): &(&Tier, &ModelName)| {
+        old.tiers.get(tier) != Some(*model) && model.as_str() != DELEGATED
+    };
+    let named = new.tiers.iter().filter(own_choice).map(|(tier, _)| *tier);
+    let model = new.model.as_ref().filter(|_| new.model != old.model);
+    let chosen = model.and_then(|model| model.as_str().parse().ok());
+    let locked = named.chain(chosen).find(|tier| !bounds.terms.opens(*tier));
+    match locked {
+        None => Ok(()),
+        Some(tier) => {
+            let problem = plan_gate::required(state, |terms| terms.opens(tier)).await?;
+            Err(problem.with("tier", tier.as_str()))
+        }
+    }
+}
+
+/// Refuses a mode that the instance does not offer.
+///
+/// # Errors
+/// `mode_not_offered`.
+pub fn check_mode(settings: &Settings, mode: Mode) -> Result<(), Problem> {
+    if settings.modes.contains(&mode) {
+        return Ok(());
+    }
+    let offered: Vec<&str> = settings.modes.iter().map(|mode| mode.as_str()).collect();
+    Err(Problem::new(Code::ModeNotOffered)
+        .because(format!("the instance offers {}", offered.join(", ")))
+        .with("allowed", offered))
+}
+
+/// Changes the policy of a workspace; `change` is asked again when somebody else was faster. A change that changes
+/// nothing is none.
+///
+/// # Errors
+/// What `change` and [`check`] refuse; `conflict` when somebody else was faster twice.
+pub async fn update(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    bounds: &Bounds,
+    change: impl Fn(&WorkspacePolicy) -> Result<WorkspacePolicy, Problem>,
+) -> Result<(), Problem> {
+    let within = state.store.within(scope);
+    let mut tries = 2;
+    loop {
+        let PolicyRow { policy: old, .. } = within.policy().await?;
+        let new = change(&old)?;
+        if new == old {
+            return Ok(());
+        }
+        check(state, bounds, &old, &new).await?;
+        let note = note(call, scope, &old, &new);
+        tries -= 1;
+        match within.put_policy(&old, &new, &note, call.now).await {
+            Err(StoreError::Conflict(_)) if tries > 0 => {}
+            written => return Ok(written?),
+        }
+    }
+}
+
+/// The audit note of a change: a change of mode says which.
+fn note(
+    call: &Call,
+    scope: &WorkspaceScope,
+    old: &WorkspacePolicy,
+    new: &WorkspacePolicy,
+) -> AuditNote {
+    if new.mode == old.mode {
+        call.note_on("policy.update", scope.workspace())
+    } else {
+        call.note_on("policy.set_mode", new.mode)
+    }
+}
+
+/// What a policy must be, whoever sets it.
+fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem> {
+    for (field, count) in [
+        ("model_mappings", new.model_mappings.len()),
+        ("level_mappings", new.level_mappings.len()),
+        ("prices", new.prices.len()),
+    ] {
+        if count > MAX_RULES {
+            let rule = format!("{field} has at most {MAX_RULES} entries");
+            return Err(Problem::field(field, rule));
+        }
+    }
+    let in_range = |level| (0..=MAX_LEVEL).contains(&level);
+    if !new.level_mappings.iter().all(|rule| in_range(rule.level)) {
+        let rule = "a level is a number from 0 to 9999";
+        return Err(Problem::field("level_mappings", rule));
+    }
+    if new
+        .managed_fallback_cap_nano_usd
+        .is_some_and(|cap| cap.is_negative())
+    {
+        let field = "managed_fallback_cap_nano_usd";
+        return Err(Problem::field(field, "the cap is not negative"));
+    }
+    let is_tier = |model: &ModelName| model.as_str().parse::<Tier>().is_ok();
+    if new.tiers.values().any(is_tier) {
+        let rule = "a tier stands for a model, not for another tier";
+        return Err(Problem::field("tiers", rule));
+    }
+    if new.model.as_ref().is_some_and(|it| it.as_str() == UNCHOSEN) {
+        let rule = "default is what a request says that leaves the choice to the workspace";
+        return Err(Problem::field("model", rule));
+    }
+    let known = |price: &domain::price::PriceOverride| state.registry.get(&price.provider).is_some();
+    if !new.prices.iter().all(known) {
+        let rule = "a price is for a provider of GET /v1/providers";
+        return Err(Problem::field("prices", rule));
+    }
+    Ok(())
+}
+
+fn fields(policy: &WorkspacePolicy) -> Map<String, Value> {
+    match serde_json::to_value(policy).expect("a policy is plain data") {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn read(fields: &Map<String, Value>) -> Result<WorkspacePolicy, Problem> {
+    let text = serde_json::to_vec(fields).expect("JSON values are JSON");
+    body::parse(&text)
+}
+
+/// RFC 7396, section 2.
+fn merge(target: &Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else {
+        return patch.clone();
+    };
+    let mut merged = target.as_object().cloned().unwrap_or_default();
+    for (name, value) in patch {
+        if value.is_null() {
+            merged.remove(name);
+        } else {
+            let current = merged.get(name).cloned().unwrap_or_default();
+            merged.insert(name.clone(), merge(&current, value));
+        }
+    }
+    Value::Object(merged)
+}

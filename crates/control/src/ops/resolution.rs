@@ -1,0 +1,257 @@
+//! Which key would serve, and who would pay: the decision of the data plane, explained without a call of a model.
+
+use domain::access::Role;
+use domain::naming::{self, Choices, Named, NoName};
+use domain::plan::{self, Plan};
+use domain::policy::{KeySource, WorkspacePolicy};
+use domain::record::{ProviderKeyRecord, RemovedKey};
+use domain::resolve::{self, Call as Question, Candidate, Decision, HeldKey, Refusal};
+use domain::settings::Settings;
+use domain::{ApiKeyId, KeyOwner, PlanId, ProviderKeyId};
+use store::{InstanceRecord, WorkspaceScope};
+
+use crate::error::{Code, Problem};
+use crate::state::ControlState;
+
+/// What a call would ask for.
+pub struct Asked {
+    /// The model that the request names.
+    pub model: Option<String>,
+    /// The model that the conversation has, if the request leaves the choice to it.
+    pub conversation_model: Option<String>,
+    /// The API key that it would be called with.
+    pub api_key: Option<ApiKeyId>,
+    /// Whether the request forbids credits.
+    pub no_managed: bool,
+}
+
+/// Everything that the decision knows of a workspace.
+pub struct Facts {
+    /// The instance's rules and keys.
+    pub instance: InstanceRecord,
+    /// The workspace's rules.
+    pub policy: WorkspacePolicy,
+    /// The account's plan, with its terms.
+    pub plan: (PlanId, domain::plan::PlanTerms),
+    /// The keys of the workspace and its account.
+    pub keys: Vec<ProviderKeyRecord>,
+    /// Those that were removed and not replaced.
+    pub removed: Vec<RemovedKey>,
+}
+
+/// What the decision is, and how it came about.
+pub struct Explained {
+    /// What was asked for.
+    pub requested: String,
+    /// The name that providers are looked up by, or why there is none.
+    pub named: Result<Named, NoName>,
+    /// The decision, where there is a name.
+    pub decision: Option<Decision>,
+    /// What it was made from.
+    pub facts: Facts,
+}
+
+/// What calls meet once a key is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Another own key serves.
+    OtherOwnKey,
+    /// The instance's keys serve, and credits pay.
+    ManagedCredits,
+    /// They are refused for want of a key or of credits.
+    Refused402,
+    /// They are refused for another reason, which the key did not change.
+    Refused,
+}
+
+impl Then {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::OtherOwnKey,
+        Self::ManagedCredits,
+        Self::Refused402,
+        Self::Refused,
+    ];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherOwnKey => "other_own_key",
+            Self::ManagedCredits => "managed_credits",
+            Self::Refused402 => "refused_402",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Facts {
+    /// The facts of a workspace as they are now.
+    ///
+    /// # Errors
+    /// `not_found` when it was deleted in the meantime; `unavailable`.
+    pub async fn gather(state: &ControlState, scope: &WorkspaceScope) -> Result<Self, Problem> {
+        let within = state.store.within(scope);
+        Ok(Self {
+            instance: state.store.serving().instance().await?,
+            policy: within.policy().await?.policy,
+            plan: within.terms().await?,
+            keys: within.serving_keys().await?,
+            removed: within.removed_keys().await?,
+        })
+    }
+
+    /// The instance's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.instance.settings
+    }
+
+    /// The own key or platform key with this id.
+    pub fn key(&self, id: ProviderKeyId) -> Option<&ProviderKeyRecord> {
+        let mut keys = self.keys.iter().chain(&self.instance.keys);
+        keys.find(|key| key.context.key == id)
+    }
+
+    /// The plans that would lift a refusal by plan, the lowest first.
+    pub fn plans_with(&self, fits: impl Fn(&domain::plan::PlanTerms) -> bool) -> Vec<PlanId> {
+        let plans: &[Plan] = &self.instance.plans;
+        plan::that(plans, fits)
+    }
+
+    /// The decision for a model that these providers know, best first.
+    pub fn decide(
+        &self,
+        state: &ControlState,
+        scope: &WorkspaceScope,
+        model: &str,
+        candidates: &[Candidate],
+        no_managed: bool,
+    ) -> Decision {
+        let gateway = self.settings().managed_gateway.as_ref();
+        let through = |gateway| state.registry.through_gateway(gateway, candidates);
+        let keys: Vec<HeldKey> = self
+            .keys
+            .iter()
+            .chain(&self.instance.keys)
+            .filter(|key| !key.template)
+            .map(held)
+            .collect();
+        resolve::resolve(&Question {
+            workspace: scope.workspace(),
+            account: scope.account(),
+            settings: self.settings(),
+            policy: &self.policy,
+            terms: &self.plan.1,
+            model,
+            candidates,
+            gateway_candidates: &gateway.map(through).unwrap_or_default(),
+            keys: &keys,
+            removed: &self.removed,
+            no_managed,
+        })
+    }
+}
+
+/// Explains which key would serve, for the caller. Calls no provider and holds no credits.
+///
+/// # Errors
+/// `not_found` for an API key that the caller may not see.
+pub async fn explain(
+    state: &ControlState,
+    scope: &WorkspaceScope,
+    asked: Asked,
+) -> Result<Explained, Problem> {
+    let facts = Facts::gather(state, scope).await?;
+    let agent = match asked.api_key.or(scope.api_key()) {
+        None => None,
+        Some(id) => default_model(state, scope, id).await?,
+    };
+    let choices = Choices {
+        request: asked.model.as_deref(),
+        conversation: asked.conversation_model.as_deref(),
+        api_key: agent.as_deref(),
+    };
+    let named = naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1);
+    let decision = named.as_ref().ok().map(|named| {
+        let candidates = state.registry.candidates(&named.model);
+        facts.decide(state, scope, &named.model, &candidates, asked.no_managed)
+    });
+    Ok(Explained {
+        requested: asked.model.unwrap_or_else(|| naming::UNCHOSEN.to_owned()),
+        named,
+        decision,
+        facts,
+    })
+}
+
+/// What calls of the provider's models will meet once this key of the workspace is gone.
+pub(crate) fn after_removal(
+    state: &ControlState,
+    scope: &WorkspaceScope,
+    mut facts: Facts,
+    record: &ProviderKeyRecord,
+    now: domain::Timestamp,
+) -> Then {
+    let context = &record.context;
+    facts.keys.retain(|key| key.context.key != context.key);
+    facts.removed.push(RemovedKey {
+        owner: context.owner,
+        provider: context.provider.clone(),
+        label: record.label.clone(),
+        removed_at: now,
+    });
+    let provider = state.registry.get(&context.provider);
+    let switch = facts.settings().switch(&context.provider);
+    let models = provider.into_iter().flat_map(|it| &it.models);
+    let mut open = models.map(|model| model.id.as_str()).filter(|id| switch.opens(id));
+    // Any model of the provider: all of its keys serve all of its models.
+    let model = open.next().unwrap_or("any").to_owned();
+    let candidate = Candidate {
+        provider: context.provider.clone(),
+        model: model.clone(),
+    };
+    let decision = facts.decide(state, scope, &model, &[candidate], false);
+    match decision.outcome {
+        Ok(targets) if targets.iter().any(|it| it.source == KeySource::Byok) => Then::OtherOwnKey,
+        Ok(_) => Then::ManagedCredits,
+        Err(Refusal::ModelNotFound | Refusal::ByokRequired | Refusal::ByokForbidden) => {
+            Then::Refused
+        }
+        Err(_) => Then::Refused402,
+    }
+}
+
+/// Whether the caller may see what a key is called.
+pub(crate) fn sees_label(scope: &WorkspaceScope, settings: &Settings, owner: KeyOwner) -> bool {
+    match owner {
+        KeyOwner::Workspace(_) => scope.role() >= settings.mask_visible_to,
+        // The owner of a workspace owns its account.
+        KeyOwner::Account(_) => scope.role() == Role::Owner,
+        KeyOwner::Instance(_) => false,
+    }
+}
+
+/// What an API key says of the model, if the caller may see the key.
+async fn default_model(
+    state: &ControlState,
+    scope: &WorkspaceScope,
+    id: ApiKeyId,
+) -> Result<Option<String>, Problem> {
+    let row = state.store.within(scope).api_key(id).await?;
+    let visible = row.filter(|row| row.user == scope.user() || scope.role() >= Role::Admin);
+    let row = visible.ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok(row.default_model.map(|model| model.to_string()))
+}
+
+/// What the decision needs to know of a stored key.
+fn held(record: &ProviderKeyRecord) -> HeldKey {
+    HeldKey {
+        id: record.context.key,
+        provider: record.context.provider.clone(),
+        label: record.label.clone(),
+        owner: record.context.owner,
+        position: record.position,
+        level: record.level,
+        fallback: record.fallback,
+        enabled: record.enabled,
+    }
+}
