@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use domain::settings::{ProviderSwitch, Submission};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use llm::provider::Provider;
@@ -14,9 +15,10 @@ use utoipa_axum::routes;
 use crate::body::{NoParameters, Query};
 use crate::error::Problem;
 use crate::openapi::{PublicLists, PublicReads};
+use crate::ops::admission::sealed_only;
 use crate::page::List;
 use crate::schema;
-use crate::state::{ControlState, SubmissionPolicy};
+use crate::state::ControlState;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
@@ -67,7 +69,7 @@ pub struct InstanceView {
     /// How provider keys may be submitted: in a sealed box only, or in plain text over a private way too.
     #[schema(schema_with = schema::submission)]
     submission: &'static str,
-    /// Whether a key may have a base URL of its own.
+    /// Whether a key may have a base URL of its own, where the provider's switches say nothing else.
     custom_base_urls: bool,
 }
 
@@ -75,15 +77,22 @@ pub struct InstanceView {
 #[utoipa::path(get, path = "/api/v1/instance", tag = "instance",
     extensions(("x-action" = json!("public"))),
     responses((status = 200, body = InstanceView), PublicReads))]
-async fn get_instance(State(state): State<ControlState>) -> axum::Json<InstanceView> {
-    axum::Json(InstanceView {
+async fn get_instance(
+    State(state): State<ControlState>,
+) -> Result<axum::Json<InstanceView>, Problem> {
+    let settings = state.store.system().settings().await?;
+    let submission = if sealed_only(&state, &settings) {
+        Submission::SealedOnly
+    } else {
+        Submission::Both
+    };
+    Ok(axum::Json(InstanceView {
         deployment_id: state.deployment.to_string(),
-        submission: match state.config.submission {
-            SubmissionPolicy::SealedOnly => "sealed_only",
-            SubmissionPolicy::Both => "both",
-        },
-        custom_base_urls: state.config.custom_base_urls,
-    })
+        submission: submission.as_str(),
+        custom_base_urls: settings
+            .custom_base_urls
+            .unwrap_or(state.config.custom_base_urls),
+    }))
 }
 
 /// A provider of models or tools, as this instance knows it.
@@ -103,6 +112,8 @@ pub struct ProviderView {
     /// a web search.
     #[schema(schema_with = schema::provider_kind)]
     kind: &'static str,
+    /// Whether keys of one's own are taken for it here.
+    byok: bool,
     /// How its calls may be paid: with a key of the caller's own, with the instance's.
     #[schema(schema_with = schema::payment_modes)]
     payment_modes: Vec<&'static str>,
@@ -141,7 +152,7 @@ pub struct ModelView {
     max_output_tokens: Option<u64>,
 }
 
-/// List the providers.
+/// List the providers that are switched on.
 ///
 /// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/v1/providers", tag = "providers",
@@ -150,15 +161,20 @@ pub struct ModelView {
 async fn list_providers(
     State(state): State<ControlState>,
     Query(NoParameters {}): Query<NoParameters>,
-) -> Response {
-    let list = List::whole(state.registry.providers().map(view));
+) -> Result<Response, Problem> {
+    let settings = state.store.system().settings().await?;
+    let switched_on = state.registry.providers().filter_map(|provider| {
+        let switch = settings.switch(&provider.id);
+        switch.enabled.then(|| view(provider, switch))
+    });
+    let list = List::whole(switched_on);
     let mut response = axum::Json(list).into_response();
-    let cache = HeaderValue::from_static("public, max-age=300");
+    let cache = HeaderValue::from_static("public, max-age=60");
     response.headers_mut().insert(CACHE_CONTROL, cache);
-    response
+    Ok(response)
 }
 
-fn view(provider: &Provider) -> ProviderView {
+fn view(provider: &Provider, switch: &ProviderSwitch) -> ProviderView {
     let mut formats: Vec<_> = provider
         .formats
         .iter()
@@ -177,6 +193,7 @@ fn view(provider: &Provider) -> ProviderView {
         base_url: provider.base_url.clone(),
         status: provider.status.as_str(),
         kind: provider.kind.as_str(),
+        byok: provider.takes_own_keys() && switch.byok,
         payment_modes: provider
             .payment_modes
             .iter()

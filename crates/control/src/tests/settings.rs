@@ -200,6 +200,48 @@ async fn a_switch_holds_for_one_provider_and_null_follows_the_others() {
 }
 
 #[tokio::test]
+async fn what_anybody_may_know_follows_the_switches() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let known = async |id: &str| {
+        let listed = data(world.get(&As::Nobody, "/v1/providers").await);
+        let found = listed.into_iter().find(|it| it["id"] == id);
+        found.map(|it| it["byok"].clone())
+    };
+    assert_eq!(known("openai").await, Some(json!(true)));
+    let one = format!("{PROVIDERS}/openai");
+    let byok = json!({"byok": false});
+    world.patch(&root.session, &one, byok).await.expect(200);
+    assert_eq!(known("openai").await, Some(json!(false)));
+    let off = json!({"enabled": false});
+    world.patch(&root.session, &one, off).await.expect(200);
+    assert_eq!(known("openai").await, None);
+
+    let instance = async || {
+        world
+            .get(&As::Nobody, "/api/v1/instance")
+            .await
+            .expect(200)
+            .json()
+    };
+    let before = instance().await;
+    assert_eq!(
+        (&before["submission"], &before["custom_base_urls"]),
+        (&json!("both"), &json!(false))
+    );
+    let patch = json!({"submission": "sealed_only", "custom_base_urls": true});
+    world
+        .patch(&root.session, SETTINGS, patch)
+        .await
+        .expect(200);
+    let after = instance().await;
+    assert_eq!(
+        (&after["submission"], &after["custom_base_urls"]),
+        (&json!("sealed_only"), &json!(true))
+    );
+}
+
+#[tokio::test]
 async fn a_provider_that_is_not_there_is_not_found_with_a_suggestion() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
