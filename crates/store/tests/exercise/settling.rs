@@ -22,6 +22,7 @@ on_both_engines![
     a_charge_without_a_hold_is_booked_once,
     a_batch_is_written_whole_or_not_at_all,
     crossing_batches_do_not_wait_for_each_other,
+    many_nodes_at_once_lose_nothing,
     a_dead_nodes_calls_are_settled_once,
     a_living_nodes_calls_are_left_alone,
     a_reaped_call_must_not_be_forwarded,
@@ -33,6 +34,7 @@ on_both_engines![
 ];
 
 const GRACE_MS: i64 = 15_000;
+const DAY_MS: i64 = 86_400_000;
 
 async fn two_hundred_calls_on_a_balance_for_fifty_admit_fifty(world: World) {
     let purse = Purse::with(&world, 50 * 7).await;
@@ -203,6 +205,90 @@ async fn crossing_batches_do_not_wait_for_each_other(world: World) {
     }
     assert_eq!(purse.balance(NOW).await, (100_000 - 10 * 5 * 3, 0, 0));
     purse.is_sound().await;
+}
+
+async fn many_nodes_at_once_lose_nothing(world: World) {
+    let purse = Purse::with(&world, 5_000).await;
+    let second = world.person(&purse.person, "second@example.com").await;
+    let mut nodes = tokio::task::JoinSet::new();
+    for (node, store) in [("a", world.store.clone()), ("b", world.other_node().await)] {
+        for task in 0..4 {
+            let holds: Vec<NewHold> = (0..25)
+                .map(|n| {
+                    let mut hold = of_node(node, purse.hold(20 + n));
+                    if n % 3 == 0 {
+                        hold.row.account = second.account;
+                    }
+                    hold
+                })
+                .collect();
+            let store = store.clone();
+            nodes.spawn(async move { serve(&store, holds, task).await });
+        }
+    }
+    // Meanwhile somebody reaps the living by mistake, somebody buys, and somebody looks.
+    for n in 0..20 {
+        let system = world.store.system();
+        system
+            .reap_holds("c", n % 5 == 0, NOW)
+            .await
+            .expect("reaps");
+        purse.grant(1, Some(DAY_MS * (n + 1))).await;
+        purse.is_sound().await;
+    }
+    let charged: i64 = nodes.join_all().await.into_iter().sum();
+    world
+        .store
+        .system()
+        .reap_holds("c", true, NOW)
+        .await
+        .expect("reaps");
+    purse.is_sound().await;
+    let booked = world
+        .number("SELECT CAST(sum(amount) AS BIGINT) FROM ledger_entries WHERE ledger_account = 'revenue'")
+        .await;
+    let told = world
+        .number("SELECT CAST(sum(charge) AS BIGINT) FROM usage")
+        .await;
+    assert_eq!(booked, told);
+    assert!(
+        booked >= charged,
+        "what a node knows to be charged is booked"
+    );
+    assert_eq!(world.number("SELECT count(*) FROM credit_holds").await, 0);
+    assert_eq!(
+        world
+            .number("SELECT CAST(sum(reserved) AS BIGINT) FROM credit_accounts")
+            .await,
+        0
+    );
+}
+
+/// Reserves, forwards and settles calls, and returns what was surely charged: calls whose hold was still there
+/// when they were forwarded are charged at least as much, by this node or by whoever reaped them.
+async fn serve(store: &store::Store, holds: Vec<NewHold>, task: usize) -> i64 {
+    let mut charged = 0;
+    let mut rows = Vec::new();
+    for hold in holds {
+        let serving = store.serving();
+        let reserved = serving.reserve(&hold, NOW).await.expect("asks");
+        if reserved != Reservation::Reserved || serving.mark_forwarded(hold.request).await.is_err()
+        {
+            continue;
+        }
+        let charge = hold.amount.nanos() - 3;
+        charged += charge;
+        rows.push(UsageRow {
+            charge: NanoUsd::new(charge),
+            ..hold.row
+        });
+        if rows.len() > task {
+            serving.insert_usage(&rows).await.expect("settled");
+            rows.clear();
+        }
+    }
+    store.serving().insert_usage(&rows).await.expect("settled");
+    charged
 }
 
 fn of_node(node: &str, hold: NewHold) -> NewHold {
@@ -511,7 +597,6 @@ async fn the_first_managed_fallback_of_a_key_is_audited(world: World) {
 }
 
 async fn usage_adds_up_by_day_and_workspace(world: World) {
-    const DAY_MS: i64 = 86_400_000;
     let purse = Purse::with(&world, 1000).await;
     let second = world.person(&purse.person, "second@example.com").await;
     let tokens = Usage {
