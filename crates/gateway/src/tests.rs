@@ -3,9 +3,11 @@
 mod access;
 mod answers;
 mod client;
+mod failover;
 mod harness;
 mod outages;
 mod payer;
 mod provider;
+mod registry;
 mod requests;
 mod streams;

@@ -13,7 +13,6 @@ use domain::{
     SessionId, Sources, Timestamp, UserId, WorkspaceId,
 };
 use http::{Request, Response};
-use llm::registry::Registry;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use store::{AuditNote, Expect, NewApiKey, NewUser, Principal, Store, UsageRow, WorkspaceScope};
@@ -23,6 +22,7 @@ use vault::{HashPurpose, Root, RootKey};
 use zeroize::Zeroizing;
 
 use super::provider::Provider;
+use super::registry::registry;
 use crate::edge::{self, EdgeConfig};
 use crate::{Gateway, GatewayConfig};
 
@@ -72,37 +72,6 @@ pub(super) fn sources() -> (Sources, Arc<AtomicI64>) {
         random: Random::new(random),
     };
     (sources, now)
-}
-
-/// Two providers at one address, one for each format, and a gateway that speaks both.
-fn registry(address: SocketAddr) -> Registry {
-    let file = |id: &str, header: &str, rest: &str| {
-        let text = format!(
-            "id = \"{id}\"\nname = \"{id}\"\nbase_url = \"http://{address}/base\"\nstatus = \"active\"\n\
-             kind = \"first_party\"\n{rest}\n[payment]\nmodes = [\"byok\"]\n[key]\nurl = \"https://example.com/keys\"\n\
-             [auth]\nheader = \"{header}\"\n"
-        );
-        (format!("{id}.toml"), text)
-    };
-    let (name, openai) = file("openai", "authorization", "native_patterns = [\"gpt-*\"]");
-    let openai = format!(
-        "{openai}scheme = \"Bearer\"\n[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-tiny\"\n\
-         [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n[[models]]\nid = \"gpt-tiny\"\n"
-    );
-    let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");
-    let anthropic = format!(
-        "{anthropic}[auth.extra_headers]\nanthropic-version = \"2023-06-01\"\n[probe]\nget = \"/v1/whoami\"\n\
-         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n[[models]]\nid = \"claude-tiny\"\n"
-    );
-    let (third, gateway) = file("relay", "authorization", "");
-    let gateway = gateway.replace("first_party", "gateway");
-    let gateway = format!(
-        "{gateway}scheme = \"Bearer\"\n[[formats]]\nformat = \"openai_chat\"\npath = \"/relayed\"\n\
-         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/relayed/messages\"\n\
-         [slugs]\nopenai = \"open-ai\"\n"
-    );
-    let files = [(name, openai), (other, anthropic), (third, gateway)];
-    Registry::default().with_files(&files).expect("valid files")
 }
 
 impl Harness {
@@ -263,7 +232,8 @@ impl Harness {
         label: &str,
         at: &Provider,
     ) -> ProviderKeyRecord {
-        let keys = self.keys_of(owner).await;
+        let reach = self.reach(owner).await;
+        let keys = reach.keys(&self.store);
         let data_key = match keys.data_key().await.expect("read") {
             Some(key) => key,
             None => {
@@ -318,7 +288,8 @@ impl Harness {
     }
 
     pub(super) async fn put(&self, record: &ProviderKeyRecord) {
-        let keys = self.keys_of(record.context.owner).await;
+        let reach = self.reach(record.context.owner).await;
+        let keys = reach.keys(&self.store);
         let note = self.note();
         let put = keys.put(record, Expect::New, &note, self.sources.now());
         put.await.expect("stored");

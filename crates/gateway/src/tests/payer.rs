@@ -5,8 +5,10 @@ use domain::policy::{Mode, WorkspacePolicy};
 use domain::price::PriceOverride;
 use domain::record::ProviderKeyRecord;
 use domain::settings::Settings;
-use domain::{KeyOwner, NanoUsd};
-use store::{CreditsRow, InstanceScope, NewCard, ProviderKeys};
+use domain::{DeploymentId, KeyOwner, NanoUsd};
+use store::{
+    AccountScope, CreditsRow, InstanceScope, NewCard, ProviderKeys, Store, WorkspaceScope,
+};
 
 use super::harness::Harness;
 use super::provider::Provider;
@@ -21,34 +23,42 @@ pub(super) fn price(provider: &str, model: &str, price: &str) -> PriceOverride {
     serde_json::from_str(&json).expect("a price")
 }
 
+/// A scope for provider keys.
+pub(super) enum Reach {
+    Workspace(WorkspaceScope),
+    Account(AccountScope),
+    Instance(InstanceScope, DeploymentId),
+}
+
+impl Reach {
+    pub(super) fn keys<'a>(&'a self, store: &'a Store) -> ProviderKeys<'a> {
+        match self {
+            Self::Workspace(scope) => store.within(scope).provider_keys(),
+            Self::Account(scope) => store.within_account(scope).provider_keys(),
+            Self::Instance(scope, deployment) => store.system().platform_keys(scope, *deployment),
+        }
+    }
+}
+
 impl Harness {
     pub(super) async fn admin(&self, action: Action) -> InstanceScope {
         let scope = self.store.authorize_instance(&self.principal, action);
         scope.await.expect("the first user may")
     }
 
-    /// The provider keys of this owner.
-    pub(super) async fn keys_of(&self, owner: KeyOwner) -> ProviderKeys<'_> {
+    /// What it takes to reach the provider keys of this owner.
+    pub(super) async fn reach(&self, owner: KeyOwner) -> Reach {
         match owner {
-            KeyOwner::Workspace(_) => {
-                let scope = self.scope(Action::WriteProviderKeys).await;
-                self.store
-                    .within(Box::leak(Box::new(scope)))
-                    .provider_keys()
-            }
+            KeyOwner::Workspace(_) => Reach::Workspace(self.scope(Action::WriteProviderKeys).await),
             KeyOwner::Account(account) => {
                 let action = Action::WriteAccountProviderKeys;
                 let scope = self
                     .store
                     .authorize_account(&self.principal, account, action);
-                let scope = scope.await.expect("the owner may");
-                self.store
-                    .within_account(Box::leak(Box::new(scope)))
-                    .provider_keys()
+                Reach::Account(scope.await.expect("the owner may"))
             }
             KeyOwner::Instance(deployment) => {
-                let scope = self.admin(Action::WritePlatformKeys).await;
-                self.store.system().platform_keys(&scope, deployment)
+                Reach::Instance(self.admin(Action::WritePlatformKeys).await, deployment)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A provider that records every byte and does what the test says.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(super) struct Provider {
     pub(super) address: SocketAddr,
     pub(super) seen: Arc<Mutex<Seen>>,
     script: Arc<Mutex<Vec<Step>>>,
+    /// What to do after the next requests, before the script counts.
+    first: Arc<Mutex<VecDeque<Vec<Step>>>>,
     gate: Arc<tokio::sync::Semaphore>,
 }
 
@@ -42,6 +45,7 @@ impl Provider {
             address: listener.local_addr().expect("an address"),
             seen: Arc::default(),
             script: Arc::default(),
+            first: Arc::default(),
             gate: Arc::new(tokio::sync::Semaphore::new(0)),
         };
         let serving = provider.clone();
@@ -60,14 +64,28 @@ impl Provider {
         *self.script.lock().expect("no panic") = steps;
     }
 
+    /// What to do after one of the next requests, in their order.
+    pub(super) fn once(&self, steps: Vec<Step>) {
+        self.first.lock().expect("no panic").push_back(steps);
+    }
+
+    /// Answers with this status and an empty JSON error.
+    pub(super) fn fails(&self, status: u16) {
+        self.answers(
+            status,
+            &[("content-type", "application/json")],
+            br#"{"error":{}}"#,
+        );
+    }
+
+    /// How many requests it got.
+    pub(super) fn hits(&self) -> usize {
+        self.requests().len()
+    }
+
     /// Answers with this status, these headers and this body.
     pub(super) fn answers(&self, status: u16, headers: &[(&str, &str)], body: &[u8]) {
-        let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str("\r\n");
-        self.script(vec![Step::Send([head.as_bytes(), body].concat())]);
+        self.script(vec![Step::Send(answer(status, headers, body))]);
     }
 
     /// Answers with 200 and this JSON.
@@ -114,7 +132,8 @@ impl Provider {
         let mut buffer = Vec::new();
         while let Some(request) = read_request(&mut stream, &mut buffer).await {
             self.seen.lock().expect("no panic").requests.push(request);
-            let steps = self.script.lock().expect("no panic").clone();
+            let first = self.first.lock().expect("no panic").pop_front();
+            let steps = first.unwrap_or_else(|| self.script.lock().expect("no panic").clone());
             for step in steps {
                 match step {
                     Step::Send(bytes) => {
@@ -149,6 +168,16 @@ async fn gone(stream: &TcpStream) {
     while matches!(stream.peek(&mut nothing).await, Ok(1)) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A whole answer.
+pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 /// A chunk of the chunked coding.

@@ -1,0 +1,36 @@
+//! The providers that the harness knows.
+
+use std::net::SocketAddr;
+
+use llm::registry::Registry;
+
+/// Two providers at one address, one for each format, and a gateway that speaks both.
+pub(super) fn registry(address: SocketAddr) -> Registry {
+    let file = |id: &str, header: &str, rest: &str| {
+        let text = format!(
+            "id = \"{id}\"\nname = \"{id}\"\nbase_url = \"http://{address}/base\"\nstatus = \"active\"\n\
+             kind = \"first_party\"\n{rest}\n[payment]\nmodes = [\"byok\"]\n[key]\nurl = \"https://example.com/keys\"\n\
+             [auth]\nheader = \"{header}\"\n"
+        );
+        (format!("{id}.toml"), text)
+    };
+    let (name, openai) = file("openai", "authorization", "native_patterns = [\"gpt-*\"]");
+    let openai = format!(
+        "{openai}scheme = \"Bearer\"\n[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-tiny\"\n\
+         [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n[[models]]\nid = \"gpt-tiny\"\n"
+    );
+    let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");
+    let anthropic = format!(
+        "{anthropic}[auth.extra_headers]\nanthropic-version = \"2023-06-01\"\n[probe]\nget = \"/v1/whoami\"\n\
+         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n[[models]]\nid = \"claude-tiny\"\n"
+    );
+    let (third, gateway) = file("relay", "authorization", "");
+    let gateway = gateway.replace("first_party", "gateway");
+    let gateway = format!(
+        "{gateway}scheme = \"Bearer\"\n[[formats]]\nformat = \"openai_chat\"\npath = \"/relayed\"\n\
+         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/relayed/messages\"\n\
+         [slugs]\nopenai = \"open-ai\"\n"
+    );
+    let files = [(name, openai), (other, anthropic), (third, gateway)];
+    Registry::default().with_files(&files).expect("valid files")
+}
