@@ -1,9 +1,10 @@
 //! API keys: ours, presented by clients. Only a keyed hash is stored.
 
-use domain::access::{ApiScope, Role};
-use domain::plan::PlanTerms;
-use domain::policy::{ModelName, WorkspacePolicy};
-use domain::{AccountId, ApiKeyId, Decimal, PlanId, Timestamp, UserId, WorkspaceId};
+mod live;
+
+use domain::access::ApiScope;
+use domain::policy::ModelName;
+use domain::{ApiKeyId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
@@ -11,8 +12,9 @@ use crate::error::{Place, StoreError};
 use crate::json;
 use crate::moment;
 use crate::page::{List, Page, PageRequest};
-use crate::scope::effective_scopes;
 use crate::statement::sql;
+
+pub(crate) use live::live;
 
 /// An API key, without its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,23 +66,6 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
-/// An API key that may act now, with the scopes that its minter's role leaves it.
-pub(crate) struct Live {
-    pub(crate) id: ApiKeyId,
-    pub(crate) user: UserId,
-    pub(crate) workspace: WorkspaceId,
-    pub(crate) account: AccountId,
-    pub(crate) scopes: Vec<ApiScope>,
-    pub(crate) default_model: Option<ModelName>,
-    pub(crate) expires_at: Option<Timestamp>,
-    /// What its workspace decided.
-    pub(crate) policy: WorkspacePolicy,
-    /// What its account has.
-    pub(crate) plan: PlanId,
-    pub(crate) terms: PlanTerms,
-    pub(crate) rate: Decimal,
-}
-
 #[derive(sqlx::FromRow)]
 struct Stored {
     id: String,
@@ -95,82 +80,6 @@ struct Stored {
     revoked_at: Option<i64>,
     last_used_at: Option<i64>,
     created_at: i64,
-}
-
-#[derive(sqlx::FromRow)]
-struct StoredLive {
-    id: String,
-    user_id: String,
-    workspace_id: String,
-    account_id: String,
-    owner_user: String,
-    role: String,
-    instance_admin: i64,
-    scopes: String,
-    default_model: Option<String>,
-    expires_at: Option<i64>,
-    policy: String,
-    plan_id: String,
-    terms: String,
-    rate: i64,
-}
-
-/// The API key with this hash, if it and its minter may act at `now`.
-pub(crate) async fn live(
-    store: &Store,
-    hash: &[u8; 32],
-    now: Timestamp,
-) -> Result<Option<Live>, StoreError> {
-    let row: Option<StoredLive> = store
-        .db()
-        .optional(
-            sql(
-                "SELECT k.id, k.user_id, k.workspace_id, w.account_id, a.owner_user,
-                        m.role, u.instance_admin, k.scopes, k.default_model, k.expires_at,
-                        w.policy, s.plan_id, s.terms, c.rate
-                 FROM api_keys k
-                 JOIN workspaces w ON w.id = k.workspace_id
-                 JOIN accounts a ON a.id = w.account_id
-                 JOIN subscriptions s ON s.account_id = w.account_id
-                 JOIN credit_accounts c ON c.account_id = w.account_id
-                 JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
-                 JOIN users u ON u.id = k.user_id
-                 WHERE k.hash = $1
-                   AND k.revoked_at IS NULL
-                   AND (k.expires_at IS NULL OR k.expires_at > $2)
-                   AND u.suspended = 0",
-            )
-            .bind(hash)
-            .bind(now),
-        )
-        .await?;
-    row.map(|row| {
-        let place = Place {
-            table: "api_keys",
-            id: &row.id,
-        };
-        let role: Role = place.parse("role", &row.role)?;
-        let scopes = place.json::<Vec<ApiScope>>("scopes", &row.scopes)?;
-        Ok(Live {
-            id: place.parse("id", &row.id)?,
-            user: place.parse("user_id", &row.user_id)?,
-            workspace: place.parse("workspace_id", &row.workspace_id)?,
-            account: place.parse("account_id", &row.account_id)?,
-            scopes: effective_scopes(
-                &scopes,
-                role,
-                row.owner_user == row.user_id,
-                row.instance_admin != 0,
-            ),
-            default_model: place.parse_optional("default_model", row.default_model.as_deref())?,
-            expires_at: moment(row.expires_at),
-            policy: place.json("policy of its workspace", &row.policy)?,
-            plan: place.parse("plan of its account", &row.plan_id)?,
-            terms: place.json("terms of its account", &row.terms)?,
-            rate: Decimal::from_billionths(row.rate),
-        })
-    })
-    .transpose()
 }
 
 /// The API keys of a workspace, or those of one member, newest first, revoked ones included.

@@ -4,6 +4,7 @@ use domain::plan::{OPERATOR_PLAN, Plan, PlanTerms, shipped};
 use domain::{AccountId, NanoUsd, PlanId, Timestamp};
 
 use crate::Store;
+use crate::credit;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::json;
@@ -181,14 +182,15 @@ async fn seed_subscriptions(tx: &mut Tx) -> Result<(), StoreError> {
              WHERE u.instance_admin = 1
              ORDER BY u.created_at, u.id LIMIT 1"))
         .await?;
-    let bare: Vec<(String, i64)> = tx
+    let bare: Vec<(String, i64, i64)> = tx
         .all(sql(
-            "SELECT a.id, a.created_at
+            "SELECT a.id, a.created_at,
+                    (SELECT count(*) FROM credit_accounts c WHERE c.account_id = a.id)
              FROM accounts a
              WHERE NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.account_id = a.id)",
         ))
         .await?;
-    for (id, created_at) in bare {
+    for (id, created_at, credits) in bare {
         let place = Place {
             table: "accounts",
             id: &id,
@@ -198,7 +200,12 @@ async fn seed_subscriptions(tx: &mut Tx) -> Result<(), StoreError> {
             Some((operator,)) if *operator == id => of_operator(tx).await?,
             _ => of_newcomer(tx).await?,
         };
-        subscribe(tx, account, &plan, Timestamp::from_millis(created_at)).await?;
+        let created_at = Timestamp::from_millis(created_at);
+        subscribe(tx, account, &plan, created_at).await?;
+        // An older version, still running elsewhere, makes accounts without either.
+        if credits == 0 {
+            credit::open_account(tx, account, created_at).await?;
+        }
         include_credits(tx, account, &plan).await?;
     }
     Ok(())

@@ -53,15 +53,32 @@ async fn what_was_removed_is_not_seeded_again(world: World) {
         let plans = other.system().plans().await.expect("lists");
         assert_eq!(plans.len(), shipped().len() - 1);
     }
+    let own = world.scope(&first, Action::WriteApiKeys).await;
+    let (_, hash) = world.api_key(&own, first.user, &[]).await;
     // An account that an older version made while this one ran.
     world
-        .raw("DELETE FROM subscriptions")
+        .raw("DELETE FROM subscriptions; DELETE FROM credit_accounts")
         .await
         .expect("deleted");
+    let caller = world.store.serving().caller(&hash, NOW).await;
+    assert!(
+        matches!(caller, Err(StoreError::Corrupt(_))),
+        "nobody is told that their API key is wrong"
+    );
+    assert!(
+        matches!(
+            world.store.within(&own).terms().await,
+            Err(StoreError::NotFound)
+        ),
+        "there is no plan to read"
+    );
     if !world.is_sqlite() {
         world.other_node().await;
         let row = system.subscription(&scope, first.account).await;
         assert_eq!(row.expect("is back").plan.as_str(), OPERATOR_PLAN);
+        let account = world.account(&first).await;
+        let credits = world.store.within_account(&account).credits(NOW).await;
+        assert!(credits.expect("are back").available.nanos() > 0);
     }
 }
 

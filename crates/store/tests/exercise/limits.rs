@@ -289,7 +289,10 @@ async fn a_plan_without_own_keys_takes_none(world: World) {
         .await
         .expect("a template never serves");
     // What is there stays, can be seen, and can be removed.
-    assert_eq!(of_workspace.list().await.expect("lists"), [stored.clone()]);
+    assert_eq!(
+        of_workspace.list().await.expect("lists"),
+        std::slice::from_ref(&stored)
+    );
     assert!(
         of_workspace
             .remove(stored.context.key, &note, NOW)

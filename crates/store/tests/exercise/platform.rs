@@ -39,18 +39,21 @@ async fn platform_keys_serve_everybody_and_belong_to_nobodys_account(world: Worl
     let stored = world.put(&keys, "primary").await;
     assert!(world.store.revision().everybody() > everybody);
     assert!(system.has_platform_keys().await.expect("reads"));
-    assert_eq!(keys.list().await.expect("lists"), [stored.clone()]);
+    assert_eq!(
+        keys.list().await.expect("lists"),
+        std::slice::from_ref(&stored)
+    );
     assert_eq!(
         keys.find(&openai(), &stored.label).await.expect("finds"),
         Some(stored.clone())
     );
     let instance = world.store.serving().instance().await.expect("reads");
-    assert_eq!(instance.keys, [stored.clone()]);
+    assert_eq!(instance.keys, std::slice::from_ref(&stored));
     assert_eq!(instance.data_keys[0].id, stored.data_key);
     // Doctor and rotation walk over them.
     assert_eq!(
         system.provider_keys(None, 10).await.expect("reads"),
-        [stored.clone()]
+        std::slice::from_ref(&stored)
     );
     assert_eq!(
         system.data_keys(None, 10).await.expect("reads"),
@@ -221,7 +224,10 @@ async fn a_template_is_seen_by_nobody_but_who_asks_for_it(world: World) {
 
     // It takes no label away, and there is one for a provider.
     let ordinary = world.put(&keys, "ai-defaults").await;
-    assert_eq!(keys.list().await.expect("lists"), [ordinary.clone()]);
+    assert_eq!(
+        keys.list().await.expect("lists"),
+        std::slice::from_ref(&ordinary)
+    );
     let note = world.note("provider_key.create");
     let before = world.traces().await;
     let mut second = stored.clone();
