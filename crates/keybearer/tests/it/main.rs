@@ -3,19 +3,24 @@
 //! Runs on the engine that `KEYBEARER_TEST_DATABASE` names (`sqlite` unless told otherwise); `make test` runs it on
 //! both. Every app that a test starts is searched for leaked keys at the end ([`Fixture::finish`]).
 
+mod ai_config;
 mod authz;
 mod bad_input;
 mod canary;
 mod crash;
+mod credits;
 mod data_plane;
 mod destination;
 mod edge;
 mod keys;
 mod people;
+mod plans;
+mod profiles;
 mod replicas;
 mod startup;
 mod streaming;
 mod tampering;
+mod who_pays;
 
 use serde_json::{Value, json};
 use testkit::app::{Builder, Owner, Reply, TestApp};

@@ -110,7 +110,7 @@ async fn a_key_that_is_removed_lets_running_requests_finish() {
         .key
         .post("/v1/chat/completions", &chat_stream("gpt-4o"))
         .await
-        .expect_error(402, "byok_key_missing");
+        .expect_error(402, "byok_key_revoked");
     let body = stream.rest().await.expect("the running stream ends well");
     assert!(body.ends_with(b"data: [DONE]\n\n"));
     assert_eq!(fixture.provider.last().key(), Some(key.as_str()));

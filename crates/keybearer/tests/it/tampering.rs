@@ -43,8 +43,9 @@ async fn an_edited_record_fails_closed_and_nothing_is_sent() {
         "UPDATE provider_keys SET auth_header = 'x-api-key'",
         "UPDATE provider_keys SET version = version + 1",
         "UPDATE provider_keys SET provider = 'anthropic'",
-        "UPDATE provider_keys SET label = 'team', envelope = (SELECT envelope FROM provider_keys WHERE label = 'other') \
-         WHERE label = 'team'",
+        // The other key, whole, must not stand in: it is disabled with the same stroke.
+        "UPDATE provider_keys SET envelope = (SELECT envelope FROM provider_keys WHERE label = 'other'), \
+         enabled = CASE WHEN label = 'team' THEN 1 ELSE 0 END",
     ] {
         let mut fixture = Fixture::start().await;
         fixture
@@ -224,7 +225,7 @@ async fn a_removed_key_leaves_nothing_in_the_files() {
         "/provider-keys/{}",
         stored["id"].as_str().expect("an id")
     ));
-    fixture.owner.person.session.delete(&path).await.expect(204);
+    fixture.owner.person.session.delete(&path).await.expect(200);
     fixture.owner.person.session.delete(&path).await.expect(404);
     let list = fixture
         .owner
