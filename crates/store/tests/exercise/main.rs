@@ -24,4 +24,5 @@ mod purse;
 mod revisions;
 mod sealing;
 mod settling;
+mod templates;
 mod world;
