@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::record::DataKeyRecord;
-use domain::{RandomError, Sources};
+use domain::{KeyOwner, RandomError, Sources};
 
-use super::support::{KEY, World, local_kms, now, random, random_failing_at, secret, workspace};
+use super::support::{
+    KEY, World, context, local_kms, now, random, random_failing_at, secret, workspace,
+};
 use crate::kms::local::LocalKms;
 use crate::kms::with_key_id;
 use crate::seal::seal_raw;
@@ -132,6 +134,22 @@ fn a_rotation_of_the_root_key_moves_every_record_and_can_be_resumed() {
     ));
     // Boxes sealed before the rotation still open after it: the pair is the same.
     assert!(world.submit(&text, RawBox::Accept).is_ok());
+}
+
+#[test]
+fn a_platform_key_opens_after_a_rotation_of_the_root_key() {
+    let world = World::new();
+    let owner = KeyOwner::Instance(world.deployment.id);
+    let data_key = now(world.rotator.new_data_key(owner)).expect("a data key");
+    let context = context(owner);
+    let envelope = world.plain(KEY, &context, &data_key);
+    let next = Arc::new(local_kms(2));
+    let data_key = now(world.rotator.rewrap_data_key(&data_key, &*next)).expect("moves");
+    let deployment = now(world.root.rewrap(&*next, &world.deployment)).expect("moves");
+    let moved = now(Root::open(next, world.sources.clone(), &deployment)).expect("opens");
+    assert_eq!(now(moved.rotator().check_data_key(&data_key)), Ok(()));
+    let opened = now(moved.opener().open(&envelope, &context, &data_key));
+    assert!(opened.is_ok_and(|key| key.expose(|key| key == KEY)));
 }
 
 #[test]
