@@ -35,7 +35,14 @@ impl LogIn {
     {
         let Some(email) = self.email else {
             let api = Api::connect(&Connection::from_environment()?)?;
-            return command(&api).await;
+            let result = command(&api).await;
+            if result
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains("(permission_denied)"))
+            {
+                remark("with --email ADDRESS you log in for this one command");
+            }
+            return result;
         };
         let mut api = Api::connect(&Connection::anonymous())?;
         let password = read_secret("Password: ")?;

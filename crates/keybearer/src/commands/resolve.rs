@@ -71,9 +71,20 @@ fn lines(answer: &Value) -> Vec<String> {
         lines.push(format!(
             "   rule {:>2}  {}: {}",
             step["rule"],
-            text(step, "subject"),
+            subject(&step["subject"]),
             text(step, "verdict")
         ));
     }
     lines
+}
+
+/// What a rule spoke of: its kind, and which one.
+fn subject(subject: &Value) -> String {
+    let texts = subject.as_object().into_iter().flatten();
+    let which: Vec<&str> = texts
+        .filter(|(name, _)| *name != "kind")
+        .filter_map(|(_, value)| value.as_str())
+        .collect();
+    let kind = subject["kind"].as_str().unwrap_or("-");
+    [&[kind][..], &which].concat().join(" ")
 }
