@@ -1,6 +1,9 @@
 //! Schemas of closed sets of names: computed from the sets, so that the document cannot say another thing than
 //! the code.
 
+use crate::api::key_view::KeyState;
+use crate::ops::ai_config;
+use crate::ops::resolution::Then;
 use domain::access::{ApiScope, Role};
 use domain::credits::EntryKind;
 use domain::key::FailureKind;
@@ -10,9 +13,6 @@ use domain::price::Pricing;
 use domain::resolve::Verdict;
 use llm::format::FormatId;
 use llm::provider::{Kind, PaymentMode, Status};
-use crate::api::key_view::KeyState;
-use crate::ops::ai_config;
-use crate::ops::resolution::Then;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 /// A role of a member.

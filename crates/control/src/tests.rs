@@ -2,13 +2,16 @@
 
 mod account;
 mod ai_config;
+mod ai_config_key;
 mod ai_defaults;
 mod api_keys;
 mod authz;
 mod boxes;
 mod byok;
+mod choice;
 mod doubles;
 mod edge;
+mod hands;
 mod instance_keys;
 mod key_rules;
 mod keys;
@@ -57,6 +60,8 @@ struct World {
     state: ControlState,
     router: axum::Router,
     probe: Arc<ScriptedProbe>,
+    /// What the control plane itself does not have.
+    opener: vault::Opener,
     now_ms: Arc<AtomicI64>,
     deployment: DeploymentId,
     _dir: TempDir,
@@ -124,6 +129,7 @@ impl World {
             router: crate::router(state.clone()),
             state,
             probe,
+            opener: root.opener(),
             now_ms,
             deployment: record.id,
             _dir: dir,
@@ -275,46 +281,6 @@ impl World {
             .expect(201)
             .json();
         As::Key(minted["key"].as_str().expect("the key").to_owned())
-    }
-
-    /// Gives the person's account another plan.
-    async fn subscribe(&self, root: &Person, person: &Person, plan: &str) {
-        let path = format!("/api/v1/admin/accounts/{}/subscription", person.account);
-        let body = json!({ "plan": plan });
-        self.put(&root.session, &path, body).await.expect(200);
-    }
-
-    /// Changes settings of the instance.
-    async fn settings(&self, root: &Person, changes: Value) {
-        let path = "/api/v1/admin/settings";
-        self.patch(&root.session, path, changes).await.expect(200);
-    }
-
-    /// Switches something of a provider.
-    async fn switch(&self, root: &Person, provider: &str, changes: Value) {
-        let path = format!("/api/v1/admin/providers/{provider}");
-        self.patch(&root.session, &path, changes).await.expect(200);
-    }
-
-    /// Adds a platform key.
-    async fn platform_key(&self, root: &Person, provider: &str) {
-        let path = "/api/v1/admin/platform-keys";
-        let body = json!({"provider": provider, "key": OTHER_KEY});
-        self.post(&root.session, path, body).await.expect(201);
-    }
-
-    /// Adds an own key of the person's workspace and returns its id.
-    async fn own_key(&self, person: &Person, provider: &str, label: &str) -> String {
-        let body = json!({"provider": provider, "label": label, "key": KEY});
-        let stored = self.post(&person.session, &path(person), body).await;
-        let stored = stored.expect(201).json();
-        stored["id"].as_str().expect("an id").to_owned()
-    }
-
-    /// The next probe fails so.
-    fn next_probe(&self, failure: vault::ProbeFailure) {
-        let mut script = self.probe.script.lock().expect("not poisoned");
-        script.push_back(failure);
     }
 
     /// The current sealing key: its id and public half.

@@ -115,7 +115,10 @@ fn payable_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provide
 }
 
 /// The provider with exactly this id, if it is in service.
-pub(super) fn known_provider<'a>(state: &'a ControlState, id: &str) -> Result<&'a Provider, Problem> {
+pub(super) fn known_provider<'a>(
+    state: &'a ControlState,
+    id: &str,
+) -> Result<&'a Provider, Problem> {
     let found = id.parse().ok().and_then(|id| state.registry.get(&id));
     let Some(provider) = found else {
         let problem = Problem::new(Code::UnknownProvider);

@@ -132,7 +132,9 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
         .filter(|key| key.owner == owner && is_held(&key.label))
         .map(|key| key.removed_at);
     let made_at = within.workspace().await?.created_at;
-    let updated_at = held.chain(removed).fold(row.updated_at.max(made_at), Ord::max);
+    let updated_at = held
+        .chain(removed)
+        .fold(row.updated_at.max(made_at), Ord::max);
     let policy = row.policy;
     Ok(Config {
         mode: policy.mode,

@@ -112,7 +112,8 @@ mod tests {
         let registry = Registry::bundled().expect("the bundled registry");
         let id = "openai".parse().expect("a provider id");
         let provider = registry.get(&id).expect("a bundled provider");
-        destination(config, config.custom_base_urls, provider, custom).map_err(|problem| problem.code())
+        destination(config, config.custom_base_urls, provider, custom)
+            .map_err(|problem| problem.code())
     }
 
     fn open() -> ControlConfig {

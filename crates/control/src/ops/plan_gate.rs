@@ -40,7 +40,9 @@ pub(crate) async fn explained(state: &ControlState, error: StoreError) -> Proble
 pub(crate) fn exceeded(resource: &'static str, limit: i64, used: i64) -> Problem {
     let what = resource.replace('_', " ");
     Problem::new(Code::LimitExceeded)
-        .because(format!("the account's plan allows {limit} {what}, and {used} are there"))
+        .because(format!(
+            "the account's plan allows {limit} {what}, and {used} are there"
+        ))
         .with("resource", resource)
         .with("limit", Value::from(limit))
         .with("used", Value::from(used))

@@ -202,7 +202,8 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
         let rule = "default is what a request says that leaves the choice to the workspace";
         return Err(Problem::field("model", rule));
     }
-    let known = |price: &domain::price::PriceOverride| state.registry.get(&price.provider).is_some();
+    let known =
+        |price: &domain::price::PriceOverride| state.registry.get(&price.provider).is_some();
     if !new.prices.iter().all(known) {
         let rule = "a price is for a provider of GET /v1/providers";
         return Err(Problem::field("prices", rule));

@@ -78,11 +78,7 @@ impl<'a> Holder<'a> {
     }
 
     /// The instance's own keys, which serve managed calls.
-    pub fn instance(
-        store: &'a Store,
-        scope: &'a InstanceScope,
-        deployment: DeploymentId,
-    ) -> Self {
+    pub fn instance(store: &'a Store, scope: &'a InstanceScope, deployment: DeploymentId) -> Self {
         Self {
             keys: store.system().platform_keys(scope, deployment),
             owner: KeyOwner::Instance(deployment),
@@ -135,7 +131,8 @@ pub struct Changes {
 /// `invalid_request` for field `label`.
 pub fn check_label(label: &Label) -> Result<(), Problem> {
     if [CONFIG_LABEL, TEMPLATE_LABEL].contains(&label.as_str()) {
-        let rule = "the labels ai-config and ai-defaults are kept for the operations of these names";
+        let rule =
+            "the labels ai-config and ai-defaults are kept for the operations of these names";
         return Err(Problem::field("label", rule));
     }
     Ok(())
@@ -189,7 +186,11 @@ pub async fn change(
         check_level(level)?;
     }
     let record = get(holder, id).await?;
-    if let Some(label) = changes.label.as_ref().filter(|label| **label != record.label) {
+    if let Some(label) = changes
+        .label
+        .as_ref()
+        .filter(|label| **label != record.label)
+    {
         check_label(label)?;
     }
     if let Some(prices) = &changes.prices {

@@ -202,7 +202,9 @@ pub(crate) fn after_removal(
     let provider = state.registry.get(&context.provider);
     let switch = facts.settings().switch(&context.provider);
     let models = provider.into_iter().flat_map(|it| &it.models);
-    let mut open = models.map(|model| model.id.as_str()).filter(|id| switch.opens(id));
+    let mut open = models
+        .map(|model| model.id.as_str())
+        .filter(|id| switch.opens(id));
     // Any model of the provider: all of its keys serve all of its models.
     let model = open.next().unwrap_or("any").to_owned();
     let candidate = Candidate {

@@ -7,24 +7,23 @@ use serde_json::{Value, json};
 use vault::ProbeFailure;
 
 use super::{As, KEY, OTHER_KEY, Person, World, data, path};
-use crate::{ControlConfig, SubmissionPolicy};
 
-fn config(person: &Person) -> String {
+pub(super) fn config(person: &Person) -> String {
     format!("/api/v1/workspaces/{}/ai-config", person.workspace)
 }
 
-async fn get(world: &World, person: &Person) -> Value {
+pub(super) async fn get(world: &World, person: &Person) -> Value {
     let answer = world.get(&person.session, &config(person)).await;
     answer.expect(200).json()
 }
 
-async fn put(world: &World, person: &Person, body: Value) -> Value {
+pub(super) async fn put(world: &World, person: &Person, body: Value) -> Value {
     let answer = world.put(&person.session, &config(person), body).await;
     answer.expect(200).json()
 }
 
 /// Labels of the workspace's keys, with their providers.
-async fn keys(world: &World, person: &Person) -> Vec<(String, String)> {
+pub(super) async fn keys(world: &World, person: &Person) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let keys = data(world.get(&person.session, &path(person)).await);
     let keys = keys.iter();
@@ -32,7 +31,7 @@ async fn keys(world: &World, person: &Person) -> Vec<(String, String)> {
         .collect()
 }
 
-fn held(provider: &str) -> (String, String) {
+pub(super) fn held(provider: &str) -> (String, String) {
     (provider.to_owned(), "ai-config".to_owned())
 }
 
@@ -84,7 +83,10 @@ async fn a_key_counts_only_for_the_provider_that_is_named_and_while_it_can_serve
     world.switch(&root, "openai", json!({"byok": true})).await;
     let policy = format!("/api/v1/workspaces/{}/policy", root.workspace);
     let forbidden = json!({"byok": "forbidden"});
-    world.patch(&root.session, &policy, forbidden).await.expect(200);
+    world
+        .patch(&root.session, &policy, forbidden)
+        .await
+        .expect(200);
     assert_eq!(status().await, "invalid_missing_key");
 }
 
@@ -95,18 +97,37 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
     let body = json!({"mode": "byok", "provider": "openai", "api_key": KEY, "model": "gpt-4o"});
     let stored = put(&world, &root, body).await;
     assert_eq!(
-        (&stored["mode"], &stored["provider"], &stored["model"], &stored["status"]),
-        (&json!("byok"), &json!("openai"), &json!("gpt-4o"), &json!("byok_active"))
+        (
+            &stored["mode"],
+            &stored["provider"],
+            &stored["model"],
+            &stored["status"]
+        ),
+        (
+            &json!("byok"),
+            &json!("openai"),
+            &json!("gpt-4o"),
+            &json!("byok_active")
+        )
     );
     let fields: Vec<_> = stored.as_object().expect("an object").keys().collect();
-    assert_eq!(fields, ["mode", "model", "provider", "status", "updated_at"]);
+    assert_eq!(
+        fields,
+        ["mode", "model", "provider", "status", "updated_at"]
+    );
     assert_eq!(put(&world, &root, json!({})).await, stored);
     world.pass_ms(1_000);
     let shown = put(&world, &root, json!({"model": "gpt-4.1"})).await;
-    assert_eq!((&shown["model"], &shown["status"]), (&json!("gpt-4.1"), &json!("byok_active")));
+    assert_eq!(
+        (&shown["model"], &shown["status"]),
+        (&json!("gpt-4.1"), &json!("byok_active"))
+    );
     assert_ne!(shown["updated_at"], stored["updated_at"]);
     let shown = put(&world, &root, json!({"model": null})).await;
-    assert_eq!((&shown["model"], &shown["provider"]), (&Value::Null, &json!("openai")));
+    assert_eq!(
+        (&shown["model"], &shown["provider"]),
+        (&Value::Null, &json!("openai"))
+    );
 
     world.pass_ms(1_000);
     let cleared = put(&world, &root, json!({"api_key": null})).await;
@@ -130,7 +151,9 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
         let refused = answer.refused(400, "invalid_request");
         assert_eq!(refused["details"]["field"], field, "{refused}");
     }
-    let answer = world.put(&root.session, &config(&root), json!({"provider": "OpenAI"})).await;
+    let answer = world
+        .put(&root.session, &config(&root), json!({"provider": "OpenAI"}))
+        .await;
     let refused = answer.refused(400, "unknown_provider");
     assert_eq!(refused["details"]["suggestion"], "openai");
     assert_eq!(get(&world, &root).await, cleared);
@@ -141,10 +164,18 @@ async fn a_mode_that_is_cleared_is_the_one_of_a_new_workspace() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     put(&world, &root, json!({"mode": "auto"})).await;
-    assert_eq!(put(&world, &root, json!({"mode": null})).await["mode"], "byok");
+    assert_eq!(
+        put(&world, &root, json!({"mode": null})).await["mode"],
+        "byok"
+    );
     world.platform_key(&root, "openai").await;
-    assert_eq!(put(&world, &root, json!({"mode": null})).await["mode"], "managed");
-    world.settings(&root, json!({"modes": ["managed", "byok"]})).await;
+    assert_eq!(
+        put(&world, &root, json!({"mode": null})).await["mode"],
+        "managed"
+    );
+    world
+        .settings(&root, json!({"modes": ["managed", "byok"]}))
+        .await;
     let body = json!({"mode": "auto", "model": "gpt-4o"});
     let answer = world.put(&root.session, &config(&root), body).await;
     let refused = answer.refused(400, "mode_not_offered");
@@ -156,12 +187,20 @@ async fn a_mode_that_is_cleared_is_the_one_of_a_new_workspace() {
 async fn a_key_that_is_refused_changes_nothing() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
-    let before = put(&world, &root, json!({"provider": "anthropic", "api_key": OTHER_KEY})).await;
+    let before = put(
+        &world,
+        &root,
+        json!({"provider": "anthropic", "api_key": OTHER_KEY}),
+    )
+    .await;
     world.next_probe(ProbeFailure::Rejected(FailureKind::InvalidKey));
     let body = json!({"mode": "auto", "provider": "openai", "api_key": KEY, "model": "gpt-4o"});
     let answer = world.put(&root.session, &config(&root), body.clone()).await;
     assert!(!answer.text.contains(KEY));
-    assert_eq!(answer.refused(422, "probe_failed")["details"]["reason"], "invalid_key");
+    assert_eq!(
+        answer.refused(422, "probe_failed")["details"]["reason"],
+        "invalid_key"
+    );
     assert_eq!(get(&world, &root).await, before);
     assert_eq!(keys(&world, &root).await, [held("anthropic")]);
     let rows = world.audited(&root).await;
@@ -179,87 +218,11 @@ async fn a_key_that_is_refused_changes_nothing() {
     assert_eq!(keys(&world, &root).await, [held("anthropic")]);
 
     let after = put(&world, &root, body).await;
-    assert_eq!((&after["mode"], &after["model"]), (&json!("auto"), &json!("gpt-4o")));
+    assert_eq!(
+        (&after["mode"], &after["model"]),
+        (&json!("auto"), &json!("gpt-4o"))
+    );
     assert_eq!(keys(&world, &root).await, [held("openai")]);
-}
-
-#[tokio::test]
-async fn a_key_is_rotated_in_place_and_never_shown() {
-    let world = World::start().await;
-    let (root, _) = world.set_up().await;
-    put(&world, &root, json!({"provider": "openai", "api_key": KEY})).await;
-    let first = data(world.get(&root.session, &path(&root)).await);
-    let answer = world.put(&root.session, &config(&root), json!({"api_key": OTHER_KEY})).await;
-    let answer = answer.expect(200);
-    assert!(!answer.text.contains(&OTHER_KEY[4..20]), "{}", answer.text);
-    let second = data(world.get(&root.session, &path(&root)).await);
-    assert_eq!(second.len(), 1);
-    assert_eq!((&second[0]["id"], &second[0]["version"]), (&first[0]["id"], &json!(2)));
-    assert_ne!(second[0]["mask"], first[0]["mask"]);
-}
-
-#[tokio::test]
-async fn managed_removes_the_key_of_the_config_and_leaves_labelled_ones() {
-    let world = World::start().await;
-    let (root, _) = world.set_up().await;
-    world.own_key(&root, "openai", "mine").await;
-    put(&world, &root, json!({"mode": "byok", "provider": "openai", "api_key": KEY})).await;
-    assert_eq!(keys(&world, &root).await.len(), 2);
-    let shown = put(&world, &root, json!({"mode": "managed"})).await;
-    assert_eq!(shown["status"], "managed_active");
-    let mine = ("openai".to_owned(), "mine".to_owned());
-    assert_eq!(keys(&world, &root).await, [mine.clone()]);
-    let shown = put(&world, &root, json!({"mode": "byok"})).await;
-    assert_eq!(shown["status"], "byok_active", "the labelled key is there again");
-    let body = json!({"mode": "managed", "api_key": KEY});
-    let answer = world.put(&root.session, &config(&root), body).await;
-    let refused = answer.refused(400, "invalid_request");
-    assert_eq!(refused["details"]["field"], "api_key");
-    assert_eq!(get(&world, &root).await["mode"], "byok");
-}
-
-#[tokio::test]
-async fn another_provider_without_a_key_removes_the_key_of_the_old_one() {
-    let world = World::start().await;
-    let (root, _) = world.set_up().await;
-    let answer = world.put(&root.session, &config(&root), json!({"api_key": KEY})).await;
-    let refused = answer.refused(400, "invalid_request");
-    assert_eq!(refused["details"]["field"], "provider");
-    put(&world, &root, json!({"provider": "openai", "api_key": KEY})).await;
-    put(&world, &root, json!({"provider": "openai", "model": "gpt-4o"})).await;
-    assert_eq!(keys(&world, &root).await, [held("openai")], "the same provider keeps it");
-    put(&world, &root, json!({"provider": "anthropic", "api_key": KEY})).await;
-    assert_eq!(keys(&world, &root).await, [held("anthropic")]);
-    put(&world, &root, json!({"provider": "mistral"})).await;
-    assert_eq!(keys(&world, &root).await, []);
-    put(&world, &root, json!({"api_key": KEY})).await;
-    assert_eq!(keys(&world, &root).await, [held("mistral")]);
-    let shown = put(&world, &root, json!({"provider": null})).await;
-    assert_eq!(shown["provider"], Value::Null);
-    assert_eq!(keys(&world, &root).await, []);
-}
-
-#[tokio::test]
-async fn a_key_in_plain_text_is_refused_where_only_boxes_are_taken() {
-    let sealed_only = ControlConfig {
-        submission: SubmissionPolicy::SealedOnly,
-        ..ControlConfig::default()
-    };
-    for (config_says, settings_say) in [(true, false), (false, true)] {
-        let config_used = if config_says { sealed_only.clone() } else { ControlConfig::default() };
-        let world = World::with(config_used).await;
-        let (root, _) = world.set_up().await;
-        if settings_say {
-            world.settings(&root, json!({"submission": "sealed_only"})).await;
-        }
-        let before = get(&world, &root).await;
-        let body = json!({"mode": "auto", "provider": "openai", "api_key": KEY});
-        let answer = world.put(&root.session, &config(&root), body).await;
-        answer.refused(400, "sealed_submission_required");
-        assert_eq!(get(&world, &root).await, before);
-        let sealed = world.raw("openai", KEY).await;
-        world.post(&root.session, &path(&root), sealed).await.expect(201);
-    }
 }
 
 #[tokio::test]
@@ -268,21 +231,41 @@ async fn both_paths_are_the_same_configuration_and_stand_in_the_document() {
     let (root, _) = world.set_up().await;
     let short = format!("/api/workspaces/{}/ai-config", root.workspace);
     let body = json!({"mode": "auto", "model": "gpt-4o"});
-    let put = world.put(&root.session, &short, body).await.expect(200).json();
+    let put = world
+        .put(&root.session, &short, body)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(put, get(&world, &root).await);
-    assert_eq!(world.get(&root.session, &short).await.expect(200).json(), put);
-    world.get(&As::Nobody, &short).await.refused(401, "authentication_required");
+    assert_eq!(
+        world.get(&root.session, &short).await.expect(200).json(),
+        put
+    );
+    world
+        .get(&As::Nobody, &short)
+        .await
+        .refused(401, "authentication_required");
     let document = world.get(&As::Nobody, "/openapi.json").await.json();
-    for path in ["/workspaces/{workspace_id}/ai-config", "/users/me/credits", "/users/me/limits"] {
+    for path in [
+        "/workspaces/{workspace_id}/ai-config",
+        "/users/me/credits",
+        "/users/me/limits",
+    ] {
         let operation = |prefix: &str| document["paths"][format!("{prefix}{path}")]["get"].clone();
         let (plain, alias) = (operation("/api/v1"), operation("/api"));
         assert_eq!(plain["x-action"], alias["x-action"], "{path}");
         assert_eq!(plain["summary"], alias["summary"], "{path}");
-        let id = format!("{}_unversioned", plain["operationId"].as_str().expect("an id"));
+        let id = format!(
+            "{}_unversioned",
+            plain["operationId"].as_str().expect("an id")
+        );
         assert_eq!(alias["operationId"], id.as_str());
         assert_eq!(alias["deprecated"], false, "{path}");
         let says = alias["description"].as_str().expect("a text");
-        assert!(says.contains(&format!("The same as `/api/v1{path}`")), "{says}");
+        assert!(
+            says.contains(&format!("The same as `/api/v1{path}`")),
+            "{says}"
+        );
     }
 }
 
@@ -293,7 +276,9 @@ async fn a_body_with_a_key_takes_the_right_to_submit_keys_too() {
     let narrow = world.api_key(&root, &["policy:read", "policy:write"]).await;
     let wide = world.api_key(&root, &["policy:write", "byok:write"]).await;
     let send = async |caller: &As, body: Value| world.put(caller, &config(&root), body).await;
-    send(&narrow, json!({"mode": "byok", "provider": "openai"})).await.expect(200);
+    send(&narrow, json!({"mode": "byok", "provider": "openai"}))
+        .await
+        .expect(200);
     for body in [json!({"api_key": KEY}), json!({"api_key": null})] {
         let refused = send(&narrow, body).await.refused(403, "permission_denied");
         assert_eq!(refused["details"]["needs"], "the scope byok:write");
@@ -302,9 +287,14 @@ async fn a_body_with_a_key_takes_the_right_to_submit_keys_too() {
     let member = world.person(&root, "member").await;
     world.join(&root, &member, "member").await;
     world.get(&member.session, &config(&root)).await.expect(200);
-    send(&member.session, json!({"mode": "auto"})).await.refused(403, "permission_denied");
+    send(&member.session, json!({"mode": "auto"}))
+        .await
+        .refused(403, "permission_denied");
     let other = world.person(&root, "other").await;
-    world.get(&other.session, &config(&root)).await.refused(404, "not_found");
+    world
+        .get(&other.session, &config(&root))
+        .await
+        .refused(404, "not_found");
 }
 
 #[tokio::test]
@@ -321,31 +311,19 @@ async fn changes_are_audited_without_the_key() {
     assert!(!answer.text.contains(KEY) && !answer.text.contains("mnop"));
     let rows = world.audited(&root).await;
     let actions: Vec<&str> = rows.iter().map(|(action, _)| action.as_str()).collect();
-    let since = actions.iter().position(|action| *action == "provider_key.create");
+    let since = actions
+        .iter()
+        .position(|action| *action == "provider_key.create");
     assert_eq!(
         actions[since.expect("the key is audited")..],
-        ["provider_key.create", "policy.set_mode", "policy.update", "provider_key.remove"]
+        [
+            "provider_key.create",
+            "policy.set_mode",
+            "policy.update",
+            "provider_key.remove"
+        ]
     );
     let mode = answer.json()["data"].as_array().expect("a list").clone();
     let mode = mode.iter().find(|row| row["action"] == "policy.set_mode");
     assert_eq!(mode.expect("the mode is audited")["subject"], "auto");
-}
-
-#[tokio::test]
-async fn the_labels_of_configurations_are_kept() {
-    let world = World::start().await;
-    let (root, _) = world.set_up().await;
-    let account = format!("/api/v1/accounts/{}/provider-keys", root.account);
-    let key = world.own_key(&root, "openai", "mine").await;
-    let one = format!("{}/{key}", path(&root));
-    for label in ["ai-config", "ai-defaults"] {
-        let body = json!({"provider": "openai", "label": label, "key": KEY});
-        for place in [&path(&root), &account] {
-            let refused = world.post(&root.session, place, body.clone()).await;
-            let refused = refused.refused(400, "invalid_request");
-            assert_eq!(refused["details"]["field"], "label");
-        }
-        let refused = world.patch(&root.session, &one, json!({ "label": label })).await;
-        refused.refused(400, "invalid_request");
-    }
 }

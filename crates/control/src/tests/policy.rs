@@ -23,7 +23,10 @@ async fn a_patch_keeps_what_it_does_not_name_and_null_means_none_or_the_default(
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     let fresh = get(&world, &root).await;
-    assert_eq!((&fresh["mode"], &fresh["byok"]), (&json!("byok"), &json!("optional")));
+    assert_eq!(
+        (&fresh["mode"], &fresh["byok"]),
+        (&json!("byok"), &json!("optional"))
+    );
     assert_eq!(
         (&fresh["managed_on_failure"], &fresh["managed_on_denied"]),
         (&json!(false), &json!(false))
@@ -45,10 +48,22 @@ async fn a_patch_keeps_what_it_does_not_name_and_null_means_none_or_the_default(
     }
     assert_ne!(shown["updated_at"], fresh["updated_at"]);
     assert_eq!(get(&world, &root).await, shown);
-    assert_eq!(patch(&world, &root, json!({})).await, shown, "nothing is no change");
+    assert_eq!(
+        patch(&world, &root, json!({})).await,
+        shown,
+        "nothing is no change"
+    );
 
-    let shown = patch(&world, &root, json!({"tiers": {"level_1": null, "level_3": "o3"}})).await;
-    assert_eq!(shown["tiers"], json!({"level_2": "gpt-4o", "level_3": "o3"}));
+    let shown = patch(
+        &world,
+        &root,
+        json!({"tiers": {"level_1": null, "level_3": "o3"}}),
+    )
+    .await;
+    assert_eq!(
+        shown["tiers"],
+        json!({"level_2": "gpt-4o", "level_3": "o3"})
+    );
     let nulls = json!({
         "mode": null, "managed_on_failure": null, "managed_fallback_cap_nano_usd": null,
         "tiers": null, "model_mappings": null, "model": null, "provider": null,
@@ -59,8 +74,14 @@ async fn a_patch_keeps_what_it_does_not_name_and_null_means_none_or_the_default(
     for none in ["managed_fallback_cap_nano_usd", "model", "provider"] {
         assert_eq!(shown[none], Value::Null, "{none}");
     }
-    assert_eq!((&shown["tiers"], &shown["model_mappings"]), (&json!({}), &json!([])));
-    assert_eq!(shown["level_mappings"], set["level_mappings"], "left out, so it stays");
+    assert_eq!(
+        (&shown["tiers"], &shown["model_mappings"]),
+        (&json!({}), &json!([]))
+    );
+    assert_eq!(
+        shown["level_mappings"], set["level_mappings"],
+        "left out, so it stays"
+    );
 }
 
 #[tokio::test]
@@ -69,27 +90,46 @@ async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
     let (root, _) = world.set_up().await;
     let before = get(&world, &root).await;
     let rule = json!({"pattern": "a", "model": "b"});
-    let price = |provider: &str, input: Value| {
-        json!([{"provider": provider, "model": "*", "price": {"input": input, "output": "1"}}])
-    };
+    let price = |provider: &str, input: Value| json!([{"provider": provider, "model": "*", "price": {"input": input, "output": "1"}}]);
     for (body, field) in [
         (json!({"mode": "sk-SECRET"}), "mode"),
         (json!({"byok": "sk-SECRET"}), "byok"),
-        (json!({"managed_on_failure": "sk-SECRET"}), "managed_on_failure"),
-        (json!({"managed_fallback_cap_nano_usd": -1}), "managed_fallback_cap_nano_usd"),
-        (json!({"managed_fallback_cap_nano_usd": 0.5}), "managed_fallback_cap_nano_usd"),
+        (
+            json!({"managed_on_failure": "sk-SECRET"}),
+            "managed_on_failure",
+        ),
+        (
+            json!({"managed_fallback_cap_nano_usd": -1}),
+            "managed_fallback_cap_nano_usd",
+        ),
+        (
+            json!({"managed_fallback_cap_nano_usd": 0.5}),
+            "managed_fallback_cap_nano_usd",
+        ),
         (json!({"tiers": {"sk-SECRET": "gpt-4o"}}), "tiers"),
         (json!({"tiers": {"level_1": "sk SECRET"}}), "tiers"),
         (json!({"tiers": {"level_1": "level_2"}}), "tiers"),
         (json!({"tiers": "sk-SECRET"}), "tiers"),
         (json!({"model": "default"}), "model"),
         (json!({"model": "sk SECRET"}), "model"),
-        (json!({"model_mappings": [{"pattern": "**", "model": "sk-SECRET"}]}), "model_mappings"),
+        (
+            json!({"model_mappings": [{"pattern": "**", "model": "sk-SECRET"}]}),
+            "model_mappings",
+        ),
         (json!({"model_mappings": vec![rule; 201]}), "model_mappings"),
-        (json!({"level_mappings": [{"pattern": "a", "level": 10_000}]}), "level_mappings"),
-        (json!({"level_mappings": [{"pattern": "a", "level": -1}]}), "level_mappings"),
+        (
+            json!({"level_mappings": [{"pattern": "a", "level": 10_000}]}),
+            "level_mappings",
+        ),
+        (
+            json!({"level_mappings": [{"pattern": "a", "level": -1}]}),
+            "level_mappings",
+        ),
         (json!({"prices": price("openai", json!("-1"))}), "prices"),
-        (json!({"prices": price("openai", json!("sk-SECRET"))}), "prices"),
+        (
+            json!({"prices": price("openai", json!("sk-SECRET"))}),
+            "prices",
+        ),
         (json!({"prices": price("nobody", json!("1"))}), "prices"),
         (json!({"foo": 1}), "foo"),
         (json!({"updated_at": "2026-01-01T00:00:00Z"}), "updated_at"),
@@ -97,13 +137,21 @@ async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
         // A good field beside the bad one is not taken either.
         let mut body = body;
         body["managed_on_denied"] = json!(true);
-        let answer = world.patch(&root.session, &policy(&root), body.clone()).await;
+        let answer = world
+            .patch(&root.session, &policy(&root), body.clone())
+            .await;
         assert!(!answer.text.contains("SECRET"), "{}", answer.text);
         let refused = answer.refused(400, "invalid_request");
         assert_eq!(refused["details"]["field"], field, "{body}: {refused}");
     }
-    let answer = world.patch(&root.session, &policy(&root), json!({"mode": "no"})).await.json();
-    assert_eq!(answer["details"]["allowed"], json!(["managed", "byok", "auto"]));
+    let answer = world
+        .patch(&root.session, &policy(&root), json!({"mode": "no"}))
+        .await
+        .json();
+    assert_eq!(
+        answer["details"]["allowed"],
+        json!(["managed", "byok", "auto"])
+    );
     let secret = json!({"sk-SECRET": 1});
     let answer = world.patch(&root.session, &policy(&root), secret).await;
     assert!(!answer.text.contains("SECRET"), "{}", answer.text);
@@ -121,7 +169,10 @@ async fn what_the_plan_does_not_open_cannot_be_set_and_what_is_set_may_stay() {
     let (root, _) = world.set_up().await;
     let ann = world.person(&root, "ann").await;
     let shown = get(&world, &ann).await;
-    assert_eq!((&shown["plan"], &shown["byok_allowed"]), (&json!("free"), &json!(true)));
+    assert_eq!(
+        (&shown["plan"], &shown["byok_allowed"]),
+        (&json!("free"), &json!(true))
+    );
     assert_eq!(shown["tiers_open"], json!(["level_1", "embeddings"]));
     for body in [
         json!({"tiers": {"level_2": "gpt-4o"}}),
@@ -130,16 +181,35 @@ async fn what_the_plan_does_not_open_cannot_be_set_and_what_is_set_may_stay() {
     ] {
         let answer = world.patch(&ann.session, &policy(&ann), body).await;
         let refused = answer.refused(403, "plan_required");
-        assert_eq!(refused["details"]["plans"], json!(["pro", "ultra", "enterprise"]));
+        assert_eq!(
+            refused["details"]["plans"],
+            json!(["pro", "ultra", "enterprise"])
+        );
         assert_eq!(refused["details"]["tier"], "level_2");
     }
-    patch(&world, &ann, json!({"tiers": {"level_1": "gpt-4o", "level_2": "managed"}})).await;
+    patch(
+        &world,
+        &ann,
+        json!({"tiers": {"level_1": "gpt-4o", "level_2": "managed"}}),
+    )
+    .await;
     world.subscribe(&root, &ann, "pro").await;
-    let shown = patch(&world, &ann, json!({"tiers": {"level_2": "gpt-4o"}, "model": "level_2"})).await;
-    assert_eq!(shown["tiers_open"], json!(["level_1", "level_2", "level_3", "embeddings"]));
+    let shown = patch(
+        &world,
+        &ann,
+        json!({"tiers": {"level_2": "gpt-4o"}, "model": "level_2"}),
+    )
+    .await;
+    assert_eq!(
+        shown["tiers_open"],
+        json!(["level_1", "level_2", "level_3", "embeddings"])
+    );
     world.subscribe(&root, &ann, "free").await;
     let shown = patch(&world, &ann, json!({"managed_on_failure": true})).await;
-    assert_eq!(shown["tiers"]["level_2"], "gpt-4o", "what was there may stay");
+    assert_eq!(
+        shown["tiers"]["level_2"], "gpt-4o",
+        "what was there may stay"
+    );
 }
 
 #[tokio::test]
@@ -150,7 +220,9 @@ async fn only_modes_that_are_offered_can_be_set() {
     world.settings(&root, json!({"modes": ["byok"]})).await;
     let shown = patch(&world, &root, json!({"managed_on_failure": true})).await;
     assert_eq!(shown["mode"], "auto", "what was there may stay");
-    let answer = world.patch(&root.session, &policy(&root), json!({"mode": "managed"})).await;
+    let answer = world
+        .patch(&root.session, &policy(&root), json!({"mode": "managed"}))
+        .await;
     let refused = answer.refused(400, "mode_not_offered");
     assert_eq!(refused["details"]["allowed"], json!(["byok"]));
     patch(&world, &root, json!({"mode": "byok"})).await;
@@ -161,29 +233,54 @@ async fn changes_are_audited_and_members_only_read() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     patch(&world, &root, json!({"managed_on_failure": true})).await;
-    patch(&world, &root, json!({"mode": "auto", "managed_on_denied": true})).await;
+    patch(
+        &world,
+        &root,
+        json!({"mode": "auto", "managed_on_denied": true}),
+    )
+    .await;
     patch(&world, &root, json!({"mode": "auto"})).await;
     let rows = world.audited(&root).await;
-    let of_policy = rows.iter().filter(|(action, _)| action.starts_with("policy."));
-    let actions: Vec<_> = of_policy.map(|(action, outcome)| (action.as_str(), outcome.as_str())).collect();
-    assert_eq!(actions, [("policy.update", "ok"), ("policy.set_mode", "ok")]);
+    let of_policy = rows
+        .iter()
+        .filter(|(action, _)| action.starts_with("policy."));
+    let actions: Vec<_> = of_policy
+        .map(|(action, outcome)| (action.as_str(), outcome.as_str()))
+        .collect();
+    assert_eq!(
+        actions,
+        [("policy.update", "ok"), ("policy.set_mode", "ok")]
+    );
     let member = world.person(&root, "member").await;
     world.join(&root, &member, "member").await;
     world.get(&member.session, &policy(&root)).await.expect(200);
     let body = json!({"mode": "managed"});
-    let refused = world.patch(&member.session, &policy(&root), body.clone()).await;
+    let refused = world
+        .patch(&member.session, &policy(&root), body.clone())
+        .await;
     refused.refused(403, "permission_denied");
     let reader = world.api_key(&root, &["policy:read"]).await;
     world.get(&reader, &policy(&root)).await.expect(200);
-    world.patch(&reader, &policy(&root), body.clone()).await.refused(403, "permission_denied");
-    world.patch(&As::Nobody, &policy(&root), body).await.refused(401, "authentication_required");
+    world
+        .patch(&reader, &policy(&root), body.clone())
+        .await
+        .refused(403, "permission_denied");
+    world
+        .patch(&As::Nobody, &policy(&root), body)
+        .await
+        .refused(401, "authentication_required");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_at_once_do_not_undo_each_other() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
-    let one = async |body: Value| world.patch(&root.session, &policy(&root), body).await.status;
+    let one = async |body: Value| {
+        world
+            .patch(&root.session, &policy(&root), body)
+            .await
+            .status
+    };
     let (a, b) = tokio::join!(
         one(json!({"managed_on_failure": true})),
         one(json!({"tiers": {"level_1": "gpt-4o"}}))

@@ -1,1 +1,317 @@
-//! To be written.
+//! Explain, and what the removal of a key means.
+
+use domain::Timestamp;
+use serde_json::{Value, json};
+
+use super::{As, KEY, Person, World, path};
+
+pub(super) async fn resolve(world: &World, caller: &As, person: &Person, body: Value) -> Value {
+    let path = format!("/api/v1/workspaces/{}/resolve", person.workspace);
+    world.post(caller, &path, body).await.expect(200).json()
+}
+
+pub(super) async fn policy(world: &World, person: &Person, body: Value) {
+    let path = format!("/api/v1/workspaces/{}/policy", person.workspace);
+    world.patch(&person.session, &path, body).await.expect(200);
+}
+
+fn gpt() -> Value {
+    json!({"model": "gpt-4o"})
+}
+
+#[tokio::test]
+async fn an_own_key_is_named_with_the_rules_that_spoke_and_no_provider_is_asked() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let key = world.own_key(&root, "openai", "mine").await;
+    let asked = world.probe.asked.load(std::sync::atomic::Ordering::SeqCst);
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    assert_eq!(
+        (&shown["requested"], &shown["chosen_by"], &shown["model"]),
+        (&json!("gpt-4o"), &json!("request"), &json!("gpt-4o"))
+    );
+    assert_eq!(
+        (&shown["tier"], &shown["mapped_by"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(shown["refusal"], Value::Null);
+    let target = json!({
+        "provider": "openai", "model": "gpt-4o", "key_id": key, "key_label": "mine",
+        "key_source": "byok", "level": null, "when": "in_turn", "sleeping_until": null,
+    });
+    assert_eq!(shown["targets"], json!([target]));
+    let mode =
+        json!({"rule": 7, "subject": {"kind": "mode", "mode": "byok"}, "verdict": "applies"});
+    let of_key = json!({"rule": 9, "verdict": "serves",
+        "subject": {"kind": "key", "provider": "openai", "key_id": key, "key_label": "mine"}});
+    let trace = shown["trace"].as_array().expect("a list");
+    assert!(
+        trace.contains(&mode) && trace.contains(&of_key),
+        "{trace:?}"
+    );
+    assert_eq!(
+        world.probe.asked.load(std::sync::atomic::Ordering::SeqCst),
+        asked
+    );
+    let asleep = Timestamp::from_millis(super::BEGIN_MS + 60_000);
+    let id = key.parse().expect("an id");
+    world.put_to_sleep(id, asleep);
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    assert_eq!(shown["targets"][0]["sleeping_until"], asleep.to_string());
+}
+
+#[tokio::test]
+async fn whose_labels_one_may_not_see_are_hidden() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let own = world.own_key(&root, "openai", "secret-name").await;
+    let account = format!("/api/v1/accounts/{}/provider-keys", root.account);
+    let body = json!({"provider": "openai", "label": "account-name", "key": KEY});
+    world.post(&root.session, &account, body).await.expect(201);
+    let (admin, member) = (
+        world.person(&root, "admin").await,
+        world.person(&root, "member").await,
+    );
+    world.join(&root, &admin, "admin").await;
+    world.join(&root, &member, "member").await;
+    for (caller, of_workspace, of_account) in [
+        (&root, json!("secret-name"), json!("account-name")),
+        (&admin, json!("secret-name"), Value::Null),
+        (&member, Value::Null, Value::Null),
+    ] {
+        let shown = resolve(&world, &caller.session, &root, gpt()).await;
+        let targets = shown["targets"].as_array().expect("a list");
+        assert_eq!(targets.len(), 2);
+        assert_eq!(targets[0]["key_id"], own.as_str());
+        assert_eq!(targets[0]["key_label"], of_workspace);
+        assert_eq!(targets[1]["key_label"], of_account);
+        let text = shown.to_string();
+        assert_eq!(text.contains("account-name"), of_account != Value::Null);
+        assert_eq!(text.contains("secret-name"), of_workspace != Value::Null);
+    }
+    world
+        .patch(
+            &root.session,
+            &format!("{}/{own}", path(&root)),
+            json!({"enabled": false}),
+        )
+        .await
+        .expect(200);
+    let listed = world.get(&root.session, &account).await.expect(200).json();
+    let other = listed["data"][0]["id"].as_str().expect("an id");
+    world
+        .delete(&root.session, &format!("{account}/{other}"))
+        .await
+        .expect(204);
+    let shown = resolve(&world, &member.session, &root, gpt()).await;
+    assert_eq!(
+        shown["refusal"],
+        json!({"code": "byok_key_disabled", "providers": ["openai"]})
+    );
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    assert_eq!(shown["refusal"]["key_label"], "secret-name");
+}
+
+#[tokio::test]
+async fn a_platform_key_serves_without_a_name() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    world.platform_key(&root, "openai").await;
+    policy(&world, &root, json!({"mode": "managed"})).await;
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    let target = &shown["targets"][0];
+    assert_eq!(
+        (&target["provider"], &target["key_source"]),
+        (&json!("openai"), &json!("managed"))
+    );
+    assert_eq!(
+        (&target["key_id"], &target["key_label"]),
+        (&Value::Null, &Value::Null)
+    );
+    let text = shown.to_string();
+    assert!(!text.contains("pk_") && !text.contains("primary"), "{text}");
+    let platform = json!({"kind": "platform_key", "provider": "openai"});
+    let trace = shown["trace"].as_array().expect("a list");
+    assert!(
+        trace.iter().any(|step| step["subject"] == platform),
+        "{trace:?}"
+    );
+    let body = json!({"model": "gpt-4o", "no_managed": true});
+    let shown = resolve(&world, &root.session, &root, body).await;
+    assert_eq!(
+        (&shown["targets"], &shown["refusal"]["code"]),
+        (&json!([]), &json!("byok_required"))
+    );
+    world.own_key(&root, "openai", "mine").await;
+    policy(
+        &world,
+        &root,
+        json!({"mode": "auto", "managed_on_failure": true}),
+    )
+    .await;
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    let ways: Vec<_> = shown["targets"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| (it["key_source"].clone(), it["when"].clone()))
+        .collect();
+    assert_eq!(
+        ways,
+        [
+            (json!("byok"), json!("in_turn")),
+            (json!("managed"), json!("own_keys_failed"))
+        ]
+    );
+    policy(&world, &root, json!({"managed_on_denied": true})).await;
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    assert_eq!(shown["targets"][1]["when"], "own_keys_failed_or_denied");
+}
+
+#[tokio::test]
+async fn a_managed_gateway_serves_models_of_providers_without_a_platform_key() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    world.platform_key(&root, "openrouter").await;
+    policy(&world, &root, json!({"mode": "managed"})).await;
+    let code = async || {
+        let shown = resolve(&world, &root.session, &root, gpt()).await;
+        (
+            shown["targets"][0]["provider"].clone(),
+            shown["refusal"]["code"].clone(),
+        )
+    };
+    assert_eq!(code().await, (Value::Null, json!("managed_unavailable")));
+    world
+        .settings(&root, json!({"managed_gateway": "openrouter"}))
+        .await;
+    assert_eq!(code().await, (json!("openrouter"), Value::Null));
+    let shown = resolve(&world, &root.session, &root, gpt()).await;
+    assert_eq!(shown["targets"][0]["model"], "openai/gpt-4o");
+}
+
+#[tokio::test]
+async fn each_refusal_has_the_code_of_the_call() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let refusal =
+        async |body: Value| resolve(&world, &root.session, &root, body).await["refusal"].clone();
+    let code = async || refusal(gpt()).await["code"].clone();
+    assert_eq!(
+        refusal(json!({})).await,
+        json!({"code": "model_not_chosen"})
+    );
+    assert_eq!(
+        refusal(json!({"model": "default"})).await["code"],
+        "model_not_chosen"
+    );
+    assert_eq!(
+        refusal(json!({"model": "nobody-has-this"})).await,
+        json!({"code": "model_not_found"})
+    );
+    assert_eq!(
+        refusal(json!({"model": "level_3"})).await,
+        json!({"code": "model_not_found", "tier": "level_3"})
+    );
+    assert_eq!(
+        refusal(gpt()).await,
+        json!({"code": "byok_key_missing", "providers": ["openai"]})
+    );
+    let key = world.own_key(&root, "openai", "mine").await;
+    assert_eq!(code().await, Value::Null);
+    world.switch(&root, "openai", json!({"byok": false})).await;
+    assert_eq!(
+        refusal(gpt()).await,
+        json!({"code": "byok_disabled_for_provider", "providers": ["openai"]})
+    );
+    world
+        .switch(&root, "openai", json!({"byok": true, "enabled": false}))
+        .await;
+    assert_eq!(code().await, "model_not_found");
+    world
+        .switch(&root, "openai", json!({"enabled": true}))
+        .await;
+    policy(&world, &root, json!({"byok": "forbidden"})).await;
+    assert_eq!(code().await, "byok_forbidden");
+    policy(
+        &world,
+        &root,
+        json!({"byok": "required", "mode": "managed"}),
+    )
+    .await;
+    assert_eq!(code().await, "byok_required");
+    policy(&world, &root, json!({"byok": "optional"})).await;
+    assert_eq!(code().await, "managed_unavailable");
+    policy(&world, &root, json!({"mode": "byok"})).await;
+    let no_byok = json!({"name": "None", "rank": 0, "terms": {
+        "monthly_credits": 1, "byok": false, "tiers": [], "limits": {}}});
+    world
+        .put(&root.session, "/api/v1/admin/plans/none", no_byok)
+        .await
+        .expect(201);
+    world.subscribe(&root, &root, "none").await;
+    let dormant = refusal(gpt()).await;
+    assert_eq!(dormant["code"], "byok_key_dormant");
+    assert_eq!(
+        dormant["plans"],
+        json!(["free", "pro", "ultra", "enterprise"])
+    );
+    assert_eq!(dormant["key_label"], "mine");
+    let locked = refusal(json!({"model": "level_2"})).await;
+    assert_eq!(
+        (&locked["code"], &locked["tier"]),
+        (&json!("plan_required"), &json!("level_2"))
+    );
+    assert_eq!(locked["plans"], json!(["pro", "ultra", "enterprise"]));
+    world.subscribe(&root, &root, "pro").await;
+    assert_eq!(
+        code().await,
+        Value::Null,
+        "a dormant key wakes up with the plan"
+    );
+    world
+        .delete(&root.session, &format!("{}/{key}", path(&root)))
+        .await
+        .expect(200);
+    assert_eq!(
+        refusal(gpt()).await,
+        json!({"code": "byok_key_revoked", "providers": ["openai"], "key_label": "mine"})
+    );
+}
+
+#[tokio::test]
+async fn the_removal_of_a_key_says_what_calls_meet_next() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let remove = async |label: &str, keep: bool| {
+        let id = world.own_key(&root, "openai", label).await;
+        let before = resolve(&world, &root.session, &root, gpt()).await;
+        let one = format!("{}/{id}", path(&root));
+        let removed = world.delete(&root.session, &one).await.expect(200).json();
+        assert_eq!(removed["deleted"], true);
+        let after = resolve(&world, &root.session, &root, gpt()).await;
+        assert!(keep || after != before);
+        (
+            removed["then"].clone(),
+            after["targets"][0]["key_source"].clone(),
+        )
+    };
+    assert_eq!(
+        remove("a", false).await,
+        (json!("refused_402"), Value::Null)
+    );
+    world.own_key(&root, "openai", "other").await;
+    assert_eq!(
+        remove("b", false).await,
+        (json!("other_own_key"), json!("byok"))
+    );
+    policy(&world, &root, json!({"mode": "managed"})).await;
+    assert_eq!(remove("c", true).await, (json!("refused_402"), Value::Null));
+    world.platform_key(&root, "openai").await;
+    assert_eq!(
+        remove("d", true).await,
+        (json!("managed_credits"), json!("managed"))
+    );
+    policy(&world, &root, json!({"byok": "required"})).await;
+    assert_eq!(remove("e", true).await, (json!("refused"), Value::Null));
+}
