@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use domain::policy::KeySource;
-use domain::resolve::When;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
@@ -17,7 +15,7 @@ use crate::bill::Bill;
 use crate::endpoint::Call;
 use crate::error::{Attempt, Failure};
 use crate::headers::Served;
-use crate::health::{KeyVersion, Strain, Trial};
+use crate::health::{KeyVersion, Trial};
 use crate::hold;
 use crate::plan::Planned;
 use crate::plan::way::Way;
@@ -26,6 +24,8 @@ use crate::settle::Settlement;
 use crate::snapshot::View;
 
 mod line;
+mod payment;
+mod verdict;
 
 pub(crate) use line::Pools;
 use line::segments;
@@ -219,43 +219,6 @@ impl<'a> Course<'a> {
         Turn::Next
     }
 
-    /// Whether this managed way may be used after what has happened.
-    fn credits_may(&self, way: &Way) -> bool {
-        let consented = match way.target.when {
-            When::InTurn => true,
-            When::OwnKeysFailed { denied_too } => denied_too || !self.credits.denied,
-        };
-        consented && !self.credits.over && !self.credits.unusable
-    }
-
-    /// Makes sure that the attempt will be paid for.
-    async fn paid(&mut self, way: &Way, bill: &Bill) -> Result<(), Failure> {
-        bill.check().inspect_err(|_| {
-            // An own key that may not be used is no reason for credits.
-            self.credits.unusable |= !way.is_managed();
-        })?;
-        if !way.is_managed() || self.credits.held {
-            return Ok(());
-        }
-        let Some(mut settlement) = self.settlement.take() else {
-            return Err(Failure::Internal);
-        };
-        settlement.aims_at(way, !self.failed.is_empty(), bill);
-        let limit = self.parcel.head.output_limit;
-        let (settlement, held) =
-            hold::take(self.plane, self.view, way, bill, limit, settlement).await;
-        self.settlement = settlement;
-        if let (Ok(()), Some(settlement)) = (&held, &self.settlement) {
-            self.credits.held = true;
-            hold::note_fallback(self.plane, self.view, &self.failed, settlement)
-                .await
-                .inspect_err(|_| self.credits.over = true)
-        } else {
-            self.credits.over = true;
-            held
-        }
-    }
-
     /// Waits a little before an attempt that is not the first. `false`: there is no time left.
     async fn paused(&self) -> bool {
         if self.tried.is_empty() {
@@ -315,72 +278,5 @@ impl<'a> Course<'a> {
                 denied: missed.denied,
             }));
         Ok((served, outcome))
-    }
-
-    fn missed(&mut self, way: &'a Way, missed: &Missed) {
-        let strain = match missed.next {
-            Next::SameKeyOnce => Some(Strain::Failed {
-                retry_after_ms: missed.retry_after_ms,
-            }),
-            Next::OtherKey if missed.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
-                Some(Strain::Limited {
-                    retry_after_ms: missed.retry_after_ms,
-                })
-            }
-            Next::OtherKey | Next::Told => None,
-        };
-        if let Some(strain) = strain {
-            let now = self.plane.sources.now();
-            self.plane.health.failed(way.key, strain, now);
-        }
-        if let Some(settlement) = &mut self.settlement {
-            settlement.attempted(missed.status, missed.kind());
-            if let Some(kind) = missed.blames_key() {
-                settlement.key_failed(way.key, kind);
-            }
-        }
-        if way.target.source == KeySource::Byok {
-            self.credits.denied |= missed.turns_away;
-            self.credits.unusable |= missed.is_unusable();
-            if self.failed.iter().all(|failed| failed.key != way.key) {
-                self.failed.push(way);
-            }
-        }
-    }
-
-    /// What the client gets when no way is left.
-    fn nobody(&mut self) -> Outcome {
-        if let Some(refused) = self.refused.take() {
-            return Err(refused);
-        }
-        let Some((served, last)) = self.last.take() else {
-            return Err(Failure::Internal);
-        };
-        let limited = |it: &Attempt| it.status == Some(StatusCode::TOO_MANY_REQUESTS.as_u16());
-        let ours = last.is_unusable() && self.tried.iter().all(|it| it.status.is_none());
-        if self.several && !ours && !self.tried.iter().all(limited) {
-            return Err(self.exhausted());
-        }
-        match (last.answer, last.failure) {
-            (Some(answer), _) => Ok((served, *answer)),
-            (None, Failure::CredentialsExhausted { .. }) => Err(self.exhausted()),
-            (None, failure) => Err(failure),
-        }
-    }
-
-    fn served(&self, way: &Way, attempts: usize) -> Served {
-        Served {
-            provider: way.target.provider.clone(),
-            model: way.target.model.clone(),
-            source: way.target.source,
-            label: way.own_label(),
-            attempts,
-        }
-    }
-
-    fn exhausted(&mut self) -> Failure {
-        Failure::CredentialsExhausted {
-            attempts: std::mem::take(&mut self.tried),
-        }
     }
 }

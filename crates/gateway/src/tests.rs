@@ -3,10 +3,14 @@
 mod access;
 mod answers;
 mod client;
+mod credits;
 mod failover;
 mod harness;
+mod holds;
+mod models;
 mod outages;
 mod payer;
+mod payers;
 mod provider;
 mod registry;
 mod requests;

@@ -6,16 +6,82 @@ use domain::price::PriceOverride;
 use domain::record::ProviderKeyRecord;
 use domain::settings::Settings;
 use domain::{DeploymentId, KeyOwner, NanoUsd};
+use http::HeaderValue;
 use store::{
     AccountScope, CreditsRow, InstanceScope, NewCard, ProviderKeys, Store, WorkspaceScope,
 };
 
+use super::client::Answer;
 use super::harness::Harness;
 use super::provider::Provider;
+use crate::edge::EdgeConfig;
 
 /// 3 USD and 15 USD per million tokens; cached input a tenth, written a quarter more.
 pub(super) const PRICE: &str =
     r#"{"input":"3","output":"15","cache_read":"0.3","cache_write":"3.75"}"#;
+
+pub(super) const CALL: &str = r#"{"model":"gpt-x","max_tokens":2}"#;
+/// What a call of [`CALL`] holds: 32 bytes are 8 tokens of input, and 2 of output.
+pub(super) const HOLD: i64 = 8 * 3_000 + 2 * 15_000;
+/// An answer that takes [`CHARGE`].
+pub(super) const REPORT: &str = r#"{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":10,"completion_tokens":2}}"#;
+pub(super) const CHARGE: i64 = 10 * 3_000 + 2 * 15_000;
+pub(super) const JSON: (&str, &str) = ("content-type", "application/json");
+/// The head of a stream.
+pub(super) const STREAM: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// A managed workspace with platform keys for both providers, whose prices are known.
+pub(super) async fn managed() -> (Harness, Provider, Provider) {
+    managed_with(super::harness::config()).await
+}
+
+pub(super) async fn managed_with(config: crate::GatewayConfig) -> (Harness, Provider, Provider) {
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    let (_, openai) = harness.platform("openai").await;
+    let (_, anthropic) = harness.platform("anthropic").await;
+    harness
+        .settings(|settings| {
+            settings.prices = vec![price("openai", "*", PRICE), price("anthropic", "*", PRICE)];
+        })
+        .await;
+    harness.mode(Mode::Managed).await;
+    openai.says(REPORT);
+    (harness, openai, anthropic)
+}
+
+/// A harness whose instance knows the price of OpenAI's models.
+pub(super) async fn priced() -> Harness {
+    let harness = Harness::start().await;
+    harness
+        .settings(|settings| settings.prices = vec![price("openai", "gpt-*", PRICE)])
+        .await;
+    harness
+}
+
+/// Who paid, or the code of the refusal.
+pub(super) fn paid(answer: &Answer) -> String {
+    if answer.status == 200 {
+        answer.header("x-keybearer-key-source").to_owned()
+    } else {
+        answer.code()
+    }
+}
+
+/// Sends a call with these headers.
+pub(super) async fn with(
+    harness: &Harness,
+    body: &str,
+    headers: &[(&'static str, &'static str)],
+) -> Answer {
+    let mut request = harness.chat_request(body);
+    for (name, value) in headers {
+        request
+            .headers_mut()
+            .append(*name, HeaderValue::from_static(value));
+    }
+    harness.send(request).await
+}
 
 /// A price in JSON for the models of `provider` that fit `model`.
 pub(super) fn price(provider: &str, model: &str, price: &str) -> PriceOverride {
@@ -122,6 +188,21 @@ impl Harness {
         change(&mut record);
         self.put(&record).await;
         (record, upstream)
+    }
+
+    /// Puts the account on a plan on which no own key serves and no better tier is open.
+    pub(super) async fn without_byok(&self) {
+        let scope = self.admin(Action::WriteInstanceSettings).await;
+        let mut plan = domain::plan::shipped().remove(0);
+        plan.id = "bare".parse().expect("an id");
+        plan.terms.byok = false;
+        let (note, now) = (self.note(), self.sources.now());
+        let system = self.store.system();
+        let put = system.put_plan(&scope, &plan, &note, now);
+        put.await.expect("added");
+        let scope = self.admin(Action::WriteAccounts).await;
+        let subscribed = system.subscribe(&scope, self.account, &plan.id, &note, now);
+        subscribed.await.expect("subscribed");
     }
 
     /// The account's credits.

@@ -1,0 +1,82 @@
+//! What a failed attempt leaves behind, and what the client gets when all failed.
+
+use domain::policy::KeySource;
+use http::StatusCode;
+
+use super::{Course, Outcome};
+use crate::error::{Attempt, Failure};
+use crate::headers::Served;
+use crate::health::Strain;
+use crate::plan::way::Way;
+use crate::send::{Missed, Next};
+
+impl<'a> Course<'a> {
+    /// Notes what a failed attempt says of its key.
+    pub(super) fn missed(&mut self, way: &'a Way, missed: &Missed) {
+        let strain = match missed.next {
+            Next::SameKeyOnce => Some(Strain::Failed {
+                retry_after_ms: missed.retry_after_ms,
+            }),
+            Next::OtherKey if missed.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
+                Some(Strain::Limited {
+                    retry_after_ms: missed.retry_after_ms,
+                })
+            }
+            Next::OtherKey | Next::Told => None,
+        };
+        if let Some(strain) = strain {
+            let now = self.plane.sources.now();
+            self.plane.health.failed(way.key, strain, now);
+        }
+        if let Some(settlement) = &mut self.settlement {
+            settlement.attempted(missed.status, missed.kind());
+            if let Some(kind) = missed.blames_key() {
+                settlement.key_failed(way.key, kind);
+            }
+        }
+        if way.target.source == KeySource::Byok {
+            self.credits.denied |= missed.turns_away;
+            self.credits.unusable |= missed.is_unusable();
+            if self.failed.iter().all(|failed| failed.key != way.key) {
+                self.failed.push(way);
+            }
+        }
+    }
+
+    /// What the client gets when no way is left.
+    pub(super) fn nobody(&mut self) -> Outcome {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        let Some((served, last)) = self.last.take() else {
+            return Err(Failure::Internal);
+        };
+        let limited = |it: &Attempt| it.status == Some(StatusCode::TOO_MANY_REQUESTS.as_u16());
+        let ours = last.is_unusable() && self.tried.iter().all(|it| it.status.is_none());
+        if self.several && !ours && !self.tried.iter().all(limited) {
+            return Err(self.exhausted());
+        }
+        match (last.answer, last.failure) {
+            (Some(answer), _) => Ok((served, *answer)),
+            (None, Failure::CredentialsExhausted { .. }) => Err(self.exhausted()),
+            (None, failure) => Err(failure),
+        }
+    }
+
+    /// Who serves, for the headers.
+    pub(super) fn served(&self, way: &Way, attempts: usize) -> Served {
+        Served {
+            provider: way.target.provider.clone(),
+            model: way.target.model.clone(),
+            source: way.target.source,
+            label: way.own_label(),
+            attempts,
+        }
+    }
+
+    fn exhausted(&mut self) -> Failure {
+        Failure::CredentialsExhausted {
+            attempts: std::mem::take(&mut self.tried),
+        }
+    }
+}

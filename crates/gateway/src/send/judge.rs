@@ -1,0 +1,131 @@
+//! What becomes of an answer, told by its head and the structured code of an error.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::key::FailureKind;
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::{Answer, Content, Kind, Missed, Next, kind, read_error};
+use crate::endpoint::Call;
+use crate::error::Failure;
+use crate::headers;
+use crate::needles::Needles;
+use crate::scrub::Scrubber;
+
+/// What becomes of an answer with this head.
+pub(super) async fn judge(
+    call: &Call,
+    response: Response<Incoming>,
+    needles: &Arc<Needles>,
+) -> Result<Answer, Missed> {
+    let (head, body) = response.into_parts();
+    let status = head.status;
+    let missed = |failure, next| Missed {
+        status: Some(status),
+        ..Missed::new(failure, next)
+    };
+    if status.is_redirection() {
+        return Err(missed(Failure::UpstreamRedirect, Next::Told));
+    }
+    let kind = kind(&head.headers);
+    let headers = headers::to_client(&head.headers, needles);
+    if status.is_success() {
+        let invalid = || missed(Failure::UpstreamInvalidResponse, Next::Told);
+        return Ok(Answer {
+            status,
+            headers,
+            content: Content::Flowing {
+                kind: kind.ok_or_else(invalid)?,
+                body,
+                needles: Arc::clone(needles),
+            },
+        });
+    }
+    let text = match kind {
+        Some(Kind::Json) => read_error(body).await,
+        _ => None,
+    };
+    let retry_after_ms = retry_after_ms(&head.headers);
+    let said = said(call, status, text.as_deref().unwrap_or_default());
+    let in_its_words = |text: Option<Bytes>| {
+        let text = text?;
+        let text = Scrubber::whole(needles, &text).unwrap_or(text);
+        Some(Answer {
+            status,
+            headers,
+            content: Content::Refusal(text),
+        })
+    };
+    let rejected = Failure::UpstreamRejected { status };
+    let next = Missed {
+        said: said.kind,
+        denied: said.denied,
+        turns_away: said.turns_away,
+        retry_after_ms,
+        ..missed(Failure::Internal, Next::OtherKey)
+    };
+    if said.denied {
+        let attempts = Vec::new();
+        return Err(Missed {
+            failure: Failure::CredentialsExhausted { attempts },
+            ..next
+        });
+    }
+    let status = status.as_u16();
+    match status {
+        429 => Err(Missed {
+            failure: rejected,
+            answer: in_its_words(text).map(Box::new),
+            ..next
+        }),
+        408 | 500..=599 => Err(Missed {
+            failure: match status {
+                503 | 529 => Failure::UpstreamUnavailable { status },
+                408 | 504 => Failure::UpstreamTimedOut,
+                _ => Failure::UpstreamBadGateway { status },
+            },
+            next: Next::SameKeyOnce,
+            ..next
+        }),
+        400 | 404..=406 | 409..=499 => {
+            in_its_words(text).ok_or_else(|| missed(rejected, Next::Told))
+        }
+        _ => Err(missed(Failure::UpstreamBadGateway { status }, Next::Told)),
+    }
+}
+
+/// What an error says of the key.
+struct Said {
+    kind: Option<FailureKind>,
+    denied: bool,
+    turns_away: bool,
+}
+
+fn said(call: &Call, status: StatusCode, text: &[u8]) -> Said {
+    let status = status.as_u16();
+    let kind = call.format.format().upstream_error_kind(status, text);
+    let denied = match kind {
+        Some(FailureKind::InvalidKey | FailureKind::NoPermission) => true,
+        // 429 is worth another try with another key, whatever it says.
+        Some(FailureKind::NoQuota) => status != 429,
+        _ => matches!(status, 401..=403),
+    };
+    Said {
+        kind: kind.or(denied.then_some(FailureKind::NoPermission)),
+        denied,
+        turns_away: denied || kind == Some(FailureKind::NoQuota),
+    }
+}
+
+/// When the provider wants to be asked again: `retry-after-ms`, or `retry-after` in seconds. A date is not read.
+fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
+    let number = |name: &str| -> Option<f64> { headers.get(name)?.to_str().ok()?.parse().ok() };
+    let millis = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and the sleep that follows is bounded"
+    )]
+    (millis.is_finite() && millis >= 0.0).then_some(millis as i64)
+}

@@ -1,0 +1,210 @@
+//! Credits are held for each managed call, and each hold ends once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::NanoUsd;
+use http_body_util::BodyExt;
+use store::{NewHold, Reservation, UsageRow};
+
+use super::harness::{Harness, config};
+use super::payer::{CALL, CHARGE, HOLD, JSON, REPORT, STREAM, managed, managed_with};
+use super::provider::{Step, answer, chunk};
+
+async fn newest(harness: &Harness) -> UsageRow {
+    harness.usage().await.pop().expect("a row")
+}
+
+#[tokio::test]
+async fn a_call_that_fails_takes_nothing_and_releases_what_was_held() {
+    let (harness, openai, _) = managed().await;
+    let before = harness.credits().await;
+    for status in [400, 401, 429, 500] {
+        openai.fails(status);
+        assert_ne!(harness.chat(CALL).await.status, 200);
+    }
+    openai.script(vec![Step::Close]);
+    assert_ne!(harness.chat(CALL).await.status, 200);
+    // One that is given up before there is an answer.
+    openai.script(vec![Step::Gate]);
+    let waiting = harness.open(harness.chat_request(CALL));
+    let given_up = tokio::time::timeout(Duration::from_millis(300), waiting).await;
+    assert!(given_up.is_err());
+    assert!(openai.hung_up_within(Duration::from_secs(1)).await);
+    let rows = harness.usage().await;
+    assert_eq!(rows.len(), 6);
+    assert!(rows.iter().all(|row| row.charge == NanoUsd::ZERO));
+    assert_eq!(harness.credits().await, before);
+}
+
+#[tokio::test]
+async fn parallel_calls_cannot_hold_more_than_there_is() {
+    let (harness, openai, _) = managed().await;
+    harness.has_credits(3 * HOLD + 1).await;
+    openai.script(vec![
+        Step::Gate,
+        Step::Send(answer(200, &[JSON], REPORT.as_bytes())),
+    ]);
+    let harness = Arc::new(harness);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let harness = Arc::clone(&harness);
+        calls.spawn(async move { harness.chat(CALL).await });
+    }
+    let mut refused = 0;
+    while refused < 7 {
+        let answer = calls.join_next().await.expect("a call").expect("no panic");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (402, "credits_exhausted")
+        );
+        let error = answer.json()["error"].clone();
+        assert_eq!(error["needed"]["nano_usd"], HOLD);
+        assert_eq!(error["scope"], "account");
+        assert!(
+            error["available"]["nano_usd"]
+                .as_i64()
+                .is_some_and(|it| it < HOLD)
+        );
+        assert_eq!(error["resets_at"], serde_json::Value::Null);
+        refused += 1;
+    }
+    assert_eq!(harness.credits().await.reserved.nanos(), 3 * HOLD);
+    openai.open(3);
+    while let Some(answer) = calls.join_next().await {
+        assert_eq!(answer.expect("no panic").status, 200);
+    }
+    assert_eq!(openai.hits(), 3);
+    let after = harness.credits().await;
+    assert_eq!(after.reserved, NanoUsd::ZERO);
+    // What the calls took beyond their holds is owed.
+    assert_eq!(after.available.nanos(), 3 * HOLD + 1 - 3 * CHARGE);
+}
+
+#[tokio::test]
+async fn managed_calls_stop_while_the_store_is_away_and_own_keys_go_on() {
+    let mut config = config();
+    config.max_staleness_ms = 60_000;
+    let (harness, openai, _) = managed_with(config).await;
+    harness.provider.says(REPORT);
+    harness.bring("openai").await;
+    harness.consents().await;
+    assert_eq!(
+        harness.chat(CALL).await.header("x-keybearer-key-source"),
+        "byok"
+    );
+    harness.usage().await;
+    harness.store.close().await;
+    assert_eq!(
+        harness.chat(CALL).await.header("x-keybearer-key-source"),
+        "byok"
+    );
+    harness.provider.fails(429);
+    let refused = harness.chat(CALL).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (503, "store_unavailable")
+    );
+    assert_eq!(openai.hits(), 0);
+}
+
+#[tokio::test]
+async fn calls_of_a_process_that_died_are_settled_by_the_next_one() {
+    let (harness, _, _) = managed().await;
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    let row = newest(&harness).await;
+    let before = harness.credits().await.available;
+    let serving = harness.store.serving();
+    for forwarded in [false, true] {
+        let request = harness.sources.id().expect("random");
+        let hold = NewHold {
+            request,
+            node: "another".to_owned(),
+            amount: NanoUsd::new(HOLD),
+            overuse: domain::credits::Overuse::Block,
+            row: UsageRow {
+                request,
+                ..row.clone()
+            },
+            interrupted: NanoUsd::new(8 * 3_000),
+            fallback_cap: None,
+        };
+        let held = serving.reserve(&hold, harness.sources.now()).await;
+        assert_eq!(held.expect("the store answers"), Reservation::Reserved);
+        if forwarded {
+            serving.mark_forwarded(request).await.expect("marked");
+        }
+    }
+    assert_eq!(harness.gateway.reap_others().await.expect("read"), 2);
+    let after = harness.credits().await;
+    assert_eq!(before.minus(after.available).nanos(), 8 * 3_000);
+    assert_eq!(after.reserved, NanoUsd::ZERO);
+}
+
+#[tokio::test]
+async fn a_running_call_is_known_to_the_store_as_forwarded_and_as_ours() {
+    let (harness, openai, _) = managed().await;
+    openai.script(vec![
+        Step::Gate,
+        Step::Send(answer(200, &[JSON], REPORT.as_bytes())),
+    ]);
+    let calling = harness.chat(CALL);
+    let looking = async {
+        let mut intruder = harness.intruder().await;
+        let held = loop {
+            let held: Option<(i64, String, i64)> =
+                sqlx::query_as("SELECT forwarded, node, interrupted FROM credit_holds")
+                    .fetch_optional(&mut intruder)
+                    .await
+                    .expect("read");
+            match held {
+                Some(held) if held.0 == 1 => break held,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        assert_eq!(held.1, harness.gateway.0.node);
+        // If we died now, the input would be charged.
+        assert_eq!(held.2, 8 * 3_000);
+        // Our own calls are not reaped.
+        assert_eq!(harness.gateway.reap_others().await.expect("read"), 0);
+        openai.open(1);
+    };
+    let looking = tokio::time::timeout(Duration::from_secs(10), looking);
+    let (answer, looked) = tokio::join!(calling, looking);
+    looked.expect("in time");
+    assert_eq!(answer.status, 200);
+    assert_eq!(newest(&harness).await.charge.nanos(), CHARGE);
+}
+
+#[tokio::test]
+async fn the_end_of_a_managed_answer_waits_for_its_row_for_a_while() {
+    let (harness, openai, _) = managed().await;
+    let pieces = [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n",
+        "data: [DONE]\n\n",
+    ];
+    openai.script(vec![
+        Step::Send(STREAM.into()),
+        Step::Send(chunk(pieces[0])),
+        Step::Gate,
+        Step::Send(chunk(pieces[1])),
+        Step::Send(b"0\r\n\r\n".to_vec()),
+    ]);
+    let call = r#"{"model":"gpt-x","stream":true}"#;
+    let mut body = harness.open(harness.chat_request(call)).await.into_body();
+    let first = body.frame().await.expect("more").expect("whole");
+    assert_eq!(first.into_data().expect("data"), pieces[0]);
+    let mut intruder = harness.intruder().await;
+    let lock = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut intruder);
+    lock.await.expect("locked");
+    openai.open(1);
+    let next = tokio::time::timeout(Duration::from_millis(500), body.frame()).await;
+    assert!(next.is_err(), "the last event passed before its row");
+    let release = sqlx::raw_sql("ROLLBACK").execute(&mut intruder);
+    release.await.expect("released");
+    let next = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
+    let next = next.expect("in time").expect("more").expect("whole");
+    assert_eq!(next.into_data().expect("data"), pieces[1]);
+    assert_eq!(harness.credits().await.reserved, NanoUsd::ZERO);
+    assert!(body.frame().await.is_none());
+}
