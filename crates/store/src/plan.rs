@@ -27,12 +27,13 @@ type StoredPlan = (String, String, i64, String);
 
 /// All plans, the lowest first.
 pub(crate) async fn list(store: &Store) -> Result<Vec<Plan>, StoreError> {
-    let rows: Vec<StoredPlan> = store
-        .db()
-        .all(sql(
-            "SELECT id, name, rank, terms FROM plans ORDER BY rank, id",
-        ))
-        .await?;
+    let rows: Vec<StoredPlan> = store.db().all(select_all()).await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The same, read inside a change.
+pub(crate) async fn list_in(tx: &mut Tx) -> Result<Vec<Plan>, StoreError> {
+    let rows: Vec<StoredPlan> = tx.all(select_all()).await?;
     rows.into_iter().map(read).collect()
 }
 
@@ -238,6 +239,10 @@ async fn of_newcomer(tx: &mut Tx) -> Result<Plan, StoreError> {
         id: id.as_str(),
     };
     get(tx, &id).await?.ok_or_else(|| place.corrupt("id"))
+}
+
+fn select_all() -> Statement {
+    sql("SELECT id, name, rank, terms FROM plans ORDER BY rank, id")
 }
 
 fn select_subscription(account: AccountId) -> Statement {

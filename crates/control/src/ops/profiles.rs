@@ -184,11 +184,10 @@ async fn attempt(
     let changes = diff::changes(&current, &wanted);
     if !dry_run && !changes.is_empty() {
         let note = call.note_on("profile.apply", profile.as_str());
-        let changed = wanted.plans.iter().filter(|it| !current.plans.contains(it));
-        let plans: Vec<Plan> = changed.cloned().collect();
-        let (old, new) = (&current.settings, &wanted.settings);
+        let old = (&current.settings, current.plans.as_slice());
+        let new = (&wanted.settings, wanted.plans.as_slice());
         system
-            .put_settings_and_plans(scope, old, new, &plans, &note, call.now)
+            .put_settings_and_plans(scope, old, new, &note, call.now)
             .await?;
     }
     Ok(Outcome {

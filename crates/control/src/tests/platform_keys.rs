@@ -3,10 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use domain::key::FailureKind;
+use llm::registry::Registry;
 use serde_json::json;
 use vault::ProbeFailure;
 
 use super::{KEY, OTHER_KEY, World, data, with};
+use crate::ControlConfig;
 
 const KEYS: &str = "/api/v1/admin/platform-keys";
 
@@ -104,6 +106,33 @@ async fn neither_switch_nor_plan_keeps_a_platform_key_out() {
         refused.expect(403);
         let platform = world.raw(provider, KEY).await;
         world.post(&root.session, KEYS, platform).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn the_ways_to_pay_of_a_provider_say_whose_keys_it_takes() {
+    let file = include_str!("../../../../providers/openai.toml");
+    let both = "modes = [\"byok\", \"managed\"]";
+    assert!(file.contains(both));
+    for (modes, platform, own) in [
+        ("[\"byok\"]", 201, 201),
+        ("[\"managed\"]", 201, 400),
+        ("[]", 400, 400),
+    ] {
+        let file = file.replacen(both, &format!("modes = {modes}"), 1);
+        let bundled = Registry::bundled().expect("the bundled registry");
+        let registry = bundled.with_files(&[("openai.toml".to_owned(), file)]);
+        let registry = registry.expect("a provider file");
+        let world = World::with_registry(ControlConfig::default(), registry).await;
+        let (root, _) = world.set_up().await;
+        for (path, status) in [(KEYS.to_owned(), platform), (super::path(&root), own)] {
+            let body = world.raw("openai", KEY).await;
+            let answer = world.post(&root.session, &path, body).await;
+            let answer = answer.expect(status);
+            if status == 400 {
+                answer.refused(400, "byok_not_supported");
+            }
+        }
     }
 }
 

@@ -73,24 +73,31 @@ impl<'a> System<'a> {
         writing.commit(Affects::Everybody, origin, audit, now).await
     }
 
-    /// Adds or changes these plans and decides otherwise, all at once.
+    /// Decides otherwise and adds or changes plans, all at once. `expected` are all plans that are there; of `new`,
+    /// plans that are as they were cost nothing.
     ///
     /// # Errors
-    /// As [`Self::put_settings`].
+    /// As [`Self::put_settings`]; [`StoreError::Conflict`], too, if the plans are not `expected` any more.
     pub async fn put_settings_and_plans(
         &self,
         scope: &InstanceScope,
-        expected: &Settings,
-        new: &Settings,
-        plans: &[Plan],
+        expected: (&Settings, &[Plan]),
+        new: (&Settings, &[Plan]),
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut writing = self.changing(scope).await?;
-        for plan in plans {
-            plan::put(&mut writing.tx, plan).await?;
+        let tx = &mut writing.tx;
+        if plan::list_in(tx).await? != expected.1 {
+            return Err(StoreError::Conflict(
+                "the plans were changed in the meantime",
+            ));
         }
-        settings::put(&mut writing.tx, expected, new).await?;
+        let changed = new.1.iter().filter(|plan| !expected.1.contains(plan));
+        for plan in changed {
+            plan::put(tx, plan).await?;
+        }
+        settings::put(tx, expected.0, new.0).await?;
         let origin = scope.origin();
         writing.commit(Affects::Everybody, origin, audit, now).await
     }

@@ -33,16 +33,18 @@ async fn plans_and_settings_change_together_or_not_at_all(world: World) {
         ..settings.clone()
     };
     let note = world.note("profile.apply");
-    let new = std::slice::from_ref(&gold);
+    let all = [plans.clone(), vec![gold.clone()]].concat();
+    let new = (&wanted, all.as_slice());
     let before = world.traces().await;
-    let stale = system
-        .put_settings_and_plans(&scope, &wanted, &wanted, new, &note, NOW)
-        .await;
-    assert!(matches!(stale, Err(StoreError::Conflict(_))), "{stale:?}");
+    for stale in [(&wanted, plans.as_slice()), (&settings, &plans[1..])] {
+        let put = system.put_settings_and_plans(&scope, stale, new, &note, NOW);
+        let put = put.await;
+        assert!(matches!(put, Err(StoreError::Conflict(_))), "{put:?}");
+    }
     assert_eq!(world.traces().await, before);
     assert_eq!(system.plans().await.expect("plans"), plans);
     system
-        .put_settings_and_plans(&scope, &settings, &wanted, new, &note, NOW)
+        .put_settings_and_plans(&scope, (&settings, &plans), new, &note, NOW)
         .await
         .expect("nobody was faster");
     assert_eq!(system.settings().await.expect("settings"), wanted);
