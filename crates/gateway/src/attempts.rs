@@ -255,8 +255,14 @@ impl<'a> Course<'a> {
             let marking = async { plane.store.serving().mark_forwarded(request).await };
             let both = tokio::try_join!(async { Ok(sending.await) }, marking);
             // Dropping the answer ends the call at the provider.
-            both.map(|(outcome, ())| outcome)
-                .map_err(|error| hold::not_held(&error))?
+            match both {
+                Ok((outcome, ())) => outcome,
+                Err(error) => {
+                    let failure = hold::not_held(&error);
+                    settlement.attempted(None, failure.code());
+                    return Err(failure);
+                }
+            }
         } else {
             sending.await
         };

@@ -161,7 +161,11 @@ pub(crate) enum Failure {
     #[error("the provider's answer is neither JSON nor an event stream")]
     UpstreamInvalidResponse,
     #[error("the provider refused the request without saying why")]
-    UpstreamRejected { status: StatusCode },
+    UpstreamRejected {
+        status: StatusCode,
+        /// When the provider wants to be asked again, in seconds.
+        retry_after_s: Option<i64>,
+    },
     #[error("the provider broke off in the middle of its answer")]
     UpstreamBroken,
 }
@@ -213,7 +217,7 @@ impl Failure {
             | Self::UpstreamInvalidResponse
             | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Self::UpstreamRejected { status } => *status,
+            Self::UpstreamRejected { status, .. } => *status,
         }
     }
 

@@ -161,6 +161,12 @@ impl Failure {
             | Self::KmsUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Self::UpstreamRejected {
+                retry_after_s: Some(seconds),
+                ..
+            } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            }
             // The official SDKs repeat every 5xx unless told that it is of no use.
             Self::CredentialsExhausted { attempts } if !attempts.iter().all(|it| it.denied) => {}
             Self::CredentialsExhausted { .. }

@@ -70,7 +70,7 @@ pub(crate) fn ways(
         .map(|call| call.path);
     let query = headers::query_to_upstream(query);
     let mut ways: Vec<Way> = Vec::with_capacity(targets.len());
-    let mut left_out = false;
+    let (mut left_out, mut unreadable) = (false, false);
     for target in targets {
         let own = target.source == KeySource::Byok;
         // Credits stand in for own keys that failed, not for own keys that were never tried.
@@ -80,25 +80,36 @@ pub(crate) fn ways(
         {
             continue;
         }
-        match path(&target, format) {
-            Some(path) => ways.push(way(registry, view, target, path, query.as_deref())?),
-            None => left_out |= own,
+        let Some(path) = path(&target, format) else {
+            left_out |= own;
+            continue;
+        };
+        match way(registry, view, target, path, query.as_deref()) {
+            Some(way) => ways.push(way),
+            None => {
+                left_out |= own;
+                unreadable = true;
+            }
         }
     }
     if ways.is_empty() {
-        return Err(Failure::FormatNotSupported { endpoint: other });
+        return Err(match unreadable {
+            true => Failure::KeyUnreadable,
+            false => Failure::FormatNotSupported { endpoint: other },
+        });
     }
     Ok(ways)
 }
 
+/// `None`: a record is missing.
 fn way(
     registry: &Registry,
     view: &View,
     target: Target,
     path: &str,
     query: Option<&str>,
-) -> Result<Way, Failure> {
-    let (record, _) = view.key(&target).ok_or(Failure::KeyUnreadable)?;
+) -> Option<Way> {
+    let (record, _) = view.key(&target)?;
     let context = &record.context;
     let reach = registry.get(&target.provider).and_then(|provider| {
         Some(Reach {
@@ -108,7 +119,7 @@ fn way(
             extra_headers: extra_headers(&provider.auth),
         })
     });
-    Ok(Way {
+    Some(Way {
         label: record.label.clone(),
         key: (context.key, context.version),
         last_resort: record.fallback && target.source == KeySource::Byok,

@@ -58,7 +58,10 @@ pub(super) async fn judge(
             content: Content::Refusal(text),
         })
     };
-    let rejected = Failure::UpstreamRejected { status };
+    let rejected = Failure::UpstreamRejected {
+        status,
+        retry_after_s: retry_after_ms.map(|millis| millis.saturating_add(999) / 1_000),
+    };
     let next = Missed {
         said: said.kind,
         denied: said.denied,

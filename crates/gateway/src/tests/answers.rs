@@ -139,11 +139,12 @@ async fn the_clients_own_errors_pass_in_the_providers_words_without_the_key() {
     // An error that is not JSON keeps its status and gets our words.
     harness.provider.answers(
         429,
-        &[("content-type", "text/html")],
+        &[("content-type", "text/html"), ("retry-after", "7")],
         b"<script>alert(1)</script>",
     );
     let answer = harness.chat(CALL).await;
     assert_eq!(verdict(&answer), (429, "upstream_rejected".to_owned()));
+    assert_eq!(answer.header("retry-after"), "7");
     assert_eq!(answer.header("content-type"), "application/json");
 }
 

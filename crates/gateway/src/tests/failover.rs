@@ -333,3 +333,43 @@ async fn a_key_for_the_last_resort_waits_for_everything_else() {
     assert_eq!(harness.chat(CALL).await.status, 200);
     assert_eq!(platform.hits(), 2);
 }
+
+#[tokio::test]
+async fn two_hundred_calls_while_a_key_is_replaced_use_the_old_or_the_new_value_and_none_fails() {
+    let harness = std::sync::Arc::new(Harness::start().await);
+    let old = harness.bring("openai").await;
+    harness.provider.says("{}");
+    let mut calls = tokio::task::JoinSet::new();
+    for at in 0..200_u64 {
+        let harness = std::sync::Arc::clone(&harness);
+        calls.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(at)).await;
+            harness.chat(CALL).await.status
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let new = harness
+        .replace(&old, "sk-test-another-key-0123456789")
+        .await;
+    assert_eq!(new.context.version, 2);
+    while let Some(status) = calls.join_next().await {
+        assert_eq!(status.expect("no panic"), 200);
+    }
+    let used = |key: &str| {
+        let presented = format!("authorization: Bearer {key}\r\n");
+        let requests = harness.provider.requests();
+        let with = requests
+            .iter()
+            .filter(|(head, _)| head.contains(&presented));
+        with.count()
+    };
+    let (before, after) = (
+        used(super::harness::KEY),
+        used("sk-test-another-key-0123456789"),
+    );
+    assert_eq!(before + after, 200);
+    assert!(before > 0 && after > 0, "{before} and {after}");
+    // From the moment on at which the change is there, every call uses the new value.
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    assert_eq!(used("sk-test-another-key-0123456789"), after + 1);
+}

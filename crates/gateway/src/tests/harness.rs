@@ -287,6 +287,15 @@ impl Harness {
         }
     }
 
+    /// An envelope with `key` for this record.
+    pub(super) async fn seal(&self, key: &str, record: &ProviderKeyRecord) -> Vec<u8> {
+        let data_key = self.data_key().await;
+        let intake = self.root.intake();
+        let key = Secret::from_text(key.to_owned());
+        let accepted = intake.accept_plain(key, &record.context, &data_key).await;
+        accepted.expect("accepted").envelope
+    }
+
     pub(super) async fn put(&self, record: &ProviderKeyRecord) {
         let reach = self.reach(record.context.owner).await;
         let keys = reach.keys(&self.store);

@@ -208,3 +208,31 @@ async fn the_end_of_a_managed_answer_waits_for_its_row_for_a_while() {
     assert_eq!(harness.credits().await.reserved, NanoUsd::ZERO);
     assert!(body.frame().await.is_none());
 }
+
+#[tokio::test]
+async fn a_call_that_is_given_up_while_it_is_held_for_leaves_nothing_held() {
+    let (harness, openai, _) = managed().await;
+    let before = harness.credits().await;
+    let mut intruder = harness.intruder().await;
+    let lock = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut intruder);
+    lock.await.expect("locked");
+    let waiting = harness.open(harness.chat_request(CALL));
+    let given_up = tokio::time::timeout(Duration::from_millis(300), waiting).await;
+    assert!(given_up.is_err());
+    // So that the edge has seen that the client is gone.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let release = sqlx::raw_sql("ROLLBACK").execute(&mut intruder);
+    release.await.expect("released");
+    // The row comes only after the hold was there.
+    let settled = async {
+        while harness.gateway.0.books.waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let settled = tokio::time::timeout(Duration::from_secs(10), settled).await;
+    settled.expect("in time");
+    let row = newest(&harness).await;
+    assert_eq!((row.status, row.charge), (499, NanoUsd::ZERO));
+    assert_eq!(harness.credits().await, before);
+    assert_eq!(openai.hits(), 0);
+}

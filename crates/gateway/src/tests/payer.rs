@@ -8,7 +8,7 @@ use domain::settings::Settings;
 use domain::{DeploymentId, KeyOwner, NanoUsd};
 use http::HeaderValue;
 use store::{
-    AccountScope, CreditsRow, InstanceScope, NewCard, ProviderKeys, Store, WorkspaceScope,
+    AccountScope, CreditsRow, Expect, InstanceScope, NewCard, ProviderKeys, Store, WorkspaceScope,
 };
 
 use super::client::Answer;
@@ -203,6 +203,20 @@ impl Harness {
         let scope = self.admin(Action::WriteAccounts).await;
         let subscribed = system.subscribe(&scope, self.account, &plan.id, &note, now);
         subscribed.await.expect("subscribed");
+    }
+
+    /// Replaces the value of a stored key of the workspace.
+    pub(super) async fn replace(&self, old: &ProviderKeyRecord, key: &str) -> ProviderKeyRecord {
+        let old = self.stored(old).await;
+        let mut new = old.clone();
+        new.context.version += 1;
+        new.envelope = self.seal(key, &new).await;
+        let reach = self.reach(old.context.owner).await;
+        let keys = reach.keys(&self.store);
+        let (note, now) = (self.note(), self.sources.now());
+        let put = keys.put(&new, Expect::Version(old.context.version), &note, now);
+        put.await.expect("replaced");
+        new
     }
 
     /// The account's credits.

@@ -93,6 +93,7 @@ fn samples() -> Vec<Failure> {
             Failure::UpstreamTimedOut => Failure::UpstreamInvalidResponse,
             Failure::UpstreamInvalidResponse => Failure::UpstreamRejected {
                 status: StatusCode::IM_A_TEAPOT,
+                retry_after_s: None,
             },
             Failure::UpstreamRejected { .. } => Failure::UpstreamBroken,
             Failure::UpstreamBroken => break,
