@@ -82,6 +82,8 @@ impl Snapshot {
     }
 
     async fn load_instance(&self, revision: i64) -> Result<Arc<Instance>, Away> {
+        #[cfg(test)]
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         match self.store.serving().instance().await {
             Ok(record) => {
                 let loaded = Arc::new(Instance::new(record, revision));

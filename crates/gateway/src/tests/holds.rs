@@ -163,6 +163,12 @@ async fn a_running_call_is_known_to_the_store_as_forwarded_and_as_ours() {
             }
         };
         assert_eq!(held.1, harness.gateway.0.node);
+        let (lease,): (i64,) = sqlx::query_as("SELECT lease_until FROM nodes WHERE id = $1")
+            .bind(&harness.gateway.0.node)
+            .fetch_one(&mut intruder)
+            .await
+            .expect("we have a lease");
+        assert!(lease > harness.sources.now().millis());
         // If we died now, the input would be charged.
         assert_eq!(held.2, 8 * 3_000);
         // Our own calls are not reaped.
@@ -235,4 +241,37 @@ async fn a_call_that_is_given_up_while_it_is_held_for_leaves_nothing_held() {
     assert_eq!((row.status, row.charge), (499, NanoUsd::ZERO));
     assert_eq!(harness.credits().await, before);
     assert_eq!(openai.hits(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_is_let_go_when_its_row_cannot_be_written_and_the_row_is_not_lost() {
+    let (harness, openai, _) = managed().await;
+    openai.script(vec![
+        Step::Gate,
+        Step::Send(answer(200, &[JSON], REPORT.as_bytes())),
+    ]);
+    let calling = harness.chat(CALL);
+    let locking = async {
+        while openai.hits() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // So that it is noted that the call has left.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut intruder = harness.intruder().await;
+        let lock = sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut intruder);
+        lock.await.expect("locked");
+        openai.open(1);
+        (intruder, tokio::time::Instant::now())
+    };
+    let (answer, (mut intruder, locked_at)) = tokio::join!(calling, locking);
+    assert_eq!(
+        (answer.status, answer.body.as_ref()),
+        (200, REPORT.as_bytes())
+    );
+    let waited = locked_at.elapsed();
+    assert!(waited > Duration::from_millis(4_900), "{waited:?}");
+    let release = sqlx::raw_sql("ROLLBACK").execute(&mut intruder);
+    release.await.expect("released");
+    assert_eq!(newest(&harness).await.charge.nanos(), CHARGE);
+    assert_eq!(harness.credits().await.reserved, NanoUsd::ZERO);
 }

@@ -179,6 +179,47 @@ async fn a_cold_burst_of_one_caller_reads_it_once() {
 }
 
 #[tokio::test]
+async fn the_instances_rules_are_read_once_until_they_change_and_kept_for_an_outage() {
+    let mut config = config();
+    config.max_staleness_ms = 1_000;
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    let plane = std::sync::Arc::clone(&harness.gateway.0);
+    let burst = || async {
+        let mut burst = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let plane = std::sync::Arc::clone(&plane);
+            burst.spawn(async move { plane.snapshot.instance().await });
+        }
+        let mut seen = Vec::new();
+        while let Some(found) = burst.join_next().await {
+            let instance = found.expect("no panic").expect("the store answers");
+            seen.push(instance.record.settings.held_output_tokens);
+        }
+        seen
+    };
+    assert_eq!(burst().await, [1_024; 50]);
+    assert_eq!(plane.snapshot.reads(), 1);
+    harness
+        .settings(|settings| settings.held_output_tokens = 7)
+        .await;
+    assert_eq!(burst().await, [7; 50]);
+    assert_eq!(plane.snapshot.reads(), 2);
+    // A change of one account leaves them as they are.
+    harness.bring("openai").await;
+    burst().await;
+    assert_eq!(plane.snapshot.reads(), 2);
+    harness
+        .store
+        .poll_changes()
+        .await
+        .expect("the store answers");
+    harness.store.close().await;
+    assert!(plane.snapshot.instance().await.is_ok());
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert!(plane.snapshot.instance().await.is_err());
+}
+
+#[tokio::test]
 async fn who_asks_after_a_change_does_not_get_what_was_read_before() {
     // T101
     let harness = Harness::start().await;
