@@ -19,7 +19,7 @@ use crate::auth::session;
 use crate::body::{Json, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Acceptances, Changes, Reads, Writes};
+use crate::openapi::{Acceptances, Additions, Changes, Reads};
 use crate::ops::invitations::{self, Newcomer};
 use crate::page::{List, PageQuery};
 use crate::schema;
@@ -115,7 +115,7 @@ pub struct FreshInvitation {
 /// It can be accepted for as long as who made it, and the API key with which it was made, may invite.
 #[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/invitations", tag = "members",
     extensions(("x-action" = json!("write_members"))), request_body = NewInvitation,
-    responses((status = 201, body = FreshInvitation), Writes))]
+    responses((status = 201, body = FreshInvitation), Additions))]
 async fn create_invitation(
     access: Access<WriteMembers>,
     State(state): State<ControlState>,

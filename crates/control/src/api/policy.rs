@@ -1,5 +1,7 @@
 //! A workspace's policy: who pays, which models stand behind names, when credits may step in.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use domain::plan::PlanTerms;
 use domain::policy::{
@@ -7,10 +9,10 @@ use domain::policy::{
 };
 use domain::price::PriceOverride;
 use domain::{NanoUsd, PlanId, ProviderId};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize};
 use store::PolicyRow;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,6 +22,7 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{PolicyChanges, Reads};
 use crate::ops::policy::{self, Bounds};
+use crate::ops::settings::Patch;
 use crate::schema;
 use crate::state::ControlState;
 
@@ -47,7 +50,7 @@ pub struct PolicyView {
     tiers_open: Vec<&'static str>,
 }
 
-/// What a workspace's admins decide. In a change every field may be left out.
+/// What a workspace's admins decide.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PolicyFields {
     /// Who pays: credits, own keys, or own keys and, where there is none, credits.
@@ -127,6 +130,35 @@ fn view(row: PolicyRow, plan: &PlanId, terms: &PlanTerms) -> PolicyView {
     }
 }
 
+/// A change of a policy: a JSON merge patch (RFC 7396).
+#[derive(Debug)]
+pub struct PolicyPatch(Patch);
+
+impl<'de> Deserialize<'de> for PolicyPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Patch::deserialize(deserializer).map(Self)
+    }
+}
+
+impl PartialSchema for PolicyPatch {
+    /// The fields of a policy, none of them required.
+    fn schema() -> RefOr<Schema> {
+        let mut schema = PolicyFields::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.clear();
+            let says = "A JSON merge patch (RFC 7396): what is left out stays, a list is replaced as a whole.";
+            object.description = Some(says.to_owned());
+        }
+        schema
+    }
+}
+
+impl ToSchema for PolicyPatch {
+    fn name() -> Cow<'static, str> {
+        "PolicyPatch".into()
+    }
+}
+
 /// See who pays in a workspace, which models stand behind names, and when credits may step in.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
     extensions(("x-action" = json!("read_policy"))),
@@ -147,13 +179,13 @@ async fn get_policy(
 /// entry. `null` for `provider`, `model` and `managed_fallback_cap_nano_usd` means none; for any other field it
 /// means what a new workspace has.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
-    extensions(("x-action" = json!("write_policy"))), request_body = PolicyFields,
+    extensions(("x-action" = json!("write_policy"))), request_body = PolicyPatch,
     responses((status = 200, body = PolicyView), PolicyChanges))]
 async fn update_policy(
     access: Access<WritePolicy>,
     State(state): State<ControlState>,
     call: Call,
-    Json(patch): Json<Map<String, Value>>,
+    Json(PolicyPatch(patch)): Json<PolicyPatch>,
 ) -> Result<axum::Json<PolicyView>, Problem> {
     let bounds = Bounds::of(&state, &access.scope).await?;
     let fresh = bounds.fresh_mode;

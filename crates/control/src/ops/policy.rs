@@ -12,6 +12,7 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::admission::known_provider;
 use crate::ops::plan_gate;
+use crate::ops::settings::{Patch, merge};
 use crate::state::ControlState;
 
 /// The fields in which `null` is a value: there is none.
@@ -52,7 +53,7 @@ impl Bounds {
 /// `invalid_request`, naming the field and showing nothing of its value.
 pub fn patched(
     old: &WorkspacePolicy,
-    patch: &Map<String, Value>,
+    patch: &Patch,
     fresh_mode: Mode,
 ) -> Result<WorkspacePolicy, Problem> {
     let fresh = WorkspacePolicy {
@@ -60,14 +61,13 @@ pub fn patched(
         ..WorkspacePolicy::default()
     };
     let (mut whole, fresh) = (fields(old), fields(&fresh));
-    for (name, value) in patch {
-        let merged = match whole.get(name) {
-            Some(_) if value.is_null() && !NULLABLE.contains(&name.as_str()) => {
-                fresh.get(name).cloned().unwrap_or_default()
-            }
-            Some(current) => merge(current, value),
-            None => value.clone(),
-        };
+    for (name, value) in patch.changes() {
+        let mut merged = whole.get(name).cloned().unwrap_or_default();
+        if value.is_null() && !NULLABLE.contains(&name.as_str()) {
+            merged = fresh.get(name).cloned().unwrap_or_default();
+        } else {
+            merge(&mut merged, value);
+        }
         // One field at a time, so that a refusal names it; an unknown one is refused here, too.
         let alone = Map::from_iter([(name.clone(), merged.clone())]);
         let _: WorkspacePolicy = read(&alone)?;
@@ -221,21 +221,4 @@ fn fields(policy: &WorkspacePolicy) -> Map<String, Value> {
 fn read(fields: &Map<String, Value>) -> Result<WorkspacePolicy, Problem> {
     let text = serde_json::to_vec(fields).expect("JSON values are JSON");
     body::parse(&text)
-}
-
-/// RFC 7396, section 2.
-fn merge(target: &Value, patch: &Value) -> Value {
-    let Value::Object(patch) = patch else {
-        return patch.clone();
-    };
-    let mut merged = target.as_object().cloned().unwrap_or_default();
-    for (name, value) in patch {
-        if value.is_null() {
-            merged.remove(name);
-        } else {
-            let current = merged.get(name).cloned().unwrap_or_default();
-            merged.insert(name.clone(), merge(&current, value));
-        }
-    }
-    Value::Object(merged)
 }

@@ -15,6 +15,7 @@ use crate::frame::Call;
 use crate::state::ControlState;
 
 pub use merge::Patch;
+pub(crate) use merge::merge;
 
 /// The settings.
 ///

@@ -358,6 +358,12 @@ async fn api_keys_and_workspaces_end_where_the_plan_says() {
         refused["details"],
         json!({"resource": "workspaces", "limit": 1, "used": 1})
     );
+    let bob = world.person(&root, "bob").await;
+    let invitations = format!("/api/v1/workspaces/{}/invitations", ann.workspace);
+    let body = json!({"email": bob.email, "role": "member"});
+    let refused = world.post(&ann.session, &invitations, body).await;
+    let refused = refused.refused(402, "limit_exceeded");
+    assert_eq!(refused["details"]["resource"], "members");
     let limits = world
         .get(&ann.session, "/api/v1/users/me/limits")
         .await

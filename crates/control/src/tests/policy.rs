@@ -152,6 +152,16 @@ async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
         answer["details"]["allowed"],
         json!(["managed", "byok", "auto"])
     );
+    let twice = r#"{"mode": "auto", "mode": "managed"}"#;
+    let mut request = World::request(
+        &root.session,
+        http::Method::PATCH,
+        &policy(&root),
+        Some(&json!({})),
+    );
+    *request.body_mut() = twice.into();
+    let refused = world.send(request).await.refused(400, "invalid_request");
+    assert_eq!(refused["details"]["field"], "mode");
     let secret = json!({"sk-SECRET": 1});
     let answer = world.patch(&root.session, &policy(&root), secret).await;
     assert!(!answer.text.contains("SECRET"), "{}", answer.text);

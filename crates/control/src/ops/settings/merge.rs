@@ -1,4 +1,4 @@
-//! Merge patches (RFC 7396) of settings.
+//! Merge patches (RFC 7396) of settings. Policies are changed by the same kind of patch.
 
 use std::fmt;
 
@@ -22,6 +22,11 @@ impl Patch {
     pub(crate) fn fields(&self) -> String {
         let names = self.0.keys().filter(|name| is_field_name(name));
         names.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The changes, by field.
+    pub(crate) fn changes(&self) -> &Map<String, Value> {
+        &self.0
     }
 
     /// The settings with the changes.
@@ -60,7 +65,7 @@ fn read(fields: &Map<String, Value>) -> Result<Settings, serde_json::Error> {
 }
 
 /// RFC 7396, section 2.
-fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
         return;
