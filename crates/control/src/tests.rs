@@ -15,6 +15,7 @@ mod hands;
 mod instance_keys;
 mod key_rules;
 mod keys;
+mod matrix;
 mod people;
 mod plans;
 mod platform_keys;
