@@ -37,8 +37,8 @@ pub mod usage;
 pub mod users;
 pub mod workspaces;
 
-/// Where the operations of [`unversioned`] are found as well, for clients that know no version in the path.
-pub const UNVERSIONED: &str = "/api";
+/// Where some operations are found as well as under `/api/v1`, for clients that know no version in the path.
+pub(crate) const UNVERSIONED: &str = "/api";
 
 /// The operations that are found with and without a version in their path. Their paths are relative.
 fn unversioned() -> OpenApiRouter<ControlState> {
