@@ -209,7 +209,9 @@ class Keybearer:
         return stop(self.process)
 
 
-SCOPES = ["inference:invoke", "byok:read", "byok:write", "usage:read"]
+SCOPES = [
+    "inference:invoke", "byok:read", "byok:write", "usage:read", "policy:read", "policy:write", "billing:read",
+]
 
 
 @dataclass

@@ -392,8 +392,10 @@ async fn no_call_is_charged_twice_or_lost_by_kill_9() {
         let calls: Vec<_> = (0..12)
             .map(|n| {
                 let key = fixture.owner.key.clone();
-                if n % 3 == 0 {
-                    fixture.provider.next(slow.clone());
+                match n % 4 {
+                    0 => drop(fixture.provider.next(slow.clone())),
+                    1 => drop(fixture.provider.next(Script::silence())),
+                    _ => {}
                 }
                 tokio::spawn(async move {
                     let headers = [("content-type", "application/json")];
@@ -446,6 +448,20 @@ async fn no_call_is_charged_twice_or_lost_by_kill_9() {
             assert_eq!(row["pricing"], "estimated", "{row}");
         }
     }
+    // Those that the provider had and never answered: their input was used, and nothing is known of the rest.
+    let cut = rows.iter().filter(|row| row["error_code"] == "interrupted");
+    let cut: Vec<i64> = cut
+        .map(|row| row["charge_nano_usd"].as_i64().expect("a charge"))
+        .collect();
+    let input = (chat_stream("gpt-4o").to_string().len() as i64 + 3) / 4 * 2_000;
+    assert!(
+        cut.contains(&input),
+        "no call was cut off after it was forwarded: {cut:?}"
+    );
+    assert!(
+        cut.iter().all(|charge| *charge == 0 || *charge == input),
+        "{cut:?}"
+    );
     let mut requests: Vec<&Value> = rows.iter().map(|row| &row["request_id"]).collect();
     requests.sort_by_key(|id| id.to_string());
     requests.dedup();
