@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::{FormatId, TokenLimit};
 use domain::glob::Glob;
+use domain::policy::ModelName;
 
 mod file;
 
@@ -42,6 +43,8 @@ pub struct Provider {
     pub native_patterns: Vec<Glob>,
     /// For a gateway, what it calls other providers: their model `m` is its model `{slug}/m`.
     pub slugs: BTreeMap<ProviderId, String>,
+    /// For a gateway, models that it names otherwise than by slug and name.
+    pub names: Vec<GatewayName>,
     /// Models known by name. Others work too.
     pub models: Vec<ModelFact>,
 }
@@ -80,6 +83,21 @@ impl Provider {
         self.models.iter().any(|fact| fact.id == model)
     }
 
+    /// What this gateway calls the model that `provider` knows as `model`; `None`: it has no name for it.
+    pub fn name_for(&self, provider: &ProviderId, model: &str) -> Option<String> {
+        let fitting = self
+            .names
+            .iter()
+            .filter(|it| it.provider == *provider && it.pattern.matches(model));
+        match fitting.max_by_key(|it| it.pattern.specificity()) {
+            Some(named) => Some(named.name.as_str().to_owned()),
+            None => self
+                .slugs
+                .get(provider)
+                .map(|slug| format!("{slug}/{model}")),
+        }
+    }
+
     /// Where `model` is called in `format`; `None` if it is not spoken for this model.
     ///
     /// Of the rules that match the model only the closest pattern's count, so that a narrow rule can take
@@ -113,6 +131,17 @@ impl Provider {
             },
         })
     }
+}
+
+/// What a gateway calls some models of another provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayName {
+    /// The other provider.
+    pub provider: ProviderId,
+    /// Its own names of the models.
+    pub pattern: Glob,
+    /// The gateway's name for them.
+    pub name: ModelName,
 }
 
 /// Whether a provider serves. Only an active one takes requests and new keys.

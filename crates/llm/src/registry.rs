@@ -141,7 +141,7 @@ impl Registry {
     }
 
     /// The names that `gateway` has for the models of `candidates`, in their order, each once and without
-    /// those that are candidates already. Nothing for providers that it has no slug for, and nothing at all
+    /// those that are candidates already. Nothing for providers that it has no slug or name for, and nothing at all
     /// if it does not serve.
     pub fn through_gateway(
         &self,
@@ -153,12 +153,12 @@ impl Registry {
             return through;
         };
         for candidate in candidates {
-            let Some(slug) = gateway.slugs.get(&candidate.provider) else {
+            let Some(model) = gateway.name_for(&candidate.provider, &candidate.model) else {
                 continue;
             };
             let named = Candidate {
                 provider: gateway.id.clone(),
-                model: format!("{slug}/{}", candidate.model),
+                model,
             };
             if !candidates.contains(&named) && !through.contains(&named) {
                 through.push(named);

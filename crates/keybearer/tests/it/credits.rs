@@ -333,7 +333,7 @@ async fn the_same_reference_is_granted_once_and_cards_go_earliest_expiry_first()
         .await
         .expect_error(409, "conflict");
     assert_eq!(fixture.sum().await, 20_000_000);
-    let soon = jiff_text(3_000);
+    let soon = in_text_after(3_000);
     fixture
         .grant(10_000_000, json!({"expires_at": soon}))
         .await
@@ -348,11 +348,9 @@ async fn the_same_reference_is_granted_once_and_cards_go_earliest_expiry_first()
 }
 
 /// RFC 3339 text of a moment so many milliseconds from now.
-fn jiff_text(ahead_ms: i64) -> String {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970");
-    let millis = i64::try_from(now.as_millis()).expect("in range") + ahead_ms;
+fn in_text_after(ahead_ms: i64) -> String {
+    let now = testkit::sealing::BoxContext::now("", "", "", "").issued_at;
+    let millis = now * 1_000 + ahead_ms;
     domain::Timestamp::from_millis(millis).to_string()
 }
 

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use domain::ProviderId;
 use domain::credential::{API_KEY_HEADERS, BEARER_HEADER};
+use domain::glob::Glob;
+use domain::policy::ModelName;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Auth, FileError, FormatRule, KeyHint, Kind, ModelFact, PaymentMode, Probe, Provider, Status,
-    locate,
+    Auth, FileError, FormatRule, GatewayName, KeyHint, Kind, ModelFact, PaymentMode, Probe,
+    Provider, Status, locate,
 };
 use crate::base_url::{Loopback, canonical_base_url};
 use crate::format::{FormatId, TokenLimit};
-use domain::glob::Glob;
 
 /// Headers that belong to the connection, to the client or to us; a file cannot set them.
 const RESERVED_HEADERS: &[&str] = &[
@@ -57,6 +58,8 @@ struct File {
     native_patterns: Vec<Glob>,
     #[serde(default)]
     slugs: BTreeMap<ProviderId, Spanned<String>>,
+    #[serde(default)]
+    names: BTreeMap<Spanned<String>, ModelName>,
     #[serde(default)]
     models: Vec<Spanned<ModelFact>>,
 }
@@ -150,6 +153,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
             .collect::<Result<_, _>>()?,
         native_patterns: file.native_patterns,
         slugs: slugs(file.kind, file.slugs)?,
+        names: names(file.kind, file.names)?,
         models: models(file.models)?,
     };
     if let Some(span) = probe_span
@@ -276,6 +280,30 @@ fn slugs(
             );
         }
         Ok((provider, slug.into_inner()))
+    });
+    named.collect()
+}
+
+fn names(
+    kind: Kind,
+    names: BTreeMap<Spanned<String>, ModelName>,
+) -> Result<Vec<GatewayName>, Broken> {
+    let named = names.into_iter().map(|(theirs, name)| {
+        if kind != Kind::Gateway {
+            return broken(&theirs, "only a gateway has names for other providers");
+        }
+        let parts = theirs.as_ref().split_once('/').and_then(|(id, pattern)| {
+            let provider = id.parse::<ProviderId>().ok()?;
+            Some((provider, Glob::parse(pattern).ok()?))
+        });
+        match parts {
+            Some((provider, pattern)) => Ok(GatewayName {
+                provider,
+                pattern,
+                name,
+            }),
+            None => broken(&theirs, "a name is for `provider/pattern`"),
+        }
     });
     named.collect()
 }

@@ -91,7 +91,23 @@ fn a_gateway_names_the_models_of_the_providers_that_it_has_slugs_for() {
         // Known to the gateway by that very name: it is a candidate already.
         ("openai/gpt-4o", vec![]),
         ("openrouter/openai/gpt-4o", vec![]),
-        ("claude-haiku-5-5", vec![]),
+        // Named otherwise there; a name of the gateway's own passes as it is.
+        (
+            "claude-haiku-4-5",
+            vec!["openrouter: anthropic/claude-haiku-4.5"],
+        ),
+        (
+            "claude-haiku-4-5-20251001",
+            vec!["openrouter: anthropic/claude-haiku-4.5"],
+        ),
+        (
+            "claude-sonnet-4-20250514",
+            vec!["openrouter: anthropic/claude-sonnet-4"],
+        ),
+        (
+            "anthropic/claude-sonnet-4",
+            vec!["openrouter: anthropic/claude-sonnet-4"],
+        ),
         ("nobody-knows-it", vec![]),
     ] {
         assert_eq!(through(&registry, "openrouter", model), expected, "{model}");
