@@ -1,6 +1,7 @@
 //! Credits are held before the first managed attempt of a call, so that parallel calls cannot spend them twice.
 
 use domain::{NanoUsd, Usage};
+use llm::head::Head;
 use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError};
 
 use crate::Plane;
@@ -23,10 +24,10 @@ pub(crate) async fn take(
     view: &View,
     way: &Way,
     bill: &Bill,
-    output_limit: Option<u64>,
+    head: &Head,
     settlement: Settlement,
 ) -> (Option<Settlement>, Result<(), Failure>) {
-    let hold = new_hold(plane, view, way, bill, output_limit, &settlement);
+    let hold = new_hold(plane, view, way, bill, head, &settlement);
     let workspace = hold.row.workspace;
     let (store, now) = (plane.store.clone(), plane.sources.now());
     let asking = tokio::spawn(async move {
@@ -98,7 +99,7 @@ fn new_hold(
     view: &View,
     way: &Way,
     bill: &Bill,
-    output_limit: Option<u64>,
+    head: &Head,
     settlement: &Settlement,
 ) -> NewHold {
     let settings = &view.instance.record.settings;
@@ -108,7 +109,7 @@ fn new_hold(
         ..Usage::default()
     };
     let expected = Usage {
-        output_tokens: output_limit.unwrap_or(u64::from(settings.held_output_tokens)),
+        output_tokens: head.expected_output(u64::from(settings.held_output_tokens)),
         ..input_only
     };
     bill.write(&mut row, input_only, true);

@@ -25,6 +25,8 @@ pub struct Head {
     /// `max_completion_tokens` that is a whole number. `None`: no such limit. Whatever else stands there is
     /// the provider's to judge.
     pub output_limit: Option<u64>,
+    /// How many answers the client wants: the greatest top-level `n` that is a whole number. `None`: one.
+    pub choices: Option<u64>,
     /// Where the model's JSON string stands in the body, quotes included.
     pub model_span: Range<usize>,
 }
@@ -60,6 +62,15 @@ pub enum HeadError {
     /// `stream` is not a boolean.
     #[error("the field `stream` must be true or false")]
     Stream,
+}
+
+impl Head {
+    /// The most output tokens of all answers together, where an answer without a limit is taken to have
+    /// `unlimited`.
+    pub fn expected_output(&self, unlimited: u64) -> u64 {
+        let each = self.output_limit.unwrap_or(unlimited);
+        each.saturating_mul(self.choices.unwrap_or(1).max(1))
+    }
 }
 
 impl HeadError {
@@ -112,6 +123,7 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
         model,
         stream,
         output_limit: found.output_limit,
+        choices: found.choices,
         model_span: start..start + raw.len(),
     })
 }
@@ -137,6 +149,7 @@ struct Found<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
     output_limit: Option<u64>,
+    choices: Option<u64>,
     refusal: Option<HeadError>,
 }
 
@@ -158,6 +171,11 @@ impl<'de> Visitor<'de> for TopLevel {
                 Field::OutputLimit => {
                     let limit = map.next_value_seed(Checked)?;
                     found.output_limit = found.output_limit.max(limit);
+                    continue;
+                }
+                Field::Choices => {
+                    let choices = map.next_value_seed(Checked)?;
+                    found.choices = found.choices.max(choices);
                     continue;
                 }
                 Field::Lookalike(field) => {
@@ -184,6 +202,7 @@ enum Field {
     Model,
     Stream,
     OutputLimit,
+    Choices,
     /// Another parser could take it for the named one.
     Lookalike(&'static str),
     Other,
@@ -197,6 +216,7 @@ impl Field {
             "model" => Self::Model,
             "stream" => Self::Stream,
             "max_tokens" | "max_completion_tokens" => Self::OutputLimit,
+            "n" => Self::Choices,
             _ if folds_to("MODEL") => Self::Lookalike("model"),
             _ if folds_to("STREAM") => Self::Lookalike("stream"),
             _ => Self::Other,
@@ -208,7 +228,7 @@ impl Field {
             Self::Model => "model",
             Self::Stream => "stream",
             Self::Lookalike(name) => name,
-            Self::OutputLimit | Self::Other => "",
+            Self::OutputLimit | Self::Choices | Self::Other => "",
         }
     }
 }

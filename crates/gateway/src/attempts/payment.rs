@@ -31,9 +31,9 @@ impl Course<'_> {
             return Err(Failure::Internal);
         };
         settlement.aims_at(way, !self.failed.is_empty(), bill);
-        let limit = self.parcel.head.output_limit;
+        let head = &self.parcel.head;
         let (settlement, held) =
-            hold::take(self.plane, self.view, way, bill, limit, settlement).await;
+            hold::take(self.plane, self.view, way, bill, head, settlement).await;
         self.settlement = settlement;
         if let (Ok(()), Some(settlement)) = (&held, &self.settlement) {
             self.credits.held = true;

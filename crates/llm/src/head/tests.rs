@@ -66,6 +66,18 @@ fn the_outputs_limit_is_the_greatest_whole_number_that_is_given() {
         let head = read(body.as_bytes()).expect(&body);
         assert_eq!(head.output_limit, limit, "{body}");
     }
+    for (rest, output) in [
+        ("", 100),
+        (r#","n":3"#, 300),
+        (r#","n":3,"max_tokens":7"#, 21),
+        (r#","n":0,"max_tokens":7"#, 7),
+        (r#","n":"3""#, 100),
+        (r#","n":18446744073709551615"#, u64::MAX),
+    ] {
+        let body = format!(r#"{{"model":"m"{rest}}}"#);
+        let head = read(body.as_bytes()).expect(&body);
+        assert_eq!(head.expected_output(100), output, "{body}");
+    }
     assert!(is_json_error(r#"{"model":"m","max_tokens":1e400}"#));
 }
 
