@@ -14,5 +14,6 @@ pub mod head;
 pub mod provider;
 pub mod registry;
 pub mod sse;
+pub mod surcharge;
 
 mod tap;
