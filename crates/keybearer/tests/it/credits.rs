@@ -443,7 +443,10 @@ async fn no_call_is_charged_twice_or_lost_by_kill_9() {
         if row["status"] == 200 {
             assert_eq!(row["charge_nano_usd"], COST, "{row}");
         } else if row["error_code"] == "interrupted" {
-            assert_eq!(row["pricing"], "estimated", "{row}");
+            let forwarded = row["charge_nano_usd"] != 0;
+            let pricing = forwarded.then_some("estimated");
+            assert_eq!(row["pricing"], json!(pricing), "{row}");
+            assert_eq!(row["usage"].is_object(), forwarded, "{row}");
         }
     }
     // Those that the provider had and never answered: their input was used, and nothing is known of the rest.
@@ -469,5 +472,36 @@ async fn no_call_is_charged_twice_or_lost_by_kill_9() {
         charged,
         "the ledger and the usage agree"
     );
+    fixture.the_books_balance().await;
+}
+
+#[tokio::test]
+async fn credits_pay_for_no_field_that_changes_the_model_or_the_price() {
+    let fixture = Fixture::managed_with(100_000_000).await;
+    let probes = fixture.provider.requests().len();
+    for (field, value) in [
+        ("models", json!(["anthropic/claude-opus-4.1"])),
+        ("service_tier", json!("priority")),
+        (
+            "tools",
+            json!([{"type": "web_search_20250305", "name": "web_search"}]),
+        ),
+    ] {
+        let mut body = chat("gpt-4o");
+        body[field] = value;
+        let reply = fixture.owner.key.post("/v1/chat/completions", &body).await;
+        let refused = reply.expect_error(403, "field_needs_own_key").json();
+        assert_eq!(refused["error"]["field"], field, "{refused}");
+    }
+    assert_eq!(fixture.provider.requests().len(), probes);
+    assert_eq!(fixture.balance().await, [100_000, 0, 100_000]);
+    // Who pays the provider may send what they like.
+    fixture.with_openai_key().await;
+    fixture.mode("byok").await;
+    let mut body = chat("gpt-4o");
+    body["service_tier"] = json!("priority");
+    let reply = fixture.owner.key.post("/v1/chat/completions", &body).await;
+    reply.expect(200);
+    assert_eq!(fixture.provider.last().json()["service_tier"], "priority");
     fixture.the_books_balance().await;
 }

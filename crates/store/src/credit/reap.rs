@@ -1,6 +1,5 @@
 //! Leases of nodes, and the holds of those that died.
 
-use domain::price::Pricing;
 use domain::{AccountId, NanoUsd, RequestId, Timestamp};
 
 use super::LEASE_MS;
@@ -118,7 +117,7 @@ async fn settle_due(
     Ok(settled)
 }
 
-/// The row of a call whose node died.
+/// The row of a call whose node died: as its hold kept it if it was forwarded, otherwise without consumption.
 fn interrupted(hold: &Hold, request: RequestId) -> Result<UsageRow, StoreError> {
     let place = Place {
         table: "credit_holds",
@@ -126,18 +125,26 @@ fn interrupted(hold: &Hold, request: RequestId) -> Result<UsageRow, StoreError> 
     };
     let row: Stored = serde_json::from_str(&hold.usage).map_err(|_| place.corrupt("usage"))?;
     let row = row.read()?;
-    let (cost, charge) = match hold.forwarded != 0 {
-        true => (row.cost, NanoUsd::new(hold.interrupted)),
-        false => (Some(NanoUsd::ZERO), NanoUsd::ZERO),
-    };
-    Ok(UsageRow {
+    let row = UsageRow {
         request,
         status: CLIENT_CLOSED,
         error_code: Some(INTERRUPTED.to_owned()),
-        pricing: Some(Pricing::Estimated),
-        cost,
-        charge,
         ..row
+    };
+    Ok(match hold.forwarded != 0 {
+        true => UsageRow {
+            charge: NanoUsd::new(hold.interrupted),
+            ..row
+        },
+        // No provider was asked: what the hold expected did not happen.
+        false => UsageRow {
+            usage: None,
+            cost: None,
+            pricing: None,
+            catalog_version: None,
+            charge: NanoUsd::ZERO,
+            ..row
+        },
     })
 }
 

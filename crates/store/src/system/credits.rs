@@ -25,8 +25,9 @@ impl System<'_> {
     /// Settles the holds of nodes other than `node` whose lease ended more than 15 seconds ago, and says how
     /// many. `everybody_else`: of all other nodes, where it is known that none lives.
     ///
-    /// Each such call gets its usage row, with the code `interrupted` and the status 499, and is charged only if
-    /// it was forwarded.
+    /// Each such call gets its usage row, with the code `interrupted` and the status 499. If it was forwarded, it
+    /// is charged what its hold says, and tokens, cost and pricing are those of the hold's row; otherwise it has
+    /// consumed nothing, and the row names none of them.
     ///
     /// # Errors
     /// As every function here.
@@ -43,8 +44,8 @@ impl System<'_> {
     ///
     /// # Errors
     /// - [`StoreError::NotFound`]: there is no such account.
-    /// - [`StoreError::Conflict`]: the reference was given with another amount, the amount is out of range, the
-    ///   card would have lapsed already, or it is one that only a plan gives.
+    /// - [`StoreError::Conflict`]: the reference was given with another amount, kind or expiry, the amount is out of
+    ///   range, the card would have lapsed already, or it is one that only a plan gives.
     pub async fn grant_credits(
         &self,
         scope: &InstanceScope,

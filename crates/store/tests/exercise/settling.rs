@@ -321,12 +321,24 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
         ..Usage::default()
     });
     sent.row.cost = Some(NanoUsd::new(14));
-    let kept = of_node("dead", purse.hold(30));
-    for hold in [&sent, &kept] {
+    sent.row.pricing = Some(Pricing::Estimated);
+    let mut unpriced = of_node("dead", purse.hold(10));
+    unpriced.interrupted = NanoUsd::new(4);
+    unpriced.row.usage = sent.row.usage;
+    unpriced.row.cost = None;
+    unpriced.row.pricing = Some(Pricing::Unpriced);
+    let mut kept = of_node("dead", purse.hold(30));
+    kept.row = UsageRow {
+        request: kept.request,
+        ..sent.row.clone()
+    };
+    for hold in [&sent, &unpriced, &kept] {
         assert_eq!(purse.reserve(hold, NOW).await, Reservation::Reserved);
     }
     let serving = world.store.serving();
-    serving.mark_forwarded(sent.request).await.expect("marked");
+    for hold in [&sent, &unpriced] {
+        serving.mark_forwarded(hold.request).await.expect("marked");
+    }
 
     let late = NOW.plus_millis(LEASE_MS + GRACE_MS);
     assert_eq!(
@@ -350,11 +362,11 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
             .reap_holds("alive", false, later)
             .await
             .expect("reaps"),
-        2
+        3
     );
-    assert_eq!(purse.balance(later).await, (85, 0, 0));
+    assert_eq!(purse.balance(later).await, (81, 0, 0));
     let rows = usage_rows(&purse).await;
-    assert_eq!(rows.len(), 2);
+    assert_eq!(rows.len(), 3);
     let row = |request| {
         rows.iter()
             .find(|row| row.request == request)
@@ -363,7 +375,6 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
     let expected = UsageRow {
         status: 499,
         error_code: Some("interrupted".to_owned()),
-        pricing: Some(Pricing::Estimated),
         charge: NanoUsd::new(15),
         ..sent.row.clone()
     };
@@ -371,8 +382,17 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
     let expected = UsageRow {
         status: 499,
         error_code: Some("interrupted".to_owned()),
-        pricing: Some(Pricing::Estimated),
-        cost: Some(NanoUsd::ZERO),
+        charge: NanoUsd::new(4),
+        ..unpriced.row.clone()
+    };
+    assert_eq!(*row(unpriced.request), expected);
+    let expected = UsageRow {
+        status: 499,
+        error_code: Some("interrupted".to_owned()),
+        usage: None,
+        cost: None,
+        pricing: None,
+        catalog_version: None,
         charge: NanoUsd::ZERO,
         ..kept.row.clone()
     };
@@ -381,7 +401,8 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
     // The node was only slow, and tells how its call ended after all.
     purse.settle(sent.request, 20).await;
     purse.settle(kept.request, 20).await;
-    assert_eq!(purse.balance(later).await, (85, 0, 0));
+    purse.settle(unpriced.request, 20).await;
+    assert_eq!(purse.balance(later).await, (81, 0, 0));
     assert_eq!(usage_rows(&purse).await, rows);
     assert!(
         !system.renew_lease("dead", later).await.expect("renewed"),
