@@ -109,9 +109,7 @@ impl Api {
 
     /// Ends the session that [`Api::log_in`] began.
     pub(crate) async fn log_out(&self) -> anyhow::Result<()> {
-        self.send(Method::DELETE, "/api/v1/sessions/current", None)
-            .await
-            .map(drop)
+        self.delete("/api/v1/sessions/current").await.map(drop)
     }
 
     /// The server's address without a trailing slash.
@@ -129,6 +127,14 @@ impl Api {
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.send(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(Method::DELETE, path, None).await
     }
 
     async fn request(
@@ -173,17 +179,21 @@ fn sensitive(bytes: &[u8]) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// A problem document as an error text: what happened, the code, and what to do.
+/// A problem document as an error text: what happened, the code, what may have been meant, and what to do.
 fn problem(status: StatusCode, body: &Value) -> anyhow::Error {
     let text = |field: &str| body.get(field).and_then(Value::as_str);
     let detail = text("detail")
         .or(text("title"))
         .unwrap_or("the server gave no reason");
     let code = text("code").map_or_else(|| status.as_u16().to_string(), str::to_owned);
-    match text("hint") {
-        Some(hint) => anyhow::anyhow!("{detail} ({code})\nhint: {hint}"),
-        None => anyhow::anyhow!("{detail} ({code})"),
+    let mut lines = vec![format!("{detail} ({code})")];
+    if let Some(suggestion) = body["details"]["suggestion"].as_str() {
+        lines.push(format!("did you mean {suggestion}?"));
     }
+    if let Some(hint) = text("hint") {
+        lines.push(format!("hint: {hint}"));
+    }
+    anyhow::anyhow!(lines.join("\n"))
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -12,7 +12,7 @@ pub(crate) mod setup;
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use domain::{Secret, WorkspaceId};
 
 use crate::client::{Api, Connection};
@@ -75,6 +75,20 @@ fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
     let end = line.trim_end_matches(['\n', '\r']).len();
     line.truncate(end);
     Ok(Secret::from_text(line))
+}
+
+/// Asks the person at the terminal whether to go on. Without a terminal there is nobody to agree, and this fails.
+fn agreed(question: &str) -> anyhow::Result<bool> {
+    if !stdin().is_terminal() {
+        bail!("not a terminal, so nobody can agree; give --yes to go on without asking");
+    }
+    remark(&format!("{question} [y/N]"));
+    let mut line = String::new();
+    stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("cannot read the answer")?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 /// The workspace that a command is about: the one given, else the environment's.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use domain::{ProviderId, WorkspaceId};
+use domain::WorkspaceId;
 use serde_json::{Map, Value};
 
 use super::{chosen_workspace, read_secret, say};
@@ -27,7 +27,7 @@ pub(crate) enum Command {
         mode: Option<String>,
         /// The provider of the key.
         #[arg(long)]
-        provider: Option<ProviderId>,
+        provider: Option<String>,
         /// The model that serves when a call says `default`.
         #[arg(long)]
         model: Option<String>,
@@ -64,7 +64,7 @@ pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode>
                 }
             };
             set("mode", mode.map(Value::from));
-            set("provider", provider.map(|it| Value::from(it.as_str())));
+            set("provider", provider.map(Value::from));
             set("model", model.map(Value::from));
             if clear_model {
                 set("model", Some(Value::Null));

@@ -1,67 +1,79 @@
-//! `keybearer keys`: provider keys, sealed on this machine.
+//! `keybearer keys`: provider keys of a workspace, and the instance's own.
+
+mod add;
+mod change;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use domain::key::check_key;
-use domain::{DeploymentId, KeyOwner, Label, ProviderId, WorkspaceId};
-use serde_json::{Value, json};
-use vault::seal::{BoxContext, check_public_key, seal_v1};
+use domain::{Label, WorkspaceId};
+use serde_json::Value;
 
-use super::{chosen_workspace, read_secret, remark, say};
+use super::{chosen_workspace, remark, say};
 use crate::client::Api;
-use crate::sources;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Add a provider key, or replace the one with the same label. The key is read from the terminal or from standard input.
-    Add {
-        /// The provider's id, such as `openai`; `GET /v1/providers` lists them.
-        provider: ProviderId,
-        /// What to call the key.
-        #[arg(long, default_value = "primary")]
-        label: Label,
-        /// The workspace that the key serves; `KEYBEARER_WORKSPACE` unless given.
-        #[arg(long)]
-        workspace: Option<WorkspaceId>,
-        /// Add a platform key: the instance's own, which serves managed calls. Needs an instance admin.
-        #[arg(long, conflicts_with = "workspace")]
-        platform: bool,
-        /// The fingerprint (`kek_id`) that the server's sealing key must have.
-        #[arg(long)]
-        fingerprint: Option<String>,
-    },
-    /// List the workspace's provider keys.
+    Add(add::Args),
+    /// List the workspace's provider keys, each with its state.
+    ///
+    /// `active` keys serve; a key is `disabled` by its owner, `dormant` where the account's plan lets no own key serve,
+    /// `resting` where an instance admin switched its provider, or own keys for it, off.
     List {
-        /// The workspace; `KEYBEARER_WORKSPACE` unless given.
-        #[arg(long)]
-        workspace: Option<WorkspaceId>,
-        /// List the instance's platform keys instead. Needs an instance admin.
-        #[arg(long, conflicts_with = "workspace")]
-        platform: bool,
+        #[command(flatten)]
+        holder: HolderArgs,
     },
+    /// Remove a provider key for good. Says first what its calls will meet, and asks.
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// Remove without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Let a disabled provider key serve again, from the next call on.
+    Enable {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Keep a provider key and let it serve no more, from the next call on.
+    Disable {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Whose keys a command is about, as its options say it.
+#[derive(clap::Args)]
+pub(crate) struct HolderArgs {
+    /// The workspace that holds the key; `KEYBEARER_WORKSPACE` unless given.
+    #[arg(long)]
+    workspace: Option<WorkspaceId>,
+    /// A platform key: the instance's own, which serves managed calls. Needs an instance admin.
+    #[arg(long, conflicts_with = "workspace")]
+    platform: bool,
+}
+
+/// The key that a command is about.
+#[derive(clap::Args)]
+pub(crate) struct Which {
+    /// The provider's id, such as `openai`.
+    provider: String,
+    /// What the key is called.
+    #[arg(long, default_value = "primary")]
+    label: Label,
+    #[command(flatten)]
+    holder: HolderArgs,
 }
 
 pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Add {
-            provider,
-            label,
-            workspace,
-            platform,
-            fingerprint,
-        } => {
-            let holder = Holder::chosen(workspace, platform)?;
-            add(api, &provider, &label, holder, fingerprint.as_deref()).await?;
-        }
-        Command::List {
-            workspace,
-            platform,
-        } => list(api, Holder::chosen(workspace, platform)?).await?,
+        Command::Add(args) => add::add(api, args).await,
+        Command::List { holder } => list(api, Holder::chosen(&holder)?).await,
+        Command::Remove { which, yes } => change::remove(api, &which, yes).await,
+        Command::Enable { which } => change::set_enabled(api, &which, true).await,
+        Command::Disable { which } => change::set_enabled(api, &which, false).await,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Whose keys a command is about.
@@ -72,11 +84,11 @@ enum Holder {
 }
 
 impl Holder {
-    fn chosen(workspace: Option<WorkspaceId>, platform: bool) -> anyhow::Result<Self> {
-        if platform {
+    fn chosen(args: &HolderArgs) -> anyhow::Result<Self> {
+        if args.platform {
             return Ok(Self::Instance);
         }
-        chosen_workspace(workspace).map(Self::Workspace)
+        chosen_workspace(args.workspace).map(Self::Workspace)
     }
 
     /// Where its keys are in the API.
@@ -88,85 +100,27 @@ impl Holder {
     }
 }
 
-async fn add(
-    api: &Api,
-    provider: &ProviderId,
-    label: &Label,
-    holder: Holder,
-    fingerprint: Option<&str>,
-) -> anyhow::Result<()> {
-    let instance = api.get("/api/v1/instance").await?;
-    let node: DeploymentId = field(&instance, "deployment_id")?
-        .parse()
-        .context("the server's deployment id")?;
-    let providers = api.get("/v1/providers").await?;
-    let known = providers["data"].as_array().into_iter().flatten();
-    let facts = known
-        .into_iter()
-        .find(|entry| entry["id"] == provider.as_str());
-    let facts = facts.with_context(|| format!("the server knows no provider {provider}"))?;
-    let base_url = field(facts, "base_url")?;
-
-    let sealing = api.get("/v1/byok/encryption-pubkey").await?;
-    let public_key: [u8; 32] = STANDARD
-        .decode(field(&sealing, "public_key")?)
-        .ok()
-        .and_then(|bytes| bytes.try_into().ok())
-        .context("the server's public key is not 32 bytes of base64")?;
-    let id = field(&sealing, "kek_id")?;
-    check_public_key(id, &public_key).context("the server's sealing key is refused")?;
-    if let Some(expected) = fingerprint {
-        // The API also shows it in groups, which people copy.
-        let expected: String = expected.split_whitespace().collect();
-        ensure!(
-            expected == id,
-            "the server's sealing key has the fingerprint {id}, not {expected}"
-        );
-    }
-
-    let key = read_secret(&format!("{provider} key: "))?;
-    key.expose(check_key)?;
-    let sources = sources::system();
-    let context = BoxContext {
-        node,
-        owner: match holder {
-            Holder::Workspace(id) => KeyOwner::Workspace(id),
-            Holder::Instance => KeyOwner::Instance(node),
-        },
-        provider,
-        base_url,
-        issued_at: sources.now(),
-        jti: sources.random.bytes()?,
-    };
-    let sealed = seal_v1(&public_key, &key, &context)?;
-    drop(key);
-    let body =
-        json!({ "provider": provider, "label": label, "kek_id": id, "ciphertext_b64": sealed });
-    let stored = api.post(&holder.path(), &body).await?;
-    let tried = match stored["probed"].as_bool() {
-        Some(true) => format!("tried at {provider}"),
-        _ => "not tried".to_owned(),
-    };
-    remark(&format!("Sealed to {id}, {tried}, stored."));
-    say(&row(&stored));
-    Ok(())
-}
-
-async fn list(api: &Api, holder: Holder) -> anyhow::Result<()> {
-    let keys = api.get(&holder.path()).await?;
-    let keys = keys["data"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+async fn list(api: &Api, holder: Holder) -> anyhow::Result<ExitCode> {
+    let keys = all(api, holder).await?;
     if keys.is_empty() {
-        remark("No provider keys. Add one: keybearer keys add openai");
+        remark(match holder {
+            Holder::Workspace(_) => "No provider keys. Add one: keybearer keys add openai",
+            Holder::Instance => "No platform keys. Add one: keybearer keys add openai --platform",
+        });
     }
-    for key in keys {
+    for key in &keys {
         say(&row(key));
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
+/// The holder's keys as the server shows them to this caller.
+async fn all(api: &Api, holder: Holder) -> anyhow::Result<Vec<Value>> {
+    let answer = api.get(&holder.path()).await?;
+    Ok(answer["data"].as_array().cloned().unwrap_or_default())
+}
+
+/// A key in one line.
 fn row(key: &Value) -> String {
     let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
     // A member learns that there is a key, and nothing of it.
@@ -178,22 +132,23 @@ fn row(key: &Value) -> String {
         };
         return format!("{}  {state}", text("provider"));
     }
-    let state = if key["enabled"] == Value::Bool(false) {
-        "disabled"
-    } else {
-        "enabled"
+    let state = match key["state"].as_str() {
+        Some(state) => state,
+        None if key["enabled"] == Value::Bool(false) => "disabled",
+        None => "enabled",
     };
-    format!(
+    let mut row = format!(
         "{}  {}/{}  {}  {state}",
         text("id"),
         text("provider"),
         text("label"),
         text("mask")
-    )
-}
-
-fn field<'a>(body: &'a Value, name: &str) -> anyhow::Result<&'a str> {
-    body[name]
-        .as_str()
-        .with_context(|| format!("the server's answer lacks {name}"))
+    );
+    if let Some(level) = key["level"].as_i64() {
+        row.push_str(&format!("  level {level}"));
+    }
+    if let Some(base_url) = key["base_url"].as_str() {
+        row.push_str(&format!("  at {base_url}"));
+    }
+    row
 }

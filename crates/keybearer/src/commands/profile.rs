@@ -1,12 +1,11 @@
 //! `keybearer profile`: bundles of settings that make an instance behave like a product people know.
 
-use std::io::{BufRead, IsTerminal, stdin};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::{remark, say};
+use super::{agreed, remark, say};
 use crate::client::Api;
 
 #[derive(clap::Subcommand)]
@@ -77,7 +76,7 @@ async fn apply(api: &Api, name: &str, yes: bool, dry_run: bool) -> anyhow::Resul
     if dry_run {
         return Ok(met(unmet));
     }
-    if !yes && !agreed(changes.len())? {
+    if !yes && !agreed(&format!("Apply these {} changes?", changes.len()))? {
         remark("Nothing was changed.");
         return Ok(ExitCode::FAILURE);
     }
@@ -106,18 +105,4 @@ fn met(unmet: usize) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-/// Asks the person at the terminal. Without one there is nobody to agree.
-fn agreed(changes: usize) -> anyhow::Result<bool> {
-    if !stdin().is_terminal() {
-        bail!("not a terminal, so nobody can agree; give --yes to apply without asking");
-    }
-    remark(&format!("Apply these {changes} changes? [y/N]"));
-    let mut line = String::new();
-    stdin()
-        .lock()
-        .read_line(&mut line)
-        .context("cannot read the answer")?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }

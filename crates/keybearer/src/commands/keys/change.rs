@@ -1,0 +1,101 @@
+//! `keybearer keys remove`, `enable` and `disable`: stored keys, found by provider and label.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::{Holder, Which, all, row};
+use crate::client::Api;
+use crate::commands::{agreed, remark, say};
+
+/// Removes a key after saying what its calls will meet.
+pub(super) async fn remove(api: &Api, which: &Which, yes: bool) -> anyhow::Result<ExitCode> {
+    let holder = Holder::chosen(&which.holder)?;
+    let (key, path) = find(api, holder, which).await?;
+    let ahead = match holder {
+        Holder::Instance => {
+            let provider = &which.provider;
+            format!("managed calls of {provider}'s models lose this key")
+        }
+        Holder::Workspace(_) => {
+            // Only a forecast: without it the removal still says what came of it.
+            let shown = api.get(&path).await.unwrap_or(Value::Null);
+            let then = shown["if_removed"].as_str();
+            then.map_or_else(
+                || "what calls will meet is not known".to_owned(),
+                |then| meets(then, &which.provider),
+            )
+        }
+    };
+    say(&row(&key));
+    remark(&format!("Without it {ahead}."));
+    if !yes && !agreed("Remove it for good?")? {
+        remark("Nothing was removed.");
+        return Ok(ExitCode::FAILURE);
+    }
+    let removed = api.delete(&path).await?;
+    match removed["then"].as_str() {
+        Some(then) => remark(&format!("Removed: {}.", meets(then, &which.provider))),
+        None => remark("Removed."),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets a key serve or not, from the next call on.
+pub(super) async fn set_enabled(
+    api: &Api,
+    which: &Which,
+    enabled: bool,
+) -> anyhow::Result<ExitCode> {
+    let holder = Holder::chosen(&which.holder)?;
+    let (_, path) = find(api, holder, which).await?;
+    let key = api.patch(&path, &json!({ "enabled": enabled })).await?;
+    say(&row(&key));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The key, and where it is in the API.
+async fn find(api: &Api, holder: Holder, which: &Which) -> anyhow::Result<(Value, String)> {
+    let keys = all(api, holder).await?;
+    if keys.iter().any(|key| key["available"].is_boolean()) {
+        bail!(
+            "the labels of these keys are hidden from you; an admin of the workspace can do this"
+        );
+    }
+    let (provider, label) = (which.provider.as_str(), which.label.as_str());
+    let found = keys
+        .iter()
+        .find(|key| key["provider"] == provider && key["label"] == label);
+    let Some(key) = found else {
+        let name = |key: &Value| {
+            let text = |field: &str| key[field].as_str().unwrap_or("-").to_owned();
+            format!("{}/{}", text("provider"), text("label"))
+        };
+        let names: Vec<String> = keys.iter().map(name).collect();
+        if names.is_empty() {
+            bail!("there is no key {provider}/{label}; there are none");
+        }
+        bail!(
+            "there is no key {provider}/{label}; there are {}",
+            names.join(", ")
+        );
+    };
+    let id = key["id"]
+        .as_str()
+        .context("the server's answer lacks the key's id")?;
+    Ok((key.clone(), format!("{}/{id}", holder.path())))
+}
+
+/// What calls of the provider's models meet once the key is gone.
+fn meets(then: &str, provider: &str) -> String {
+    match then {
+        "other_own_key" => format!("another own key serves calls of {provider}'s models"),
+        "managed_credits" => format!("credits will pay for calls of {provider}'s models"),
+        "refused_402" => format!("calls of {provider}'s models will be refused with 402"),
+        "refused" => {
+            format!("calls of {provider}'s models will be refused, by a guardrail or a switch")
+        }
+        other => format!("calls of {provider}'s models: {other}"),
+    }
+}
