@@ -1,5 +1,7 @@
 //! `keybearer resolve`: which key would serve a model, who would pay, and why.
 
+mod words;
+
 use std::process::ExitCode;
 
 use domain::WorkspaceId;
@@ -18,6 +20,9 @@ pub(crate) struct Args {
     /// As if the request carried `x-keybearer-no-managed: true`.
     #[arg(long)]
     no_managed: bool,
+    /// Print every rule that spoke, with its number in the decision table, also where a key would serve.
+    #[arg(long)]
+    trace: bool,
     /// Print the server's answer as JSON.
     #[arg(long)]
     json: bool,
@@ -32,7 +37,7 @@ pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
     if args.json {
         say(&answer.to_string());
     } else {
-        for line in lines(&answer) {
+        for line in lines(&answer, args.trace || refused) {
             say(&line);
         }
     }
@@ -43,48 +48,76 @@ pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The answer for a person: the targets in order or the refusal, then what each rule said.
-fn lines(answer: &Value) -> Vec<String> {
-    let text = |value: &Value, field: &str| value[field].as_str().unwrap_or("-").to_owned();
+/// The answer for a person: what happens, how the model was found if it was not named, then the rules if wanted.
+fn lines(answer: &Value, trace: bool) -> Vec<String> {
+    let list = |field: &str| answer[field].as_array().cloned().unwrap_or_default();
     let mut lines = Vec::new();
-    for (place, target) in answer["targets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let pays = match target["key_source"].as_str() {
-            Some("managed") => "credits pay".to_owned(),
-            _ => format!("own key {}", text(target, "key_label")),
-        };
-        lines.push(format!(
-            "{}. {}/{}  {pays}",
-            place + 1,
-            text(target, "provider"),
-            text(target, "model")
-        ));
+    if !answer["refusal"].is_null() {
+        lines.push(words::refusal(&answer["refusal"]));
     }
-    if let Some(code) = answer["refusal"]["code"].as_str() {
-        lines.push(format!("refused: {code}"));
+    for (place, target) in list("targets").iter().enumerate() {
+        let then = if place == 0 { "" } else { "then " };
+        lines.push(format!("{then}{}", words::target(target)));
     }
-    for step in answer["trace"].as_array().into_iter().flatten() {
-        lines.push(format!(
-            "   rule {:>2}  {}: {}",
-            step["rule"],
-            subject(&step["subject"]),
-            text(step, "verdict")
-        ));
+    lines.extend(words::choice(answer));
+    if trace {
+        for step in list("trace") {
+            lines.push(format!("  rule {}: {}", step["rule"], words::step(&step)));
+        }
     }
     lines
 }
 
-/// What a rule spoke of: its kind, and which one.
-fn subject(subject: &Value) -> String {
-    let texts = subject.as_object().into_iter().flatten();
-    let which: Vec<&str> = texts
-        .filter(|(name, _)| *name != "kind")
-        .filter_map(|(_, value)| value.as_str())
-        .collect();
-    let kind = subject["kind"].as_str().unwrap_or("-");
-    [&[kind][..], &which].concat().join(" ")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served() -> Value {
+        json!({
+            "requested": "default", "chosen_by": "workspace", "tier": null, "mapped_by": null,
+            "model": "gpt-4o", "refusal": null,
+            "targets": [
+                {"provider": "openai", "model": "gpt-4o", "key_label": "primary", "key_source": "byok",
+                 "when": "in_turn", "sleeping_until": null},
+                {"provider": "openai", "model": "gpt-4o", "key_label": null, "key_source": "managed",
+                 "when": "own_keys_failed", "sleeping_until": null},
+            ],
+            "trace": [{"rule": 7, "subject": {"kind": "mode", "mode": "auto"}, "verdict": "applies"}],
+        })
+    }
+
+    #[test]
+    fn what_happens_comes_first_and_the_rules_only_on_demand() {
+        let shown = lines(&served(), false);
+        assert_eq!(
+            shown,
+            [
+                "openai/gpt-4o with own key primary",
+                "then openai/gpt-4o with credits, if own keys fail",
+                "the model was chosen by the workspace",
+            ]
+        );
+        let traced = lines(&served(), true);
+        assert_eq!(
+            traced.last().map(String::as_str),
+            Some("  rule 7: the mode is auto")
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_missing_and_what_to_do() {
+        let refused = |refusal: Value| lines(&json!({ "refusal": refusal }), true).remove(0);
+        assert_eq!(
+            refused(json!({"code": "byok_key_missing", "providers": ["openai"]})),
+            "refused: byok_key_missing - no own key for openai; add one: keybearer keys add openai"
+        );
+        assert_eq!(
+            refused(json!({"code": "byok_key_dormant", "plans": ["free", "pro"]})),
+            "refused: byok_key_dormant - the account's plan lets no own key serve; these do: free, pro"
+        );
+        assert_eq!(
+            refused(json!({"code": "something_new"})),
+            "refused: something_new"
+        );
+    }
 }
