@@ -7,6 +7,7 @@ mod ai_config;
 mod authz;
 mod bad_input;
 mod canary;
+mod cli;
 mod crash;
 mod credits;
 mod data_plane;
