@@ -46,7 +46,7 @@ pub struct Named {
     pub chosen: String,
     /// The tier that it is, if it is one.
     pub tier: Option<Tier>,
-    /// The pattern that put another model in its place, and whether the workspace said so.
+    /// The mapping that put another model in its place.
     pub mapped_by: Option<ModelMapping>,
     /// The name that providers are looked up by.
     pub model: String,
@@ -154,7 +154,7 @@ fn mapping<'a>(
     settings: &'a Settings,
 ) -> Option<&'a ModelMapping> {
     let mut rules = policy.model_mappings.iter().chain(&settings.model_mappings);
-    rules.find(|rule| rule.pattern.matches(model))
+    rules.find(|rule| rule.fits(model))
 }
 
 #[cfg(test)]
@@ -267,7 +267,14 @@ mod tests {
             ],
             ..WorkspacePolicy::default()
         };
-        for (asked, expected) in [("gpt-3.5-turbo", "gpt-4o-mini"), ("o1", "o3"), ("x", "x")] {
+        for (asked, expected) in [
+            ("gpt-3.5-turbo", "gpt-4o-mini"),
+            ("openai/gpt-3.5-turbo", "gpt-4o-mini"),
+            ("o1", "o3"),
+            ("openai/o1", "o3"),
+            ("relay/openai/o1", "relay/openai/o1"),
+            ("x", "x"),
+        ] {
             let choices = Choices {
                 request: Some(asked),
                 ..Choices::default()

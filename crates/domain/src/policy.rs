@@ -152,20 +152,43 @@ impl<'de> Deserialize<'de> for ModelName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelMapping {
-    /// Names that are mapped, with `*`.
+    /// Names that are mapped, with `*`. It is held against the name that was given, and against what stands behind
+    /// its first `/`: `gpt-3.5*` also fits `openai/gpt-3.5-turbo`.
     pub pattern: Glob,
     /// The name that takes their place. It is not mapped again.
     pub model: ModelName,
+}
+
+impl ModelMapping {
+    /// Whether the model that was given as `name` is mapped.
+    pub fn fits(&self, name: &str) -> bool {
+        spellings(name).any(|name| self.pattern.matches(name))
+    }
 }
 
 /// Calls for a model that fits `pattern` try the keys of `level` before all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LevelMapping {
-    /// Names of models, with `*`.
+    /// Names of models, with `*`. It is held against the name that providers are looked up by, against what stands
+    /// behind its first `/`, and against the name of the model at the provider whose keys are put in order.
     pub pattern: Glob,
     /// The level of keys.
     pub level: i64,
+}
+
+impl LevelMapping {
+    /// Whether it is about the model that was looked up as `name` and that a provider knows as `own`.
+    pub fn fits(&self, name: &str, own: &str) -> bool {
+        let mut names = spellings(name).chain([own]);
+        names.any(|name| self.pattern.matches(name))
+    }
+}
+
+/// A model's name as it was given, and without the provider that may stand before it.
+fn spellings(name: &str) -> impl Iterator<Item = &str> {
+    let behind = name.split_once('/').map(|(_, behind)| behind);
+    [name].into_iter().chain(behind)
 }
 
 /// The model behind each tier; [`DELEGATED`] or none: the instance's choice.

@@ -62,7 +62,8 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// The providers that know it, best first.
     pub candidates: &'a [Candidate],
-    /// The managed gateway's names for the same model; they come after the candidates and never meet an own key.
+    /// The managed gateway's names for the same model. They count where no platform key of a candidate serves, and
+    /// never meet an own key.
     pub gateway_candidates: &'a [Candidate],
     /// The own keys and the platform keys.
     pub keys: &'a [HeldKey],
@@ -116,6 +117,8 @@ pub struct Pool {
 pub enum Refusal {
     /// No provider that is switched on has the model.
     ModelNotFound,
+    /// The instance offers neither the workspace's mode nor `byok`.
+    ModeNotOffered,
     /// Own keys may serve, and there is none for any of these providers.
     KeyMissing {
         /// The providers that have the model, best first, each once.
@@ -163,6 +166,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::ModelNotFound => "model_not_found",
+            Self::ModeNotOffered => "mode_not_offered",
             Self::KeyMissing { .. } => "byok_key_missing",
             Self::KeyDisabled { .. } => "byok_key_disabled",
             Self::KeyRevoked { .. } => "byok_key_revoked",
@@ -188,7 +192,8 @@ pub struct Decision {
 ///
 /// Own keys come before everything else: candidates in their order, for each the workspace's keys, then the
 /// account's; among an owner's keys those of the level that the model is mapped to, then by level, position and
-/// label. Then the instance's keys, if the rules allow credits. Then own keys marked as fallback.
+/// label. Then the instance's keys, if the rules allow credits: those for the candidates, or where none of them
+/// serves, those for the managed gateway. Then own keys marked as fallback.
 pub fn resolve(call: &Call<'_>) -> Decision {
     rules::decide(call)
 }

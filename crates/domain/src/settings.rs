@@ -17,7 +17,7 @@ words! {
     OnByokDisabled("rule for switched-off providers") {
         /// As the workspace's mode says: `auto` goes to the instance's key, `byok` is refused.
         FollowMode = "follow_mode",
-        /// They go to the instance's key, in the mode `byok` too.
+        /// They go to the instance's key, in the mode `byok` too, unless no offered mode lets credits pay.
         Managed = "managed",
         /// They are refused, in the mode `auto` too.
         Refuse = "refuse",
@@ -27,7 +27,7 @@ words! {
     OnKeyRemoved("rule for removed keys") {
         /// As the workspace's mode says.
         FollowMode = "follow_mode",
-        /// They go to the instance's key, in the mode `byok` too.
+        /// They go to the instance's key, in the mode `byok` too, unless no offered mode lets credits pay.
         Managed = "managed",
         /// They are refused, in the mode `auto` too.
         Refuse = "refuse",
@@ -134,7 +134,8 @@ pub struct Settings {
     pub managed_fallback_allowed: bool,
     /// The mode of new workspaces; none: `managed` where the instance has platform keys, else `byok`.
     pub new_workspace_mode: Option<Mode>,
-    /// The modes that a workspace may be set to.
+    /// The modes that a workspace may be set to. They bind workspaces that have another one already, too; see
+    /// [`effective_mode`](Self::effective_mode).
     pub modes: Vec<Mode>,
     /// What happens where own keys are switched off for a provider.
     pub on_byok_disabled: OnByokDisabled,
@@ -172,8 +173,8 @@ pub struct Settings {
     pub providers: BTreeMap<ProviderId, ProviderSwitch>,
     /// What is switched on for the providers that are not listed.
     pub other_providers: ProviderSwitch,
-    /// The provider, a gateway, through which managed calls go where the instance has no key for the model's own
-    /// provider. Calls on own keys never do.
+    /// The provider, a gateway, through which managed calls go where the instance has no key that serves for any
+    /// provider of the model. Its own switch binds it. Calls on own keys never go there.
     pub managed_gateway: Option<ProviderId>,
     /// How many credits a call takes. Where no rule fits, credits are what the call costs at list price.
     pub credit_ratios: Vec<CreditRatio>,
@@ -181,8 +182,9 @@ pub struct Settings {
     pub credit_factor: Decimal,
     /// Prices that differ from the catalog's.
     pub prices: Vec<PriceOverride>,
-    /// Output tokens for which credits are held when a call sets no limit of its own.
-    pub held_output_tokens: u32,
+    /// Output tokens for which credits are held when a call sets no limit of its own; none: as many as the model
+    /// may write, or [`UNKNOWN_OUTPUT_TOKENS`] where that is not known.
+    pub held_output_tokens: Option<u32>,
 }
 
 impl Default for Settings {
@@ -213,13 +215,16 @@ impl Default for Settings {
             credit_ratios: Vec::new(),
             credit_factor: Decimal::ONE,
             prices: Vec::new(),
-            held_output_tokens: 1024,
+            held_output_tokens: None,
         }
     }
 }
 
-/// The largest number of levels and of tokens held.
+/// The highest level of a provider key; the lowest is 0.
 pub const MAX_LEVEL: i64 = 9_999;
+
+/// Output tokens for which credits are held where neither the call nor the settings nor the registry say how many.
+pub const UNKNOWN_OUTPUT_TOKENS: u32 = 4_096;
 
 impl Settings {
     /// What is switched on for `provider`.
@@ -227,6 +232,19 @@ impl Settings {
         self.providers
             .get(provider)
             .unwrap_or(&self.other_providers)
+    }
+
+    /// The mode that counts in a workspace which is set to `mode`: that one if it is offered, else `byok`, in which
+    /// nobody pays who did not mean to. `None`: neither is offered, and nothing serves.
+    pub fn effective_mode(&self, mode: Mode) -> Option<Mode> {
+        [mode, Mode::Byok]
+            .into_iter()
+            .find(|mode| self.modes.contains(mode))
+    }
+
+    /// Whether a mode is offered in which credits may pay. If none is, they never do.
+    pub fn offers_credits(&self) -> bool {
+        self.modes.iter().any(|mode| *mode != Mode::Byok)
     }
 
     /// The mode of a new workspace.
@@ -272,105 +290,4 @@ impl Settings {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn provider(id: &str) -> ProviderId {
-        id.parse().expect("a provider id")
-    }
-
-    #[test]
-    fn defaults_spend_nothing_by_themselves_and_read_back() {
-        let settings = Settings::default();
-        assert_eq!(settings.new_workspace_mode(false), Mode::Byok);
-        assert_eq!(settings.new_workspace_mode(true), Mode::Managed);
-        assert_eq!(
-            settings,
-            serde_json::from_str("{}").expect("all have defaults")
-        );
-        let json = serde_json::to_string(&settings).expect("serializes");
-        assert_eq!(settings, serde_json::from_str(&json).expect("reads back"));
-        assert!(serde_json::from_str::<Settings>("{\"foo\":1}").is_err());
-    }
-
-    #[test]
-    fn a_new_workspace_never_gets_a_mode_that_is_not_offered() {
-        let settings = Settings {
-            modes: vec![Mode::Byok],
-            new_workspace_mode: Some(Mode::Auto),
-            ..Settings::default()
-        };
-        assert_eq!(settings.new_workspace_mode(true), Mode::Byok);
-    }
-
-    #[test]
-    fn a_provider_that_is_not_listed_follows_the_others() {
-        let mut settings = Settings::default();
-        settings.other_providers.enabled = false;
-        let listed = ProviderSwitch {
-            models: Some(vec![Glob::parse("gpt-*").expect("a pattern")]),
-            ..ProviderSwitch::default()
-        };
-        settings.providers.insert(provider("openai"), listed);
-        assert!(settings.switch(&provider("openai")).opens("gpt-4o"));
-        assert!(!settings.switch(&provider("openai")).opens("o3"));
-        assert!(!settings.switch(&provider("mistral")).opens("gpt-4o"));
-    }
-
-    #[test]
-    fn charges_follow_the_first_rule_that_fits_and_both_multipliers() {
-        let any = || Glob::parse("*").expect("a pattern");
-        let mut settings = Settings::default();
-        let charge = |settings: &Settings, model: &str, operation: &str| {
-            let cost = NanoUsd::new(1_000);
-            settings.charge(&provider("openai"), model, operation, cost, Decimal::ONE)
-        };
-        assert_eq!(
-            charge(&settings, "gpt-4o", "chat_completions").nanos(),
-            1_000
-        );
-        settings.credit_ratios = vec![
-            CreditRatio {
-                provider: any(),
-                model: any(),
-                operation: Glob::parse("embeddings").expect("a pattern"),
-                ratio: Decimal::ONE,
-                credits_per_call: Some("0.5".parse().expect("a number")),
-            },
-            CreditRatio {
-                provider: provider("openai").as_str().parse_glob(),
-                model: any(),
-                operation: any(),
-                ratio: "1.5".parse().expect("a number"),
-                credits_per_call: None,
-            },
-        ];
-        assert_eq!(
-            charge(&settings, "gpt-4o", "chat_completions").nanos(),
-            1_500
-        );
-        assert_eq!(
-            charge(&settings, "x", "embeddings"),
-            NanoUsd::new(5_000_000)
-        );
-        settings.credit_factor = "2".parse().expect("a number");
-        assert_eq!(
-            charge(&settings, "gpt-4o", "chat_completions").nanos(),
-            3_000
-        );
-        let rate = "1.2".parse().expect("a number");
-        let cost = NanoUsd::new(1_000);
-        let charged = settings.charge(&provider("openai"), "m", "chat", cost, rate);
-        assert_eq!(charged.nanos(), 3_600);
-    }
-
-    trait ParseGlob {
-        fn parse_glob(&self) -> Glob;
-    }
-
-    impl ParseGlob for str {
-        fn parse_glob(&self) -> Glob {
-            Glob::parse(self).expect("a pattern")
-        }
-    }
-}
+mod tests;

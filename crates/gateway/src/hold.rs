@@ -1,5 +1,6 @@
 //! Credits are held before the first managed attempt of a call, so that parallel calls cannot spend them twice.
 
+use domain::settings::{Settings, UNKNOWN_OUTPUT_TOKENS};
 use domain::{NanoUsd, Usage};
 use llm::head::Head;
 use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError};
@@ -109,7 +110,7 @@ fn new_hold(
         ..Usage::default()
     };
     let expected = Usage {
-        output_tokens: head.expected_output(u64::from(settings.held_output_tokens)),
+        output_tokens: head.expected_output(unlimited(plane, settings, way)),
         ..input_only
     };
     bill.write(&mut row, input_only, true);
@@ -124,6 +125,22 @@ fn new_hold(
         fallback_cap: way.is_fallback().then(|| cap.unwrap_or(NanoUsd::MAX)),
         row,
     }
+}
+
+/// How many output tokens an answer may have for which the call sets no limit.
+///
+/// The model's own limit, so that the answer cannot take more than what is held for it.
+fn unlimited(plane: &Plane, settings: &Settings, way: &Way) -> u64 {
+    let of_model = || {
+        let target = &way.target;
+        plane
+            .registry
+            .max_output_tokens(&target.provider, &target.model)
+    };
+    let chosen = settings.held_output_tokens.map(u64::from);
+    chosen
+        .or_else(of_model)
+        .unwrap_or(UNKNOWN_OUTPUT_TOKENS.into())
 }
 
 pub(crate) fn not_held(error: &StoreError) -> Failure {

@@ -140,6 +140,21 @@ impl Registry {
         candidates
     }
 
+    /// The most model tokens of one answer of the model that `provider` knows as `model`. What a gateway's own file
+    /// does not say is looked up at the provider that it has the model from. `None`: nobody knows.
+    pub fn max_output_tokens(&self, provider: &ProviderId, model: &str) -> Option<u64> {
+        let provider = self.get(provider)?;
+        let own = provider.models.iter().find(|fact| fact.id == model);
+        own.and_then(|fact| fact.max_output_tokens).or_else(|| {
+            let makers = provider.slugs.keys().filter_map(|id| self.get(id));
+            let known = makers.flat_map(|maker| maker.models.iter().map(move |fact| (maker, fact)));
+            let named = known.filter(|(maker, fact)| {
+                provider.name_for(&maker.id, &fact.id).as_deref() == Some(model)
+            });
+            named.filter_map(|(_, fact)| fact.max_output_tokens).max()
+        })
+    }
+
     /// The names that `gateway` has for the models of `candidates`, in their order, each once and without
     /// those that are candidates already. Nothing for providers that it has no slug or name for, and nothing at all
     /// if it does not serve.

@@ -91,9 +91,9 @@ pub struct SettingsView {
     #[schema(value_type = Vec<Object>,
         example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
     prices: Vec<PriceOverride>,
-    /// Output tokens for which credits are held when a call sets no limit of its own; 0 to 9999.
-    #[schema(maximum = 9999)]
-    held_output_tokens: u32,
+    /// Output tokens for which credits are held when a call sets no limit of its own; `null`: as many as the model
+    /// may write, or 4096 where that is not known.
+    held_output_tokens: Option<u32>,
 }
 
 impl From<Settings> for SettingsView {

@@ -3,15 +3,19 @@
 use crate::key::{KeyOwner, ProviderId};
 use crate::policy::{ByokRule, KeySource, LevelMapping, Mode};
 use crate::record::RemovedKey;
-use crate::settings::{OnByokDisabled, OnKeyRemoved};
 
 use super::{
     Call, Candidate, Decision, HeldKey, Pool, Refusal, Step, Subject, Target, Verdict, When,
 };
 
+mod credits;
+
+use credits::Managed;
+
 pub(super) fn decide(call: &Call<'_>) -> Decision {
     let mut rules = Rules {
         call,
+        mode: call.policy.mode,
         trace: Vec::new(),
     };
     let outcome = rules.outcome();
@@ -23,6 +27,8 @@ pub(super) fn decide(call: &Call<'_>) -> Decision {
 
 struct Rules<'a> {
     call: &'a Call<'a>,
+    /// The mode that counts.
+    mode: Mode,
     trace: Vec<Step>,
 }
 
@@ -36,13 +42,6 @@ struct Own<'a> {
     removed: Option<&'a RemovedKey>,
     /// A key for a provider whose own keys are switched off.
     resting: Option<&'a HeldKey>,
-}
-
-/// Whether credits may pay.
-enum Managed {
-    /// No; the reason counts where there is no own key.
-    No(Option<Refusal>),
-    Yes(When),
 }
 
 impl<'a> Rules<'a> {
@@ -64,8 +63,7 @@ impl<'a> Rules<'a> {
             self.note(3, Subject::Model, Verdict::NotKnown);
             return Err(Refusal::ModelNotFound);
         }
-        let mode = call.policy.mode;
-        self.note(7, Subject::Mode(mode), Verdict::Applies);
+        self.mode = self.effective_mode()?;
         let own = self.own(&open);
         let has_own = !(own.first.is_empty() && own.fallback.is_empty());
         let mut targets = own.first.clone();
@@ -87,11 +85,23 @@ impl<'a> Rules<'a> {
         Ok(targets)
     }
 
+    /// The workspace's mode, or the one that counts where the instance does not offer it.
+    fn effective_mode(&mut self) -> Result<Mode, Refusal> {
+        let wanted = self.call.policy.mode;
+        let mode = self.call.settings.effective_mode(wanted);
+        if mode != Some(wanted) {
+            self.note(7, Subject::Mode(wanted), Verdict::NotOffered);
+        }
+        let mode = mode.ok_or(Refusal::ModeNotOffered)?;
+        self.note(7, Subject::Mode(mode), Verdict::Applies);
+        Ok(mode)
+    }
+
     /// The own keys that may serve, and why the others may not.
     fn own(&mut self, open: &[&'a Candidate]) -> Own<'a> {
         let call = self.call;
         let mut own = Own::default();
-        if call.policy.mode == Mode::Managed {
+        if self.mode == Mode::Managed {
             return own;
         }
         if call.policy.byok == ByokRule::Forbidden {
@@ -142,113 +152,32 @@ impl<'a> Rules<'a> {
         own
     }
 
-    /// Whether credits may pay, and why.
-    fn managed(&mut self, own: &Own<'_>, open: &[&Candidate], has_own: bool) -> Managed {
-        let call = self.call;
-        let wanted = if has_own {
-            match self.after_failure() {
-                Some(when) => Ok(when),
-                // The own keys are there; nothing is refused.
-                None => return Managed::No(None),
-            }
-        } else {
-            self.without_own(own, open)
-        };
-        let when = match wanted {
-            Ok(when) => when,
-            Err(refusal) => return Managed::No(Some(refusal)),
-        };
-        if call.no_managed {
-            self.note(11, Subject::Request, Verdict::ByokRequired);
-            // The request forbids what the mode would do; what is missing then is a key.
-            let refusal = match call.policy.mode {
-                Mode::Managed => Refusal::ByokRequired,
-                Mode::Byok | Mode::Auto => call.refusal_without(own, open),
-            };
-            return Managed::No(Some(refusal));
-        }
-        if call.policy.byok == ByokRule::Required {
-            self.note(11, Subject::Workspace, Verdict::ByokRequired);
-            return Managed::No(Some(Refusal::ByokRequired));
-        }
-        Managed::Yes(when)
-    }
-
-    /// Consent to credits after own keys failed.
-    fn after_failure(&mut self) -> Option<When> {
-        let (policy, settings) = (self.call.policy, self.call.settings);
-        if policy.mode != Mode::Auto || !policy.managed_on_failure {
-            self.note(14, Subject::Workspace, Verdict::NoConsent);
-            return None;
-        }
-        if !settings.managed_fallback_allowed {
-            self.note(14, Subject::Instance, Verdict::NotAllowed);
-            return None;
-        }
-        self.note(14, Subject::Workspace, Verdict::Consents);
-        Some(When::OwnKeysFailed {
-            denied_too: policy.managed_on_denied,
-        })
-    }
-
-    /// What happens where no own key may serve.
-    fn without_own(&mut self, own: &Own<'_>, open: &[&Candidate]) -> Result<When, Refusal> {
-        let (policy, settings) = (self.call.policy, self.call.settings);
-        let refusal = self.call.refusal_without(own, open);
-        match policy.mode {
-            Mode::Managed => return Ok(When::InTurn),
-            Mode::Byok | Mode::Auto if policy.byok == ByokRule::Forbidden => {
-                return if policy.mode == Mode::Auto && settings.managed_fallback_allowed {
-                    Ok(When::InTurn)
-                } else {
-                    Err(Refusal::ByokForbidden)
-                };
-            }
-            Mode::Byok | Mode::Auto => {}
-        }
-        let rule = match refusal {
-            Refusal::ByokDisabled { .. } => match settings.on_byok_disabled {
-                OnByokDisabled::FollowMode => None,
-                OnByokDisabled::Managed => Some(true),
-                OnByokDisabled::Refuse => Some(false),
-            },
-            Refusal::KeyRevoked { .. } => match settings.on_key_removed {
-                OnKeyRemoved::FollowMode => None,
-                OnKeyRemoved::Managed => Some(true),
-                OnKeyRemoved::Refuse => Some(false),
-            },
-            _ => None,
-        };
-        if rule == Some(false) {
-            self.note(10, Subject::Instance, Verdict::NotAllowed);
-            return Err(refusal);
-        }
-        if policy.mode == Mode::Byok && rule != Some(true) {
-            self.note(10, Subject::Mode(Mode::Byok), Verdict::NoConsent);
-            return Err(refusal);
-        }
-        if !settings.managed_fallback_allowed {
-            self.note(10, Subject::Instance, Verdict::NotAllowed);
-            return Err(refusal);
-        }
-        Ok(When::InTurn)
-    }
-
-    /// The instance's keys.
+    /// The instance's keys: those for the model's own providers, or where none of them serves, the gateway's.
     fn platform(&mut self, open: &[&'a Candidate], when: When) -> Vec<Target> {
-        let settings = self.call.settings;
-        let gateway = self
-            .call
-            .gateway_candidates
-            .iter()
-            .filter(|it| settings.switch(&it.provider).enabled);
+        let direct = self.serving(open, when);
+        if !direct.is_empty() {
+            return direct;
+        }
+        let mut through = Vec::new();
+        for candidate in self.call.gateway_candidates {
+            let switch = self.call.settings.switch(&candidate.provider);
+            if switch.opens(&candidate.model) {
+                through.push(candidate);
+            } else {
+                let gateway = Subject::Provider(candidate.provider.clone());
+                self.note(12, gateway, Verdict::SwitchedOff);
+            }
+        }
+        self.serving(&through, when)
+    }
+
+    /// The instance's keys for these candidates.
+    fn serving(&mut self, candidates: &[&'a Candidate], when: When) -> Vec<Target> {
         let mut targets = Vec::new();
-        for candidate in open.iter().copied().chain(gateway) {
+        for candidate in candidates {
             for key in self.held(candidate, true) {
-                if key.enabled {
-                    targets.push(target(candidate, key, KeySource::Managed, when));
-                }
                 let verdict = if key.enabled {
+                    targets.push(target(candidate, key, KeySource::Managed, when));
                     Verdict::Serves
                 } else {
                     Verdict::Disabled
@@ -262,7 +191,7 @@ impl<'a> Rules<'a> {
     /// The caller's or the instance's keys for a candidate, in the order in which they serve.
     fn held(&self, candidate: &Candidate, platform: bool) -> Vec<&'a HeldKey> {
         let call = self.call;
-        let mapped = self.mapped_level();
+        let mapped = self.mapped_level(candidate);
         let mut keys: Vec<&HeldKey> = call
             .keys
             .iter()
@@ -286,14 +215,14 @@ impl<'a> Rules<'a> {
         keys
     }
 
-    fn mapped_level(&self) -> Option<i64> {
+    fn mapped_level(&self, candidate: &Candidate) -> Option<i64> {
         let call = self.call;
         let mut rules = call
             .policy
             .level_mappings
             .iter()
             .chain(&call.settings.level_mappings);
-        let fits = |rule: &&LevelMapping| rule.pattern.matches(call.model);
+        let fits = |rule: &&LevelMapping| rule.fits(call.model, &candidate.model);
         rules.find(fits).map(|rule| rule.level)
     }
 

@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 use crate::glob::Glob;
 use crate::id::DeploymentId;
@@ -8,6 +6,9 @@ use crate::policy::{ByokRule, LevelMapping, Mode};
 use crate::settings::ProviderSwitch;
 use crate::settings::{OnByokDisabled, OnKeyRemoved};
 use crate::time::Timestamp;
+
+mod instance;
+mod properties;
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bytes([1; 16]);
 const ACCOUNT: AccountId = AccountId::from_bytes([2; 16]);
@@ -21,6 +22,7 @@ struct World {
     settings: Settings,
     policy: WorkspacePolicy,
     terms: PlanTerms,
+    model: &'static str,
     candidates: Vec<Candidate>,
     gateway_candidates: Vec<Candidate>,
     keys: Vec<HeldKey>,
@@ -37,6 +39,7 @@ impl World {
                 ..WorkspacePolicy::default()
             },
             terms: plan::shipped().remove(1).terms,
+            model: "m",
             candidates: vec![candidate("openai")],
             gateway_candidates: Vec::new(),
             keys: Vec::new(),
@@ -57,7 +60,7 @@ impl World {
             settings: &self.settings,
             policy: &self.policy,
             terms: &self.terms,
-            model: "m",
+            model: self.model,
             candidates: &self.candidates,
             gateway_candidates: &self.gateway_candidates,
             keys: &self.keys,
@@ -84,6 +87,7 @@ impl World {
 fn short(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::ModelNotFound => "model_not_found",
+        Refusal::ModeNotOffered => "mode_not_offered",
         Refusal::KeyMissing { .. } => "key_missing",
         Refusal::KeyDisabled { .. } => "key_disabled",
         Refusal::KeyRevoked { .. } => "key_revoked",
@@ -226,6 +230,32 @@ fn levels_come_in_order_before_keys_without_one_and_the_mapped_level_first() {
 }
 
 #[test]
+fn a_level_is_mapped_however_the_model_is_spelled() {
+    let at = |id, level| HeldKey {
+        level: Some(level),
+        ..key(id, "openai", OURS)
+    };
+    let mut world = World::new(Mode::Byok).with(&[at(1, 1), at(2, 2)]);
+    world.candidates[0].model = "sonnet-dated".to_owned();
+    for (model, pattern, fits) in [
+        ("sonnet", "sonnet", true),
+        ("openai/sonnet", "sonnet", true),
+        ("openai/sonnet", "openai/*", true),
+        ("level", "*-dated", true),
+        ("a/openai/sonnet", "sonnet", false),
+        ("sonnet", "openai/*", false),
+    ] {
+        world.model = model;
+        world.policy.level_mappings = vec![LevelMapping {
+            pattern: Glob::parse(pattern).expect("a pattern"),
+            level: 2,
+        }];
+        let expected = if fits { [2, 1] } else { [1, 2] };
+        assert_eq!(world.order(), expected, "{model} {pattern}");
+    }
+}
+
+#[test]
 fn credits_follow_a_failed_own_key_only_by_consent_on_top_of_the_mode() {
     let keys = [key(1, "openai", OURS), key(9, "openai", INSTANCE)];
     for mode in Mode::ALL {
@@ -291,21 +321,6 @@ fn the_instances_rules_for_switched_off_and_removed_keys_hold() {
 }
 
 #[test]
-fn the_managed_gateway_serves_credits_and_never_an_own_key() {
-    let mut world = World::new(Mode::Managed)
-        .with(&[key(1, "openrouter", OURS), key(9, "openrouter", INSTANCE)]);
-    world.gateway_candidates = vec![Candidate {
-        provider: provider("openrouter"),
-        model: "openai/m".to_owned(),
-    }];
-    let targets = world.resolve().outcome.expect("a target");
-    assert_eq!((targets.len(), targets[0].model.as_str()), (1, "openai/m"));
-    assert_eq!(targets[0].source, KeySource::Managed);
-    world.policy.mode = Mode::Byok;
-    assert_eq!(world.outcome(), "key_missing");
-}
-
-#[test]
 fn keys_marked_as_fallback_serve_after_credits() {
     let last = HeldKey {
         fallback: true,
@@ -330,141 +345,4 @@ fn a_provider_or_model_that_is_switched_off_is_not_there() {
     assert_eq!(world.outcome(), "model_not_found");
     world.candidates.push(candidate("mistral"));
     assert_eq!(world.outcome(), "managed_unavailable");
-}
-
-const PROVIDERS: [&str; 3] = ["openai", "anthropic", "openrouter"];
-
-fn any_owner() -> impl Strategy<Value = KeyOwner> {
-    prop_oneof![
-        Just(OURS),
-        Just(ACCOUNTS),
-        Just(INSTANCE),
-        Just(KeyOwner::Workspace(WorkspaceId::from_bytes([8; 16]))),
-        Just(KeyOwner::Account(AccountId::from_bytes([8; 16]))),
-    ]
-}
-
-fn any_key() -> impl Strategy<Value = HeldKey> {
-    let of = prop::sample::select(PROVIDERS.to_vec());
-    let flags = (any::<bool>(), any::<bool>());
-    (
-        any::<u8>(),
-        of,
-        any_owner(),
-        0..4_i64,
-        prop::option::of(1..3_i64),
-        flags,
-    )
-        .prop_map(
-            |(id, of, owner, position, level, (fallback, enabled))| HeldKey {
-                position,
-                level,
-                fallback,
-                enabled,
-                ..key(id, of, owner)
-            },
-        )
-}
-
-fn any_world() -> impl Strategy<Value = World> {
-    let words = (
-        prop::sample::select(Mode::ALL.to_vec()),
-        prop::sample::select(ByokRule::ALL.to_vec()),
-        prop::sample::select(OnByokDisabled::ALL.to_vec()),
-        prop::sample::select(OnKeyRemoved::ALL.to_vec()),
-    );
-    let flags = (any::<[bool; 5]>(), any::<[bool; 6]>());
-    let keys = prop::collection::vec(any_key(), 0..8);
-    let gone = prop::collection::vec(prop::sample::select(PROVIDERS.to_vec()), 0..2);
-    (words, flags, keys, 0..4_usize, gone).prop_map(
-        |(words, (flags, switches), mut keys, known, gone)| {
-            // An id names one key.
-            keys.sort_by_key(|key| key.id);
-            keys.dedup_by_key(|key| key.id);
-            let mut world = World::new(words.0).with(&keys);
-            world.policy.byok = words.1;
-            world.settings.on_byok_disabled = words.2;
-            world.settings.on_key_removed = words.3;
-            world.policy.managed_on_failure = flags[0];
-            world.policy.managed_on_denied = flags[1];
-            world.settings.managed_fallback_allowed = flags[2];
-            world.terms.byok = flags[3];
-            world.no_managed = flags[4];
-            world.candidates = PROVIDERS[..known.min(3)]
-                .iter()
-                .map(|id| candidate(id))
-                .collect();
-            for (id, pair) in PROVIDERS.iter().zip(switches.chunks(2)) {
-                let switch = ProviderSwitch {
-                    enabled: pair[0],
-                    byok: pair[1],
-                    ..ProviderSwitch::default()
-                };
-                world.settings.providers.insert(provider(id), switch);
-            }
-            world.removed = gone.into_iter().map(removed).collect();
-            world
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
-
-    #[test]
-    fn credits_are_never_spent_without_consent_and_no_foreign_or_resting_key_serves(world in any_world()) {
-        let decision = world.resolve();
-        let Ok(targets) = &decision.outcome else { return Ok(()); };
-        prop_assert!(!targets.is_empty());
-        let mut own_before = false;
-        for target in targets {
-            let key = world.keys.iter().find(|key| key.id == target.key).expect("a key of the call");
-            let switch = world.settings.switch(&target.provider);
-            prop_assert!(key.enabled && switch.enabled && key.provider == target.provider);
-            match target.source {
-                KeySource::Byok => {
-                    prop_assert!(key.owner == OURS || key.owner == ACCOUNTS);
-                    prop_assert!(world.policy.mode != Mode::Managed && world.policy.byok != ByokRule::Forbidden);
-                    prop_assert!(world.terms.byok && switch.byok);
-                    prop_assert!(target.when == When::InTurn);
-                    own_before = true;
-                }
-                KeySource::Managed => {
-                    prop_assert!(key.owner == INSTANCE);
-                    prop_assert!(!world.no_managed && world.policy.byok != ByokRule::Required);
-                    let by_mode = world.policy.mode == Mode::Managed
-                        || (world.policy.mode == Mode::Auto && world.settings.managed_fallback_allowed);
-                    // The two rules with which an admin of the instance moves everybody to the instance's keys.
-                    let moved = world.settings.managed_fallback_allowed
-                        && (world.settings.on_byok_disabled == OnByokDisabled::Managed
-                            || world.settings.on_key_removed == OnKeyRemoved::Managed);
-                    prop_assert!(by_mode || moved);
-                    if own_before {
-                        prop_assert!(world.policy.mode == Mode::Auto && world.policy.managed_on_failure);
-                        prop_assert_ne!(target.when, When::InTurn);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_trace_explains_the_result(world in any_world()) {
-        let decision = world.resolve();
-        let said = |id: ProviderKeyId| decision.trace.iter().filter(move |step| step.subject == Subject::Key(id));
-        let serves = |step: &Step| matches!(step.verdict, Verdict::Serves | Verdict::ServesLast);
-        match &decision.outcome {
-            Ok(targets) => {
-                for target in targets {
-                    prop_assert!(said(target.key).any(serves));
-                }
-                // Whoever is said to serve does.
-                for step in decision.trace.iter().filter(|step| serves(step)) {
-                    prop_assert!(targets.iter().any(|it| step.subject == Subject::Key(it.key)));
-                }
-            }
-            Err(_) => prop_assert!(!decision.trace.iter().any(serves)),
-        }
-        prop_assert!(!decision.trace.is_empty());
-    }
 }

@@ -32,7 +32,7 @@ pub enum Subject {
     Request,
     /// The model.
     Model,
-    /// The workspace's mode.
+    /// The workspace's mode, or the one that counts in its place.
     Mode(Mode),
     /// The workspace, by its policy.
     Workspace,
@@ -63,6 +63,8 @@ words! {
         Removed = "removed",
         /// Nobody who is switched on has it.
         NotKnown = "not_known",
+        /// The instance does not offer it; it counts for nothing.
+        NotOffered = "not_offered",
         /// An admin of the instance switched it off.
         SwitchedOff = "switched_off",
         /// An admin of the instance switched own keys off for it.

@@ -82,6 +82,29 @@ async fn parallel_calls_cannot_hold_more_than_there_is() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_limit_is_held_for_in_full() {
+    let (harness, openai, _) = managed().await;
+    harness.has_credits(1).await;
+    // 20 and 17 bytes are 5 tokens of input; a limit of its own, and `n`, go before all else.
+    for (settings, body, output) in [
+        (None, r#"{"model":"gpt-tiny"}"#, 500),
+        (None, r#"{"model":"gpt-x"}"#, 4_096),
+        (Some(7), r#"{"model":"gpt-tiny"}"#, 7),
+        (Some(100_000), r#"{"model":"gpt-x"}"#, 100_000),
+        (Some(0), r#"{"model":"gpt-x"}"#, 0),
+    ] {
+        harness
+            .settings(|it| it.held_output_tokens = settings)
+            .await;
+        let refused = harness.chat(body).await;
+        assert_eq!(refused.code(), "credits_exhausted", "{body}");
+        let needed = &refused.json()["error"]["needed"]["nano_usd"];
+        assert_eq!(*needed, 5 * 3_000 + output * 15_000, "{settings:?} {body}");
+    }
+    assert_eq!(openai.hits(), 0);
+}
+
+#[tokio::test]
 async fn managed_calls_stop_while_the_store_is_away_and_own_keys_go_on() {
     let mut config = config();
     config.max_staleness_ms = 60_000;

@@ -200,7 +200,7 @@ async fn the_instances_rules_are_read_once_until_they_change_and_kept_for_an_out
     assert_eq!(burst().await, [1_024; 50]);
     assert_eq!(plane.snapshot.reads(), 1);
     harness
-        .settings(|settings| settings.held_output_tokens = 7)
+        .settings(|settings| settings.held_output_tokens = Some(7))
         .await;
     assert_eq!(burst().await, [7; 50]);
     assert_eq!(plane.snapshot.reads(), 2);

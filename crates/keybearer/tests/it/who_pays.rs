@@ -30,8 +30,9 @@ impl Fixture {
     /// Every model of every provider at [`price`], so that no test depends on today's prices.
     pub(crate) async fn priced(&self) {
         let rule = |provider: &str| json!({"provider": provider, "model": "*", "price": price()});
-        let prices = json!({"prices": [rule("openai"), rule("anthropic"), rule("openrouter")]});
-        self.settings(&prices).await;
+        let prices = [rule("openai"), rule("anthropic"), rule("openrouter")];
+        let settings = json!({"prices": prices, "held_output_tokens": 1024});
+        self.settings(&settings).await;
     }
 
     /// Adds a platform key and returns its id.

@@ -252,6 +252,30 @@ fn a_broken_or_repeated_own_file_is_refused_by_name() {
 }
 
 #[test]
+fn the_longest_answer_of_a_model_is_known_to_its_maker_and_through_a_gateway() {
+    let registry = bundled();
+    let longest = |provider: &str, model: &str| {
+        let provider = provider.parse().expect("a provider id");
+        registry.max_output_tokens(&provider, model)
+    };
+    let mini = longest("openai", "gpt-4o-mini");
+    assert_eq!(mini, Some(16_384));
+    assert_eq!(longest("openrouter", "openai/gpt-4o-mini"), mini);
+    // Named otherwise at the gateway.
+    let haiku = longest("anthropic", "claude-haiku-4-5");
+    assert!(haiku.is_some());
+    assert_eq!(longest("openrouter", "anthropic/claude-haiku-4.5"), haiku);
+    for (provider, model) in [
+        ("openai", "gpt-unheard-of"),
+        ("openrouter", "x-ai/unheard-of"),
+        ("openrouter", "nobody/gpt-4o-mini"),
+        ("nobody", "gpt-4o-mini"),
+    ] {
+        assert_eq!(longest(provider, model), None, "{provider} {model}");
+    }
+}
+
+#[test]
 fn a_slip_is_met_with_a_suggestion_and_a_stranger_is_not() {
     let registry = bundled();
     for (text, meant) in [

@@ -88,7 +88,10 @@ impl Eyes<'_> {
                 view.plans = self.plans(|terms| terms.byok);
             }
             Refusal::ByokDisabled { provider } => view.providers = vec![provider.to_string()],
-            Refusal::ModelNotFound | Refusal::ByokRequired | Refusal::ByokForbidden => {}
+            Refusal::ModelNotFound
+            | Refusal::ModeNotOffered
+            | Refusal::ByokRequired
+            | Refusal::ByokForbidden => {}
         }
         view
     }

@@ -85,7 +85,7 @@ mod tests {
         let from = shipped();
         let mut to = from.clone();
         to.settings.modes.truncate(1);
-        to.settings.held_output_tokens = 7;
+        to.settings.held_output_tokens = Some(7);
         to.plans.reverse();
         let gone = to.plans.pop().expect("there are plans");
         to.plans[0].terms.limits.members = Some(1);
@@ -124,7 +124,7 @@ mod tests {
         current.settings.tiers = [(domain::policy::Tier::Level1, model)].into();
         current.settings.managed_gateway = Some("openrouter".parse().expect("an id"));
         current.settings.credit_factor = "1.5".parse().expect("a number");
-        current.settings.held_output_tokens = 99;
+        current.settings.held_output_tokens = Some(99);
         let free = current.plans[0].id.clone();
         current.plans.retain(|plan| plan.id != free);
         current.settings.default_plan = current.plans[0].id.clone();

@@ -32,12 +32,15 @@ fn modes(settings: &Settings) -> Result<(), Problem> {
         .enumerate()
         .any(|(at, mode)| modes[..at].contains(mode));
     if modes.is_empty() || repeated {
-        return Err(refused("modes", "names at least one mode, and none twice"));
+        return Err(refused(
+            "modes",
+            "must name at least one mode, and none twice",
+        ));
     }
     match settings.new_workspace_mode {
         Some(mode) if !modes.contains(&mode) => Err(refused(
             "new_workspace_mode",
-            "is one of `modes`, or null for the one that fits",
+            "must be one of `modes`, or null for the one that fits",
         )),
         _ => Ok(()),
     }
@@ -45,7 +48,7 @@ fn modes(settings: &Settings) -> Result<(), Problem> {
 
 fn numbers(settings: &Settings) -> Result<(), Problem> {
     let levels = 0..=MAX_LEVEL;
-    let rule = "a level is a number from 0 to 9999";
+    let rule = "a level must be a number from 0 to 9999";
     if settings
         .default_level
         .is_some_and(|it| !levels.contains(&it))
@@ -55,9 +58,6 @@ fn numbers(settings: &Settings) -> Result<(), Problem> {
     let fits = |level: i64| levels.contains(&level);
     if !settings.level_mappings.iter().all(|it| fits(it.level)) {
         return Err(refused("level_mappings", rule));
-    }
-    if !fits(settings.held_output_tokens.into()) {
-        return Err(refused("held_output_tokens", "is a number from 0 to 9999"));
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn lengths(settings: &Settings) -> Result<(), Problem> {
         if count > MAX_RULES {
             return Err(refused(
                 field,
-                &format!("holds at most {MAX_RULES} entries"),
+                &format!("must have at most {MAX_RULES} entries"),
             ));
         }
     }
@@ -85,7 +85,7 @@ fn lengths(settings: &Settings) -> Result<(), Problem> {
 
 fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(), Problem> {
     if !plans.iter().any(|plan| plan.id == settings.default_plan) {
-        return Err(refused("default_plan", "is a plan of this instance"));
+        return Err(refused("default_plan", "must be a plan of this instance"));
     }
     // A tier behind a tier would be a chain that nobody sees.
     let stands_for_another = |model: &str| model == DELEGATED || model.parse::<Tier>().is_ok();
@@ -96,7 +96,7 @@ fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(),
     {
         return Err(refused(
             "tiers",
-            "a tier stands for a model, not for a tier or another choice",
+            "a tier must stand for a model, not for a tier or another choice",
         ));
     }
     let gateway = settings.managed_gateway.as_ref();
@@ -107,14 +107,14 @@ fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(),
     if !gateway.is_none_or(serves) {
         return Err(refused(
             "managed_gateway",
-            "is an active provider of the kind `gateway`",
+            "must be an active provider of the kind `gateway`",
         ));
     }
     let priced = |it: &domain::price::PriceOverride| registry.get(&it.provider).is_some();
     if !settings.prices.iter().all(priced) {
         return Err(refused(
             "prices",
-            "each price names a provider of this instance",
+            "each price must name a provider of this instance",
         ));
     }
     Ok(())
@@ -132,7 +132,7 @@ fn ratios(settings: &Settings) -> Result<(), Problem> {
     } else {
         Err(refused(
             "credit_ratios",
-            "the set is complete: its last rule has `*` for provider, model and operation",
+            "the set must be complete: its last rule must have `*` for provider, model and operation",
         ))
     }
 }
@@ -175,7 +175,6 @@ mod tests {
                 "level_mappings",
             ),
             (json!({"level_mappings": many}), "level_mappings"),
-            (json!({"held_output_tokens": 10_000}), "held_output_tokens"),
             (json!({"default_plan": "gold"}), "default_plan"),
             (json!({"tiers": {"level_1": "level_2"}}), "tiers"),
             (json!({"tiers": {"level_1": "managed"}}), "tiers"),
@@ -193,11 +192,15 @@ mod tests {
         ] {
             let refusal = check(patch.clone()).expect_err("refused");
             assert_eq!(refusal["details"]["field"], field, "{patch}");
+            let detail = refusal["detail"].as_str().expect("a text");
+            assert!(detail.contains("must"), "{detail}");
         }
         for fits in [
             json!({"modes": ["byok"], "new_workspace_mode": "byok"}),
             json!({"default_level": 9999, "level_mappings": [mapping(0)]}),
             json!({"default_plan": "pro", "managed_gateway": "openrouter"}),
+            json!({"held_output_tokens": 128_000}),
+            json!({"held_output_tokens": null}),
             json!({"prices": [price("openai")], "tiers": {"level_1": "gpt-4o"}}),
             json!({"credit_ratios": [rule("openai", "*", "*"), rule("*", "*", "*")]}),
         ] {
