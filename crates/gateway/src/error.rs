@@ -94,6 +94,8 @@ pub(crate) enum Failure {
     TierUnset(Tier),
     #[error("the account's plan does not include {tier}")]
     TierLocked { tier: Tier, plans: Vec<PlanId> },
+    #[error("this instance does not offer the mode of the workspace")]
+    ModeNotOffered,
     #[error("{}", rules::missing_text(.providers, *.workspace))]
     KeyMissing {
         providers: Vec<ProviderId>,
@@ -115,6 +117,10 @@ pub(crate) enum Failure {
     ManagedUnavailable { providers: Vec<ProviderId> },
     #[error("the price of this model at {provider} is not known")]
     PriceUnknown { provider: ProviderId },
+    #[error(
+        "a call that is paid by credits cannot have the field `{0}` as it is: it changes the model or the price"
+    )]
+    FieldNeedsOwnKey(&'static str),
     #[error("the account's credits do not suffice for this call")]
     CreditsExhausted {
         needed: NanoUsd,
@@ -184,8 +190,10 @@ impl Failure {
             Self::CredentialsMissing | Self::CredentialsInvalid => StatusCode::UNAUTHORIZED,
             Self::PermissionDenied(_)
             | Self::TierLocked { .. }
+            | Self::ModeNotOffered
             | Self::ByokRequired(_)
-            | Self::ByokForbidden => StatusCode::FORBIDDEN,
+            | Self::ByokForbidden
+            | Self::FieldNeedsOwnKey(_) => StatusCode::FORBIDDEN,
             Self::MediaType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -240,6 +248,7 @@ impl Failure {
             Self::ModelNotChosen => "model_not_chosen",
             Self::ModelNotFound { .. } | Self::TierUnset(_) => "model_not_found",
             Self::TierLocked { .. } => "plan_required",
+            Self::ModeNotOffered => "mode_not_offered",
             Self::KeyMissing { .. } => "byok_key_missing",
             Self::KeyDisabled(_) => "byok_key_disabled",
             Self::KeyRevoked(_) => "byok_key_revoked",
@@ -247,6 +256,7 @@ impl Failure {
             Self::ByokDisabled { .. } => "byok_disabled_for_provider",
             Self::ByokRequired(_) => "byok_required",
             Self::ByokForbidden => "byok_forbidden",
+            Self::FieldNeedsOwnKey(_) => "field_needs_own_key",
             Self::ManagedUnavailable { .. } => "managed_unavailable",
             Self::PriceUnknown { .. } => "price_unknown",
             Self::CreditsExhausted { .. } => "credits_exhausted",

@@ -103,9 +103,21 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "403",
+        "field_needs_own_key",
+        "The call would be paid by credits and has a field that changes its model or its price.",
+        "Leave out the field that `field` names, or bring a provider key; own keys pass every field.",
+    ),
+    (
+        "403",
         "byok_required",
         "Only credits could pay, and the request or the workspace (`layer`) forbids them.",
         "Bring a provider key, or lift the rule.",
+    ),
+    (
+        "403",
+        "mode_not_offered",
+        "The instance offers neither the mode of the workspace nor `byok`, which would count in its place.",
+        "An admin of the workspace can choose a mode that is offered.",
     ),
     (
         "403",

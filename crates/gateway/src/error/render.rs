@@ -41,6 +41,8 @@ impl Failure {
             Self::ByokRequired(Layer::Request) => "leave out `x-keybearer-no-managed`, or bring a provider key and set the mode to `byok` or `auto`".to_owned(),
             Self::ByokRequired(Layer::Workspace) => "bring a provider key, or ask an admin of the workspace".to_owned(),
             Self::ByokForbidden => "ask an admin of the workspace: its mode and its rule for own keys leave nothing that serves".to_owned(),
+            Self::ModeNotOffered => "ask an admin of the workspace to choose another mode".to_owned(),
+            Self::FieldNeedsOwnKey(_) => "leave the field out, or bring a provider key: own keys pass every field".to_owned(),
             Self::ManagedUnavailable { .. } => "bring a provider key and set the mode to `byok` or `auto`, or ask the operator of this instance".to_owned(),
             Self::ModelNotChosen => "name a model in `model`, or set a default for the API key or the workspace".to_owned(),
             Self::TierUnset(tier) => format!("an admin of the workspace can choose a model for {tier}; or name a model"),
@@ -97,6 +99,8 @@ impl Failure {
                 "layer": match layer { Layer::Request => "request", Layer::Workspace => "workspace" },
             }),
             Self::ByokForbidden => json!({ "layer": "workspace" }),
+            Self::ModeNotOffered => json!({ "layer": "instance" }),
+            Self::FieldNeedsOwnKey(field) => json!({ "field": field }),
             Self::CreditsExhausted {
                 needed,
                 available,

@@ -20,6 +20,7 @@ pub(crate) fn from_rules(refusal: Refusal, view: &View, suggestion: Option<Provi
     };
     match refusal {
         Refusal::ModelNotFound => Failure::ModelNotFound { suggestion },
+        Refusal::ModeNotOffered => Failure::ModeNotOffered,
         Refusal::KeyMissing { providers } => Failure::KeyMissing {
             providers,
             workspace,

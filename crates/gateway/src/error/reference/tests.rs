@@ -43,7 +43,8 @@ fn samples() -> Vec<Failure> {
                 tier: *tier,
                 plans: vec![],
             },
-            Failure::TierLocked { .. } => Failure::KeyMissing {
+            Failure::TierLocked { .. } => Failure::ModeNotOffered,
+            Failure::ModeNotOffered => Failure::KeyMissing {
                 providers: vec![provider.clone()],
                 workspace,
             },
@@ -58,7 +59,8 @@ fn samples() -> Vec<Failure> {
             },
             Failure::ByokDisabled { .. } => Failure::ByokRequired(Layer::Request),
             Failure::ByokRequired(_) => Failure::ByokForbidden,
-            Failure::ByokForbidden => Failure::ManagedUnavailable { providers: vec![] },
+            Failure::ByokForbidden => Failure::FieldNeedsOwnKey("models"),
+            Failure::FieldNeedsOwnKey(_) => Failure::ManagedUnavailable { providers: vec![] },
             Failure::ManagedUnavailable { .. } => Failure::PriceUnknown {
                 provider: provider.clone(),
             },
