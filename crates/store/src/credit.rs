@@ -234,9 +234,10 @@ pub(crate) async fn give(
     if let Some(reference) = &new.reference
         && let Some(card) = card_with_reference(tx, account, reference).await?
     {
-        if card.granted != new.amount {
+        // The card itself never changes in these, merged or spent.
+        if (card.granted, card.kind, card.expires_at) != (new.amount, new.kind, new.expires_at) {
             return Err(StoreError::Conflict(
-                "this reference was granted with another amount",
+                "this reference was granted with another amount, kind or expiry",
             ));
         }
         return Ok((card, false));

@@ -94,11 +94,15 @@ pub(crate) async fn subscription(
         .transpose()
 }
 
+/// What an account has, read inside a change.
+pub(crate) async fn held(tx: &mut Tx, account: AccountId) -> Result<SubscriptionRow, StoreError> {
+    let row: Option<StoredSubscription> = tx.optional(select_subscription(account)).await?;
+    read_subscription(account, row.ok_or(StoreError::NotFound)?)
+}
+
 /// The terms that hold for an account, read inside a change.
 pub(crate) async fn terms(tx: &mut Tx, account: AccountId) -> Result<PlanTerms, StoreError> {
-    let row: Option<StoredSubscription> = tx.optional(select_subscription(account)).await?;
-    let row = row.ok_or(StoreError::NotFound)?;
-    Ok(read_subscription(account, row)?.terms)
+    Ok(held(tx, account).await?.terms)
 }
 
 /// Gives an account a plan, on the terms that the plan has now.
@@ -136,6 +140,19 @@ pub(crate) async fn open(
         None => of_operator(tx).await?,
         Some(_) => of_newcomer(tx).await?,
     };
+    subscribe(tx, account, &plan, now).await?;
+    include_credits(tx, account, &plan).await
+}
+
+/// Gives an account that a tenant's invitation made the default plan, without its included credits: those take an
+/// admin of the instance, who gives the account a subscription.
+pub(crate) async fn open_invited(
+    tx: &mut Tx,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut plan = of_newcomer(tx).await?;
+    plan.terms.monthly_credits = 0;
     subscribe(tx, account, &plan, now).await?;
     include_credits(tx, account, &plan).await
 }

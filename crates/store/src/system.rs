@@ -154,7 +154,8 @@ impl<'a> System<'a> {
         sealed_box::take(self.store, hash, now).await
     }
 
-    /// Locks a person out, with all log-ins and API keys, or lets them in again.
+    /// Locks a person out, with all log-ins and API keys, and with them every API key of the workspaces of the
+    /// person's account, whoever minted it; or lets them in again.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: nobody locks themselves out.
@@ -238,7 +239,8 @@ impl<'a> System<'a> {
 
     /// The API key with this hash as a [`Principal`], its scopes cut by its minter's role.
     ///
-    /// `None`: unknown, expired or revoked, or its minter is suspended or has left the workspace.
+    /// `None`: unknown, expired or revoked, its minter is suspended or has left the workspace, or the owner of the
+    /// workspace's account is suspended.
     ///
     /// # Errors
     /// As every function here.
@@ -270,6 +272,8 @@ impl<'a> System<'a> {
     }
 
     /// Makes the invited person a member, adding the person if need be, and says of which workspace.
+    ///
+    /// Who is added so has the default plan without its monthly credits.
     ///
     /// # Errors
     /// - [`StoreError::NotFound`]: no open invitation, its maker may invite no more, or the person is unknown or
@@ -306,7 +310,7 @@ impl<'a> System<'a> {
                 instance_admin: false,
                 ..new.clone()
             };
-            user::insert(tx, &new, now).await?;
+            user::insert_invited(tx, &new, now).await?;
         }
         limit::members(tx, invitation.workspace).await?;
         member::insert(tx, invitation.workspace, user, invitation.role, now).await?;

@@ -172,6 +172,26 @@ pub(crate) async fn insert(
     new: &NewUser,
     now: Timestamp,
 ) -> Result<UserRow, StoreError> {
+    insert_person(tx, new, now).await?;
+    plan::open(tx, new.account, now).await?;
+    insert_personal(tx, new, now).await?;
+    Ok(row(new, now))
+}
+
+/// The same for a person whom a tenant invited: without included credits, which tenants could otherwise make as
+/// many of as they like.
+pub(crate) async fn insert_invited(
+    tx: &mut Tx,
+    new: &NewUser,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    insert_person(tx, new, now).await?;
+    plan::open_invited(tx, new.account, now).await?;
+    insert_personal(tx, new, now).await
+}
+
+/// Adds a person with an account that has no plan yet.
+async fn insert_person(tx: &mut Tx, new: &NewUser, now: Timestamp) -> Result<(), StoreError> {
     tx.run(
         sql(
             "INSERT INTO users (id, email, password_hash, instance_admin, suspended,
@@ -194,8 +214,11 @@ pub(crate) async fn insert(
             .bind(now),
     )
     .await?;
-    crate::credit::open_account(tx, new.account, now).await?;
-    plan::open(tx, new.account, now).await?;
+    crate::credit::open_account(tx, new.account, now).await
+}
+
+/// Adds the first workspace of a new person.
+async fn insert_personal(tx: &mut Tx, new: &NewUser, now: Timestamp) -> Result<(), StoreError> {
     let personal = NewWorkspace {
         id: new.workspace,
         name: "Personal".to_owned(),
@@ -206,8 +229,13 @@ pub(crate) async fn insert(
             ..WorkspacePolicy::default()
         },
     };
-    workspace::insert(tx, &personal, new.account, new.user, now).await?;
-    Ok(UserRow {
+    workspace::insert(tx, &personal, new.account, new.user, now)
+        .await
+        .map(drop)
+}
+
+fn row(new: &NewUser, now: Timestamp) -> UserRow {
+    UserRow {
         id: new.user,
         email: new.email.clone(),
         account: new.account,
@@ -215,7 +243,7 @@ pub(crate) async fn insert(
         suspended: false,
         created_at: now,
         updated_at: now,
-    })
+    }
 }
 
 pub(crate) fn read(row: Stored) -> Result<UserRow, StoreError> {

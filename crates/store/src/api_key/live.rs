@@ -46,7 +46,8 @@ struct StoredLive {
     rate: Option<i64>,
 }
 
-/// The API key with this hash, if it and its minter may act at `now`.
+/// The API key with this hash, if it and its minter may act at `now` and the owner of the account that pays is not
+/// suspended.
 pub(crate) async fn live(
     store: &Store,
     hash: &[u8; 32],
@@ -66,10 +67,12 @@ pub(crate) async fn live(
                  LEFT JOIN credit_accounts c ON c.account_id = w.account_id
                  JOIN members m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
                  JOIN users u ON u.id = k.user_id
+                 JOIN users o ON o.id = a.owner_user
                  WHERE k.hash = $1
                    AND k.revoked_at IS NULL
                    AND (k.expires_at IS NULL OR k.expires_at > $2)
-                   AND u.suspended = 0",
+                   AND u.suspended = 0
+                   AND o.suspended = 0",
             )
             .bind(hash)
             .bind(now),

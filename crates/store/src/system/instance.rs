@@ -160,8 +160,9 @@ impl<'a> System<'a> {
             .ok_or(StoreError::NotFound)
     }
 
-    /// Gives an account a plan, on the terms that the plan has now. Its monthly credits begin anew; what it has
-    /// beyond the limits of the plan stays.
+    /// Gives an account a plan, on the terms that the plan has now; what it has beyond the limits of the plan stays.
+    /// Its monthly credits begin anew, except with the plan that it has already and no other monthly credits. A plan
+    /// that it has on the very same terms changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: no such account or plan; [`StoreError::Conflict`]: the admin is none any more.
@@ -176,9 +177,16 @@ impl<'a> System<'a> {
         let mut writing = self.changing(scope).await?;
         let tx = &mut writing.tx;
         let plan = plan::get(tx, plan).await?.ok_or(StoreError::NotFound)?;
+        let held = plan::held(tx, account).await?;
+        if held.plan == plan.id && held.terms == plan.terms {
+            return Ok(());
+        }
         plan::subscribe(tx, account, &plan, now).await?;
-        let monthly = NanoUsd::from_credits(plan.terms.monthly_credits);
-        credit::set_monthly(tx, account, monthly, now).await?;
+        // Otherwise a call that is repeated, or new limits, would fill up the month.
+        if held.plan != plan.id || held.terms.monthly_credits != plan.terms.monthly_credits {
+            let monthly = NanoUsd::from_credits(plan.terms.monthly_credits);
+            credit::set_monthly(tx, account, monthly, now).await?;
+        }
         let origin = Origin {
             account: Some(account),
             ..scope.origin()

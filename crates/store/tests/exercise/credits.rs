@@ -167,7 +167,7 @@ async fn the_thirteenth_card_merges_those_of_one_day(world: World) {
     assert_eq!(credits.total, credits.available);
     let again = NewCard {
         reference: Some("order 3".to_owned()),
-        ..card(13, None)
+        ..card(13, Some(NOW.plus_millis(DAY_MS * 400)))
     };
     let (known, new) = purse.give(&again, NOW).await.expect("known");
     assert_eq!(
@@ -190,12 +190,23 @@ async fn a_reference_is_granted_once(world: World) {
     let traces = world.traces().await;
     let (second, new) = purse.give(&order, NOW.plus_millis(5)).await.expect("known");
     assert_eq!((second, new), (first, false));
-    let other = NewCard {
-        amount: NanoUsd::new(51),
-        ..order.clone()
-    };
-    let refused = purse.give(&other, NOW).await;
-    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    for other in [
+        NewCard {
+            amount: NanoUsd::new(51),
+            ..order.clone()
+        },
+        NewCard {
+            kind: CardKind::Grant,
+            ..order.clone()
+        },
+        NewCard {
+            expires_at: Some(NOW.plus_millis(DAY_MS)),
+            ..order.clone()
+        },
+    ] {
+        let refused = purse.give(&other, NOW).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{other:?}");
+    }
     assert_eq!(world.traces().await, traces);
 
     let fresh = NewCard {

@@ -15,6 +15,7 @@ on_both_engines![
     a_removed_member_loses_the_api_keys_minted_here,
     an_invitation_is_for_one_email_once_and_in_time,
     an_invitation_brings_a_new_user_in_without_instance_rights,
+    an_invitation_brings_no_credits,
     of_many_who_accept_one_joins,
     a_newer_invitation_replaces_an_open_one,
     a_deleted_workspace_takes_its_keys_along_and_leaves_usage_and_audit,
@@ -419,6 +420,48 @@ async fn an_invitation_brings_a_new_user_in_without_instance_rights(world: World
         roles(&world, &a).await,
         [(a.user, Role::Owner), (person.user, Role::Member)]
     );
+}
+
+async fn an_invitation_brings_no_credits(world: World) {
+    let a = world.first().await;
+    let scope = world.scope(&a, Action::WriteMembers).await;
+    let new = invitation(&world, "new@example.com", Role::Member);
+    let note = world.note("invitation");
+    world
+        .store
+        .within(&scope)
+        .create_invitation(&new, &note, NOW)
+        .await
+        .expect("made");
+    let system = world.store.system();
+    let person = world.new_user("new@example.com");
+    system
+        .accept_invitation(&new.hash, &AcceptBy::New(person.clone()), &note, NOW)
+        .await
+        .expect("accepted");
+    let admin = world.instance(&a).await;
+    let account = person.account;
+    let row = system.subscription(&admin, account).await;
+    let mut terms = domain::plan::shipped().remove(0).terms;
+    terms.monthly_credits = 0;
+    let row = row.expect("has one");
+    assert_eq!((row.plan.as_str(), row.terms), ("free", terms));
+    let left = async |at| {
+        let credits = system.account_credits(&admin, account, at).await;
+        let credits = credits.expect("reads");
+        (credits.available.nanos(), credits.monthly.nanos())
+    };
+    assert_eq!(left(NOW).await, (0, 0));
+    let in_months = NOW.plus_millis(100 * 86_400_000);
+    assert_eq!(left(in_months).await, (0, 0));
+    // An admin of the instance gives them, with the same plan.
+    let free = "free".parse().expect("a plan id");
+    system
+        .subscribe(&admin, account, &free, &note, in_months)
+        .await
+        .expect("subscribed");
+    let included = domain::credits::INCLUDED_MONTHLY.nanos();
+    assert_eq!(left(in_months).await, (included, included));
 }
 
 async fn of_many_who_accept_one_joins(world: World) {
