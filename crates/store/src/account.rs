@@ -38,7 +38,8 @@ pub struct AccountSummary {
 /// Id, name, e-mail of the owner, plan and moment of an account.
 type StoredSummary = (String, String, String, String, i64);
 
-/// All accounts, in the order of their ids.
+/// All accounts whose owners are there, in the order of their ids. Of one who left the rows stay, under a name that no
+/// person can have.
 pub(crate) async fn list(
     store: &Store,
     page: &PageRequest,
@@ -52,7 +53,7 @@ pub(crate) async fn list(
                  FROM accounts a
                  JOIN users u ON u.id = a.owner_user
                  JOIN subscriptions s ON s.account_id = a.id
-                 WHERE a.id > $1
+                 WHERE a.id > $1 AND u.email <> 'deleted-' || u.id
                  ORDER BY a.id LIMIT $2")
             .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
             .bind(page.rows()),
