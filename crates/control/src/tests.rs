@@ -24,6 +24,7 @@ mod profiles;
 mod resolution;
 mod sessions;
 mod settings;
+mod status;
 mod submission;
 mod verdict;
 

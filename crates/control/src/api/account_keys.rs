@@ -103,7 +103,10 @@ async fn update_account_provider_key(
     update(&state, &call, &holder, id, body).await
 }
 
-/// Remove a provider key of an account for good.
+/// Remove a provider key of an account for good. Requests that run end as they would.
+///
+/// The answer has no body: what calls meet from now on differs from workspace to workspace, by its own keys, mode and
+/// guardrail; `resolve` of a workspace tells for each.
 #[utoipa::path(delete, path = "/api/v1/accounts/{account_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_account_provider_keys"))),
     responses((status = 204), ChangeRefusals))]

@@ -98,6 +98,9 @@ async fn update_platform_key(
 }
 
 /// Remove a platform key for good. Requests that run end as they would.
+///
+/// The answer has no body: what calls meet from now on differs from workspace to workspace; managed calls that no other
+/// platform key and no managed gateway serves are refused with `402 managed_unavailable`.
 #[utoipa::path(delete, path = "/api/v1/admin/platform-keys/{key_id}", tag = "platform keys",
     extensions(("x-action" = json!("write_platform_keys"))),
     responses((status = 204), ChangeRefusals))]

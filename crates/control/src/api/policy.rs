@@ -176,8 +176,11 @@ async fn get_policy(
 /// Change who pays in a workspace, which models stand behind names, and when credits may step in.
 ///
 /// A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers` removes the
-/// entry. `null` for `provider`, `model` and `managed_fallback_cap_nano_usd` means none; for any other field it
-/// means what a new workspace has.
+/// entry. `null` for `provider`, `model` and `managed_fallback_cap_nano_usd` means none. `null` for `mode` means a mode
+/// that spends no credits: `byok` where the instance offers it, else the first one that it offers, else
+/// `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
+///
+/// The key of the AI config stays, also with the mode `managed`: only the AI config clears its own key.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
     extensions(("x-action" = json!("write_policy"))), request_body = PolicyPatch,
     responses((status = 200, body = PolicyView), PolicyChanges))]
@@ -188,8 +191,7 @@ async fn update_policy(
     Json(PolicyPatch(patch)): Json<PolicyPatch>,
 ) -> Result<axum::Json<PolicyView>, Problem> {
     let bounds = Bounds::of(&state, &access.scope).await?;
-    let fresh = bounds.fresh_mode;
-    let change = |old: &_| policy::patched(old, &patch, fresh);
+    let change = |old: &_| policy::patched(old, &patch, &bounds.settings);
     policy::update(&state, &call, &access.scope, &bounds, change).await?;
     let within = state.store.within(&access.scope);
     let (plan, terms) = within.terms().await?;

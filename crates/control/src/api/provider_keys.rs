@@ -27,6 +27,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_provider_keys, submit_provider_key))
         .routes(routes!(
+            get_provider_key,
             replace_provider_key,
             update_provider_key,
             remove_provider_key
@@ -93,6 +94,48 @@ async fn submit_provider_key(
     Ok((status(&stored), axum::Json(look.stored(&state, stored))))
 }
 
+/// A provider key, with what its removal would mean.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProviderKeyDetail {
+    /// The key as it is listed.
+    #[serde(flatten)]
+    key: ProviderKeyView,
+    /// What calls of the provider's models would meet if the key were removed now, as `then` says it afterwards:
+    /// `other_own_key`: another own key serves. `managed_credits`: the instance's keys serve, and credits pay.
+    /// `refused_402`: they are refused for want of an own key or of a platform key. `refused`: they are refused for
+    /// another reason, such as a guardrail of the policy or a provider that is switched off.
+    #[schema(schema_with = schema::then)]
+    if_removed: &'static str,
+}
+
+/// See a provider key, and what calls would meet if it were removed.
+///
+/// For those who see labels and masks in the list; the instance says from which role on (`mask_visible_to`).
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", tag = "provider keys",
+    extensions(("x-action" = json!("read_provider_keys"))),
+    responses((status = 200, body = ProviderKeyDetail), Reads))]
+async fn get_provider_key(
+    access: Access<ReadProviderKeys>,
+    ProviderKeyInPath(id): ProviderKeyInPath,
+    State(state): State<ControlState>,
+    call: Call,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<axum::Json<ProviderKeyDetail>, Problem> {
+    let holder = Holder::workspace(&state.store, &access.scope);
+    let record = provider_keys::get(&holder, id).await?;
+    let look = Look::of(&state, &holder).await?;
+    let facts = Facts::gather(&state, &access.scope).await?;
+    if !look.sees {
+        let least = facts.settings().mask_visible_to;
+        return Err(Problem::denied(format!("the role {least}")));
+    }
+    let then = resolution::after_removal(&state, facts, &record, call.now);
+    Ok(axum::Json(ProviderKeyDetail {
+        key: look.view(&state, record),
+        if_removed: then.as_str(),
+    }))
+}
+
 /// Replace the value of a provider key. Provider, label and base URL stay.
 #[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_provider_keys"))), request_body = NewValue,
@@ -130,16 +173,19 @@ async fn update_provider_key(
 /// That a key is gone, and what calls of its provider's models meet now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RemovedKeyView {
-    /// `true`.
+    /// Always `true`; a key that is not there is `404`.
     deleted: bool,
     /// `other_own_key`: another own key serves. `managed_credits`: the instance's keys serve, and credits pay.
-    /// `refused_402`: they are refused for want of a key or of a platform key. `refused`: they are refused for
-    /// another reason, such as a guardrail.
+    /// `refused_402`: they are refused for want of an own key or of a platform key. `refused`: they are refused for
+    /// another reason, such as a guardrail of the policy or a provider that is switched off. The balance is not looked
+    /// at.
     #[schema(schema_with = schema::then)]
     then: &'static str,
 }
 
 /// Remove a provider key for good, and see what its calls meet from now on. Requests that run end as they would.
+///
+/// `GET` of the same path tells beforehand, as `if_removed`.
 #[utoipa::path(delete, path = "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", tag = "provider keys",
     extensions(("x-action" = json!("write_provider_keys"))),
     responses((status = 200, body = RemovedKeyView), ChangeRefusals))]
@@ -152,7 +198,7 @@ async fn remove_provider_key(
     let holder = Holder::workspace(&state.store, &access.scope);
     let record = provider_keys::get(&holder, id).await?;
     let facts = Facts::gather(&state, &access.scope).await?;
-    let then = resolution::after_removal(&state, &access.scope, facts, &record, call.now);
+    let then = resolution::after_removal(&state, facts, &record, call.now);
     provider_keys::remove_record(&call, &holder, &record).await?;
     Ok(axum::Json(RemovedKeyView {
         deleted: true,
@@ -168,7 +214,7 @@ pub(crate) async fn update(
     id: ProviderKeyId,
     body: KeyPatch,
 ) -> Result<axum::Json<ProviderKeyView>, Problem> {
-    let record = provider_keys::change(call, holder, id, body.changes()?).await?;
+    let record = provider_keys::change(call, holder, id, &body.changes()?).await?;
     let look = Look::of(state, holder).await?;
     Ok(axum::Json(look.view(state, record)))
 }

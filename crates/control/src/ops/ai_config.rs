@@ -3,13 +3,9 @@
 //! The key of this object is a provider key of the workspace with a label of its own. It is stored first and the
 //! policy last: a key that is refused changes nothing. What has to go, goes after the policy is written.
 
-use domain::plan::PlanTerms;
-use domain::policy::{ByokRule, Mode, ModelName, WorkspacePolicy};
-use domain::record::ProviderKeyRecord;
-use domain::settings::Settings;
+use domain::policy::{KeySource, Mode, ModelName, WorkspacePolicy};
+use domain::resolve::Refusal;
 use domain::{KeyOwner, Label, ProviderId, Timestamp};
-use llm::provider::Status as ProviderStatus;
-use llm::registry::Registry;
 use store::WorkspaceScope;
 
 use crate::error::Problem;
@@ -17,12 +13,13 @@ use crate::frame::Call;
 use crate::ops::admission::known_provider;
 use crate::ops::policy::{self, Bounds, check_mode};
 use crate::ops::provider_keys::{self, CONFIG_LABEL, Holder};
+use crate::ops::resolution::Facts;
 use crate::ops::submission::{self, Material, NewKey};
 use crate::state::ControlState;
 
 /// What a client wants changed: what is left out stays, and an inner `None` clears.
 pub struct Wanted {
-    /// Who pays; cleared: as in a new workspace.
+    /// Who pays; cleared: what spends no credits in a workspace, in the defaults as the instance says.
     pub mode: Option<Option<Mode>>,
     /// The provider, as the client wrote it.
     pub provider: Option<Option<String>>,
@@ -54,7 +51,7 @@ pub enum Status {
     ManagedActive,
     /// An own key serves.
     ByokActive,
-    /// An own key would serve, and there is none that can.
+    /// They are refused: an own key would serve, and there is none that can.
     InvalidMissingKey,
 }
 
@@ -75,31 +72,15 @@ impl Status {
         }
     }
 
-    /// What a call meets under these rules, with these own keys.
-    pub fn of(
-        registry: &Registry,
-        settings: &Settings,
-        terms: &PlanTerms,
-        policy: &WorkspacePolicy,
-        keys: &[ProviderKeyRecord],
-    ) -> Self {
-        let serves = |key: &ProviderKeyRecord| {
-            let provider = &key.context.provider;
-            let switch = settings.switch(provider);
-            let entry = registry.get(provider);
-            key.enabled
-                && switch.enabled
-                && switch.byok
-                && entry.is_some_and(|it| it.status == ProviderStatus::Active)
-                && policy.provider.as_ref().is_none_or(|it| it == provider)
-        };
-        let has_own = terms.byok && policy.byok != ByokRule::Forbidden && keys.iter().any(serves);
-        let credits_may = settings.managed_fallback_allowed && policy.byok != ByokRule::Required;
-        match policy.mode {
-            Mode::Managed => Self::ManagedActive,
-            Mode::Byok | Mode::Auto if has_own => Self::ByokActive,
-            Mode::Auto if credits_may => Self::ManagedActive,
-            Mode::Byok | Mode::Auto => Self::InvalidMissingKey,
+    /// What a call of the provider's models meets, by the decision that the data plane makes; without a provider, a
+    /// call that any own key may serve. Whether a platform key and credits are there does not show.
+    pub(crate) fn of(state: &ControlState, facts: &Facts, provider: Option<&ProviderId>) -> Self {
+        match facts.decide_for(state, provider).outcome {
+            Ok(targets) if targets.iter().any(|it| it.source == KeySource::Byok) => {
+                Self::ByokActive
+            }
+            Ok(_) | Err(Refusal::ManagedUnavailable { .. }) => Self::ManagedActive,
+            Err(_) => Self::InvalidMissingKey,
         }
     }
 }
@@ -117,17 +98,16 @@ enum Keep {
 /// `not_found` when the workspace was deleted in the meantime; `unavailable`.
 pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config, Problem> {
     let within = state.store.within(scope);
+    let facts = Facts::gather(state, scope).await?;
     let row = within.policy().await?;
-    let (_, terms) = within.terms().await?;
-    let settings = state.store.system().settings().await?;
-    let keys = within.serving_keys().await?;
     let owner = KeyOwner::Workspace(scope.workspace());
-    let held = keys
+    let held = facts
+        .keys
         .iter()
         .filter(|key| key.context.owner == owner && is_held(&key.label))
         .map(|key| key.updated_at);
-    let removed = within.removed_keys().await?;
-    let removed = removed
+    let removed = facts
+        .removed
         .iter()
         .filter(|key| key.owner == owner && is_held(&key.label))
         .map(|key| key.removed_at);
@@ -135,12 +115,12 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
     let updated_at = held
         .chain(removed)
         .fold(row.updated_at.max(made_at), Ord::max);
-    let policy = row.policy;
+    let policy = &facts.policy;
     Ok(Config {
         mode: policy.mode,
-        status: Status::of(&state.registry, &settings, &terms, &policy, &keys),
-        provider: policy.provider,
-        model: policy.model,
+        status: Status::of(state, &facts, policy.provider.as_ref()),
+        provider: policy.provider.clone(),
+        model: policy.model.clone(),
         updated_at,
     })
 }
@@ -159,7 +139,11 @@ pub async fn put(
     let bounds = Bounds::of(state, scope).await?;
     let stored = state.store.within(scope).policy().await?.policy;
     let provider = known(state, wanted.provider.as_ref())?;
-    let mode = wanted.mode.map(|mode| mode.unwrap_or(bounds.fresh_mode));
+    let mode = match wanted.mode {
+        Some(None) => Some(policy::without_credits(&bounds.settings)?),
+        Some(mode) => mode,
+        None => None,
+    };
     if let Some(mode) = mode.filter(|mode| *mode != stored.mode) {
         check_mode(&bounds.settings, mode)?;
     }
@@ -219,11 +203,11 @@ pub(crate) fn for_key(
     provider: Option<&ProviderId>,
 ) -> Result<&ProviderId, Problem> {
     if mode == Some(Mode::Managed) {
-        let rule = "a key goes with the mode byok or auto; the mode managed removes it";
+        let rule = "a key must come with the mode byok or auto; the mode managed removes it";
         return Err(Problem::field("api_key", rule));
     }
     provider.ok_or_else(|| {
-        let rule = "a key needs a provider, in this request or from an earlier one";
+        let rule = "a key must have a provider, in this request or from an earlier one";
         Problem::field("provider", rule)
     })
 }

@@ -1,7 +1,8 @@
 //! What new workspaces of an account start with. The key among it is a template: it never serves and is copied.
 
 use domain::policy::{Mode, ModelName, WorkspacePolicy};
-use domain::{Label, ProviderId, Timestamp};
+use domain::record::ProviderKeyRecord;
+use domain::{Label, ProviderId, Timestamp, WorkspaceId};
 use store::{AccountScope, DefaultsRow, StoreError};
 
 use crate::error::Problem;
@@ -9,8 +10,12 @@ use crate::frame::Call;
 use crate::ops::ai_config::{self, Status, Wanted, for_key};
 use crate::ops::policy::check_mode;
 use crate::ops::provider_keys::{Holder, TEMPLATE_LABEL, remove_record};
+use crate::ops::resolution::Facts;
 use crate::ops::submission::{self, NewKey};
 use crate::state::ControlState;
+
+/// A workspace that nobody has made yet. No key is its own.
+const NOT_YET: WorkspaceId = WorkspaceId::from_bytes([0; 16]);
 
 /// What new workspaces start with, without the key.
 #[derive(Debug)]
@@ -34,23 +39,35 @@ pub struct Defaults {
 pub async fn get(state: &ControlState, scope: &AccountScope) -> Result<Defaults, Problem> {
     let within = state.store.within_account(scope);
     let row = within.defaults().await?;
-    let settings = state.store.system().settings().await?;
-    let terms = within.subscription().await?.terms;
+    let subscription = within.subscription().await?;
     let mut keys = within.provider_keys().list().await?;
     let mut updated_at = within.account().await?.created_at.max(row.updated_at);
     if let Some(provider) = &row.provider
         && let Some(template) = within.provider_keys().template(provider).await?
     {
         updated_at = updated_at.max(template.updated_at);
-        keys.push(template);
+        // Its copy will serve.
+        keys.push(ProviderKeyRecord {
+            template: false,
+            ..template
+        });
     }
     let policy = WorkspacePolicy {
         mode: mode_of(state, &row).await?,
         provider: row.provider.clone(),
         ..WorkspacePolicy::default()
     };
+    let facts = Facts {
+        workspace: NOT_YET,
+        account: scope.account(),
+        instance: state.store.serving().instance().await?,
+        policy,
+        plan: (subscription.plan, subscription.terms),
+        keys,
+        removed: Vec::new(),
+    };
     Ok(Defaults {
-        status: Status::of(&state.registry, &settings, &terms, &policy, &keys),
+        status: Status::of(state, &facts, row.provider.as_ref()),
         mode: row.mode,
         provider: row.provider,
         model: row.model,
@@ -94,6 +111,7 @@ pub async fn put(
     let new = change(&stored);
     let holder = Holder::account(&state.store, scope);
     let managed = wanted.mode == Some(Some(Mode::Managed));
+    let submitted = matches!(wanted.key, Some(Some(_)));
     let keep = match wanted.key {
         Some(Some(material)) => {
             let of = for_key(wanted.mode.flatten(), new.provider.as_ref())?;
@@ -108,22 +126,32 @@ pub async fn put(
         None if managed => None,
         None => new.provider.clone(),
     };
-    write(state, call, scope, change).await?;
-    for provider in [stored.provider, new.provider].into_iter().flatten() {
-        if keep.as_ref() != Some(&provider)
-            && let Some(template) = holder.keys.template(&provider).await?
-        {
-            remove_record(call, &holder, &template).await?;
+    let mut leaving = Vec::new();
+    let mut providers: Vec<&ProviderId> = [&stored.provider, &new.provider]
+        .into_iter()
+        .flatten()
+        .collect();
+    providers.dedup();
+    for provider in providers {
+        if keep.as_ref() != Some(provider) {
+            leaving.extend(holder.keys.template(provider).await?);
         }
+    }
+    let touched = submitted || !leaving.is_empty();
+    write(state, call, scope, touched, change).await?;
+    for template in leaving {
+        remove_record(call, &holder, &template).await?;
     }
     Ok(())
 }
 
-/// Writes the defaults; `change` is asked again when somebody else was faster.
+/// Writes the defaults; `change` is asked again when somebody else was faster. Where the key was `touched` they changed,
+/// even if nothing else did.
 async fn write(
     state: &ControlState,
     call: &Call,
     scope: &AccountScope,
+    touched: bool,
     change: impl Fn(&DefaultsRow) -> DefaultsRow,
 ) -> Result<(), Problem> {
     let within = state.store.within_account(scope);
@@ -131,7 +159,7 @@ async fn write(
     loop {
         let old = within.defaults().await?;
         let new = change(&old);
-        if new == old {
+        if new == old && !touched {
             return Ok(());
         }
         let note = match new.mode {

@@ -24,8 +24,6 @@ pub struct Bounds {
     pub settings: Settings,
     /// The terms of the account's plan.
     pub terms: PlanTerms,
-    /// The mode that the instance gives new workspaces.
-    pub fresh_mode: Mode,
 }
 
 impl Bounds {
@@ -35,35 +33,27 @@ impl Bounds {
     /// `not_found` when it was deleted in the meantime; `unavailable`.
     pub async fn of(state: &ControlState, scope: &WorkspaceScope) -> Result<Self, Problem> {
         let (_, terms) = state.store.within(scope).terms().await?;
-        let system = state.store.system();
-        let settings = system.settings().await?;
-        let fresh_mode = settings.new_workspace_mode(system.has_platform_keys().await?);
-        Ok(Self {
-            settings,
-            terms,
-            fresh_mode,
-        })
+        let settings = state.store.system().settings().await?;
+        Ok(Self { settings, terms })
     }
 }
 
 /// The policy after a JSON merge patch (RFC 7396): lists are replaced, `null` in `tiers` removes, `null` elsewhere
-/// means none, or what a new workspace has where none is no value.
+/// means none, or what a policy has that says nothing where none is no value. Such a mode spends no credits.
 ///
 /// # Errors
-/// `invalid_request`, naming the field and showing nothing of its value.
+/// `invalid_request`, naming the field and showing nothing of its value; as [`without_credits`].
 pub fn patched(
     old: &WorkspacePolicy,
     patch: &Patch,
-    fresh_mode: Mode,
+    settings: &Settings,
 ) -> Result<WorkspacePolicy, Problem> {
-    let fresh = WorkspacePolicy {
-        mode: fresh_mode,
-        ..WorkspacePolicy::default()
-    };
-    let (mut whole, fresh) = (fields(old), fields(&fresh));
+    let (mut whole, fresh) = (fields(old), fields(&WorkspacePolicy::default()));
     for (name, value) in patch.changes() {
         let mut merged = whole.get(name).cloned().unwrap_or_default();
-        if value.is_null() && !NULLABLE.contains(&name.as_str()) {
+        if value.is_null() && name == "mode" {
+            merged = without_credits(settings)?.as_str().into();
+        } else if value.is_null() && !NULLABLE.contains(&name.as_str()) {
             merged = fresh.get(name).cloned().unwrap_or_default();
         } else {
             merge(&mut merged, value);
@@ -125,6 +115,28 @@ pub fn check_mode(settings: &Settings, mode: Mode) -> Result<(), Problem> {
         .with("allowed", offered))
 }
 
+/// The mode of a workspace that gives its own up: one that is offered and spends no credits, whatever new workspaces
+/// have. Nobody starts to pay by saying nothing.
+///
+/// # Errors
+/// `mode_not_offered` where only modes are offered that spend credits.
+pub fn without_credits(settings: &Settings) -> Result<Mode, Problem> {
+    let free = |mode: &Mode| match mode {
+        Mode::Byok => true,
+        Mode::Auto => !settings.managed_fallback_allowed,
+        Mode::Managed => false,
+    };
+    let byok = Some(Mode::Byok).filter(|mode| settings.modes.contains(mode));
+    let mode = byok.or_else(|| settings.modes.iter().copied().find(free));
+    mode.ok_or_else(|| {
+        let offered: Vec<&str> = settings.modes.iter().map(|mode| mode.as_str()).collect();
+        Problem::new(Code::ModeNotOffered)
+            .because("null stands for a mode that spends no credits, and the instance offers none")
+            .with("field", "mode")
+            .with("allowed", offered)
+    })
+}
+
 /// Changes the policy of a workspace; `change` is asked again when somebody else was faster. A change that changes
 /// nothing is none.
 ///
@@ -177,13 +189,13 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
         ("prices", new.prices.len()),
     ] {
         if count > MAX_RULES {
-            let rule = format!("{field} has at most {MAX_RULES} entries");
+            let rule = format!("{field} must have at most {MAX_RULES} entries");
             return Err(Problem::field(field, rule));
         }
     }
     let in_range = |level| (0..=MAX_LEVEL).contains(&level);
     if !new.level_mappings.iter().all(|rule| in_range(rule.level)) {
-        let rule = "a level is a number from 0 to 9999";
+        let rule = "a level must be a number from 0 to 9999";
         return Err(Problem::field("level_mappings", rule));
     }
     if new
@@ -191,21 +203,21 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
         .is_some_and(|cap| cap.is_negative())
     {
         let field = "managed_fallback_cap_nano_usd";
-        return Err(Problem::field(field, "the cap is not negative"));
+        return Err(Problem::field(field, "the cap must not be negative"));
     }
     let is_tier = |model: &ModelName| model.as_str().parse::<Tier>().is_ok();
     if new.tiers.values().any(is_tier) {
-        let rule = "a tier stands for a model, not for another tier";
+        let rule = "a tier must stand for a model, not for another tier";
         return Err(Problem::field("tiers", rule));
     }
     if new.model.as_ref().is_some_and(|it| it.as_str() == UNCHOSEN) {
-        let rule = "default is what a request says that leaves the choice to the workspace";
+        let rule = "model must not be default, which is what a request says that leaves the choice to the workspace";
         return Err(Problem::field("model", rule));
     }
     let known =
         |price: &domain::price::PriceOverride| state.registry.get(&price.provider).is_some();
     if !new.prices.iter().all(known) {
-        let rule = "a price is for a provider of GET /v1/providers";
+        let rule = "a price must be for a provider of GET /v1/providers";
         return Err(Problem::field("prices", rule));
     }
     Ok(())

@@ -7,7 +7,8 @@ use domain::policy::{KeySource, WorkspacePolicy};
 use domain::record::{ProviderKeyRecord, RemovedKey};
 use domain::resolve::{self, Call as Question, Candidate, Decision, HeldKey, Refusal};
 use domain::settings::Settings;
-use domain::{ApiKeyId, KeyOwner, PlanId, ProviderKeyId};
+use domain::{AccountId, ApiKeyId, KeyOwner, PlanId, ProviderId, ProviderKeyId, WorkspaceId};
+use llm::provider::{Provider, Status as ProviderStatus};
 use store::{InstanceRecord, WorkspaceScope};
 
 use crate::error::{Code, Problem};
@@ -27,6 +28,10 @@ pub struct Asked {
 
 /// Everything that the decision knows of a workspace.
 pub struct Facts {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The account that owns it.
+    pub account: AccountId,
     /// The instance's rules and keys.
     pub instance: InstanceRecord,
     /// The workspace's rules.
@@ -37,6 +42,8 @@ pub struct Facts {
     pub keys: Vec<ProviderKeyRecord>,
     /// Those that were removed and not replaced.
     pub removed: Vec<RemovedKey>,
+    /// Whether the caller may see what the account's keys are called.
+    pub sees_account_labels: bool,
 }
 
 /// What the decision is, and how it came about.
@@ -92,11 +99,14 @@ impl Facts {
     pub async fn gather(state: &ControlState, scope: &WorkspaceScope) -> Result<Self, Problem> {
         let within = state.store.within(scope);
         Ok(Self {
+            workspace: scope.workspace(),
+            account: scope.account(),
             instance: state.store.serving().instance().await?,
             policy: within.policy().await?.policy,
             plan: within.terms().await?,
             keys: within.serving_keys().await?,
             removed: within.removed_keys().await?,
+            sees_account_labels: within.sees_account_labels().await?,
         })
     }
 
@@ -121,7 +131,6 @@ impl Facts {
     pub fn decide(
         &self,
         state: &ControlState,
-        scope: &WorkspaceScope,
         model: &str,
         candidates: &[Candidate],
         no_managed: bool,
@@ -136,8 +145,8 @@ impl Facts {
             .map(held)
             .collect();
         resolve::resolve(&Question {
-            workspace: scope.workspace(),
-            account: scope.account(),
+            workspace: self.workspace,
+            account: self.account,
             settings: self.settings(),
             policy: &self.policy,
             terms: &self.plan.1,
@@ -149,6 +158,41 @@ impl Facts {
             no_managed,
         })
     }
+
+    /// The decision for the models of a provider; without one, for a model that every provider has, so that any own
+    /// key may serve.
+    pub(crate) fn decide_for(
+        &self,
+        state: &ControlState,
+        provider: Option<&ProviderId>,
+    ) -> Decision {
+        let settings = self.settings();
+        let mut providers: Vec<_> = state
+            .registry
+            .providers()
+            .filter(|it| it.status == ProviderStatus::Active)
+            .filter(|it| provider.is_none_or(|wanted| it.id == *wanted))
+            .collect();
+        // Where all of them count, a switch of one says nothing of the others.
+        providers.sort_by_key(|it| !settings.switch(&it.id).byok);
+        let candidate = |it: &&Provider| Candidate {
+            provider: it.id.clone(),
+            model: open_model(settings, it),
+        };
+        let candidates: Vec<Candidate> = providers.iter().map(candidate).collect();
+        let model = candidates.first().map_or("any", |it| it.model.as_str());
+        self.decide(state, model, &candidates, false)
+    }
+}
+
+/// A model of the provider that is switched on, if there is one: all of its keys serve all of its models.
+fn open_model(settings: &Settings, provider: &Provider) -> String {
+    let switch = settings.switch(&provider.id);
+    let mut models = provider.models.iter().map(|model| model.id.as_str());
+    models
+        .find(|id| switch.opens(id))
+        .unwrap_or("any")
+        .to_owned()
 }
 
 /// Explains which key would serve, for the caller. Calls no provider and holds no credits.
@@ -173,7 +217,7 @@ pub async fn explain(
     let named = naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1);
     let decision = named.as_ref().ok().map(|named| {
         let candidates = state.registry.candidates(&named.model);
-        facts.decide(state, scope, &named.model, &candidates, asked.no_managed)
+        facts.decide(state, &named.model, &candidates, asked.no_managed)
     });
     Ok(Explained {
         requested: asked.model.unwrap_or_else(|| naming::UNCHOSEN.to_owned()),
@@ -186,7 +230,6 @@ pub async fn explain(
 /// What calls of the provider's models will meet once this key of the workspace is gone.
 pub(crate) fn after_removal(
     state: &ControlState,
-    scope: &WorkspaceScope,
     mut facts: Facts,
     record: &ProviderKeyRecord,
     now: domain::Timestamp,
@@ -199,35 +242,25 @@ pub(crate) fn after_removal(
         label: record.label.clone(),
         removed_at: now,
     });
-    let provider = state.registry.get(&context.provider);
-    let switch = facts.settings().switch(&context.provider);
-    let models = provider.into_iter().flat_map(|it| &it.models);
-    let mut open = models
-        .map(|model| model.id.as_str())
-        .filter(|id| switch.opens(id));
-    // Any model of the provider: all of its keys serve all of its models.
-    let model = open.next().unwrap_or("any").to_owned();
-    let candidate = Candidate {
-        provider: context.provider.clone(),
-        model: model.clone(),
-    };
-    let decision = facts.decide(state, scope, &model, &[candidate], false);
+    let decision = facts.decide_for(state, Some(&context.provider));
     match decision.outcome {
         Ok(targets) if targets.iter().any(|it| it.source == KeySource::Byok) => Then::OtherOwnKey,
         Ok(_) => Then::ManagedCredits,
-        Err(Refusal::ModelNotFound | Refusal::ByokRequired | Refusal::ByokForbidden) => {
-            Then::Refused
-        }
+        Err(
+            Refusal::ModelNotFound
+            | Refusal::ModeNotOffered
+            | Refusal::ByokRequired
+            | Refusal::ByokForbidden,
+        ) => Then::Refused,
         Err(_) => Then::Refused402,
     }
 }
 
 /// Whether the caller may see what a key is called.
-pub(crate) fn sees_label(scope: &WorkspaceScope, settings: &Settings, owner: KeyOwner) -> bool {
+pub(crate) fn sees_label(scope: &WorkspaceScope, facts: &Facts, owner: KeyOwner) -> bool {
     match owner {
-        KeyOwner::Workspace(_) => scope.role() >= settings.mask_visible_to,
-        // The owner of a workspace owns its account.
-        KeyOwner::Account(_) => scope.role() == Role::Owner,
+        KeyOwner::Workspace(_) => scope.role() >= facts.settings().mask_visible_to,
+        KeyOwner::Account(_) => facts.sees_account_labels,
         KeyOwner::Instance(_) => false,
     }
 }

@@ -160,19 +160,54 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
 }
 
 #[tokio::test]
-async fn a_mode_that_is_cleared_is_the_one_of_a_new_workspace() {
+async fn a_mode_that_is_cleared_spends_no_credits_and_keeps_the_key() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
-    put(&world, &root, json!({"mode": "auto"})).await;
-    assert_eq!(
-        put(&world, &root, json!({"mode": null})).await["mode"],
-        "byok"
-    );
+    // With a platform key a new workspace would begin as `managed`.
     world.platform_key(&root, "openai").await;
+    let body = json!({"mode": "auto", "provider": "openai", "api_key": KEY});
+    put(&world, &root, body).await;
+    let policy = format!("/api/v1/workspaces/{}/policy", root.workspace);
+    for through_policy in [false, true] {
+        put(&world, &root, json!({"mode": "auto"})).await;
+        if through_policy {
+            let body = json!({"mode": null});
+            world.patch(&root.session, &policy, body).await.expect(200);
+        } else {
+            put(&world, &root, json!({"mode": null})).await;
+        }
+        assert_eq!(get(&world, &root).await["mode"], "byok");
+        assert_eq!(keys(&world, &root).await, [held("openai")]);
+    }
+    world
+        .settings(&root, json!({"modes": ["managed", "auto"]}))
+        .await;
+    for path in [&config(&root), &policy] {
+        let body = json!({"mode": null});
+        let answer = if *path == policy {
+            world.patch(&root.session, path, body).await
+        } else {
+            world.put(&root.session, path, body).await
+        };
+        let refused = answer.refused(400, "mode_not_offered");
+        assert_eq!(refused["details"]["allowed"], json!(["managed", "auto"]));
+    }
+    assert_eq!(keys(&world, &root).await, [held("openai")]);
+    // Where the instance lets credits step in nowhere, `auto` spends none.
+    world
+        .settings(&root, json!({"managed_fallback_allowed": false}))
+        .await;
     assert_eq!(
         put(&world, &root, json!({"mode": null})).await["mode"],
-        "managed"
+        "auto"
     );
+    assert_eq!(keys(&world, &root).await, [held("openai")]);
+}
+
+#[tokio::test]
+async fn a_mode_that_is_not_offered_is_refused() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
     world
         .settings(&root, json!({"modes": ["managed", "byok"]}))
         .await;

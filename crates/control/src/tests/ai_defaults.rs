@@ -311,3 +311,27 @@ async fn defaults_are_the_owners_and_of_keys_with_the_scope() {
         .await
         .refused(401, "authentication_required");
 }
+
+#[tokio::test]
+async fn a_key_that_comes_or_goes_moves_the_moment_of_the_last_change() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let provider = json!({"mode": "byok", "provider": "openai"});
+    put(&world, &root, provider).await;
+    for body in [
+        json!({"api_key": KEY}),
+        json!({"api_key": OTHER_KEY}),
+        json!({"api_key": null}),
+        json!({"api_key": KEY}),
+    ] {
+        world.pass_ms(1_000);
+        let now = world.state.sources.now().to_string();
+        let shown = put(&world, &root, body.clone()).await;
+        assert_eq!(shown["updated_at"], now, "{body}");
+    }
+    world.pass_ms(1_000);
+    let last = put(&world, &root, json!({"api_key": null})).await["updated_at"].clone();
+    world.pass_ms(1_000);
+    let again = put(&world, &root, json!({"api_key": null})).await;
+    assert_eq!(again["updated_at"], last, "there was nothing to remove");
+}

@@ -287,8 +287,11 @@ async fn the_removal_of_a_key_says_what_calls_meet_next() {
         let id = world.own_key(&root, "openai", label).await;
         let before = resolve(&world, &root.session, &root, gpt()).await;
         let one = format!("{}/{id}", path(&root));
+        let shown = world.get(&root.session, &one).await.expect(200).json();
+        assert_eq!((&shown["id"], &shown["label"]), (&json!(id), &json!(label)));
         let removed = world.delete(&root.session, &one).await.expect(200).json();
         assert_eq!(removed["deleted"], true);
+        assert_eq!(shown["if_removed"], removed["then"]);
         let after = resolve(&world, &root.session, &root, gpt()).await;
         assert!(keep || after != before);
         (
@@ -314,4 +317,31 @@ async fn the_removal_of_a_key_says_what_calls_meet_next() {
     );
     policy(&world, &root, json!({"byok": "required"})).await;
     assert_eq!(remove("e", true).await, (json!("refused"), Value::Null));
+}
+
+#[tokio::test]
+async fn a_key_is_shown_with_what_its_removal_means_to_those_who_see_labels() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let key = world.own_key(&root, "openai", "mine").await;
+    let one = format!("{}/{key}", path(&root));
+    let listed = world.get(&root.session, &path(&root)).await.json();
+    let mut shown = world.get(&root.session, &one).await.expect(200).json();
+    let fields = shown.as_object_mut().expect("an object");
+    assert_eq!(fields.remove("if_removed"), Some(json!("refused_402")));
+    assert_eq!(shown, listed["data"][0]);
+    let member = world.person(&root, "member").await;
+    world.join(&root, &member, "member").await;
+    let refused = world.get(&member.session, &one).await;
+    let refused = refused.refused(403, "permission_denied");
+    assert_eq!(refused["details"]["needs"], "the role admin");
+    let other = world.person(&root, "other").await;
+    world
+        .get(&other.session, &one)
+        .await
+        .refused(404, "not_found");
+    world
+        .settings(&root, json!({"mask_visible_to": "member"}))
+        .await;
+    world.get(&member.session, &one).await.expect(200);
 }

@@ -149,7 +149,7 @@ impl Eyes<'_> {
     }
 
     fn label(&self, label: &Label, owner: KeyOwner) -> Option<String> {
-        let sees = sees_label(self.scope, self.facts.settings(), owner);
+        let sees = sees_label(self.scope, self.facts, owner);
         sees.then(|| label.to_string())
     }
 
