@@ -1,5 +1,6 @@
 //! What clients send: JSON bodies and query strings, read strictly and refused without an echo.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use domain::Secret;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -22,18 +23,36 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         require_json(&parts)?;
-        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-        let bytes = match body {
-            Ok(body) => Secret::new(body.to_bytes().to_vec()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err(Problem::new(Code::RequestTooLarge));
-            }
-            Err(_) => {
-                return Err(Problem::new(Code::InvalidRequest)
-                    .because("the body ended early or could not be read"));
-            }
-        };
+        read(body).await?.expose(parse).map(Self)
+    }
+}
+
+/// A JSON body of the documented form; none at all is an object without fields, so that the refusal names the first one
+/// that is missing. For `DELETE`, which clients send without a body.
+pub struct JsonOrNothing<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonOrNothing<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body).await?;
+        if bytes.expose(<[u8]>::is_empty) {
+            return parse(b"{}").map(Self);
+        }
+        require_json(&parts)?;
         bytes.expose(parse).map(Self)
+    }
+}
+
+async fn read(body: Body) -> Result<Secret, Problem> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(body) => Ok(Secret::new(body.to_bytes().to_vec())),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(Code::RequestTooLarge)),
+        Err(_) => {
+            Err(Problem::new(Code::InvalidRequest)
+                .because("the body ended early or could not be read"))
+        }
     }
 }
 
@@ -134,6 +153,19 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
                 .with("field", field);
         }
         if text.starts_with("unknown field `") {
+            // Inside of a field the client's name of the member is not repeated, but what it may have is.
+            if let (Some(field), 2..) = place(bytes, error.line(), error.column())
+                && let Some(known) = known_fields(&text)
+            {
+                return problem
+                    .because(format!(
+                        "field {field} must have no other members than {}",
+                        known.join(", ")
+                    ))
+                    .advise("")
+                    .with("field", field)
+                    .with("known", known);
+            }
             return match named("unknown field `") {
                 Some(field) => problem
                     .because(format!("field {field} is not part of this request"))
@@ -141,7 +173,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
                 None => problem.because("a field is not part of this request"),
             };
         }
-        let Some(field) = field_before(bytes, error.line(), error.column()) else {
+        let (Some(field), _) = place(bytes, error.line(), error.column()) else {
             return problem.because("the body does not have the documented form");
         };
         if let Some(allowed) = allowed(&text) {
@@ -174,6 +206,16 @@ pub(crate) fn allowed(text: &str) -> Option<Vec<String>> {
     Some(names.map(str::to_owned).collect())
 }
 
+/// The fields that a member of a request may have, from the refusal of another one. As with [`allowed`], only what comes
+/// after the last mark of the parser is looked at.
+pub(crate) fn known_fields(text: &str) -> Option<Vec<String>> {
+    let (_, names) = text
+        .strip_prefix("unknown field `")?
+        .rsplit_once(", expected ")?;
+    let names = names.split('`').skip(1).step_by(2);
+    Some(names.map(str::to_owned).collect())
+}
+
 /// The rule that a name breaks; its text is ours and shows no value.
 pub(crate) fn rule(text: &str) -> Option<&str> {
     let ours = [
@@ -197,8 +239,8 @@ pub(crate) fn is_field_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// The outermost field whose value the parser was reading at this place.
-fn field_before(bytes: &[u8], line: usize, column: usize) -> Option<String> {
+/// The outermost field whose value the parser was reading at this place, and how many objects and lists are open there.
+fn place(bytes: &[u8], line: usize, column: usize) -> (Option<String>, usize) {
     let line_start = bytes
         .split_inclusive(|byte| *byte == b'\n')
         .take(line.saturating_sub(1))
@@ -223,8 +265,9 @@ fn field_before(bytes: &[u8], line: usize, column: usize) -> Option<String> {
             (None, _) => {}
         }
     }
-    let name = std::str::from_utf8(field?).ok()?;
-    is_field_name(name).then(|| name.to_owned())
+    let name = field.and_then(|name| std::str::from_utf8(name).ok());
+    let name = name.filter(|name| is_field_name(name)).map(str::to_owned);
+    (name, depth)
 }
 
 #[cfg(test)]
@@ -285,6 +328,25 @@ mod tests {
             assert!(detail.contains(field) && detail.contains(says), "{detail}");
             assert!(answer.get("hint").is_none(), "{answer}");
         }
+    }
+
+    #[test]
+    fn a_member_that_is_unknown_is_answered_with_those_that_are_known() {
+        let secret = "sk-SECRET`, expected one of `sk-SECRET2`";
+        let body = serde_json::json!({"prices": [{ secret: 1 }]});
+        #[derive(Debug, Deserialize)]
+        struct Nested {
+            #[expect(dead_code, reason = "only the refusal is of interest")]
+            prices: Vec<domain::price::PriceOverride>,
+        }
+        let problem = parse::<Nested>(body.to_string().as_bytes()).expect_err("refused");
+        let answer = serde_json::to_value(problem.body("req")).expect("serializes");
+        assert!(!answer.to_string().contains("SECRET"), "{answer}");
+        assert_eq!(answer["details"]["field"], "prices");
+        let known = serde_json::json!(["provider", "model", "price"]);
+        assert_eq!(answer["details"]["known"], known);
+        let detail = answer["detail"].as_str().expect("a text");
+        assert!(detail.contains("provider, model, price"), "{detail}");
     }
 
     fn refusal(text: &str) -> String {

@@ -275,7 +275,7 @@ impl From<StoreError> for Problem {
                 used,
             } => crate::ops::plan_gate::exceeded(resource, limit, used),
             StoreError::InvalidCursor => {
-                Self::field("after", "after is the `next` of an earlier answer")
+                Self::field("after", "after must be the `next` of an earlier answer")
             }
             StoreError::Unavailable(_) => Self::new(Code::Unavailable).caused_by(&error),
             StoreError::Corrupt(_) => Self::internal(&error),

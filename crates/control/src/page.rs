@@ -40,7 +40,7 @@ impl PageQuery {
 pub fn page_request(limit: Option<u32>, after: Option<String>) -> Result<PageRequest, Problem> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
-        let rule = format!("limit is a number from 1 to {MAX_PAGE_ITEMS}");
+        let rule = format!("limit must be a number from 1 to {MAX_PAGE_ITEMS}");
         return Err(Problem::field("limit", rule));
     }
     if after

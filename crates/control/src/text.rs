@@ -44,7 +44,7 @@ pub fn name(text: &str) -> Result<String, Problem> {
     if fits && !name.chars().any(hides) {
         Ok(name.to_owned())
     } else {
-        let rule = "name has 1 to 100 characters, none of them a control character";
+        let rule = "name must have 1 to 100 characters, none of them a control character";
         Err(Problem::field("name", rule))
     }
 }

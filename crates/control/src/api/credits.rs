@@ -143,7 +143,10 @@ async fn get_ai_usage(
 ) -> Result<axum::Json<AiUsage>, Problem> {
     let days = query.days.unwrap_or(DEFAULT_DAYS);
     if !(1..=MAX_DAYS).contains(&days) {
-        return Err(Problem::field("days", "days is a number from 1 to 366"));
+        return Err(Problem::field(
+            "days",
+            "days must be a number from 1 to 366",
+        ));
     }
     let today = call.now.millis().div_euclid(DAY_MS);
     let from = domain::Timestamp::from_millis((today + 1 - days) * DAY_MS);

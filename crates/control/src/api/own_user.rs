@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::access::{Access, UseOwnUser};
 use crate::auth::password::Password;
 use crate::auth::session;
-use crate::body::Json;
+use crate::body::JsonOrNothing;
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Departures;
@@ -43,7 +43,7 @@ async fn delete_own_user(
     access: Access<UseOwnUser>,
     State(state): State<ControlState>,
     call: Call,
-    Json(body): Json<Departure>,
+    JsonOrNothing(body): JsonOrNothing<Departure>,
 ) -> Result<Response, Problem> {
     sessions::leave(&state, &call, &access.scope, body.password).await?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, session::forget())]).into_response())

@@ -116,7 +116,10 @@ async fn update_provider_switch(
         .as_ref()
         .map_or(0, |models| models.as_ref().map_or(0, Vec::len));
     if count > MAX_RULES {
-        return Err(Problem::field("models", "models has at most 200 entries"));
+        return Err(Problem::field(
+            "models",
+            "models must have at most 200 entries",
+        ));
     }
     let change = SwitchChange {
         enabled: body.enabled,

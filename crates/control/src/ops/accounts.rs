@@ -2,7 +2,7 @@
 
 use domain::credits::CardKind;
 use domain::{AccountId, Decimal, NanoUsd, Timestamp};
-use store::{CardRow, InstanceScope, NewCard};
+use store::{CardRow, InstanceScope, NewCard, StoreError};
 
 use crate::error::Problem;
 use crate::frame::Call;
@@ -51,14 +51,19 @@ pub async fn grant(
     let note = call.note_on("credits.grant", account);
     let system = state.store.system();
     // A webhook that comes again may come after the card has lapsed; only a new one has to lie ahead.
-    if card.expires_at.is_some_and(|at| at <= call.now) && card.reference.is_none() {
-        let rule = "expires_at lies in the future";
-        return Err(Problem::field("expires_at", rule));
+    let lapsed = card.expires_at.is_some_and(|at| at <= call.now);
+    let late = || Problem::field("expires_at", "expires_at must lie in the future");
+    if lapsed && card.reference.is_none() {
+        return Err(late());
     }
     let granted = system
         .grant_credits(scope, account, &card, &note, call.now)
-        .await?;
-    Ok(granted)
+        .await;
+    match granted {
+        // It repeats no earlier grant, so it would be a new one.
+        Err(StoreError::Conflict(_)) if lapsed => Err(late()),
+        granted => Ok(granted?),
+    }
 }
 
 /// Sets what an account's charges are multiplied by.
@@ -73,7 +78,7 @@ pub async fn set_rate(
     rate: Decimal,
 ) -> Result<(), Problem> {
     if rate.billionths() > MAX_RATE * Decimal::ONE.billionths() {
-        let rule = "credit_rate is a number from 0 to 1000";
+        let rule = "credit_rate must be a number from 0 to 1000";
         return Err(Problem::field("credit_rate", rule));
     }
     let note = call.note_on("account.set_rate", account);
@@ -88,7 +93,7 @@ fn amount(credits: Decimal) -> Result<NanoUsd, Problem> {
     let billionths = credits.billionths();
     let most = MAX_CARD_CREDITS * Decimal::ONE.billionths();
     if !(1..=most).contains(&billionths) || billionths % BILLIONTHS_PER_NANO_USD != 0 {
-        let rule = "credits is a number above 0 and up to 100000000, with at most seven digits behind the point";
+        let rule = "credits must be a number above 0 and up to 100000000, with at most seven digits behind the point";
         return Err(Problem::field("credits", rule));
     }
     Ok(NanoUsd::new(billionths / BILLIONTHS_PER_NANO_USD))
@@ -101,7 +106,7 @@ fn reference(text: &str) -> Result<String, Problem> {
     if fits && !text.chars().any(char::is_control) {
         Ok(text.to_owned())
     } else {
-        let rule = "reference has 1 to 200 characters, none of them a control character";
+        let rule = "reference must have 1 to 200 characters, none of them a control character";
         Err(Problem::field("reference", rule))
     }
 }

@@ -13,6 +13,9 @@ use crate::ops::provider_keys::{Holder, check_level, check_prices};
 use crate::ops::submission::{Material, NewKey, note_refused};
 use crate::state::{ControlState, SubmissionPolicy};
 
+/// What to do where plain text would help nobody.
+const SEAL: &str = "Seal the key to the public key of GET /v1/byok/encryption-pubkey and submit the box as a provider key.";
+
 /// Whether provider keys are taken in sealed boxes only: the server's option or the instance's setting says so.
 pub(crate) fn sealed_only(state: &ControlState, settings: &Settings) -> bool {
     state.config.submission == SubmissionPolicy::SealedOnly
@@ -26,10 +29,17 @@ pub(super) async fn admit<'a>(
     holder: &Holder<'_>,
     new: &NewKey,
 ) -> Result<(&'a Provider, Destination), Problem> {
-    if let Material::Plain { confidential, .. } = new.material
-        && (sealed_only(state, settings) || !confidential)
-    {
-        return Err(Problem::new(Code::SealedSubmissionRequired));
+    if let Material::Plain { confidential, .. } = new.material {
+        if sealed_only(state, settings) {
+            return Err(Problem::new(Code::SealedSubmissionRequired)
+                .because("this instance takes provider keys in sealed boxes only")
+                .advise(SEAL));
+        }
+        if !confidential {
+            return Err(Problem::new(Code::SealedSubmissionRequired).because(
+                "a key in plain text is taken only over loopback or TLS, and this request came otherwise",
+            ));
+        }
     }
     let provider = if holder.is_instance() {
         payable_provider(state, &new.provider)?
@@ -45,7 +55,8 @@ pub(super) async fn admit<'a>(
     if matches!(new.material, Material::Plain { .. }) && destination.raw_box == RawBox::Refuse {
         return Err(Problem::new(Code::SealedSubmissionRequired).because(
             "a key with its own base URL is accepted only in a sealed box that names both",
-        ));
+        )
+        .advise("Seal the key with its context to the public key of GET /v1/byok/encryption-pubkey."));
     }
     check_level(new.level.flatten())?;
     check_prices(new.prices.as_deref().unwrap_or_default(), &provider.id)?;
@@ -94,12 +105,15 @@ fn open_provider<'a>(
         return Err(Problem::new(Code::ByokNotSupported));
     }
     let switch = settings.switch(&provider.id);
+    let closed =
+        || Problem::new(Code::ByokDisabledForProvider).with("provider", provider.id.as_str());
     if !switch.enabled {
-        return Err(Problem::new(Code::UnknownProvider)
-            .because("the provider is switched off on this instance"));
+        return Err(closed()
+            .because("the provider is switched off on this instance")
+            .advise("Use another provider, or ask an admin of the instance to switch it on."));
     }
     if !switch.byok {
-        return Err(Problem::new(Code::ByokDisabledForProvider));
+        return Err(closed());
     }
     Ok(provider)
 }

@@ -46,7 +46,10 @@ pub async fn mint(
     scopes.sort_unstable();
     scopes.dedup();
     if scopes.is_empty() {
-        return Err(Problem::field("scopes", "scopes names at least one scope"));
+        return Err(Problem::field(
+            "scopes",
+            "scopes must name at least one scope",
+        ));
     }
     let beyond: Vec<&str> = scopes
         .iter()
@@ -62,7 +65,7 @@ pub async fn mint(
     if wanted.expires_at.is_some_and(|at| at <= call.now) {
         return Err(Problem::field(
             "expires_at",
-            "expires_at lies in the future",
+            "expires_at must lie in the future",
         ));
     }
     let within = state.store.within(scope);
@@ -70,7 +73,7 @@ pub async fn mint(
         let parent = within.api_key(parent).await?;
         let end = parent.and_then(|parent| parent.expires_at);
         if end.is_some_and(|end| wanted.expires_at.is_none_or(|at| at > end)) {
-            let rule = "expires_at is no later than that of the API key that mints";
+            let rule = "expires_at must be no later than that of the API key that mints";
             return Err(Problem::field("expires_at", rule));
         }
     }

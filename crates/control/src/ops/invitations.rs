@@ -30,7 +30,7 @@ pub async fn create(
 ) -> Result<(InvitationRow, Secret), Problem> {
     let email = text::email(email)?;
     if role == Role::Owner {
-        return Err(Problem::field("role", "role is member or admin")
+        return Err(Problem::field("role", "role must be member or admin")
             .with("allowed", vec!["member", "admin"]));
     }
     let id: InvitationId = state.sources.id()?;

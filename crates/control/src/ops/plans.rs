@@ -36,7 +36,10 @@ pub async fn put(
     }
     let new = stored.is_none();
     if new && plans.len() >= MAX_PLANS {
-        return Err(Problem::field("plan", "an instance has at most 100 plans"));
+        return Err(Problem::field(
+            "plan",
+            "the instance has 100 plans already, and must not have more",
+        ));
     }
     let action = if new { "plan.create" } else { "plan.update" };
     let note = call.note_on(action, &plan.id);
@@ -77,7 +80,7 @@ pub async fn subscribe(
     if !plans.iter().any(|it| it.id == *plan) {
         let known: Vec<&str> = plans.iter().map(|it| it.id.as_str()).collect();
         return Err(
-            Problem::field("plan", "plan is a plan of this instance").with("allowed", known)
+            Problem::field("plan", "plan must be a plan of this instance").with("allowed", known),
         );
     }
     let note = call.note_on("subscription.update", plan);
@@ -91,7 +94,10 @@ pub async fn subscribe(
 fn checked(mut plan: Plan) -> Result<Plan, Problem> {
     plan.name = text::name(&plan.name)?;
     if !(0..=MAX_RANK).contains(&plan.rank) {
-        return Err(Problem::field("rank", "rank is a number from 0 to 9999"));
+        return Err(Problem::field(
+            "rank",
+            "rank must be a number from 0 to 9999",
+        ));
     }
     let PlanTerms {
         monthly_credits,
@@ -100,7 +106,7 @@ fn checked(mut plan: Plan) -> Result<Plan, Problem> {
         limits,
     } = &mut plan.terms;
     if !(0..=MAX_MONTHLY_CREDITS).contains(monthly_credits) {
-        let rule = "monthly_credits is a number from 0 to 100000000";
+        let rule = "monthly_credits must be a number from 0 to 100000000";
         return Err(Problem::field("terms", rule));
     }
     tiers.sort_unstable();
@@ -119,8 +125,7 @@ fn checked(mut plan: Plan) -> Result<Plan, Problem> {
         (provider_keys, 0),
     ] {
         if limit.is_some_and(|limit| !(least..=MAX_LIMIT).contains(&limit)) {
-            let rule =
-                "a limit is null or a number up to 1000000, of workspaces and members at least 1";
+            let rule = "a limit must be null or a number up to 1000000, of workspaces and members at least 1";
             return Err(Problem::field("terms", rule));
         }
     }

@@ -1,6 +1,6 @@
 //! Profiles: bundles of settings and plans that make an instance behave like a product that people know.
 //!
-//! A profile is a function of what is there: [`bundles`] says what it wants, [`diff`] what that changes. What an
+//! A profile is a function of what is there: `bundles` says what it wants, `diff` what that changes. What an
 //! instance has to know to serve at all (prices, names of models, the gateway, credit ratios) is no matter of style and
 //! stays as it is.
 

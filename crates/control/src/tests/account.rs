@@ -336,7 +336,17 @@ async fn who_leaves_takes_everything_along_and_needs_the_password() {
         .get(&key, &format!("/api/v1/workspaces/{}", ann.workspace))
         .await
         .expect(200);
+    let nothing = world.delete(&ann.session, me).await;
+    let refused = nothing.refused(400, "invalid_request");
+    assert_eq!(refused["details"]["field"], "password");
+    let accounts = async || {
+        let all = data(world.get(&root.session, "/api/v1/admin/accounts").await);
+        let ids = all.iter().map(|row| row["id"].as_str().expect("an id"));
+        ids.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(accounts().await.contains(&ann.account));
     let left = leave(&ann.session, PASSWORD).await.expect(204);
+    assert_eq!(accounts().await, [root.account.clone()]);
     assert!(
         left.header("set-cookie")
             .is_some_and(|cookie| cookie.contains("Max-Age=0"))

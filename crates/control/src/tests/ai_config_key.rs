@@ -113,7 +113,12 @@ async fn a_key_in_plain_text_is_refused_where_only_boxes_are_taken() {
         let before = get(&world, &root).await;
         let body = json!({"mode": "auto", "provider": "openai", "api_key": KEY});
         let answer = world.put(&root.session, &config(&root), body).await;
-        answer.refused(400, "sealed_submission_required");
+        let refused = answer.refused(400, "sealed_submission_required");
+        let hint = refused["hint"].as_str().expect("a text");
+        assert!(
+            !hint.contains("loopback") && hint.contains("Seal the key"),
+            "{hint}"
+        );
         assert_eq!(get(&world, &root).await, before);
         let sealed = world.raw("openai", KEY).await;
         world

@@ -250,13 +250,19 @@ async fn what_the_plan_or_the_provider_does_not_let_in_is_refused_before_anybody
     let post = async |body: Value| world.post(&root.session, &path(&root), body).await;
     let sealed = world.raw("openai", KEY).await;
     world.switch(&root, "openai", json!({"byok": false})).await;
-    post(sealed.clone())
-        .await
-        .refused(403, "byok_disabled_for_provider");
+    let refused = post(sealed.clone()).await;
+    let refused = refused.refused(403, "byok_disabled_for_provider");
+    assert_eq!(refused["details"]["provider"], "openai");
     world
         .switch(&root, "openai", json!({"byok": true, "enabled": false}))
         .await;
-    post(sealed.clone()).await.refused(400, "unknown_provider");
+    let refused = post(sealed.clone()).await;
+    let refused = refused.refused(403, "byok_disabled_for_provider");
+    let detail = "the provider is switched off on this instance";
+    assert_eq!(
+        (&refused["detail"], &refused["details"]["provider"]),
+        (&json!(detail), &json!("openai"))
+    );
     world
         .switch(&root, "openai", json!({"enabled": true}))
         .await;

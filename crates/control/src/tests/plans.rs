@@ -286,6 +286,15 @@ async fn credits_with_a_reference_are_given_once() {
     assert_eq!(lapsing["expires_at"], soon);
     world.pass_ms(60_001);
     assert_eq!(available().await, before + 2 * 1_005_000_000);
+    for reference in [json!(null), json!("too-late")] {
+        let late =
+            json!({"kind": "grant", "credits": 1, "expires_at": soon, "reference": reference});
+        let refused = world.post(&root.session, &credits, late).await;
+        let refused = refused.refused(400, "invalid_request");
+        assert_eq!(refused["details"]["field"], "expires_at");
+        let says = refused["detail"].as_str().expect("a text");
+        assert!(says.contains("must lie in the future"), "{says}");
+    }
     let log = data(
         world
             .get(

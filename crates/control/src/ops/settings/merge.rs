@@ -6,7 +6,7 @@ use domain::settings::Settings;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::body::{allowed, is_field_name, rule};
+use crate::body::{allowed, is_field_name, known_fields, rule};
 use crate::error::{Code, Problem};
 
 /// The part of the settings that has an operation of its own.
@@ -115,7 +115,9 @@ fn misfit(name: &str, text: &str) -> Problem {
         return refused(name, rule);
     }
     if text.starts_with("unknown field `") {
-        return refused(name, "holds a member that is not part of it");
+        let known = known_fields(text).unwrap_or_default();
+        let rule = format!("must have no other members than {}", known.join(", "));
+        return refused(name, &rule).with("known", known);
     }
     refused(name, "has the wrong type or form")
         .advise("Compare the request with GET /openapi.json.")
@@ -213,6 +215,18 @@ mod tests {
             assert_eq!(refusal["details"]["field"], field, "{patch}");
             assert!(!refusal.to_string().contains("SECRET"), "{refusal}");
         }
+        let ratio = json!({"credit_ratios": [{"provider": "*", "model": "*", "operation": "*",
+            "ratio": 1, "sk-SECRET`, expected one of `x`": 1}]});
+        let refusal = patched(&Settings::default(), ratio).expect_err("refused");
+        assert!(!refusal.to_string().contains("SECRET"), "{refusal}");
+        let known = json!([
+            "provider",
+            "model",
+            "operation",
+            "ratio",
+            "credits_per_call"
+        ]);
+        assert_eq!(refusal["details"]["known"], known);
         let refusal = patched(&Settings::default(), json!({"sk-SECRET": 1})).expect_err("refused");
         assert!(!refusal.to_string().contains("SECRET"), "{refusal}");
         let refusal = patched(&Settings::default(), json!({"overuse": "x"})).expect_err("refused");
