@@ -321,6 +321,30 @@ fn the_instances_rules_for_switched_off_and_removed_keys_hold() {
 }
 
 #[test]
+fn a_disabled_own_key_is_left_for_credits_only_by_consent() {
+    let disabled = HeldKey {
+        enabled: false,
+        ..key(1, "openai", OURS)
+    };
+    let mut world = World::new(Mode::Auto).with(&[disabled, key(9, "openai", INSTANCE)]);
+    assert_eq!(world.outcome(), "key_disabled");
+    world.policy.managed_on_failure = true;
+    assert_eq!(world.outcome(), "managed");
+    world.keys[0].enabled = true;
+    assert_eq!(world.outcome(), "byok");
+}
+
+#[test]
+fn who_never_brought_a_key_is_not_moved_to_credits_by_a_switch() {
+    let mut world = World::new(Mode::Byok).with(&[key(9, "openai", INSTANCE)]);
+    world.settings.other_providers.byok = false;
+    world.settings.on_byok_disabled = OnByokDisabled::Managed;
+    assert_eq!(world.outcome(), "byok_disabled");
+    world.keys.push(key(1, "openai", OURS));
+    assert_eq!(world.outcome(), "managed");
+}
+
+#[test]
 fn keys_marked_as_fallback_serve_after_credits() {
     let last = HeldKey {
         fallback: true,

@@ -81,7 +81,8 @@ impl Rules<'_> {
         let rule = match refusal {
             Refusal::ByokDisabled { .. } => match settings.on_byok_disabled {
                 OnByokDisabled::FollowMode => None,
-                OnByokDisabled::Managed => Some(true),
+                // Who never brought a key is not moved: that would be a bill out of nowhere.
+                OnByokDisabled::Managed => own.resting.map(|_| true),
                 OnByokDisabled::Refuse => Some(false),
             },
             Refusal::KeyRevoked { .. } => match settings.on_key_removed {
@@ -97,6 +98,12 @@ impl Rules<'_> {
         }
         if self.mode == Mode::Byok && rule != Some(true) {
             self.note(10, Subject::Mode(Mode::Byok), Verdict::NoConsent);
+            return Err(refusal);
+        }
+        // A key that its owner disabled is not a key that is missing: leaving it for credits takes the same
+        // consent as leaving one that failed.
+        if matches!(refusal, Refusal::KeyDisabled { .. }) && !policy.managed_on_failure {
+            self.note(10, Subject::Workspace, Verdict::NoConsent);
             return Err(refusal);
         }
         // The rule moves nobody to credits where no mode offers them.
