@@ -65,7 +65,7 @@ pub use own::Own;
 pub use page::{MAX_PAGE_ITEMS, Page, PageRequest};
 pub use plan::SubscriptionRow;
 pub use policy::PolicyRow;
-pub use provider_key::{Expect, MAX_PROVIDER_KEYS, ProviderKeys};
+pub use provider_key::{Expect, KeyChange, MAX_PROVIDER_KEYS, ProviderKeys};
 pub use revision::Revisions;
 pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, WorkspaceScope};
 pub use serving::{CallerRecord, InstanceRecord, Serving};

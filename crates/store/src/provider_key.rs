@@ -17,6 +17,7 @@ use crate::revision::{Affects, Writing};
 use crate::statement::sql;
 use crate::{removed_key, user};
 
+pub use change::KeyChange;
 pub use put::Expect;
 pub(crate) use put::insert;
 
@@ -204,7 +205,8 @@ impl<'a> ProviderKeys<'a> {
         if template == 0 {
             removed_key::note(tx, self.owner, &provider, &label, now).await?;
         }
-        self.commit(writing, account, audit, now).await?;
+        let notes = std::slice::from_ref(audit);
+        self.commit(writing, account, notes, now).await?;
         self.store.db().forget_log().await;
         Ok(true)
     }
@@ -234,7 +236,7 @@ impl<'a> ProviderKeys<'a> {
         &self,
         writing: Writing<'_>,
         account: Option<AccountId>,
-        audit: &AuditNote,
+        notes: &[AuditNote],
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let origin = Origin {
@@ -242,7 +244,7 @@ impl<'a> ProviderKeys<'a> {
             ..self.origin
         };
         let affects = account.map_or(Affects::Everybody, Affects::Account);
-        writing.commit(affects, origin, audit, now).await
+        writing.commit_all(affects, origin, notes, now).await
     }
 }
 

@@ -125,7 +125,7 @@ pub(crate) enum Affects {
     Everybody,
 }
 
-/// A change on its way: it commits with its audit row and its revision, or not at all.
+/// A change on its way: it commits with its audit rows, mostly one, and its revision, or not at all.
 ///
 /// It begins by locking the one row of `revision`, so changes run one after the other on both engines, and
 /// what a change reads stays true until it commits.
@@ -195,20 +195,34 @@ impl Store {
 impl Writing<'_> {
     /// Commits the change with its audit row and, if it affects what is served, its revision.
     pub(crate) async fn commit(
-        mut self,
+        self,
         affects: Affects,
         origin: Origin,
         note: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (sequence,): (i64,) = self
-            .tx
-            .one(sql(
-                "UPDATE revision SET audit_sequence = audit_sequence + 1
-                      WHERE singleton = 1 RETURNING audit_sequence",
-            ))
-            .await?;
-        audit::insert(&mut self.tx, sequence, origin, note, now).await?;
+        self.commit_all(affects, origin, std::slice::from_ref(note), now)
+            .await
+    }
+
+    /// As [`Writing::commit`], for a change of several things: an audit row for each, in the order of `notes`.
+    pub(crate) async fn commit_all(
+        mut self,
+        affects: Affects,
+        origin: Origin,
+        notes: &[AuditNote],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for note in notes {
+            let (sequence,): (i64,) = self
+                .tx
+                .one(sql(
+                    "UPDATE revision SET audit_sequence = audit_sequence + 1
+                          WHERE singleton = 1 RETURNING audit_sequence",
+                ))
+                .await?;
+            audit::insert(&mut self.tx, sequence, origin, note, now).await?;
+        }
         self.commit_unaudited(affects).await
     }
 

@@ -6,12 +6,13 @@ use domain::{Label, Secret};
 use http::request::Parts;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use store::KeyChange;
 use utoipa::ToSchema;
 
 use crate::body::given;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
-use crate::ops::provider_keys::{Changes, check_label};
+use crate::ops::provider_keys::check_label;
 use crate::ops::submission::{Material, NewKey};
 use crate::state::ControlState;
 
@@ -149,11 +150,11 @@ impl KeyPatch {
     ///
     /// # Errors
     /// `resubmit_key` for a change of where the key is sent.
-    pub(crate) fn changes(self) -> Result<Changes, Problem> {
+    pub(crate) fn changes(self) -> Result<KeyChange, Problem> {
         if self.provider.is_some() || self.base_url.is_some() || self.auth_header.is_some() {
             return Err(Problem::new(Code::ResubmitKey));
         }
-        Ok(Changes {
+        Ok(KeyChange {
             label: self.label,
             enabled: self.enabled,
             position: self.position,

@@ -12,8 +12,8 @@ use domain::record::ProviderKeyRecord;
 use domain::settings::MAX_LEVEL;
 use domain::{AccountId, DeploymentId, KeyOwner, Label, ProviderId, ProviderKeyId, WorkspaceId};
 use store::{
-    AccountScope, Actor, AuditNote, InstanceScope, ProviderKeys, Store, Within, WithinAccount,
-    WorkspaceScope,
+    AccountScope, Actor, AuditNote, InstanceScope, KeyChange, ProviderKeys, Store, Within,
+    WithinAccount, WorkspaceScope,
 };
 
 use crate::error::{Code, Problem};
@@ -108,23 +108,6 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// What may change of a key without its value.
-#[derive(Default)]
-pub struct Changes {
-    /// A new label.
-    pub label: Option<Label>,
-    /// Whether it may serve.
-    pub enabled: Option<bool>,
-    /// A new place in the order.
-    pub position: Option<i64>,
-    /// The pool that it belongs to, or none.
-    pub level: Option<Option<i64>>,
-    /// Whether it serves only after everything else failed.
-    pub fallback: Option<bool>,
-    /// Prices that were negotiated for it.
-    pub prices: Option<Vec<PriceOverride>>,
-}
-
 /// Refuses the labels that other operations keep for themselves.
 ///
 /// # Errors
@@ -144,9 +127,10 @@ pub fn check_label(label: &Label) -> Result<(), Problem> {
 /// `invalid_request` for field `level`.
 pub fn check_level(level: Option<i64>) -> Result<(), Problem> {
     match level {
-        Some(level) if !(0..=MAX_LEVEL).contains(&level) => {
-            Err(Problem::field("level", "level is a number from 0 to 9999"))
-        }
+        Some(level) if !(0..=MAX_LEVEL).contains(&level) => Err(Problem::field(
+            "level",
+            "level must be a number from 0 to 9999",
+        )),
         _ => Ok(()),
     }
 }
@@ -157,16 +141,19 @@ pub fn check_level(level: Option<i64>) -> Result<(), Problem> {
 /// `invalid_request` for field `prices`.
 pub fn check_prices(prices: &[PriceOverride], provider: &ProviderId) -> Result<(), Problem> {
     if prices.len() > MAX_RULES {
-        return Err(Problem::field("prices", "prices has at most 200 entries"));
+        return Err(Problem::field(
+            "prices",
+            "prices must have at most 200 entries",
+        ));
     }
     if prices.iter().any(|price| price.provider != *provider) {
-        let rule = "prices of a key are for the provider of the key";
+        let rule = "prices of a key must be for the provider of the key";
         return Err(Problem::field("prices", rule));
     }
     Ok(())
 }
 
-/// Changes a key without its value, one audit row for each change.
+/// Changes a key without its value: all of it, with one audit row for each change, or nothing.
 ///
 /// # Errors
 /// `invalid_request` for a place outside [`POSITIONS`], a level out of range, prices for another provider and a label
@@ -175,11 +162,11 @@ pub async fn change(
     call: &Call,
     holder: &Holder<'_>,
     id: ProviderKeyId,
-    changes: Changes,
+    changes: &KeyChange,
 ) -> Result<ProviderKeyRecord, Problem> {
     let in_range = |position| POSITIONS.contains(&position);
     if !changes.position.is_none_or(in_range) {
-        let rule = "position is a number from 0 to 9999";
+        let rule = "position must be a number from 0 to 9999";
         return Err(Problem::field("position", rule));
     }
     if let Some(level) = changes.level {
@@ -196,50 +183,12 @@ pub async fn change(
     if let Some(prices) = &changes.prices {
         check_prices(prices, &record.context.provider)?;
     }
-    let note = |action, label: Option<&Label>| AuditNote {
-        provider: Some(record.context.provider.clone()),
-        label: Some(label.unwrap_or(&record.label).clone()),
-        ..call.note_on(action, id)
+    let note = AuditNote {
+        provider: Some(record.context.provider),
+        label: Some(record.label),
+        ..call.note_on("provider_key.update", id)
     };
-    if let Some(label) = &changes.label {
-        let note = note("provider_key.set_label", Some(label));
-        holder.keys.set_label(id, label, &note, call.now).await?;
-    }
-    let label = changes.label.as_ref();
-    if let Some(position) = changes.position {
-        let note = note("provider_key.set_position", label);
-        holder
-            .keys
-            .set_position(id, position, &note, call.now)
-            .await?;
-    }
-    if let Some(level) = changes.level {
-        let note = note("provider_key.set_level", label);
-        holder.keys.set_level(id, level, &note, call.now).await?;
-    }
-    if let Some(fallback) = changes.fallback {
-        let note = note("provider_key.set_fallback", label);
-        holder
-            .keys
-            .set_fallback(id, fallback, &note, call.now)
-            .await?;
-    }
-    if let Some(prices) = changes.prices {
-        let note = note("provider_key.set_prices", label);
-        holder.keys.set_prices(id, &prices, &note, call.now).await?;
-    }
-    if let Some(enabled) = changes.enabled {
-        let action = if enabled {
-            "provider_key.enable"
-        } else {
-            "provider_key.disable"
-        };
-        let note = note(action, label);
-        holder
-            .keys
-            .set_enabled(id, enabled, &note, call.now)
-            .await?;
-    }
+    holder.keys.update(id, changes, &note, call.now).await?;
     get(holder, id).await
 }
 

@@ -127,10 +127,6 @@ pub async fn submit(
         Err(problem) if problem.code() == Code::Conflict => submission.run(&mut taken).await,
         result => result,
     };
-    let result = match result {
-        Ok(stored) => submission.finish(stored).await,
-        refused => refused,
-    };
     // A provider that cannot be reached counts: the base URL may be one that the client chose.
     let ours =
         |problem: &Problem| matches!(problem.code(), Code::Unavailable | Code::InternalError);

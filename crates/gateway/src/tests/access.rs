@@ -2,6 +2,7 @@
 
 use domain::access::{Action, ApiScope};
 use http::{HeaderValue, Method};
+use store::KeyChange;
 
 use super::harness::{Harness, KEY};
 
@@ -79,9 +80,9 @@ async fn refusals_say_what_is_missing() {
     let record = harness.bring("openai").await;
     let scope = harness.scope(Action::WriteProviderKeys).await;
     let keys = harness.store.within(&scope).provider_keys();
-    keys.set_enabled(
+    keys.update(
         record.context.key,
-        false,
+        &enabled(false),
         &harness.note(),
         harness.sources.now(),
     )
@@ -93,9 +94,9 @@ async fn refusals_say_what_is_missing() {
         (402, "byok_key_disabled")
     );
     assert_eq!(answer.json()["error"]["label"], "primary");
-    keys.set_enabled(
+    keys.update(
         record.context.key,
-        true,
+        &enabled(true),
         &harness.note(),
         harness.sources.now(),
     )
@@ -340,5 +341,12 @@ async fn two_api_keys_in_one_request_are_refused() {
             HeaderValue::from_str(&harness.api_key).expect("a value"),
         );
         assert_eq!(harness.send(request).await.status, 402, "{place}");
+    }
+}
+
+fn enabled(enabled: bool) -> KeyChange {
+    KeyChange {
+        enabled: Some(enabled),
+        ..KeyChange::default()
     }
 }

@@ -5,178 +5,123 @@ use domain::{Label, ProviderKeyId, Timestamp};
 
 use super::{ProviderKeys, label_taken};
 use crate::audit::AuditNote;
+use crate::db::Tx;
 use crate::error::StoreError;
 use crate::json;
 use crate::statement::sql;
 
+/// What changes of a provider key; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyChange {
+    /// Another label.
+    pub label: Option<Label>,
+    /// Whether it may serve.
+    pub enabled: Option<bool>,
+    /// Another place among the owner's keys for the provider; lower serves first.
+    pub position: Option<i64>,
+    /// The pool of this level, from 0 to 9999, or none.
+    pub level: Option<Option<i64>>,
+    /// Whether it serves only after everything else failed.
+    pub fallback: Option<bool>,
+    /// What was negotiated for calls on it.
+    pub prices: Option<Vec<PriceOverride>>,
+}
+
+impl KeyChange {
+    /// Whether everything stays as it is.
+    pub fn is_empty(&self) -> bool {
+        self.actions().is_empty()
+    }
+
+    /// What the audit log calls the changes, in the order of its rows.
+    fn actions(&self) -> Vec<&'static str> {
+        let enabled = match self.enabled {
+            Some(false) => "provider_key.disable",
+            _ => "provider_key.enable",
+        };
+        [
+            (self.label.is_some(), "provider_key.set_label"),
+            (self.position.is_some(), "provider_key.set_position"),
+            (self.level.is_some(), "provider_key.set_level"),
+            (self.fallback.is_some(), "provider_key.set_fallback"),
+            (self.prices.is_some(), "provider_key.set_prices"),
+            (self.enabled.is_some(), enabled),
+        ]
+        .into_iter()
+        .filter_map(|(changes, action)| changes.then_some(action))
+        .collect()
+    }
+
+    /// One note for each thing that changes, otherwise as `audit` says, which may be about more than this.
+    pub(super) fn notes(&self, audit: &AuditNote) -> impl Iterator<Item = AuditNote> {
+        let note = |action| AuditNote {
+            action,
+            label: self.label.clone().or_else(|| audit.label.clone()),
+            kek_id: None,
+            ..audit.clone()
+        };
+        self.actions().into_iter().map(note)
+    }
+}
+
 impl ProviderKeys<'_> {
-    /// Lets a key serve, or not.
+    /// Changes a key without its value: all of it, with one audit row for each thing that changes, or nothing.
     ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_enabled(
-        &self,
-        key: ProviderKeyId,
-        enabled: bool,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET enabled = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2 AND template = 0")
-                .bind(self.owner)
-                .bind(key)
-                .bind(enabled)
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Moves a key among the owner's keys for the provider; lower serves first.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_position(
-        &self,
-        key: ProviderKeyId,
-        position: i64,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET position = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2 AND template = 0")
-                .bind(self.owner)
-                .bind(key)
-                .bind(position)
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Calls a key by another label.
+    /// The rows are as `audit` says, but for the action, which is that of the thing: `provider_key.set_label`,
+    /// `set_position`, `set_level`, `set_fallback`, `set_prices`, `enable`, `disable`. An empty change does
+    /// nothing and looks at nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: no such key here; [`StoreError::Conflict`]: the label is taken.
-    pub async fn set_label(
+    pub async fn update(
         &self,
         key: ProviderKeyId,
-        label: &Label,
+        change: &KeyChange,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if change.is_empty() {
+            return Ok(());
+        }
         let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
+        self.apply(&mut writing.tx, key, change, now).await?;
+        let notes: Vec<AuditNote> = change.notes(audit).collect();
+        self.commit(writing, account, &notes, now).await
+    }
+
+    pub(super) async fn apply(
+        &self,
+        tx: &mut Tx,
+        key: ProviderKeyId,
+        change: &KeyChange,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let prices = change.prices.as_ref().map(json);
+        let changed = tx
             .run(
-                sql("UPDATE provider_keys SET label = $3, updated_at = $4
+                sql("UPDATE provider_keys
+                     SET label = COALESCE($3, label), enabled = COALESCE($4, enabled),
+                         position = COALESCE($5, position),
+                         level = CASE WHEN $6 = 1 THEN $7 ELSE level END,
+                         fallback = COALESCE($8, fallback), prices = COALESCE($9, prices),
+                         updated_at = $10
                      WHERE owner_id = $1 AND id = $2 AND template = 0")
                 .bind(self.owner)
                 .bind(key)
-                .bind(label.as_str())
+                .bind(change.label.as_ref().map(Label::as_str))
+                .bind(change.enabled.map(i64::from))
+                .bind(change.position)
+                .bind(change.level.is_some())
+                .bind(change.level.flatten())
+                .bind(change.fallback.map(i64::from))
+                .bind(prices.as_deref())
                 .bind(now),
             )
             .await
             .map_err(label_taken)?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
+        if changed == 0 {
+            return Err(StoreError::NotFound);
+        }
+        Ok(())
     }
-
-    /// Puts a key into the pool of a level, from 0 to 9999, or into none.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_level(
-        &self,
-        key: ProviderKeyId,
-        level: Option<i64>,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET level = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2 AND template = 0")
-                .bind(self.owner)
-                .bind(key)
-                .bind(level)
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Lets a key serve only after everything else failed, or in its turn.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_fallback(
-        &self,
-        key: ProviderKeyId,
-        fallback: bool,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET fallback = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2 AND template = 0")
-                .bind(self.owner)
-                .bind(key)
-                .bind(fallback)
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-
-    /// Says what was negotiated for calls on a key.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]: no such key here.
-    pub async fn set_prices(
-        &self,
-        key: ProviderKeyId,
-        prices: &[PriceOverride],
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (mut writing, account) = self.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE provider_keys SET prices = $3, updated_at = $4
-                     WHERE owner_id = $1 AND id = $2 AND template = 0")
-                .bind(self.owner)
-                .bind(key)
-                .bind(&json(prices))
-                .bind(now),
-            )
-            .await?;
-        found(changed)?;
-        self.commit(writing, account, audit, now).await
-    }
-}
-
-fn found(rows: u64) -> Result<(), StoreError> {
-    if rows == 0 {
-        return Err(StoreError::NotFound);
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use domain::record::ProviderKeyRecord;
 use domain::{AccountId, KeyOwner, Timestamp};
 
-use super::{MAX_PROVIDER_KEYS, ProviderKeys, label_taken};
+use super::{KeyChange, MAX_PROVIDER_KEYS, ProviderKeys, label_taken};
 use crate::audit::AuditNote;
 use crate::db::Tx;
 use crate::error::StoreError;
@@ -37,6 +37,23 @@ impl ProviderKeys<'_> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.put_with(record, expect, &KeyChange::default(), audit, now)
+            .await
+    }
+
+    /// As [`ProviderKeys::put`], and changes more of the key that is replaced: both, or neither. The rows of the
+    /// change, as [`ProviderKeys::update`] writes them, follow the row of `audit`.
+    ///
+    /// # Errors
+    /// As [`ProviderKeys::put`]; [`StoreError::NotFound`], too, where a template would change.
+    pub async fn put_with(
+        &self,
+        record: &ProviderKeyRecord,
+        expect: Expect,
+        change: &KeyChange,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         if record.context.owner != self.owner {
             return Err(StoreError::NotFound);
         }
@@ -52,7 +69,13 @@ impl ProviderKeys<'_> {
         if !record.template {
             removed_key::forget(tx, self.owner, &record.context.provider).await?;
         }
-        self.commit(writing, account, audit, now).await?;
+        if !change.is_empty() {
+            self.apply(tx, record.context.key, change, now).await?;
+        }
+        let notes: Vec<AuditNote> = std::iter::once(audit.clone())
+            .chain(change.notes(audit))
+            .collect();
+        self.commit(writing, account, &notes, now).await?;
         if expect != Expect::New {
             self.store.db().forget_log().await;
         }

@@ -3,6 +3,7 @@
 use domain::access::{Action, ApiScope, Role, Standing};
 use store::{Actor, Denied, NewApiKey, PageRequest, Principal, StoreError, UsageFilter};
 
+use crate::change;
 use crate::world::{NOW, Person, World, on_both_engines};
 
 on_both_engines![
@@ -13,6 +14,7 @@ on_both_engines![
     an_instance_admin_has_no_way_into_workspaces,
     an_api_key_manages_the_instance_only_for_an_admin_of_it_and_by_scope,
     suspended_people_are_denied_everywhere,
+    who_is_suspended_pays_for_nobody,
     another_workspaces_rows_are_not_found,
     a_change_does_not_outlive_the_role_that_allowed_it,
 ];
@@ -368,6 +370,42 @@ async fn an_api_key_manages_the_instance_only_for_an_admin_of_it_and_by_scope(wo
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
 }
 
+async fn who_is_suspended_pays_for_nobody(world: World) {
+    let first = world.first().await;
+    let owner = world.person(&first, "owner@example.com").await;
+    let member = world.person(&first, "member@example.com").await;
+    world
+        .join(&owner, &member, "member@example.com", Role::Admin)
+        .await;
+    let scope = world
+        .store
+        .authorize_workspace(&member.principal(), owner.workspace, Action::WriteApiKeys)
+        .await
+        .expect("an admin may");
+    let (_, theirs) = world
+        .api_key(&scope, member.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let own = world.scope(&member, Action::WriteApiKeys).await;
+    let (_, own) = world
+        .api_key(&own, member.user, &[ApiScope::InferenceInvoke])
+        .await;
+    let instance = world.instance(&first).await;
+    let note = world.note("user.suspend");
+    let system = world.store.system();
+    for suspended in [false, true, false] {
+        system
+            .set_user_suspended(&instance, owner.user, suspended, &note, NOW)
+            .await
+            .expect("changed");
+        for (hash, lives) in [(theirs, !suspended), (own, true)] {
+            let caller = world.store.serving().caller(&hash, NOW).await;
+            assert_eq!(caller.expect("reads").is_some(), lives, "{suspended}");
+            let principal = system.api_key_by_hash(&hash, NOW).await;
+            assert_eq!(principal.expect("reads").is_some(), lives, "{suspended}");
+        }
+    }
+}
+
 async fn suspended_people_are_denied_everywhere(world: World) {
     let cast = cast(&world).await;
     let scope = world.scope(&cast.owner, Action::WriteApiKeys).await;
@@ -461,9 +499,9 @@ async fn another_workspaces_rows_are_not_found(world: World) {
         assert_eq!(keys.data_key().await.expect("asks"), None);
         let label = "other".parse().expect("a label");
         for refused in [
-            keys.set_enabled(id, false, &note, NOW).await,
-            keys.set_position(id, 5, &note, NOW).await,
-            keys.set_label(id, &label, &note, NOW).await,
+            keys.update(id, &change::enabled(false), &note, NOW).await,
+            keys.update(id, &change::position(5), &note, NOW).await,
+            keys.update(id, &change::label(&label), &note, NOW).await,
             keys.put(&record, store::Expect::New, &note, NOW).await,
             keys.put(&record, store::Expect::Version(1), &note, NOW)
                 .await,
@@ -586,7 +624,7 @@ async fn a_change_does_not_outlive_the_role_that_allowed_it(world: World) {
                 .set_member_role(cast.member.user, Role::Admin, &note, NOW)
                 .await
                 .err(),
-            keys.set_enabled(stored.context.key, false, &note, NOW)
+            keys.update(stored.context.key, &change::enabled(false), &note, NOW)
                 .await
                 .err(),
             keys.remove(stored.context.key, &note, NOW).await.err(),

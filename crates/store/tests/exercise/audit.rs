@@ -3,6 +3,7 @@
 use domain::access::Action;
 use store::{Actor, AuditNote, Expect, PageRequest, StoreError};
 
+use crate::change;
 use crate::world::{NOW, World, on_both_engines};
 
 on_both_engines![
@@ -193,7 +194,7 @@ async fn no_audit_no_change(world: World) {
     let own_scope = world.own(&first).await;
     for refused in [
         keys.put(&record, Expect::New, &note, NOW).await,
-        keys.set_enabled(id, false, &note, NOW).await,
+        keys.update(id, &change::enabled(false), &note, NOW).await,
         keys.remove(id, &note, NOW).await.map(|_| ()),
         within.rename("x", &note, NOW).await,
         within.delete(&note, NOW).await,

@@ -5,6 +5,7 @@ use domain::record::{DataKeyRecord, ProviderKeyRecord};
 use domain::{Label, ProviderId};
 use store::{Expect, StoreError};
 
+use crate::change;
 use crate::world::{NOW, World, on_both_engines};
 
 on_both_engines![
@@ -106,10 +107,12 @@ async fn a_replacement_keeps_id_label_position_and_state(world: World) {
     let stored = world.put(&keys, "primary").await;
     let id = stored.context.key;
     let note = world.note("provider_key.rotate");
-    keys.set_enabled(id, false, &note, NOW)
+    keys.update(id, &change::enabled(false), &note, NOW)
         .await
         .expect("disabled");
-    keys.set_position(id, 4, &note, NOW).await.expect("moved");
+    keys.update(id, &change::position(4), &note, NOW)
+        .await
+        .expect("moved");
     let serving = world.store.serving();
     serving
         .mark_failure(id, 1, NOW, domain::key::FailureKind::InvalidKey)
@@ -250,15 +253,15 @@ async fn metadata_changes_one_at_a_time(world: World) {
     assert_eq!(labels().await, ["one", "two"]);
     let note = world.note("provider_key.update");
     let later = NOW.plus_millis(9);
-    keys.set_position(two.context.key, -1, &note, later)
+    keys.update(two.context.key, &change::position(-1), &note, later)
         .await
         .expect("moved");
     assert_eq!(labels().await, ["two", "one"]);
     let label: Label = "three".parse().expect("a label");
-    keys.set_label(two.context.key, &label, &note, later)
+    keys.update(two.context.key, &change::label(&label), &note, later)
         .await
         .expect("called otherwise");
-    keys.set_enabled(two.context.key, false, &note, later)
+    keys.update(two.context.key, &change::enabled(false), &note, later)
         .await
         .expect("disabled");
     let read = keys
@@ -279,15 +282,17 @@ async fn metadata_changes_one_at_a_time(world: World) {
 
     let before = world.traces().await;
     let refused = keys
-        .set_label(
+        .update(
             one.context.key,
-            &"three".parse().expect("a label"),
+            &change::label(&"three".parse().expect("a label")),
             &note,
             NOW,
         )
         .await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
-    let refused = keys.set_enabled(world.id(), true, &note, NOW).await;
+    let refused = keys
+        .update(world.id(), &change::enabled(true), &note, NOW)
+        .await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
     assert_eq!(world.traces().await, before);
 }

@@ -7,6 +7,7 @@ mod access;
 mod api_keys;
 mod audit;
 mod bundles;
+mod change;
 mod config;
 mod credits;
 mod files;

@@ -4,6 +4,7 @@ use domain::WorkspaceId;
 use domain::access::{Action, ApiScope, Role};
 use store::NewSession;
 
+use crate::change;
 use crate::world::{NOW, World, on_both_engines};
 
 on_both_engines![
@@ -40,12 +41,18 @@ async fn a_change_moves_the_floor_of_its_account_before_it_returns(world: World)
         .await
         .expect("replaced");
     moved("replace");
-    keys.set_enabled(id, false, &note, NOW).await.expect("set");
-    moved("set_enabled");
-    keys.set_position(id, 1, &note, NOW).await.expect("set");
+    keys.update(id, &change::enabled(false), &note, NOW)
+        .await
+        .expect("set");
+    moved("disable");
+    keys.update(id, &change::position(1), &note, NOW)
+        .await
+        .expect("set");
     moved("set_position");
     let label = "other".parse().expect("a label");
-    keys.set_label(id, &label, &note, NOW).await.expect("set");
+    keys.update(id, &change::label(&label), &note, NOW)
+        .await
+        .expect("set");
     moved("set_label");
     keys.remove(id, &note, NOW).await.expect("removed");
     moved("remove");

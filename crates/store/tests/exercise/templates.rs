@@ -6,6 +6,7 @@ use domain::record::{DataKeyRecord, ProviderKeyRecord};
 use domain::{KeyOwner, ProviderId, WorkspaceId};
 use store::{Expect, ProviderKeys, StoreError};
 
+use crate::change;
 use crate::world::{NOW, World, on_both_engines};
 
 on_both_engines![
@@ -67,9 +68,10 @@ async fn a_template_is_seen_by_nobody_but_who_asks_for_it(world: World) {
     turned.context.version = 2;
     for refused in [
         keys.put(&turned, Expect::Version(1), &note, NOW).await,
-        keys.set_enabled(id, true, &note, NOW).await,
-        keys.set_label(id, &second.label, &note, NOW).await,
-        keys.set_level(id, Some(1), &note, NOW).await,
+        keys.update(id, &change::enabled(true), &note, NOW).await,
+        keys.update(id, &change::label(&second.label), &note, NOW)
+            .await,
+        keys.update(id, &change::level(Some(1)), &note, NOW).await,
     ] {
         assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
     }

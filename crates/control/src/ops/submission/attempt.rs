@@ -4,7 +4,7 @@ use domain::record::{DataKeyRecord, KeyContext, ProviderKeyRecord};
 use domain::settings::Settings;
 use domain::{ProviderKeyId, Secret};
 use llm::provider::Provider;
-use store::{AuditNote, Expect};
+use store::{AuditNote, Expect, KeyChange};
 use vault::{Accepted, IntakeRules, Submission};
 
 use super::{Material, NewKey, Stored, note_refused};
@@ -12,7 +12,7 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::destination::Destination;
 use crate::ops::plan_gate;
-use crate::ops::provider_keys::{self, Changes, Holder, POSITIONS};
+use crate::ops::provider_keys::{Holder, POSITIONS};
 use crate::ops::{sealing_key, verdict};
 use crate::state::{ControlState, ProbePolicy};
 
@@ -82,18 +82,19 @@ impl Attempt<'_> {
             mask: accepted.mask,
             kek_id: accepted.kek_id,
             position,
-            level: match &existing {
+            level: self.new.level.unwrap_or(match &existing {
                 Some(record) => record.level,
-                None => self.new.level.unwrap_or(self.settings.default_level),
-            },
-            fallback: match &existing {
+                None => self.settings.default_level,
+            }),
+            fallback: self.new.fallback.unwrap_or(match &existing {
                 Some(record) => record.fallback,
-                None => self.new.fallback.unwrap_or(false),
-            },
+                None => false,
+            }),
             template: self.new.template,
-            prices: match &existing {
-                Some(record) => record.prices.clone(),
-                None => self.new.prices.clone().unwrap_or_default(),
+            prices: match (&self.new.prices, &existing) {
+                (Some(prices), _) => prices.clone(),
+                (None, Some(record)) => record.prices.clone(),
+                (None, None) => Vec::new(),
             },
             enabled: existing.as_ref().is_none_or(|record| record.enabled),
             created_at: existing
@@ -106,7 +107,12 @@ impl Attempt<'_> {
             context,
         };
         let keys = &holder.keys;
-        if let Err(error) = keys.put(&record, expect, &note, call.now).await {
+        let change = existing.as_ref().map(|old| self.change(old));
+        let change = change.unwrap_or_default();
+        if let Err(error) = keys
+            .put_with(&record, expect, &change, &note, call.now)
+            .await
+        {
             let problem = plan_gate::explained(self.state, error).await;
             let of_plan = [Code::PlanRequired, Code::LimitExceeded];
             return Err(match of_plan.contains(&problem.code()) {
@@ -132,23 +138,15 @@ impl Attempt<'_> {
         })
     }
 
-    /// What the client said beside the value of a key that was replaced: the replacement itself leaves that as it is.
-    pub(super) async fn finish(&self, stored: Stored) -> Result<Stored, Problem> {
-        let (new, old) = (&self.new, &stored.record);
-        let changes = Changes {
+    /// What the client says beside the value of the key that is replaced.
+    fn change(&self, old: &ProviderKeyRecord) -> KeyChange {
+        let new = &self.new;
+        KeyChange {
             level: new.level.filter(|level| *level != old.level),
             fallback: new.fallback.filter(|fallback| *fallback != old.fallback),
             prices: new.prices.clone().filter(|prices| *prices != old.prices),
-            ..Changes::default()
-        };
-        let nothing =
-            changes.level.is_none() && changes.fallback.is_none() && changes.prices.is_none();
-        if nothing {
-            return Ok(stored);
+            ..KeyChange::default()
         }
-        let key = old.context.key;
-        let record = provider_keys::change(self.call, self.holder, key, changes).await?;
-        Ok(Stored { record, ..stored })
     }
 
     /// Marks the sealed box as taken, for good.
