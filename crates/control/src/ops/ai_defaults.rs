@@ -65,6 +65,7 @@ pub async fn get(state: &ControlState, scope: &AccountScope) -> Result<Defaults,
         plan: (subscription.plan, subscription.terms),
         keys,
         removed: Vec::new(),
+        sees_account_labels: true,
     };
     Ok(Defaults {
         status: Status::of(state, &facts, row.provider.as_ref()),

@@ -113,6 +113,36 @@ async fn whose_labels_one_may_not_see_are_hidden() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_the_accounts_key_to_the_owner_of_the_account_alone() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let account = format!("/api/v1/accounts/{}/provider-keys", root.account);
+    let body = json!({"provider": "openai", "label": "account-name", "key": KEY});
+    let stored = world.post(&root.session, &account, body).await.expect(201);
+    let admin = world.person(&root, "admin").await;
+    world.join(&root, &admin, "admin").await;
+    let id = stored.json()["id"].as_str().expect("an id").to_owned();
+    let one = format!("{account}/{id}");
+    let disabled = json!({"enabled": false});
+    world.patch(&root.session, &one, disabled).await.expect(200);
+    for code in ["byok_key_disabled", "byok_key_revoked"] {
+        let shown = resolve(&world, &root.session, &root, gpt()).await;
+        let named = json!({"code": code, "providers": ["openai"], "key_label": "account-name"});
+        assert_eq!(shown["refusal"], named);
+        let shown = resolve(&world, &admin.session, &root, gpt()).await;
+        assert_eq!(
+            shown["refusal"],
+            json!({"code": code, "providers": ["openai"]})
+        );
+        let text = shown.to_string();
+        assert!(!text.contains("account-name"), "{text}");
+        if code == "byok_key_disabled" {
+            world.delete(&root.session, &one).await.expect(204);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_platform_key_serves_without_a_name() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;

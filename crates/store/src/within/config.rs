@@ -3,16 +3,13 @@
 use domain::plan::PlanTerms;
 use domain::policy::{ModelName, WorkspacePolicy};
 use domain::record::{ProviderKeyRecord, RemovedKey};
-use domain::{ApiKeyId, KeyOwner, Label, PlanId, Timestamp};
+use domain::{ApiKeyId, PlanId, Timestamp};
 
 use super::{Within, commit};
 use crate::audit::AuditNote;
 use crate::error::StoreError;
 use crate::policy::{self, PolicyRow};
 use crate::{account, api_key, plan, provider_key_row, removed_key};
-
-/// In the place of the label of an account's key, for those who do not own the account.
-const HIDDEN: &str = "hidden";
 
 impl Within<'_> {
     /// Who pays here, and what serves.
@@ -54,36 +51,33 @@ impl Within<'_> {
 
     /// The own keys that may serve here, the workspace's and the account's, disabled ones included.
     ///
-    /// Label and mask of an account's key are hidden from everybody but the account's owner.
+    /// They are as calls meet them, for a decision: labels and masks of the account's keys are not everybody's to
+    /// see, see [`Within::sees_account_labels`].
     ///
     /// # Errors
     /// As every function here.
     pub async fn serving_keys(&self) -> Result<Vec<ProviderKeyRecord>, StoreError> {
         let (workspace, account) = (self.scope.workspace(), self.scope.account());
-        let mut keys = provider_key_row::of_caller(self.store, workspace, account).await?;
-        if !self.owns_account().await? {
-            for key in keys.iter_mut().filter(|key| of_account(key.context.owner)) {
-                key.label = hidden();
-                key.mask = "...".to_owned();
-            }
-        }
-        Ok(keys)
+        provider_key_row::of_caller(self.store, workspace, account).await
     }
 
-    /// Own keys that were removed and not replaced, the last one for each owner and provider; labels as in
+    /// Own keys that were removed and not replaced, the last one for each owner and provider; with labels, as in
     /// [`Within::serving_keys`].
     ///
     /// # Errors
     /// As every function here.
     pub async fn removed_keys(&self) -> Result<Vec<RemovedKey>, StoreError> {
         let (workspace, account) = (self.scope.workspace(), self.scope.account());
-        let mut removed = removed_key::of_caller(self.store, workspace, account).await?;
-        if !self.owns_account().await? {
-            for key in removed.iter_mut().filter(|key| of_account(key.owner)) {
-                key.label = hidden();
-            }
-        }
-        Ok(removed)
+        removed_key::of_caller(self.store, workspace, account).await
+    }
+
+    /// Whether labels and masks of the account's keys may be shown to this person: to the account's owner alone.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn sees_account_labels(&self) -> Result<bool, StoreError> {
+        let account = account::get(self.store, self.scope.account()).await?;
+        Ok(account.is_some_and(|account| account.owner == self.scope.user()))
     }
 
     /// Names the model that serves when a call with this API key names none; `None`: the workspace's choice.
@@ -101,17 +95,4 @@ impl Within<'_> {
         api_key::set_default_model(&mut writing.tx, self.scope.workspace(), id, model).await?;
         commit(writing, origin, audit, now).await
     }
-
-    async fn owns_account(&self) -> Result<bool, StoreError> {
-        let account = account::get(self.store, self.scope.account()).await?;
-        Ok(account.is_some_and(|account| account.owner == self.scope.user()))
-    }
-}
-
-fn of_account(owner: KeyOwner) -> bool {
-    matches!(owner, KeyOwner::Account(_))
-}
-
-fn hidden() -> Label {
-    HIDDEN.parse().expect("a valid label")
 }
