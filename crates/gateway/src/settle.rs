@@ -103,7 +103,7 @@ impl Settlement {
         let row = &mut self.settled.row;
         row.provider = Some(way.target.provider.clone());
         row.model = Some(way.target.model.clone());
-        row.key_source = Some(way.target.source.as_str().to_owned());
+        row.key_source = Some(way.target.source);
         row.key = Some(way.target.key);
         row.key_label = way.own_label();
         row.fallback = fallback && way.is_managed();
@@ -119,7 +119,7 @@ impl Settlement {
             model: way.target.model.clone(),
             key: Some(way.target.key),
             label: way.own_label(),
-            key_source: way.target.source.as_str().to_owned(),
+            key_source: way.target.source,
             status: None,
             // Stands if the client goes away before the attempt ends.
             outcome: CLIENT_GONE.to_owned(),
@@ -189,7 +189,7 @@ impl Settlement {
 
     /// Whether credits pay for the call.
     pub(crate) fn is_managed(&self) -> bool {
-        self.settled.row.key_source.as_deref() == Some(KeySource::Managed.as_str())
+        self.settled.row.key_source == Some(KeySource::Managed)
     }
 
     /// Settles a call whose client went away in the middle of the answer.

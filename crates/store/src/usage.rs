@@ -3,6 +3,7 @@
 mod stored;
 mod summary;
 
+use domain::policy::KeySource;
 use domain::price::Pricing;
 use domain::{
     AccountId, ApiKeyId, Label, NanoUsd, ProviderId, ProviderKeyId, RequestId, Timestamp, Usage,
@@ -45,8 +46,8 @@ pub struct UsageRow {
     pub provider: Option<ProviderId>,
     /// The provider's own name for the model.
     pub model: Option<String>,
-    /// Whose key served: `byok`, `managed`.
-    pub key_source: Option<String>,
+    /// Who paid; `None`: no key was called.
+    pub key_source: Option<KeySource>,
     /// The provider key.
     pub key: Option<ProviderKeyId>,
     /// Its label at that time.
@@ -94,8 +95,8 @@ pub struct AttemptRow {
     pub key: Option<ProviderKeyId>,
     /// Its label at that time.
     pub label: Option<Label>,
-    /// Whose key it was: `byok`, `managed`.
-    pub key_source: String,
+    /// Who would have paid.
+    pub key_source: KeySource,
     /// The HTTP status that the provider answered.
     pub status: Option<i64>,
     /// `ok`, or the code of what went wrong.

@@ -65,7 +65,7 @@ pub struct UsageView {
     model: Option<String>,
     /// Who paid: `byok`, the owner of the key; `managed`, credits.
     #[schema(schema_with = schema::nullable_key_source)]
-    key_source: Option<String>,
+    key_source: Option<&'static str>,
     /// The label of the own key that served.
     key_label: Option<String>,
     /// The status that the client got.
@@ -114,7 +114,7 @@ pub struct AttemptView {
     key_label: Option<String>,
     /// Who would have paid.
     #[schema(schema_with = schema::key_source)]
-    key_source: String,
+    key_source: &'static str,
     /// The status that the provider answered.
     status: Option<i64>,
     /// `ok`, or the code of what went wrong.
@@ -173,8 +173,8 @@ fn view(row: UsageRow) -> UsageView {
         model_requested: row.model_requested,
         provider: row.provider.map(|provider| provider.to_string()),
         model: row.model,
-        key_label: own(row.key_source.as_deref(), row.key_label),
-        key_source: row.key_source,
+        key_label: own(row.key_source, row.key_label),
+        key_source: row.key_source.map(KeySource::as_str),
         status: row.status,
         error_code: row.error_code,
         streamed: row.streamed,
@@ -200,13 +200,13 @@ fn view(row: UsageRow) -> UsageView {
 }
 
 fn attempt(row: AttemptRow) -> AttemptView {
-    let source = Some(row.key_source.as_str());
+    let source = Some(row.key_source);
     AttemptView {
         provider: row.provider.to_string(),
         model: row.model,
         key_id: own(source, row.key),
         key_label: own(source, row.label),
-        key_source: row.key_source,
+        key_source: row.key_source.as_str(),
         status: row.status,
         outcome: row.outcome,
         latency_ms: row.latency_ms,
@@ -214,7 +214,7 @@ fn attempt(row: AttemptRow) -> AttemptView {
 }
 
 /// What is said of an own key. Which of its keys the instance used is its own business.
-fn own(source: Option<&str>, said: Option<impl ToString>) -> Option<String> {
-    let managed = source == Some(KeySource::Managed.as_str());
+fn own(source: Option<KeySource>, said: Option<impl ToString>) -> Option<String> {
+    let managed = source == Some(KeySource::Managed);
     said.filter(|_| !managed).map(|it| it.to_string())
 }

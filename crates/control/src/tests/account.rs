@@ -1,5 +1,6 @@
 //! Credits, usage and limits of an account, and leaving with it.
 
+use domain::policy::KeySource;
 use domain::{Label, ProviderId, RequestId, Usage};
 use serde_json::{Value, json};
 use store::{AttemptRow, UsageRow};
@@ -24,7 +25,7 @@ fn call(world: &World, person: &Person, days_ago: i64, workspace: &str) -> Usage
         model_requested: "gpt-4o".to_owned(),
         provider: Some(provider.clone()),
         model: Some("gpt-4o".to_owned()),
-        key_source: Some("managed".to_owned()),
+        key_source: Some(KeySource::Managed),
         key: None,
         key_label: Some(label.clone()),
         status: 200,
@@ -50,7 +51,7 @@ fn call(world: &World, person: &Person, days_ago: i64, workspace: &str) -> Usage
             model: "gpt-4o".to_owned(),
             key: None,
             label: Some(label),
-            key_source: "managed".to_owned(),
+            key_source: KeySource::Managed,
             status: Some(200),
             outcome: "ok".to_owned(),
             latency_ms: 1,
@@ -279,7 +280,7 @@ async fn a_usage_row_says_what_was_tried_and_names_no_key_of_the_instance() {
     let (root, _) = world.set_up().await;
     let mut row = call(&world, &root, 0, &root.workspace);
     let mut own = row.attempts[0].clone();
-    own.key_source = "byok".to_owned();
+    own.key_source = KeySource::Byok;
     own.label = Some("mine".parse().expect("a label"));
     own.outcome = "rate_limited".to_owned();
     row.attempts.insert(0, own);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::NanoUsd;
-use domain::policy::Mode;
+use domain::policy::{KeySource, Mode};
 use domain::price::Pricing;
 use domain::settings::{ByokMetering, CreditRatio};
 use http::Method;
@@ -119,8 +119,8 @@ async fn charges_are_what_they_are_by_hand() {
             (Some(NanoUsd::new(nanos)), NanoUsd::new(nanos))
         );
         assert_eq!(
-            (row.pricing, row.key_source.as_deref()),
-            (Some(pricing), Some("managed"))
+            (row.pricing, row.key_source),
+            (Some(pricing), Some(KeySource::Managed))
         );
         assert!(row.catalog_version.is_some() && row.key_label.is_none());
     }

@@ -121,7 +121,7 @@ async fn the_answer_says_who_served_and_one_row_is_written() {
         ("gpt-x", Some("gpt-x"))
     );
     assert_eq!(row.key, Some(record.context.key));
-    assert_eq!(row.key_source.as_deref(), Some("byok"));
+    assert_eq!(row.key_source, Some(domain::policy::KeySource::Byok));
     let usage = row.usage.expect("reported");
     assert_eq!(
         (

@@ -2,6 +2,7 @@
 
 use domain::access::{Action, ApiScope};
 use domain::key::FailureKind;
+use domain::policy::KeySource;
 use domain::price::Pricing;
 use domain::{NanoUsd, RequestId, Usage};
 use store::{AttemptRow, CallerRecord, PageRequest, UsageFilter, UsageRow};
@@ -31,7 +32,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
         model_requested: "openai/gpt-x".to_owned(),
         provider: Some("openai".parse().expect("a provider id")),
         model: Some("gpt-x".to_owned()),
-        key_source: Some("byok".to_owned()),
+        key_source: Some(KeySource::Byok),
         key: caller.keys.first().map(|key| key.context.key),
         key_label: caller.keys.first().map(|key| key.label.clone()),
         status: 200,
@@ -59,7 +60,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
                 model: "gpt-x".to_owned(),
                 key: None,
                 label: None,
-                key_source: "managed".to_owned(),
+                key_source: KeySource::Managed,
                 status: None,
                 outcome: "upstream_unreachable".to_owned(),
                 latency_ms: 11,
@@ -69,7 +70,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
                 model: "gpt-x".to_owned(),
                 key: caller.keys.first().map(|key| key.context.key),
                 label: caller.keys.first().map(|key| key.label.clone()),
-                key_source: "byok".to_owned(),
+                key_source: KeySource::Byok,
                 status: Some(200),
                 outcome: "ok".to_owned(),
                 latency_ms: 12,

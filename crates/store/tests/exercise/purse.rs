@@ -108,7 +108,7 @@ impl Purse {
             model_requested: "gpt-x".to_owned(),
             provider: Some("openai".parse().expect("a provider id")),
             model: Some("gpt-x".to_owned()),
-            key_source: Some("managed".to_owned()),
+            key_source: Some(domain::policy::KeySource::Managed),
             key: None,
             key_label: None,
             status: 200,

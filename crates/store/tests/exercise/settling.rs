@@ -133,7 +133,7 @@ async fn own_keys_never_touch_credits(world: World) {
     let rows: Vec<UsageRow> = (0..100)
         .map(|_| UsageRow {
             cost: Some(NanoUsd::new(5)),
-            key_source: Some("byok".to_owned()),
+            key_source: Some(domain::policy::KeySource::Byok),
             ..purse.row(world.id(), 0)
         })
         .collect();
