@@ -16,6 +16,9 @@ pub use cards::{Card, MAX_LIVE_CARDS, MERGE_SPAN_MS, Merged, draw, lapsing, merg
 /// The monthly credits of an account that no plan says anything about: 250 credits.
 pub const INCLUDED_MONTHLY: NanoUsd = NanoUsd::from_credits(250);
 
+/// The most that one card, one hold, one charge or one balance may be worth: 100 million USD.
+pub const MAX_CREDITS: NanoUsd = NanoUsd::new(100_000_000_000_000_000);
+
 words! {
     /// What becomes of the part of a charge that no card covers.
     Overuse("overuse rule") {

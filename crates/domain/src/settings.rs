@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Role;
-use crate::credits::Overuse;
+use crate::credits::{MAX_CREDITS, Overuse};
 use crate::glob::Glob;
 use crate::key::{PlanId, ProviderId};
 use crate::money::{Decimal, NanoUsd};
@@ -220,6 +220,13 @@ impl Default for Settings {
     }
 }
 
+/// The highest factor, ratio and rate by which charges are multiplied.
+pub const MAX_FACTOR: Decimal = Decimal::from_billionths(1_000 * Decimal::ONE.billionths());
+
+/// The most credits that each call may take by a ratio's rule.
+pub const MAX_CREDITS_PER_CALL: Decimal =
+    Decimal::from_billionths(1_000_000 * Decimal::ONE.billionths());
+
 /// The highest level of a provider key; the lowest is 0.
 pub const MAX_LEVEL: i64 = 9_999;
 
@@ -264,7 +271,8 @@ impl Settings {
 
     /// The credits, in nano-USD, that a successful call takes which costs `cost` at list price.
     ///
-    /// `rate` is the account's multiplier. Rounded up to a whole nano-USD at each multiplication.
+    /// `rate` is the account's multiplier. Rounded up to a whole nano-USD at each multiplication, and at most
+    /// [`MAX_CREDITS`].
     pub fn charge(
         &self,
         provider: &ProviderId,
@@ -285,7 +293,7 @@ impl Settings {
                 None => rule.ratio.times(cost),
             },
         };
-        rate.times(self.credit_factor.times(base))
+        rate.times(self.credit_factor.times(base)).min(MAX_CREDITS)
     }
 }
 

@@ -208,7 +208,7 @@ impl Gateway {
     pub async fn reap_others(&self) -> Result<u64, StoreError> {
         let now = self.0.sources.now();
         let system = self.0.store.system();
-        system.reap_holds(&self.0.node, true, now).await
+        system.reap_others(&self.0.node, now).await
     }
 
     /// Starts [`Gateway::write_usage`] and [`Gateway::keep_lease`] on the current runtime.

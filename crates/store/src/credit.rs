@@ -20,7 +20,7 @@ mod reap;
 mod settle;
 mod view;
 
-use domain::credits::{Card, CardKind, EntryKind, INCLUDED_MONTHLY, Overuse};
+use domain::credits::{Card, CardKind, EntryKind, Overuse};
 use domain::{AccountId, Decimal, NanoUsd, RequestId, Timestamp};
 
 use crate::db::Tx;
@@ -28,23 +28,20 @@ use crate::error::StoreError;
 use crate::statement::sql;
 use crate::usage::UsageRow;
 
-use book::Grant;
-
 pub(crate) use book::Book;
 pub(crate) use check::findings;
 pub use fallback::ManagedFallback;
 pub(crate) use fallback::note as note_fallback;
 pub(crate) use hold::{forwarded, reserve};
 pub(crate) use journal::of_account as ledger_of;
-pub(crate) use reap::{reap, renew_lease};
+pub(crate) use reap::{leases, reap_node, reap_others, renew_lease};
 pub(crate) use settle::settle;
 pub(crate) use view::{card_with_reference, credits_of};
 
-/// A node that has not renewed its lease for this long may settle nothing more. Renew it well before.
+/// A lease is for so long by the clock of its node. Renew it well before.
 pub const LEASE_MS: i64 = 15_000;
 
-/// The most that one card, one hold or one balance may be worth: 100 million USD.
-pub const MAX_CREDITS: NanoUsd = NanoUsd::new(100_000_000_000_000_000);
+pub use domain::credits::MAX_CREDITS;
 
 /// What a call asks for before it is forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,10 +179,11 @@ impl CardRow {
     }
 }
 
-/// Gives a new account its row. The included credits come when somebody first looks.
+/// Gives a new account its row, with `monthly` included credits. They come when somebody first looks.
 pub(crate) async fn open_account(
     tx: &mut Tx,
     account: AccountId,
+    monthly: NanoUsd,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.run(
@@ -195,7 +193,7 @@ pub(crate) async fn open_account(
              VALUES ($1, 0, 0, 0, $2, $3, 0, $4)",
         )
         .bind(account)
-        .bind(INCLUDED_MONTHLY.nanos())
+        .bind(monthly.nanos())
         .bind(now)
         .bind(Decimal::ONE.billionths()),
     )
@@ -220,7 +218,7 @@ pub(crate) async fn set_monthly(
 }
 
 /// Gives an account a card, unless one with this reference was given before. `false`: it was.
-pub(crate) async fn give(
+pub(crate) async fn grant(
     tx: &mut Tx,
     account: AccountId,
     new: &NewCard,
@@ -245,18 +243,7 @@ pub(crate) async fn give(
     if new.expires_at.is_some_and(|expiry| expiry <= now) {
         return Err(StoreError::Conflict("the card would have lapsed already"));
     }
-    let grant = Grant {
-        kind: new.kind,
-        amount: new.amount,
-        expires_at: new.expires_at,
-        reference: new.reference.as_deref(),
-        note: match new.kind {
-            CardKind::TopUp => "top-up",
-            CardKind::Refund => "refund",
-            CardKind::Included | CardKind::Grant => "grant",
-        },
-    };
-    let card = book.grant(tx, &grant, now).await?;
+    let card = book.grant(tx, new, now).await?;
     book.save(tx).await?;
     Ok((CardRow::of(card, new.reference.clone()), true))
 }

@@ -121,3 +121,18 @@ impl ParseGlob for str {
         Glob::parse(self).expect("a pattern")
     }
 }
+
+#[test]
+fn no_charge_exceeds_what_a_card_may_be_worth() {
+    let settings = Settings {
+        credit_factor: MAX_FACTOR,
+        ..Settings::default()
+    };
+    let charge = |cost| settings.charge(&provider("openai"), "m", "chat", cost, MAX_FACTOR);
+    assert_eq!(
+        charge(NanoUsd::new(100_000_000_000)).nanos(),
+        100_000_000_000_000_000
+    );
+    assert_eq!(charge(NanoUsd::new(100_000_000_001)), MAX_CREDITS);
+    assert_eq!(charge(NanoUsd::MAX), MAX_CREDITS);
+}

@@ -1,25 +1,28 @@
 //! Leases of nodes, and the holds of those that died.
+//!
+//! Who is dead is not decided here: clocks of nodes differ, so that a lease says something only to who watches
+//! whether it changes.
 
 use domain::{AccountId, NanoUsd, RequestId, Timestamp};
 
 use super::LEASE_MS;
 use super::settle::{Hold, close_books, open_books, settle_one, take};
 use crate::Store;
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
-use crate::statement::sql;
+use crate::statement::{Statement, sql};
 use crate::usage::{Stored, UsageRow};
 
 /// How many holds one transaction settles.
 const BATCH: i64 = 100;
-/// How long a lease must have ended before others settle its node's calls.
-const GRACE_MS: i64 = 15_000;
 /// Names of nodes are forgotten this long after their leases ended.
 const FORGOTTEN_AFTER_MS: i64 = 86_400_000;
 /// The status of a row whose client got no answer.
 const CLIENT_CLOSED: i64 = 499;
 const INTERRUPTED: &str = "interrupted";
 
-/// Lengthens a node's lease from `now`, and says whether it had not lapsed.
+/// Lengthens a node's lease from `now`, and says whether it had not lapsed. With its first one, the names of nodes
+/// that are long gone are forgotten.
 pub(crate) async fn renew_lease(
     store: &Store,
     node: &str,
@@ -29,6 +32,9 @@ pub(crate) async fn renew_lease(
     let before: Option<(i64,)> = tx
         .optional(sql("SELECT lease_until FROM nodes WHERE id = $1").bind(node))
         .await?;
+    if before.is_none() {
+        forget_nodes(&mut tx, now).await?;
+    }
     tx.run(
         sql("INSERT INTO nodes (id, lease_until) VALUES ($1, $2)
              ON CONFLICT (id) DO UPDATE SET lease_until = $2")
@@ -40,40 +46,66 @@ pub(crate) async fn renew_lease(
     Ok(before.is_none_or(|(until,)| until >= now.millis()))
 }
 
-/// Settles the holds of dead nodes and says how many. A node that never had a lease counts from its hold.
-pub(crate) async fn reap(
+/// The nodes that have holds, each with the end of its lease by its own clock; `None`: it has no lease.
+pub(crate) async fn leases(store: &Store) -> Result<Vec<(String, Option<Timestamp>)>, StoreError> {
+    let rows: Vec<(String, Option<i64>)> =
+        store
+            .db()
+            .all(sql("SELECT DISTINCT h.node, n.lease_until
+                  FROM credit_holds h LEFT JOIN nodes n ON n.id = h.node"))
+            .await?;
+    let read = |(node, until)| (node, crate::moment(until));
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// Settles the holds of a node and says how many.
+pub(crate) async fn reap_node(
     store: &Store,
     node: &str,
-    everybody_else: bool,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let ended_before = match everybody_else {
-        true => i64::MAX,
-        false => now.plus_millis(-GRACE_MS).millis(),
+    let due = || {
+        sql(
+            "SELECT request_id, account_id FROM credit_holds WHERE node = $1
+             ORDER BY request_id LIMIT $2",
+        )
+        .bind(node)
+        .bind(BATCH)
     };
+    reap(store, due, now).await
+}
+
+/// Settles the holds of all nodes but this one and says how many.
+pub(crate) async fn reap_others(
+    store: &Store,
+    node: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let due = || {
+        sql(
+            "SELECT request_id, account_id FROM credit_holds WHERE node <> $1
+             ORDER BY request_id LIMIT $2",
+        )
+        .bind(node)
+        .bind(BATCH)
+    };
+    reap(store, due, now).await
+}
+
+async fn reap(
+    store: &Store,
+    due: impl Fn() -> Statement,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let mut reaped = 0;
     loop {
-        let due: Vec<(String, String)> = store
-            .db()
-            .all(
-                sql("SELECT h.request_id, h.account_id
-                     FROM credit_holds h LEFT JOIN nodes n ON n.id = h.node
-                     WHERE h.node <> $1 AND COALESCE(n.lease_until, h.created_at + $2) < $3
-                     ORDER BY h.request_id LIMIT $4")
-                .bind(node)
-                .bind(LEASE_MS)
-                .bind(ended_before)
-                .bind(BATCH),
-            )
-            .await?;
+        let due: Vec<(String, String)> = store.db().all(due()).await?;
         let last = (due.len() as i64) < BATCH;
         reaped += settle_due(store, due, now).await?;
         if last {
-            break;
+            return Ok(reaped);
         }
     }
-    forget_nodes(store, now).await?;
-    Ok(reaped)
 }
 
 async fn settle_due(
@@ -148,17 +180,12 @@ fn interrupted(hold: &Hold, request: RequestId) -> Result<UsageRow, StoreError> 
     })
 }
 
-async fn forget_nodes(store: &Store, now: Timestamp) -> Result<(), StoreError> {
-    let mut tx = store.db().begin().await?;
-    let forgotten = tx
-        .run(
-            sql("DELETE FROM nodes WHERE lease_until < $1
-                 AND NOT EXISTS (SELECT 1 FROM credit_holds h WHERE h.node = nodes.id)")
-            .bind(now.plus_millis(-FORGOTTEN_AFTER_MS)),
-        )
-        .await?;
-    if forgotten > 0 {
-        tx.commit().await?;
-    }
+async fn forget_nodes(tx: &mut Tx, now: Timestamp) -> Result<(), StoreError> {
+    tx.run(
+        sql("DELETE FROM nodes WHERE lease_until < $1
+             AND NOT EXISTS (SELECT 1 FROM credit_holds h WHERE h.node = nodes.id)")
+        .bind(now.plus_millis(-FORGOTTEN_AFTER_MS)),
+    )
+    .await?;
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! Credits as the instance sees them: leases, dead nodes, grants, the check of the ledger.
 
 use domain::credits::CardKind;
-use domain::{AccountId, Decimal, NanoUsd, Timestamp};
+use domain::{AccountId, Decimal, Timestamp};
 
 use crate::audit::{AuditNote, Origin};
-use crate::credit::{self, CardRow, CreditsRow, LedgerRow, NewCard};
+use crate::credit::{self, CardRow, CreditsRow, NewCard};
 use crate::error::StoreError;
-use crate::page::{Page, PageRequest};
 use crate::revision::Affects;
 use crate::scope::InstanceScope;
 use crate::system::System;
@@ -22,8 +21,17 @@ impl System<'_> {
         credit::renew_lease(self.store, node, now).await
     }
 
-    /// Settles the holds of nodes other than `node` whose lease ended more than 15 seconds ago, and says how
-    /// many. `everybody_else`: of all other nodes, where it is known that none lives.
+    /// The nodes that have holds, each with the end of its lease by the node's own clock; `None`: it has no lease.
+    ///
+    /// Clocks of nodes differ, so the value means nothing but that the node lives as long as it changes.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn leases(&self) -> Result<Vec<(String, Option<Timestamp>)>, StoreError> {
+        credit::leases(self.store).await
+    }
+
+    /// Settles the holds of a node that is dead, and says how many.
     ///
     /// Each such call gets its usage row, with the code `interrupted` and the status 499. If it was forwarded, it
     /// is charged what its hold says, and tokens, cost and pricing are those of the hold's row; otherwise it has
@@ -31,13 +39,16 @@ impl System<'_> {
     ///
     /// # Errors
     /// As every function here.
-    pub async fn reap_holds(
-        &self,
-        node: &str,
-        everybody_else: bool,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        credit::reap(self.store, node, everybody_else, now).await
+    pub async fn reap_node(&self, node: &str, now: Timestamp) -> Result<u64, StoreError> {
+        credit::reap_node(self.store, node, now).await
+    }
+
+    /// As [`System::reap_node`], of all nodes but `node`: where it is known that no other lives.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn reap_others(&self, node: &str, now: Timestamp) -> Result<u64, StoreError> {
+        credit::reap_others(self.store, node, now).await
     }
 
     /// Gives credits to an account. `false`: a card with this reference was given before, and nothing changes.
@@ -58,31 +69,12 @@ impl System<'_> {
             return Err(StoreError::Conflict("included credits come with the plan"));
         }
         let mut writing = self.store.writing().await?;
-        let (row, new) = credit::give(&mut writing.tx, account, card, now).await?;
+        let (row, new) = credit::grant(&mut writing.tx, account, card, now).await?;
         if new {
             let origin = of_account(scope, account);
             writing.commit(Affects::Nothing, origin, audit, now).await?;
         }
         Ok((row, new))
-    }
-
-    /// Begins a new subscription of an account: this month's included card lapses, a full one of `monthly` comes,
-    /// and months count from `now`.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: the amount is out of range.
-    pub async fn set_monthly(
-        &self,
-        scope: &InstanceScope,
-        account: AccountId,
-        monthly: NanoUsd,
-        audit: &AuditNote,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
-        credit::set_monthly(&mut writing.tx, account, monthly, now).await?;
-        let origin = of_account(scope, account);
-        writing.commit(Affects::Nothing, origin, audit, now).await
     }
 
     /// Sets what an account's charges are multiplied by.
@@ -115,19 +107,6 @@ impl System<'_> {
         now: Timestamp,
     ) -> Result<CreditsRow, StoreError> {
         credit::credits_of(self.store, account, now).await
-    }
-
-    /// An account's ledger, newest first; of an account that does not exist, nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidCursor`].
-    pub async fn account_ledger(
-        &self,
-        _scope: &InstanceScope,
-        account: AccountId,
-        page: &PageRequest,
-    ) -> Result<Page<LedgerRow>, StoreError> {
-        credit::ledger_of(self.store, account, page).await
     }
 
     /// Checks the ledger against balances, cards, holds and usage, and says what does not agree; nothing, if all

@@ -1,12 +1,14 @@
 //! Settings, plans, subscriptions, policies and defaults.
 
 use domain::access::Action;
+use domain::credits::Overuse;
 use domain::plan::{OPERATOR_PLAN, Plan, shipped};
 use domain::policy::{Mode, WorkspacePolicy};
 use domain::settings::Settings;
 use domain::{PlanId, Timestamp};
 use store::{PageRequest, StoreError};
 
+use crate::purse::Purse;
 use crate::world::{NOW, World, on_both_engines};
 
 on_both_engines![
@@ -15,6 +17,7 @@ on_both_engines![
     settings_change_only_from_what_was_read,
     the_first_account_gets_the_operators_plan_and_others_the_default,
     editing_a_plan_changes_nobodys_terms,
+    the_plan_that_an_account_has_fills_up_no_month,
     a_plan_in_use_stays,
     a_policy_changes_only_from_what_was_read,
     a_new_workspace_has_the_mode_of_the_settings,
@@ -113,7 +116,7 @@ async fn settings_change_only_from_what_was_read(world: World) {
     // Who read before that change loses nothing of it; nor does a plan that is not there become the default.
     let before = world.traces().await;
     let lost = Settings {
-        held_output_tokens: 7,
+        held_output_tokens: Some(7),
         ..read.clone()
     };
     assert!(conflicts(
@@ -239,6 +242,56 @@ async fn editing_a_plan_changes_nobodys_terms(world: World) {
         .subscribe(&scope, world.id(), &plan_id("pro"), &note, later)
         .await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
+}
+
+async fn the_plan_that_an_account_has_fills_up_no_month(world: World) {
+    let purse = Purse::empty(&world).await;
+    let (scope, account) = (&purse.admin, purse.account());
+    let system = world.store.system();
+    let note = world.note("subscription.update");
+    let mut plan = shipped().remove(0);
+    let subscribe = async |at| {
+        let free = plan_id("free");
+        let taken = system.subscribe(scope, account, &free, &note, at);
+        taken.await.expect("subscribed");
+    };
+    subscribe(NOW).await;
+    let request = purse.held(1_000, Overuse::Block).await;
+    purse.settle(request, 1_000).await;
+    let (left, _, _) = purse.balance(NOW).await;
+    let before = (
+        world.traces().await,
+        system.subscription(scope, account).await.expect("has one"),
+    );
+    let later = NOW.plus_millis(86_400_000);
+    subscribe(later).await;
+    let after = (
+        world.traces().await,
+        system.subscription(scope, account).await.expect("has one"),
+    );
+    assert_eq!(before, after, "nothing changed, so nothing was done");
+    let reset = purse.credits(later).await.next_reset;
+    assert_eq!(purse.balance(later).await, (left, 0, 0));
+
+    // Other terms hold at once, and the month goes on if the credits are the same.
+    plan.terms.limits.workspaces = Some(9);
+    let edited = async |plan: &Plan| {
+        let put = system.put_plan(scope, plan, &note, later).await;
+        put.expect("changed");
+    };
+    edited(&plan).await;
+    subscribe(later).await;
+    let row = system.subscription(scope, account).await.expect("has one");
+    assert_eq!((&row.terms, row.started_at), (&plan.terms, later));
+    assert_eq!(purse.balance(later).await, (left, 0, 0));
+    assert_eq!(purse.credits(later).await.next_reset, reset);
+
+    plan.terms.monthly_credits = 3;
+    edited(&plan).await;
+    subscribe(later).await;
+    let all = domain::NanoUsd::from_credits(3).nanos();
+    assert_eq!(purse.balance(later).await, (all, 0, 0));
+    purse.is_sound().await;
 }
 
 async fn a_plan_in_use_stays(world: World) {

@@ -24,7 +24,8 @@ on_both_engines![
     crossing_batches_do_not_wait_for_each_other,
     many_nodes_at_once_lose_nothing,
     a_dead_nodes_calls_are_settled_once,
-    a_living_nodes_calls_are_left_alone,
+    leases_say_when_nodes_renewed_them,
+    names_of_nodes_are_forgotten_after_a_day,
     a_reaped_call_must_not_be_forwarded,
     a_hold_that_comes_after_the_end_is_given_back,
     the_fallback_cap_holds_and_ends_with_the_month,
@@ -33,7 +34,6 @@ on_both_engines![
     usage_adds_up_by_day_and_workspace,
 ];
 
-const GRACE_MS: i64 = 15_000;
 const DAY_MS: i64 = 86_400_000;
 
 async fn two_hundred_calls_on_a_balance_for_fifty_admit_fifty(world: World) {
@@ -229,10 +229,11 @@ async fn many_nodes_at_once_lose_nothing(world: World) {
     // Meanwhile somebody reaps the living by mistake, somebody buys, and somebody looks.
     for n in 0..20 {
         let system = world.store.system();
-        system
-            .reap_holds("c", n % 5 == 0, NOW)
-            .await
-            .expect("reaps");
+        let reaped = match n % 5 {
+            0 => system.reap_others("c", NOW).await,
+            _ => system.reap_node(["a", "b", "c"][n as usize % 3], NOW).await,
+        };
+        reaped.expect("reaps");
         purse.grant(1, Some(DAY_MS * (n + 1))).await;
         purse.is_sound().await;
     }
@@ -240,7 +241,7 @@ async fn many_nodes_at_once_lose_nothing(world: World) {
     world
         .store
         .system()
-        .reap_holds("c", true, NOW)
+        .reap_others("c", NOW)
         .await
         .expect("reaps");
     purse.is_sound().await;
@@ -340,30 +341,10 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
         serving.mark_forwarded(hold.request).await.expect("marked");
     }
 
-    let late = NOW.plus_millis(LEASE_MS + GRACE_MS);
-    assert_eq!(
-        system
-            .reap_holds("alive", false, late)
-            .await
-            .expect("reaps"),
-        0
-    );
-    let later = late.plus_millis(1);
-    assert_eq!(
-        system
-            .reap_holds("dead", false, later)
-            .await
-            .expect("reaps"),
-        0,
-        "not its own"
-    );
-    assert_eq!(
-        system
-            .reap_holds("alive", false, later)
-            .await
-            .expect("reaps"),
-        3
-    );
+    let later = NOW.plus_millis(LEASE_MS + 1);
+    let reap = async |node| system.reap_node(node, later).await.expect("reaps");
+    assert_eq!(reap("alive").await, 0, "not its own");
+    assert_eq!(reap("dead").await, 3);
     assert_eq!(purse.balance(later).await, (81, 0, 0));
     let rows = usage_rows(&purse).await;
     assert_eq!(rows.len(), 3);
@@ -408,45 +389,65 @@ async fn a_dead_nodes_calls_are_settled_once(world: World) {
         !system.renew_lease("dead", later).await.expect("renewed"),
         "it had lapsed"
     );
-    assert_eq!(
-        system
-            .reap_holds("alive", false, later)
-            .await
-            .expect("reaps"),
-        0
-    );
+    assert_eq!(reap("dead").await, 0);
     purse.is_sound().await;
 }
 
-async fn a_living_nodes_calls_are_left_alone(world: World) {
+async fn leases_say_when_nodes_renewed_them(world: World) {
     let purse = Purse::with(&world, 100).await;
     let system = world.store.system();
+    let leases = async || {
+        let mut leases = system.leases().await.expect("reads");
+        leases.sort();
+        leases
+    };
+    let of = |node: &str, until| (node.to_owned(), until);
     system.renew_lease("a", NOW).await.expect("renewed");
-    let hold = of_node("a", purse.hold(20));
-    assert_eq!(purse.reserve(&hold, NOW).await, Reservation::Reserved);
-    // No lease at all: it counts from the hold.
-    let bare = of_node("b", purse.hold(5));
-    assert_eq!(purse.reserve(&bare, NOW).await, Reservation::Reserved);
-    let soon = NOW.plus_millis(LEASE_MS);
-    assert!(system.renew_lease("a", soon).await.expect("renewed"));
-    assert_eq!(system.reap_holds("c", false, soon).await.expect("reaps"), 0);
-    let later = NOW.plus_millis(LEASE_MS + GRACE_MS + 1);
-    assert_eq!(
-        system.reap_holds("c", false, later).await.expect("reaps"),
-        1
-    );
-    assert_eq!(purse.balance(NOW).await, (80, 20, 0));
+    assert_eq!(leases().await, [], "nobody holds anything");
+    for hold in [
+        of_node("a", purse.hold(20)),
+        of_node("a", purse.hold(1)),
+        of_node("b", purse.hold(5)),
+    ] {
+        assert_eq!(purse.reserve(&hold, NOW).await, Reservation::Reserved);
+    }
+    let until = |at: Timestamp| Some(at.plus_millis(LEASE_MS));
+    assert_eq!(leases().await, [of("a", until(NOW)), of("b", None)]);
+    // By the node's own clock, wherever that goes.
+    for (at, in_time) in [(5, true), (-9_000_000, true), (9_000_000, false)] {
+        let at = NOW.plus_millis(at);
+        let renewed = system.renew_lease("a", at).await;
+        assert_eq!(renewed.expect("renewed"), in_time);
+        assert_eq!(leases().await, [of("a", until(at)), of("b", None)]);
+    }
+    let reap = async |node| system.reap_node(node, NOW).await.expect("reaps");
+    assert_eq!((reap("b").await, reap("b").await), (1, 0));
+    assert_eq!(purse.balance(NOW).await, (79, 21, 0));
     // At the start of a node that knows itself alone.
-    assert_eq!(system.reap_holds("a", true, NOW).await.expect("reaps"), 0);
-    assert_eq!(system.reap_holds("c", true, NOW).await.expect("reaps"), 1);
+    let others = async |node| system.reap_others(node, NOW).await.expect("reaps");
+    assert_eq!(others("a").await, 0);
+    assert_eq!(others("c").await, 2);
     assert_eq!(purse.balance(NOW).await, (100, 0, 0));
-    let forgotten = NOW.plus_millis(3 * 86_400_000);
-    system
-        .reap_holds("c", false, forgotten)
-        .await
-        .expect("reaps");
-    assert_eq!(world.number("SELECT count(*) FROM nodes").await, 0);
     purse.is_sound().await;
+}
+
+async fn names_of_nodes_are_forgotten_after_a_day(world: World) {
+    let purse = Purse::with(&world, 100).await;
+    let system = world.store.system();
+    let renew = async |node, at| system.renew_lease(node, at).await.expect("renewed");
+    for node in ["idle", "busy"] {
+        renew(node, NOW).await;
+    }
+    let hold = of_node("busy", purse.hold(20));
+    assert_eq!(purse.reserve(&hold, NOW).await, Reservation::Reserved);
+    let nodes = async || world.number("SELECT count(*) FROM nodes").await;
+    renew("first", NOW.plus_millis(DAY_MS)).await;
+    assert_eq!(nodes().await, 3);
+    renew("second", NOW.plus_millis(2 * DAY_MS)).await;
+    assert_eq!(nodes().await, 3, "one came, and the idle one is gone");
+    system.reap_others("second", NOW).await.expect("reaps");
+    renew("third", NOW.plus_millis(2 * DAY_MS)).await;
+    assert_eq!(nodes().await, 3, "one came, and the busy one is gone");
 }
 
 async fn a_reaped_call_must_not_be_forwarded(world: World) {
@@ -462,7 +463,7 @@ async fn a_reaped_call_must_not_be_forwarded(world: World) {
     world
         .store
         .system()
-        .reap_holds("c", true, NOW)
+        .reap_others("c", NOW)
         .await
         .expect("reaps");
     for request in [hold.request, world.id()] {

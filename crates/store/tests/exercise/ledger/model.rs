@@ -8,7 +8,6 @@ use domain::{NanoUsd, RequestId, Timestamp};
 use store::NewHold;
 
 const LEASE_MS: i64 = 15_000;
-const GRACE_MS: i64 = 15_000;
 
 #[derive(Debug, Clone)]
 struct Held {
@@ -17,7 +16,6 @@ struct Held {
     node: String,
     interrupted: i64,
     forwarded: bool,
-    at: Timestamp,
 }
 
 /// What can be compared.
@@ -68,13 +66,6 @@ impl Model {
         };
         model.refresh(now);
         model
-    }
-
-    pub(super) fn with_leases_of(self, other: &Self) -> Self {
-        Self {
-            leases: other.leases.clone(),
-            ..self
-        }
     }
 
     pub(super) fn state(&self) -> State {
@@ -189,7 +180,6 @@ impl Model {
                 node: hold.node.clone(),
                 interrupted: hold.interrupted.nanos(),
                 forwarded: false,
-                at: now,
             };
             self.holds.insert(hold.request, held);
         }
@@ -229,38 +219,31 @@ impl Model {
         }
     }
 
+    /// A node's first lease is the moment at which those are forgotten that are long gone.
     pub(super) fn renew(&mut self, node: &str, now: Timestamp) -> bool {
+        if !self.leases.contains_key(node) {
+            let holds = &self.holds;
+            let busy = |node: &str| holds.values().any(|held| held.node == node);
+            self.leases
+                .retain(|node, until| until.plus_millis(86_400_000) >= now || busy(node));
+        }
         let until = now.plus_millis(LEASE_MS);
         let before = self.leases.insert(node.to_owned(), until);
         before.is_none_or(|before| before >= now)
     }
 
-    pub(super) fn reap(&mut self, node: &str, now: Timestamp) {
-        let lease = |held: &Held| {
-            let never = held.at.plus_millis(LEASE_MS);
-            self.leases.get(&held.node).copied().unwrap_or(never)
-        };
-        let dead: Vec<(RequestId, i64)> = self
+    pub(super) fn reap(&mut self, node: &str) {
+        let held: Vec<(RequestId, i64)> = self
             .holds
             .iter()
-            .filter(|(_, held)| held.node != node && lease(held).plus_millis(GRACE_MS) < now)
+            .filter(|(_, held)| held.node == node)
             .map(|(request, held)| match held.forwarded {
                 true => (*request, held.interrupted),
                 false => (*request, 0),
             })
             .collect();
-        for (request, charge) in dead {
+        for (request, charge) in held {
             self.settle(request, charge);
-        }
-        let busy = |node: &str| self.holds.values().any(|held| held.node == node);
-        let forgotten: Vec<String> = self
-            .leases
-            .iter()
-            .filter(|(node, until)| until.plus_millis(86_400_000) < now && !busy(node))
-            .map(|(node, _)| node.clone())
-            .collect();
-        for node in forgotten {
-            self.leases.remove(&node);
         }
     }
 
