@@ -9,11 +9,14 @@ use crate::Plane;
 use crate::bill::Bill;
 use crate::error::Failure;
 use crate::plan::way::Way;
-use crate::settle::Settlement;
+use crate::settle::{self, Settlement};
 use crate::snapshot::View;
 
 /// How many bytes of a request stand for one model token.
 const BYTES_PER_TOKEN: u64 = 4;
+
+/// What becomes of the attempt that runs when the process dies.
+const INTERRUPTED: &str = "interrupted";
 
 /// Holds the credits that the call is expected to take.
 ///
@@ -114,6 +117,7 @@ fn new_hold(
         ..input_only
     };
     bill.write(&mut row, input_only, true);
+    row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;
     NewHold {
         request: row.request,

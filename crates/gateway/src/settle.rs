@@ -114,17 +114,9 @@ impl Settlement {
     /// An attempt begins.
     pub(crate) fn begins(&mut self, way: &Way) {
         self.begun_at = Some(Instant::now());
-        self.settled.row.attempts.push(AttemptRow {
-            provider: way.target.provider.clone(),
-            model: way.target.model.clone(),
-            key: Some(way.target.key),
-            label: way.own_label(),
-            key_source: way.target.source,
-            status: None,
-            // Stands if the client goes away before the attempt ends.
-            outcome: CLIENT_GONE.to_owned(),
-            latency_ms: 0,
-        });
+        // Stands if the client goes away before the attempt ends.
+        let attempt = begun(way, CLIENT_GONE);
+        self.settled.row.attempts.push(attempt);
     }
 
     /// The head of an answer for the client is there.
@@ -235,6 +227,20 @@ impl Drop for Settlement {
             end.error_code = Some(Failure::Internal.code());
         }
         self.close(&end, None);
+    }
+}
+
+/// An attempt of which only the outcome is known.
+pub(crate) fn begun(way: &Way, outcome: &str) -> AttemptRow {
+    AttemptRow {
+        provider: way.target.provider.clone(),
+        model: way.target.model.clone(),
+        key: Some(way.target.key),
+        label: way.own_label(),
+        key_source: way.target.source,
+        status: None,
+        outcome: outcome.to_owned(),
+        latency_ms: 0,
     }
 }
 

@@ -16,23 +16,15 @@ async fn newest(harness: &Harness) -> UsageRow {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_takes_nothing_and_releases_what_was_held() {
+async fn a_call_that_is_refused_takes_nothing_and_releases_what_was_held() {
     let (harness, openai, _) = managed().await;
     let before = harness.credits().await;
     for status in [400, 401, 429, 500] {
         openai.fails(status);
         assert_ne!(harness.chat(CALL).await.status, 200);
     }
-    openai.script(vec![Step::Close]);
-    assert_ne!(harness.chat(CALL).await.status, 200);
-    // One that is given up before there is an answer.
-    openai.script(vec![Step::Gate]);
-    let waiting = harness.open(harness.chat_request(CALL));
-    let given_up = tokio::time::timeout(Duration::from_millis(300), waiting).await;
-    assert!(given_up.is_err());
-    assert!(openai.hung_up_within(Duration::from_secs(1)).await);
     let rows = harness.usage().await;
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 4);
     assert!(rows.iter().all(|row| row.charge == NanoUsd::ZERO));
     assert_eq!(harness.credits().await, before);
 }
@@ -174,17 +166,16 @@ async fn a_running_call_is_known_to_the_store_as_forwarded_and_as_ours() {
     let calling = harness.chat(CALL);
     let looking = async {
         let mut intruder = harness.intruder().await;
-        let held = loop {
-            let held: Option<(i64, String, i64)> =
-                sqlx::query_as("SELECT forwarded, node, interrupted FROM credit_holds")
-                    .fetch_optional(&mut intruder)
-                    .await
-                    .expect("read");
-            match held {
-                Some(held) if held.0 == 1 => break held,
-                _ => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        };
+        while openai.hits() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Before the provider got it, so that no death in between makes it free.
+        let held: (i64, String, i64) =
+            sqlx::query_as("SELECT forwarded, node, interrupted FROM credit_holds")
+                .fetch_one(&mut intruder)
+                .await
+                .expect("held");
+        assert_eq!(held.0, 1);
         assert_eq!(held.1, harness.gateway.0.node);
         let (lease,): (i64,) = sqlx::query_as("SELECT lease_until FROM nodes WHERE id = $1")
             .bind(&harness.gateway.0.node)
@@ -203,6 +194,55 @@ async fn a_running_call_is_known_to_the_store_as_forwarded_and_as_ours() {
     looked.expect("in time");
     assert_eq!(answer.status, 200);
     assert_eq!(newest(&harness).await.charge.nanos(), CHARGE);
+}
+
+#[tokio::test]
+async fn the_row_of_a_call_whose_process_died_says_which_attempt_ran() {
+    let (harness, openai, _) = managed().await;
+    harness.provider.fails(429);
+    let own = harness.bring("openai").await;
+    harness.consents().await;
+    openai.script(vec![
+        Step::Gate,
+        Step::Send(answer(200, &[JSON], REPORT.as_bytes())),
+    ]);
+    let dying = async {
+        while openai.hits() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut intruder = harness.intruder().await;
+        let gone = "UPDATE credit_holds SET node = 'gone' WHERE forwarded = 1";
+        loop {
+            let moved = sqlx::query(gone).execute(&mut intruder).await;
+            if moved.expect("changed").rows_affected() == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(harness.gateway.reap_others().await.expect("read"), 1);
+        openai.open(1);
+    };
+    let dying = tokio::time::timeout(Duration::from_secs(10), dying);
+    let (_, died) = tokio::join!(harness.chat(CALL), dying);
+    died.expect("in time");
+    let row = newest(&harness).await;
+    assert_eq!(row.error_code.as_deref(), Some("interrupted"));
+    let said: Vec<_> = row
+        .attempts
+        .iter()
+        .map(|it| (it.outcome.as_str(), it.key_source.as_str(), it.status))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("rate_limited", "byok", Some(429)),
+            ("interrupted", "managed", None)
+        ]
+    );
+    let (tried, ran) = (&row.attempts[0], &row.attempts[1]);
+    assert_eq!(tried.key, Some(own.context.key));
+    assert_eq!((ran.key, ran.label.as_ref()), (row.key, None));
+    assert_eq!((ran.model.as_str(), ran.latency_ms), ("gpt-x", 0));
 }
 
 #[tokio::test]
