@@ -3,7 +3,7 @@
 //! A client reads the error in the format that it speaks, with a stable `code`. No text here repeats what the
 //! client or the provider sent: a key in the wrong place must not come back.
 
-use domain::policy::{KeySource, Tier};
+use domain::policy::{KeySource, Mode, Tier};
 use domain::{Label, NanoUsd, PlanId, ProviderId, Timestamp, WorkspaceId};
 use http::{HeaderName, StatusCode};
 use llm::head::HeadError;
@@ -55,6 +55,17 @@ pub(crate) struct KeyName {
 pub(crate) enum Layer {
     Request,
     Workspace,
+}
+
+/// Whether an own key would serve where a platform key is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OwnKeys {
+    /// As everything is set.
+    Serve,
+    /// In one of these modes, which can be chosen.
+    ServeIn(Vec<Mode>),
+    /// No: the plan, the workspace or the instance forbids them.
+    Rest,
 }
 
 /// Why a call is not served. The text is for a person.
@@ -114,7 +125,10 @@ pub(crate) enum Failure {
     #[error("only own keys could serve this call, and the workspace forbids them")]
     ByokForbidden,
     #[error("this instance has no key for {}", rules::or(.providers))]
-    ManagedUnavailable { providers: Vec<ProviderId> },
+    ManagedUnavailable {
+        providers: Vec<ProviderId>,
+        own_keys: OwnKeys,
+    },
     #[error("the price of this model at {provider} is not known")]
     PriceUnknown { provider: ProviderId },
     #[error(
@@ -138,6 +152,8 @@ pub(crate) enum Failure {
     FormatNotSupported { endpoint: Option<&'static str> },
     #[error("the stored provider key cannot be opened")]
     KeyUnreadable,
+    #[error("this instance's own key for the provider cannot be opened")]
+    PlatformKeyUnreadable,
     #[error("the key service of this instance does not answer")]
     KmsUnavailable,
     #[error("the database of this instance does not answer")]
@@ -212,6 +228,7 @@ impl Failure {
             Self::LoopDetected => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::KeyUnreadable
+            | Self::PlatformKeyUnreadable
             | Self::KmsUnavailable
             | Self::StoreUnavailable
             | Self::UsageUnavailable
@@ -262,7 +279,7 @@ impl Failure {
             Self::CreditsExhausted { .. } => "credits_exhausted",
             Self::FallbackCapReached { .. } => "managed_fallback_cap_reached",
             Self::FormatNotSupported { .. } => "format_not_supported",
-            Self::KeyUnreadable => "key_unreadable",
+            Self::KeyUnreadable | Self::PlatformKeyUnreadable => "key_unreadable",
             Self::KmsUnavailable => "kms_unavailable",
             Self::StoreUnavailable => "store_unavailable",
             Self::UsageUnavailable => "usage_unavailable",
@@ -286,6 +303,7 @@ impl Failure {
     pub(crate) fn side(&self) -> Side {
         match self {
             Self::KeyUnreadable
+            | Self::PlatformKeyUnreadable
             | Self::KmsUnavailable
             | Self::StoreUnavailable
             | Self::UsageUnavailable

@@ -6,6 +6,7 @@ mod client;
 mod credits;
 mod failover;
 mod harness;
+mod hints;
 mod holds;
 mod models;
 mod outages;

@@ -59,6 +59,10 @@ impl<'a> Course<'a> {
         match (last.answer, last.failure) {
             (Some(answer), _) => Ok((served, *answer)),
             (None, Failure::CredentialsExhausted { .. }) => Err(self.exhausted()),
+            // Nobody but the operator can mend it.
+            (None, Failure::KeyUnreadable) if served.source == KeySource::Managed => {
+                Err(Failure::PlatformKeyUnreadable)
+            }
             (None, failure) => Err(failure),
         }
     }

@@ -87,7 +87,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "402",
         "managed_unavailable",
         "Credits would pay, and the instance has no key for any of `providers`.",
-        "Bring a provider key, or ask the operator.",
+        "Bring a provider key, or ask the operator to add a platform key.",
     ),
     (
         "402",
@@ -201,7 +201,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "502",
         "upstream_credentials_exhausted",
         "Every provider key that may serve the call failed; `attempts` lists each try.",
-        "Check the keys and their balance at the provider. Your API key is fine.",
+        "Check the keys and their balance at the provider; where `key_source` is `managed` the key is the instance's: tell its operator. Your API key is fine.",
     ),
     (
         "502",
@@ -225,7 +225,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "503",
         "key_unreadable",
         "The stored provider key does not open: it was moved, edited or damaged.",
-        "Submit the key again; the operator runs `keybearer doctor`.",
+        "Submit the key again if it is yours, else tell the operator, who runs `keybearer doctor`.",
     ),
     (
         "503",

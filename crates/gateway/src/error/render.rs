@@ -4,10 +4,11 @@ use bytes::Bytes;
 use domain::{NanoUsd, RequestId, WorkspaceId};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use llm::format::{ErrorBody, WireFormat};
+use llm::head::HeadError;
 use serde_json::{Map, Value, json};
 
-use super::rules::{any_of, label, missing_text};
-use super::{Failure, KeyName, Layer, Side};
+use super::rules::{any_mode, any_of, exhausted_hint, label, missing_text};
+use super::{Failure, KeyName, Layer, OwnKeys, Side};
 use crate::headers;
 use crate::{Body, endpoint};
 
@@ -43,7 +44,15 @@ impl Failure {
             Self::ByokForbidden => "ask an admin of the workspace: its mode and its rule for own keys leave nothing that serves".to_owned(),
             Self::ModeNotOffered => "ask an admin of the workspace to choose another mode".to_owned(),
             Self::FieldNeedsOwnKey(_) => "leave the field out, or bring a provider key: own keys pass every field".to_owned(),
-            Self::ManagedUnavailable { .. } => "bring a provider key and set the mode to `byok` or `auto`, or ask the operator of this instance".to_owned(),
+            Self::ManagedUnavailable { own_keys, .. } => {
+                let ask = "ask the operator of this instance to add a platform key";
+                match own_keys {
+                    OwnKeys::Serve => format!("bring a provider key, or {ask}"),
+                    OwnKeys::ServeIn(modes) => format!("bring a provider key and set the mode to {}, or {ask}", any_mode(modes)),
+                    OwnKeys::Rest => ask.to_owned(),
+                }
+            }
+            Self::InvalidRequest(HeadError::ModelMissing) => "name a model in `model`, or send `default` to leave the choice to your defaults".to_owned(),
             Self::ModelNotChosen => "name a model in `model`, or set a default for the API key or the workspace".to_owned(),
             Self::TierUnset(tier) => format!("an admin of the workspace can choose a model for {tier}; or name a model"),
             Self::PriceUnknown { .. } => "use a model with a known price, or ask the operator of this instance to set one".to_owned(),
@@ -51,10 +60,9 @@ impl Failure {
             Self::FallbackCapReached { .. } => "mend the own keys, or ask an admin of the workspace to raise the cap".to_owned(),
             Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
+            Self::PlatformKeyUnreadable => "tell the operator of this instance, who should run `keybearer doctor`".to_owned(),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),
-            Self::CredentialsExhausted { .. } => {
-                "check the provider keys and their balance at the provider; `attempts` says what each key met".to_owned()
-            }
+            Self::CredentialsExhausted { attempts } => exhausted_hint(attempts),
             Self::UpstreamAddressRefused => "the operator may allow the address range in the configuration".to_owned(),
             _ => return None,
         };
@@ -94,7 +102,7 @@ impl Failure {
             Self::ByokDisabled { provider } | Self::PriceUnknown { provider } => {
                 json!({ "providers": [provider] })
             }
-            Self::ManagedUnavailable { providers } => json!({ "providers": providers }),
+            Self::ManagedUnavailable { providers, .. } => json!({ "providers": providers }),
             Self::ByokRequired(layer) => json!({
                 "layer": match layer { Layer::Request => "request", Layer::Workspace => "workspace" },
             }),
@@ -176,7 +184,8 @@ impl Failure {
             Self::CredentialsExhausted { .. }
             | Self::UpstreamRedirect
             | Self::UpstreamAddressRefused
-            | Self::KeyUnreadable => {
+            | Self::KeyUnreadable
+            | Self::PlatformKeyUnreadable => {
                 let name = HeaderName::from_static("x-should-retry");
                 headers.insert(name, HeaderValue::from_static("false"));
             }

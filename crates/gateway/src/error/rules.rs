@@ -3,11 +3,11 @@
 use domain::key::{Label, ProviderId};
 use domain::naming::NoName;
 use domain::plan;
-use domain::policy::ByokRule;
+use domain::policy::{ByokRule, KeySource, Mode};
 use domain::resolve::Refusal;
 use domain::{PlanId, WorkspaceId};
 
-use super::{Attempt, Failure, KeyName, Layer};
+use super::{Attempt, Failure, KeyName, Layer, OwnKeys};
 use crate::snapshot::View;
 
 /// Why no key serves `view`'s caller; `suggestion`: the provider that may have been meant.
@@ -37,7 +37,10 @@ pub(crate) fn from_rules(refusal: Refusal, view: &View, suggestion: Option<Provi
             ByokRule::Optional | ByokRule::Forbidden => Layer::Request,
         }),
         Refusal::ByokForbidden => Failure::ByokForbidden,
-        Refusal::ManagedUnavailable { providers } => Failure::ManagedUnavailable { providers },
+        Refusal::ManagedUnavailable { providers } => Failure::ManagedUnavailable {
+            own_keys: own_keys(view, &providers),
+            providers,
+        },
     }
 }
 
@@ -53,9 +56,37 @@ pub(crate) fn from_naming(refusal: NoName, view: &View) -> Failure {
     }
 }
 
+/// Whether the caller could do without a platform key for these providers.
+fn own_keys(view: &View, providers: &[ProviderId]) -> OwnKeys {
+    let caller = &view.caller.record;
+    let settings = &view.instance.record.settings;
+    let switched_on = providers.iter().any(|it| settings.switch(it).byok);
+    if caller.policy.byok == ByokRule::Forbidden || !caller.terms.byok || !switched_on {
+        return OwnKeys::Rest;
+    }
+    if settings.effective_mode(caller.policy.mode) != Some(Mode::Managed) {
+        return OwnKeys::Serve;
+    }
+    let offered = |mode: &Mode| settings.modes.contains(mode);
+    let modes: Vec<Mode> = [Mode::Byok, Mode::Auto]
+        .into_iter()
+        .filter(offered)
+        .collect();
+    match modes.is_empty() {
+        true => OwnKeys::Rest,
+        false => OwnKeys::ServeIn(modes),
+    }
+}
+
 /// The providers as a choice: `a or b`.
 pub(super) fn or(providers: &[ProviderId]) -> String {
     let names: Vec<&str> = providers.iter().map(ProviderId::as_str).collect();
+    names.join(" or ")
+}
+
+/// The modes as a choice.
+pub(super) fn any_mode(modes: &[Mode]) -> String {
+    let names: Vec<String> = modes.iter().map(|mode| format!("`{mode}`")).collect();
     names.join(" or ")
 }
 
@@ -73,11 +104,27 @@ pub(super) fn missing_text(providers: &[ProviderId], workspace: WorkspaceId) -> 
 }
 
 pub(super) fn exhausted_text(attempts: &[Attempt]) -> &'static str {
+    let ours = || attempts.iter().all(|it| it.source == KeySource::Managed);
     match attempts.iter().all(|it| it.denied) {
+        true if attempts.len() == 1 && ours() => {
+            "the provider did not accept this instance's own key"
+        }
         true if attempts.len() <= 1 => "the provider did not accept the provider key",
         true => "no provider accepted a provider key",
         false => "every provider key that may serve the call failed",
     }
+}
+
+pub(super) fn exhausted_hint(attempts: &[Attempt]) -> String {
+    let failed = |source| attempts.iter().any(|it| it.source == source);
+    let hint = match (failed(KeySource::Byok), failed(KeySource::Managed)) {
+        (false, true) => "this instance's own key failed: tell its operator",
+        (true, true) => {
+            "check your provider keys and their balance at the provider; this instance's own key failed, too: tell its operator"
+        }
+        (_, false) => "check the provider keys and their balance at the provider",
+    };
+    format!("{hint}; `attempts` says what each key met")
 }
 
 /// For texts about one key.

@@ -2,6 +2,7 @@
 
 use domain::ProviderId;
 use domain::resolve::{self, Call, Candidate, HeldKey, Target};
+use llm::provider::Provider;
 use llm::registry::Registry;
 
 use crate::error::{self, Failure};
@@ -37,7 +38,12 @@ pub(crate) fn targets(
     });
     decision.outcome.map_err(|refusal| {
         let wanted = model.split('/').next().unwrap_or(model);
-        let suggestion = registry.suggest(wanted).cloned();
+        // Whoever names the provider as it is, or one that is switched off, meant nothing that would serve.
+        let serves = |id: &&ProviderId| {
+            let active = registry.get(id).is_some_and(Provider::serves_models);
+            active && settings.switch(id).enabled && id.as_str() != wanted
+        };
+        let suggestion = registry.suggest(wanted).filter(serves).cloned();
         error::from_rules(refusal, view, suggestion)
     })
 }

@@ -70,9 +70,11 @@ pub(crate) fn ways(
         .map(|call| call.path);
     let query = headers::query_to_upstream(query);
     let mut ways: Vec<Way> = Vec::with_capacity(targets.len());
-    let (mut left_out, mut unreadable) = (false, false);
+    let mut left_out = false;
+    let mut unreadable: Option<KeySource> = None;
     for target in targets {
-        let own = target.source == KeySource::Byok;
+        let source = target.source;
+        let own = source == KeySource::Byok;
         // Credits stand in for own keys that failed, not for own keys that were never tried.
         if matches!(target.when, When::OwnKeysFailed { .. })
             && left_out
@@ -88,14 +90,15 @@ pub(crate) fn ways(
             Some(way) => ways.push(way),
             None => {
                 left_out |= own;
-                unreadable = true;
+                unreadable = unreadable.or(Some(source));
             }
         }
     }
     if ways.is_empty() {
         return Err(match unreadable {
-            true => Failure::KeyUnreadable,
-            false => Failure::FormatNotSupported { endpoint: other },
+            Some(KeySource::Byok) => Failure::KeyUnreadable,
+            Some(KeySource::Managed) => Failure::PlatformKeyUnreadable,
+            None => Failure::FormatNotSupported { endpoint: other },
         });
     }
     Ok(ways)

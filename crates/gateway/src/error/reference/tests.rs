@@ -6,7 +6,7 @@ use domain::policy::Tier;
 use domain::{Label, NanoUsd, Timestamp, WorkspaceId};
 use http::StatusCode;
 
-use super::super::{Failure, KeyName, Layer};
+use super::super::{Failure, KeyName, Layer, OwnKeys};
 use super::{CODES, error_reference};
 
 /// One failure of each kind. The match has no wildcard, so that a new kind does not compile without a
@@ -60,7 +60,10 @@ fn samples() -> Vec<Failure> {
             Failure::ByokDisabled { .. } => Failure::ByokRequired(Layer::Request),
             Failure::ByokRequired(_) => Failure::ByokForbidden,
             Failure::ByokForbidden => Failure::FieldNeedsOwnKey("models"),
-            Failure::FieldNeedsOwnKey(_) => Failure::ManagedUnavailable { providers: vec![] },
+            Failure::FieldNeedsOwnKey(_) => Failure::ManagedUnavailable {
+                providers: vec![],
+                own_keys: OwnKeys::Rest,
+            },
             Failure::ManagedUnavailable { .. } => Failure::PriceUnknown {
                 provider: provider.clone(),
             },
@@ -77,7 +80,8 @@ fn samples() -> Vec<Failure> {
             },
             Failure::FallbackCapReached { .. } => Failure::FormatNotSupported { endpoint: None },
             Failure::FormatNotSupported { .. } => Failure::KeyUnreadable,
-            Failure::KeyUnreadable => Failure::KmsUnavailable,
+            Failure::KeyUnreadable => Failure::PlatformKeyUnreadable,
+            Failure::PlatformKeyUnreadable => Failure::KmsUnavailable,
             Failure::KmsUnavailable => Failure::StoreUnavailable,
             Failure::StoreUnavailable => Failure::UsageUnavailable,
             Failure::UsageUnavailable => Failure::Overloaded,
