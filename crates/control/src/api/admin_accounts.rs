@@ -7,7 +7,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::{AccountSummary, CardRow, CreditsRow, InstanceScope};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,6 +19,7 @@ use crate::frame::Call;
 use crate::openapi::{Reads, Writes};
 use crate::ops::accounts::{self, Gift};
 use crate::page::{List, PageQuery};
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -36,14 +36,14 @@ pub struct AccountEntry {
     /// The id.
     #[schema(value_type = String, example = "acc_06evr40e1m73fwp2hw6n0xq8kc")]
     id: AccountId,
-    /// The name.
+    /// The name; at first the owner's e-mail.
     name: String,
     /// The e-mail of the person who owns it.
     owner_email: String,
-    /// Its plan.
+    /// The id of its plan.
     #[schema(value_type = String, example = "pro")]
     plan: PlanId,
-    /// When it was made.
+    /// When it was made; RFC 3339, UTC.
     created_at: String,
 }
 
@@ -108,7 +108,7 @@ pub struct Balance {
     total: Amount,
     /// What comes each month.
     monthly: Amount,
-    /// When the next monthly credits come; `null`: none are included.
+    /// When the next monthly credits come; RFC 3339, UTC. `null`: none are included.
     next_reset: Option<String>,
 }
 
@@ -131,17 +131,17 @@ pub struct CreditCard {
     /// Its number.
     id: i64,
     /// Where it comes from.
-    #[schema(schema_with = card_kind)]
+    #[schema(schema_with = schema::card_kind)]
     kind: CardKind,
     /// What it was worth at first.
     granted: Amount,
     /// What is left of it.
     remaining: Amount,
-    /// When it came.
+    /// When it came; RFC 3339, UTC.
     granted_at: String,
-    /// When what is left of it lapses; `null`: never.
+    /// When what is left of it lapses; RFC 3339, UTC. `null`: never.
     expires_at: Option<String>,
-    /// What it is for.
+    /// What it is for, in the words of whoever gave it; absent: nothing was said.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
 }
@@ -170,7 +170,7 @@ pub struct AccountDetail {
     subscription: AccountSubscription,
     /// What it has to spend.
     credits: Balance,
-    /// What its charges are multiplied by.
+    /// What its charges are multiplied by, 0 to 1000.
     #[schema(value_type = String, example = "1")]
     credit_rate: Decimal,
     /// Its live cards, in the order in which they are spent.
@@ -178,6 +178,8 @@ pub struct AccountDetail {
 }
 
 /// See an account with its plan and its credits.
+///
+/// What the account holds (workspaces, members, keys, calls) is not shown. Amounts are in nano-USD and in credits of 0.01 USD.
 #[utoipa::path(get, path = "/api/v1/admin/accounts/{account_id}", tag = "instance accounts",
     extensions(("x-action" = json!("read_accounts"))),
     responses((status = 200, body = AccountDetail), Reads))]
@@ -201,6 +203,9 @@ pub struct AccountPatch {
 }
 
 /// Change what an account's charges are multiplied by, from the next call on.
+///
+/// The rate comes on top of the ratios and the factor of the settings. Calls that run are charged at the rate that they began
+/// with. An empty body changes nothing.
 #[utoipa::path(patch, path = "/api/v1/admin/accounts/{account_id}", tag = "instance accounts",
     extensions(("x-action" = json!("write_accounts"))), request_body = AccountPatch,
     responses((status = 200, body = AccountDetail), Writes))]
@@ -244,12 +249,12 @@ impl From<GivenKind> for CardKind {
 #[serde(deny_unknown_fields)]
 pub struct NewCredits {
     /// Where they come from.
-    #[schema(schema_with = given_kind)]
+    #[schema(schema_with = schema::given_kind)]
     kind: GivenKind,
     /// How many: above 0, at most 100,000,000, with at most seven digits behind the point; a text or a number.
-    #[schema(schema_with = credits, example = "250")]
+    #[schema(schema_with = schema::credits)]
     credits: Decimal,
-    /// When what is left of them lapses; RFC 3339. `null`: never.
+    /// When what is left of them lapses; RFC 3339, in the future. `null` or left out: never.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Moment>,
@@ -259,6 +264,9 @@ pub struct NewCredits {
 }
 
 /// Give credits to an account, once for each reference.
+///
+/// A card is spent after those that lapse earlier, and repays what is owed first. The same `reference` with the same amount
+/// answers `200` with the card that was given, also after it has lapsed; with another amount it is `409`.
 #[utoipa::path(post, path = "/api/v1/admin/accounts/{account_id}/credits", tag = "instance accounts",
     extensions(("x-action" = json!("write_accounts"))), request_body = NewCredits,
     responses((status = 201, body = CreditCard),
@@ -302,28 +310,4 @@ async fn detail(
         credit_rate: credits.rate,
         cards: credits.cards.into_iter().map(CreditCard::from).collect(),
     }))
-}
-
-fn card_kind() -> Object {
-    let kinds = CardKind::ALL.iter().map(|kind| kind.as_str());
-    let kinds = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(kinds));
-    kinds.build()
-}
-
-fn given_kind() -> Object {
-    let given = CardKind::ALL
-        .iter()
-        .filter(|kind| **kind != CardKind::Included);
-    let kinds = given.map(|kind| kind.as_str());
-    let kinds = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(kinds));
-    kinds.build()
-}
-
-fn credits() -> Object {
-    let types = SchemaType::from_iter([Type::String, Type::Number]);
-    ObjectBuilder::new().schema_type(types).build()
 }

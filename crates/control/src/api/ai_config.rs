@@ -29,17 +29,18 @@ pub struct AiConfig {
     /// Who pays: credits, own keys, or own keys and, where there is none, credits.
     #[schema(schema_with = schema::mode)]
     mode: &'static str,
-    /// The provider.
+    /// The id of the provider that `status` and the key are about; `null`: none. Calls of other providers' models are not
+    /// bound by it.
     #[schema(required, example = "openai")]
     provider: Option<String>,
-    /// The model that serves when a call names none.
+    /// The model that serves when a call names none; `null`: the one that the workspace's or the instance's `level_1` is.
     #[schema(required, example = "openai/gpt-4o")]
     model: Option<String>,
     /// What a call meets: `managed_active` (credits pay), `byok_active` (an own key serves),
     /// `invalid_missing_key` (an own key would serve, and there is none that can).
     #[schema(schema_with = schema::config_status)]
     status: &'static str,
-    /// When any of it last changed.
+    /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
 }
 
@@ -61,18 +62,19 @@ impl From<Config> for AiConfig {
 pub struct AiConfigUpdate {
     /// Who pays; `null`: as in a new workspace. `managed` removes the key that this configuration holds.
     #[serde(default, deserialize_with = "given")]
-    #[schema(schema_with = schema::nullable_mode)]
+    #[schema(schema_with = schema::wanted_mode)]
     mode: Option<Option<Mode>>,
     /// The provider's id, exactly as listed. Another one, or `null`, without a key in the same request removes the
     /// key that this configuration holds.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "openai")]
     provider: Option<Option<String>>,
-    /// The key for the provider; it is tried, and in no answer. `null` removes it and leaves the mode.
+    /// The key for the provider, in plain text: only over loopback or TLS, and where the instance takes it so. It is tried,
+    /// and in no answer. `null` removes it and leaves the mode.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, write_only)]
     api_key: Option<Option<PlainKey>>,
-    /// The model that serves when a call names none.
+    /// The model that serves when a call names none, 1 to 256 bytes without blanks; `null`: none.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "openai/gpt-4o")]
     model: Option<Option<ModelName>>,
@@ -98,6 +100,8 @@ impl AiConfigUpdate {
 }
 
 /// See who pays in a workspace, and what serves.
+///
+/// The same facts as the policy and the provider keys, as one object. The key itself is in no answer.
 #[utoipa::path(get, path = "/workspaces/{workspace_id}/ai-config", tag = "who pays",
     extensions(("x-action" = json!("read_policy"))),
     responses((status = 200, body = AiConfig), Reads))]

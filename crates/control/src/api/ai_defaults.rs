@@ -33,18 +33,18 @@ pub(crate) fn routes() -> OpenApiRouter<ControlState> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AiDefaults {
     /// Who pays; `null`: as the instance says.
-    #[schema(schema_with = schema::nullable_mode)]
+    #[schema(schema_with = schema::default_mode)]
     mode: Option<&'static str>,
-    /// The provider.
+    /// The id of the provider; `null`: none.
     #[schema(required, example = "openai")]
     provider: Option<String>,
-    /// The model that serves when a call names none.
+    /// The model that serves when a call names none; `null`: the instance's choice.
     #[schema(required, example = "openai/gpt-4o")]
     model: Option<String>,
     /// What a call in such a workspace would meet, as in a workspace's AI config.
     #[schema(schema_with = schema::config_status)]
     status: &'static str,
-    /// When any of it last changed.
+    /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
 }
 
@@ -61,6 +61,8 @@ impl From<Defaults> for AiDefaults {
 }
 
 /// See what new workspaces of the caller's account start with.
+///
+/// The account's own choice where it made one; `null` elsewhere, which leaves the choice to the instance.
 #[utoipa::path(get, path = "/users/me/ai-defaults", tag = "who pays",
     extensions(("x-action" = json!("read_account_defaults"))),
     responses((status = 200, body = AiDefaults), Reads))]
@@ -110,6 +112,9 @@ pub struct AiMode {
 }
 
 /// Change the mode of new workspaces of the caller's account, and see its credits.
+///
+/// The same as `mode` of the defaults: workspaces that are there stay as they are, and `managed` removes the key of the
+/// defaults. The mode must be one that the instance offers.
 #[utoipa::path(put, path = "/users/me/ai-mode", tag = "who pays",
     extensions(("x-action" = json!("write_account_defaults"))), request_body = AiMode,
     responses((status = 200, body = CreditsView), ModeChanges))]

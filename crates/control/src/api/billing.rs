@@ -28,15 +28,19 @@ pub(crate) fn routes() -> OpenApiRouter<ControlState> {
 pub struct BalanceView {
     /// What there is before running calls are settled, in millionths of a US dollar; negative when owed.
     balance_micro_usd: i64,
-    /// What is held for running calls.
+    /// What is held for running calls, in millionths of a US dollar.
     pending_debits_micro_usd: i64,
-    /// What the next call may use.
+    /// What the next call may use, in millionths of a US dollar; the balance without what is held.
     available_micro_usd: i64,
-    /// `USD`.
+    /// Always `USD`.
     currency: &'static str,
 }
 
 /// See the balance of the caller's account.
+///
+/// In millionths of a US dollar, rounded down; `available` is the balance without what running calls hold, and may be negative
+/// where a call cost more than there was. For an API key: of the account of its workspace, if the person who minted it owns
+/// that account.
 #[utoipa::path(get, path = "/v1/billing/balance", tag = "credits",
     extensions(("x-action" = json!("read_billing"))),
     responses((status = 200, body = BalanceView), Reads))]
@@ -69,14 +73,14 @@ pub struct TransactionView {
     kind: &'static str,
     /// What it added, in millionths of a US dollar, rounded down; negative: what it took.
     amount_micro_usd: i64,
-    /// The same in billionths, exactly.
+    /// The same in billionths of a US dollar, exactly.
     amount_nano_usd: i64,
-    /// When.
+    /// When it was written; RFC 3339, UTC.
     created_at: String,
-    /// The call that it is for.
+    /// The id of the call that it is for; `null`: none.
     #[schema(required)]
     request_id: Option<String>,
-    /// What the credits are for, in the words of whoever gave them.
+    /// What the credits are for, in the words of whoever gave them; `null`: nothing was said.
     #[schema(required)]
     reference: Option<String>,
 }

@@ -63,6 +63,9 @@ impl From<Balance> for CreditsView {
 }
 
 /// See the credits of the caller's account.
+///
+/// For an API key: of the account of its workspace, if the person who minted it owns that account. `remaining` is what the
+/// next call may use: running calls hold a part, which is not in it. Included credits come anew each month and lapse with it.
 #[utoipa::path(get, path = "/users/me/credits", tag = "credits",
     extensions(("x-action" = json!("read_billing"))),
     responses((status = 200, body = CreditsView), Reads))]
@@ -132,6 +135,9 @@ pub struct WorkspaceUsage {
 }
 
 /// See what the caller's account used, by day and by workspace.
+///
+/// Days are those of UTC; a day without calls is left out. Calls count when they end, refused and failed ones too. Deleted
+/// workspaces stay in the sums, without a name.
 #[utoipa::path(get, path = "/users/me/ai-usage", tag = "credits", params(DaysQuery),
     extensions(("x-action" = json!("read_billing"))),
     responses((status = 200, body = AiUsage), Reads))]

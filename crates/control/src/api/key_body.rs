@@ -14,6 +14,7 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::provider_keys::check_label;
 use crate::ops::submission::{Material, NewKey};
+use crate::schema::shapes::PriceOverrideShape;
 use crate::state::ControlState;
 
 /// A key in plain text on its way in.
@@ -59,7 +60,7 @@ pub struct NewProviderKey {
     fallback: Option<bool>,
     /// Prices that were negotiated for it, in USD per million tokens. At most 200.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Object>>,
+    #[schema(value_type = Option<Vec<PriceOverrideShape>>,
         example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
     prices: Option<Vec<PriceOverride>>,
     /// The sealing key that the box is sealed to.
@@ -129,7 +130,7 @@ pub struct KeyPatch {
     fallback: Option<bool>,
     /// Prices that were negotiated for it, in USD per million tokens; they replace those that are there.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(value_type = Option<Vec<PriceOverrideShape>>)]
     prices: Option<Vec<PriceOverride>>,
     /// Refused: submit the key again.
     #[serde(default)]

@@ -13,6 +13,7 @@ use crate::error::Problem;
 use crate::ops::provider_keys::Holder;
 use crate::ops::submission::Stored;
 use crate::schema;
+use crate::schema::shapes::PriceOverrideShape;
 use crate::state::ControlState;
 
 /// A provider key as owners and admins see it. The key itself is in no answer.
@@ -50,7 +51,7 @@ pub struct ProviderKeyView {
     /// Whether it serves only after everything else failed, credits too.
     fallback: bool,
     /// Prices that were negotiated for it, in USD per million tokens.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<PriceOverrideShape>)]
     prices: Vec<PriceOverride>,
     /// The sealing key to which it was submitted; absent if it came in plain text.
     #[serde(skip_serializing_if = "Option::is_none")]

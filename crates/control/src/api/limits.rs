@@ -22,19 +22,19 @@ pub(crate) fn routes() -> OpenApiRouter<ControlState> {
 /// What a plan gives an account, as it was when the account got it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LimitsView {
-    /// The plan.
+    /// The id of the plan.
     #[schema(example = "free")]
     plan: String,
-    /// Since when.
+    /// Since when the account has it on these terms; RFC 3339, UTC.
     since: String,
-    /// Credits included each month.
+    /// Credits of 0.01 USD included each month; what is left of them then ends.
     monthly_credits: i64,
-    /// Whether own keys serve.
+    /// Whether own keys serve. If not, none can be added, and those that are there sleep.
     byok: bool,
     /// The tiers that may be called by name.
     #[schema(schema_with = schema::tiers)]
     tiers: Vec<&'static str>,
-    /// What is counted.
+    /// What is counted, with its limit.
     resources: Vec<LimitView>,
 }
 
@@ -53,6 +53,9 @@ pub struct LimitView {
 }
 
 /// See what the plan of the caller's account gives, and what is used of it.
+///
+/// The terms are those of the day of the subscription; a plan that changed since has not changed them. What exceeds a limit
+/// stays, and one more is `402 limit_exceeded`.
 #[utoipa::path(get, path = "/users/me/limits", tag = "credits",
     extensions(("x-action" = json!("read_billing"))),
     responses((status = 200, body = LimitsView), Reads))]

@@ -8,7 +8,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::SubscriptionRow;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,6 +21,7 @@ use crate::frame::Call;
 use crate::openapi::{Changes, Reads, Writes};
 use crate::ops::plans;
 use crate::page::List;
+use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -69,7 +69,7 @@ pub struct TermsView {
     /// Whether own keys serve. Without it none can be added, and those that are there rest.
     byok: bool,
     /// The tiers that may be called by name; `level_1` and `embeddings` may be, whether they are listed or not.
-    #[schema(schema_with = tiers)]
+    #[schema(schema_with = schema::tiers)]
     tiers: Vec<Tier>,
     /// How much the account may have.
     #[serde(default)]
@@ -80,16 +80,16 @@ pub struct TermsView {
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsView {
-    /// Workspaces of the account.
+    /// Workspaces of the account, 1 to 1000000.
     #[schema(minimum = 1)]
     workspaces: Option<i64>,
-    /// Members of each workspace, the owner included.
+    /// Members of each workspace, the owner included; 1 to 1000000.
     #[schema(minimum = 1)]
     members: Option<i64>,
-    /// API keys of each workspace that are not revoked.
+    /// API keys of each workspace that are not revoked, 0 to 1000000.
     #[schema(minimum = 0)]
     api_keys: Option<i64>,
-    /// Provider keys of the account and of each of its workspaces.
+    /// Provider keys of the account and of each of its workspaces, counted for each by itself; 0 to 1000000.
     #[schema(minimum = 0)]
     provider_keys: Option<i64>,
 }
@@ -138,14 +138,6 @@ impl From<TermsView> for PlanTerms {
     }
 }
 
-fn tiers() -> Array {
-    let tier = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(Tier::ALL.iter().map(|tier| tier.as_str())))
-        .build();
-    ArrayBuilder::new().items(tier).build()
-}
-
 /// List the plans that there are, the lowest first.
 ///
 /// All in one answer; there are no parameters.
@@ -184,7 +176,7 @@ async fn list_instance_plans(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPlan {
-    /// 1 to 100 characters.
+    /// What people call it, 1 to 100 characters.
     name: String,
     /// Its place among the plans, 0 to 9999.
     #[schema(minimum = 0, maximum = 9999)]
@@ -194,6 +186,9 @@ pub struct NewPlan {
 }
 
 /// Make a plan, or replace the one with this id. Accounts keep the terms that they subscribed to.
+///
+/// The body is the whole plan; of two writers the last one counts. To move accounts to new terms, give them the plan again:
+/// `PUT /api/v1/admin/accounts/{account_id}/subscription`. An instance has at most 100 plans.
 #[utoipa::path(put, path = "/api/v1/admin/plans/{plan_id}", tag = "plans",
     extensions(("x-action" = json!("write_instance_settings"))), request_body = NewPlan,
     responses((status = 201, body = PlanView, description = "There was no such plan."),
@@ -221,6 +216,8 @@ async fn put_plan(
 }
 
 /// Remove a plan that no account has.
+///
+/// `409` for a plan that an account has, and for the plan of new accounts (`default_plan`).
 #[utoipa::path(delete, path = "/api/v1/admin/plans/{plan_id}", tag = "plans",
     extensions(("x-action" = json!("write_instance_settings"))),
     responses((status = 204), Changes))]
@@ -242,7 +239,7 @@ pub struct AccountSubscription {
     plan: PlanId,
     /// The plan's terms as they were when the account subscribed.
     terms: TermsView,
-    /// When the account subscribed to these terms.
+    /// When the account subscribed to these terms; RFC 3339, UTC.
     started_at: String,
 }
 
@@ -266,6 +263,10 @@ pub struct PlanChoice {
 }
 
 /// Give an account a plan on the terms that it has now. The plan that it has already gives it the new terms of that.
+///
+/// Counts from the next call on. What is left of this month's included credits lapses, a full month's come at once, and months
+/// are counted from now. Own keys sleep under a plan without them and come back with one that has them; what exceeds a lower
+/// limit stays and cannot grow.
 #[utoipa::path(put, path = "/api/v1/admin/accounts/{account_id}/subscription", tag = "plans",
     extensions(("x-action" = json!("write_accounts"))), request_body = PlanChoice,
     responses((status = 200, body = AccountSubscription), Writes))]

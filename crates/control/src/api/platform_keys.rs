@@ -47,6 +47,9 @@ async fn list_platform_keys(
 }
 
 /// Store a platform key, or replace the one with the same label. A sealed box names the deployment as its owner.
+///
+/// It serves managed calls of everybody from the next call on. The key is tried first where the instance tries keys, and no
+/// plan bounds how many there are.
 #[utoipa::path(post, path = "/api/v1/admin/platform-keys", tag = "platform keys",
     extensions(("x-action" = json!("write_platform_keys"))), request_body = NewProviderKey,
     responses((status = 201, body = StoredKeyView, description = "The label had no key before."),
@@ -65,6 +68,8 @@ async fn submit_platform_key(
 }
 
 /// Replace the value of a platform key. Provider, label and base URL stay.
+///
+/// The old value serves until the new one is stored; a value that is refused changes nothing.
 #[utoipa::path(put, path = "/api/v1/admin/platform-keys/{key_id}", tag = "platform keys",
     extensions(("x-action" = json!("write_platform_keys"))), request_body = NewValue,
     responses((status = 200, body = StoredKeyView), PlatformSubmissions))]
@@ -83,6 +88,8 @@ async fn replace_platform_key(
 }
 
 /// Change the label, the order, the pool, the prices or the state of a platform key.
+///
+/// What is left out stays. The order counts from the next call on; a disabled key is kept and serves nobody.
 #[utoipa::path(patch, path = "/api/v1/admin/platform-keys/{key_id}", tag = "platform keys",
     extensions(("x-action" = json!("write_platform_keys"))), request_body = KeyPatch,
     responses((status = 200, body = ProviderKeyView), KeyChanges))]

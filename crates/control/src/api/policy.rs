@@ -24,6 +24,7 @@ use crate::openapi::{PolicyChanges, Reads};
 use crate::ops::policy::{self, Bounds};
 use crate::ops::settings::Patch;
 use crate::schema;
+use crate::schema::shapes::{LevelMappingShape, ModelMappingShape, PriceOverrideShape};
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -37,10 +38,10 @@ pub struct PolicyView {
     /// The policy.
     #[serde(flatten)]
     policy: PolicyFields,
-    /// When it last changed; `null`: never.
+    /// When the policy last changed; RFC 3339, UTC. `null`: never.
     #[schema(required)]
     updated_at: Option<String>,
-    /// The account's plan.
+    /// The id of the account's plan.
     #[schema(example = "free")]
     plan: String,
     /// Whether own keys serve by the account's plan.
@@ -67,23 +68,23 @@ pub struct PolicyFields {
     /// `null`: whatever the balance bears.
     #[schema(value_type = Option<i64>, minimum = 0, required)]
     managed_fallback_cap_nano_usd: Option<NanoUsd>,
-    /// The provider that the AI config names.
+    /// The id of the provider that the AI config names; `null`: none.
     #[schema(value_type = Option<String>, required, example = "openai")]
     provider: Option<ProviderId>,
-    /// The model that serves when a call names none.
+    /// The model that serves when a call names none, 1 to 256 bytes; `null`: the one behind `level_1`.
     #[schema(value_type = Option<String>, required, example = "level_1")]
     model: Option<ModelName>,
     /// The model behind each tier; `managed` or left out: the instance's choice.
     #[schema(value_type = BTreeMap<String, String>, example = json!({"level_2": "anthropic/claude-sonnet-4"}))]
     tiers: Tiers,
     /// Names of models that stand for others; the first that fits counts. At most 200.
-    #[schema(value_type = Vec<Object>, example = json!([{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}]))]
+    #[schema(value_type = Vec<ModelMappingShape>, example = json!([{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}]))]
     model_mappings: Vec<ModelMapping>,
     /// Levels of keys that models try first; the first that fits counts. At most 200.
-    #[schema(value_type = Vec<Object>, example = json!([{"pattern": "claude*", "level": 2}]))]
+    #[schema(value_type = Vec<LevelMappingShape>, example = json!([{"pattern": "claude*", "level": 2}]))]
     level_mappings: Vec<LevelMapping>,
     /// Negotiated prices of calls on own keys, in USD per million tokens. At most 200.
-    #[schema(value_type = Vec<Object>,
+    #[schema(value_type = Vec<PriceOverrideShape>,
         example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
     prices: Vec<PriceOverride>,
 }
@@ -157,9 +158,16 @@ impl ToSchema for PolicyPatch {
     fn name() -> Cow<'static, str> {
         "PolicyPatch".into()
     }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        PolicyFields::schemas(schemas);
+    }
 }
 
 /// See who pays in a workspace, which models stand behind names, and when credits may step in.
+///
+/// With what the account's plan says of it. Settings of the instance may bind more: a mode that `modes` does not offer, a
+/// provider that is switched off.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
     extensions(("x-action" = json!("read_policy"))),
     responses((status = 200, body = PolicyView), Reads))]

@@ -98,6 +98,9 @@ pub struct RequirementView {
 }
 
 /// See what a profile would change, or apply it. Subscriptions keep their terms.
+///
+/// With `dry_run` nothing changes. Otherwise all of it is applied in one step, or nothing where somebody else changed the
+/// settings meanwhile (`409`). Prices, models, the gateway and credit ratios stay as they are.
 #[utoipa::path(post, path = "/api/v1/admin/profiles/{name}", tag = "profiles",
     extensions(("x-action" = json!("write_instance_settings"))), request_body = Application,
     responses((status = 200, body = AppliedProfile), Writes))]

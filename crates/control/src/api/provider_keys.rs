@@ -100,11 +100,8 @@ pub struct ProviderKeyDetail {
     /// The key as it is listed.
     #[serde(flatten)]
     key: ProviderKeyView,
-    /// What calls of the provider's models would meet if the key were removed now, as `then` says it afterwards:
-    /// `other_own_key`: another own key serves. `managed_credits`: the instance's keys serve, and credits pay.
-    /// `refused_402`: they are refused for want of an own key or of a platform key. `refused`: they are refused for
-    /// another reason, such as a guardrail of the policy or a provider that is switched off.
-    #[schema(schema_with = schema::then)]
+    /// What calls of the provider's models would meet if the key were removed now.
+    #[schema(schema_with = schema::if_removed)]
     if_removed: &'static str,
 }
 
@@ -175,10 +172,7 @@ async fn update_provider_key(
 pub struct RemovedKeyView {
     /// Always `true`; a key that is not there is `404`.
     deleted: bool,
-    /// `other_own_key`: another own key serves. `managed_credits`: the instance's keys serve, and credits pay.
-    /// `refused_402`: they are refused for want of an own key or of a platform key. `refused`: they are refused for
-    /// another reason, such as a guardrail of the policy or a provider that is switched off. The balance is not looked
-    /// at.
+    /// What calls of the provider's models meet from now on.
     #[schema(schema_with = schema::then)]
     then: &'static str,
 }

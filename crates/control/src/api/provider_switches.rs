@@ -101,6 +101,9 @@ pub struct SwitchPatch {
 }
 
 /// Switch a provider, its own keys, or some of its models on or off, for everybody and from the next call on.
+///
+/// Keys are kept: what is switched off rests, and comes back with the switch. Whether calls of own keys that rest are refused
+/// or paid by credits is the setting `on_byok_disabled`.
 #[utoipa::path(patch, path = "/api/v1/admin/providers/{provider}", tag = "instance settings",
     extensions(("x-action" = json!("write_instance_settings"))), request_body = SwitchPatch,
     responses((status = 200, body = ProviderSwitchView), Writes))]

@@ -47,7 +47,7 @@ pub struct ResolveQuestion {
 /// Which key would serve, who would pay, and why not the others. What the balance bears is not looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Resolution {
-    /// What was asked for.
+    /// The model that was asked for, as the request wrote it; `default` if it named none.
     requested: String,
     /// Who chose the model; `null`: nobody, or the choice cannot be served.
     #[schema(schema_with = schema::nullable_level)]
@@ -55,15 +55,15 @@ pub struct Resolution {
     /// The tier that was chosen, if it was one.
     #[schema(schema_with = schema::nullable_tier)]
     tier: Option<&'static str>,
-    /// The mapping that put another model in its place.
+    /// The mapping that put another model in its place; `null`: none did.
     #[schema(required)]
     mapped_by: Option<MappingView>,
-    /// The name that providers were looked up by.
+    /// The name that providers were looked up by; `null`: there is none to look up.
     #[schema(required)]
     model: Option<String>,
     /// The ways to serve, in the order in which they are tried; empty if the call is refused.
     targets: Vec<TargetView>,
-    /// Why nothing can serve.
+    /// Why nothing can serve; `null` if something can.
     #[schema(required)]
     refusal: Option<RefusalView>,
     /// Every rule of the decision table that spoke, in order.
@@ -73,7 +73,7 @@ pub struct Resolution {
 /// A mapping of names of models.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MappingView {
-    /// The names that are mapped.
+    /// The names that are mapped, with `*` for any text.
     pattern: String,
     /// The model that takes their place.
     model: String,
@@ -82,11 +82,11 @@ pub struct MappingView {
 /// One way to serve.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TargetView {
-    /// The provider.
+    /// The id of the provider that is called.
     provider: String,
     /// The provider's own name for the model.
     model: String,
-    /// The own key; `null` for the instance's.
+    /// The id of the own key; `null` for the instance's.
     #[schema(required)]
     key_id: Option<String>,
     /// What the own key is called; `null` for the instance's, and where the caller may not see it.
@@ -95,14 +95,15 @@ pub struct TargetView {
     /// Who pays: the owner of the key, or credits.
     #[schema(schema_with = schema::key_source)]
     key_source: &'static str,
-    /// The pool: neighbors with the same provider, model and level take turns.
+    /// The pool, 0 to 9999: neighbors with the same provider, model and level take turns. `null`: none.
     #[schema(required)]
     level: Option<i64>,
     /// When it is tried: `in_turn`, after those before it failed; `own_keys_failed`, so, but not after an own key
     /// was turned away; `own_keys_failed_or_denied`, after that too. The last two within the cap.
     #[schema(schema_with = whens)]
     when: &'static str,
-    /// Until when others are preferred because the key failed lately.
+    /// Until when others are preferred because the key failed lately; RFC 3339, UTC. `null`: it does not sleep, as far as
+    /// the process that answers knows.
     #[schema(required)]
     sleeping_until: Option<String>,
 }
@@ -110,10 +111,10 @@ pub struct TargetView {
 /// Why nothing can serve, with the code that a call would get.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusalView {
-    /// The code.
+    /// The stable code that a call would be refused with.
     #[schema(example = "byok_key_missing")]
     code: &'static str,
-    /// The providers for which something is missing.
+    /// The ids of the providers for which something is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     providers: Vec<String>,
     /// The label of the own key that cannot serve, where the caller may see it.
@@ -122,7 +123,7 @@ pub struct RefusalView {
     /// The tier that is locked or stands for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<&'static str>,
-    /// The plans that would help, the lowest first.
+    /// The ids of the plans that would help, the lowest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     plans: Vec<String>,
 }
@@ -130,7 +131,7 @@ pub struct RefusalView {
 /// One rule that spoke.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StepView {
-    /// Its number in the decision table.
+    /// Its number in the decision table of the documentation, 1 to 15.
     rule: u8,
     /// What it spoke of.
     subject: SubjectView,
@@ -145,14 +146,14 @@ pub struct SubjectView {
     /// `request`, `model`, `mode`, `workspace`, `instance`, `provider`, `key`, `platform_key`.
     #[schema(schema_with = subjects)]
     kind: &'static str,
-    /// The mode.
+    /// The mode, where that is the subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::mode)]
     mode: Option<&'static str>,
-    /// The provider, also that of a key.
+    /// The id of the provider, also that of a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
-    /// The own key.
+    /// The id of the own key.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<String>,
     /// What the own key is called, where the caller may see it.
@@ -161,23 +162,45 @@ pub struct SubjectView {
 }
 
 fn whens() -> utoipa::openapi::schema::Object {
-    schema::one_of(["in_turn", "own_keys_failed", "own_keys_failed_or_denied"])
+    let all = [
+        (
+            "in_turn",
+            "after those before it failed in a way that lets another key try",
+        ),
+        (
+            "own_keys_failed",
+            "so, but not after a provider turned an own key away (401, 402, 403), and within the cap of the policy",
+        ),
+        (
+            "own_keys_failed_or_denied",
+            "after that too, within the cap of the policy",
+        ),
+    ];
+    schema::one_of("When it is tried.", all)
 }
 
 fn subjects() -> utoipa::openapi::schema::Object {
-    schema::one_of([
-        "request",
-        "model",
-        "mode",
-        "workspace",
-        "instance",
-        "provider",
-        "key",
-        "platform_key",
-    ])
+    let all = [
+        ("request", "the request, by its headers"),
+        ("model", "the model that is asked for"),
+        ("mode", "the workspace's mode, in `mode`"),
+        ("workspace", "the workspace, by its policy"),
+        ("instance", "the instance, by its settings"),
+        ("provider", "the provider in `provider`"),
+        ("key", "the own key in `key_id`"),
+        (
+            "platform_key",
+            "a key of the instance, which has no name here",
+        ),
+    ];
+    schema::one_of("What the rule spoke of.", all)
 }
 
 /// Explain which key would serve a model, who would pay, and why not the others. No provider is called.
+///
+/// The decision is the one that a call gets at this moment, by the same function. Nothing is recorded and no credits are held;
+/// the balance and prices are not looked at, so `credits_exhausted` and `price_unknown` show at the call alone. Labels are
+/// shown as in the list of keys, and nothing of the instance's keys but that one serves.
 #[utoipa::path(post, path = "/api/v1/workspaces/{workspace_id}/resolve", tag = "who pays",
     extensions(("x-action" = json!("read_policy"))), request_body = ResolveQuestion,
     responses((status = 200, body = Resolution), Writes))]

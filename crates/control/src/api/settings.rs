@@ -25,6 +25,9 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 }
 
 /// See the settings of the instance.
+///
+/// All of them with their values, set or not. The switches of providers have an operation of their own:
+/// `GET /api/v1/admin/providers`.
 #[utoipa::path(get, path = "/api/v1/admin/settings", tag = "instance settings",
     extensions(("x-action" = json!("read_instance_settings"))),
     responses((status = 200, body = SettingsView), Reads))]
@@ -71,6 +74,9 @@ impl ToSchema for SettingsPatch {
 }
 
 /// Change settings of the instance, all of them or none.
+///
+/// A JSON merge patch (RFC 7396): what is left out stays, `null` brings the default back, lists are replaced whole. Counts
+/// from the next call on, for everybody.
 #[utoipa::path(patch, path = "/api/v1/admin/settings", tag = "instance settings",
     extensions(("x-action" = json!("write_instance_settings"))), request_body = SettingsPatch,
     responses((status = 200, body = SettingsView), Writes))]

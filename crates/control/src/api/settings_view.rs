@@ -12,9 +12,11 @@ use domain::settings::{
 use domain::{Decimal, PlanId, ProviderId};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 use crate::schema;
+use crate::schema::shapes::{
+    CreditRatioShape, LevelMappingShape, ModelMappingShape, PriceOverrideShape,
+};
 
 /// What the instance's admins decide for everybody.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,19 +24,19 @@ pub struct SettingsView {
     /// Whether a workspace in the mode `auto` may use the instance's keys where its own do not serve.
     managed_fallback_allowed: bool,
     /// The mode of new workspaces; `null`: `managed` where the instance has platform keys, else `byok`.
-    #[schema(schema_with = optional_mode)]
+    #[schema(schema_with = schema::new_workspace_mode)]
     new_workspace_mode: Option<Mode>,
     /// The modes that a workspace may be set to; at least one.
-    #[schema(schema_with = modes)]
+    #[schema(schema_with = schema::modes)]
     modes: Vec<Mode>,
     /// What happens to calls of workspaces that have an own key for a provider whose own keys are switched off.
-    #[schema(schema_with = on_byok_disabled)]
+    #[schema(schema_with = schema::on_byok_disabled)]
     on_byok_disabled: OnByokDisabled,
     /// What happens to calls after the last own key for a provider was removed.
-    #[schema(schema_with = on_key_removed)]
+    #[schema(schema_with = schema::on_key_removed)]
     on_key_removed: OnKeyRemoved,
     /// What is recorded of calls on own keys.
-    #[schema(schema_with = byok_metering)]
+    #[schema(schema_with = schema::byok_metering)]
     byok_metering: ByokMetering,
     /// How provider keys may be submitted. The option `submission` of the server may be stricter.
     #[schema(schema_with = schema::submission)]
@@ -42,22 +44,22 @@ pub struct SettingsView {
     /// Whether own keys may have a base URL of their own; `null`: as the option of the server says.
     custom_base_urls: Option<bool>,
     /// What is shown of a provider key to those who may see it.
-    #[schema(schema_with = mask)]
+    #[schema(schema_with = schema::mask)]
     mask: MaskStyle,
     /// The least role that sees labels and masks.
-    #[schema(schema_with = schema::role)]
+    #[schema(schema_with = schema::least_role)]
     mask_visible_to: Role,
     /// Whether the audit logs of workspaces and accounts say who acted, and which sealing key was used.
-    #[schema(schema_with = audit_detail)]
+    #[schema(schema_with = schema::audit_detail)]
     audit_detail: AuditDetail,
     /// What happens when a call costs more than the balance bears.
-    #[schema(schema_with = overuse)]
+    #[schema(schema_with = schema::overuse)]
     overuse: Overuse,
     /// What happens to managed calls of a model whose price is not known.
-    #[schema(schema_with = unpriced)]
+    #[schema(schema_with = schema::unpriced_managed)]
     unpriced_managed: Unpriced,
     /// What happens to calls on own keys of such a model.
-    #[schema(schema_with = unpriced)]
+    #[schema(schema_with = schema::unpriced_byok)]
     unpriced_byok: Unpriced,
     /// The plan of new accounts.
     #[schema(value_type = String, example = "free")]
@@ -69,10 +71,10 @@ pub struct SettingsView {
     #[schema(value_type = BTreeMap<String, String>, example = json!({"level_1": "openai/gpt-4o-mini"}))]
     tiers: Tiers,
     /// Names of models that stand for others; they count after a workspace's own. At most 200.
-    #[schema(value_type = Vec<Object>, example = json!([{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}]))]
+    #[schema(value_type = Vec<ModelMappingShape>, example = json!([{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}]))]
     model_mappings: Vec<ModelMapping>,
     /// Levels of keys that models try first; they count after a workspace's own. At most 200.
-    #[schema(value_type = Vec<Object>, example = json!([{"pattern": "claude*", "level": 2}]))]
+    #[schema(value_type = Vec<LevelMappingShape>, example = json!([{"pattern": "claude*", "level": 2}]))]
     level_mappings: Vec<LevelMapping>,
     /// What is switched on for the providers that have no switches of their own.
     other_providers: SwitchView,
@@ -81,14 +83,13 @@ pub struct SettingsView {
     managed_gateway: Option<ProviderId>,
     /// How many credits a call takes; the first rule that fits counts. Empty, or complete: the last rule is for all
     /// calls. At most 200.
-    #[schema(value_type = Vec<Object>,
-        example = json!([{"provider": "*", "model": "*", "operation": "*", "ratio": "1.2"}]))]
+    #[schema(value_type = Vec<CreditRatioShape>, example = json!([{"provider": "*", "model": "*", "operation": "*", "ratio": "1.2"}]))]
     credit_ratios: Vec<CreditRatio>,
     /// Every charge is multiplied by this.
     #[schema(value_type = String, example = "1")]
     credit_factor: Decimal,
     /// Prices that differ from the catalog's, in USD per million tokens. At most 200.
-    #[schema(value_type = Vec<Object>,
+    #[schema(value_type = Vec<PriceOverrideShape>,
         example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
     prices: Vec<PriceOverride>,
     /// Output tokens for which credits are held when a call sets no limit of its own; `null`: as many as the model
@@ -186,55 +187,6 @@ impl From<ProviderSwitch> for SwitchView {
             models,
         }
     }
-}
-
-fn optional_mode() -> Object {
-    let modes = Mode::ALL.iter().map(|mode| Some(mode.as_str()));
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .enum_values(Some(modes.chain([None])))
-        .build()
-}
-
-fn modes() -> Array {
-    ArrayBuilder::new()
-        .items(one_of(Mode::ALL, Mode::as_str))
-        .build()
-}
-
-fn on_byok_disabled() -> Object {
-    one_of(OnByokDisabled::ALL, OnByokDisabled::as_str)
-}
-
-fn on_key_removed() -> Object {
-    one_of(OnKeyRemoved::ALL, OnKeyRemoved::as_str)
-}
-
-fn byok_metering() -> Object {
-    one_of(ByokMetering::ALL, ByokMetering::as_str)
-}
-
-fn mask() -> Object {
-    one_of(MaskStyle::ALL, MaskStyle::as_str)
-}
-
-fn audit_detail() -> Object {
-    one_of(AuditDetail::ALL, AuditDetail::as_str)
-}
-
-fn overuse() -> Object {
-    one_of(Overuse::ALL, Overuse::as_str)
-}
-
-fn unpriced() -> Object {
-    one_of(Unpriced::ALL, Unpriced::as_str)
-}
-
-fn one_of<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(all.iter().map(|it| name(*it))))
-        .build()
 }
 
 #[cfg(test)]

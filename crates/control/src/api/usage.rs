@@ -47,7 +47,7 @@ pub struct UsageQuery {
 pub struct UsageView {
     /// The request's id.
     request_id: String,
-    /// When it ended.
+    /// When it ended; RFC 3339, UTC.
     at: String,
     /// The API key that was presented.
     api_key_id: String,
@@ -59,7 +59,7 @@ pub struct UsageView {
     operation: String,
     /// The model, as the client named it.
     model_requested: String,
-    /// Who served.
+    /// The id of the provider that served; `null`: none did.
     provider: Option<String>,
     /// The model, as the provider names it.
     model: Option<String>,
@@ -76,13 +76,13 @@ pub struct UsageView {
     streamed: bool,
     /// What was consumed; `null` when the provider did not say.
     usage: Option<TokensView>,
-    /// From the request to the end of the answer.
+    /// From the request to the end of the answer, in milliseconds.
     latency_ms: i64,
-    /// From the request to the first byte of the answer.
+    /// From the request to the first byte of the answer, in milliseconds; `null`: there was none.
     first_byte_ms: Option<i64>,
-    /// The length of the request's body.
+    /// The length of the request's body, in bytes.
     request_bytes: i64,
-    /// The length of the answer's body.
+    /// The length of the answer's body, in bytes.
     response_bytes: i64,
     /// The status that the provider answered.
     upstream_status: Option<i64>,
@@ -91,13 +91,13 @@ pub struct UsageView {
     /// How well that is known: `priced`, `estimated` from tokens that were counted here, `unpriced`.
     #[schema(schema_with = schema::nullable_pricing)]
     pricing: Option<&'static str>,
-    /// The version of the price catalog.
+    /// The version of the price catalog that `cost_nano_usd` is from; `null`: none was asked.
     catalog_version: Option<String>,
     /// What was charged in credits, in billionths of a US dollar; nothing for own keys.
     charge_nano_usd: i64,
     /// Whether credits paid because an own key had failed.
     fallback: bool,
-    /// What was tried, in order.
+    /// What was tried, in order; empty for a call that was refused before.
     attempts: Vec<AttemptView>,
 }
 
@@ -119,7 +119,7 @@ pub struct AttemptView {
     status: Option<i64>,
     /// `ok`, or the code of what went wrong.
     outcome: String,
-    /// How long it took.
+    /// How long it took, in milliseconds.
     latency_ms: i64,
 }
 

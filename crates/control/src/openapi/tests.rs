@@ -136,3 +136,85 @@ fn the_document_is_openapi_3_1_and_no_reference_dangles() {
         assert!(schemas.contains_key(name), "{name}");
     }
 }
+
+/// Every property of a schema, also inside of combined ones: its path, and itself.
+fn properties(at: &str, schema: &serde_json::Value, found: &mut Vec<(String, serde_json::Value)>) {
+    let members = schema["properties"].as_object().into_iter().flatten();
+    for (name, property) in members {
+        let at = format!("{at}.{name}");
+        properties(&at, property, found);
+        properties(&at, &property["items"], found);
+        found.push((at, property.clone()));
+    }
+    for combined in ["allOf", "anyOf", "oneOf"] {
+        for part in schema[combined].as_array().into_iter().flatten() {
+            properties(at, part, found);
+        }
+    }
+}
+
+/// Whether it says what it is, or is a reference that does; one that may be `null` has the text beside it.
+fn is_described(schema: &serde_json::Value) -> bool {
+    let says = |schema: &serde_json::Value| {
+        let text = schema["description"].as_str();
+        text.is_some_and(|text| text.len() > 3)
+    };
+    let parts = schema["oneOf"].as_array().into_iter().flatten();
+    says(schema) || parts.into_iter().any(says)
+}
+
+#[test]
+fn every_property_says_what_it_is_and_every_list_what_is_in_it() {
+    let text = openapi().to_json().expect("serializes");
+    let document: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .expect("schemas");
+    let mut found = Vec::new();
+    for (name, schema) in schemas {
+        assert!(
+            is_described(schema) || schema.get("allOf").is_some(),
+            "{name}"
+        );
+        properties(name, schema, &mut found);
+    }
+    assert!(found.len() > 300, "{} properties", found.len());
+    for (at, property) in found {
+        assert!(is_described(&property), "{at}: {property}");
+        let item = &property["items"];
+        let bare = item["type"] == "object" && item.get("properties").is_none();
+        assert!(!bare, "{at}: {property}");
+        // Each name of a closed set is explained.
+        let says = property["description"].as_str().unwrap_or_default();
+        for values in [&property["enum"], &item["enum"]] {
+            for value in values.as_array().into_iter().flatten() {
+                let name = value.as_str().unwrap_or("null");
+                assert!(says.contains(&format!("`{name}`: ")), "{at}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn operations_about_money_and_the_instance_say_more_than_their_name() {
+    let document = openapi();
+    let told = [
+        "who pays",
+        "credits",
+        "plans",
+        "instance settings",
+        "instance accounts",
+        "profiles",
+        "platform keys",
+    ];
+    for (path, item) in &document.paths.paths {
+        for (method, operation) in operations(item) {
+            let tags = operation.tags.iter().flatten();
+            if tags.into_iter().any(|tag| told.contains(&tag.as_str())) {
+                let says = operation.description.as_deref().unwrap_or_default();
+                let own = says.split("The same as `/").next().unwrap_or_default();
+                assert!(own.len() > 40, "{method} {path}: {says}");
+            }
+        }
+    }
+}

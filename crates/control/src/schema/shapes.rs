@@ -1,0 +1,190 @@
+//! Shapes of lists whose entries are types of `domain`, which knows no OpenAPI. Only the document uses them; a test holds
+//! them to what is read and written.
+
+use utoipa::ToSchema;
+
+/// Calls for a model that fits `pattern` go to `model` instead; usage and price are those of `model`.
+#[derive(ToSchema)]
+#[schema(as = ModelMapping)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct ModelMappingShape {
+    /// Names of models as they are asked for, with `*` for any text; 1 to 256 bytes.
+    #[schema(example = "gpt-3.5*")]
+    pattern: String,
+    /// The name that takes their place, 1 to 256 bytes. It is not mapped again.
+    #[schema(example = "gpt-4o-mini")]
+    model: String,
+}
+
+/// Calls for a model that fits `pattern` try the keys of `level` before all others.
+#[derive(ToSchema)]
+#[schema(as = LevelMapping)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct LevelMappingShape {
+    /// Names of models, with `*` for any text; 1 to 256 bytes.
+    #[schema(example = "claude*")]
+    pattern: String,
+    /// The level of the keys, 0 to 9999.
+    #[schema(minimum = 0, maximum = 9999, example = 2)]
+    level: i64,
+}
+
+/// How many credits calls take for what they cost: `ratio` times the list price, or `credits_per_call`.
+#[derive(ToSchema)]
+#[schema(as = CreditRatio)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct CreditRatioShape {
+    /// Ids of providers, with `*` for any text.
+    #[schema(example = "*")]
+    provider: String,
+    /// The providers' own names of models, with `*` for any text.
+    #[schema(example = "*")]
+    model: String,
+    /// Operations such as `chat_completions`, with `*` for any text.
+    #[schema(example = "*")]
+    operation: String,
+    /// The charge is the list price times this; not negative, at most nine digits behind the point; a text or a number.
+    #[schema(example = "1.2")]
+    ratio: String,
+    /// Where it is given, each call that succeeds takes so many credits instead, whatever it costs; one credit is
+    /// 0.01 USD. A text or a number.
+    #[schema(required = false, example = "0.5")]
+    credits_per_call: Option<String>,
+}
+
+/// A price that takes the place of the catalog's. Among those that fit, the pattern with the most fixed characters counts.
+#[derive(ToSchema)]
+#[schema(as = PriceOverride)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct PriceOverrideShape {
+    /// The id of the provider that serves the call.
+    #[schema(example = "openai")]
+    provider: String,
+    /// The provider's own names of models, with `*` for any text.
+    #[schema(example = "gpt-4o*")]
+    model: String,
+    /// What they cost.
+    price: PriceShape,
+}
+
+/// What a model costs, in USD. Rates are not negative, with at most nine digits behind the point; a text or a number.
+#[derive(ToSchema)]
+#[schema(as = Price)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct PriceShape {
+    /// USD for a million tokens of input that was neither read from nor written to the provider's cache.
+    #[schema(example = "1.25")]
+    input: String,
+    /// USD for a million tokens of output, reasoning included.
+    #[schema(example = "10")]
+    output: String,
+    /// USD for a million tokens of input read from the cache; left out: as other input.
+    cache_read: Option<String>,
+    /// USD for a million tokens of input written to the cache; left out: as other input.
+    cache_write: Option<String>,
+    /// USD for a thousand requests, beside the tokens; left out: none.
+    request: Option<String>,
+    /// Other rates for calls with long input; the highest threshold that is exceeded counts, for the whole call. Left
+    /// out: none.
+    #[schema(required = false)]
+    brackets: Vec<BracketShape>,
+}
+
+/// The rates of calls with long input.
+#[derive(ToSchema)]
+#[schema(as = PriceBracket)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct BracketShape {
+    /// They hold for a call with more input tokens than this, those of the cache included.
+    #[schema(example = 200_000)]
+    over_input_tokens: u64,
+    /// What each token of such a call costs, also those below the threshold.
+    rates: RatesShape,
+}
+
+/// Rates in USD, as those of a price.
+#[derive(ToSchema)]
+#[schema(as = PriceRates)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct RatesShape {
+    /// USD for a million tokens of input that was neither read from nor written to the provider's cache.
+    #[schema(example = "2.5")]
+    input: String,
+    /// USD for a million tokens of output, reasoning included.
+    #[schema(example = "15")]
+    output: String,
+    /// USD for a million tokens of input read from the cache; left out: as other input.
+    cache_read: Option<String>,
+    /// USD for a million tokens of input written to the cache; left out: as other input.
+    cache_write: Option<String>,
+    /// USD for a thousand requests, beside the tokens; left out: none.
+    request: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::policy::{LevelMapping, ModelMapping};
+    use domain::price::PriceOverride;
+    use domain::settings::CreditRatio;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    /// The names of the properties of a shape.
+    fn names<S: PartialSchema>() -> Vec<String> {
+        let shape = serde_json::to_value(S::schema()).expect("plain data");
+        let properties = shape["properties"].as_object().expect("an object");
+        let mut names: Vec<String> = properties.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The names of the members of `value` once it was read and written.
+    fn written<T: DeserializeOwned + Serialize>(value: Value) -> Value {
+        let read: T = serde_json::from_value(value).expect("fits");
+        serde_json::to_value(read).expect("plain data")
+    }
+
+    fn members(value: &Value) -> Vec<String> {
+        let mut names: Vec<String> = value
+            .as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn shapes_have_exactly_the_fields_that_are_read_and_written() {
+        let mapping = json!({"pattern": "a*", "model": "b"});
+        assert_eq!(
+            names::<ModelMappingShape>(),
+            members(&written::<ModelMapping>(mapping))
+        );
+        let level = json!({"pattern": "a*", "level": 1});
+        assert_eq!(
+            names::<LevelMappingShape>(),
+            members(&written::<LevelMapping>(level))
+        );
+        let ratio = json!({"provider": "*", "model": "*", "operation": "*", "ratio": "1", "credits_per_call": 2});
+        assert_eq!(
+            names::<CreditRatioShape>(),
+            members(&written::<CreditRatio>(ratio))
+        );
+        let rates = json!({"input": "1", "output": "2", "cache_read": "1", "cache_write": 1, "request": "3"});
+        let mut price = rates.clone();
+        price["brackets"] = json!([{"over_input_tokens": 5, "rates": rates}]);
+        let over = json!({"provider": "openai", "model": "*", "price": price});
+        let over = written::<PriceOverride>(over);
+        assert_eq!(names::<PriceOverrideShape>(), members(&over));
+        assert_eq!(names::<PriceShape>(), members(&over["price"]));
+        let bracket = &over["price"]["brackets"][0];
+        assert_eq!(names::<BracketShape>(), members(bracket));
+        assert_eq!(names::<RatesShape>(), members(&bracket["rates"]));
+    }
+}
