@@ -71,7 +71,8 @@ schemas! {
     new_workspace_mode = one_or_null("The mode of new workspaces; one of `modes`.", Mode::ALL, Mode::as_str, mode,
         "`managed` where the instance has a platform key that serves, else `byok`");
     /// The modes that are offered.
-    modes = list_of("The modes that a workspace may be set to; at least one, none twice.", Mode::ALL, Mode::as_str, mode);
+    modes = list_of("The modes that a workspace may be set to; at least one, none twice. A workspace that is set to another one counts \
+        as `byok`; where that is not offered either, its calls are refused.", Mode::ALL, Mode::as_str, mode);
     /// What a call meets under an AI config.
     config_status = one_of("What a call of the provider's models meets, by the same decision as the call itself; without \
         a provider, a call that any own key may serve.", &ai_config::Status::ALL, ai_config::Status::as_str, status);
