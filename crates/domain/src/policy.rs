@@ -230,6 +230,9 @@ const DEFAULT_FALLBACK_CAP: NanoUsd = NanoUsd::from_credits(500);
 /// How many mappings, and how many prices, one policy may hold.
 pub const MAX_RULES: usize = 200;
 
+/// The most bytes that a policy may have as JSON: each API key of the workspace has it in memory.
+pub const MAX_POLICY_BYTES: usize = 64 * 1024;
+
 impl Default for WorkspacePolicy {
     fn default() -> Self {
         Self {

@@ -76,6 +76,12 @@ words! {
     }
 }
 
+/// The most brackets that somebody may give a price.
+pub const MAX_BRACKETS: usize = 16;
+
+/// The most prices that somebody may give a provider key.
+pub const MAX_KEY_PRICES: usize = 50;
+
 /// A price that replaces the catalog's for the models that fit a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -227,6 +227,9 @@ pub const MAX_FACTOR: Decimal = Decimal::from_billionths(1_000 * Decimal::ONE.bi
 pub const MAX_CREDITS_PER_CALL: Decimal =
     Decimal::from_billionths(1_000_000 * Decimal::ONE.billionths());
 
+/// The most bytes that settings may have as JSON.
+pub const MAX_SETTINGS_BYTES: usize = 256 * 1024;
+
 /// The highest level of a provider key; the lowest is 0.
 pub const MAX_LEVEL: i64 = 9_999;
 
