@@ -347,7 +347,7 @@ async fn who_leaves_takes_everything_along_and_needs_the_password() {
     };
     assert!(accounts().await.contains(&ann.account));
     let left = leave(&ann.session, PASSWORD).await.expect(204);
-    assert_eq!(accounts().await, [root.account.clone()]);
+    assert_eq!(accounts().await, std::slice::from_ref(&root.account));
     assert!(
         left.header("set-cookie")
             .is_some_and(|cookie| cookie.contains("Max-Age=0"))
