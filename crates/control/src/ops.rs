@@ -5,6 +5,7 @@ pub(crate) mod admission;
 pub mod ai_config;
 pub mod ai_defaults;
 pub mod api_keys;
+pub(crate) mod bulk;
 pub mod credits;
 pub mod destination;
 pub mod invitations;

@@ -7,6 +7,7 @@
 
 mod flights;
 mod instance;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,11 +71,9 @@ impl Loaded {
         self.record.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Roughly how many rows the entry holds.
+    /// Roughly how many bytes the entry holds.
     fn weight(&self) -> u32 {
-        let record = &self.record;
-        let rows = 1 + record.keys.len() + record.data_keys.len() + record.removed.len();
-        u32::try_from(rows).unwrap_or(u32::MAX)
+        u32::try_from(weight::of(&self.record)).unwrap_or(u32::MAX)
     }
 }
 
@@ -126,8 +125,9 @@ pub(crate) struct Snapshot {
 type Load = ([u8; 32], i64);
 type Found = Result<Option<Arc<Loaded>>, Away>;
 
-/// How many rows are kept in all.
-const MAX_ROWS: u64 = 200_000;
+/// How many bytes of callers are kept in all, as [`weight`] counts them: 256 MiB. What tenants store decides how many
+/// callers that is.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// How many unknown API keys are remembered, and for how long: a misconfigured client asks again and again.
 const MAX_STRANGERS: u64 = 10_000;
 const STRANGER_FOR: Duration = Duration::from_secs(2);
@@ -138,7 +138,7 @@ impl Snapshot {
             store,
             max_staleness,
             callers: Cache::builder()
-                .max_capacity(MAX_ROWS)
+                .max_capacity(MAX_BYTES)
                 .weigher(|_, loaded: &Arc<Loaded>| loaded.weight())
                 .build(),
             strangers: Cache::builder()

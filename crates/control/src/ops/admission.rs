@@ -59,7 +59,8 @@ pub(super) async fn admit<'a>(
         .advise("Seal the key with its context to the public key of GET /v1/byok/encryption-pubkey."));
     }
     check_level(new.level.flatten())?;
-    check_prices(new.prices.as_deref().unwrap_or_default(), &provider.id)?;
+    let prices = new.prices.as_deref().unwrap_or_default();
+    check_prices(holder, prices, &provider.id)?;
     if holder.terms().await?.is_some_and(|terms| !terms.byok) {
         return Err(plan_gate::required(state, |terms| terms.byok).await?);
     }

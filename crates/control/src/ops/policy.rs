@@ -2,7 +2,9 @@
 
 use domain::naming::UNCHOSEN;
 use domain::plan::PlanTerms;
-use domain::policy::{DELEGATED, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy};
+use domain::policy::{
+    DELEGATED, MAX_POLICY_BYTES, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy,
+};
 use domain::settings::{MAX_LEVEL, Settings};
 use serde_json::{Map, Value};
 use store::{AuditNote, PolicyRow, StoreError, WorkspaceScope};
@@ -11,6 +13,7 @@ use crate::body;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::admission::known_provider;
+use crate::ops::bulk;
 use crate::ops::plan_gate;
 use crate::ops::settings::{Patch, merge};
 use crate::state::ControlState;
@@ -213,6 +216,15 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
     if new.model.as_ref().is_some_and(|it| it.as_str() == UNCHOSEN) {
         let rule = "model must not be default, which is what a request says that leaves the choice to the workspace";
         return Err(Problem::field("model", rule));
+    }
+    if !bulk::brackets_fit(&new.prices) {
+        return Err(Problem::field("prices", bulk::BRACKETS));
+    }
+    if let Some(field) = bulk::too_large(new, MAX_POLICY_BYTES) {
+        let rule = format!(
+            "a policy must take at most 65536 bytes as JSON, and most of this one is {field}"
+        );
+        return Err(Problem::field("prices", rule).with("field", field));
     }
     let known =
         |price: &domain::price::PriceOverride| state.registry.get(&price.provider).is_some();

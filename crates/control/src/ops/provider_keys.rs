@@ -6,8 +6,7 @@ use std::ops::RangeInclusive;
 
 use domain::access::Role;
 use domain::plan::PlanTerms;
-use domain::policy::MAX_RULES;
-use domain::price::PriceOverride;
+use domain::price::{MAX_KEY_PRICES, PriceOverride};
 use domain::record::ProviderKeyRecord;
 use domain::settings::MAX_LEVEL;
 use domain::{AccountId, DeploymentId, KeyOwner, Label, ProviderId, ProviderKeyId, WorkspaceId};
@@ -18,6 +17,7 @@ use store::{
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
+use crate::ops::bulk;
 
 /// The places that a key can have among its owner's keys for a provider.
 pub const POSITIONS: RangeInclusive<i64> = 0..=9999;
@@ -135,16 +135,28 @@ pub fn check_level(level: Option<i64>) -> Result<(), Problem> {
     }
 }
 
-/// Refuses prices that are too many, or for another provider than the key's.
+/// Refuses prices that are too many or too long, for another provider than the key's, or for a platform key: what that
+/// one serves is charged at the prices of the instance.
 ///
 /// # Errors
 /// `invalid_request` for field `prices`.
-pub fn check_prices(prices: &[PriceOverride], provider: &ProviderId) -> Result<(), Problem> {
-    if prices.len() > MAX_RULES {
+pub fn check_prices(
+    holder: &Holder<'_>,
+    prices: &[PriceOverride],
+    provider: &ProviderId,
+) -> Result<(), Problem> {
+    if holder.is_instance() && !prices.is_empty() {
+        let rule = "a platform key must have no prices: its calls are charged at the instance's prices, which stand in the settings";
+        return Err(Problem::field("prices", rule));
+    }
+    if prices.len() > MAX_KEY_PRICES {
         return Err(Problem::field(
             "prices",
-            "prices must have at most 200 entries",
+            "prices must have at most 50 entries",
         ));
+    }
+    if !bulk::brackets_fit(prices) {
+        return Err(Problem::field("prices", bulk::BRACKETS));
     }
     if prices.iter().any(|price| price.provider != *provider) {
         let rule = "prices of a key must be for the provider of the key";
@@ -181,7 +193,7 @@ pub async fn change(
         check_label(label)?;
     }
     if let Some(prices) = &changes.prices {
-        check_prices(prices, &record.context.provider)?;
+        check_prices(holder, prices, &record.context.provider)?;
     }
     let note = AuditNote {
         provider: Some(record.context.provider),

@@ -16,6 +16,15 @@ async fn only(world: &World, person: &Person) -> Value {
     keys.remove(0)
 }
 
+fn with_brackets(count: u64) -> Value {
+    let rates = json!({"input": "1", "output": "2"});
+    let bracket = |at| json!({"over_input_tokens": at, "rates": rates});
+    let brackets: Vec<Value> = (0..count).map(bracket).collect();
+    let mut price = price("openai");
+    price[0]["price"]["brackets"] = json!(brackets);
+    price
+}
+
 #[tokio::test]
 async fn a_key_has_a_level_a_fallback_mark_and_prices() {
     let world = World::start().await;
@@ -73,6 +82,11 @@ async fn a_key_has_a_level_a_fallback_mark_and_prices() {
             json!({"prices": [{"provider": "openai", "model": "*", "price": {"input": "-1", "output": "1"}}]}),
             "prices",
         ),
+        (
+            json!({"prices": vec![price("openai")[0].clone(); 51]}),
+            "prices",
+        ),
+        (json!({"prices": with_brackets(17)}), "prices"),
     ] {
         let refused = world.patch(&root.session, &one, change.clone()).await;
         assert_eq!(
@@ -87,6 +101,11 @@ async fn a_key_has_a_level_a_fallback_mark_and_prices() {
             field
         );
     }
+    let many = vec![with_brackets(16)[0].clone(); 50];
+    world
+        .patch(&root.session, &one, json!({"prices": many}))
+        .await
+        .expect(200);
     let rows = world.audited(&root).await;
     for action in ["set_level", "set_fallback", "set_prices"] {
         let wanted = (format!("provider_key.{action}"), "ok".to_owned());

@@ -181,8 +181,20 @@ async fn a_platform_key_is_replaced_changed_and_removed() {
     );
     let price =
         json!({"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}});
+    // Nobody is charged by them, so that nobody is told that they were taken.
+    let priced = with(&world.raw("openai", KEY).await, "prices", json!([price]));
+    let refusals = [
+        world.post(&root.session, KEYS, priced).await,
+        world
+            .patch(&root.session, &one, json!({"prices": [price]}))
+            .await,
+    ];
+    for refused in refusals {
+        let refused = refused.refused(400, "invalid_request");
+        assert_eq!(refused["details"]["field"], "prices");
+    }
     let changes =
-        json!({"label": "pool-a", "level": 2, "position": 3, "enabled": false, "prices": [price]});
+        json!({"label": "pool-a", "level": 2, "position": 3, "enabled": false, "prices": []});
     let changed = world
         .patch(&root.session, &one, changes)
         .await

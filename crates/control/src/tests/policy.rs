@@ -88,9 +88,20 @@ async fn a_patch_keeps_what_it_does_not_name_and_null_means_none_or_the_default(
 async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
-    let before = get(&world, &root).await;
     let rule = json!({"pattern": "a", "model": "b"});
     let price = |provider: &str, input: Value| json!([{"provider": provider, "model": "*", "price": {"input": input, "output": "1"}}]);
+    let long = json!({"pattern": "p".repeat(256), "model": "m".repeat(256)});
+    let with_brackets = |count: u64| {
+        let rates = json!({"input": "1", "output": "2"});
+        let bracket = |at| json!({"over_input_tokens": at, "rates": rates});
+        let brackets: Vec<Value> = (0..count).map(bracket).collect();
+        let mut price = price("openai", json!("1"));
+        price[0]["price"]["brackets"] = json!(brackets);
+        price
+    };
+    let fits = json!({"model_mappings": vec![long.clone(); 110], "prices": with_brackets(16)});
+    patch(&world, &root, fits).await;
+    let before = get(&world, &root).await;
     for (body, field) in [
         (json!({"mode": "sk-SECRET"}), "mode"),
         (json!({"byok": "sk-SECRET"}), "byok"),
@@ -131,6 +142,8 @@ async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
             "prices",
         ),
         (json!({"prices": price("nobody", json!("1"))}), "prices"),
+        (json!({"prices": with_brackets(17)}), "prices"),
+        (json!({"model_mappings": vec![long; 130]}), "model_mappings"),
         (json!({"foo": 1}), "foo"),
         (json!({"updated_at": "2026-01-01T00:00:00Z"}), "updated_at"),
     ] {

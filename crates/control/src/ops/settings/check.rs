@@ -2,12 +2,15 @@
 
 use domain::plan::Plan;
 use domain::policy::{DELEGATED, MAX_RULES, Tier};
-use domain::settings::{MAX_LEVEL, Settings};
+use domain::settings::{
+    CreditRatio, MAX_CREDITS_PER_CALL, MAX_FACTOR, MAX_LEVEL, MAX_SETTINGS_BYTES, Settings,
+};
 use llm::provider::{Kind, Status};
 use llm::registry::Registry;
 
 use super::merge::refused;
 use crate::error::Problem;
+use crate::ops::bulk;
 
 /// Whether the settings hold together.
 ///
@@ -80,7 +83,16 @@ fn lengths(settings: &Settings) -> Result<(), Problem> {
             ));
         }
     }
-    Ok(())
+    if !bulk::brackets_fit(&settings.prices) {
+        return Err(refused("prices", bulk::BRACKETS));
+    }
+    match bulk::too_large(settings, MAX_SETTINGS_BYTES) {
+        None => Ok(()),
+        Some(field) => Err(refused(
+            &field,
+            "the settings must take at most 262144 bytes as JSON, and most of these is this field",
+        )),
+    }
 }
 
 fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(), Problem> {
@@ -122,6 +134,19 @@ fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(),
 
 /// A set of ratios that says nothing of some calls would leave their charge to chance.
 fn ratios(settings: &Settings) -> Result<(), Problem> {
+    if settings.credit_factor > MAX_FACTOR {
+        return Err(refused("credit_factor", "must be a number from 0 to 1000"));
+    }
+    let fits = |rule: &CreditRatio| {
+        let per_call = rule.credits_per_call.unwrap_or_default();
+        rule.ratio <= MAX_FACTOR && per_call <= MAX_CREDITS_PER_CALL
+    };
+    if !settings.credit_ratios.iter().all(fits) {
+        return Err(refused(
+            "credit_ratios",
+            "a ratio must be a number from 0 to 1000, and credits_per_call one from 0 to 1000000",
+        ));
+    }
     let complete = settings.credit_ratios.last().is_none_or(|last| {
         [&last.provider, &last.model, &last.operation]
             .iter()
@@ -161,6 +186,17 @@ mod tests {
         let mapping = |level: i64| json!({"pattern": "*", "level": level});
         let price = |provider: &str| json!({"provider": provider, "model": "*", "price": {"input": "1", "output": "2"}});
         let many = vec![mapping(1); MAX_RULES + 1];
+        let with_brackets = |count: u64| {
+            let rates = json!({"input": "1.000000001", "output": "2.000000001"});
+            let bracket = |at| json!({"over_input_tokens": 1_000_000 + at, "rates": rates});
+            let brackets: Vec<Value> = (0..count).map(bracket).collect();
+            json!({"provider": "openai", "model": "*",
+                "price": {"input": "1", "output": "2", "brackets": brackets}})
+        };
+        let ratio = |ratio: &str, per_call: &str| {
+            json!({"provider": "*", "model": "*", "operation": "*", "ratio": ratio,
+                "credits_per_call": per_call})
+        };
         for (patch, field) in [
             (json!({"modes": []}), "modes"),
             (json!({"modes": ["byok", "byok"]}), "modes"),
@@ -181,6 +217,17 @@ mod tests {
             (json!({"managed_gateway": "openai"}), "managed_gateway"),
             (json!({"managed_gateway": "nobody"}), "managed_gateway"),
             (json!({"prices": [price("nobody")]}), "prices"),
+            (json!({"prices": [with_brackets(17)]}), "prices"),
+            (json!({"prices": vec![with_brackets(16); 200]}), "prices"),
+            (json!({"credit_factor": "1000.1"}), "credit_factor"),
+            (
+                json!({"credit_ratios": [ratio("1000.1", "1")]}),
+                "credit_ratios",
+            ),
+            (
+                json!({"credit_ratios": [ratio("1", "1000000.1")]}),
+                "credit_ratios",
+            ),
             (
                 json!({"credit_ratios": [rule("openai", "*", "*")]}),
                 "credit_ratios",
@@ -201,6 +248,8 @@ mod tests {
             json!({"default_plan": "pro", "managed_gateway": "openrouter"}),
             json!({"held_output_tokens": 128_000}),
             json!({"held_output_tokens": null}),
+            json!({"prices": [with_brackets(16)], "credit_factor": "1000"}),
+            json!({"credit_ratios": [ratio("1000", "1000000")]}),
             json!({"prices": [price("openai")], "tiers": {"level_1": "gpt-4o"}}),
             json!({"credit_ratios": [rule("openai", "*", "*"), rule("*", "*", "*")]}),
         ] {
