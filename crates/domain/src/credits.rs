@@ -13,9 +13,6 @@ use crate::time::Timestamp;
 pub use calendar::{next_anchor, next_month, utc_day, utc_month};
 pub use cards::{Card, MAX_LIVE_CARDS, MERGE_SPAN_MS, Merged, draw, lapsing, merge, spend_order};
 
-/// The monthly credits of an account that no plan says anything about: 250 credits.
-pub const INCLUDED_MONTHLY: NanoUsd = NanoUsd::from_credits(250);
-
 /// The most that one card, one hold, one charge or one balance may be worth: 100 million USD.
 pub const MAX_CREDITS: NanoUsd = NanoUsd::new(100_000_000_000_000_000);
 

@@ -71,7 +71,7 @@ pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, Works
 pub use serving::{CallerRecord, InstanceRecord, Serving};
 pub use session::{NewSession, SessionRow};
 pub use system::{AccountSummary, System};
-pub use usage::{AttemptRow, UsageFilter, UsageOfDay, UsageOfWorkspace, UsageRow};
+pub use usage::{AttemptRow, MAX_WORKSPACES, UsageFilter, UsageOfDay, UsageOfWorkspace, UsageRow};
 pub use user::{NewUser, UserRow};
 pub use within::{Within, WithinAccount};
 pub use workspace::{NewWorkspace, WorkspaceRow};

@@ -127,7 +127,8 @@ pub(crate) async fn subscribe(
     Ok(())
 }
 
-/// Gives a new account its plan: the instance's first one the operator's, every other one the default.
+/// Gives a new account its plan, with the included credits of that: the instance's first one the operator's, every
+/// other one the default.
 pub(crate) async fn open(
     tx: &mut Tx,
     account: AccountId,
@@ -140,8 +141,7 @@ pub(crate) async fn open(
         None => of_operator(tx).await?,
         Some(_) => of_newcomer(tx).await?,
     };
-    subscribe(tx, account, &plan, now).await?;
-    include_credits(tx, account, &plan).await
+    open_with(tx, account, &plan, now).await
 }
 
 /// Gives an account that a tenant's invitation made the default plan, without its included credits: those take an
@@ -153,8 +153,18 @@ pub(crate) async fn open_invited(
 ) -> Result<(), StoreError> {
     let mut plan = of_newcomer(tx).await?;
     plan.terms.monthly_credits = 0;
-    subscribe(tx, account, &plan, now).await?;
-    include_credits(tx, account, &plan).await
+    open_with(tx, account, &plan, now).await
+}
+
+async fn open_with(
+    tx: &mut Tx,
+    account: AccountId,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    subscribe(tx, account, plan, now).await?;
+    let monthly = NanoUsd::from_credits(plan.terms.monthly_credits);
+    credit::open_account(tx, account, monthly, now).await
 }
 
 /// Gives a fresh or upgraded database what every account needs: settings, plans, and a subscription for each
@@ -219,12 +229,13 @@ async fn seed_subscriptions(tx: &mut Tx) -> Result<(), StoreError> {
             _ => of_newcomer(tx).await?,
         };
         let created_at = Timestamp::from_millis(created_at);
-        subscribe(tx, account, &plan, created_at).await?;
-        // An older version, still running elsewhere, makes accounts without either.
         if credits == 0 {
-            credit::open_account(tx, account, created_at).await?;
+            // An older version, still running elsewhere, makes accounts without either.
+            open_with(tx, account, &plan, created_at).await?;
+        } else {
+            subscribe(tx, account, &plan, created_at).await?;
+            include_credits(tx, account, &plan).await?;
         }
-        include_credits(tx, account, &plan).await?;
     }
     Ok(())
 }

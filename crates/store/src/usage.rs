@@ -18,7 +18,7 @@ use crate::page::{List, Page, PageRequest};
 use crate::statement::sql;
 
 pub(crate) use stored::Stored;
-pub use summary::{UsageOfDay, UsageOfWorkspace};
+pub use summary::{MAX_WORKSPACES, UsageOfDay, UsageOfWorkspace};
 pub(crate) use summary::{by_day, by_workspace};
 
 /// One call.

@@ -190,7 +190,7 @@ pub(crate) async fn insert_invited(
     insert_personal(tx, new, now).await
 }
 
-/// Adds a person with an account that has no plan yet.
+/// Adds a person with an account that has neither plan nor credits yet.
 async fn insert_person(tx: &mut Tx, new: &NewUser, now: Timestamp) -> Result<(), StoreError> {
     tx.run(
         sql(
@@ -214,7 +214,7 @@ async fn insert_person(tx: &mut Tx, new: &NewUser, now: Timestamp) -> Result<(),
             .bind(now),
     )
     .await?;
-    crate::credit::open_account(tx, new.account, now).await
+    Ok(())
 }
 
 /// Adds the first workspace of a new person.

@@ -235,10 +235,16 @@ impl Harness {
         let scope = self.admin(Action::WriteAccounts).await;
         let system = self.store.system();
         let (note, now) = (self.note(), self.sources.now());
-        system
-            .set_monthly(&scope, self.account, NanoUsd::ZERO, &note, now)
-            .await
-            .expect("none included");
+        let held = system.subscription(&scope, self.account).await;
+        let mut plan = domain::plan::shipped().remove(0);
+        plan.id = "nothing".parse().expect("an id");
+        plan.terms = held.expect("has one").terms;
+        plan.terms.monthly_credits = 0;
+        let settings = self.admin(Action::WriteInstanceSettings).await;
+        let put = system.put_plan(&settings, &plan, &note, now);
+        put.await.expect("added");
+        let subscribed = system.subscribe(&scope, self.account, &plan.id, &note, now);
+        subscribed.await.expect("nothing included");
         if nanos > 0 {
             let card = NewCard {
                 kind: domain::credits::CardKind::Grant,

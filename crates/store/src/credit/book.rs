@@ -6,7 +6,8 @@ use domain::credits::{Card, CardKind, EntryKind, Overuse, draw, lapsing, merge, 
 use domain::credits::{next_event, spend_order};
 use domain::{AccountId, NanoUsd, RequestId, Timestamp};
 
-use super::journal::{self, Posting, System};
+use super::NewCard;
+use super::journal::{self, Counterpart, Posting};
 use crate::db::Tx;
 use crate::error::StoreError;
 
@@ -25,15 +26,6 @@ pub(crate) struct Book {
     cards: Vec<Card>,
     /// What is left of each card in the database.
     written: Vec<(i64, NanoUsd)>,
-}
-
-/// A card to come.
-pub(super) struct Grant<'a> {
-    pub(super) kind: CardKind,
-    pub(super) amount: NanoUsd,
-    pub(super) expires_at: Option<Timestamp>,
-    pub(super) reference: Option<&'a str>,
-    pub(super) note: &'static str,
 }
 
 impl Book {
@@ -70,14 +62,13 @@ impl Book {
         }
         self.lapse(tx, now).await?;
         if self.monthly > NanoUsd::ZERO && !rows::has_included(tx, self.account, now).await? {
-            let included = Grant {
+            let included = NewCard {
                 kind: CardKind::Included,
                 amount: self.monthly,
                 expires_at: Some(next_anchor(self.anchor_at, now)),
                 reference: None,
-                note: "included credits of the month",
             };
-            self.add_card(tx, &included, now).await?;
+            self.grant_one(tx, &included, now).await?;
         }
         self.schedule(now);
         Ok(true)
@@ -87,15 +78,15 @@ impl Book {
     pub(super) async fn grant(
         &mut self,
         tx: &mut Tx,
-        grant: &Grant<'_>,
+        new: &NewCard,
         now: Timestamp,
     ) -> Result<Card, StoreError> {
         self.refresh(tx, now).await?;
-        let total = self.available.plus(self.reserved).plus(grant.amount);
+        let total = self.available.plus(self.reserved).plus(new.amount);
         if total > super::MAX_CREDITS {
             return Err(StoreError::Conflict("the balance would be out of range"));
         }
-        let card = self.add_card(tx, grant, now).await?;
+        let card = self.grant_one(tx, new, now).await?;
         self.merge_cards(tx, now).await?;
         self.schedule(now);
         Ok(card)
@@ -146,7 +137,7 @@ impl Book {
         self.available = self.available.minus(charge);
         let posting = Posting {
             request: Some(request),
-            ..Posting::new(EntryKind::Charge, System::Revenue, "call")
+            ..Posting::new(EntryKind::Charge, Counterpart::Revenue, "call")
         };
         let taken = NanoUsd::ZERO.minus(charge);
         journal::post(tx, self.account, taken, &posting, at).await?;
@@ -161,7 +152,7 @@ impl Book {
                     request: Some(request),
                     ..Posting::new(
                         EntryKind::Forgiveness,
-                        System::Forgiven,
+                        Counterpart::Forgiven,
                         "charge beyond the balance",
                     )
                 };
@@ -190,7 +181,7 @@ impl Book {
             self.available = self.available.minus(amount);
             let posting = Posting {
                 card: Some(id),
-                ..Posting::new(EntryKind::Expiry, System::Expired, "card lapsed")
+                ..Posting::new(EntryKind::Expiry, Counterpart::Expired, "card lapsed")
             };
             let taken = NanoUsd::ZERO.minus(amount);
             journal::post(tx, self.account, taken, &posting, now).await?;
@@ -198,34 +189,41 @@ impl Book {
         Ok(())
     }
 
-    async fn add_card(
+    async fn grant_one(
         &mut self,
         tx: &mut Tx,
-        grant: &Grant<'_>,
+        new: &NewCard,
         now: Timestamp,
     ) -> Result<Card, StoreError> {
-        let repaid = self.debt.min(grant.amount);
+        let reference = new.reference.as_deref();
+        let repaid = self.debt.min(new.amount);
         self.debt = self.debt.minus(repaid);
-        self.available = self.available.plus(grant.amount);
+        self.available = self.available.plus(new.amount);
         let mut card = Card {
             id: 0,
-            kind: grant.kind,
-            granted: grant.amount,
-            remaining: grant.amount.minus(repaid),
+            kind: new.kind,
+            granted: new.amount,
+            remaining: new.amount.minus(repaid),
             granted_at: now,
-            expires_at: grant.expires_at,
+            expires_at: new.expires_at,
         };
-        card.id = rows::insert(tx, self.account, &card, grant.reference).await?;
-        let (kind, from) = match grant.kind {
-            CardKind::Refund => (EntryKind::Refund, System::Revenue),
-            _ => (EntryKind::Grant, System::Issued),
+        card.id = rows::insert(tx, self.account, &card, reference).await?;
+        let (kind, from, note) = match new.kind {
+            CardKind::Refund => (EntryKind::Refund, Counterpart::Revenue, "refund"),
+            CardKind::Included => (
+                EntryKind::Grant,
+                Counterpart::Issued,
+                "included credits of the month",
+            ),
+            CardKind::TopUp => (EntryKind::Grant, Counterpart::Issued, "top-up"),
+            CardKind::Grant => (EntryKind::Grant, Counterpart::Issued, "grant"),
         };
         let posting = Posting {
-            reference: grant.reference,
+            reference,
             card: Some(card.id),
-            ..Posting::new(kind, from, grant.note)
+            ..Posting::new(kind, from, note)
         };
-        journal::post(tx, self.account, grant.amount, &posting, now).await?;
+        journal::post(tx, self.account, new.amount, &posting, now).await?;
         self.keep(card.clone());
         Ok(card)
     }

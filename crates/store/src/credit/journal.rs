@@ -12,7 +12,7 @@ use crate::statement::sql;
 
 /// The instance's side of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum System {
+pub(super) enum Counterpart {
     /// Credits that were given out.
     Issued,
     /// Credits that calls were charged.
@@ -23,7 +23,7 @@ pub(super) enum System {
     Forgiven,
 }
 
-impl System {
+impl Counterpart {
     pub(super) const ALL: [Self; 4] = [Self::Issued, Self::Revenue, Self::Expired, Self::Forgiven];
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -40,7 +40,7 @@ impl System {
 pub(super) struct Posting<'a> {
     pub(super) kind: EntryKind,
     /// The other side.
-    pub(super) against: System,
+    pub(super) against: Counterpart,
     pub(super) request: Option<RequestId>,
     pub(super) reference: Option<&'a str>,
     pub(super) card: Option<i64>,
@@ -48,7 +48,7 @@ pub(super) struct Posting<'a> {
 }
 
 impl Posting<'_> {
-    pub(super) const fn new(kind: EntryKind, against: System, note: &'static str) -> Self {
+    pub(super) const fn new(kind: EntryKind, against: Counterpart, note: &'static str) -> Self {
         Self {
             kind,
             against,

@@ -33,7 +33,8 @@ impl WithinAccount<'_> {
         usage::by_day(self.store, self.scope.account(), from).await
     }
 
-    /// What its calls since `from` consumed, by workspace, in the order of their ids; at most 1000.
+    /// What its calls since `from` consumed, by workspace, in the order of their ids; only the first
+    /// [`MAX_WORKSPACES`](crate::MAX_WORKSPACES) of them, without a sign that there are more.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].

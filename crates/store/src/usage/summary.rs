@@ -9,6 +9,9 @@ use crate::statement::sql;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// The most workspaces that [`WithinAccount::usage_by_workspace`](crate::WithinAccount::usage_by_workspace) tells of.
+pub const MAX_WORKSPACES: i64 = 1_000;
+
 /// What an account's calls of one UTC day consumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageOfDay {
@@ -25,6 +28,9 @@ pub struct UsageOfDay {
 }
 
 /// What the calls of one workspace consumed.
+///
+/// A list of them ends after [`MAX_WORKSPACES`] and does not say whether there are more; together they are then less
+/// than what the days sum up to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageOfWorkspace {
     /// The workspace.
@@ -71,7 +77,7 @@ pub(crate) async fn by_day(
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// The account's calls since `from`, by workspace, in the order of their ids; at most 1000.
+/// The account's calls since `from`, by workspace, in the order of their ids; at most [`MAX_WORKSPACES`].
 pub(crate) async fn by_workspace(
     store: &Store,
     account: AccountId,
@@ -87,9 +93,10 @@ pub(crate) async fn by_workspace(
                         CAST(COALESCE(sum(u.charge), 0) AS BIGINT)
                  FROM usage u LEFT JOIN workspaces w ON w.id = u.workspace_id
                  WHERE u.account_id = $1 AND u.at >= $2
-                 GROUP BY u.workspace_id, w.name ORDER BY u.workspace_id LIMIT 1000")
+                 GROUP BY u.workspace_id, w.name ORDER BY u.workspace_id LIMIT $3")
             .bind(account)
-            .bind(from),
+            .bind(from)
+            .bind(MAX_WORKSPACES),
         )
         .await?;
     rows.into_iter()

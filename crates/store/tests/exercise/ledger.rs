@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use domain::credits::{CardKind, Overuse};
-use domain::{NanoUsd, RequestId, Timestamp};
+use domain::{NanoUsd, PlanId, RequestId, Timestamp};
 use proptest::prelude::{Just, Strategy};
 use proptest::prop_oneof;
 use proptest::strategy::ValueTree;
@@ -26,6 +26,8 @@ on_both_engines![whatever_happens_the_ledger_agrees_with_the_model];
 const DAY_MS: i64 = 86_400_000;
 const CASES: usize = 12;
 const STEPS: usize = 60;
+/// Amounts are whole credits, as those of plans are.
+const CREDIT: i64 = NanoUsd::from_credits(1).nanos();
 const MONTHLY: i64 = 30;
 const NODES: [&str; 2] = ["north", "south"];
 
@@ -81,18 +83,23 @@ fn step() -> impl Strategy<Value = Step> {
     let op = prop_oneof![
         3 => wait.prop_map(Op::Wait),
         1 => Just(Op::Look),
-        6 => (1_i64..60, days, kind).prop_map(|(amount, days, kind)| Op::Grant { amount, days, kind }),
+        6 => (credits(1..60), days, kind)
+            .prop_map(|(amount, days, kind)| Op::Grant { amount, days, kind }),
         1 => Just(Op::GrantAgain),
         1 => (0_i64..80).prop_map(Op::Monthly),
-        6 => (1_i64..40, overuse, 0..NODES.len())
+        6 => (credits(1..40), overuse, 0..NODES.len())
             .prop_map(|(amount, overuse, node)| Op::Reserve { amount, overuse, node }),
         2 => (0_usize..40).prop_map(Op::Forward),
-        6 => (0_usize..40, 0_i64..100).prop_map(|(call, charge)| Op::Settle(call, charge)),
+        6 => (0_usize..40, credits(0..100)).prop_map(|(call, charge)| Op::Settle(call, charge)),
         1 => (0..NODES.len()).prop_map(Op::Renew),
         1 => (0..NODES.len()).prop_map(Op::Reap),
     ];
     let dies = prop_oneof![3 => Just(None), 1 => (0_u32..30).prop_map(Some)];
     (op, dies)
+}
+
+fn credits(range: std::ops::Range<i64>) -> impl Strategy<Value = i64> {
+    range.prop_map(|credits| credits * CREDIT)
 }
 
 async fn whatever_happens_the_ledger_agrees_with_the_model(world: World) {
@@ -106,7 +113,8 @@ async fn whatever_happens_the_ledger_agrees_with_the_model(world: World) {
             person,
             admin: admin.clone(),
         };
-        purse.set_monthly(MONTHLY, NOW).await;
+        let plan = purse.plan(MONTHLY, NOW).await;
+        purse.subscribe(&plan, NOW).await;
         let steps = proptest::collection::vec(step(), STEPS)
             .new_tree(&mut runner)
             .expect("steps")
@@ -127,18 +135,24 @@ struct Story {
     now: Timestamp,
     calls: Vec<RequestId>,
     last_card: Option<NewCard>,
+    /// The plan of the next subscription.
+    plan: Option<PlanId>,
 }
 
 async fn play(purse: &Purse, steps: &[Step]) {
     let mut story = Story {
-        model: Model::new(MONTHLY, NOW),
+        model: Model::new(MONTHLY * CREDIT, NOW),
         now: NOW,
         calls: Vec::new(),
         last_card: None,
+        plan: None,
     };
     for (index, (op, dies)) in steps.iter().enumerate() {
         let told = || format!("step {index} of {steps:#?}");
         let before = story.model.clone();
+        if let Op::Monthly(credits) = op {
+            story.plan = Some(purse.plan(*credits, story.now).await);
+        }
         let finished = cut(*dies, act(purse, &mut story, op)).await;
         let state = observe(purse).await;
         match finished {
@@ -212,8 +226,9 @@ async fn act(purse: &Purse, story: &mut Story, op: &Op) -> Result<(), String> {
             }
         }
         Op::Monthly(monthly) => {
-            story.model.subscribe(*monthly, now);
-            purse.set_monthly(*monthly, now).await;
+            story.model.subscribe(monthly * CREDIT, now);
+            let plan = story.plan.as_ref().expect("made before");
+            purse.subscribe(plan, now).await;
         }
         Op::Reserve {
             amount,

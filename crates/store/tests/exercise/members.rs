@@ -460,7 +460,7 @@ async fn an_invitation_brings_no_credits(world: World) {
         .subscribe(&admin, account, &free, &note, in_months)
         .await
         .expect("subscribed");
-    let included = domain::credits::INCLUDED_MONTHLY.nanos();
+    let included = crate::purse::INCLUDED.nanos();
     assert_eq!(left(in_months).await, (included, included));
 }
 

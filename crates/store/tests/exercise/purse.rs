@@ -1,13 +1,17 @@
 //! An account whose credits are all known: a fresh one, without monthly credits.
 
 use domain::credits::{CardKind, Overuse};
-use domain::{AccountId, NanoUsd, RequestId, Timestamp};
+use domain::plan::{Plan, PlanTerms};
+use domain::{AccountId, NanoUsd, PlanId, RequestId, Timestamp};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use store::{
     CardRow, CreditsRow, InstanceScope, NewCard, NewHold, Reservation, StoreError, UsageRow,
 };
 
 use crate::world::{NOW, Person, World};
+
+/// What a new account has each month.
+pub(crate) const INCLUDED: NanoUsd = NanoUsd::from_credits(250);
 
 /// A person's credits, and the admin who gives them.
 pub(crate) struct Purse {
@@ -41,20 +45,53 @@ impl Purse {
         self.person.account
     }
 
+    /// Makes a plan with so many included credits, otherwise as the one that the account has.
+    pub(crate) async fn plan(&self, monthly_credits: i64, now: Timestamp) -> PlanId {
+        let system = self.world.store.system();
+        let held = system.subscription(&self.admin, self.account()).await;
+        let held = held.expect("has one");
+        // Another one each time: to have the same again changes nothing.
+        let id = match held.plan.as_str() {
+            "one" => "another",
+            _ => "one",
+        };
+        let plan = Plan {
+            id: id.parse().expect("a plan id"),
+            name: "A plan".to_owned(),
+            rank: 0,
+            terms: PlanTerms {
+                monthly_credits,
+                ..held.terms
+            },
+        };
+        let note = self.world.note("plan.update");
+        let put = system.put_plan(&self.admin, &plan, &note, now).await;
+        put.expect("put");
+        plan.id
+    }
+
+    pub(crate) async fn subscribe(&self, plan: &PlanId, now: Timestamp) {
+        let note = self.world.note("account.subscribe");
+        let system = self.world.store.system();
+        let subscribed = system
+            .subscribe(&self.admin, self.account(), plan, &note, now)
+            .await;
+        subscribed.expect("subscribed");
+    }
+
+    /// Begins a subscription with so much included each month, which need not be a whole number of credits.
     pub(crate) async fn set_monthly(&self, monthly: i64, now: Timestamp) {
-        let note = self.world.note("credits.monthly");
-        self.world
-            .store
-            .system()
-            .set_monthly(
-                &self.admin,
-                self.account(),
-                NanoUsd::new(monthly),
-                &note,
-                now,
-            )
-            .await
-            .expect("set");
+        let plan = self.plan(0, now).await;
+        self.subscribe(&plan, now).await;
+        if monthly > 0 {
+            let raise = format!(
+                "UPDATE credit_accounts SET monthly = {monthly}, next_event_at = 0
+                 WHERE account_id = {{account}} RETURNING monthly, next_event_at"
+            );
+            assert_eq!(self.pairs(&raise).await, [(monthly, 0)]);
+            // Who looks first brings them.
+            self.credits(now).await;
+        }
     }
 
     pub(crate) async fn give(
