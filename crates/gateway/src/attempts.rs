@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use domain::resolve::Target;
 use http::{HeaderMap, StatusCode};
+use llm::format::Ceiling;
 use tokio::time::Instant;
 
 use crate::Plane;
@@ -161,7 +163,7 @@ impl<'a> Course<'a> {
             } = self.plane;
             let (line, mut trial) = health.line_up(
                 segment.iter().collect(),
-                |way: &&Way| way.key,
+                |way: &&Way| way.served_by(),
                 sources.now(),
                 |awake| pools.take_turns(awake),
             );
@@ -247,30 +249,28 @@ impl<'a> Course<'a> {
         served.write(self.said);
         let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
         settlement.aims_at(way, fallback, bill);
-        settlement.begins(way);
         let (plane, view, deadline) = (self.plane, self.view, self.deadline);
-        let sending = send::send(plane, view, way, &self.parcel, deadline);
-        let outcome = if way.is_managed() && !self.credits.forwarded {
-            let request = settlement.request();
-            let marking = async { plane.store.serving().mark_forwarded(request).await };
-            let both = tokio::try_join!(async { Ok(sending.await) }, marking);
-            // Dropping the answer ends the call at the provider.
-            match both {
-                Ok((outcome, ())) => outcome,
-                Err(error) => {
-                    let failure = hold::not_held(&error);
-                    settlement.attempted(None, failure.code());
-                    return Err(failure);
-                }
+        let ceiling = way.is_managed().then(|| ceiling(plane, way, &self.parcel));
+        let departure = settlement.begins(way, ceiling);
+        // Before a byte of it leaves, so that no death of this process makes a call free that the provider got.
+        if way.is_managed() && !self.credits.forwarded {
+            let marked = plane
+                .store
+                .serving()
+                .mark_forwarded(settlement.request())
+                .await;
+            if let Err(error) = marked {
+                let failure = hold::not_held(&error);
+                settlement.attempted(None, failure.code());
+                return Err(failure);
             }
-        } else {
-            sending.await
-        };
-        self.credits.forwarded |= way.is_managed();
+            self.credits.forwarded = true;
+        }
+        let outcome = send::send(plane, view, way, &self.parcel, deadline, departure).await;
         match &outcome {
             Ok(answer) => {
                 settlement.answered(answer.status);
-                plane.health.succeeded(way.key);
+                plane.health.succeeded(&way.served_by());
             }
             Err(missed) => self.missed(way, missed),
         }
@@ -285,4 +285,14 @@ impl<'a> Course<'a> {
             }));
         Ok((served, outcome))
     }
+}
+
+/// The most that a call can use that credits pay for.
+fn ceiling(plane: &Plane, way: &Way, parcel: &Parcel) -> Ceiling {
+    let Target {
+        provider, model, ..
+    } = &way.target;
+    let each = plane.registry.max_output_tokens(provider, model);
+    let answers = parcel.head.choices.unwrap_or(1).max(1);
+    Ceiling::of(&parcel.body, each.map(|it| it.saturating_mul(answers)))
 }

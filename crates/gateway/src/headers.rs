@@ -29,7 +29,7 @@ const TO_UPSTREAM: [HeaderName; 5] = [
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("anthropic-beta"),
     HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("idempotency-key"),
+    PERSONAL,
 ];
 
 /// From the provider to the client, besides the prefixes below.
@@ -41,7 +41,12 @@ const TO_CLIENT: [HeaderName; 6] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("openai-processing-ms"),
 ];
-const TO_CLIENT_PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+const TO_CLIENT_PREFIXES: [&str; 2] = LIMITS;
+/// What is left of the limits of a key.
+const LIMITS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+/// From the client to the provider with keys of one's own only: two callers that choose the same value must not get
+/// each other's answers.
+const PERSONAL: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Values longer than this do not pass in either direction.
 const MAX_VALUE_BYTES: usize = 4096;
@@ -157,6 +162,20 @@ pub(crate) fn to_upstream(client: &HeaderMap) -> HeaderMap {
         }
     }
     passed
+}
+
+/// Removes what must not go out with a key that others use, too.
+pub(crate) fn remove_personal(to_upstream: &mut HeaderMap) {
+    to_upstream.remove(PERSONAL);
+}
+
+/// Removes what is left of the limits of a key, which is its owner's business.
+pub(crate) fn remove_limits(to_client: &mut HeaderMap) {
+    let limits = |name: &&HeaderName| LIMITS.iter().any(|it| name.as_str().starts_with(it));
+    let names: Vec<HeaderName> = to_client.keys().filter(limits).cloned().collect();
+    for name in names {
+        to_client.remove(name);
+    }
 }
 
 /// The provider's headers that reach the client, without echoes of the key.

@@ -1,7 +1,7 @@
 //! How provider keys fare: which of them sleep after failures, and when they are tried again.
 //!
-//! A key that was told 429, or that failed twice in a row otherwise, sleeps: calls try every other key of theirs
-//! first. When it wakes, one call tries it; success forgets everything, failure doubles the sleep. No failure
+//! A key that was told 429 sleeps for the model of that call, since providers limit models apart; one that failed
+//! twice in a row otherwise sleeps for all of them. Calls try every other key of theirs first. When it wakes, one call tries it; success forgets everything, failure doubles the sleep. No failure
 //! keeps a key from being tried when nothing else is left, so none disables it for ever. In memory only.
 
 use std::collections::HashMap;
@@ -12,9 +12,20 @@ use domain::{ProviderKeyId, Timestamp};
 /// A key and the version of its value: a new value begins awake.
 pub(crate) type KeyVersion = (ProviderKeyId, i64);
 
+/// A key as it serves one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyUse {
+    pub(crate) key: KeyVersion,
+    /// The provider's name for it.
+    pub(crate) model: String,
+}
+
+/// What sleeps: a key for one model, or for all.
+type Sleeper = (KeyVersion, Option<String>);
+
 /// What is known of the keys that failed lately. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Health(Arc<Mutex<HashMap<KeyVersion, State>>>);
+pub(crate) struct Health(Arc<Mutex<HashMap<Sleeper, State>>>);
 
 #[derive(Default)]
 struct State {
@@ -40,20 +51,32 @@ pub(crate) enum Strain {
 /// The one call that tries a key after its sleep. Dropped without a verdict it leaves the trial to the next.
 pub(crate) struct Trial {
     health: Health,
-    key: KeyVersion,
+    sleepers: Vec<Sleeper>,
 }
 
-/// At most so many keys are remembered; beyond that they count as awake.
+/// At most so many sleepers are remembered; beyond that they count as awake.
 const MAX_KEYS: usize = 10_000;
 /// The bounds of a sleep that the provider names.
-const NAMED_MS: std::ops::RangeInclusive<i64> = 1_000..=300_000;
+const NAMED_MS: std::ops::RangeInclusive<i64> = 1_000..=60_000;
 /// The first sleep of its own measure, doubled each time, and the longest.
 const FIRST_MS: i64 = 1_000;
 const LONGEST_MS: i64 = 60_000;
 /// So many failures in a row, other than 429, put a key to sleep.
 const PATIENCE: u32 = 2;
 
+impl KeyUse {
+    /// Whose sleep holds it up.
+    fn sleepers(&self) -> [Sleeper; 2] {
+        [(self.key, None), (self.key, Some(self.model.clone()))]
+    }
+}
+
 impl State {
+    /// Whether it slept and woke, and nobody tries it.
+    fn has_woken(&self, now: Timestamp) -> bool {
+        self.until.is_some() && self.asleep(now).is_none() && !self.tried
+    }
+
     fn asleep(&self, now: Timestamp) -> Option<Timestamp> {
         // A clock that was set back must not lengthen a sleep.
         self.until
@@ -67,52 +90,65 @@ impl Health {
     pub(crate) fn line_up<T>(
         &self,
         line: Vec<T>,
-        key: impl Fn(&T) -> KeyVersion,
+        key: impl Fn(&T) -> KeyUse,
         now: Timestamp,
         arrange: impl FnOnce(&mut Vec<T>),
     ) -> (Vec<T>, Option<Trial>) {
         let mut states = self.lock();
         let (mut awake, mut asleep) = (Vec::new(), Vec::new());
         for item in line {
-            let state = states.get(&key(&item));
+            let sleepers = key(&item).sleepers();
+            let known = sleepers.iter().filter_map(|it| states.get(it));
             // While somebody tries it, it is as good as asleep.
-            let until = state.and_then(|it| it.asleep(now).or(it.tried.then_some(now)));
-            match until {
+            let until = known.filter_map(|it| it.asleep(now).or(it.tried.then_some(now)));
+            match until.max() {
                 None => awake.push(item),
                 Some(until) => asleep.push((until, item)),
             }
         }
         arrange(&mut awake);
+        let first = awake.first().map(|it| key(it).sleepers());
         asleep.sort_by_key(|(until, _)| *until);
         awake.extend(asleep.into_iter().map(|(_, item)| item));
-        let first = awake.first().map(&key);
-        let trial = first.and_then(|key| {
-            let state = states.get_mut(&key)?;
-            let woken = state.until.is_some() && state.asleep(now).is_none() && !state.tried;
-            state.tried |= woken;
-            woken.then(|| Trial {
-                health: self.clone(),
-                key,
-            })
+        let woken: Vec<Sleeper> = first
+            .into_iter()
+            .flatten()
+            .filter(|it| states.get(it).is_some_and(|state| state.has_woken(now)))
+            .collect();
+        for sleeper in &woken {
+            if let Some(state) = states.get_mut(sleeper) {
+                state.tried = true;
+            }
+        }
+        let trial = (!woken.is_empty()).then(|| Trial {
+            health: self.clone(),
+            sleepers: woken,
         });
         (awake, trial)
     }
 
     /// The provider answered a call with this key.
-    pub(crate) fn succeeded(&self, key: KeyVersion) {
-        self.lock().remove(&key);
+    pub(crate) fn succeeded(&self, used: &KeyUse) {
+        let mut states = self.lock();
+        for sleeper in used.sleepers() {
+            states.remove(&sleeper);
+        }
     }
 
     /// A call with this key failed.
-    pub(crate) fn failed(&self, key: KeyVersion, strain: Strain, now: Timestamp) {
+    pub(crate) fn failed(&self, used: KeyUse, strain: Strain, now: Timestamp) {
+        let sleeper = match strain {
+            Strain::Limited { .. } => (used.key, Some(used.model)),
+            Strain::Failed { .. } => (used.key, None),
+        };
         let mut states = self.lock();
-        if states.len() >= MAX_KEYS && !states.contains_key(&key) {
+        if states.len() >= MAX_KEYS && !states.contains_key(&sleeper) {
             states.retain(|_, state| state.asleep(now).is_some());
             if states.len() >= MAX_KEYS {
                 return;
             }
         }
-        let state = states.entry(key).or_default();
+        let state = states.entry(sleeper).or_default();
         state.tried = false;
         state.failures = state.failures.saturating_add(1);
         let (named, patient) = match strain {
@@ -135,20 +171,25 @@ impl Health {
         state.until = Some(now.plus_millis(millis));
     }
 
-    /// Until when this key sleeps; `None`: it is awake.
+    /// Until when this key sleeps for any model; `None`: it is awake for all of them.
     pub(crate) fn sleeping_until(&self, key: KeyVersion, now: Timestamp) -> Option<Timestamp> {
-        self.lock().get(&key)?.asleep(now)
+        let states = self.lock();
+        let its = states.iter().filter(|((it, _), _)| *it == key);
+        its.filter_map(|(_, state)| state.asleep(now)).max()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<KeyVersion, State>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sleeper, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        if let Some(state) = self.health.lock().get_mut(&self.key) {
-            state.tried = false;
+        let mut states = self.health.lock();
+        for sleeper in &self.sleepers {
+            if let Some(state) = states.get_mut(sleeper) {
+                state.tried = false;
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use vault::{BoxFuture, KeyProbe, Opener, ProbeFailure};
 use crate::health::Health;
 use crate::plan::way;
 use crate::send::{Kind, kind, read_at_most};
-use crate::upstream::{self, Outgoing, Upstream};
+use crate::upstream::{self, Departure, Outgoing, Upstream};
 
 /// The probe, over the same upstream as every call.
 pub(crate) struct Prober {
@@ -79,6 +79,7 @@ impl Prober {
             body: request.body.clone(),
             hops: 0,
             deadline,
+            departure: Departure::default(),
         };
         let response = self.upstream.send(outgoing, &auth, key).await;
         let response = response.map_err(|_| ProbeFailure::Unreachable)?;

@@ -19,7 +19,7 @@ use crate::attempts::Answered;
 use crate::error::Failure;
 use crate::headers;
 use crate::scrub::Scrubber;
-use crate::send::{Content, Kind};
+use crate::send::{Content, Kind, Refusal};
 use crate::settle::{End, Settlement};
 use crate::{Body, BoxError, Plane};
 
@@ -39,7 +39,11 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     } = answered;
     let request = settlement.request();
     let (kind, body) = match content {
-        Content::Refusal(text) => {
+        Content::Refusal(refusal) => {
+            let text = match refusal {
+                Refusal::Theirs(text) => text,
+                Refusal::Restated(restated) => restated.body(call.format.format(), request),
+            };
             settlement.finish(&End {
                 status: status.as_u16(),
                 error_code: Some("upstream_rejected"),
@@ -52,10 +56,13 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             kind,
             body,
             needles,
+            asked,
         } => {
             settlement.streamed(kind == Kind::EventStream);
             let format = call.format.format();
-            let tail = settlement.is_managed().then(|| Tail::new(kind, format));
+            let tail = settlement
+                .is_managed()
+                .then(|| Tail::new(kind, format, asked));
             let relay = Relay {
                 upstream: body,
                 tail,
@@ -165,11 +172,11 @@ impl HttpBody for Relay {
                 Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
                 Poll::Ready(None) => {
                     let rest = relay.scrubber.finish();
-                    relay.sent_bytes += rest.len() as u64;
                     if relay.tail.is_some() {
                         relay.end_when_written(&rest);
                         return self.as_mut().poll_frame(cx);
                     }
+                    relay.sent_bytes += rest.len() as u64;
                     relay.end(None);
                     if !rest.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::data(rest))));
@@ -214,9 +221,15 @@ impl Relay {
     /// other body is cut, so that nobody takes half of it for the whole.
     fn break_off(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let request = self.settlement.as_ref().map(Settlement::request);
-        let held = self.tail.take().map(Tail::finish).unwrap_or_default();
-        let mut last = BytesMut::from(held);
-        last.extend_from_slice(&self.scrubber.finish());
+        let rest = self.scrubber.finish();
+        let rest = match self.tail.take() {
+            Some(mut tail) => {
+                tail.append(&rest);
+                tail.finish()
+            }
+            None => rest,
+        };
+        let mut last = BytesMut::from(&rest[..]);
         match (self.kind, request) {
             (Kind::EventStream, Some(request)) => {
                 last.extend_from_slice(&failure.stream_event(self.format, request));
@@ -236,9 +249,9 @@ impl Relay {
     fn end_when_written(&mut self, rest: &[u8]) {
         self.alarm = None;
         let metered = self.metered();
-        self.sent_bytes += self.tail.as_ref().map_or(0, Tail::len);
         if let Some(tail) = &mut self.tail {
             tail.append(rest);
+            self.sent_bytes += tail.len();
         }
         let settlement = self.settlement.take();
         let told = settlement.map(|settlement| {

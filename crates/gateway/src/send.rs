@@ -16,14 +16,17 @@ use crate::Plane;
 use crate::admit::essence;
 use crate::endpoint::Call;
 use crate::error::Failure;
+use crate::headers;
 use crate::needles::Needles;
 use crate::plan::way::Way;
 use crate::snapshot::View;
-use crate::upstream::{self, Outgoing, SendError};
+use crate::upstream::{self, Departure, Outgoing, SendError};
 
 mod judge;
+mod restate;
 
 use judge::judge;
+pub(crate) use restate::Restated;
 
 /// What every attempt of a call sends, but for the model's name, the address and the key.
 pub(crate) struct Parcel {
@@ -78,9 +81,28 @@ pub(crate) enum Content {
         kind: Kind,
         body: Incoming,
         needles: Arc<Needles>,
+        asked: Asked,
     },
-    /// A provider's error, read and scrubbed.
-    Refusal(Bytes),
+    /// A provider's error.
+    Refusal(Refusal),
+}
+
+/// What the client asked of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// How many answers.
+    pub(crate) answers: u64,
+    /// Whether whatever the provider reports of usage is for the client; otherwise the report of a stream was asked
+    /// for by us.
+    pub(crate) usage: bool,
+}
+
+/// A provider's error.
+pub(crate) enum Refusal {
+    /// In its own words, read and scrubbed.
+    Theirs(Bytes),
+    /// In ours.
+    Restated(Restated),
 }
 
 /// What a provider's answer is made of.
@@ -132,13 +154,14 @@ impl Missed {
     }
 }
 
-/// Sends a request one way.
+/// Sends a request one way. `departure` notes whether it left.
 pub(crate) async fn send(
     plane: &Plane,
     view: &View,
     way: &Way,
     parcel: &Parcel,
     deadline: Instant,
+    departure: Departure,
 ) -> Result<Answer, Missed> {
     let unusable = |failure| Missed::new(failure, Next::OtherKey);
     let ((record, data_key), reach) = view
@@ -156,18 +179,38 @@ pub(crate) async fn send(
     for (name, value) in &reach.extra_headers {
         headers.entry(name).or_insert_with(|| value.clone());
     }
+    if way.is_managed() {
+        headers::remove_personal(&mut headers);
+    }
+    let body = head::with_model(&parcel.body, &parcel.head, &way.target.model);
+    let wished = with_usage(plane, way, parcel, &body);
+    let asked = Asked {
+        answers: parcel.head.choices.unwrap_or(1),
+        usage: wished.is_none(),
+    };
     let outgoing = Outgoing {
         pool: way.key,
         method: Method::POST,
         url: reach.url.clone(),
         headers,
-        body: head::with_model(&parcel.body, &parcel.head, &way.target.model),
+        body: wished.unwrap_or(body),
         hops: parcel.hops,
         deadline,
+        departure,
     };
     let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
     let response = response.map_err(not_sent)?;
-    judge(parcel.call, response, &needles).await
+    judge(parcel.call, response, &needles, asked, way.is_managed()).await
+}
+
+/// The body with the wish that the stream reports its usage, where credits are taken by it and the client has no
+/// such wish.
+fn with_usage(plane: &Plane, way: &Way, parcel: &Parcel, body: &Bytes) -> Option<Bytes> {
+    let provider = plane.registry.get(&way.target.provider)?;
+    if !way.is_managed() || !parcel.head.stream || !provider.takes_stream_options {
+        return None;
+    }
+    parcel.call.format.format().with_usage(body)
 }
 
 /// JSON or an event stream, not compressed; `None` for anything else.

@@ -9,7 +9,7 @@ use domain::key::FailureKind;
 use domain::policy::KeySource;
 use domain::{ProviderKeyId, RequestId, Sources};
 use http::StatusCode;
-use llm::format::Metered;
+use llm::format::{Ceiling, Metered};
 use store::{AttemptRow, UsageRow};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use crate::error::Failure;
 use crate::headers::Aim;
 use crate::health::KeyVersion;
 use crate::plan::way::Way;
+use crate::upstream::Departure;
 
 mod queue;
 #[cfg(test)]
@@ -48,6 +49,12 @@ pub(crate) struct Settlement {
     started_at: Instant,
     /// When the attempt began that runs.
     begun_at: Option<Instant>,
+    /// Whether the request of the attempt that runs has left.
+    departure: Option<Departure>,
+    /// Whether a platform key's provider got the request and did not refuse it.
+    at_work: bool,
+    /// The most that the call can have used, where credits pay.
+    ceiling: Option<Ceiling>,
     sources: Sources,
 }
 
@@ -111,12 +118,16 @@ impl Settlement {
         self.bill = Some(bill.clone());
     }
 
-    /// An attempt begins.
-    pub(crate) fn begins(&mut self, way: &Way) {
+    /// An attempt begins. What it returns is told when its request leaves.
+    pub(crate) fn begins(&mut self, way: &Way, ceiling: Option<Ceiling>) -> Departure {
         self.begun_at = Some(Instant::now());
+        self.ceiling = ceiling;
+        let departure = Departure::default();
+        self.departure = way.is_managed().then(|| departure.clone());
         // Stands if the client goes away before the attempt ends.
         let attempt = begun(way, CLIENT_GONE);
         self.settled.row.attempts.push(attempt);
+        departure
     }
 
     /// The head of an answer for the client is there.
@@ -132,6 +143,9 @@ impl Settlement {
 
     /// The attempt gave the client nothing; `outcome` says why.
     pub(crate) fn attempted(&mut self, status: Option<StatusCode>, outcome: &str) {
+        let refused = status.is_some_and(|status| !status.is_success());
+        let departure = self.departure.take();
+        self.at_work |= !refused && departure.is_some_and(|it| it.has_left());
         let row = &mut self.settled.row;
         let status = status.map(|status| i64::from(status.as_u16()));
         row.upstream_status = status;
@@ -193,14 +207,18 @@ impl Settlement {
         let Some(place) = self.place.take() else {
             return;
         };
+        let metered = self.believed(end.metered);
+        let input_only = self.owes_input(end);
         let row = &mut self.settled.row;
         row.at = self.sources.now();
         row.status = i64::from(end.status);
         row.error_code = end.error_code.map(str::to_owned);
-        // Only what a model answered is metered: nobody pays for a refusal.
-        if let Some(bill) = self.bill.take()
-            && let Some((usage, estimated)) = end.metered.usage(row.request_bytes.unsigned_abs())
-        {
+        // Nobody pays for a refusal.
+        let bytes = row.request_bytes.unsigned_abs();
+        let usage = metered
+            .usage(bytes)
+            .or_else(|| input_only.then(|| (Metered::input_only(bytes), true)));
+        if let (Some(bill), Some((usage, estimated))) = (self.bill.take(), usage) {
             bill.write(row, usage, estimated);
         }
         row.response_bytes = saturated(end.response_bytes);
@@ -216,6 +234,29 @@ impl Settlement {
         );
         let settled = Box::new(self.settled.clone());
         place.send(Message::Settled(settled, tell));
+    }
+
+    /// What was metered, without a report that cannot be true where credits are taken by it.
+    fn believed(&self, metered: Metered) -> Metered {
+        let Some(ceiling) = self.ceiling.filter(|_| self.is_managed()) else {
+            return metered;
+        };
+        let believed = metered.within(&ceiling);
+        if believed != metered {
+            let row = &self.settled.row;
+            tracing::warn!(
+                request.id = %row.request,
+                provider = row.provider.as_ref().map_or("none", |provider| provider.as_str()),
+                "the provider reported more tokens than {} can have used; its usage is estimated", row.request
+            );
+        }
+        believed
+    }
+
+    /// Whether the provider is paid for the input of a call that credits pay for, although nothing came of it.
+    fn owes_input(&self, end: &End) -> bool {
+        let departed = self.departure.as_ref().is_some_and(Departure::has_left);
+        self.is_managed() && end.error_code.is_some() && (self.at_work || departed)
     }
 }
 

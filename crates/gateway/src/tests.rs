@@ -8,6 +8,7 @@ mod failover;
 mod harness;
 mod hints;
 mod holds;
+mod managed;
 mod models;
 mod outages;
 mod payer;

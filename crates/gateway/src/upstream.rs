@@ -4,12 +4,17 @@
 //! the vetting connector alone. Each provider key has a pool of its own: whatever a provider leaves behind
 //! on a connection can reach only the owner of the key that opened it.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{ProviderKeyId, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -44,6 +49,44 @@ pub(crate) struct Outgoing {
     pub(crate) hops: u32,
     /// The moment by which the answer's head must be there.
     pub(crate) deadline: Instant,
+    pub(crate) departure: Departure,
+}
+
+/// Whether a request has left: its head was handed to a connection that stands. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Departure(Arc<AtomicBool>);
+
+impl Departure {
+    pub(crate) fn has_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A request's body that notes when it is asked for, which is after the connection was made.
+struct Parting {
+    body: Full<Bytes>,
+    departure: Departure,
+}
+
+impl HttpBody for Parting {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.departure.0.store(true, Ordering::Relaxed);
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Why there is no answer.
@@ -63,7 +106,7 @@ pub(crate) enum SendError {
     TimedOut,
 }
 
-type Pool = Client<Connector, Full<Bytes>>;
+type Pool = Client<Connector, Parting>;
 
 /// Sends requests to providers. Clones share the pools.
 #[derive(Clone)]
@@ -149,7 +192,7 @@ fn pool(connector: Connector) -> Pool {
         .build(connector)
 }
 
-fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<Full<Bytes>>> {
+fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<Parting>> {
     let mut value = key.expose(|key| {
         let scheme = auth.scheme.as_deref();
         let mut value = Zeroizing::new(Vec::with_capacity(key.len() + 16));
@@ -162,7 +205,10 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
     })?;
     drop(key);
     value.set_sensitive(true);
-    let mut request = Request::new(Full::new(outgoing.body));
+    let mut request = Request::new(Parting {
+        body: Full::new(outgoing.body),
+        departure: outgoing.departure,
+    });
     let has_body = outgoing.method == Method::POST;
     *request.method_mut() = outgoing.method;
     *request.uri_mut() = outgoing.url;

@@ -14,11 +14,13 @@ mod anthropic_messages;
 mod openai_chat;
 #[cfg(test)]
 mod tests;
+mod usage_wish;
 
 pub use anthropic_messages::AnthropicMessages;
 pub use openai_chat::OpenaiChat;
 
-pub use crate::tap::Metered;
+use crate::sse::Event;
+pub use crate::tap::{Ceiling, Metered};
 
 /// All formats.
 pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &AnthropicMessages];
@@ -85,6 +87,19 @@ pub enum TokenLimit {
     MaxCompletionTokens,
 }
 
+/// What an event of a stream is for the client that waits for the end of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// A part of the answer, or something else that no end depends on.
+    Part,
+    /// Some of the answers that the call asked for are whole with it: so many, at least one.
+    Ends(usize),
+    /// The whole stream is at its end with it.
+    Last,
+    /// Nothing but the report of usage.
+    Usage,
+}
+
 /// One format. The implementors hold no state.
 pub trait WireFormat: Sync {
     /// Its name.
@@ -97,9 +112,14 @@ pub trait WireFormat: Sync {
     /// that it stands alone even if the provider's bytes ended in the middle of an event.
     fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes;
 
-    /// The bytes with which the last event of a stream begins; a client that misses it knows that the stream was
-    /// cut.
-    fn last_event_mark(&self) -> &'static [u8];
+    /// What this event of a stream is.
+    fn passage(&self, event: Event<'_>) -> Passage;
+
+    /// The body of a request for a stream, changed so that the stream reports its usage; `None`: this body asks for
+    /// it already, or streams of the format always report.
+    fn with_usage(&self, _body: &Bytes) -> Option<Bytes> {
+        None
+    }
 
     /// A tap that meters an answer on its way: an event stream if `streamed`, else a JSON body.
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap>;

@@ -39,6 +39,8 @@ pub struct Provider {
     pub probe: Option<Probe>,
     /// Which formats it speaks for which of its models, and where.
     pub formats: Vec<FormatRule>,
+    /// Whether a request for a stream of chat completions may have `stream_options`.
+    pub takes_stream_options: bool,
     /// Names of models that are its own, so that they need no `provider/` in front.
     pub native_patterns: Vec<Glob>,
     /// For a gateway, what it calls other providers: their model `m` is its model `{slug}/m`.

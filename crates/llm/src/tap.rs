@@ -14,7 +14,7 @@ mod text;
 pub(crate) use body::BodyTap;
 #[cfg(test)]
 pub(crate) use body::MAX_REPORT_BYTES;
-pub use metered::Metered;
+pub use metered::{Ceiling, Metered};
 pub(crate) use text::{JSON, PARTS, Shape, Slot, TEXT, fields, text};
 use text::{Tally, TextCounter};
 

@@ -26,7 +26,7 @@ impl<'a> Course<'a> {
         };
         if let Some(strain) = strain {
             let now = self.plane.sources.now();
-            self.plane.health.failed(way.key, strain, now);
+            self.plane.health.failed(way.served_by(), strain, now);
         }
         if let Some(settlement) = &mut self.settlement {
             settlement.attempted(missed.status, missed.kind());

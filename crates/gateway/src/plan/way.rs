@@ -11,7 +11,7 @@ use llm::registry::Registry;
 use crate::endpoint::CALLS;
 use crate::error::Failure;
 use crate::headers;
-use crate::health::KeyVersion;
+use crate::health::{KeyUse, KeyVersion};
 use crate::snapshot::View;
 use crate::upstream::{self, AuthPlace};
 
@@ -44,6 +44,14 @@ impl Way {
     /// The key's label, but for a platform key's, which is the operator's business.
     pub(crate) fn own_label(&self) -> Option<Label> {
         (!self.is_managed()).then(|| self.label.clone())
+    }
+
+    /// The key as it serves this call.
+    pub(crate) fn served_by(&self) -> KeyUse {
+        KeyUse {
+            key: self.key,
+            model: self.target.model.clone(),
+        }
     }
 
     /// Whether credits would stand in for own keys that failed.

@@ -1,55 +1,95 @@
 //! The end of an answer that credits pay for, held back until the call is settled.
 
 use bytes::{Bytes, BytesMut};
-use llm::format::WireFormat;
+use llm::format::{Passage, WireFormat};
+use llm::sse::Decoder;
 
-use crate::send::Kind;
+use crate::send::{Asked, Kind};
 
 /// What is held back of an answer: without it no client takes the answer for whole.
 pub(super) struct Tail {
-    /// Of a stream: what its last event begins with. `None`: a body, of which the last byte is held.
-    mark: Option<&'static [u8]>,
+    /// `None`: a body, of which the last byte is held.
+    events: Option<Events>,
     held: BytesMut,
 }
 
+/// The events of a stream, of which those from the end of the answers on are held.
+struct Events {
+    format: &'static dyn WireFormat,
+    /// How many answers have not ended.
+    open: u64,
+    /// Whether the client did not ask for the report of usage.
+    hides_usage: bool,
+    /// The beginning of an event that has not ended.
+    event: BytesMut,
+    /// Whether nothing stands in the present line so far.
+    at_line_start: bool,
+    /// The last byte was a carriage return; a line feed right after it belongs to it.
+    after_return: bool,
+    /// The present event is too long to be looked at and passes as it comes.
+    flows: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Passing,
+    Holding,
+    /// What was held became too much: everything passes.
+    LetGo,
+}
+
+/// The longest event that is looked at, and the most that is held.
+const MAX_HELD: usize = 64 * 1024;
+
 impl Tail {
-    pub(super) fn new(kind: Kind, format: &dyn WireFormat) -> Self {
+    /// The tail of an answer to a call that asked for this.
+    pub(super) fn new(kind: Kind, format: &'static dyn WireFormat, asked: Asked) -> Self {
+        let events = || Events {
+            format,
+            open: asked.answers.max(1),
+            hides_usage: !asked.usage,
+            event: BytesMut::new(),
+            at_line_start: true,
+            after_return: false,
+            flows: false,
+            state: State::Passing,
+        };
         Self {
-            mark: (kind == Kind::EventStream).then(|| format.last_event_mark()),
+            events: (kind == Kind::EventStream).then(events),
             held: BytesMut::new(),
         }
     }
 
     /// Takes the next piece and returns what may go out.
     ///
-    /// Of a stream nothing is held before its last event begins: every earlier event passes at once. A mark that is
-    /// cut between two pieces is not seen, and then only the end of the stream is held back.
+    /// Of a stream an event passes when it is whole. From the event on with which the last answer ends, all are held,
+    /// up to a bound.
     pub(super) fn hold_back(&mut self, piece: Bytes) -> Bytes {
         if piece.is_empty() {
             return piece;
         }
-        match self.mark {
+        match &mut self.events {
             None => {
                 self.held.extend_from_slice(&piece);
                 let last = self.held.len() - 1;
                 self.held.split_to(last).freeze()
             }
-            Some(_) if !self.held.is_empty() => {
-                self.held.extend_from_slice(&piece);
-                Bytes::new()
-            }
-            Some(mark) => {
-                let found = piece.windows(mark.len()).position(|it| it == mark);
-                let at = found.unwrap_or(piece.len());
-                self.held.extend_from_slice(&piece[at..]);
-                piece.slice(..at)
-            }
+            Some(events) => events.take(&piece, &mut self.held),
         }
     }
 
     /// Adds what came last.
     pub(super) fn append(&mut self, rest: &[u8]) {
-        self.held.extend_from_slice(rest);
+        if let Some(events) = &mut self.events {
+            // What passes now stood before what is held, or was held itself.
+            let mut all = BytesMut::from(&events.take(rest, &mut self.held)[..]);
+            all.unsplit(self.held.split());
+            all.unsplit(events.end());
+            self.held = all;
+        } else {
+            self.held.extend_from_slice(rest);
+        }
     }
 
     /// How many bytes are held.
@@ -57,9 +97,85 @@ impl Tail {
         self.held.len() as u64
     }
 
-    /// What was held back.
-    pub(super) fn finish(self) -> Bytes {
+    /// What was held back, to the last byte.
+    pub(super) fn finish(mut self) -> Bytes {
+        if let Some(events) = &mut self.events {
+            self.held.extend_from_slice(&events.end());
+        }
         self.held.freeze()
+    }
+}
+
+impl Events {
+    /// Reads on. Returns what passes; what does not is in `held`, or waits for the end of its event.
+    fn take(&mut self, mut bytes: &[u8], held: &mut BytesMut) -> Bytes {
+        let mut out = BytesMut::new();
+        while !bytes.is_empty() {
+            let (line, ends_event) = self.next_line(bytes);
+            self.event.extend_from_slice(&bytes[..line]);
+            bytes = &bytes[line..];
+            if !ends_event && !self.flows && self.event.len() <= MAX_HELD {
+                continue;
+            }
+            let event = self.event.split();
+            let passage = match ends_event && !self.flows {
+                true => self.passage(&event),
+                false => Passage::Part,
+            };
+            self.flows = !ends_event;
+            self.sort(passage, &event, held, &mut out);
+        }
+        out.freeze()
+    }
+
+    /// Decides where a piece of the stream goes.
+    fn sort(&mut self, passage: Passage, event: &[u8], held: &mut BytesMut, out: &mut BytesMut) {
+        match passage {
+            Passage::Part => {}
+            Passage::Ends(answers) => self.open = self.open.saturating_sub(answers as u64),
+            Passage::Last => self.open = 0,
+            Passage::Usage if self.hides_usage => return,
+            Passage::Usage => {}
+        }
+        if self.state == State::Passing && self.open == 0 {
+            self.state = State::Holding;
+        }
+        if self.state == State::Holding && held.len() + event.len() > MAX_HELD {
+            self.state = State::LetGo;
+            out.unsplit(held.split());
+        }
+        match self.state {
+            State::Holding => held.extend_from_slice(event),
+            State::Passing | State::LetGo => out.extend_from_slice(event),
+        }
+    }
+
+    /// The length of the rest of the present line with its end, or of everything; and whether it ends an event.
+    fn next_line(&mut self, bytes: &[u8]) -> (usize, bool) {
+        if std::mem::take(&mut self.after_return) && bytes[0] == b'\n' {
+            return (1, false);
+        }
+        let ends_line = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let Some(end) = bytes.iter().position(ends_line) else {
+            self.at_line_start = false;
+            return (bytes.len(), false);
+        };
+        let empty = self.at_line_start && end == 0;
+        self.at_line_start = true;
+        self.after_return = bytes[end] == b'\r';
+        (end + 1, empty)
+    }
+
+    fn passage(&self, event: &[u8]) -> Passage {
+        let mut passage = Passage::Part;
+        // Shorter than any limit of the decoder.
+        let _ = Decoder::new().push(event, |event| passage = self.format.passage(event));
+        passage
+    }
+
+    /// The event that was cut off.
+    fn end(&mut self) -> BytesMut {
+        self.event.split()
     }
 }
 
@@ -69,9 +185,24 @@ mod tests {
 
     use super::*;
 
-    fn passed(tail: &mut Tail, pieces: &[&'static str]) -> Vec<String> {
-        let pass = |piece: &&'static str| {
-            let passed = tail.hold_back(Bytes::from_static(piece.as_bytes()));
+    const PART: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    const END: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}}\n\n";
+    const DONE: &str = "data: [DONE]\n\n";
+
+    const ONE: Asked = Asked {
+        answers: 1,
+        usage: true,
+    };
+
+    fn chat(answers: u64, hides_usage: bool) -> Tail {
+        let usage = !hides_usage;
+        Tail::new(Kind::EventStream, &OpenaiChat, Asked { answers, usage })
+    }
+
+    fn passed(tail: &mut Tail, pieces: &[&str]) -> Vec<String> {
+        let pass = |piece: &&str| {
+            let passed = tail.hold_back(Bytes::copy_from_slice(piece.as_bytes()));
             String::from_utf8(passed.to_vec()).expect("text")
         };
         pieces.iter().map(pass).collect()
@@ -79,7 +210,7 @@ mod tests {
 
     #[test]
     fn of_a_body_the_last_byte_is_held() {
-        let mut tail = Tail::new(Kind::Json, &OpenaiChat);
+        let mut tail = Tail::new(Kind::Json, &OpenaiChat, ONE);
         assert_eq!(
             passed(&mut tail, &["{\"a\"", "", ":1", "}"]),
             ["{\"a", "", "\":", "1"]
@@ -88,20 +219,110 @@ mod tests {
     }
 
     #[test]
-    fn of_a_stream_the_last_event_is_held_and_nothing_before_it() {
-        let mut tail = Tail::new(Kind::EventStream, &OpenaiChat);
-        let pieces = ["data: {}\n\n", "data: {}\n\ndata: [DO", "NE]\n\n"];
-        assert_eq!(passed(&mut tail, &pieces), pieces, "a mark in two pieces");
-        let mut tail = Tail::new(Kind::EventStream, &OpenaiChat);
-        let pieces = ["data: {}\n\n", "data: {}\n\ndata: [DONE]", "\n\n"];
+    fn of_a_stream_everything_from_the_end_of_the_answer_is_held_and_nothing_before_it() {
+        let mut tail = chat(1, false);
         assert_eq!(
-            passed(&mut tail, &pieces),
-            ["data: {}\n\n", "data: {}\n\n", ""]
+            passed(&mut tail, &[PART, END, USAGE, DONE]),
+            [PART, "", "", ""]
         );
-        assert_eq!((tail.len(), tail.finish()), (14, "data: [DONE]\n\n".into()));
-        let mut tail = Tail::new(Kind::EventStream, &AnthropicMessages);
-        let last = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-        assert_eq!(passed(&mut tail, &[last]), [""]);
-        assert_eq!(tail.finish(), last);
+        let held = [END, USAGE, DONE].concat();
+        assert_eq!(tail.len(), held.len() as u64);
+        assert_eq!(tail.finish(), held);
+        let mut tail = Tail::new(Kind::EventStream, &AnthropicMessages, ONE);
+        let delta = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n";
+        let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+        let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+        assert_eq!(passed(&mut tail, &[ping, delta, stop]), [ping, "", ""]);
+        assert_eq!(tail.finish(), [delta, stop].concat());
+    }
+
+    #[test]
+    fn of_several_answers_the_last_end_counts() {
+        let mut tail = chat(2, false);
+        assert_eq!(
+            passed(&mut tail, &[PART, END, PART, END, DONE]),
+            [PART, END, PART, "", ""]
+        );
+    }
+
+    #[test]
+    fn a_report_that_nobody_asked_for_is_left_out() {
+        for (hides_usage, held) in [
+            (true, [END, DONE].concat()),
+            (false, [END, USAGE, DONE].concat()),
+        ] {
+            let mut tail = chat(1, hides_usage);
+            passed(&mut tail, &[PART, END, USAGE, DONE]);
+            assert_eq!(tail.finish(), held);
+        }
+    }
+
+    #[test]
+    fn text_that_reads_like_an_end_holds_nothing() {
+        let text = "data: {\"choices\":[{\"delta\":{\"content\":\"data: [DONE]\"}}]}\n\n";
+        let comment = ": data: [DONE]\n\n";
+        let mut tail = chat(1, false);
+        assert_eq!(
+            passed(&mut tail, &[text, comment, PART]),
+            [text, comment, PART]
+        );
+        assert_eq!(tail.len(), 0);
+    }
+
+    #[test]
+    fn any_split_and_any_line_end_give_the_same() {
+        let stream = [PART, END, USAGE, DONE].concat();
+        for line_end in ["\n", "\r\n", "\r"] {
+            let stream = stream.replace('\n', line_end);
+            for size in 1..stream.len() {
+                let mut tail = chat(1, true);
+                let mut out = Vec::new();
+                for piece in stream.as_bytes().chunks(size) {
+                    out.extend_from_slice(&tail.hold_back(Bytes::copy_from_slice(piece)));
+                }
+                let passed = String::from_utf8(out).expect("text");
+                assert_eq!(passed.trim_end(), PART.trim_end(), "{line_end:?} {size}");
+                let held = String::from_utf8(tail.finish().to_vec()).expect("text");
+                assert!(
+                    held.contains("stop") && held.contains("[DONE]") && !held.contains("usage")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_bound_is_held() {
+        let mut tail = chat(1, false);
+        let long = format!("data: {}\n\n", "x".repeat(1000));
+        assert_eq!(passed(&mut tail, &[END]), [""]);
+        let mut out = 0;
+        for _ in 0..100 {
+            out += tail.hold_back(Bytes::from(long.clone())).len();
+            assert!(tail.len() <= MAX_HELD as u64);
+        }
+        assert_eq!(out, END.len() + 100 * long.len(), "all was let go");
+        assert_eq!(tail.finish(), "");
+        // An event that never ends flows.
+        let mut tail = chat(1, false);
+        let mut out = 0;
+        for _ in 0..100 {
+            out += tail.hold_back(Bytes::from("x".repeat(2000))).len();
+            let waiting = tail.events.as_ref().map_or(0, |it| it.event.len());
+            assert!(waiting <= MAX_HELD + 2000);
+        }
+        out += tail.hold_back(Bytes::from(format!("\n\n{PART}"))).len();
+        assert_eq!(out, 200_000 + 2 + PART.len());
+        assert_eq!(passed(&mut tail, &[END]), [""]);
+    }
+
+    #[test]
+    fn what_is_cut_off_in_the_middle_is_not_lost() {
+        let mut tail = chat(1, false);
+        assert_eq!(passed(&mut tail, &[PART, "data: {\"ha"]), [PART, ""]);
+        assert_eq!(tail.finish(), "data: {\"ha");
+        let mut tail = chat(1, false);
+        assert_eq!(passed(&mut tail, &[PART]), [PART]);
+        tail.append(b"data: [DO");
+        assert_eq!(tail.finish(), "data: [DO");
     }
 }

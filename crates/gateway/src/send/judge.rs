@@ -7,18 +7,20 @@ use domain::key::FailureKind;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{Answer, Content, Kind, Missed, Next, kind, read_error};
+use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, read_error};
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::headers;
 use crate::needles::Needles;
 use crate::scrub::Scrubber;
 
-/// What becomes of an answer with this head.
+/// What becomes of an answer with this head. `managed`: the key is not the caller's.
 pub(super) async fn judge(
     call: &Call,
     response: Response<Incoming>,
     needles: &Arc<Needles>,
+    asked: Asked,
+    managed: bool,
 ) -> Result<Answer, Missed> {
     let (head, body) = response.into_parts();
     let status = head.status;
@@ -30,7 +32,10 @@ pub(super) async fn judge(
         return Err(missed(Failure::UpstreamRedirect, Next::Told));
     }
     let kind = kind(&head.headers);
-    let headers = headers::to_client(&head.headers, needles);
+    let mut headers = headers::to_client(&head.headers, needles);
+    if managed {
+        headers::remove_limits(&mut headers);
+    }
     if status.is_success() {
         let invalid = || missed(Failure::UpstreamInvalidResponse, Next::Told);
         return Ok(Answer {
@@ -40,6 +45,7 @@ pub(super) async fn judge(
                 kind: kind.ok_or_else(invalid)?,
                 body,
                 needles: Arc::clone(needles),
+                asked,
             },
         });
     }
@@ -52,10 +58,14 @@ pub(super) async fn judge(
     let in_its_words = |text: Option<Bytes>| {
         let text = text?;
         let text = Scrubber::whole(needles, &text).unwrap_or(text);
+        let refusal = match managed {
+            true => Refusal::Restated(Restated::of(status, &text)),
+            false => Refusal::Theirs(text),
+        };
         Some(Answer {
             status,
             headers,
-            content: Content::Refusal(text),
+            content: Content::Refusal(refusal),
         })
     };
     let rejected = Failure::UpstreamRejected {

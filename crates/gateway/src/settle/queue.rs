@@ -86,6 +86,9 @@ impl Books {
             bill: None,
             started_at,
             begun_at: None,
+            departure: None,
+            at_work: false,
+            ceiling: None,
             sources: sources.clone(),
         })
     }

@@ -25,7 +25,7 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
         "{anthropic}[auth.extra_headers]\nanthropic-version = \"2023-06-01\"\n[probe]\nget = \"/v1/whoami\"\n\
          [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n[[models]]\nid = \"claude-tiny\"\n"
     );
-    let (third, gateway) = file("relay", "authorization", "");
+    let (third, gateway) = file("relay", "authorization", "stream_options = false");
     let gateway = gateway.replace("first_party", "gateway");
     let gateway = format!(
         "{gateway}scheme = \"Bearer\"\n[[formats]]\nformat = \"openai_chat\"\npath = \"/relayed\"\n\

@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{ErrorBody, FormatId, TokenLimit, UsageTap, WireFormat, details, json};
+use super::{ErrorBody, FormatId, Passage, TokenLimit, UsageTap, WireFormat, details, json};
 use crate::sse::Event;
 use crate::tap::{BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero};
 
@@ -30,8 +30,24 @@ impl WireFormat for AnthropicMessages {
         format!("\n\nevent: error\ndata: {body}\n\n").into()
     }
 
-    fn last_event_mark(&self) -> &'static [u8] {
-        b"event: message_stop"
+    fn passage(&self, event: Event<'_>) -> Passage {
+        if event.name == b"message_stop" {
+            return Passage::Last;
+        }
+        if memchr::memmem::find(event.data, b"\"message_").is_none() {
+            return Passage::Part;
+        }
+        match serde_json::from_slice::<Progress<'_>>(event.data) {
+            Ok(Progress {
+                r#type: "message_stop",
+                ..
+            }) => Passage::Last,
+            Ok(Progress {
+                r#type: "message_delta",
+                delta: Some(delta),
+            }) if delta.stop_reason.is_some() => Passage::Last,
+            _ => Passage::Part,
+        }
     }
 
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
@@ -206,6 +222,20 @@ fn read_report(report: &RawValue) -> Option<Usage> {
     let mut events = Events::default();
     events.report(report);
     events.counts()
+}
+
+/// How far a stream is with one event.
+#[derive(Deserialize)]
+struct Progress<'a> {
+    r#type: &'a str,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    stop_reason: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,9 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{ErrorBody, FormatId, TokenLimit, UsageTap, WireFormat, details, json};
+use super::{
+    ErrorBody, FormatId, Passage, TokenLimit, UsageTap, WireFormat, details, json, usage_wish,
+};
 use crate::sse::Event;
 use crate::tap::{
     BodyTap, Count, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero, text,
@@ -37,8 +39,30 @@ impl WireFormat for OpenaiChat {
         format!("\n\ndata: {body}\n\n").into()
     }
 
-    fn last_event_mark(&self) -> &'static [u8] {
-        b"data: [DONE]"
+    fn passage(&self, event: Event<'_>) -> Passage {
+        if event.data.trim_ascii() == b"[DONE]" {
+            return Passage::Last;
+        }
+        // Inside a JSON string the quotes would be escaped, so these are names of fields.
+        let names = |name: &[u8]| memchr::memmem::find(event.data, name).is_some();
+        if !names(b"\"finish_reason\"") && !names(b"\"usage\"") {
+            return Passage::Part;
+        }
+        let Ok(progress) = serde_json::from_slice::<Progress<'_>>(event.data) else {
+            return Passage::Part;
+        };
+        match progress.choices {
+            Some(choices) if choices.is_empty() && progress.usage.is_some() => Passage::Usage,
+            Some(choices) => match choices.iter().filter(|choice| choice.ended()).count() {
+                0 => Passage::Part,
+                ended => Passage::Ends(ended),
+            },
+            None => Passage::Part,
+        }
+    }
+
+    fn with_usage(&self, body: &Bytes) -> Option<Bytes> {
+        usage_wish::with_usage(body)
     }
 
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
@@ -157,6 +181,28 @@ impl Chunks {
             }
             Err(_) => self.latest = None,
         }
+    }
+}
+
+/// How far a stream is with one chunk.
+#[derive(Deserialize)]
+struct Progress<'a> {
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    /// Some servers send an empty text as long as there is no reason.
+    fn ended(&self) -> bool {
+        self.finish_reason.is_some_and(|it| it.get() != "\"\"")
     }
 }
 

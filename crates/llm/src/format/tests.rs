@@ -11,6 +11,7 @@ use crate::sse::{Decoder, MAX_EVENT_BYTES};
 use crate::tap::MAX_REPORT_BYTES;
 
 mod metering;
+mod passages;
 
 /// Reads the usage of a fixture whole, byte by byte and cut once at every place, and records it.
 fn check(format: &dyn WireFormat, file: &Path) {

@@ -54,6 +54,8 @@ struct File {
     probe: Option<Spanned<ProbeTable>>,
     #[serde(default)]
     formats: Vec<FormatTable>,
+    #[serde(default = "yes")]
+    stream_options: bool,
     #[serde(default)]
     native_patterns: Vec<Glob>,
     #[serde(default)]
@@ -151,6 +153,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
             .into_iter()
             .map(format_rule)
             .collect::<Result<_, _>>()?,
+        takes_stream_options: file.stream_options,
         native_patterns: file.native_patterns,
         slugs: slugs(file.kind, file.slugs)?,
         names: names(file.kind, file.names)?,
@@ -378,4 +381,8 @@ fn broken<T, S>(at: &Spanned<S>, rule: &str) -> Result<T, Broken> {
 
 fn any_model() -> Glob {
     Glob::parse("*").expect("a star is a pattern")
+}
+
+fn yes() -> bool {
+    true
 }

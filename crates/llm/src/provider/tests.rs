@@ -63,6 +63,9 @@ fn a_file_is_read_whole() {
     let header = ("x-version".to_owned(), "2".to_owned());
     assert_eq!(provider.auth.extra_headers, [header]);
     assert!(provider.takes_own_keys() && provider.serves_models());
+    assert!(provider.takes_stream_options);
+    let refuses = FULL.replacen("env =", "stream_options = false\nenv =", 1);
+    assert!(!parsed(&refuses).takes_stream_options);
     assert_eq!(provider.key.pattern.as_deref(), Some("mp-*"));
     assert_eq!(
         provider.models[0].input_modalities,

@@ -21,7 +21,77 @@ pub struct Metered {
     pub begun: bool,
 }
 
+/// The most model tokens that a call can have used. What is reported beyond is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Of input, cache reads and writes included.
+    pub input: u64,
+    /// Of output. `None`: not known.
+    pub output: Option<u64>,
+}
+
+/// Words that stand in a request for something that is read beside its text.
+const MEDIA: [&[u8]; 8] = [
+    b"\"image_url\"",
+    b"\"image\"",
+    b"\"input_audio\"",
+    b"\"audio\"",
+    b"\"video_url\"",
+    b"\"file\"",
+    b"\"document\"",
+    b"\"container_upload\"",
+];
+/// What each of them may bring: a long document that is only named by its address.
+const MEDIUM_TOKENS: u64 = 1 << 18;
+/// What a provider may add to any request.
+const ADDED_TOKENS: u64 = 1 << 16;
+
+impl Ceiling {
+    /// The ceiling of a call with this request body. `output`: the most output tokens that can come back, if known.
+    ///
+    /// No tokenizer makes more than one token of a byte.
+    pub fn of(body: &[u8], output: Option<u64>) -> Self {
+        let media = MEDIA
+            .iter()
+            .map(|word| memchr::memmem::find_iter(body, word).count() as u64)
+            .sum::<u64>();
+        let beside = media.saturating_mul(MEDIUM_TOKENS) + ADDED_TOKENS;
+        Self {
+            input: beside.saturating_add(body.len() as u64),
+            output,
+        }
+    }
+
+    fn admits(&self, usage: &Usage) -> bool {
+        // Counts of a report are bounded, so their sum fits.
+        let input = usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens;
+        let output = self.output.is_none_or(|most| usage.output_tokens <= most);
+        input <= self.input && output
+    }
+}
+
 impl Metered {
+    /// The same without a report that is beyond `ceiling`, which was then no report of this call.
+    pub fn within(self, ceiling: &Ceiling) -> Self {
+        match self.reported {
+            Some(reported) if !ceiling.admits(&reported) => Self {
+                reported: None,
+                complete: false,
+                begun: true,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// The usage of a request of which nothing is known but that a provider got it.
+    pub fn input_only(request_bytes: u64) -> Usage {
+        Usage {
+            input_tokens: request_bytes.div_ceil(BYTES_PER_TOKEN),
+            ..Usage::default()
+        }
+    }
+
     /// The usage to account for a call whose request had `request_bytes`, and whether it is estimated.
     ///
     /// A complete report is taken as it is. Otherwise the input is what was reported or a quarter of the request's
@@ -32,10 +102,7 @@ impl Metered {
             Some(reported) if self.complete => return Some((reported, false)),
             Some(reported) => reported,
             None if !self.begun && self.output_bytes == 0 => return None,
-            None => Usage {
-                input_tokens: request_bytes.div_ceil(BYTES_PER_TOKEN),
-                ..Usage::default()
-            },
+            None => Self::input_only(request_bytes),
         };
         let counted = self.output_bytes.div_ceil(BYTES_PER_TOKEN);
         let estimated = Usage {
@@ -116,5 +183,44 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(begun.usage(400), Some((expected, true)));
+    }
+
+    #[test]
+    fn a_report_beyond_what_the_call_can_have_used_is_not_believed() {
+        let text = br#"{"model":"a","messages":[{"role":"user","content":"\"image\""}]}"#;
+        let most = text.len() as u64 + ADDED_TOKENS;
+        let ceiling = Ceiling::of(text, Some(7));
+        assert_eq!(ceiling.input, most);
+        let with = |input_tokens, output_tokens| {
+            let usage = Usage {
+                input_tokens,
+                output_tokens,
+                ..REPORTED
+            };
+            metered(Some(usage), true, 8).within(&ceiling)
+        };
+        // 5 and 3 of the input are the cache's.
+        assert!(with(most - 8, 7).complete);
+        for lie in [with(most - 7, 7), with(1, 8)] {
+            let expected = Usage {
+                input_tokens: 10,
+                output_tokens: 2,
+                ..Usage::default()
+            };
+            assert_eq!(lie.usage(40), Some((expected, true)));
+        }
+        let unknown = Ceiling::of(text, None);
+        let usage = Usage {
+            output_tokens: 1 << 39,
+            ..REPORTED
+        };
+        assert!(metered(Some(usage), true, 8).within(&unknown).complete);
+    }
+
+    #[test]
+    fn pictures_and_files_raise_the_ceiling() {
+        let body = br#"{"content":[{"type":"image_url","image_url":{"url":"https://a.test/b"}},{"type":"file"}]}"#;
+        let most = body.len() as u64 + ADDED_TOKENS + 3 * MEDIUM_TOKENS;
+        assert_eq!(Ceiling::of(body, None).input, most);
     }
 }
