@@ -88,7 +88,7 @@ pub enum Reservation {
     },
 }
 
-/// Credits to be given.
+/// A card to be granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCard {
     /// Where they come from. Included cards come from the plan: [`CardKind::Included`] is refused.
@@ -97,7 +97,7 @@ pub struct NewCard {
     pub amount: NanoUsd,
     /// When what is left of them lapses; `None`: never.
     pub expires_at: Option<Timestamp>,
-    /// What they are for, in the words of whoever gives them. The same reference is granted once.
+    /// What they are for, in the words of whoever grants them. The same reference is granted once.
     pub reference: Option<String>,
 }
 
@@ -217,7 +217,7 @@ pub(crate) async fn set_monthly(
     book.save(tx).await
 }
 
-/// Gives an account a card, unless one with this reference was given before. `false`: it was.
+/// Grants an account a card, unless one with this reference was granted before. `false`: it was.
 pub(crate) async fn grant(
     tx: &mut Tx,
     account: AccountId,

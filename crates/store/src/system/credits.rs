@@ -51,11 +51,11 @@ impl System<'_> {
         credit::reap_others(self.store, node, now).await
     }
 
-    /// Gives credits to an account. `false`: a card with this reference was given before, and nothing changes.
+    /// Grants credits to an account. `false`: a card with this reference was granted before, and nothing changes.
     ///
     /// # Errors
     /// - [`StoreError::NotFound`]: there is no such account.
-    /// - [`StoreError::Conflict`]: the reference was given with another amount, kind or expiry, the amount is out of
+    /// - [`StoreError::Conflict`]: the reference was granted with another amount, kind or expiry, the amount is out of
     ///   range, the card would have lapsed already, or it is one that only a plan gives.
     pub async fn grant_credits(
         &self,

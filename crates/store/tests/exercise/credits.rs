@@ -158,7 +158,7 @@ async fn the_thirteenth_card_merges_those_of_one_day(world: World) {
             reference: Some(format!("order {n}")),
             ..card(10 + n, Some(NOW.plus_millis(DAY_MS * 100 * (1 + n % 6))))
         };
-        purse.give(&card, NOW).await.expect("granted");
+        purse.grant_card(&card, NOW).await.expect("granted");
     }
     assert_eq!(purse.credits(NOW).await.cards.len(), 12);
     purse.grant(1, None).await;
@@ -170,7 +170,7 @@ async fn the_thirteenth_card_merges_those_of_one_day(world: World) {
         reference: Some("order 3".to_owned()),
         ..card(13, Some(NOW.plus_millis(DAY_MS * 400)))
     };
-    let (known, new) = purse.give(&again, NOW).await.expect("known");
+    let (known, new) = purse.grant_card(&again, NOW).await.expect("known");
     assert_eq!(
         (known.granted.nanos(), new),
         (13, false),
@@ -186,10 +186,13 @@ async fn a_reference_is_granted_once(world: World) {
         reference: Some("invoice 7".to_owned()),
         ..card(50, None)
     };
-    let (first, new) = purse.give(&order, NOW).await.expect("granted");
+    let (first, new) = purse.grant_card(&order, NOW).await.expect("granted");
     assert!(new);
     let traces = world.traces().await;
-    let (second, new) = purse.give(&order, NOW.plus_millis(5)).await.expect("known");
+    let (second, new) = purse
+        .grant_card(&order, NOW.plus_millis(5))
+        .await
+        .expect("known");
     assert_eq!((second, new), (first, false));
     for other in [
         NewCard {
@@ -205,7 +208,7 @@ async fn a_reference_is_granted_once(world: World) {
             ..order.clone()
         },
     ] {
-        let refused = purse.give(&other, NOW).await;
+        let refused = purse.grant_card(&other, NOW).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))), "{other:?}");
     }
     assert_eq!(world.traces().await, traces);
@@ -214,7 +217,7 @@ async fn a_reference_is_granted_once(world: World) {
         reference: Some("invoice 8".to_owned()),
         ..order
     };
-    let (here, there) = tokio::join!(purse.give(&fresh, NOW), purse.give(&fresh, NOW));
+    let (here, there) = tokio::join!(purse.grant_card(&fresh, NOW), purse.grant_card(&fresh, NOW));
     let new = [here.expect("here").1, there.expect("there").1];
     assert_eq!(new.iter().filter(|new| **new).count(), 1);
     assert_eq!(purse.balance(NOW).await, (100, 0, 0));
@@ -233,7 +236,7 @@ async fn what_cannot_be_granted_is_refused(world: World) {
         card(1, Some(NOW)),
         included,
     ] {
-        let outcome = purse.give(&refused, NOW).await;
+        let outcome = purse.grant_card(&refused, NOW).await;
         assert!(
             matches!(outcome, Err(StoreError::Conflict(_))),
             "{refused:?}"
@@ -249,10 +252,10 @@ async fn what_cannot_be_granted_is_refused(world: World) {
     assert!(matches!(outcome, Err(StoreError::NotFound)));
     assert_eq!(world.traces().await, traces);
     purse
-        .give(&card(MAX_CREDITS.nanos(), None), NOW)
+        .grant_card(&card(MAX_CREDITS.nanos(), None), NOW)
         .await
         .expect("the most");
-    let outcome = purse.give(&card(1, None), NOW).await;
+    let outcome = purse.grant_card(&card(1, None), NOW).await;
     assert!(matches!(outcome, Err(StoreError::Conflict(_))));
     purse.is_sound().await;
 }
@@ -336,14 +339,14 @@ async fn the_ledger_tells_each_change(world: World) {
         reference: Some("invoice 1".to_owned()),
         ..card(100, Some(NOW.plus_millis(DAY_MS)))
     };
-    let (bought, _) = purse.give(&bought, NOW).await.expect("granted");
+    let (bought, _) = purse.grant_card(&bought, NOW).await.expect("granted");
     let request = purse.held(50, Overuse::Block).await;
     purse.settle(request, 30).await;
     let back = NewCard {
         kind: CardKind::Refund,
         ..card(7, None)
     };
-    let (back, _) = purse.give(&back, NOW).await.expect("granted");
+    let (back, _) = purse.grant_card(&back, NOW).await.expect("granted");
     purse.balance(NOW.plus_millis(DAY_MS)).await;
 
     let scope = scope(&purse).await;

@@ -209,7 +209,7 @@ async fn act(purse: &Purse, story: &mut Story, op: &Op) -> Result<(), String> {
             };
             story.last_card = Some(card.clone());
             story.model.grant(*kind, *amount, card.expires_at, now);
-            let (_, new) = purse.give(&card, now).await.expect("granted");
+            let (_, new) = purse.grant_card(&card, now).await.expect("granted");
             same(new, true)?;
         }
         Op::GrantAgain => {
@@ -220,7 +220,7 @@ async fn act(purse: &Purse, story: &mut Story, op: &Op) -> Result<(), String> {
                     card.reference.as_deref().unwrap_or_default()
                 );
                 if !purse.pairs(&known).await.is_empty() {
-                    let (_, new) = purse.give(&card, now).await.expect("known");
+                    let (_, new) = purse.grant_card(&card, now).await.expect("known");
                     same(new, false)?;
                 }
             }

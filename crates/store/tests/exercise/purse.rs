@@ -94,7 +94,7 @@ impl Purse {
         }
     }
 
-    pub(crate) async fn give(
+    pub(crate) async fn grant_card(
         &self,
         card: &NewCard,
         now: Timestamp,
@@ -110,7 +110,7 @@ impl Purse {
     /// Gives a card that lapses so many milliseconds after [`NOW`].
     pub(crate) async fn grant(&self, amount: i64, expires_in: Option<i64>) -> CardRow {
         let card = card(amount, expires_in.map(|millis| NOW.plus_millis(millis)));
-        let (card, new) = self.give(&card, NOW).await.expect("granted");
+        let (card, new) = self.grant_card(&card, NOW).await.expect("granted");
         assert!(new);
         card
     }
