@@ -94,6 +94,10 @@ async fn a_key_is_removed_only_after_somebody_agreed() {
     assert_eq!(listed.lines().count(), 2, "{listed}");
     let backup = ["keys", "remove", "openai", "--label", "backup", "--yes"];
     let removed = fixture.cli(&backup).await;
+    assert!(
+        removed.says("Without it another own key serves"),
+        "{removed}"
+    );
     assert!(removed.says("Removed: another own key serves"), "{removed}");
     let removed = fixture.cli(&["keys", "remove", "openai", "--yes"]).await;
     assert!(removed.says("will be refused with 402"), "{removed}");
