@@ -235,3 +235,24 @@ async fn ratios_and_rates_multiply_what_is_charged_and_not_what_it_costs() {
     assert_eq!(row.cost, Some(NanoUsd::new(CHARGE)));
     assert_eq!(row.charge.nanos(), CHARGE * 33 / 10);
 }
+
+#[tokio::test]
+async fn calls_without_a_limit_cannot_overspend_together() {
+    let (harness, openai, _) = managed().await;
+    // The longest answer of the model has 500 tokens; 20 bytes of request are 5 of input.
+    let longest = 5 * 3_000 + 500 * 15_000;
+    let report = r#"{"usage":{"prompt_tokens":5,"completion_tokens":500}}"#;
+    openai.says(report);
+    harness.has_credits(3 * longest + 1).await;
+    let harness = std::sync::Arc::new(harness);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let harness = std::sync::Arc::clone(&harness);
+        calls.spawn(async move { harness.chat(r#"{"model":"gpt-tiny"}"#).await.status });
+    }
+    let mut statuses = calls.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses[..4], [200, 200, 200, 402]);
+    let left = harness.credits().await;
+    assert_eq!((left.available.nanos(), left.reserved.nanos()), (1, 0));
+}
