@@ -74,6 +74,14 @@ fn compare(applied: &[AppliedMigration], known: &Migrator) -> Result<(), OpenErr
             reason: "it has no schema".to_owned(),
         });
     };
+    if let Some(newest) = known.iter().last()
+        && last.version > newest.version
+    {
+        return Err(OpenError::NewerSchema {
+            found: last.version,
+            known: newest.version,
+        });
+    }
     for one in applied {
         let Some(same) = known.iter().find(|same| same.version == one.version) else {
             return Err(explain(MigrateError::VersionMissing(one.version)));
@@ -88,6 +96,22 @@ fn compare(applied: &[AppliedMigration], known: &Migrator) -> Result<(), OpenErr
             known: newest.version,
         }),
         _ => Ok(()),
+    }
+}
+
+/// As [`explain`], for a database that tells which schema it has: the driver names the first version that it misses.
+pub(crate) async fn explain_at<C: Migrate>(connection: &mut C, error: MigrateError) -> OpenError {
+    let explained = explain(error);
+    let OpenError::NewerSchema { known, .. } = explained else {
+        return explained;
+    };
+    let applied = connection.list_applied_migrations(HISTORY).await;
+    match applied.ok().as_ref().and_then(|applied| applied.last()) {
+        Some(last) => OpenError::NewerSchema {
+            found: last.version,
+            known,
+        },
+        None => explained,
     }
 }
 
@@ -199,8 +223,12 @@ mod tests {
         }
         let mut newer = applied(&known, 2);
         newer[1].version = 900;
+        newer.push(AppliedMigration {
+            version: 901,
+            checksum: Cow::Borrowed(b"unknown"),
+        });
         match compare(&newer, &known) {
-            Err(OpenError::NewerSchema { found, .. }) => assert_eq!(found, 900),
+            Err(OpenError::NewerSchema { found, known }) => assert_eq!((found, known), (901, 2)),
             other => panic!("{other:?}"),
         }
         let mut edited = applied(&known, 2);

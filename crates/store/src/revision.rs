@@ -132,6 +132,7 @@ pub(crate) enum Affects {
 pub(crate) struct Writing<'a> {
     store: &'a Store,
     pub(crate) tx: Tx,
+    numbered: Vec<Change>,
 }
 
 impl Store {
@@ -143,7 +144,11 @@ impl Store {
             "UPDATE revision SET revision = revision WHERE singleton = 1",
         ))
         .await?;
-        Ok(Writing { store: self, tx })
+        Ok(Writing {
+            store: self,
+            tx,
+            numbered: Vec::new(),
+        })
     }
 
     /// Reads the changes that other processes made; a job calls this each second.
@@ -193,6 +198,13 @@ impl Store {
 }
 
 impl Writing<'_> {
+    /// Says that the change affects what is served of this account, beside what it is committed with.
+    pub(crate) async fn affects_also(&mut self, account: AccountId) -> Result<(), StoreError> {
+        let change = self.number(Some(account)).await?;
+        self.numbered.push(change);
+        Ok(())
+    }
+
     /// Commits the change with its audit row and, if it affects what is served, its revision.
     pub(crate) async fn commit(
         self,
@@ -233,10 +245,10 @@ impl Writing<'_> {
             Affects::Account(account) => Some(self.number(Some(account)).await?),
             Affects::Everybody => Some(self.number(None).await?),
         };
+        self.numbered.extend(change);
         self.tx.commit().await?;
-        if let Some(change) = change {
-            self.store.revision().write(|known| known.apply(change));
-        }
+        let revisions = self.store.revision();
+        revisions.write(|known| self.numbered.iter().for_each(|change| known.apply(*change)));
         Ok(())
     }
 

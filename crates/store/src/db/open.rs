@@ -86,11 +86,11 @@ async fn open_sqlite(path: &Path, schema: Schema) -> Result<Db, OpenError> {
         .connect_with(options.clone())
         .await
         .map_err(unavailable)?;
-    if schema == Schema::Update {
-        migrate::migrator(Engine::Sqlite)
-            .run(&writer)
-            .await
-            .map_err(migrate::explain)?;
+    if schema == Schema::Update
+        && let Err(error) = migrate::migrator(Engine::Sqlite).run(&writer).await
+    {
+        let mut connection = writer.acquire().await.map_err(unavailable)?;
+        return Err(migrate::explain_at(&mut *connection, error).await);
     }
     let readers = SqlitePoolOptions::new()
         .max_connections(SQLITE_READERS)
@@ -198,10 +198,12 @@ async fn open_postgres(url: &str, schema: Schema) -> Result<Db, OpenError> {
     match schema {
         Schema::Update => {
             // `run` takes a single connection, too, but makes a future that the compiler cannot show to be `Send`.
-            migrate::migrator(Engine::Postgres)
+            let migrated = migrate::migrator(Engine::Postgres)
                 .run_direct(None, &mut first, false)
-                .await
-                .map_err(migrate::explain)?;
+                .await;
+            if let Err(error) = migrated {
+                return Err(migrate::explain_at(&mut first, error).await);
+            }
         }
         Schema::Require => {
             let (has_history,): (bool,) =

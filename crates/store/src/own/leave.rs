@@ -5,13 +5,15 @@ use domain::{AccountId, Timestamp, UserId};
 use super::Own;
 use crate::audit::AuditNote;
 use crate::db::Tx;
-use crate::error::StoreError;
+use crate::error::{Place, StoreError};
 use crate::revision::Affects;
 use crate::session;
 use crate::statement::sql;
 
 /// No password has this hash.
 const NO_PASSWORD: &str = "!";
+/// Above this many other accounts, everybody's rows count as changed.
+const MOST_ACCOUNTS: usize = 100;
 
 impl Own<'_> {
     /// Deletes the person's account: its workspaces with everything in them, its provider keys and data keys, the
@@ -29,13 +31,22 @@ impl Own<'_> {
         let mut writing = self.store.writing().await?;
         let tx = &mut writing.tx;
         let email = leaving(tx, user).await?;
+        let others = other_accounts(tx, user, account).await?;
         delete_keys(tx, account).await?;
         delete_traces(tx, user, &email).await?;
         session::delete_of_user(tx, user, None).await?;
         forget_name(tx, user, account, now).await?;
-        // The person may have belonged to workspaces of many accounts.
+        let affects = match others.len() {
+            ..=MOST_ACCOUNTS => Affects::Account(account),
+            _ => Affects::Everybody,
+        };
+        if let Affects::Account(_) = affects {
+            for other in others {
+                writing.affects_also(other).await?;
+            }
+        }
         writing
-            .commit(Affects::Everybody, self.scope.origin(), audit, now)
+            .commit(affects, self.scope.origin(), audit, now)
             .await?;
         self.store.db().forget_log().await;
         Ok(())
@@ -66,6 +77,31 @@ async fn leaving(tx: &mut Tx, user: UserId) -> Result<String, StoreError> {
         }
     }
     Ok(email)
+}
+
+/// The other accounts in whose workspaces the person may call.
+async fn other_accounts(
+    tx: &mut Tx,
+    user: UserId,
+    account: AccountId,
+) -> Result<Vec<AccountId>, StoreError> {
+    let rows: Vec<(String,)> = tx
+        .all(
+            sql("SELECT DISTINCT w.account_id
+                 FROM members m JOIN workspaces w ON w.id = m.workspace_id
+                 WHERE m.user_id = $1 AND w.account_id <> $2")
+            .bind(user)
+            .bind(account),
+        )
+        .await?;
+    let read = |(id,): (String,)| {
+        let place = Place {
+            table: "workspaces",
+            id: &id,
+        };
+        place.parse("account_id", &id)
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Deletes what the account owns. Keys go with their data keys, and a workspace's with the workspace.

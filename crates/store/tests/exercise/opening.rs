@@ -76,14 +76,16 @@ async fn a_newer_schema_is_refused_by_its_number(world: World) {
     world
         .raw(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-             SELECT 900, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+             SELECT 900, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1;
+             INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT 901, 'last', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
         )
         .await
         .expect("written");
     for refused in [reopen(&world).await, reopen_existing(&world).await] {
         match refused.err() {
             Some(OpenError::NewerSchema { found, known }) => {
-                assert_eq!((found, known), (900, 3));
+                assert_eq!((found, known), (901, 3));
             }
             other => panic!("{other:?}"),
         }
