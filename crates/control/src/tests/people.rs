@@ -216,6 +216,13 @@ async fn an_invitation_makes_a_new_person_once() {
     let me = world.get(&session, "/api/v1/me").await.expect(200).json();
     assert_eq!(me["user"]["email"], "new@example.test");
     assert_eq!(me["user"]["instance_admin"], false);
+    // Tenants make no credits.
+    let credits = world.get(&session, "/api/v1/users/me/credits").await;
+    let credits = credits.expect(200).json();
+    assert_eq!(
+        (&credits["total"], &credits["remaining"]),
+        (&json!(0.0), &json!(0.0))
+    );
     let roles: Vec<_> = me["workspaces"]
         .as_array()
         .expect("a list")

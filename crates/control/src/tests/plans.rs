@@ -149,6 +149,12 @@ async fn a_subscription_keeps_its_terms_until_it_is_given_new_ones() {
         after["subscription"]["started_at"],
         before["subscription"]["started_at"]
     );
+    world.pass_ms(1000);
+    let same = world
+        .put(&root.session, &subscription, choose("gold"))
+        .await;
+    assert_eq!(same.expect(200).json()["terms"]["monthly_credits"], 900);
+    assert_eq!(seen().await, after, "the plan that it has on its terms");
 
     let unknown = world
         .put(&root.session, &subscription, choose("silver"))
@@ -269,11 +275,16 @@ async fn credits_with_a_reference_are_given_once() {
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 201]);
     assert_eq!(available().await, before + 2 * 1_005_000_000);
-    let more = with(&body, "credits", json!(101));
-    world
-        .post(&root.session, &credits, more)
-        .await
-        .refused(409, "conflict");
+    for other in [
+        with(&body, "credits", json!(101)),
+        with(&body, "kind", json!("grant")),
+        with(&body, "expires_at", json!("2200-01-01T00:00:00Z")),
+    ] {
+        world
+            .post(&root.session, &credits, other)
+            .await
+            .refused(409, "conflict");
+    }
     assert_eq!(available().await, before + 2 * 1_005_000_000);
 
     let soon = world.state.sources.now().plus_millis(60_000).to_string();
