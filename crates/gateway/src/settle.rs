@@ -256,7 +256,8 @@ impl Settlement {
     /// Whether the provider is paid for the input of a call that credits pay for, although nothing came of it.
     fn owes_input(&self, end: &End) -> bool {
         let departed = self.departure.as_ref().is_some_and(Departure::has_left);
-        self.is_managed() && end.error_code.is_some() && (self.at_work || departed)
+        let failed = end.error_code.is_some() && !end.metered.refused;
+        self.is_managed() && failed && (self.at_work || departed)
     }
 }
 

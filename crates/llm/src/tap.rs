@@ -2,7 +2,7 @@
 
 use domain::Usage;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected};
+use serde::de::{Deserializer, Error, IgnoredAny, Unexpected};
 
 use crate::format::UsageTap;
 use crate::sse::{Decoder, Event};
@@ -65,6 +65,13 @@ struct Told<R> {
     reader: R,
     counter: TextCounter,
     tally: Tally,
+    refused: bool,
+}
+
+/// The error in an event, with all formats.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Option<IgnoredAny>,
 }
 
 impl<R: EventReader> StreamTap<R> {
@@ -75,6 +82,7 @@ impl<R: EventReader> StreamTap<R> {
                 reader: R::default(),
                 counter: TextCounter::new(R::shape()),
                 tally: Tally::default(),
+                refused: false,
             },
         }
     }
@@ -85,6 +93,9 @@ impl<R: EventReader> Told<R> {
         self.counter.restart();
         self.counter.push(event.data, &mut self.tally);
         self.reader.event(event, self.tally.bytes());
+        // Inside a JSON string the quotes would be escaped, so this is a field's name or a whole text.
+        self.refused |= memchr::memmem::find(event.data, b"\"error\"").is_some()
+            && serde_json::from_slice::<Refusal>(event.data).is_ok_and(|it| it.error.is_some());
     }
 }
 
@@ -106,6 +117,7 @@ impl<R: EventReader> UsageTap for StreamTap<R> {
             complete: whole && usage.is_some_and(|(_, last)| last),
             output_bytes,
             begun: told.tally.begun(),
+            refused: told.refused,
         }
     }
 }

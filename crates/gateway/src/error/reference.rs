@@ -272,8 +272,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "as sent",
         "upstream_rejected",
-        "The provider refused with a status of its own and no JSON.",
-        "The status is the provider's.",
+        "The provider refused with a status of its own: without JSON, or a call that a key of the instance served.",
+        "The status is the provider's; its `code`, `type` and `param` stand in `upstream`, if it named any.",
     ),
 ];
 
@@ -283,7 +283,7 @@ pub fn error_reference() -> String {
         "# Errors of the data plane\n\n\
          A refusal is written in the client's own format, with these codes in `error.code`. Fields that the table\n\
          names stand beside it. `x-keybearer-error-source: upstream` marks what the provider caused; a provider's own\n\
-         `400`, `404`, `409`, `413`, `422` and `429` pass through in its words.\n\n\
+         `400`, `404`, `409`, `413`, `422` and `429` pass through in its words, but for keys of the instance.\n\n\
          | status | code | meaning | what to do |\n| --- | --- | --- | --- |\n",
     );
     for (status, code, meaning, advice) in CODES {

@@ -138,6 +138,39 @@ async fn a_call_that_never_reached_its_provider_takes_nothing() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_after_an_error_in_the_stream_pays_nothing() {
+    let (harness, openai, anthropic) = managed().await;
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";
+    for provider in [&openai, &anthropic] {
+        provider.script(vec![
+            Step::Send(STREAM.into()),
+            Step::Send(chunk(error)),
+            Step::Gate,
+        ]);
+    }
+    for (path, call) in [
+        ("/v1/chat/completions", STREAMED),
+        ("/v1/messages", r#"{"model":"claude-x","stream":true}"#),
+    ] {
+        let request = harness.request(http::Method::POST, path, call);
+        let mut body = harness.open(request).await.into_body();
+        let frame = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
+        let frame = frame.expect("in time").expect("more").expect("whole");
+        assert_eq!(frame.into_data().expect("data"), error);
+        drop(body);
+        let settled = async {
+            while harness.gateway.0.books.waiting() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let settled = tokio::time::timeout(Duration::from_secs(5), settled).await;
+        settled.expect("in time");
+        let row = newest(&harness).await;
+        assert_eq!((row.status, row.charge), (499, NanoUsd::ZERO));
+    }
+}
+
+#[tokio::test]
 async fn hidden_reasoning_is_charged_although_the_client_asks_for_no_report() {
     let (harness, openai, _) = managed().await;
     openai.script(stream(&[PART, END, USAGE, DONE]));

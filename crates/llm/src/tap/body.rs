@@ -191,6 +191,7 @@ impl UsageTap for BodyTap {
             complete: reported.is_some(),
             output_bytes: self.tally.bytes(),
             begun: self.tally.begun(),
+            refused: false,
         }
     }
 }

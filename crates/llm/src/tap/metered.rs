@@ -19,6 +19,8 @@ pub struct Metered {
     pub output_bytes: u64,
     /// Whether an answer of the model began, even if no text of it came. An error in its place is no answer.
     pub begun: bool,
+    /// Whether a stream brought an error of the provider.
+    pub refused: bool,
 }
 
 /// The most model tokens that a call can have used. What is reported beyond is not believed.
@@ -131,6 +133,7 @@ mod tests {
             complete,
             output_bytes,
             begun: output_bytes > 0,
+            refused: false,
         }
     }
 

@@ -71,6 +71,7 @@ fn every_kind_of_generated_openai_text_is_counted_once() {
         let expected = Metered {
             output_bytes: bytes,
             begun: true,
+            refused: false,
             ..Metered::default()
         };
         let body = json!({"object": "chat.completion", "choices": [{"message": message, "finish_reason": "stop"}]});
@@ -114,6 +115,7 @@ fn every_kind_of_generated_anthropic_text_is_counted_once() {
         let expected = Metered {
             output_bytes: bytes,
             begun: true,
+            refused: false,
             ..Metered::default()
         };
         assert_eq!(whole(format, &body), expected, "{block}");
@@ -198,11 +200,15 @@ fn a_stream_that_is_cut_is_estimated_from_what_came() {
 fn an_error_in_an_answers_place_consumed_nothing() {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy", "content": "x"}});
     for format in [FormatId::OpenaiChat, FormatId::AnthropicMessages] {
-        for metered in [
-            whole(format, &error),
-            streamed(format, std::slice::from_ref(&error)),
+        for (metered, refused) in [
+            (whole(format, &error), false),
+            (streamed(format, std::slice::from_ref(&error)), true),
         ] {
-            assert_eq!(metered, Metered::default());
+            let expected = Metered {
+                refused,
+                ..Metered::default()
+            };
+            assert_eq!(metered, expected);
             assert_eq!(metered.usage(1_000), None);
         }
     }
