@@ -211,16 +211,31 @@ async fn a_failed_call_takes_nothing() {
         chat_error(500, "server_error", "no"),
         chat_error(400, "bad", "no"),
         chat_error(401, "invalid_api_key", "no"),
-        Script::hang_up(),
-        Script::text(200, "text/html", "<p>"),
     ] {
         fixture.provider.always(script);
         let reply = fixture.chat("gpt-4o").await;
         assert_ne!(reply.status, 200);
         fixture.app.usage(&fixture.owner, 1).await;
     }
-    fixture.app.usage(&fixture.owner, 5).await;
+    fixture.app.usage(&fixture.owner, 3).await;
     assert_eq!(fixture.balance().await, [50_000, 0, 50_000]);
+    fixture.the_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_call_that_the_provider_got_and_did_not_refuse_takes_its_input() {
+    let fixture = Fixture::managed_with(50_000_000).await;
+    for script in [Script::hang_up(), Script::text(200, "text/html", "<p>")] {
+        fixture.provider.always(script);
+        let reply = fixture.chat("gpt-4o").await;
+        assert_ne!(reply.status, 200);
+    }
+    let input = (chat("gpt-4o").to_string().len() as i64 + 3) / 4;
+    for row in fixture.app.usage(&fixture.owner, 2).await {
+        assert_eq!(row["charge_nano_usd"], input * 2_000, "{row}");
+        assert_eq!(row["pricing"], "estimated", "{row}");
+    }
+    assert_eq!(fixture.sum().await, 50_000_000 - 2 * input * 2_000);
     fixture.the_books_balance().await;
 }
 
