@@ -58,7 +58,7 @@ pub struct NewProviderKey {
     /// Whether it serves only after everything else failed, credits too.
     #[serde(default)]
     fallback: Option<bool>,
-    /// Prices that were negotiated for it, in USD per million tokens. At most 200.
+    /// Prices that were negotiated for it, in USD per million tokens. At most 50; none for a platform key.
     #[serde(default)]
     #[schema(value_type = Option<Vec<PriceOverrideShape>>,
         example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
@@ -128,7 +128,8 @@ pub struct KeyPatch {
     /// Whether it serves only after everything else failed, credits too.
     #[serde(default)]
     fallback: Option<bool>,
-    /// Prices that were negotiated for it, in USD per million tokens; they replace those that are there.
+    /// Prices that were negotiated for it, in USD per million tokens, at most 50; they replace those that are there.
+    /// None for a platform key.
     #[serde(default)]
     #[schema(value_type = Option<Vec<PriceOverrideShape>>)]
     prices: Option<Vec<PriceOverride>>,

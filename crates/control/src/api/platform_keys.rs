@@ -87,7 +87,7 @@ async fn replace_platform_key(
     Ok(axum::Json(stored_view(&state, stored)))
 }
 
-/// Change the label, the order, the pool, the prices or the state of a platform key.
+/// Change the label, the order, the pool or the state of a platform key. It takes no prices.
 ///
 /// What is left out stays. The order counts from the next call on; a disabled key is kept and serves nobody.
 #[utoipa::path(patch, path = "/api/v1/admin/platform-keys/{key_id}", tag = "platform keys",

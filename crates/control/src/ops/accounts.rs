@@ -34,7 +34,7 @@ pub struct Gift {
 ///
 /// # Errors
 /// `invalid_request` with the field that breaks a rule; `not_found`; `conflict` when the reference was used for another
-/// amount.
+/// amount, kind or expiry.
 pub async fn grant(
     state: &ControlState,
     call: &Call,
