@@ -1,6 +1,7 @@
 //! Whether credits may pay for an attempt, and that they do.
 
 use domain::resolve::When;
+use llm::surcharge;
 
 use super::Course;
 use crate::bill::Bill;
@@ -26,6 +27,10 @@ impl Course<'_> {
         })?;
         if !way.is_managed() || self.credits.held {
             return Ok(());
+        }
+        if let Some(field) = surcharge::find(&self.parcel.body) {
+            self.credits.over = true;
+            return Err(Failure::FieldNeedsOwnKey(field));
         }
         let Some(mut settlement) = self.settlement.take() else {
             return Err(Failure::Internal);
