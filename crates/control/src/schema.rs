@@ -13,7 +13,7 @@ use crate::ops::resolution::Then;
 use domain::access::{ApiScope, Role};
 use domain::credits::{CardKind, EntryKind, Overuse};
 use domain::key::FailureKind;
-use domain::naming::Level;
+use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
@@ -85,7 +85,7 @@ schemas! {
     /// A name that stands for a model, or `null`.
     nullable_tier = one_or_null("The tier that was chosen.", Tier::ALL, Tier::as_str, tier, "a model was chosen by name");
     /// Who chose a model, or `null`.
-    nullable_level = one_or_null("Who chose the model.", Level::ALL, Level::as_str, level,
+    nullable_level = one_or_null("Who chose the model.", ChosenBy::ALL, ChosenBy::as_str, level,
         "nobody, or the choice cannot be served");
     /// Who pays for a call.
     key_source = one_of("Who pays.", KeySource::ALL, KeySource::as_str, source);

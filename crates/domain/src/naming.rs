@@ -1,7 +1,7 @@
 //! From the name that a caller gives to the name that providers are looked up by.
 //!
-//! Four levels choose, the closest one wins; then a tier stands for its model, and a mapping may put another in
-//! its place. Each happens once.
+//! The closest that chose wins: request, conversation, API key, workspace, instance. Then a tier stands for its
+//! model, and a mapping may put another in its place. Each happens once.
 
 use crate::plan::PlanTerms;
 use crate::policy::{DELEGATED, ModelMapping, ModelName, Tier, WorkspacePolicy, words};
@@ -12,7 +12,7 @@ pub const UNCHOSEN: &str = "default";
 
 words! {
     /// Who chose the model. Each level comes before those below it.
-    Level("level of choice") {
+    ChosenBy("chooser") {
         /// The request itself.
         Request = "request",
         /// The conversation that the request belongs to.
@@ -41,7 +41,7 @@ pub struct Choices<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
     /// Who chose.
-    pub level: Level,
+    pub chosen_by: ChosenBy,
     /// What was chosen.
     pub chosen: String,
     /// The tier that it is, if it is one.
@@ -85,13 +85,15 @@ pub fn name(
     settings: &Settings,
     terms: &PlanTerms,
 ) -> Result<Named, NoName> {
-    let (level, chosen) = choose(choices, policy, settings).ok_or(NoName::NotChosen)?;
+    let (chosen_by, chosen) = choose(choices, policy, settings).ok_or(NoName::NotChosen)?;
     let tier: Option<Tier> = chosen.parse().ok();
     let model = match tier {
         None => chosen,
         // A default is somebody else's choice: only a tier that the caller names is gated.
         Some(tier)
-            if level != Level::Workspace && level != Level::Instance && !terms.opens(tier) =>
+            if chosen_by != ChosenBy::Workspace
+                && chosen_by != ChosenBy::Instance
+                && !terms.opens(tier) =>
         {
             return Err(NoName::TierLocked(tier));
         }
@@ -99,7 +101,7 @@ pub fn name(
     };
     let mapped_by = mapping(model, policy, settings);
     Ok(Named {
-        level,
+        chosen_by,
         chosen: chosen.to_owned(),
         tier,
         mapped_by: mapped_by.cloned(),
@@ -125,7 +127,7 @@ fn choose<'a>(
     choices: &Choices<'a>,
     policy: &'a WorkspacePolicy,
     settings: &'a Settings,
-) -> Option<(Level, &'a str)> {
+) -> Option<(ChosenBy, &'a str)> {
     let workspace = policy.model.as_ref().map(ModelName::as_str);
     // The default tier is what a workspace has chosen that has chosen nothing else.
     let default_of = |tiers: &'a crate::policy::Tiers| {
@@ -133,14 +135,14 @@ fn choose<'a>(
         model.filter(|model| *model != DELEGATED)
     };
     let levels = [
-        (Level::Request, choices.request),
-        (Level::Conversation, choices.conversation),
-        (Level::ApiKey, choices.api_key),
+        (ChosenBy::Request, choices.request),
+        (ChosenBy::Conversation, choices.conversation),
+        (ChosenBy::ApiKey, choices.api_key),
         (
-            Level::Workspace,
+            ChosenBy::Workspace,
             workspace.or_else(|| default_of(&policy.tiers)),
         ),
-        (Level::Instance, default_of(&settings.tiers)),
+        (ChosenBy::Instance, default_of(&settings.tiers)),
     ];
     levels.into_iter().find_map(|(level, model)| {
         let model = model.filter(|model| !model.is_empty() && *model != UNCHOSEN)?;
@@ -189,14 +191,18 @@ mod tests {
                 ..WorkspacePolicy::default()
             };
             let expected = match set.trailing_zeros() {
-                0 => ("request", Level::Request),
-                1 => ("conversation", Level::Conversation),
-                2 => ("agent", Level::ApiKey),
-                3 => ("workspace", Level::Workspace),
-                _ => ("platform", Level::Instance),
+                0 => ("request", ChosenBy::Request),
+                1 => ("conversation", ChosenBy::Conversation),
+                2 => ("agent", ChosenBy::ApiKey),
+                3 => ("workspace", ChosenBy::Workspace),
+                _ => ("platform", ChosenBy::Instance),
             };
             let named = name(&choices, &policy, &settings, &free()).expect("a name");
-            assert_eq!((named.model.as_str(), named.level), expected, "{set:04b}");
+            assert_eq!(
+                (named.model.as_str(), named.chosen_by),
+                expected,
+                "{set:04b}"
+            );
         }
         let nothing = name(
             &Choices {

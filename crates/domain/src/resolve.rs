@@ -10,7 +10,7 @@ use crate::id::{AccountId, ProviderKeyId, WorkspaceId};
 use crate::key::{KeyOwner, Label, ProviderId};
 use crate::plan::PlanTerms;
 use crate::policy::{KeySource, WorkspacePolicy};
-use crate::record::RemovedKey;
+use crate::record::{ProviderKeyRecord, RemovedKey};
 use crate::settings::Settings;
 
 pub use trace::{Step, Subject, Verdict};
@@ -43,6 +43,21 @@ pub struct HeldKey {
     pub fallback: bool,
     /// Whether the owner lets it serve.
     pub enabled: bool,
+}
+
+impl From<&ProviderKeyRecord> for HeldKey {
+    fn from(record: &ProviderKeyRecord) -> Self {
+        Self {
+            id: record.context.key,
+            provider: record.context.provider.clone(),
+            label: record.label.clone(),
+            owner: record.context.owner,
+            position: record.position,
+            level: record.level,
+            fallback: record.fallback,
+            enabled: record.enabled,
+        }
+    }
 }
 
 /// Who calls, what the rules say there, and what could serve.

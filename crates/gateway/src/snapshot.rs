@@ -53,7 +53,7 @@ impl View {
 impl Loaded {
     fn new(record: CallerRecord, revision: i64) -> Self {
         Self {
-            held: record.keys.iter().map(held).collect(),
+            held: record.keys.iter().map(HeldKey::from).collect(),
             record,
             revision,
         }
@@ -74,20 +74,6 @@ impl Loaded {
     /// Roughly how many bytes the entry holds.
     fn weight(&self) -> u32 {
         u32::try_from(weight::of(&self.record)).unwrap_or(u32::MAX)
-    }
-}
-
-/// What the rules need to know of a key.
-fn held(record: &ProviderKeyRecord) -> HeldKey {
-    HeldKey {
-        id: record.context.key,
-        provider: record.context.provider.clone(),
-        label: record.label.clone(),
-        owner: record.context.owner,
-        position: record.position,
-        level: record.level,
-        fallback: record.fallback,
-        enabled: record.enabled,
     }
 }
 

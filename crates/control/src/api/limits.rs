@@ -21,7 +21,7 @@ pub(crate) fn routes() -> OpenApiRouter<ControlState> {
 
 /// What a plan gives an account, as it was when the account got it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct LimitsView {
+pub struct AccountLimits {
     /// The id of the plan.
     #[schema(example = "free")]
     plan: String,
@@ -58,18 +58,18 @@ pub struct LimitView {
 /// stays, and one more is `402 limit_exceeded`.
 #[utoipa::path(get, path = "/users/me/limits", tag = "credits",
     extensions(("x-action" = json!("read_billing"))),
-    responses((status = 200, body = LimitsView), Reads))]
+    responses((status = 200, body = AccountLimits), Reads))]
 async fn get_limits(
     access: Access<ReadBilling>,
     State(state): State<ControlState>,
     Query(NoParameters {}): Query<NoParameters>,
-) -> Result<axum::Json<LimitsView>, Problem> {
+) -> Result<axum::Json<AccountLimits>, Problem> {
     let within = state.store.within_account(&access.scope);
     let subscription = within.subscription().await?;
     let used = within.limits_used().await?.into_iter();
     let terms = &subscription.terms;
     let open = Tier::ALL.iter().filter(|tier| terms.opens(**tier));
-    Ok(axum::Json(LimitsView {
+    Ok(axum::Json(AccountLimits {
         plan: subscription.plan.to_string(),
         since: subscription.started_at.to_string(),
         monthly_credits: terms.monthly_credits,

@@ -73,13 +73,13 @@ pub struct TermsView {
     tiers: Vec<Tier>,
     /// How much the account may have.
     #[serde(default)]
-    limits: LimitsView,
+    limits: PlanLimits,
 }
 
 /// How much an account may have; `null`: as much as the software bears.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct LimitsView {
+pub struct PlanLimits {
     /// Workspaces of the account, 1 to 1000000.
     #[schema(minimum = 1)]
     workspaces: Option<i64>,
@@ -106,7 +106,7 @@ impl From<PlanTerms> for TermsView {
             monthly_credits: terms.monthly_credits,
             byok: terms.byok,
             tiers: terms.tiers,
-            limits: LimitsView {
+            limits: PlanLimits {
                 workspaces,
                 members,
                 api_keys,
@@ -118,7 +118,7 @@ impl From<PlanTerms> for TermsView {
 
 impl From<TermsView> for PlanTerms {
     fn from(view: TermsView) -> Self {
-        let LimitsView {
+        let PlanLimits {
             workspaces,
             members,
             api_keys,

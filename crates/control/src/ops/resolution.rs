@@ -142,7 +142,7 @@ impl Facts {
             .iter()
             .chain(&self.instance.keys)
             .filter(|key| !key.template)
-            .map(held)
+            .map(HeldKey::from)
             .collect();
         resolve::resolve(&Question {
             workspace: self.workspace,
@@ -275,18 +275,4 @@ async fn default_model(
     let visible = row.filter(|row| row.user == scope.user() || scope.role() >= Role::Admin);
     let row = visible.ok_or_else(|| Problem::new(Code::NotFound))?;
     Ok(row.default_model.map(|model| model.to_string()))
-}
-
-/// What the decision needs to know of a stored key.
-fn held(record: &ProviderKeyRecord) -> HeldKey {
-    HeldKey {
-        id: record.context.key,
-        provider: record.context.provider.clone(),
-        label: record.label.clone(),
-        owner: record.context.owner,
-        position: record.position,
-        level: record.level,
-        fallback: record.fallback,
-        enabled: record.enabled,
-    }
 }

@@ -3,7 +3,7 @@
 use domain::access::{ApiScope, Role};
 use domain::credits::{CardKind, EntryKind, Overuse};
 use domain::key::FailureKind;
-use domain::naming::Level;
+use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
@@ -79,7 +79,7 @@ meanings! {
         Level3 = "the best one",
         Embeddings = "the model for embeddings",
     }
-    level(Level) {
+    level(ChosenBy) {
         Request = "the request itself",
         Conversation = "the conversation, by its header",
         ApiKey = "the API key, by its `default_model`",

@@ -8,7 +8,7 @@ use domain::resolve::HeldKey;
 use store::InstanceRecord;
 
 use super::flights::Flights;
-use super::{Away, Snapshot, find, held};
+use super::{Away, Snapshot, find};
 
 /// What an instance's admins decide, and the keys that serve managed calls.
 pub(crate) struct Instance {
@@ -22,7 +22,7 @@ pub(crate) struct Instance {
 impl Instance {
     fn new(record: InstanceRecord, revision: i64) -> Self {
         Self {
-            held: record.keys.iter().map(held).collect(),
+            held: record.keys.iter().map(HeldKey::from).collect(),
             record,
             revision,
         }

@@ -340,18 +340,25 @@ async fn two_hundred_calls_while_a_key_is_replaced_use_the_old_or_the_new_value_
     let old = harness.bring("openai").await;
     harness.provider.says("{}");
     let mut calls = tokio::task::JoinSet::new();
-    for at in 0..200_u64 {
-        let harness = std::sync::Arc::clone(&harness);
-        calls.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(at)).await;
-            harness.chat(CALL).await.status
-        });
+    let mut spawn = |count: u64| {
+        for at in 0..count {
+            let harness = std::sync::Arc::clone(&harness);
+            calls.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(at)).await;
+                harness.chat(CALL).await.status
+            });
+        }
+    };
+    spawn(150);
+    // Some have left with the old value, and some begin after the new one is there.
+    while harness.provider.requests().len() < 20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    tokio::time::sleep(Duration::from_millis(60)).await;
     let new = harness
         .replace(&old, "sk-test-another-key-0123456789")
         .await;
     assert_eq!(new.context.version, 2);
+    spawn(50);
     while let Some(status) = calls.join_next().await {
         assert_eq!(status.expect("no panic"), 200);
     }

@@ -276,20 +276,24 @@ async fn of_200_calls_during_a_rotation_each_uses_the_old_or_the_new_key() {
         .provider
         .always(slow.delay(std::time::Duration::from_millis(300)));
     let from = fixture.provider.requests().len();
-    let calls: Vec<_> = (0..200)
-        .map(|n| {
+    let spawn = |count: u64| -> Vec<_> {
+        let call = |n: u64| {
             let key = fixture.owner.key.clone();
             tokio::spawn(async move {
-                tokio::time::sleep(std::time::Duration::from_millis(n * 15)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(n * 10)).await;
                 key.post("/v1/chat/completions", &chat("gpt-4o"))
                     .await
                     .status
             })
-        })
-        .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        };
+        (0..count).map(call).collect()
+    };
+    let mut calls = spawn(150);
+    // Some have left with the old key, and some begin after the new one is there.
+    fixture.provider.wait_for_requests(from + 20).await;
     let new = fixture.canary.openai_key();
     fixture.workspace_key("openai", "primary", &new).await;
+    calls.extend(spawn(50));
     for call in calls {
         assert_eq!(call.await.expect("no panic"), 200);
     }

@@ -24,7 +24,7 @@ impl Eyes<'_> {
         let named = explained.named.as_ref().ok();
         let mut resolution = Resolution {
             requested: explained.requested.clone(),
-            chosen_by: named.map(|named| named.level.as_str()),
+            chosen_by: named.map(|named| named.chosen_by.as_str()),
             tier: named.and_then(|named| named.tier).map(Tier::as_str),
             mapped_by: named.and_then(mapping),
             model: named.map(|named| named.model.clone()),
