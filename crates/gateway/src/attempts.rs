@@ -294,5 +294,11 @@ fn ceiling(plane: &Plane, way: &Way, parcel: &Parcel) -> Ceiling {
     } = &way.target;
     let each = plane.registry.max_output_tokens(provider, model);
     let answers = parcel.head.choices.unwrap_or(1).max(1);
-    Ceiling::of(&parcel.body, each.map(|it| it.saturating_mul(answers)))
+    Ceiling::of(
+        &parcel.body,
+        each.map(|it| it.saturating_mul(answers)),
+        plane
+            .registry
+            .context_tokens(&way.target.provider, &way.target.model),
+    )
 }

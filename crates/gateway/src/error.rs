@@ -132,7 +132,7 @@ pub(crate) enum Failure {
     #[error("the price of this model at {provider} is not known")]
     PriceUnknown { provider: ProviderId },
     #[error(
-        "a call that is paid by credits cannot have the field `{0}` as it is: it changes the model or the price"
+        "a call that is paid by credits cannot carry `{0}` as it is: it may change the model or the price"
     )]
     FieldNeedsOwnKey(&'static str),
     #[error("the account's credits do not suffice for this call")]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use llm::format::{Metered, UsageTap, WireFormat};
 use tokio::time::{Instant, Sleep};
@@ -64,7 +65,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 .is_managed()
                 .then(|| Tail::new(kind, format, asked));
             let relay = Relay {
-                upstream: body,
+                upstream: Some(body),
                 tail,
                 written: None,
                 scrubber: Scrubber::new(needles),
@@ -106,7 +107,8 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The provider's answer on its way, and everything that ends with it.
 struct Relay {
-    upstream: Incoming,
+    /// `None`: somebody else reads on.
+    upstream: Option<Incoming>,
     /// Where credits pay: what is held back until the call is settled.
     tail: Option<Tail>,
     /// Ready when the row of an answer that is at its end is written.
@@ -146,7 +148,10 @@ impl HttpBody for Relay {
             return Poll::Ready((!tail.is_empty()).then(|| Ok(Frame::data(tail))));
         }
         while !relay.done {
-            match Pin::new(&mut relay.upstream).poll_frame(cx) {
+            let Some(upstream) = &mut relay.upstream else {
+                return Poll::Ready(None);
+            };
+            match Pin::new(upstream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     relay.alarm = None;
                     // Trailers do not pass.
@@ -298,10 +303,58 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if let Some(settlement) = self.settlement.take() {
-            let tap = self.tap.take();
-            let metered = tap.map(|tap| tap.finish()).unwrap_or_default();
-            settlement.abandon(metered, self.sent_bytes);
+        let Some(settlement) = self.settlement.take() else {
+            return;
+        };
+        let parting = Parting {
+            tap: self.tap.take(),
+            settlement,
+            sent_bytes: self.sent_bytes,
+        };
+        match (self.upstream.take(), tokio::runtime::Handle::try_current()) {
+            (Some(upstream), Ok(runtime)) if self.tail.is_some() => {
+                runtime.spawn(parting.read_on(upstream));
+            }
+            _ => parting.end(),
         }
+    }
+}
+
+/// A call whose client has left.
+struct Parting {
+    tap: Option<Box<dyn UsageTap>>,
+    settlement: Settlement,
+    sent_bytes: u64,
+}
+
+/// How long, and how far, an answer that credits pay for is read after its client has left.
+const READ_ON_FOR: Duration = Duration::from_millis(500);
+const READ_ON_BYTES: usize = 1024 * 1024;
+
+impl Parting {
+    /// Reads a little further. Who leaves after the last word has the whole answer, and what it cost, hidden
+    /// reasoning too, stands in the report right behind it.
+    async fn read_on(mut self, mut upstream: Incoming) {
+        let reading = async {
+            let mut left = READ_ON_BYTES;
+            while let Some(Ok(frame)) = upstream.frame().await {
+                let (Ok(data), Some(tap)) = (frame.into_data(), &mut self.tap) else {
+                    continue;
+                };
+                tap.push(&data);
+                match left.checked_sub(data.len()) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        };
+        // In time or not: what was learned counts.
+        let _ = tokio::time::timeout(READ_ON_FOR, reading).await;
+        self.end();
+    }
+
+    fn end(self) {
+        let metered = self.tap.map(|tap| tap.finish()).unwrap_or_default();
+        self.settlement.abandon(metered, self.sent_bytes);
     }
 }

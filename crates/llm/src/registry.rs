@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::ProviderId;
 use domain::resolve::Candidate;
 
-use crate::provider::{FileError, Provider};
+use crate::provider::{FileError, ModelFact, Provider};
 
 mod bundled;
 
@@ -143,15 +143,30 @@ impl Registry {
     /// The most model tokens of one answer of the model that `provider` knows as `model`. What a gateway's own file
     /// does not say is looked up at the provider that it has the model from. `None`: nobody knows.
     pub fn max_output_tokens(&self, provider: &ProviderId, model: &str) -> Option<u64> {
+        self.most(provider, model, |fact| fact.max_output_tokens)
+    }
+
+    /// The most model tokens of input and output together, as [`Registry::max_output_tokens`].
+    pub fn context_tokens(&self, provider: &ProviderId, model: &str) -> Option<u64> {
+        self.most(provider, model, |fact| fact.context_tokens)
+    }
+
+    /// A limit of a model, from its provider's file or, at a gateway, from its maker's.
+    fn most(
+        &self,
+        provider: &ProviderId,
+        model: &str,
+        limit: fn(&ModelFact) -> Option<u64>,
+    ) -> Option<u64> {
         let provider = self.get(provider)?;
         let own = provider.models.iter().find(|fact| fact.id == model);
-        own.and_then(|fact| fact.max_output_tokens).or_else(|| {
+        own.and_then(limit).or_else(|| {
             let makers = provider.slugs.keys().filter_map(|id| self.get(id));
             let known = makers.flat_map(|maker| maker.models.iter().map(move |fact| (maker, fact)));
             let named = known.filter(|(maker, fact)| {
                 provider.name_for(&maker.id, &fact.id).as_deref() == Some(model)
             });
-            named.filter_map(|(_, fact)| fact.max_output_tokens).max()
+            named.filter_map(|(_, fact)| limit(fact)).max()
         })
     }
 

@@ -1,35 +1,64 @@
-//! Fields of a request that make a call cost more than its model's tokens, or that choose another model.
+//! Fields of a request that could make a call cost more than its model's tokens, or choose another model.
 //!
 //! Whoever pays the provider's bill may send them. On somebody else's key they would move money that nobody agreed
-//! to, past the price that the call is charged by and past the list of models that may be called.
+//! to, past the price that the call is charged by and past the list of models that may be called. So a call on
+//! somebody else's key may have only fields that are known to cost nothing of their own.
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Fields whose very presence counts, unless they are `null`.
-const FIELDS: [&str; 11] = [
-    // Other models, other providers, and paid additions at gateways.
-    "models",
-    "route",
-    "provider",
-    "plugins",
-    "transforms",
-    "fallbacks",
-    // Searches, sound, faster service, and servers that the provider calls.
-    "web_search_options",
-    "audio",
-    "speed",
-    "mcp_servers",
-    "container",
+/// Fields that cost nothing of their own, whatever they hold: what is said, and how the tokens are chosen.
+const FREE: &[&str] = &[
+    "chat_template_kwargs",
+    "enable_thinking",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "include_reasoning",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "metadata",
+    "min_p",
+    "model",
+    "n",
+    "output_config",
+    "output_format",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "random_seed",
+    "reasoning",
+    "reasoning_effort",
+    "repetition_penalty",
+    "response_format",
+    "safe_prompt",
+    "safety_identifier",
+    "seed",
+    "stop",
+    "stop_sequences",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "top_a",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
 ];
 
 /// Tiers of service that cost no more than the list price.
 const TIERS: [&str; 4] = ["auto", "default", "flex", "standard_only"];
 
-/// Kinds of tools that run at the client: their calls are model tokens like any other.
+/// Kinds of tools that run at the client: their calls are model tokens like any other. A name that ends in `_` is
+/// followed by a version.
 const CLIENT_TOOLS: [&str; 6] = [
     "function",
     "custom",
@@ -39,93 +68,202 @@ const CLIENT_TOOLS: [&str; 6] = [
     "memory_",
 ];
 
-/// The first such field of a request body, by its name; `None`: the call costs its tokens.
+/// What such a tool is made of.
+const TOOL_FIELDS: [&str; 14] = [
+    "type",
+    "function",
+    "custom",
+    "name",
+    "description",
+    "parameters",
+    "input_schema",
+    "input_examples",
+    "strict",
+    "cache_control",
+    "display_width_px",
+    "display_height_px",
+    "display_number",
+    "max_characters",
+];
+
+/// Stands for a field that is not known here; its name is the client's and is not repeated.
+pub const UNKNOWN: &str = "unlisted field";
+
+/// The first offending field of a request body; [`UNKNOWN`] for one that is not listed. `None`: the call costs its
+/// tokens.
 ///
-/// `body` was read by [`crate::head::read`]. A name that differs only in case counts, because some parsers take it,
-/// and so does each of several fields of one name.
+/// `body` was read by [`crate::head::read`]. Every field counts, also several of one name. What cannot be read
+/// offends.
 pub fn find(body: &[u8]) -> Option<&'static str> {
-    let mut parser = serde_json::Deserializer::from_slice(body);
-    // What is no object costs nothing: the provider will refuse it.
-    parser.deserialize_map(TopLevel).unwrap_or_default()
+    let Ok(Json::Map(fields)) = serde_json::from_slice(body) else {
+        return Some(UNKNOWN);
+    };
+    fields.iter().find_map(|(name, value)| offence(name, value))
 }
 
-struct TopLevel;
+fn offence(name: &str, value: &Json) -> Option<&'static str> {
+    // What is not there costs nothing, under any name.
+    if matches!(value, Json::Null) {
+        return None;
+    }
+    match name {
+        "messages" | "system" => cached_long(value).then_some("cache_control"),
+        "cache_control" => long(value).then_some("cache_control"),
+        "modalities" => match value {
+            Json::List(kinds) if kinds.iter().all(|kind| kind.is("text")) => None,
+            _ => Some("modalities"),
+        },
+        "service_tier" => match value {
+            Json::Text(tier) if TIERS.contains(&tier.as_str()) => None,
+            _ => Some("service_tier"),
+        },
+        "tools" => match value {
+            Json::List(tools) => tools.iter().find_map(tool),
+            _ => Some("tools"),
+        },
+        _ if FREE.contains(&name) => None,
+        _ => named(name),
+    }
+}
 
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = Option<&'static str>;
+/// Offending fields that people use, so that the refusal can name them.
+fn named(name: &str) -> Option<&'static str> {
+    const KNOWN: [&str; 16] = [
+        "audio",
+        "container",
+        "context_management",
+        "fallbacks",
+        "inference_geo",
+        "mcp_servers",
+        "models",
+        "plugins",
+        "preset",
+        "provider",
+        "route",
+        "search_parameters",
+        "speed",
+        "transforms",
+        "usage",
+        "web_search_options",
+    ];
+    Some(KNOWN.into_iter().find(|it| *it == name).unwrap_or(UNKNOWN))
+}
+
+/// A tool that runs at the provider, has parts that are not known, or is cached for long.
+fn tool(tool: &Json) -> Option<&'static str> {
+    let Json::Map(fields) = tool else {
+        return Some("tools");
+    };
+    for (name, value) in fields {
+        let fits = match name.as_str() {
+            "type" => match value {
+                Json::Text(kind) => CLIENT_TOOLS
+                    .iter()
+                    .any(|it| kind == it || (it.ends_with('_') && kind.starts_with(it))),
+                other => matches!(other, Json::Null),
+            },
+            "cache_control" if long(value) => return Some("cache_control"),
+            name => TOOL_FIELDS.contains(&name),
+        };
+        if !fits {
+            return Some("tools");
+        }
+    }
+    None
+}
+
+/// Whether something in it is to stay in the provider's cache for longer than the price of cached input says.
+fn cached_long(value: &Json) -> bool {
+    match value {
+        Json::Map(fields) => fields.iter().any(|(name, value)| {
+            let is_control = name.eq_ignore_ascii_case("cache_control");
+            (is_control && long(value)) || cached_long(value)
+        }),
+        Json::List(values) => values.iter().any(cached_long),
+        Json::Null | Json::Text(_) | Json::Other => false,
+    }
+}
+
+/// Whether this `cache_control` asks for more than five minutes, or for something that is not known.
+fn long(control: &Json) -> bool {
+    match control {
+        Json::Null => false,
+        Json::Map(fields) => fields
+            .iter()
+            .any(|(name, value)| !(name == "type" || (name == "ttl" && value.is("5m")))),
+        _ => true,
+    }
+}
+
+/// JSON as it stands: with every field of a name, and with none that is taken for anything else.
+enum Json {
+    Null,
+    Text(String),
+    List(Vec<Json>),
+    Map(Vec<(String, Json)>),
+    /// A number or a boolean.
+    Other,
+}
+
+impl Json {
+    fn is(&self, text: &str) -> bool {
+        matches!(self, Self::Text(it) if it == text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
+        f.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(name) = map.next_key::<String>()? {
-            let name = name.to_lowercase();
-            let field = FIELDS.into_iter().find(|field| *field == name);
-            let offence = if let Some(field) = field {
-                (!map.next_value::<Value>()?.is_null()).then_some(field)
-            } else if name == "service_tier" {
-                dear_tier(&map.next_value()?).then_some("service_tier")
-            } else if name == "modalities" {
-                more_than_text(&map.next_value()?).then_some("modalities")
-            } else if name == "tools" {
-                server_tool(&map.next_value()?)
-            } else if matches!(&*name, "messages" | "system" | "cache_control") {
-                long_cache(&map.next_value::<Value>()?).then_some("cache_control")
-            } else {
-                map.next_value::<IgnoredAny>()?;
-                None
-            };
-            found = found.or(offence);
-        }
-        Ok(found)
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
     }
-}
 
-fn dear_tier(value: &Value) -> bool {
-    !value.is_null() && !value.as_str().is_some_and(|tier| TIERS.contains(&tier))
-}
-
-fn more_than_text(value: &Value) -> bool {
-    let texts = |kinds: &Vec<Value>| kinds.iter().all(|kind| kind == "text");
-    !value.is_null() && !value.as_array().is_some_and(texts)
-}
-
-/// A tool that runs at the provider, or is cached for long.
-fn server_tool(value: &Value) -> Option<&'static str> {
-    let runs_there = |tool: &Value| {
-        #[derive(Deserialize)]
-        struct Tool {
-            #[serde(rename = "type")]
-            kind: Option<String>,
-        }
-        match Tool::deserialize(tool) {
-            Ok(Tool { kind: Some(kind) }) => !CLIENT_TOOLS
-                .iter()
-                .any(|it| kind == *it || (it.ends_with('_') && kind.starts_with(it))),
-            Ok(Tool { kind: None }) => false,
-            Err(_) => true,
-        }
-    };
-    if value
-        .as_array()
-        .is_some_and(|tools| tools.iter().any(runs_there))
-    {
-        return Some("tools");
+    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
+        Ok(Json::Other)
     }
-    long_cache(value).then_some("cache_control")
-}
 
-/// Whether something in it is to stay in the provider's cache for an hour: writing it costs more than the price
-/// of cached input says.
-fn long_cache(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => fields.iter().any(|(name, value)| {
-            (name == "ttl" && value.as_str().is_some_and(|ttl| ttl != "5m")) || long_cache(value)
-        }),
-        Value::Array(values) => values.iter().any(long_cache),
-        _ => false,
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element()? {
+            values.push(value);
+        }
+        Ok(Json::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Json::Map(fields))
     }
 }
 
@@ -137,7 +275,39 @@ mod tests {
     fn what_changes_model_or_price_is_found() {
         for (rest, field) in [
             (r#""models":["a"]"#, "models"),
-            (r#""MODELS":["a"]"#, "models"),
+            (r#""MODELS":["a"]"#, UNKNOWN),
+            (r#""plugin\u017f":[]"#, UNKNOWN),
+            (r#""\u017fervice_tier":"priority""#, UNKNOWN),
+            (r#""enable_search":true"#, UNKNOWN),
+            (r#""extra_body":{}"#, UNKNOWN),
+            (r#""context_management":{}"#, "context_management"),
+            (r#""search_parameters":{}"#, "search_parameters"),
+            (r#""tools":{"type":"web_search"}"#, "tools"),
+            (r#""tools":[{"google_search":{}}]"#, "tools"),
+            (
+                r#""tools":[{"type":"function","Type":"web_search"}]"#,
+                "tools",
+            ),
+            (
+                r#""plugins":{"$serde_json::private::RawValue":"null"}"#,
+                "plugins",
+            ),
+            (
+                r#""tools":[{"name":"f","parameters":{"$serde_json::private::RawValue":1}}],"speed":"fast""#,
+                "speed",
+            ),
+            (
+                r#""tools":[{"name":"f","cache_control":{"ttl":"1h","ttl":"5m"}}]"#,
+                "cache_control",
+            ),
+            (
+                r#""messages":[{"cache_control":{"TTL":"1h"}}]"#,
+                "cache_control",
+            ),
+            (
+                r#""messages":[{"cache_control":{"ttl":3600}}]"#,
+                "cache_control",
+            ),
             (r#""models":null,"models":["a"]"#, "models"),
             (r#""plugins":[{"id":"web"}]"#, "plugins"),
             (r#""provider":{}"#, "provider"),
@@ -165,7 +335,7 @@ mod tests {
                 "cache_control",
             ),
         ] {
-            let body = format!(r#"{{"model":"m",{rest},"last":1}}"#);
+            let body = format!(r#"{{"model":"m",{rest},"temperature":1}}"#);
             assert_eq!(find(body.as_bytes()), Some(field), "{body}");
         }
     }
@@ -176,6 +346,7 @@ mod tests {
             r#""stream":true"#,
             r#""models":null,"service_tier":null,"tools":[]"#,
             r#""service_tier":"default","modalities":["text"]"#,
+            r#""plugins":null,"tools":[{"name":"f","parameters":{"properties":{"ttl":{"type":"string"}}}}]"#,
             r#""tools":[{"type":"function","function":{"name":"web_search"}},{"name":"f"},{"type":"bash_20250124"}]"#,
             r#""messages":[{"content":"\"models\" and a ttl of 1h"},{"content":[{"cache_control":{"type":"ephemeral"}}]}]"#,
             r#""system":[{"cache_control":{"type":"ephemeral","ttl":"5m"}}]"#,

@@ -520,3 +520,24 @@ async fn credits_pay_for_no_field_that_changes_the_model_or_the_price() {
     assert_eq!(fixture.provider.last().json()["service_tier"], "priority");
     fixture.the_books_balance().await;
 }
+
+#[tokio::test]
+async fn who_leaves_after_the_last_word_pays_what_the_report_behind_it_says() {
+    let fixture = Fixture::managed_with(100_000_000).await;
+    let script = upstream_chat_stream("gpt-4o", "two words", Some(TOKENS));
+    fixture
+        .provider
+        .next(script.pace(Duration::from_millis(30)));
+    let path = "/v1/chat/completions";
+    let mut stream = fixture.owner.key.stream(path, &chat_stream("gpt-4o")).await;
+    let mut seen = Vec::new();
+    while !seen.windows(5).any(|window| window == b"words") {
+        let piece = stream.next().await.expect("no error");
+        seen.extend(piece.expect("a piece"));
+    }
+    drop(stream);
+    let row = fixture.app.usage(&fixture.owner, 1).await.remove(0);
+    assert_eq!(row["pricing"], "priced", "{row}");
+    assert_eq!(row["charge_nano_usd"], COST, "{row}");
+    fixture.the_books_balance().await;
+}

@@ -47,19 +47,25 @@ const MEDIA: [&[u8]; 8] = [
 const MEDIUM_TOKENS: u64 = 1 << 18;
 /// What a provider may add to any request.
 const ADDED_TOKENS: u64 = 1 << 16;
+/// What a model may read of which nothing is known.
+const LONGEST_CONTEXT: u64 = 1 << 21;
 
 impl Ceiling {
-    /// The ceiling of a call with this request body. `output`: the most output tokens that can come back, if known.
+    /// The ceiling of a call with this request body. `output`: the most output tokens that can come back, if known;
+    /// `context`: the most tokens that the model reads, if known.
     ///
-    /// No tokenizer makes more than one token of a byte.
-    pub fn of(body: &[u8], output: Option<u64>) -> Self {
+    /// No tokenizer makes more than one token of a byte, but a few bytes may name a long document. So whatever fits
+    /// into the model is believed.
+    pub fn of(body: &[u8], output: Option<u64>, context: Option<u64>) -> Self {
         let media = MEDIA
             .iter()
             .map(|word| memchr::memmem::find_iter(body, word).count() as u64)
             .sum::<u64>();
         let beside = media.saturating_mul(MEDIUM_TOKENS) + ADDED_TOKENS;
         Self {
-            input: beside.saturating_add(body.len() as u64),
+            input: beside
+                .saturating_add(body.len() as u64)
+                .max(context.unwrap_or(LONGEST_CONTEXT)),
             output,
         }
     }
@@ -192,7 +198,7 @@ mod tests {
     fn a_report_beyond_what_the_call_can_have_used_is_not_believed() {
         let text = br#"{"model":"a","messages":[{"role":"user","content":"\"image\""}]}"#;
         let most = text.len() as u64 + ADDED_TOKENS;
-        let ceiling = Ceiling::of(text, Some(7));
+        let ceiling = Ceiling::of(text, Some(7), Some(0));
         assert_eq!(ceiling.input, most);
         let with = |input_tokens, output_tokens| {
             let usage = Usage {
@@ -212,7 +218,7 @@ mod tests {
             };
             assert_eq!(lie.usage(40), Some((expected, true)));
         }
-        let unknown = Ceiling::of(text, None);
+        let unknown = Ceiling::of(text, None, Some(0));
         let usage = Usage {
             output_tokens: 1 << 39,
             ..REPORTED
@@ -224,6 +230,11 @@ mod tests {
     fn pictures_and_files_raise_the_ceiling() {
         let body = br#"{"content":[{"type":"image_url","image_url":{"url":"https://a.test/b"}},{"type":"file"}]}"#;
         let most = body.len() as u64 + ADDED_TOKENS + 3 * MEDIUM_TOKENS;
-        assert_eq!(Ceiling::of(body, None).input, most);
+        assert_eq!(Ceiling::of(body, None, Some(0)).input, most);
+        // A few bytes may name a long document: what fits into the model is believed.
+        assert_eq!(
+            Ceiling::of(body, None, Some(1_000_000)).input,
+            most.max(1_000_000)
+        );
     }
 }
