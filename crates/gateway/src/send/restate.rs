@@ -57,10 +57,21 @@ impl Restated {
     }
 }
 
-/// Whether it is one of a format's own terms. Names of organizations and projects have dashes.
+/// Whether it is one of a format's own terms: lower case, no digits. The ids of organizations and projects have
+/// digits, and their names are left out by how they begin.
 fn is_word(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte);
-    (1..=MAX_WORD_BYTES).contains(&text.len()) && text.bytes().all(allowed)
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || b"_.[]".contains(&byte);
+    // The only digits are places in a list, `messages[0]`: an account's name has others.
+    let without_places = text.split('[').map(|part| match part.split_once(']') {
+        Some((place, rest)) if place.len() <= 3 && place.bytes().all(|it| it.is_ascii_digit()) => {
+            rest
+        }
+        _ => part,
+    });
+    (1..=MAX_WORD_BYTES).contains(&text.len())
+        && without_places.collect::<String>().bytes().all(allowed)
+        && !text.starts_with("org")
+        && !text.starts_with("proj")
 }
 
 #[cfg(test)]
@@ -102,6 +113,7 @@ mod tests {
         for text in [
             r#"{"error":{"code":"org-4711","type":"for account 7","param":7}}"#,
             r#"{"error":"org_4711"}"#,
+            r#"{"error":{"code":"OPERATOR_LLC","param":"proj_operator","type":"key_4711"}}"#,
             long.as_str(),
             "<html>",
             "",
