@@ -55,6 +55,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         }
         Content::Flowing {
             kind,
+            first,
             body,
             needles,
             asked,
@@ -65,6 +66,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 .is_managed()
                 .then(|| Tail::new(kind, format, asked));
             let relay = Relay {
+                first,
                 upstream: Some(body),
                 tail,
                 written: None,
@@ -107,6 +109,8 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The provider's answer on its way, and everything that ends with it.
 struct Relay {
+    /// What was read before the answer was judged.
+    first: Bytes,
     /// `None`: somebody else reads on.
     upstream: Option<Incoming>,
     /// Where credits pay: what is held back until the call is settled.
@@ -151,7 +155,13 @@ impl HttpBody for Relay {
             let Some(upstream) = &mut relay.upstream else {
                 return Poll::Ready(None);
             };
-            match Pin::new(upstream).poll_frame(cx) {
+            let polled = if relay.first.is_empty() {
+                Pin::new(upstream).poll_frame(cx)
+            } else {
+                let first = std::mem::take(&mut relay.first);
+                Poll::Ready(Some(Ok(Frame::data(first))))
+            };
+            match polled {
                 Poll::Ready(Some(Ok(frame))) => {
                     relay.alarm = None;
                     // Trailers do not pass.

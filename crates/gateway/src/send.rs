@@ -23,6 +23,7 @@ use crate::snapshot::View;
 use crate::upstream::{self, Departure, Outgoing, SendError};
 
 mod judge;
+mod opening;
 mod restate;
 
 use judge::judge;
@@ -79,6 +80,8 @@ pub(crate) enum Content {
     /// It comes as it is made.
     Flowing {
         kind: Kind,
+        /// The beginning, which was read already.
+        first: Bytes,
         body: Incoming,
         needles: Arc<Needles>,
         asked: Asked,

@@ -10,6 +10,7 @@ mod hints;
 mod holds;
 mod managed;
 mod models;
+mod openings;
 mod outages;
 mod payer;
 mod payers;

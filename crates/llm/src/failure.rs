@@ -44,6 +44,45 @@ pub fn classify(status: u16, body: &[u8]) -> Option<FailureKind> {
     })
 }
 
+/// What the names of errors in a stream stand for as a status: those of OpenAI, Anthropic and OpenRouter.
+const STATUS_OF_NAME: &[(&str, u16)] = &[
+    ("invalid_request_error", 400),
+    ("invalid_api_key", 401),
+    ("authentication_error", 401),
+    ("billing_error", 402),
+    ("permission_error", 403),
+    ("not_found_error", 404),
+    ("request_too_large", 413),
+    ("rate_limit_error", 429),
+    ("rate_limit_exceeded", 429),
+    ("insufficient_quota", 429),
+    ("timeout_error", 504),
+    ("overloaded_error", 529),
+];
+
+/// The status that an error stands for which came as an event of a stream, behind a head that said 200.
+///
+/// `None`: the event is no error. An error without a number or a name that is known counts as 500.
+pub fn status_of_event(data: &[u8]) -> Option<u16> {
+    // Inside a JSON string the quotes would be escaped, so this is a field's name or a whole text.
+    if data.len() > MAX_BODY_BYTES || memchr::memmem::find(data, b"\"error\"").is_none() {
+        return None;
+    }
+    let event: Value = serde_json::from_slice(data).ok()?;
+    let error = event.get("error").filter(|error| !error.is_null())?;
+    let named = [error.get("code"), error.get("type")];
+    let number = named.iter().flatten().find_map(|code| code.as_u64());
+    let number = number.and_then(|number| u16::try_from(number).ok());
+    let name = |code: &Value| {
+        let known = STATUS_OF_NAME.iter().find(|(name, _)| code == name);
+        known.map(|(_, status)| *status)
+    };
+    let status = number
+        .filter(|status| (400..600).contains(status))
+        .or_else(|| named.iter().flatten().find_map(|code| name(code)));
+    Some(status.unwrap_or(500))
+}
+
 fn kind_of_code(body: &[u8]) -> Option<FailureKind> {
     if body.len() > MAX_BODY_BYTES {
         return None;
@@ -134,6 +173,35 @@ mod tests {
             ),
         ] {
             assert_eq!(classify(status, body.as_bytes()), Some(kind), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_stream_stands_for_a_status() {
+        for (data, status) in [
+            (r#"{"error":{"code":429,"message":"x"}}"#, Some(429)),
+            (
+                r#"{"error":{"code":"rate_limit_exceeded","type":"x"}}"#,
+                Some(429),
+            ),
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"x"}}"#,
+                Some(529),
+            ),
+            (r#"{"error":{"type":"server_error"}}"#, Some(500)),
+            (
+                r#"{"error":{"code":200,"type":"authentication_error"}}"#,
+                Some(401),
+            ),
+            (r#"{"error":{"code":70000}}"#, Some(500)),
+            (r#"{"error":"overloaded_error"}"#, Some(500)),
+            (r#"{"error":null,"choices":[]}"#, None),
+            (r#"{"choices":[{"delta":{"content":"\"error\""}}]}"#, None),
+            (r#"{"choices":["error"]}"#, None),
+            ("[DONE]", None),
+            (r#"{"error""#, None),
+        ] {
+            assert_eq!(status_of_event(data.as_bytes()), status, "{data}");
         }
     }
 

@@ -100,6 +100,17 @@ pub enum Passage {
     Usage,
 }
 
+/// What an event at the beginning of a stream is, as long as none before it was output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Nothing of the answer yet: another provider could still take over, and the client would not notice.
+    Prelude,
+    /// A part of the answer, or its end.
+    Output,
+    /// An error in the answer's place, which stands for this status.
+    Refused(u16),
+}
+
 /// One format. The implementors hold no state.
 pub trait WireFormat: Sync {
     /// Its name.
@@ -114,6 +125,11 @@ pub trait WireFormat: Sync {
 
     /// What this event of a stream is.
     fn passage(&self, event: Event<'_>) -> Passage;
+
+    /// What this event is at the beginning of a stream. Formats that do not say so have no prelude.
+    fn opening(&self, _event: Event<'_>) -> Opening {
+        Opening::Output
+    }
 
     /// The body of a request for a stream, changed so that the stream reports its usage; `None`: this body asks for
     /// it already, or streams of the format always report.

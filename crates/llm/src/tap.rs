@@ -4,7 +4,8 @@ use domain::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Unexpected};
 
-use crate::format::UsageTap;
+use crate::failure;
+use crate::format::{Opening, Passage, UsageTap};
 use crate::sse::{Decoder, Event};
 
 mod body;
@@ -72,6 +73,22 @@ struct Told<R> {
 #[derive(Deserialize)]
 struct Refusal {
     error: Option<IgnoredAny>,
+}
+
+/// What an event of this `passage` is at the beginning of a stream whose text stands where `shape` says.
+pub(crate) fn opening(shape: &'static Shape, passage: Passage, event: Event<'_>) -> Opening {
+    if let Some(status) = failure::status_of_event(event.data) {
+        return Opening::Refused(status);
+    }
+    if passage != Passage::Part {
+        return Opening::Output;
+    }
+    let mut tally = Tally::default();
+    TextCounter::new(shape).push(event.data, &mut tally);
+    match tally.bytes() {
+        0 => Opening::Prelude,
+        _ => Opening::Output,
+    }
 }
 
 impl<R: EventReader> StreamTap<R> {

@@ -7,6 +7,7 @@ use domain::key::FailureKind;
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 
+use super::opening::{self, Opened};
 use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, read_error};
 use crate::endpoint::Call;
 use crate::error::Failure;
@@ -36,76 +37,118 @@ pub(super) async fn judge(
     if managed {
         headers::remove_limits(&mut headers);
     }
-    if status.is_success() {
-        let invalid = || missed(Failure::UpstreamInvalidResponse, Next::Told);
-        return Ok(Answer {
-            status,
-            headers,
-            content: Content::Flowing {
-                kind: kind.ok_or_else(invalid)?,
-                body,
-                needles: Arc::clone(needles),
-                asked,
-            },
-        });
-    }
-    let text = match kind {
-        Some(Kind::Json) => read_error(body).await,
-        _ => None,
+    let refused = Refused {
+        call,
+        needles,
+        managed,
+        retry_after_ms: retry_after_ms(&head.headers),
+        headers,
     };
-    let retry_after_ms = retry_after_ms(&head.headers);
-    let said = said(call, status, text.as_deref().unwrap_or_default());
-    let in_its_words = |text: Option<Bytes>| {
-        let text = text?;
-        let text = Scrubber::whole(needles, &text).unwrap_or(text);
-        let refusal = match managed {
-            true => Refusal::Restated(Restated::of(status, &text)),
-            false => Refusal::Theirs(text),
+    if !status.is_success() {
+        let text = match kind {
+            Some(Kind::Json) => read_error(body).await,
+            _ => None,
         };
-        Some(Answer {
-            status,
-            headers,
-            content: Content::Refusal(refusal),
-        })
-    };
-    let rejected = Failure::UpstreamRejected {
-        status,
-        retry_after_s: retry_after_ms.map(|millis| millis.saturating_add(999) / 1_000),
-    };
-    let next = Missed {
-        said: said.kind,
-        denied: said.denied,
-        turns_away: said.turns_away,
-        retry_after_ms,
-        ..missed(Failure::Internal, Next::OtherKey)
-    };
-    if said.denied {
-        let attempts = Vec::new();
-        return Err(Missed {
-            failure: Failure::CredentialsExhausted { attempts },
-            ..next
-        });
+        return refused.judge(status, text);
     }
-    let status = status.as_u16();
-    match status {
-        429 => Err(Missed {
-            failure: rejected,
-            answer: in_its_words(text).map(Box::new),
-            ..next
-        }),
-        408 | 500..=599 => Err(Missed {
-            failure: match status {
-                503 | 529 => Failure::UpstreamUnavailable { status },
-                408 | 504 => Failure::UpstreamTimedOut,
-                _ => Failure::UpstreamBadGateway { status },
-            },
-            next: Next::SameKeyOnce,
-            ..next
-        }),
-        400 | 404..=406 | 409..=499 => {
-            in_its_words(text).ok_or_else(|| missed(rejected, Next::Told))
+    let kind = kind.ok_or_else(|| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
+    let mut body = body;
+    let first = match kind {
+        Kind::Json => Bytes::new(),
+        Kind::EventStream => match opening::read(call.format.format(), &mut body).await {
+            Opened::Begun(first) => first,
+            Opened::Refused(status, text) => return refused.judge(status, Some(text)),
+            Opened::Broken => return Err(missed(Failure::UpstreamBroken, Next::SameKeyOnce)),
+        },
+    };
+    Ok(Answer {
+        status,
+        headers: refused.headers,
+        content: Content::Flowing {
+            kind,
+            first,
+            body,
+            needles: Arc::clone(needles),
+            asked,
+        },
+    })
+}
+
+/// A provider's error, whether by its status or in the place of a stream.
+struct Refused<'a> {
+    call: &'a Call,
+    needles: &'a Arc<Needles>,
+    managed: bool,
+    retry_after_ms: Option<i64>,
+    headers: HeaderMap,
+}
+
+impl Refused<'_> {
+    fn judge(self, status: StatusCode, text: Option<Bytes>) -> Result<Answer, Missed> {
+        let Self {
+            call,
+            needles,
+            managed,
+            retry_after_ms,
+            headers,
+        } = self;
+        let missed = |failure, next| Missed {
+            status: Some(status),
+            ..Missed::new(failure, next)
+        };
+        let said = said(call, status, text.as_deref().unwrap_or_default());
+        let in_its_words = |text: Option<Bytes>| {
+            let text = text?;
+            let text = Scrubber::whole(needles, &text).unwrap_or(text);
+            let refusal = match managed {
+                true => Refusal::Restated(Restated::of(status, &text)),
+                false => Refusal::Theirs(text),
+            };
+            Some(Answer {
+                status,
+                headers,
+                content: Content::Refusal(refusal),
+            })
+        };
+        let rejected = Failure::UpstreamRejected {
+            status,
+            retry_after_s: retry_after_ms.map(|millis| millis.saturating_add(999) / 1_000),
+        };
+        let next = Missed {
+            said: said.kind,
+            denied: said.denied,
+            turns_away: said.turns_away,
+            retry_after_ms,
+            ..missed(Failure::Internal, Next::OtherKey)
+        };
+        if said.denied {
+            let attempts = Vec::new();
+            return Err(Missed {
+                failure: Failure::CredentialsExhausted { attempts },
+                ..next
+            });
         }
-        _ => Err(missed(Failure::UpstreamBadGateway { status }, Next::Told)),
+        let status = status.as_u16();
+        match status {
+            429 => Err(Missed {
+                failure: rejected,
+                answer: in_its_words(text).map(Box::new),
+                ..next
+            }),
+            408 | 500..=599 => Err(Missed {
+                failure: match status {
+                    503 | 529 => Failure::UpstreamUnavailable { status },
+                    408 | 504 => Failure::UpstreamTimedOut,
+                    _ => Failure::UpstreamBadGateway { status },
+                },
+                next: Next::SameKeyOnce,
+                ..next
+            }),
+            400 | 404..=406 | 409..=499 => {
+                in_its_words(text).ok_or_else(|| missed(rejected, Next::Told))
+            }
+            _ => Err(missed(Failure::UpstreamBadGateway { status }, Next::Told)),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::harness::Harness;
 use super::provider::{Step, answer, chunk};
 
 const CALL: &str = r#"{"model":"gpt-x"}"#;
+const FIRST: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn status(status: u16) -> Vec<Step> {
@@ -189,13 +190,13 @@ async fn nothing_follows_the_first_byte() {
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     first.script(vec![
         Step::Send(head.into()),
-        Step::Send(chunk("data: {}\n\n")),
+        Step::Send(chunk(FIRST)),
         Step::Wait(Duration::from_millis(20)),
         Step::Close,
     ]);
     let answer = harness.chat(r#"{"model":"gpt-x","stream":true}"#).await;
     let body = String::from_utf8_lossy(&answer.body).into_owned();
-    assert!(body.starts_with("data: {}\n\n") && body.contains("upstream_broken"));
+    assert!(body.starts_with(FIRST) && body.contains("upstream_broken"));
     assert_eq!((first.hits(), second.hits()), (1, 0));
 }
 

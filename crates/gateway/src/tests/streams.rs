@@ -130,7 +130,8 @@ async fn a_stream_that_breaks_ends_with_an_error_event_of_the_clients_format() {
     harness.bring("anthropic").await;
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\ndata: {\"ha";
+    let began = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"hi\"}}\n\ndata: {\"ha";
+    let start = &format!("{FIRST}{began}");
     harness.provider.script(vec![
         Step::Send(head.into()),
         Step::Send(chunk(start)),

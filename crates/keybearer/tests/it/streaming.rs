@@ -7,6 +7,9 @@ use testkit::provider::wire::{TOKENS, chat_stream as upstream_chat, message_stre
 
 use crate::{Fixture, chat_stream, message};
 
+/// An event with a piece of an answer.
+const PIECE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+
 #[tokio::test]
 async fn a_stream_passes_through_byte_for_byte_and_is_metered() {
     let fixture = Fixture::start().await;
@@ -65,8 +68,7 @@ async fn a_stream_passes_through_byte_for_byte_and_is_metered() {
 async fn the_first_event_arrives_before_the_last_is_sent() {
     let fixture = Fixture::start().await;
     fixture.with_openai_key().await;
-    let script =
-        Script::stream(["data: {\"a\":1}\n\n", "data: {\"a\":2}\n\n"]).pace(Duration::from_secs(2));
+    let script = Script::stream([PIECE, PIECE]).pace(Duration::from_secs(2));
     fixture.provider.next(script);
     let started = Instant::now();
     let mut stream = fixture
@@ -75,7 +77,7 @@ async fn the_first_event_arrives_before_the_last_is_sent() {
         .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
         .await;
     let first = stream.next().await.expect("no error").expect("a piece");
-    assert_eq!(first, b"data: {\"a\":1}\n\n");
+    assert_eq!(first, PIECE.as_bytes());
     // The second event is not sent before two seconds have passed.
     assert!(
         started.elapsed() < Duration::from_secs(2),
@@ -122,7 +124,7 @@ async fn a_client_that_leaves_cancels_the_upstream_call_and_is_recorded() {
     // T127
     let fixture = Fixture::start().await;
     fixture.with_openai_key().await;
-    let endless = std::iter::repeat_n("data: {\"choices\":[]}\n\n", 2000);
+    let endless = std::iter::repeat_n(PIECE, 2000);
     for _ in 0..20 {
         fixture
             .provider
@@ -157,7 +159,7 @@ async fn a_stream_that_breaks_ends_with_an_error_event_of_the_clients_format() {
     fixture.with_anthropic_key().await;
     fixture
         .provider
-        .next(upstream_chat("gpt-4o", "some text", None).cut_after(400));
+        .next(upstream_chat("gpt-4o", "some text", None).cut_after(600));
     let body = fixture
         .owner
         .key
@@ -169,7 +171,7 @@ async fn a_stream_that_breaks_ends_with_an_error_event_of_the_clients_format() {
     assert!(body.contains("\"code\":\"upstream_broken\""), "{body}");
     fixture
         .provider
-        .next(message_stream("claude-haiku-4-5", "some text", TOKENS).cut_after(600));
+        .next(message_stream("claude-haiku-4-5", "some text", TOKENS).cut_after(900));
     let body = fixture
         .owner
         .key

@@ -8,9 +8,13 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{ErrorBody, FormatId, Passage, TokenLimit, UsageTap, WireFormat, details, json};
+use super::{
+    ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFormat, details, json,
+};
 use crate::sse::Event;
-use crate::tap::{BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero};
+use crate::tap::{
+    self, BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
+};
 
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +52,10 @@ impl WireFormat for AnthropicMessages {
             }) if delta.stop_reason.is_some() => Passage::Last,
             _ => Passage::Part,
         }
+    }
+
+    fn opening(&self, event: Event<'_>) -> Opening {
+        tap::opening(&EVENT, self.passage(event), event)
     }
 
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {

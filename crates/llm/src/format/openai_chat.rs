@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{
-    ErrorBody, FormatId, Passage, TokenLimit, UsageTap, WireFormat, details, json, usage_wish,
+    ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFormat, details, json,
+    usage_wish,
 };
 use crate::sse::Event;
 use crate::tap::{
-    BodyTap, Count, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero, text,
+    self, BodyTap, Count, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero, text,
 };
 
 /// The format; see the module.
@@ -59,6 +60,10 @@ impl WireFormat for OpenaiChat {
             },
             None => Passage::Part,
         }
+    }
+
+    fn opening(&self, event: Event<'_>) -> Opening {
+        tap::opening(&CHUNK, self.passage(event), event)
     }
 
     fn with_usage(&self, body: &Bytes) -> Option<Bytes> {
