@@ -25,10 +25,12 @@ use crate::send::{self, Answer, Content, Missed, Next, Parcel};
 use crate::settle::Settlement;
 use crate::snapshot::View;
 
+mod budget;
 mod line;
 mod payment;
 mod verdict;
 
+pub(crate) use budget::Repeats;
 pub(crate) use line::Pools;
 use line::segments;
 
@@ -193,7 +195,7 @@ impl<'a> Course<'a> {
             return Turn::Next;
         }
         for again in [false, true] {
-            if self.tried.len() >= MAX_ATTEMPTS || !self.paused().await {
+            if self.tried.len() >= MAX_ATTEMPTS || !self.may(way, again) || !self.paused().await {
                 return Turn::Next;
             }
             let outcome = self.attempt(way, &bill).await;
@@ -219,6 +221,16 @@ impl<'a> Course<'a> {
             }
         }
         Turn::Next
+    }
+
+    /// Whether the provider may be asked, once more if `again`.
+    fn may(&self, way: &Way, again: bool) -> bool {
+        let (repeats, provider) = (&self.plane.repeats, &way.target.provider);
+        if again {
+            return repeats.spend(provider);
+        }
+        repeats.earn(provider);
+        true
     }
 
     /// Waits a little before an attempt that is not the first. `false`: there is no time left.

@@ -54,7 +54,7 @@ pub use connect::AddressPolicy;
 pub use endpoint::Endpoint;
 pub use error::error_reference;
 
-use attempts::Pools;
+use attempts::{Pools, Repeats};
 use connect::{Connector, VettedConnector};
 use health::{Health, KeyVersion};
 use settle::{Books, Queue};
@@ -102,6 +102,8 @@ pub(crate) struct Plane {
     pub(crate) health: Health,
     /// Whose turn it is among keys that share the load.
     pub(crate) pools: Pools,
+    /// How often failing providers may be asked once more.
+    pub(crate) repeats: Repeats,
     /// Own keys for which the audit log says that credits stood in.
     pub(crate) noted: Cache<KeyVersion, ()>,
     /// The name under which this process holds credits, another one at each start.
@@ -144,6 +146,7 @@ impl Gateway {
             books,
             health: Health::default(),
             pools: Pools::new(),
+            repeats: Repeats::new(),
             noted: Cache::new(MAX_NOTED),
             node: node.iter().map(|byte| format!("{byte:02x}")).collect(),
             body_memory: Arc::new(Semaphore::new(body_kib)),

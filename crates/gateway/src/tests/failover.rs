@@ -182,6 +182,18 @@ async fn what_is_wrong_with_the_request_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_provider_in_trouble_does_not_get_twice_the_load() {
+    let harness = Harness::start().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    provider.fails(503);
+    for _ in 0..30 {
+        assert_eq!(harness.chat(CALL).await.code(), "upstream_unavailable");
+    }
+    // Ten repeats are there at first, one more comes with five attempts.
+    assert!((40..=46).contains(&provider.hits()), "{}", provider.hits());
+}
+
+#[tokio::test]
 async fn nothing_follows_the_first_byte() {
     let harness = Harness::start().await;
     let (_, first) = harness.own("one", |_| {}).await;
