@@ -125,6 +125,7 @@ async fn the_state_matrix_holds_over_the_running_server_and_the_explanation_agre
     let expected = [
         // state, managed, byok, auto
         ("K", ["402 managed_unavailable", "byok", "byok"]),
+        ("K and P", ["managed", "byok", "byok"]),
         ("P", ["managed", "402 byok_key_missing", "managed"]),
         (
             "none",

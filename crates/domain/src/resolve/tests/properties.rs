@@ -123,10 +123,13 @@ proptest! {
                     prop_assert!(offered(Mode::Managed) || offered(Mode::Auto));
                     let by_mode = mode == Some(Mode::Managed)
                         || (mode == Some(Mode::Auto) && world.settings.managed_fallback_allowed);
-                    // The two rules with which an admin of the instance moves everybody to the instance's keys.
-                    let moved = world.settings.managed_fallback_allowed
-                        && (world.settings.on_byok_disabled == OnByokDisabled::Managed
-                            || world.settings.on_key_removed == OnKeyRemoved::Managed);
+                    // The two rules with which an admin of the instance moves everybody to the instance's keys, and
+                    // only those whose own key was switched off or is gone.
+                    let switched_off = world.candidates.iter().any(|it| !world.settings.switch(&it.provider).byok);
+                    let by_switch = world.settings.on_byok_disabled == OnByokDisabled::Managed && switched_off;
+                    let by_removal =
+                        world.settings.on_key_removed == OnKeyRemoved::Managed && !world.removed.is_empty();
+                    let moved = world.settings.managed_fallback_allowed && (by_switch || by_removal);
                     prop_assert!(by_mode || moved);
                     if own_before {
                         prop_assert!(mode == Some(Mode::Auto) && world.policy.managed_on_failure);
