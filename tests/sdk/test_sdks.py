@@ -110,6 +110,44 @@ def test_openai_tool_call_passes_through(own_openai_key):
     assert call.function.arguments == '{"city":"Oslo","unit":"celsius"}'
 
 
+def test_openai_responses(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).responses.with_raw_response.create(model=OPENAI_MODEL, input="say hello")
+    response = raw.parse()
+    assert response.output_text == SAID
+    assert response.usage.output_tokens == OUTPUT_TOKENS
+    check_headers(raw.headers, "openai", "gpt-4o-mini")
+    check_usage(own_openai_key, raw.headers["x-keybearer-request-id"], "openai", streamed=False)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_responses_streaming(own_openai_key):
+    raw = openai_client(own_openai_key).responses.with_raw_response.create(
+        model=OPENAI_MODEL, input="say hello", stream=True,
+    )
+    events = list(raw.parse())
+    pieces = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(pieces) == SAID
+    assert len(pieces) > 3
+    assert events[-1].type == "response.completed"
+    check_usage(own_openai_key, raw.headers["x-keybearer-request-id"], "openai", streamed=True)
+
+
+def test_openai_responses_tool_call_passes_through(own_openai_key):
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
+    response = openai_client(own_openai_key).responses.create(
+        model=OPENAI_MODEL, input="what is the weather in Oslo?", tools=[tool],
+    )
+    [call] = [item for item in response.output if item.type == "function_call"]
+    assert (call.name, call.arguments) == ("get_weather", '{"city":"Oslo","unit":"celsius"}')
+
+
+def test_openai_responses_that_break_off_raise(own_openai_key):
+    stream = openai_client(own_openai_key).responses.create(model=OPENAI_MODEL, input="break off", stream=True)
+    with pytest.raises(openai.APIError, match="broke"):
+        list(stream)
+
+
 def test_anthropic_messages(own_anthropic_key, mock, keys):
     mark = mock.mark()
     raw = anthropic_client(own_anthropic_key).messages.with_raw_response.create(

@@ -21,6 +21,11 @@ pub(crate) static CALLS: &[Call] = &[
         operation: "chat_completions",
     },
     Call {
+        path: "/v1/responses",
+        format: FormatId::OpenaiResponses,
+        operation: "responses",
+    },
+    Call {
         path: "/v1/messages",
         format: FormatId::AnthropicMessages,
         operation: "messages",

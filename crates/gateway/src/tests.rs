@@ -17,4 +17,5 @@ mod payers;
 mod provider;
 mod registry;
 mod requests;
+mod responses;
 mod streams;

@@ -2,6 +2,7 @@
 
 use domain::key::FailureKind;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Longest error body whose code is looked for; of a longer one only the status counts.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -56,6 +57,7 @@ const STATUS_OF_NAME: &[(&str, u16)] = &[
     ("rate_limit_error", 429),
     ("rate_limit_exceeded", 429),
     ("insufficient_quota", 429),
+    ("invalid_prompt", 400),
     ("timeout_error", 504),
     ("overloaded_error", 529),
 ];
@@ -71,16 +73,35 @@ pub fn status_of_event(data: &[u8]) -> Option<u16> {
     let event: Value = serde_json::from_slice(data).ok()?;
     let error = event.get("error").filter(|error| !error.is_null())?;
     let named = [error.get("code"), error.get("type")];
-    let number = named.iter().flatten().find_map(|code| code.as_u64());
-    let number = number.and_then(|number| u16::try_from(number).ok());
-    let name = |code: &Value| {
-        let known = STATUS_OF_NAME.iter().find(|(name, _)| code == name);
-        known.map(|(_, status)| *status)
-    };
-    let status = number
-        .filter(|status| (400..600).contains(status))
-        .or_else(|| named.iter().flatten().find_map(|code| name(code)));
-    Some(status.unwrap_or(500))
+    Some(
+        named
+            .into_iter()
+            .flatten()
+            .find_map(status_of)
+            .unwrap_or(UNNAMED),
+    )
+}
+
+/// The status that the `code` of an error in a stream stands for.
+pub(crate) fn status_of_code(code: Option<&RawValue>) -> u16 {
+    let code = code.and_then(|code| serde_json::from_str::<Value>(code.get()).ok());
+    code.as_ref().and_then(status_of).unwrap_or(UNNAMED)
+}
+
+/// What an error without a number or a name that is known counts as.
+const UNNAMED: u16 = 500;
+
+fn status_of(code: &Value) -> Option<u16> {
+    match code {
+        Value::String(name) => {
+            let known = STATUS_OF_NAME.iter().find(|(known, _)| known == name);
+            known.map(|(_, status)| *status)
+        }
+        number => {
+            let status = u16::try_from(number.as_u64()?).ok()?;
+            (400..600).contains(&status).then_some(status)
+        }
+    }
 }
 
 fn kind_of_code(body: &[u8]) -> Option<FailureKind> {

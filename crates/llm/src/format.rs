@@ -12,18 +12,21 @@ use serde_json::{Map, Value};
 
 mod anthropic_messages;
 mod openai_chat;
+mod openai_error;
+mod openai_responses;
 #[cfg(test)]
 mod tests;
 mod usage_wish;
 
 pub use anthropic_messages::AnthropicMessages;
 pub use openai_chat::OpenaiChat;
+pub use openai_responses::OpenaiResponses;
 
 use crate::sse::Event;
 pub use crate::tap::{Ceiling, Metered};
 
 /// All formats.
-pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &AnthropicMessages];
+pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &OpenaiResponses, &AnthropicMessages];
 
 /// The name of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,6 +34,8 @@ pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &AnthropicMessages];
 pub enum FormatId {
     /// OpenAI's chat completions.
     OpenaiChat,
+    /// OpenAI's responses.
+    OpenaiResponses,
     /// Anthropic's messages.
     AnthropicMessages,
 }
@@ -40,6 +45,7 @@ impl FormatId {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai_chat",
+            Self::OpenaiResponses => "openai_responses",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -48,6 +54,7 @@ impl FormatId {
     pub fn format(self) -> &'static dyn WireFormat {
         match self {
             Self::OpenaiChat => &OpenaiChat,
+            Self::OpenaiResponses => &OpenaiResponses,
             Self::AnthropicMessages => &AnthropicMessages,
         }
     }

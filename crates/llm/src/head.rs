@@ -21,8 +21,8 @@ pub struct Head {
     pub model: String,
     /// Whether the client wants a stream; absent and `null` mean no.
     pub stream: bool,
-    /// The most output tokens that the client wants: the greatest of the top-level `max_tokens` and
-    /// `max_completion_tokens` that is a whole number. `None`: no such limit. Whatever else stands there is
+    /// The most output tokens that the client wants: the greatest of the top-level `max_tokens`,
+    /// `max_completion_tokens` and `max_output_tokens` that is a whole number. `None`: no such limit. Whatever else stands there is
     /// the provider's to judge.
     pub output_limit: Option<u64>,
     /// How many answers the client wants: the greatest top-level `n` that is a whole number. `None`: one.
@@ -215,7 +215,7 @@ impl Field {
         match name {
             "model" => Self::Model,
             "stream" => Self::Stream,
-            "max_tokens" | "max_completion_tokens" => Self::OutputLimit,
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Self::OutputLimit,
             "n" => Self::Choices,
             _ if folds_to("MODEL") => Self::Lookalike("model"),
             _ if folds_to("STREAM") => Self::Lookalike("stream"),

@@ -15,10 +15,13 @@ const FREE: &[&str] = &[
     "frequency_penalty",
     "function_call",
     "functions",
+    "include",
     "include_reasoning",
+    "instructions",
     "logit_bias",
     "logprobs",
     "max_completion_tokens",
+    "max_output_tokens",
     "max_tokens",
     "metadata",
     "min_p",
@@ -44,12 +47,14 @@ const FREE: &[&str] = &[
     "stream",
     "stream_options",
     "temperature",
+    "text",
     "thinking",
     "tool_choice",
     "top_a",
     "top_k",
     "top_logprobs",
     "top_p",
+    "truncation",
     "user",
     "verbosity",
 ];
@@ -108,6 +113,8 @@ fn offence(name: &str, value: &Json) -> Option<&'static str> {
     }
     match name {
         "messages" | "system" => cached_long(value).then_some("cache_control"),
+        // What the provider keeps for the key was perhaps said by another tenant.
+        "input" => refers(value).then_some("input"),
         "cache_control" => long(value).then_some("cache_control"),
         "modalities" => match value {
             Json::List(kinds) if kinds.iter().all(|kind| kind.is("text")) => None,
@@ -128,16 +135,20 @@ fn offence(name: &str, value: &Json) -> Option<&'static str> {
 
 /// Offending fields that people use, so that the refusal can name them.
 fn named(name: &str) -> Option<&'static str> {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 20] = [
         "audio",
+        "background",
         "container",
         "context_management",
+        "conversation",
         "fallbacks",
         "inference_geo",
         "mcp_servers",
         "models",
         "plugins",
         "preset",
+        "previous_response_id",
+        "prompt",
         "provider",
         "route",
         "search_parameters",
@@ -170,6 +181,27 @@ fn tool(tool: &Json) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// Whether an item of it is one that the provider keeps. An item without a type is one as well if it has nothing but an
+/// id, so every item must say what it holds.
+fn refers(input: &Json) -> bool {
+    let Json::List(items) = input else {
+        return false;
+    };
+    items.iter().any(|item| match item {
+        Json::Map(fields) => {
+            let has = |name: &str| fields.iter().any(|(it, _)| it == name);
+            let typed = fields.iter().any(|(name, value)| {
+                name == "type" && !matches!(value, Json::Null) && !value.is("item_reference")
+            });
+            let refers = fields
+                .iter()
+                .any(|(name, value)| name == "type" && value.is("item_reference"));
+            refers || !(typed || has("role"))
+        }
+        _ => true,
+    })
 }
 
 /// Whether something in it is to stay in the provider's cache for longer than the price of cached input says.
@@ -309,6 +341,21 @@ mod tests {
                 "cache_control",
             ),
             (r#""models":null,"models":["a"]"#, "models"),
+            (r#""background":true"#, "background"),
+            (r#""conversation":"conv_1""#, "conversation"),
+            (r#""previous_response_id":"resp_1""#, "previous_response_id"),
+            (r#""prompt":{"id":"pmpt_1"}"#, "prompt"),
+            (
+                r#""input":[{"type":"item_reference","id":"msg_1"}]"#,
+                "input",
+            ),
+            (
+                r#""input":[{"role":"user","type":"message","type":"item_reference"}]"#,
+                "input",
+            ),
+            (r#""input":[{"id":"msg_1"}]"#, "input"),
+            (r#""input":[{"type":null,"id":"msg_1"}]"#, "input"),
+            (r#""input":["msg_1"]"#, "input"),
             (r#""plugins":[{"id":"web"}]"#, "plugins"),
             (r#""provider":{}"#, "provider"),
             (r#""service_tier":"priority""#, "service_tier"),
@@ -351,6 +398,8 @@ mod tests {
             r#""messages":[{"content":"\"models\" and a ttl of 1h"},{"content":[{"cache_control":{"type":"ephemeral"}}]}]"#,
             r#""system":[{"cache_control":{"type":"ephemeral","ttl":"5m"}}]"#,
             r#""metadata":{"provider":"x"}"#,
+            r#""input":"hi","instructions":"x","max_output_tokens":9,"text":{"format":{"type":"text"}}"#,
+            r#""input":[{"role":"user","content":"hi"},{"type":"function_call_output","call_id":"c","output":"{}"}]"#,
         ] {
             let body = format!(r#"{{"model":"m",{rest}}}"#);
             assert_eq!(find(body.as_bytes()), None, "{body}");

@@ -1,5 +1,7 @@
 //! The two ways of metering an answer that all formats share: as a whole JSON body, and as a stream.
 
+use std::borrow::Cow;
+
 use domain::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Unexpected};
@@ -71,8 +73,17 @@ struct Told<R> {
 
 /// The error in an event, with all formats.
 #[derive(Deserialize)]
-struct Refusal {
+struct Refusal<'a> {
     error: Option<IgnoredAny>,
+    /// OpenAI's responses write the error flat.
+    #[serde(borrow)]
+    r#type: Option<Cow<'a, str>>,
+}
+
+impl Refusal<'_> {
+    fn refuses(&self) -> bool {
+        self.error.is_some() || self.r#type.as_deref() == Some("error")
+    }
 }
 
 /// What an event of this `passage` is at the beginning of a stream whose text stands where `shape` says.
@@ -112,7 +123,7 @@ impl<R: EventReader> Told<R> {
         self.reader.event(event, self.tally.bytes());
         // Inside a JSON string the quotes would be escaped, so this is a field's name or a whole text.
         self.refused |= memchr::memmem::find(event.data, b"\"error\"").is_some()
-            && serde_json::from_slice::<Refusal>(event.data).is_ok_and(|it| it.error.is_some());
+            && serde_json::from_slice::<Refusal<'_>>(event.data).is_ok_and(|it| it.refuses());
     }
 }
 

@@ -158,6 +158,7 @@ meanings! {
     }
     format(FormatId) {
         OpenaiChat = "OpenAI's chat completions",
+        OpenaiResponses = "OpenAI's responses",
         AnthropicMessages = "Anthropic's messages",
     }
     on_byok_disabled(OnByokDisabled) {

@@ -281,7 +281,7 @@ async fn other_methods_and_paths_are_not_served() {
 async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_echo() {
     let harness = Harness::start().await;
     for (path, version, anthropic) in [
-        ("/v1/responses", None, false),
+        ("/v1/embeddings", None, false),
         ("/v1/embeddings", None, false),
         ("/v1/images/generations", None, false),
         ("/v1/sk-secret-secret", None, false),

@@ -17,7 +17,8 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
     let (name, openai) = file("openai", "authorization", "native_patterns = [\"gpt-*\"]");
     let openai = format!(
         "{openai}scheme = \"Bearer\"\n[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-tiny\"\n\
-         [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n[[models]]\nid = \"gpt-tiny\"\n\
+         [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n\
+         [[formats]]\nformat = \"openai_responses\"\npath = \"/responses\"\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );
     let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");

@@ -4,13 +4,12 @@
 
 use bytes::Bytes;
 use domain::Usage;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::openai_error::Failed;
 use super::{
-    ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFormat, details, json,
-    usage_wish,
+    ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFormat, json, usage_wish,
 };
 use crate::sse::Event;
 use crate::tap::{
@@ -27,16 +26,11 @@ impl WireFormat for OpenaiChat {
     }
 
     fn error(&self, error: &ErrorBody<'_>) -> Bytes {
-        json(&Failed {
-            error: Failure(error),
-        })
-        .into()
+        json(&Failed::new(error)).into()
     }
 
     fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes {
-        let body = json(&Failed {
-            error: Failure(error),
-        });
+        let body = json(&Failed::new(error));
         format!("\n\ndata: {body}\n\n").into()
     }
 
@@ -89,44 +83,6 @@ impl WireFormat for OpenaiChat {
         };
         body[field] = 1.into();
         json(&body).into()
-    }
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    error: Failure<'a>,
-}
-
-struct Failure<'a>(&'a ErrorBody<'a>);
-
-impl Serialize for Failure<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let error = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("message", error.message)?;
-        map.serialize_entry("type", error_type(error.status))?;
-        map.serialize_entry("param", &None::<&str>)?;
-        map.serialize_entry("code", error.code)?;
-        for (name, value) in details(error, &["message", "type", "param", "code", "hint"]) {
-            map.serialize_entry(name, value)?;
-        }
-        if let Some(hint) = error.hint {
-            map.serialize_entry("hint", hint)?;
-        }
-        map.end()
-    }
-}
-
-/// The `type` that stands for a status.
-fn error_type(status: u16) -> &'static str {
-    match status {
-        401 => "authentication_error",
-        402 => "insufficient_quota",
-        403 => "permission_error",
-        404 => "not_found_error",
-        429 => "rate_limit_error",
-        500.. => "api_error",
-        _ => "invalid_request_error",
     }
 }
 

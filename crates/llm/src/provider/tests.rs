@@ -196,7 +196,7 @@ fn a_refusal_names_file_line_and_field() {
         ),
         (
             "format = \"openai_chat\"\nmodel",
-            "format = \"openai_responses\"\nmodel",
+            "format = \"openai_text\"\nmodel",
             25,
             "format",
         ),

@@ -33,10 +33,12 @@ pub struct Ceiling {
 }
 
 /// Words that stand in a request for something that is read beside its text.
-const MEDIA: [&[u8]; 8] = [
+const MEDIA: [&[u8]; 10] = [
     b"\"image_url\"",
     b"\"image\"",
     b"\"input_audio\"",
+    b"\"input_image\"",
+    b"\"input_file\"",
     b"\"audio\"",
     b"\"video_url\"",
     b"\"file\"",

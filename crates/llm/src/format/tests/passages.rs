@@ -1,7 +1,8 @@
 //! Which events of a stream end an answer.
 
 use super::*;
-use crate::format::Passage;
+use crate::format::{Opening, Passage};
+use crate::sse::Event;
 
 fn passage(format: FormatId, stream: &str) -> Vec<Passage> {
     let format = format.format();
@@ -88,5 +89,97 @@ fn events_that_end_a_message_are_told_from_those_that_do_not() {
             [expected],
             "{stream}"
         );
+    }
+}
+
+#[test]
+fn a_response_ends_with_the_event_that_says_so() {
+    let passages = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fixtures/openai_responses");
+        let stream = fs::read_to_string(folder.join(name)).expect("a fixture");
+        passage(FormatId::OpenaiResponses, &stream)
+    };
+    for (name, parts, ends) in [
+        ("stream.sse", 4, true),
+        ("stream_incomplete.sse", 3, true),
+        ("stream_cut.sse", 3, false),
+        ("stream_error.sse", 2, false),
+    ] {
+        let mut expected = vec![Passage::Part; parts];
+        expected.extend(ends.then_some(Passage::Last));
+        assert_eq!(passages(name), expected, "{name}");
+    }
+    let said = r#"data: {"type":"response.output_text.delta","delta":"\"response.completed\""}"#;
+    let said = format!("{said}\n\n");
+    assert_eq!(passage(FormatId::OpenaiResponses, &said), [Passage::Part]);
+}
+
+#[test]
+fn what_stands_before_the_output_is_told_from_it() {
+    let limited = r#"{"error":{"code":"rate_limit_exceeded"}}"#;
+    let flat = r#"{"type":"error","code":"rate_limit_exceeded","message":"x","sequence_number":1}"#;
+    let failed = r#"{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded"},"usage":null}}"#;
+    for (format, data, expected) in [
+        (
+            FormatId::OpenaiChat,
+            r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+            Opening::Prelude,
+        ),
+        (
+            FormatId::OpenaiChat,
+            r#"{"choices":[{"delta":{"content":"a"}}]}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::OpenaiChat,
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+            Opening::Output,
+        ),
+        (FormatId::OpenaiChat, "[DONE]", Opening::Output),
+        (FormatId::OpenaiChat, limited, Opening::Refused(429)),
+        (
+            FormatId::AnthropicMessages,
+            r#"{"type":"message_start","message":{}}"#,
+            Opening::Prelude,
+        ),
+        (
+            FormatId::AnthropicMessages,
+            r#"{"type":"ping"}"#,
+            Opening::Prelude,
+        ),
+        (
+            FormatId::AnthropicMessages,
+            r#"{"type":"content_block_delta","delta":{"text":"a"}}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::OpenaiResponses,
+            r#"{"type":"response.created","response":{"error":null}}"#,
+            Opening::Prelude,
+        ),
+        (
+            FormatId::OpenaiResponses,
+            r#"{"type":"response.output_text.delta","delta":"a"}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::OpenaiResponses,
+            r#"{"type":"response.completed","response":{}}"#,
+            Opening::Output,
+        ),
+        (FormatId::OpenaiResponses, flat, Opening::Refused(429)),
+        (FormatId::OpenaiResponses, failed, Opening::Refused(429)),
+        (FormatId::OpenaiResponses, limited, Opening::Refused(429)),
+        (
+            FormatId::OpenaiResponses,
+            r#"{"type":"error","code":null}"#,
+            Opening::Refused(500),
+        ),
+    ] {
+        let event = Event {
+            name: b"",
+            data: data.as_bytes(),
+        };
+        assert_eq!(format.format().opening(event), expected, "{data}");
     }
 }
