@@ -19,6 +19,12 @@ test: ## Install what the tests need and run all of them, on SQLite and PostgreS
 	@scripts/install_test_requisites.sh
 	@scripts/with_postgres.py scripts/run_tests.py
 
+.PHONY: bench
+bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some minutes and wants a quiet machine.
+	@scripts/install_bench_requisites.sh
+	cargo build --release --locked -p keybearer -p bench
+	@scripts/bench.py
+
 .PHONY: check
 check: format lint test deny rustdoc fresh ## Everything that a change must pass.
 

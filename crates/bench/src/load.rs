@@ -1,0 +1,107 @@
+//! The load: connections that each send the next request as soon as the last one is answered.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::message::{self, Reader};
+use crate::upstream::EVENTS;
+
+/// What is asked of whom.
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: usize,
+    pub(crate) milliseconds: u64,
+    pub(crate) body_bytes: usize,
+    /// Whether streams are asked for.
+    pub(crate) streams: bool,
+    pub(crate) api_key: String,
+}
+
+/// Most requests of one connection, whatever the time.
+const MAX_REQUESTS: usize = 200_000;
+
+/// Runs the load and prints one line of JSON: requests, events, seconds, and latency in microseconds.
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever starts it reads the result there"
+)]
+pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
+    let request: Arc<[u8]> = request(&load).into();
+    // Connections stand before the clock starts.
+    let mut streams = Vec::new();
+    for _ in 0..load.connections {
+        let stream = TcpStream::connect(load.address).await.context("connect")?;
+        stream.set_nodelay(true)?;
+        streams.push(stream);
+    }
+    let started_at = Instant::now();
+    let until = started_at + Duration::from_millis(load.milliseconds);
+    let tasks: Vec<_> = streams
+        .into_iter()
+        .map(|stream| tokio::spawn(ask(stream, Arc::clone(&request), load.streams, until)))
+        .collect();
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.context("a connection panicked")??);
+    }
+    let seconds = started_at.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
+    let requests = latencies.len();
+    let events = if load.streams { requests * EVENTS } else { 0 };
+    println!(
+        r#"{{"requests":{requests},"events":{events},"seconds":{seconds:.4},"p50_us":{:.1},"p99_us":{:.1}}}"#,
+        at(50),
+        at(99)
+    );
+    Ok(())
+}
+
+/// Asks at least once, until the time is over. Returns how long each answer took.
+async fn ask(
+    mut stream: TcpStream,
+    request: Arc<[u8]>,
+    streams: bool,
+    until: Instant,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut reader = Reader::new();
+    let mut latencies = Vec::new();
+    loop {
+        let asked_at = Instant::now();
+        stream.write_all(&request).await?;
+        let Some((head, answer)) = reader.next(&mut stream).await? else {
+            bail!("the connection was closed before the answer");
+        };
+        let answered_at = Instant::now();
+        latencies.push(answered_at - asked_at);
+        if !answer.starts_with(b"HTTP/1.1 200") {
+            bail!("the answer is {}", String::from_utf8_lossy(answer));
+        }
+        if streams && message::events(&answer[head..])? != EVENTS as u64 {
+            bail!("a stream has not all of its {EVENTS} events");
+        }
+        if answered_at >= until || latencies.len() >= MAX_REQUESTS {
+            return Ok(latencies);
+        }
+    }
+}
+
+fn request(load: &Load) -> Vec<u8> {
+    let start = format!(
+        r#"{{"model":"bench/small","stream":{},"messages":[{{"role":"user","content":""#,
+        load.streams
+    );
+    let end = r#""}]}"#;
+    let text = "word ".repeat(load.body_bytes.saturating_sub(start.len() + end.len()) / 5);
+    let length = start.len() + text.len() + end.len();
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\naccept: application/json\r\nuser-agent: bench\r\ncontent-length: {length}\r\n\r\n{start}{text}{end}",
+        load.address, load.api_key
+    )
+    .into_bytes()
+}
