@@ -19,9 +19,15 @@ struct Needle {
 /// Everything that is searched for on behalf of one key. Wiped when dropped; deliberately without `Debug`.
 pub(crate) struct Needles {
     needles: [Needle; NEEDLES],
-    /// Bytes with which some form may begin: everything else can be skipped at once.
-    starts: Box<[bool; 256]>,
+    /// What a byte may be in the first two places of some form: most bytes can be skipped at once.
+    places: [u8; 256],
 }
+
+/// Bits of [`Needles::places`].
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+/// It begins an escape, which may stand for anything.
+const ESCAPE: u8 = 4;
 
 impl Needles {
     /// The forms of `key`. Percent-encoding and JSON escapes are undone by the scrubber, for each form.
@@ -38,19 +44,37 @@ impl Needles {
             Needle::new(base64_inside(key, 1), fold_base64),
             Needle::new(base64_inside(key, 2), fold_base64),
         ];
-        let mut starts = Box::new([false; 256]);
-        for byte in 0..=u8::MAX {
-            starts[usize::from(byte)] = matches!(byte, b'%' | b'\\')
-                || needles
-                    .iter()
-                    .any(|needle| needle.text[0] == (needle.fold)(byte));
+        let mut places = [0; 256];
+        for needle in &needles {
+            for (at, bit) in [(0, FIRST), (1, SECOND)] {
+                match needle.text.get(at) {
+                    Some(character) => needle.mark(*character, bit, &mut places),
+                    // It is complete before: whatever follows, nothing may be skipped.
+                    None => places.iter_mut().for_each(|place| *place |= bit),
+                }
+            }
         }
-        Self { needles, starts }
+        for escape in [b'%', b'\\'] {
+            places[usize::from(escape)] |= ESCAPE;
+        }
+        Self { needles, places }
     }
 
-    /// Whether a form may begin with `byte`.
-    pub(crate) fn may_start(&self, byte: u8) -> bool {
-        self.starts[usize::from(byte)]
+    /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
+    ///
+    /// The last byte has no next one to tell, so there its own place decides.
+    pub(crate) fn skip(&self, piece: &[u8]) -> usize {
+        let place = |byte: &u8| self.places[usize::from(*byte)];
+        let may_begin = |(at, byte)| {
+            let here = place(byte);
+            here & ESCAPE != 0
+                || here & FIRST != 0
+                    && piece
+                        .get(at + 1)
+                        .is_none_or(|next| place(next) & (SECOND | ESCAPE) != 0)
+        };
+        let found = piece.iter().enumerate().position(may_begin);
+        found.unwrap_or(piece.len())
     }
 
     /// How much of needle `at` is matched after `byte`, when `matched` characters were before it; the
@@ -84,6 +108,15 @@ impl Needle {
             links[at] = border;
         }
         Self { text, links, fold }
+    }
+
+    /// Sets `bit` for each byte that folds to `character`: itself, or what one of the folds changes.
+    fn mark(&self, character: u8, bit: u8, places: &mut [u8; 256]) {
+        for byte in [character, character.to_ascii_uppercase(), b'+', b'/'] {
+            if (self.fold)(byte) == character {
+                places[usize::from(byte)] |= bit;
+            }
+        }
     }
 }
 

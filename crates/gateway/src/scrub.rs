@@ -96,12 +96,9 @@ impl Scrubber {
         let mut at = 0;
         while at < piece.len() {
             if self.readings.iter().all(Reading::rests) {
-                let skipped = piece[at..]
-                    .iter()
-                    .position(|byte| self.needles.may_start(*byte));
-                match skipped {
-                    Some(skipped) => at += skipped,
-                    None => break,
+                at += self.needles.skip(&piece[at..]);
+                if at == piece.len() {
+                    break;
                 }
             }
             let position = self.next + at as u64;
