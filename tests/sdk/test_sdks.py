@@ -148,6 +148,20 @@ def test_openai_responses_that_break_off_raise(own_openai_key):
         list(stream)
 
 
+def test_openai_embeddings(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).embeddings.with_raw_response.create(
+        model="openai/text-embedding-3-small", input=["say hello", "and again"], encoding_format="float",
+    )
+    embeddings = raw.parse()
+    assert len(embeddings.data) == 2
+    assert all(isinstance(value, float) for value in embeddings.data[0].embedding)
+    check_headers(raw.headers, "openai", "text-embedding-3-small")
+    row = own_openai_key.usage(1)[-1]
+    assert (row["operation"], row["status"]) == ("embeddings", 200)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
 def test_anthropic_messages(own_anthropic_key, mock, keys):
     mark = mock.mark()
     raw = anthropic_client(own_anthropic_key).messages.with_raw_response.create(

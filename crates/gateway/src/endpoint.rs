@@ -26,6 +26,11 @@ pub(crate) static CALLS: &[Call] = &[
         operation: "responses",
     },
     Call {
+        path: "/v1/embeddings",
+        format: FormatId::OpenaiEmbeddings,
+        operation: "embeddings",
+    },
+    Call {
         path: "/v1/messages",
         format: FormatId::AnthropicMessages,
         operation: "messages",

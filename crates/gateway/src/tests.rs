@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod client;
 mod credits;
+mod embeddings;
 mod failover;
 mod harness;
 mod hints;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 mod anthropic_messages;
 mod openai_chat;
+mod openai_embeddings;
 mod openai_error;
 mod openai_responses;
 #[cfg(test)]
@@ -20,13 +21,19 @@ mod usage_wish;
 
 pub use anthropic_messages::AnthropicMessages;
 pub use openai_chat::OpenaiChat;
+pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_responses::OpenaiResponses;
 
 use crate::sse::Event;
 pub use crate::tap::{Ceiling, Metered};
 
 /// All formats.
-pub static FORMATS: &[&dyn WireFormat] = &[&OpenaiChat, &OpenaiResponses, &AnthropicMessages];
+pub static FORMATS: &[&dyn WireFormat] = &[
+    &OpenaiChat,
+    &OpenaiResponses,
+    &OpenaiEmbeddings,
+    &AnthropicMessages,
+];
 
 /// The name of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +43,8 @@ pub enum FormatId {
     OpenaiChat,
     /// OpenAI's responses.
     OpenaiResponses,
+    /// OpenAI's embeddings.
+    OpenaiEmbeddings,
     /// Anthropic's messages.
     AnthropicMessages,
 }
@@ -46,6 +55,7 @@ impl FormatId {
         match self {
             Self::OpenaiChat => "openai_chat",
             Self::OpenaiResponses => "openai_responses",
+            Self::OpenaiEmbeddings => "openai_embeddings",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -55,6 +65,7 @@ impl FormatId {
         match self {
             Self::OpenaiChat => &OpenaiChat,
             Self::OpenaiResponses => &OpenaiResponses,
+            Self::OpenaiEmbeddings => &OpenaiEmbeddings,
             Self::AnthropicMessages => &AnthropicMessages,
         }
     }

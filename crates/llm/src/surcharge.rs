@@ -11,7 +11,9 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 /// Fields that cost nothing of their own, whatever they hold: what is said, and how the tokens are chosen.
 const FREE: &[&str] = &[
     "chat_template_kwargs",
+    "dimensions",
     "enable_thinking",
+    "encoding_format",
     "frequency_penalty",
     "function_call",
     "functions",
@@ -200,7 +202,8 @@ fn refers(input: &Json) -> bool {
                 .any(|(name, value)| name == "type" && value.is("item_reference"));
             refers || !(typed || has("role"))
         }
-        _ => true,
+        // Texts and tokens to embed.
+        _ => false,
     })
 }
 
@@ -355,7 +358,6 @@ mod tests {
             ),
             (r#""input":[{"id":"msg_1"}]"#, "input"),
             (r#""input":[{"type":null,"id":"msg_1"}]"#, "input"),
-            (r#""input":["msg_1"]"#, "input"),
             (r#""plugins":[{"id":"web"}]"#, "plugins"),
             (r#""provider":{}"#, "provider"),
             (r#""service_tier":"priority""#, "service_tier"),
@@ -398,6 +400,7 @@ mod tests {
             r#""messages":[{"content":"\"models\" and a ttl of 1h"},{"content":[{"cache_control":{"type":"ephemeral"}}]}]"#,
             r#""system":[{"cache_control":{"type":"ephemeral","ttl":"5m"}}]"#,
             r#""metadata":{"provider":"x"}"#,
+            r#""input":["a",[1,2]],"dimensions":8,"encoding_format":"base64""#,
             r#""input":"hi","instructions":"x","max_output_tokens":9,"text":{"format":{"type":"text"}}"#,
             r#""input":[{"role":"user","content":"hi"},{"type":"function_call_output","call_id":"c","output":"{}"}]"#,
         ] {

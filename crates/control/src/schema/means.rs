@@ -159,6 +159,7 @@ meanings! {
     format(FormatId) {
         OpenaiChat = "OpenAI's chat completions",
         OpenaiResponses = "OpenAI's responses",
+        OpenaiEmbeddings = "OpenAI's embeddings",
         AnthropicMessages = "Anthropic's messages",
     }
     on_byok_disabled(OnByokDisabled) {

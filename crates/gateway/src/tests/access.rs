@@ -281,8 +281,7 @@ async fn other_methods_and_paths_are_not_served() {
 async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_echo() {
     let harness = Harness::start().await;
     for (path, version, anthropic) in [
-        ("/v1/embeddings", None, false),
-        ("/v1/embeddings", None, false),
+        ("/v1/moderations", None, false),
         ("/v1/images/generations", None, false),
         ("/v1/sk-secret-secret", None, false),
         ("/v1/messages/count_tokens?beta=true", None, true),
@@ -309,6 +308,8 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                 body["error"]["endpoints"],
                 serde_json::json!([
                     "POST /v1/chat/completions",
+                    "POST /v1/responses",
+                    "POST /v1/embeddings",
                     "POST /v1/messages",
                     "GET /v1/models"
                 ])

@@ -18,7 +18,8 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
     let openai = format!(
         "{openai}scheme = \"Bearer\"\n[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-tiny\"\n\
          [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n\
-         [[formats]]\nformat = \"openai_responses\"\npath = \"/responses\"\n[[models]]\nid = \"gpt-tiny\"\n\
+         [[formats]]\nformat = \"openai_responses\"\npath = \"/responses\"\n\
+         [[formats]]\nformat = \"openai_embeddings\"\npath = \"/embeddings\"\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );
     let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");
