@@ -316,6 +316,10 @@ impl Drop for Relay {
         let Some(settlement) = self.settlement.take() else {
             return;
         };
+        // The provider made it, whether or not the client waited for it.
+        if let Some(tap) = &mut self.tap {
+            tap.push(&self.first);
+        }
         let parting = Parting {
             tap: self.tap.take(),
             settlement,

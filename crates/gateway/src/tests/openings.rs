@@ -114,6 +114,20 @@ async fn a_stream_without_output_reaches_the_client_whole() {
 }
 
 #[tokio::test]
+async fn what_was_read_ahead_is_metered_for_a_client_that_takes_none_of_it() {
+    let harness = Harness::start().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    provider.script(stream(&[TEXT, DONE]));
+    let request = harness.request(Method::POST, "/v1/chat/completions", CALL);
+    let call = crate::Gateway::endpoint(&Method::POST, "/v1/chat/completions");
+    let response = harness.gateway.handle(call.expect("an endpoint"), request);
+    drop(response.await);
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!((row.status, row.response_bytes), (499, 0));
+    assert_eq!(row.usage.expect("estimated").output_tokens, 1);
+}
+
+#[tokio::test]
 async fn no_more_than_a_little_is_kept_back() {
     let harness = Harness::start().await;
     let (_, provider) = harness.own("one", |_| {}).await;
