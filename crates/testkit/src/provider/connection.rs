@@ -52,19 +52,21 @@ async fn serve(stream: TcpStream, number: usize, shared: &Shared) {
         let script = shared.decide(request);
         let played = tokio::select! {
             played = play(&script, &mut writer) => played,
-            () = reader.gone() => {
-                shared.left_early();
-                return;
-            }
+            () = reader.gone() => Err(Gone),
         };
-        if close || !played {
-            return;
+        match played {
+            Ok(true) if !close => {}
+            Ok(_) => return,
+            Err(Gone) => return shared.left_early(),
         }
     }
 }
 
+/// The peer closed before the script was through. Reading and writing notice it; which of them does so first is chance.
+struct Gone;
+
 /// Plays a script. Answers whether the connection can carry another request.
-async fn play(script: &Script, writer: &mut OwnedWriteHalf) -> bool {
+async fn play(script: &Script, writer: &mut OwnedWriteHalf) -> Result<bool, Gone> {
     tokio::time::sleep(script.before).await;
     let mut room = match script.end {
         End::CutAfter(bytes) => bytes,
@@ -73,8 +75,8 @@ async fn play(script: &Script, writer: &mut OwnedWriteHalf) -> bool {
     if script.end == End::StallAfter(0) && script.framing == Framing::Raw {
         pending::<()>().await;
     }
-    if !write(writer, &script.head(), &mut room).await {
-        return false;
+    if !write(writer, &script.head(), &mut room).await? {
+        return Ok(false);
     }
     for (sent, piece) in script.pieces.iter().enumerate() {
         if script.end == End::StallAfter(sent) {
@@ -93,27 +95,29 @@ async fn play(script: &Script, writer: &mut OwnedWriteHalf) -> bool {
             }
             _ => piece.clone(),
         };
-        if !write(writer, &framed, &mut room).await {
-            return false;
+        if !write(writer, &framed, &mut room).await? {
+            return Ok(false);
         }
     }
     if matches!(script.end, End::StallAfter(_)) {
         pending::<()>().await;
     }
-    if script.framing == Framing::Chunked && !write(writer, b"0\r\n\r\n", &mut room).await {
-        return false;
+    if script.framing == Framing::Chunked && !write(writer, b"0\r\n\r\n", &mut room).await? {
+        return Ok(false);
     }
-    if let Framing::Lie(announced) = script.framing {
-        return announced == script.pieces.iter().map(Vec::len).sum::<usize>();
-    }
-    matches!(script.framing, Framing::Length | Framing::Chunked) && script.end == End::Complete
+    Ok(match script.framing {
+        Framing::Lie(announced) => announced == script.pieces.iter().map(Vec::len).sum::<usize>(),
+        Framing::Length | Framing::Chunked => script.end == End::Complete,
+        Framing::UntilClose | Framing::Raw => false,
+    })
 }
 
 /// Writes what there is room for. Answers whether all of it was written.
-async fn write(writer: &mut OwnedWriteHalf, bytes: &[u8], room: &mut usize) -> bool {
+async fn write(writer: &mut OwnedWriteHalf, bytes: &[u8], room: &mut usize) -> Result<bool, Gone> {
     let now = bytes.len().min(*room);
     *room -= now;
-    writer.write_all(&bytes[..now]).await.is_ok() && now == bytes.len() && *room > 0
+    writer.write_all(&bytes[..now]).await.map_err(|_| Gone)?;
+    Ok(now == bytes.len() && *room > 0)
 }
 
 impl Reader<'_> {
