@@ -3,6 +3,8 @@
 mod stored;
 mod summary;
 
+use std::sync::LazyLock;
+
 use domain::policy::KeySource;
 use domain::price::Pricing;
 use domain::{
@@ -84,6 +86,23 @@ pub struct UsageRow {
     pub fallback: bool,
 }
 
+impl UsageRow {
+    /// The row as bytes, for files of the process that made it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(&Stored::of(self)).expect("texts and numbers are JSON")
+    }
+
+    /// The row of [`to_bytes`](Self::to_bytes), also of an earlier version.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: these bytes are no row.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        let stored: Stored = serde_json::from_slice(bytes)
+            .map_err(|_| StoreError::Corrupt("a usage row in a file".to_owned()))?;
+        stored.read()
+    }
+}
+
 /// One try to serve a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRow {
@@ -135,58 +154,48 @@ impl std::str::FromStr for Cursor {
 
 /// Adds a row, unless the call has one, and says whether it did.
 pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<bool, StoreError> {
-    let row = Stored::of(row);
-    let added = tx
-        .run(
-            sql(
-                "INSERT INTO usage (request_id, at, account_id, workspace_id, api_key_id, user_id,
-                                    wire_format, operation, model_requested, provider, model,
-                                    key_source, provider_key_id, key_label, status, error_code,
-                                    streamed, input_tokens, cached_input_tokens, cache_write_tokens,
-                                    output_tokens, reasoning_tokens, latency_ms, first_byte_ms,
-                                    request_bytes, response_bytes, upstream_status, cost, pricing,
-                                    catalog_version, charge, attempts, fallback)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                         $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30,
-                         $31, $32, $33)
-                 ON CONFLICT (request_id) DO NOTHING",
-            )
-            .bind(&row.request_id)
-            .bind(row.at)
-            .bind(&row.account_id)
-            .bind(&row.workspace_id)
-            .bind(&row.api_key_id)
-            .bind(&row.user_id)
-            .bind(&row.wire_format)
-            .bind(&row.operation)
-            .bind(&row.model_requested)
-            .bind(row.provider.as_deref())
-            .bind(row.model.as_deref())
-            .bind(row.key_source.as_deref())
-            .bind(row.provider_key_id.as_deref())
-            .bind(row.key_label.as_deref())
-            .bind(row.status)
-            .bind(row.error_code.as_deref())
-            .bind(row.streamed)
-            .bind(row.input_tokens)
-            .bind(row.cached_input_tokens)
-            .bind(row.cache_write_tokens)
-            .bind(row.output_tokens)
-            .bind(row.reasoning_tokens)
-            .bind(row.latency_ms)
-            .bind(row.first_byte_ms)
-            .bind(row.request_bytes)
-            .bind(row.response_bytes)
-            .bind(row.upstream_status)
-            .bind(row.cost)
-            .bind(row.pricing.as_deref())
-            .bind(row.catalog_version.as_deref())
-            .bind(row.charge)
-            .bind(&row.attempts)
-            .bind(row.fallback),
-        )
-        .await?;
+    let added = tx.run(Stored::of(row).bind(sql(&INSERT_ONE))).await?;
     Ok(added > 0)
+}
+
+/// Adds rows of calls that have none.
+pub(crate) async fn insert_all(tx: &mut Tx, rows: &[&UsageRow]) -> Result<(), StoreError> {
+    let mut chunks = rows.chunks_exact(MANY);
+    for chunk in &mut chunks {
+        let bound = |statement, row: &&UsageRow| Stored::of(row).bind(statement);
+        tx.run(chunk.iter().fold(sql(&INSERT_MANY), bound)).await?;
+    }
+    for row in chunks.remainder() {
+        insert(tx, row).await?;
+    }
+    Ok(())
+}
+
+/// How many rows one statement adds: a statement costs more than a row.
+const MANY: usize = 32;
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert_text(1));
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert_text(MANY));
+
+/// The columns, in the order of [`Stored::bind`].
+const COLUMNS: &str = "request_id, at, account_id, workspace_id, api_key_id, user_id, wire_format, operation, \
+                       model_requested, provider, model, key_source, provider_key_id, key_label, status, \
+                       error_code, streamed, input_tokens, cached_input_tokens, cache_write_tokens, \
+                       output_tokens, reasoning_tokens, latency_ms, first_byte_ms, request_bytes, \
+                       response_bytes, upstream_status, cost, pricing, catalog_version, charge, attempts, \
+                       fallback";
+
+fn insert_text(rows: usize) -> String {
+    let columns = COLUMNS.split(',').count();
+    let row = |row: usize| {
+        let first = row * columns + 1;
+        let places: Vec<String> = (first..first + columns)
+            .map(|it| format!("${it}"))
+            .collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    let rows = rows.join(", ");
+    format!("INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING")
 }
 
 /// The calls of a workspace, newest first.

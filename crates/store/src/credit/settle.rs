@@ -1,6 +1,7 @@
 //! The end of a call: its usage row is written and its hold settled, together and once.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use domain::credits::Overuse;
 use domain::{AccountId, NanoUsd, RequestId, Timestamp};
@@ -33,23 +34,22 @@ pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), Store
     let mut rows: Vec<&UsageRow> = rows.iter().collect();
     rows.sort_by_key(|row| row.request);
     let mut tx = store.db().begin().await?;
-    let mut payers = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let holder = holder(&mut tx, row.request).await?;
-        payers.push(holder.or((row.charge > NanoUsd::ZERO).then_some(row.account)));
-    }
-    let mut books = open_books(&mut tx, payers.iter().flatten()).await?;
-    for (row, payer) in rows.into_iter().zip(payers) {
-        match payer.and_then(|payer| books.get_mut(&payer)) {
-            Some(book) => {
-                let hold = take(&mut tx, row.request, book.account).await?;
-                settle_one(&mut tx, book, hold.as_ref(), row, row.at).await?;
-            }
-            None => {
-                usage::insert(&mut tx, row).await?;
-            }
+    let holders = holders(&mut tx, &rows).await?;
+    let payer = |row: &UsageRow| {
+        let holder = holders.get(&row.request).copied();
+        holder.or((row.charge > NanoUsd::ZERO).then_some(row.account))
+    };
+    let (paid, free): (Vec<&UsageRow>, Vec<&UsageRow>) =
+        rows.into_iter().partition(|row| payer(row).is_some());
+    let payers: Vec<AccountId> = paid.iter().filter_map(|row| payer(row)).collect();
+    let mut books = open_books(&mut tx, payers.iter()).await?;
+    for (row, payer) in paid.into_iter().zip(payers) {
+        if let Some(book) = books.get_mut(&payer) {
+            let hold = take(&mut tx, row.request, payer).await?;
+            settle_one(&mut tx, book, hold.as_ref(), row, row.at).await?;
         }
     }
+    usage::insert_all(&mut tx, &free).await?;
     close_books(&mut tx, books).await?;
     tx.commit().await
 }
@@ -128,18 +128,37 @@ pub(super) async fn settle_one(
     Ok(())
 }
 
-/// The account that pays for the call's hold; `None`: it has none.
-async fn holder(tx: &mut Tx, request: RequestId) -> Result<Option<AccountId>, StoreError> {
-    let account: Option<(String,)> = tx
-        .optional(sql("SELECT account_id FROM credit_holds WHERE request_id = $1").bind(request))
-        .await?;
-    let place = Place {
-        table: "credit_holds",
-        id: &request.to_string(),
-    };
-    account
-        .map(|(account,)| place.parse("account_id", &account))
-        .transpose()
+/// How many calls one statement looks up: most have no hold, and a statement costs more than a look.
+const LOOKED_UP: usize = 64;
+static HOLDERS: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (1..=LOOKED_UP).map(|it| format!("${it}")).collect();
+    let places = places.join(", ");
+    format!("SELECT request_id, account_id FROM credit_holds WHERE request_id IN ({places})")
+});
+
+/// The accounts that pay for the holds of these calls; calls without a hold are not among them.
+async fn holders(
+    tx: &mut Tx,
+    rows: &[&UsageRow],
+) -> Result<BTreeMap<RequestId, AccountId>, StoreError> {
+    let mut holders = BTreeMap::new();
+    for some in rows.chunks(LOOKED_UP) {
+        // What is missing to a full statement is filled up with the last.
+        let calls = some.iter().chain(some.last().into_iter().cycle());
+        let statement = calls
+            .take(LOOKED_UP)
+            .fold(sql(&HOLDERS), |statement, row| statement.bind(row.request));
+        let found: Vec<(String, String)> = tx.all(statement).await?;
+        for (request, account) in found {
+            let place = Place {
+                table: "credit_holds",
+                id: &request,
+            };
+            let account = place.parse("account_id", &account)?;
+            holders.insert(place.parse("request_id", &request)?, account);
+        }
+    }
+    Ok(holders)
 }
 
 async fn correct_fallback(

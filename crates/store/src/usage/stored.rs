@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AttemptRow, UsageRow};
 use crate::error::{Place, StoreError};
+use crate::statement::Statement;
 
 /// Every column.
 #[derive(sqlx::FromRow, Serialize, Deserialize)]
@@ -88,6 +89,44 @@ impl Stored {
                 .expect("a list of texts and numbers is JSON"),
             fallback: i64::from(row.fallback),
         }
+    }
+
+    /// Binds every column, in the order of the columns.
+    pub(super) fn bind(&self, statement: Statement) -> Statement {
+        statement
+            .bind(&self.request_id)
+            .bind(self.at)
+            .bind(&self.account_id)
+            .bind(&self.workspace_id)
+            .bind(&self.api_key_id)
+            .bind(&self.user_id)
+            .bind(&self.wire_format)
+            .bind(&self.operation)
+            .bind(&self.model_requested)
+            .bind(self.provider.as_deref())
+            .bind(self.model.as_deref())
+            .bind(self.key_source.as_deref())
+            .bind(self.provider_key_id.as_deref())
+            .bind(self.key_label.as_deref())
+            .bind(self.status)
+            .bind(self.error_code.as_deref())
+            .bind(self.streamed)
+            .bind(self.input_tokens)
+            .bind(self.cached_input_tokens)
+            .bind(self.cache_write_tokens)
+            .bind(self.output_tokens)
+            .bind(self.reasoning_tokens)
+            .bind(self.latency_ms)
+            .bind(self.first_byte_ms)
+            .bind(self.request_bytes)
+            .bind(self.response_bytes)
+            .bind(self.upstream_status)
+            .bind(self.cost)
+            .bind(self.pricing.as_deref())
+            .bind(self.catalog_version.as_deref())
+            .bind(self.charge)
+            .bind(&self.attempts)
+            .bind(self.fallback)
     }
 
     /// The row.

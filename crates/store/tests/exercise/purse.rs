@@ -1,11 +1,13 @@
 //! An account whose credits are all known: a fresh one, without monthly credits.
 
+use domain::access::Action;
 use domain::credits::{CardKind, Overuse};
 use domain::plan::{Plan, PlanTerms};
 use domain::{AccountId, NanoUsd, PlanId, RequestId, Timestamp};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use store::{
-    CardRow, CreditsRow, InstanceScope, NewCard, NewHold, Reservation, StoreError, UsageRow,
+    CardRow, CreditsRow, InstanceScope, NewCard, NewHold, PageRequest, Reservation, StoreError,
+    UsageFilter, UsageRow,
 };
 
 use crate::world::{NOW, Person, World};
@@ -205,6 +207,23 @@ impl Purse {
     pub(crate) async fn is_sound(&self) {
         let findings = self.world.store.system().check_ledger().await;
         assert_eq!(findings.expect("checks"), Vec::<String>::new());
+    }
+
+    /// The usage rows of the person's workspace, all pages.
+    pub(crate) async fn usage(&self) -> Vec<UsageRow> {
+        let scope = self.world.scope(&self.person, Action::ReadUsage).await;
+        let within = self.world.store.within(&scope);
+        let mut page = PageRequest::default();
+        let mut rows = Vec::new();
+        loop {
+            let read = within.usage(UsageFilter::default(), &page).await;
+            let read = read.expect("lists");
+            rows.extend(read.items);
+            match read.next {
+                Some(next) => page.after = Some(next),
+                None => return rows,
+            }
+        }
     }
 
     /// A question past the store whose answer is rows of two numbers. `{account}` stands for the account's id.

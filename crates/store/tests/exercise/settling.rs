@@ -20,6 +20,7 @@ on_both_engines![
     an_unserved_call_gives_its_hold_back,
     own_keys_never_touch_credits,
     a_charge_without_a_hold_is_booked_once,
+    a_long_batch_of_all_kinds_is_written_once,
     a_batch_is_written_whole_or_not_at_all,
     crossing_batches_do_not_wait_for_each_other,
     many_nodes_at_once_lose_nothing,
@@ -97,6 +98,40 @@ async fn a_settled_call_is_not_charged_again(world: World) {
         .expect("settled");
     assert_eq!(purse.balance(NOW).await, (90, 0, 0));
     purse.is_sound().await;
+}
+
+async fn a_long_batch_of_all_kinds_is_written_once(world: World) {
+    let purse = Purse::with(&world, 1000).await;
+    let mut rows = Vec::new();
+    for n in 0..150 {
+        let held = n % 50 == 7;
+        let request = match held {
+            true => purse.held(10, Overuse::Block).await,
+            false => world.id(),
+        };
+        // As a file of the process keeps it meanwhile.
+        let row = purse.row(request, if held { 4 } else { 0 });
+        let row = UsageRow {
+            model: Some(format!("model-{n}")),
+            ..row
+        };
+        assert_eq!(UsageRow::from_bytes(&row.to_bytes()).expect("a row"), row);
+        rows.push(row);
+    }
+    let serving = world.store.serving();
+    serving.insert_usage(&rows).await.expect("written");
+    // All again, beside new ones; a call stands there twice.
+    let fresh: Vec<UsageRow> = (0..70).map(|_| purse.row(world.id(), 0)).collect();
+    let again: Vec<UsageRow> = [&rows[..], &fresh, &fresh[..40]].concat();
+    serving.insert_usage(&again).await.expect("written");
+    assert_eq!(purse.balance(NOW).await, (1000 - 3 * 4, 0, 0));
+    purse.is_sound().await;
+    rows.extend(fresh);
+    rows.sort_by_key(|row| row.request);
+    let mut written = purse.usage().await;
+    written.sort_by_key(|row| row.request);
+    assert_eq!(written, rows);
+    assert!(UsageRow::from_bytes(b"{}").is_err());
 }
 
 async fn two_tasks_that_settle_at_once_charge_once(world: World) {
