@@ -31,6 +31,7 @@ mod scrub;
 mod send;
 mod settle;
 mod snapshot;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -53,6 +54,7 @@ pub use config::{GatewayConfig, Limits, Timeouts};
 pub use connect::AddressPolicy;
 pub use endpoint::Endpoint;
 pub use error::error_reference;
+pub use spool::Spool;
 
 use attempts::{Pools, Repeats};
 use connect::{Connector, VettedConnector};
@@ -122,6 +124,7 @@ impl Gateway {
     /// [`GatewayError`]; nothing was opened.
     pub fn new(
         config: GatewayConfig,
+        spool: Spool,
         store: Store,
         opener: Opener,
         hasher: Hasher,
@@ -131,7 +134,7 @@ impl Gateway {
         let tcp = VettedConnector::new(config.addresses.clone());
         let connect_within = Duration::from_millis(config.timeouts.connect_ms);
         let connector = Connector::new(tcp, connect_within).map_err(GatewayError::Tls)?;
-        let (books, queue) = Books::new(config.limits.waiting_usage_rows);
+        let (books, queue) = Books::new(config.limits.waiting_usage_rows, spool);
         let max_staleness = Duration::from_millis(config.max_staleness_ms);
         let body_kib = (config.limits.all_bodies_bytes / 1024).min(Semaphore::MAX_PERMITS);
         let node: [u8; 16] = sources.random.bytes()?;
@@ -189,12 +192,21 @@ impl Gateway {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let store = self.0.store.clone();
+        let (store, spool) = (self.0.store.clone(), Arc::clone(self.0.books.spool()));
         async move {
             if let Some(queue) = queue {
-                settle::write(store, queue).await;
+                settle::write(store, spool, queue).await;
             }
         }
+    }
+
+    /// Writes the usage that processes before this one left in the spool, and says how many rows that were; before
+    /// [`Gateway::reap_others`], which would write an estimate for calls that ended well.
+    ///
+    /// # Errors
+    /// As the store's; nothing is lost, and the next start tries again.
+    pub async fn recover_usage(&self) -> Result<u64, StoreError> {
+        settle::recover(&self.0.store, self.0.books.spool()).await
     }
 
     /// The task that says every three seconds that this process lives, so that nobody else settles the calls for
@@ -223,7 +235,7 @@ impl Gateway {
     }
 
     /// Returns when the usage of all ended calls is written, for the shutdown. `false`: the store did not
-    /// take it within 10 seconds, and what was waiting is lost.
+    /// take it within 10 seconds, and what was waiting stays in the spool for the next start.
     pub async fn drain(&self) -> bool {
         const WITHIN: Duration = Duration::from_secs(10);
         tokio::time::timeout(WITHIN, self.0.books.flush())

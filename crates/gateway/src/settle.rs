@@ -1,9 +1,9 @@
 //! What the call leaves behind. Exactly one usage row, however the call ends.
 //!
-//! A place in the queue of rows is reserved before anything is done for the caller; `Drop` only sends. One
-//! task writes the queue to the store in batches and goes on trying while the store is away, so a slow
-//! database refuses nothing until the queue is full. Rows in the queue are lost if the process is killed; a
-//! single row is lost only if the store refuses it while it takes others.
+//! A place in the queue of rows is reserved before anything is done for the caller; `Drop` only appends to the
+//! spool and sends. One task writes the queue to the store in batches and goes on trying while the store is away;
+//! what is too much for memory meanwhile it reads back from the spool. So a slow database refuses nothing, and a
+//! process that is killed loses nothing. A single row is lost only if the store refuses it while it takes others.
 
 use domain::key::FailureKind;
 use domain::policy::KeySource;
@@ -27,7 +27,7 @@ mod tests;
 mod writer;
 
 pub(crate) use queue::{Books, Message, Queue};
-pub(crate) use writer::write;
+pub(crate) use writer::{recover, write};
 
 /// What is written of one call.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ pub(crate) struct Settled {
 /// A call's place in the queue. Dropping it settles the call as given up by the client.
 pub(crate) struct Settlement {
     /// `None` once it is settled.
-    place: Option<mpsc::OwnedPermit<Message>>,
+    place: Option<(mpsc::OwnedPermit<Message>, Books)>,
     settled: Settled,
     /// What the call costs as it is served now.
     bill: Option<Bill>,
@@ -204,7 +204,7 @@ impl Settlement {
     }
 
     fn close(&mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
-        let Some(place) = self.place.take() else {
+        let Some((place, books)) = self.place.take() else {
             return;
         };
         let metered = self.believed(end.metered);
@@ -232,8 +232,7 @@ impl Settlement {
             latency_ms = row.latency_ms,
             "served {} with status {}", row.request, end.status
         );
-        let settled = Box::new(self.settled.clone());
-        place.send(Message::Settled(settled, tell));
+        books.keep(place, self.settled.clone(), tell);
     }
 
     /// What was metered, without a report that cannot be true where credits are taken by it.

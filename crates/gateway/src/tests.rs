@@ -19,4 +19,5 @@ mod provider;
 mod registry;
 mod requests;
 mod responses;
+mod spooling;
 mod streams;

@@ -92,7 +92,7 @@ options! {
     /// The address under which clients reach this instance, such as `https://ai.example.com`.
     /// Used in links. While it is unset and `listen` is a loopback address, requests for another host are refused.
     public_url: Option<String>, Text, "none" = None;
-    /// Directory of the embedded database and the root key. Created for its owner only.
+    /// Directory of the embedded database, the root key and the usage spool. Created for its owner only.
     data_dir: PathBuf, Text, "`data`" = PathBuf::from("data");
     /// `sqlite:///absolute/path.db` or `postgres://user@host/database`.
     database_url: Option<String>, Text, "`keybearer.db` in `data_dir`" = None;

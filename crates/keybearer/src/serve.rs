@@ -13,7 +13,7 @@ use control::error::Problem;
 use control::{ControlConfig, ControlState, Peer, ProbePolicy, SubmissionPolicy};
 use domain::Secret;
 use gateway::edge::{self, EdgeConfig, Inbound};
-use gateway::{AddressPolicy, Body, Gateway, GatewayConfig, Limits, Timeouts};
+use gateway::{AddressPolicy, Body, Gateway, GatewayConfig, Limits, Spool, Timeouts};
 use http::{Request, Response};
 use llm::registry::Registry;
 use tokio::net::TcpListener;
@@ -38,8 +38,11 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the listening address")?;
 
+    let spool = Spool::open(&config.data_dir);
+    let spool = spool.with_context(|| format!("usage spool in {}", config.data_dir.display()))?;
     let gateway = Gateway::new(
         gateway_config(&config),
+        spool,
         instance.store.clone(),
         instance.root.opener(),
         instance.root.hasher(),
@@ -61,6 +64,14 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     control::jobs::ensure_sealing_key(&control)
         .await
         .map_err(|problem| refused("prepare the sealing key", &problem))?;
+    let recovered = gateway.recover_usage().await;
+    let recovered = recovered.context("cannot write the usage of the process before")?;
+    if recovered > 0 {
+        tracing::warn!(
+            calls = recovered,
+            "wrote the usage of {recovered} calls that an instance left when it died"
+        );
+    }
     if instance.store.is_exclusive() {
         // Whoever made them is dead: nobody else can have this database open.
         let reaped = gateway.reap_others().await;
@@ -99,7 +110,9 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let _ = stop.send(true);
     jobs.await.context("the background jobs panicked")?;
     if !gateway.drain().await {
-        tracing::error!("the database did not take the last usage records; they are lost");
+        tracing::error!(
+            "the database did not take the last usage records; the next start writes them"
+        );
     }
     drop(gateway);
     usage.abort();

@@ -1,36 +1,98 @@
 //! The queue of calls that are settled and not yet written.
 
+use std::sync::Arc;
+
 use domain::{NanoUsd, RequestId, Sources};
 use store::UsageRow;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{CLIENT_CLOSED, Settled, Settlement};
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::snapshot::Loaded;
+use crate::spool::{Number, Spool};
 
 /// The front end of the queue. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Books {
     queue: mpsc::Sender<Message>,
+    urgent: Arc<Notify>,
+    spool: Arc<Spool>,
 }
 
 /// The other end, for the task that writes.
-pub(crate) type Queue = mpsc::Receiver<Message>;
+pub(crate) struct Queue {
+    messages: mpsc::Receiver<Message>,
+    /// Somebody waits for what is in it.
+    pub(super) urgent: Arc<Notify>,
+}
 
 pub(crate) enum Message {
-    /// The second: told when the row is written.
-    Settled(Box<Settled>, Option<oneshot::Sender<()>>),
+    Settled(Box<Settling>),
     /// Answered when everything before it is written.
     Flush(oneshot::Sender<()>),
 }
 
+/// A call that ended.
+pub(crate) struct Settling {
+    pub(super) settled: Settled,
+    /// Where its row stands in the spool.
+    pub(super) place: Option<Number>,
+    /// Told when the row is written.
+    pub(super) told: Option<oneshot::Sender<()>>,
+}
+
+impl Queue {
+    pub(super) async fn recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> usize {
+        self.messages.recv_many(into, limit).await
+    }
+
+    pub(super) fn try_recv(&mut self) -> Result<Message, TryRecvError> {
+        self.messages.try_recv()
+    }
+}
+
 impl Books {
     /// A queue for `capacity` calls.
-    pub(crate) fn new(capacity: usize) -> (Self, Queue) {
-        let (queue, end) = mpsc::channel(capacity.max(1));
-        (Self { queue }, end)
+    pub(crate) fn new(capacity: usize, spool: Spool) -> (Self, Queue) {
+        let (queue, messages) = mpsc::channel(capacity.max(1));
+        let (urgent, spool) = (Arc::default(), Arc::new(spool));
+        let end = Queue {
+            messages,
+            urgent: Arc::clone(&urgent),
+        };
+        let books = Self {
+            queue,
+            urgent,
+            spool,
+        };
+        (books, end)
+    }
+
+    /// Where rows are kept until the store has them.
+    pub(crate) fn spool(&self) -> &Arc<Spool> {
+        &self.spool
+    }
+
+    /// Keeps what a call leaves behind.
+    pub(super) fn keep(
+        &self,
+        place: mpsc::OwnedPermit<Message>,
+        settled: Settled,
+        told: Option<oneshot::Sender<()>>,
+    ) {
+        let is_urgent = told.is_some();
+        let settling = Settling {
+            place: self.spool.append(&settled.row),
+            settled,
+            told,
+        };
+        place.send(Message::Settled(Box::new(settling)));
+        if is_urgent {
+            self.urgent.notify_one();
+        }
     }
 
     /// Opens the books for a call, or refuses it: it must not go on unmetered.
@@ -42,8 +104,9 @@ impl Books {
         started_at: Instant,
         sources: &Sources,
     ) -> Result<Settlement, Failure> {
-        let place = self.queue.clone().try_reserve_owned();
-        let place = place.map_err(|_| Failure::UsageUnavailable)?;
+        let place = self.queue.clone().try_reserve_owned().ok();
+        let place = place.filter(|_| self.spool.is_ready());
+        let place = place.ok_or(Failure::UsageUnavailable)?;
         let caller = &caller.record;
         let row = UsageRow {
             request,
@@ -77,7 +140,7 @@ impl Books {
             fallback: false,
         };
         Ok(Settlement {
-            place: Some(place),
+            place: Some((place, self.clone())),
             settled: Settled {
                 row,
                 used: None,
@@ -103,6 +166,7 @@ impl Books {
     pub(crate) async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).await.is_ok() {
+            self.urgent.notify_one();
             // An error means that the writer is gone; then nothing more will be written.
             let _ = written.await;
         }

@@ -2,19 +2,29 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::key::FailureKind;
 use domain::{ApiKeyId, ProviderKeyId, Timestamp};
 use store::{Store, StoreError, UsageRow};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
-use super::{Message, Queue, Settled};
+use super::queue::{Queue, Settling};
+use super::{Message, Settled};
+use crate::spool::{self, Number, Rows, Spool};
 
 /// How many rows one transaction takes.
 const BATCH: usize = 256;
-/// While the store is away, so many rows are taken out of the queue at most.
+/// While the store is away, so many rows are kept in memory; the spool has the others.
 const MOST: usize = 2048;
+/// How long rows that nobody waits for wait for more: a transaction costs more than a row.
+const LINGER: Duration = Duration::from_millis(50);
+/// How often the queue is looked after while the store writes.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the writer waits between two tries, at first and at most.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -34,60 +44,210 @@ impl Ledger for Store {
 }
 
 /// Writes until the queue is closed and empty.
-pub(crate) async fn write(store: Store, mut queue: Queue) {
-    let mut marks = Marks::default();
-    let mut messages = Vec::new();
-    while queue.recv_many(&mut messages, BATCH).await > 0 {
-        let mut waiting = Waiting::default();
-        let mut rows = Vec::new();
-        sort_out(&mut messages, &mut rows, &mut marks, &mut waiting);
+pub(crate) async fn write(store: Store, spool: Arc<Spool>, queue: Queue) {
+    let writer = Writer {
+        ledger: store,
+        spool,
+        queue,
+        is_open: true,
+        next: Batch::default(),
+        marks: Marks::default(),
+        waiting: Vec::new(),
+    };
+    writer.run().await;
+}
+
+/// Writes what other processes left in the spool, and says how many rows that were.
+pub(crate) async fn recover(store: &Store, spool: &Spool) -> Result<u64, StoreError> {
+    let mut recovered = 0;
+    for segment in spool.left().unwrap_or_default().segments {
+        let mut rows = match Rows::open(&segment) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "{} holds usage that cannot be read", segment.display());
+                continue;
+            }
+        };
+        loop {
+            let mut batch: Vec<UsageRow> = rows.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            recovered += batch.len() as u64;
+            write_some(store, &mut batch).await;
+            match store.serving().insert_usage(&batch).await {
+                Ok(()) => {}
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "the database refuses usage that stands in {}", segment.display());
+                    rows.is_damaged = true;
+                }
+            }
+        }
+        spool::done_with(&segment, rows.is_damaged);
+    }
+    Ok(recovered)
+}
+
+/// Rows on their way to the store.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<UsageRow>,
+    /// The segments in which they stand.
+    segments: Vec<Number>,
+    /// Told when they are written.
+    told: Vec<oneshot::Sender<()>>,
+}
+
+impl Batch {
+    fn append(&mut self, other: &mut Self) {
+        self.rows.append(&mut other.rows);
+        self.segments.append(&mut other.segments);
+        self.told.append(&mut other.told);
+    }
+}
+
+struct Writer {
+    ledger: Store,
+    spool: Arc<Spool>,
+    queue: Queue,
+    is_open: bool,
+    next: Batch,
+    marks: Marks,
+    /// Told when everything up to here is written.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        while self.wait().await {
+            let batch = std::mem::take(&mut self.next);
+            self.settle(batch).await;
+            while let Some((number, path)) = self.spool.next_put_off() {
+                self.catch_up(number, &path).await;
+            }
+            self.marks.write(&self.ledger).await;
+            if self.next.rows.is_empty() {
+                for all in self.waiting.drain(..) {
+                    // An error: nobody waits any more.
+                    let _ = all.send(());
+                }
+            }
+        }
+    }
+
+    /// Waits for rows. `false`: there will be none.
+    async fn wait(&mut self) -> bool {
+        if self.next.rows.is_empty() && self.waiting.is_empty() {
+            let mut messages = Vec::new();
+            if self.queue.recv_many(&mut messages, BATCH).await == 0 {
+                return false;
+            }
+            self.take_in(messages);
+        }
+        if self.next.told.is_empty() && self.waiting.is_empty() && self.is_open {
+            // In time or not.
+            let _ = tokio::time::timeout(LINGER, self.queue.urgent.notified()).await;
+        }
+        self.look();
+        true
+    }
+
+    /// Writes a batch, however long it takes.
+    async fn settle(&mut self, mut batch: Batch) {
         let mut pause = PAUSE;
         loop {
-            write_some(&store, &mut rows).await;
-            if rows.is_empty() {
+            self.try_once(&mut batch.rows).await;
+            if batch.rows.is_empty() {
                 break;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            while rows.len() < MOST
-                && let Ok(message) = queue.try_recv()
-            {
-                messages.push(message);
+            self.look();
+            if batch.rows.len() < MOST {
+                // A row that is refused alone is given up only when others are written beside it.
+                batch.append(&mut self.next);
             }
-            sort_out(&mut messages, &mut rows, &mut marks, &mut waiting);
         }
-        // An error in either: nobody waits any more.
-        for row in waiting.rows {
+        self.spool.stored(batch.segments);
+        for row in batch.told {
             let _ = row.send(());
         }
-        marks.write(&store).await;
-        for all in waiting.all {
-            let _ = all.send(());
+    }
+
+    /// Tries rows once and looks after the queue meanwhile.
+    async fn try_once(&mut self, rows: &mut Vec<UsageRow>) {
+        let ledger = self.ledger.clone();
+        let mut writing = pin!(write_some(&ledger, rows));
+        while tokio::time::timeout(LOOK_EVERY, writing.as_mut())
+            .await
+            .is_err()
+        {
+            self.look();
         }
     }
-}
 
-/// Who waits for a row, and who for everything.
-#[derive(Default)]
-struct Waiting {
-    rows: Vec<oneshot::Sender<()>>,
-    all: Vec<oneshot::Sender<()>>,
-}
-
-fn sort_out(
-    messages: &mut Vec<Message>,
-    rows: &mut Vec<UsageRow>,
-    marks: &mut Marks,
-    waiting: &mut Waiting,
-) {
-    for message in messages.drain(..) {
-        match message {
-            Message::Settled(settled, tell) => {
-                marks.note(&settled);
-                rows.push(settled.row);
-                waiting.rows.extend(tell);
+    /// Writes what stands in a segment of the spool only.
+    async fn catch_up(&mut self, number: Number, path: &Path) {
+        let mut rows = match Rows::open(path) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "{} cannot be read", path.display());
+                return self.spool.read_through(number, true);
             }
-            Message::Flush(done) => waiting.all.push(done),
+        };
+        loop {
+            let batch = Batch {
+                rows: rows.by_ref().take(BATCH).collect(),
+                ..Batch::default()
+            };
+            if batch.rows.is_empty() {
+                break;
+            }
+            self.settle(batch).await;
+        }
+        self.spool.read_through(number, rows.is_damaged);
+    }
+
+    /// Takes in what waits in the queue, so that it never fills up for want of somebody who looks.
+    fn look(&mut self) {
+        let mut messages = Vec::new();
+        loop {
+            match self.queue.try_recv() {
+                Ok(message) => messages.push(message),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.is_open = false;
+                    break;
+                }
+            }
+        }
+        self.take_in(messages);
+    }
+
+    fn take_in(&mut self, messages: Vec<Message>) {
+        for message in messages {
+            let Settling {
+                settled,
+                place,
+                told,
+            } = match message {
+                Message::Settled(settling) => *settling,
+                Message::Flush(all) => {
+                    self.waiting.push(all);
+                    continue;
+                }
+            };
+            self.marks.note(&settled);
+            match place {
+                // Whoever waits for it is told at once: the row is kept, and when the store has it is uncertain.
+                Some(number) if self.next.rows.len() >= MOST => self.spool.put_off(number),
+                _ => {
+                    self.next.rows.push(settled.row);
+                    self.next.segments.extend(place);
+                    self.next.told.extend(told);
+                }
+            }
         }
     }
 }

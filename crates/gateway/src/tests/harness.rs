@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::provider::Provider;
 use super::registry::registry;
 use crate::edge::{self, EdgeConfig};
-use crate::{Gateway, GatewayConfig};
+use crate::{Gateway, GatewayConfig, Spool};
 
 pub(super) const KEY: &str = "sk-test-Zk3/9+qW7xYbT2mNcR5vLd8";
 
@@ -119,6 +119,7 @@ impl Harness {
         let registry = Arc::new(registry(provider.address));
         let gateway = Gateway::new(
             config,
+            Spool::open(folder.path()).expect("a spool"),
             store.clone(),
             root.opener(),
             root.hasher(),
@@ -148,6 +149,11 @@ impl Harness {
         };
         harness.api_key = harness.mint(&[ApiScope::InferenceInvoke]).await.1;
         harness
+    }
+
+    /// Where its files are.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A connection of somebody else to the database's file.

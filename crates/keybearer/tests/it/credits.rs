@@ -14,7 +14,7 @@ use crate::{Fixture, chat, chat_stream, message};
 impl Fixture {
     /// An instance whose workspace's calls are paid by credits, with prices set and all shipped credits gone, and
     /// `nanos` granted instead.
-    async fn managed_with(nanos: i64) -> Self {
+    pub(crate) async fn managed_with(nanos: i64) -> Self {
         let fixture = Self::start().await;
         fixture.managed(nanos).await;
         fixture
@@ -55,7 +55,7 @@ impl Fixture {
     }
 
     /// Balance, pending debits and what is available, in micro-USD.
-    async fn balance(&self) -> [i64; 3] {
+    pub(crate) async fn balance(&self) -> [i64; 3] {
         let session = &self.owner.person.session;
         let balance = session.get("/v1/billing/balance").await.expect(200).json();
         [
@@ -91,7 +91,7 @@ impl Fixture {
     }
 
     /// Stops the server and lets the doctor look at the books.
-    async fn the_books_balance(mut self) {
+    pub(crate) async fn the_books_balance(mut self) {
         self.app.terminate().await;
         let doctor = self.app.run(&["doctor"]).await;
         assert!(doctor.status.success(), "{doctor}");

@@ -21,6 +21,7 @@ mod replicas;
 mod startup;
 mod streaming;
 mod tampering;
+mod usage_spool;
 mod who_pays;
 
 use serde_json::{Value, json};

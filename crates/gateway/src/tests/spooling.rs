@@ -1,0 +1,137 @@
+//! Usage that waits on the disk: the store locked, the disk full, the process dead.
+
+use std::time::Duration;
+
+use super::harness::Harness;
+use crate::Spool;
+
+const CALL: &str = r#"{"model":"gpt-x"}"#;
+
+#[tokio::test]
+async fn a_call_that_cannot_be_kept_on_disk_is_refused_until_it_can() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    let folder = harness.folder().join("usage-spool/0");
+    let away = harness.folder().join("away");
+    std::fs::rename(&folder, &away).expect("moved");
+    // Nobody knows yet. The row is in memory, and the store takes it.
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    for _ in 0..3 {
+        let answer = harness.chat(CALL).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (503, "usage_unavailable")
+        );
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    assert_eq!(harness.provider.requests().len(), 1);
+    std::fs::rename(&away, &folder).expect("moved");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    assert_eq!(harness.usage().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_locked_store_loses_nothing_and_refuses_nobody() {
+    const CALLS: usize = 5_000;
+    let harness = std::sync::Arc::new(Harness::start().await);
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    harness.usage().await;
+    let mut intruder = harness.intruder().await;
+    let lock = sqlx::query("BEGIN IMMEDIATE").execute(&mut intruder);
+    lock.await.expect("locked");
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let harness = std::sync::Arc::clone(&harness);
+        callers.spawn(async move {
+            for _ in 0..CALLS / 50 {
+                assert_eq!(harness.chat(CALL).await.status, 200);
+            }
+        });
+    }
+    while let Some(outcome) = callers.join_next().await {
+        outcome.expect("every call was served");
+    }
+    let rows = || {
+        let kept = walk(&harness.folder().join("usage-spool"));
+        let mut bytes = 0;
+        for path in kept {
+            bytes += std::fs::metadata(path).map_or(0, |it| it.len());
+        }
+        bytes
+    };
+    assert!(rows() > 1_000_000, "{} bytes wait", rows());
+    assert!(
+        harness.gateway.0.books.waiting() < 100,
+        "what is too much for memory waits on the disk"
+    );
+    let unlock = sqlx::query("ROLLBACK").execute(&mut intruder);
+    unlock.await.expect("unlocked");
+    harness.usage().await;
+    let (written,): (i64,) = sqlx::query_as("SELECT count(*) FROM usage")
+        .fetch_one(&mut intruder)
+        .await
+        .expect("rows");
+    assert_eq!(written, CALLS as i64 + 1);
+    assert!(rows() < 100, "{} bytes wait", rows());
+}
+
+#[tokio::test]
+async fn what_another_process_left_is_written_once() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    let known = harness.usage().await.remove(0);
+    // A process that died had settled one call that is written already and two that are not.
+    let other = Spool::open(harness.folder()).expect("a spool");
+    let mut rows = vec![known];
+    for _ in 0..2 {
+        let request = harness.sources.id().expect("random");
+        rows.push(store::UsageRow {
+            request,
+            ..rows[0].clone()
+        });
+    }
+    for row in &rows {
+        other.append(row).expect("kept");
+    }
+    drop(other);
+    let heir = crate::settle::recover;
+    let spool = Spool::open(harness.folder()).expect("a spool");
+    assert_eq!(heir(&harness.store, &spool).await.expect("written"), 3);
+    assert_eq!(heir(&harness.store, &spool).await.expect("written"), 0);
+    drop(spool);
+    let spool = Spool::open(harness.folder()).expect("a spool");
+    assert_eq!(heir(&harness.store, &spool).await.expect("written"), 0);
+    rows.sort_by_key(|row| row.request);
+    assert_eq!(harness.usage().await, rows);
+    // While the store is away it stays, and nothing keeps the process from trying again.
+    for row in &rows {
+        spool.append(row).expect("kept");
+    }
+    drop(spool);
+    harness.store.close().await;
+    let spool = Spool::open(harness.folder()).expect("a spool");
+    assert!(heir(&harness.store, &spool).await.is_err());
+    drop(spool);
+    let spool = Spool::open(harness.folder()).expect("a spool");
+    assert_eq!(spool.left().expect("once").segments.len(), 1);
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
