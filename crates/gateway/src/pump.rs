@@ -62,9 +62,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         } => {
             settlement.streamed(kind == Kind::EventStream);
             let format = call.format.format();
-            let tail = settlement
-                .is_managed()
-                .then(|| Tail::new(kind, format, asked));
+            let tail = Tail::of(kind, format, asked, settlement.is_managed());
             let relay = Relay {
                 first,
                 upstream: Some(body),
@@ -113,7 +111,7 @@ struct Relay {
     first: Bytes,
     /// `None`: somebody else reads on.
     upstream: Option<Incoming>,
-    /// Where credits pay: what is held back until the call is settled.
+    /// What does not go out as it comes.
     tail: Option<Tail>,
     /// Ready when the row of an answer that is at its end is written.
     written: Option<Written>,
@@ -186,10 +184,14 @@ impl HttpBody for Relay {
                 }
                 Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
                 Poll::Ready(None) => {
-                    let rest = relay.scrubber.finish();
-                    if relay.tail.is_some() {
+                    let mut rest = relay.scrubber.finish();
+                    if relay.holds() {
                         relay.end_when_written(&rest);
                         return self.as_mut().poll_frame(cx);
+                    }
+                    if let Some(mut tail) = relay.tail.take() {
+                        tail.append(&rest);
+                        rest = tail.finish();
                     }
                     relay.sent_bytes += rest.len() as u64;
                     relay.end(None);
@@ -214,6 +216,11 @@ impl HttpBody for Relay {
 }
 
 impl Relay {
+    /// Whether the end is held back until the call is settled.
+    fn holds(&self) -> bool {
+        self.tail.as_ref().is_some_and(Tail::holds)
+    }
+
     fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.sent_bytes += bytes.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(bytes))))
@@ -320,13 +327,14 @@ impl Drop for Relay {
         if let Some(tap) = &mut self.tap {
             tap.push(&self.first);
         }
+        let holds = self.holds();
         let parting = Parting {
             tap: self.tap.take(),
             settlement,
             sent_bytes: self.sent_bytes,
         };
         match (self.upstream.take(), tokio::runtime::Handle::try_current()) {
-            (Some(upstream), Ok(runtime)) if self.tail.is_some() => {
+            (Some(upstream), Ok(runtime)) if holds => {
                 runtime.spawn(parting.read_on(upstream));
             }
             _ => parting.end(),

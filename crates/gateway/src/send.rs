@@ -186,7 +186,7 @@ pub(crate) async fn send(
         headers::remove_personal(&mut headers);
     }
     let body = head::with_model(&parcel.body, &parcel.head, &way.target.model);
-    let wished = with_usage(plane, way, parcel, &body);
+    let wished = with_usage(plane, way, parcel, &body, &record.context.base_url);
     let asked = Asked {
         answers: parcel.head.choices.unwrap_or(1),
         usage: wished.is_none(),
@@ -206,11 +206,19 @@ pub(crate) async fn send(
     judge(parcel.call, response, &needles, asked, way.is_managed()).await
 }
 
-/// The body with the wish that the stream reports its usage, where credits are taken by it and the client has no
-/// such wish.
-fn with_usage(plane: &Plane, way: &Way, parcel: &Parcel, body: &Bytes) -> Option<Bytes> {
+/// The body with the wish that the stream reports its usage, where the client has no such wish.
+///
+/// Who listens at a base URL of one's own is not known: there a field that the client did not write may be refused.
+fn with_usage(
+    plane: &Plane,
+    way: &Way,
+    parcel: &Parcel,
+    body: &Bytes,
+    base_url: &str,
+) -> Option<Bytes> {
     let provider = plane.registry.get(&way.target.provider)?;
-    if !way.is_managed() || !parcel.head.stream || !provider.takes_stream_options {
+    let is_known = way.is_managed() || provider.base_url == base_url;
+    if !is_known || !parcel.head.stream || !provider.takes_stream_options {
         return None;
     }
     parcel.call.format.format().with_usage(body)

@@ -1,13 +1,17 @@
-//! The end of an answer that credits pay for, held back until the call is settled.
+//! What an answer passes before it goes out: its end, where credits pay, is held back until the call is settled, and
+//! a report of usage that the client did not ask for is taken out.
 
 use bytes::{Bytes, BytesMut};
 use llm::format::{Passage, WireFormat};
 use llm::sse::Decoder;
+use memchr::memmem;
 
 use crate::send::{Asked, Kind};
 
 /// What is held back of an answer: without it no client takes the answer for whole.
 pub(super) struct Tail {
+    /// Whether the end is held back.
+    holds: bool,
     /// `None`: a body, of which the last byte is held.
     events: Option<Events>,
     held: BytesMut,
@@ -16,6 +20,8 @@ pub(super) struct Tail {
 /// The events of a stream, of which those from the end of the answers on are held.
 struct Events {
     format: &'static dyn WireFormat,
+    /// Whether the end is held back.
+    holds: bool,
     /// How many answers have not ended.
     open: u64,
     /// Whether the client did not ask for the report of usage.
@@ -43,10 +49,22 @@ enum State {
 const MAX_HELD: usize = 64 * 1024;
 
 impl Tail {
-    /// The tail of an answer to a call that asked for this.
-    pub(super) fn new(kind: Kind, format: &'static dyn WireFormat, asked: Asked) -> Self {
+    /// The tail of an answer to a call that asked for this; `None`: it goes out as it comes. `holds`: its end shall be
+    /// held back.
+    pub(super) fn of(
+        kind: Kind,
+        format: &'static dyn WireFormat,
+        asked: Asked,
+        holds: bool,
+    ) -> Option<Self> {
+        let hides = kind == Kind::EventStream && !asked.usage;
+        (holds || hides).then(|| Self::new(kind, format, asked, holds))
+    }
+
+    fn new(kind: Kind, format: &'static dyn WireFormat, asked: Asked, holds: bool) -> Self {
         let events = || Events {
             format,
+            holds,
             open: asked.answers.max(1),
             hides_usage: !asked.usage,
             event: BytesMut::new(),
@@ -56,9 +74,15 @@ impl Tail {
             state: State::Passing,
         };
         Self {
+            holds,
             events: (kind == Kind::EventStream).then(events),
             held: BytesMut::new(),
         }
+    }
+
+    /// Whether the end is held back until the call is settled.
+    pub(super) fn holds(&self) -> bool {
+        self.holds
     }
 
     /// Takes the next piece and returns what may go out.
@@ -137,7 +161,7 @@ impl Events {
             Passage::Usage if self.hides_usage => return,
             Passage::Usage => {}
         }
-        if self.state == State::Passing && self.open == 0 {
+        if self.holds && self.state == State::Passing && self.open == 0 {
             self.state = State::Holding;
         }
         if self.state == State::Holding && held.len() + event.len() > MAX_HELD {
@@ -168,6 +192,9 @@ impl Events {
 
     fn passage(&self, event: &[u8]) -> Passage {
         let mut passage = Passage::Part;
+        if !self.holds && !may_report(event) {
+            return passage;
+        }
         // Shorter than any limit of the decoder.
         let _ = Decoder::new().push(event, |event| passage = self.format.passage(event));
         passage
@@ -177,6 +204,15 @@ impl Events {
     fn end(&mut self) -> BytesMut {
         self.event.split()
     }
+}
+
+/// Whether an event may be a report of usage. Those that are asked for one have `"usage": null` in all others.
+fn may_report(event: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"usage\"";
+    memmem::find_iter(event, NAME).any(|at| {
+        let mut rest = event[at + NAME.len()..].iter();
+        rest.find(|byte| !byte.is_ascii_whitespace() && **byte != b':') == Some(&b'{')
+    })
 }
 
 #[cfg(test)]
@@ -197,7 +233,12 @@ mod tests {
 
     fn chat(answers: u64, hides_usage: bool) -> Tail {
         let usage = !hides_usage;
-        Tail::new(Kind::EventStream, &OpenaiChat, Asked { answers, usage })
+        Tail::new(
+            Kind::EventStream,
+            &OpenaiChat,
+            Asked { answers, usage },
+            true,
+        )
     }
 
     fn passed(tail: &mut Tail, pieces: &[&str]) -> Vec<String> {
@@ -210,7 +251,7 @@ mod tests {
 
     #[test]
     fn of_a_body_the_last_byte_is_held() {
-        let mut tail = Tail::new(Kind::Json, &OpenaiChat, ONE);
+        let mut tail = Tail::new(Kind::Json, &OpenaiChat, ONE, true);
         assert_eq!(
             passed(&mut tail, &["{\"a\"", "", ":1", "}"]),
             ["{\"a", "", "\":", "1"]
@@ -228,7 +269,7 @@ mod tests {
         let held = [END, USAGE, DONE].concat();
         assert_eq!(tail.len(), held.len() as u64);
         assert_eq!(tail.finish(), held);
-        let mut tail = Tail::new(Kind::EventStream, &AnthropicMessages, ONE);
+        let mut tail = Tail::new(Kind::EventStream, &AnthropicMessages, ONE, true);
         let delta = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n";
         let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
@@ -254,6 +295,40 @@ mod tests {
             let mut tail = chat(1, hides_usage);
             passed(&mut tail, &[PART, END, USAGE, DONE]);
             assert_eq!(tail.finish(), held);
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_held_only_the_report_is_taken_out() {
+        let asked = |usage| Asked { answers: 1, usage };
+        let stream = |usage| Tail::of(Kind::EventStream, &OpenaiChat, asked(usage), false);
+        assert!(stream(true).is_none());
+        assert!(Tail::of(Kind::Json, &OpenaiChat, asked(false), false).is_none());
+        let null = PART.replace("]}", "], \"usage\": null}");
+        let both = END.replace("]}", "],\"usage\" : {\"prompt_tokens\":7}}");
+        let spaced = USAGE.replace("\"usage\":", "\"usage\" :\t");
+        let all = [PART, &null, &spaced, END, USAGE, &both, DONE];
+        let mut tail = stream(false).expect("it hides the report");
+        assert!(!tail.holds());
+        let kept = [PART, &null, "", END, "", &both, DONE];
+        assert_eq!(passed(&mut tail, &all), kept);
+        // A stream that is cut off goes out to its last byte.
+        assert_eq!(passed(&mut tail, &["data: {\"usa"]), [""]);
+        tail.append(b"ge\": ");
+        assert_eq!(tail.finish(), "data: {\"usage\": ");
+        let whole = all.concat();
+        for size in 1..whole.len() {
+            let mut tail = stream(false).expect("it hides the report");
+            let mut out = Vec::new();
+            for piece in whole.as_bytes().chunks(size) {
+                out.extend_from_slice(&tail.hold_back(Bytes::copy_from_slice(piece)));
+            }
+            out.extend_from_slice(&tail.finish());
+            assert_eq!(
+                String::from_utf8(out).expect("text"),
+                kept.concat(),
+                "{size}"
+            );
         }
     }
 

@@ -9,7 +9,7 @@ use super::harness::{Harness, KEY, config};
 use super::provider::{Step, chunk};
 use crate::edge::EdgeConfig;
 
-const CALL: &str = r#"{"model":"gpt-x","stream":true}"#;
+const CALL: &str = r#"{"model":"gpt-x","stream":true,"stream_options":{"include_usage":true}}"#;
 const FIRST: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const LAST: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
 
@@ -55,6 +55,41 @@ async fn events_arrive_before_the_next_one_is_made() {
     );
     let usage = rows[0].usage.expect("reported");
     assert_eq!((usage.input_tokens, usage.output_tokens), (7, 2));
+}
+
+#[tokio::test]
+async fn a_stream_is_metered_by_its_report_although_the_client_asks_for_none() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let asks_nothing = r#"{"model":"gpt-x","stream":true}"#;
+    harness.provider.streams(&[FIRST, LAST]);
+    let mut body = open(&harness, "/v1/chat/completions", asks_nothing).await;
+    assert_eq!(next(&mut body).await, FIRST);
+    harness.provider.open(2);
+    assert_eq!(rest(body).await, "data: [DONE]\n\n");
+    let (_, sent) = harness.provider.requests().pop().expect("a request");
+    let sent: serde_json::Value = serde_json::from_slice(&sent).expect("JSON");
+    assert_eq!(
+        sent["stream_options"],
+        serde_json::json!({"include_usage": true})
+    );
+    let row = harness.usage().await.pop().expect("a row");
+    let usage = row.usage.expect("reported");
+    assert_eq!((usage.input_tokens, usage.output_tokens), (7, 2));
+    // Who listens at another base URL may not know the field: it gets what the client sent.
+    let elsewhere = super::provider::Provider::start().await;
+    let owner = domain::KeyOwner::Workspace(harness.workspace);
+    let record = harness
+        .record_of(owner, "openai", "elsewhere", &elsewhere)
+        .await;
+    harness.put(&record).await;
+    harness.provider.answers(429, &[], b"{}");
+    elsewhere.streams(&[FIRST, LAST]);
+    elsewhere.open(2);
+    let body = open(&harness, "/v1/chat/completions", asks_nothing).await;
+    assert_eq!(rest(body).await, [FIRST, LAST].concat());
+    let (_, sent) = elsewhere.requests().pop().expect("a request");
+    assert_eq!(sent, asks_nothing.as_bytes());
 }
 
 #[tokio::test]
