@@ -4,25 +4,51 @@
 //! one text per value, so upper case and the look-alike letters are refused.
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// The value of each digit.
+const VALUES: [Option<u8>; 256] = {
+    let mut values = [None; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        values[ALPHABET[value] as usize] = Some(value as u8);
+        value += 1;
+    }
+    values
+};
 
 /// Writes `bytes` most significant bit first, padded with zero bits at the front to a whole number of digits.
 ///
 /// 16 bytes give 26 digits, 32 bytes give 52, 4 bytes give 7.
 pub fn encode(bytes: &[u8]) -> String {
     let digits = (bytes.len() * 8).div_ceil(5);
-    let mut text = String::with_capacity(digits);
-    let mut held_bits = digits * 5 - bytes.len() * 8;
-    let mut held: u32 = 0;
-    for byte in bytes {
-        held = (held << 8) | u32::from(*byte);
-        held_bits += 8;
-        while held_bits >= 5 {
-            held_bits -= 5;
-            text.push(char::from(ALPHABET[(held >> held_bits) as usize & 31]));
-        }
-        held &= (1 << held_bits) - 1;
+    let mut text = vec![0; digits];
+    write(bytes, &mut text);
+    text.into_iter().map(char::from).collect()
+}
+
+/// The text of an id, without going through the heap: every row and answer has several.
+pub(crate) fn id_digits(id: [u8; 16]) -> [u8; 26] {
+    let mut rest = u128::from_be_bytes(id);
+    let mut text = [0; 26];
+    for digit in text.iter_mut().rev() {
+        *digit = ALPHABET[(rest & 31) as usize];
+        rest >>= 5;
     }
     text
+}
+
+/// Fills `text` from its end, which needs no padding.
+fn write(bytes: &[u8], text: &mut [u8]) {
+    let (mut held, mut held_bits): (u32, u32) = (0, 0);
+    let mut left = bytes.iter().rev();
+    for digit in text.iter_mut().rev() {
+        if held_bits < 5 {
+            held |= left.next().map_or(0, |byte| u32::from(*byte)) << held_bits;
+            held_bits += 8;
+        }
+        *digit = ALPHABET[(held & 31) as usize];
+        held >>= 5;
+        held_bits = held_bits.saturating_sub(5);
+    }
 }
 
 /// Reads what [`encode`] wrote for exactly `N` bytes; `None` for any other text.
@@ -37,7 +63,7 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut held: u32 = 0;
     let mut held_bits = 0;
     for digit in text.bytes() {
-        let value = ALPHABET.iter().position(|letter| *letter == digit)? as u32;
+        let value = u32::from(VALUES[usize::from(digit)]?);
         let mut value_bits = 5;
         if padding > 0 {
             // The padding sits in the first digit only: fewer than 5 bits of it.
@@ -70,6 +96,7 @@ mod tests {
                 std::array::from_fn(|i| seed.wrapping_mul(31).wrapping_add(i as u8 * 7));
             let text = encode(&bytes);
             assert_eq!(text.len(), 26);
+            assert_eq!(id_digits(bytes), text.as_bytes());
             assert_eq!(decode::<16>(&text), Some(bytes));
         }
         assert_eq!(encode(&[0; 4]), "0000000");

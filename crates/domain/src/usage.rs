@@ -1,7 +1,9 @@
 //! What one call consumed.
 
+use serde::{Deserialize, Serialize};
+
 /// Model tokens of one call, each counted once: `input` leaves out what stands in the cache fields.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Input tokens that were neither read from nor written to the provider's cache.
     pub input_tokens: u64,

@@ -4,6 +4,7 @@
 //! away: the next own key. What the provider says of the request itself goes to the client at once. Credits stand
 //! in for own keys only where the workspace's policy says so, and only within what is held for the call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::resolve::Target;
@@ -70,7 +71,7 @@ pub(crate) async fn serve(
         plane,
         view: &view,
         call,
-        said,
+        aim: None,
         deadline: settlement.started_at() + plane.config.timeouts.first_byte(),
         settlement: Some(settlement),
         parcel: Parcel {
@@ -90,6 +91,9 @@ pub(crate) async fn serve(
     };
     let outcome = Box::pin(course.run(&ways)).await;
     let settlement = course.settlement.take();
+    if let (Err(_), Some((way, attempts))) = (&outcome, course.aim) {
+        course.served(way, attempts).write(said);
+    }
     // The request was sent; its memory need not wait for the end of the answer.
     drop(share);
     match (outcome, settlement) {
@@ -112,7 +116,8 @@ struct Course<'a> {
     plane: &'a Plane,
     view: &'a View,
     call: &'static Call,
-    said: &'a mut HeaderMap,
+    /// The way that was tried last, and the number of its attempt; for the headers of a failure.
+    aim: Option<(&'a Way, usize)>,
     /// The moment by which the head of an answer must be there.
     deadline: Instant,
     /// `None`: it was lost.
@@ -189,7 +194,8 @@ impl<'a> Course<'a> {
             return Turn::Next;
         }
         let bill = Bill::of(self.plane, self.view, &way.target, self.call.operation);
-        self.served(way, self.tried.len()).write(self.said);
+        let bill = Arc::new(bill);
+        self.aim = Some((way, self.tried.len()));
         if let Err(failure) = self.paid(way, &bill).await {
             self.refused = Some(failure);
             return Turn::Next;
@@ -252,13 +258,14 @@ impl<'a> Course<'a> {
     async fn attempt(
         &mut self,
         way: &'a Way,
-        bill: &Bill,
+        bill: &Arc<Bill>,
     ) -> Result<(Served, Result<Answer, Missed>), Failure> {
         let fallback = way.is_managed() && !self.failed.is_empty();
         self.refused = None;
         self.several |= self.first.get_or_insert(way.key) != &way.key;
-        let served = self.served(way, self.tried.len() + 1);
-        served.write(self.said);
+        let attempts = self.tried.len() + 1;
+        self.aim = Some((way, attempts));
+        let served = self.served(way, attempts);
         let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
         settlement.aims_at(way, fallback, bill);
         let (plane, view, deadline) = (self.plane, self.view, self.deadline);

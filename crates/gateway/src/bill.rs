@@ -14,7 +14,6 @@ use crate::error::Failure;
 use crate::snapshot::{Instance, View};
 
 /// The price of one way to serve a call, and who pays it.
-#[derive(Clone)]
 pub(crate) struct Bill {
     instance: Arc<Instance>,
     source: KeySource,

@@ -1,5 +1,7 @@
 //! The forms in which a provider may echo a key: what the scrubber searches for.
 
+use std::sync::OnceLock;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
@@ -7,18 +9,22 @@ use zeroize::Zeroizing;
 /// How many needles there are: the key itself, its hex form, its base64 form at three offsets.
 pub(crate) const NEEDLES: usize = 5;
 
+type Fold = fn(u8) -> u8;
+
 /// One searched text, with the links of the Knuth-Morris-Pratt search.
 struct Needle {
     /// Folded characters; wiped when dropped.
     text: Zeroizing<Vec<u8>>,
     /// For each prefix, the length of its longest proper border. Says nothing of the characters.
     links: Vec<u16>,
-    fold: fn(u8) -> u8,
+    fold: Fold,
 }
 
 /// Everything that is searched for on behalf of one key. Wiped when dropped; deliberately without `Debug`.
 pub(crate) struct Needles {
-    needles: [Needle; NEEDLES],
+    key: Zeroizing<Vec<u8>>,
+    /// Made when something comes that may begin one of them, which is seldom.
+    needles: OnceLock<[Needle; NEEDLES]>,
     /// What a byte may be in the first two places of some form: most bytes can be skipped at once.
     places: [u8; 256],
 }
@@ -28,27 +34,18 @@ const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 /// It begins an escape, which may stand for anything.
 const ESCAPE: u8 = 4;
+/// The first two characters of every form depend on no more of the key than this.
+const OPENING_BYTES: usize = 3;
 
 impl Needles {
     /// The forms of `key`. Percent-encoding and JSON escapes are undone by the scrubber, for each form.
     pub(crate) fn new(key: &[u8]) -> Self {
-        let hex: Zeroizing<Vec<u8>> = Zeroizing::new(
-            key.iter()
-                .flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)])
-                .collect(),
-        );
-        let needles = [
-            Needle::new(Zeroizing::new(key.to_vec()), |byte| byte),
-            Needle::new(hex, |byte| byte.to_ascii_lowercase()),
-            Needle::new(base64_inside(key, 0), fold_base64),
-            Needle::new(base64_inside(key, 1), fold_base64),
-            Needle::new(base64_inside(key, 2), fold_base64),
-        ];
         let mut places = [0; 256];
-        for needle in &needles {
+        let opening = &key[..key.len().min(OPENING_BYTES)];
+        for (form, fold) in forms(opening) {
             for (at, bit) in [(0, FIRST), (1, SECOND)] {
-                match needle.text.get(at) {
-                    Some(character) => needle.mark(*character, bit, &mut places),
+                match form.get(at) {
+                    Some(character) => mark(fold(*character), fold, bit, &mut places),
                     // It is complete before: whatever follows, nothing may be skipped.
                     None => places.iter_mut().for_each(|place| *place |= bit),
                 }
@@ -57,7 +54,11 @@ impl Needles {
         for escape in [b'%', b'\\'] {
             places[usize::from(escape)] |= ESCAPE;
         }
-        Self { needles, places }
+        Self {
+            key: Zeroizing::new(key.to_vec()),
+            needles: OnceLock::new(),
+            places,
+        }
     }
 
     /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
@@ -80,7 +81,10 @@ impl Needles {
     /// How much of needle `at` is matched after `byte`, when `matched` characters were before it; the
     /// second value says whether that is all of it.
     pub(crate) fn step(&self, at: usize, matched: u16, byte: u8) -> (u16, bool) {
-        let needle = &self.needles[at];
+        let needles = self
+            .needles
+            .get_or_init(|| forms(&self.key).map(|(form, fold)| Needle::new(form, fold)));
+        let needle = &needles[at];
         let byte = (needle.fold)(byte);
         let mut matched = matched;
         while matched > 0 && needle.text[usize::from(matched)] != byte {
@@ -94,7 +98,7 @@ impl Needles {
 }
 
 impl Needle {
-    fn new(text: Zeroizing<Vec<u8>>, fold: fn(u8) -> u8) -> Self {
+    fn new(text: Zeroizing<Vec<u8>>, fold: Fold) -> Self {
         let text = Zeroizing::new(text.iter().map(|byte| fold(*byte)).collect::<Vec<u8>>());
         let mut links = vec![0u16; text.len()];
         let mut border = 0u16;
@@ -109,13 +113,28 @@ impl Needle {
         }
         Self { text, links, fold }
     }
+}
 
-    /// Sets `bit` for each byte that folds to `character`: itself, or what one of the folds changes.
-    fn mark(&self, character: u8, bit: u8, places: &mut [u8; 256]) {
-        for byte in [character, character.to_ascii_uppercase(), b'+', b'/'] {
-            if (self.fold)(byte) == character {
-                places[usize::from(byte)] |= bit;
-            }
+/// The texts that are searched for, and what makes equal what stands for the same.
+fn forms(key: &[u8]) -> [(Zeroizing<Vec<u8>>, Fold); NEEDLES] {
+    let mut hex = Zeroizing::new(Vec::with_capacity(key.len() * 2));
+    for byte in key {
+        hex.extend([hex_digit(byte >> 4), hex_digit(byte & 15)]);
+    }
+    [
+        (Zeroizing::new(key.to_vec()), |byte| byte),
+        (hex, |byte| byte.to_ascii_lowercase()),
+        (base64_inside(key, 0), fold_base64),
+        (base64_inside(key, 1), fold_base64),
+        (base64_inside(key, 2), fold_base64),
+    ]
+}
+
+/// Sets `bit` for each byte that folds to `character`: itself, or what one of the folds changes.
+fn mark(character: u8, fold: Fold, bit: u8, places: &mut [u8; 256]) {
+    for byte in [character, character.to_ascii_uppercase(), b'+', b'/'] {
+        if fold(byte) == character {
+            places[usize::from(byte)] |= bit;
         }
     }
 }

@@ -5,6 +5,8 @@
 //! what is too much for memory meanwhile it reads back from the spool. So a slow database refuses nothing, and a
 //! process that is killed loses nothing. A single row is lost only if the store refuses it while it takes others.
 
+use std::sync::Arc;
+
 use domain::key::FailureKind;
 use domain::policy::KeySource;
 use domain::{ProviderKeyId, RequestId, Sources};
@@ -40,12 +42,17 @@ pub(crate) struct Settled {
 }
 
 /// A call's place in the queue. Dropping it settles the call as given up by the client.
-pub(crate) struct Settlement {
-    /// `None` once it is settled.
-    place: Option<(mpsc::OwnedPermit<Message>, Books)>,
-    settled: Settled,
+///
+/// `None` once it is settled, when nobody holds it any more. It goes from step to step, so it is small.
+pub(crate) struct Settlement(Option<Box<Open>>);
+
+/// What is known of a call that is not settled.
+struct Open {
+    place: mpsc::OwnedPermit<Message>,
+    books: Books,
+    settled: Box<Settled>,
     /// What the call costs as it is served now.
-    bill: Option<Bill>,
+    bill: Option<Arc<Bill>>,
     started_at: Instant,
     /// When the attempt began that runs.
     begun_at: Option<Instant>,
@@ -71,25 +78,40 @@ const CLIENT_CLOSED: u16 = 499;
 const CLIENT_GONE: &str = "client_closed";
 
 impl Settlement {
+    fn open(&self) -> &Open {
+        self.0.as_deref().expect("it is settled by its last holder")
+    }
+
+    fn open_mut(&mut self) -> &mut Open {
+        self.0
+            .as_deref_mut()
+            .expect("it is settled by its last holder")
+    }
+
+    fn row_mut(&mut self) -> &mut UsageRow {
+        &mut self.open_mut().settled.row
+    }
+
     /// When the request's head was there.
     pub(crate) fn started_at(&self) -> Instant {
-        self.started_at
+        self.open().started_at
     }
 
     /// The call's id.
     pub(crate) fn request(&self) -> RequestId {
-        self.settled.row.request
+        self.open().settled.row.request
     }
 
     /// The request was read.
     pub(crate) fn requested(&mut self, body_bytes: usize, stream: bool) {
-        self.settled.row.request_bytes = saturated(body_bytes as u64);
-        self.settled.row.streamed = stream;
+        let row = self.row_mut();
+        row.request_bytes = saturated(body_bytes as u64);
+        row.streamed = stream;
     }
 
     /// The call is refused, and the registry knows what it was meant for.
     pub(crate) fn aimed(&mut self, aim: Aim) {
-        let row = &mut self.settled.row;
+        let row = self.row_mut();
         row.model_requested = aim.requested.unwrap_or_default();
         row.provider = Some(aim.provider);
         row.model = aim.model;
@@ -97,17 +119,17 @@ impl Settlement {
 
     /// The row as it is now.
     pub(crate) fn row(&self) -> &UsageRow {
-        &self.settled.row
+        &self.open().settled.row
     }
 
     /// The model is known. Only now: a text that names no model may be anything, a credential too.
     pub(crate) fn requested_model(&mut self, model: &str) {
-        model.clone_into(&mut self.settled.row.model_requested);
+        model.clone_into(&mut self.row_mut().model_requested);
     }
 
     /// Who is to serve. `fallback`: because own keys failed.
-    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Bill) {
-        let row = &mut self.settled.row;
+    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>) {
+        let row = self.row_mut();
         row.provider = Some(way.target.provider.clone());
         row.model = Some(way.target.model.clone());
         row.key_source = Some(way.target.source);
@@ -115,25 +137,27 @@ impl Settlement {
         row.key_label = way.own_label();
         row.fallback = fallback && way.is_managed();
         row.upstream_status = None;
-        self.bill = Some(bill.clone());
+        self.open_mut().bill = Some(Arc::clone(bill));
     }
 
     /// An attempt begins. What it returns is told when its request leaves.
     pub(crate) fn begins(&mut self, way: &Way, ceiling: Option<Ceiling>) -> Departure {
-        self.begun_at = Some(Instant::now());
-        self.ceiling = ceiling;
+        let open = self.open_mut();
+        open.begun_at = Some(Instant::now());
+        open.ceiling = ceiling;
         let departure = Departure::default();
-        self.departure = way.is_managed().then(|| departure.clone());
+        open.departure = way.is_managed().then(|| departure.clone());
         // Stands if the client goes away before the attempt ends.
         let attempt = begun(way, CLIENT_GONE);
-        self.settled.row.attempts.push(attempt);
+        open.settled.row.attempts.push(attempt);
         departure
     }
 
     /// The head of an answer for the client is there.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         let outcome = if status.is_success() {
-            self.settled.used = self.settled.row.key;
+            let settled = &mut self.open_mut().settled;
+            settled.used = settled.row.key;
             "ok"
         } else {
             "upstream_rejected"
@@ -144,29 +168,31 @@ impl Settlement {
     /// The attempt gave the client nothing; `outcome` says why.
     pub(crate) fn attempted(&mut self, status: Option<StatusCode>, outcome: &str) {
         let refused = status.is_some_and(|status| !status.is_success());
-        let departure = self.departure.take();
-        self.at_work |= !refused && departure.is_some_and(|it| it.has_left());
-        let row = &mut self.settled.row;
+        let open = self.open_mut();
+        let departure = open.departure.take();
+        open.at_work |= !refused && departure.is_some_and(|it| it.has_left());
+        let begun_at = open.begun_at.take();
+        let row = &mut open.settled.row;
         let status = status.map(|status| i64::from(status.as_u16()));
         row.upstream_status = status;
         if status.is_some() {
-            row.first_byte_ms = Some(millis(self.started_at));
+            row.first_byte_ms = Some(millis(open.started_at));
         }
         if let Some(attempt) = row.attempts.last_mut() {
             attempt.status = status;
             outcome.clone_into(&mut attempt.outcome);
-            attempt.latency_ms = self.begun_at.take().map_or(0, millis);
+            attempt.latency_ms = begun_at.map_or(0, millis);
         }
     }
 
     /// The provider did not accept a key.
     pub(crate) fn key_failed(&mut self, key: KeyVersion, kind: FailureKind) {
-        self.settled.failed.push((key, kind));
+        self.open_mut().settled.failed.push((key, kind));
     }
 
     /// Whether the answer is a stream after all.
     pub(crate) fn streamed(&mut self, streamed: bool) {
-        self.settled.row.streamed = streamed;
+        self.row_mut().streamed = streamed;
     }
 
     /// Settles a call that is not served, and hands the failure on.
@@ -195,7 +221,7 @@ impl Settlement {
 
     /// Whether credits pay for the call.
     pub(crate) fn is_managed(&self) -> bool {
-        self.settled.row.key_source == Some(KeySource::Managed)
+        self.open().is_managed()
     }
 
     /// Settles a call whose client went away in the middle of the answer.
@@ -204,9 +230,14 @@ impl Settlement {
     }
 
     fn close(&mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
-        let Some((place, books)) = self.place.take() else {
-            return;
-        };
+        if let Some(open) = self.0.take() {
+            open.close(end, tell);
+        }
+    }
+}
+
+impl Open {
+    fn close(mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
         let metered = self.believed(end.metered);
         let input_only = self.owes_input(end);
         let row = &mut self.settled.row;
@@ -223,7 +254,8 @@ impl Settlement {
         }
         row.response_bytes = saturated(end.response_bytes);
         row.latency_ms = millis(self.started_at);
-        tracing::info!(
+        // The row says it all, and a line for each call costs more than anything else that is done for it here.
+        tracing::debug!(
             request.id = %row.request,
             status = end.status,
             error.code = end.error_code.unwrap_or("none"),
@@ -232,7 +264,17 @@ impl Settlement {
             latency_ms = row.latency_ms,
             "served {} with status {}", row.request, end.status
         );
-        books.keep(place, self.settled.clone(), tell);
+        let Self {
+            place,
+            books,
+            settled,
+            ..
+        } = self;
+        books.keep(place, settled, tell);
+    }
+
+    fn is_managed(&self) -> bool {
+        self.settled.row.key_source == Some(KeySource::Managed)
     }
 
     /// What was metered, without a report that cannot be true where credits are taken by it.

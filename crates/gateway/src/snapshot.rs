@@ -155,7 +155,8 @@ impl Snapshot {
                 None => self.load(hash, now, revision).await,
             }
         };
-        let found = self.loading.join((*hash, revision), load).await?;
+        // In the heap, since most callers are known and would carry it for nothing.
+        let found = Box::pin(self.loading.join((*hash, revision), load)).await?;
         // The load may have begun a little earlier.
         Ok(found.filter(|loaded| !loaded.expired(now)))
     }

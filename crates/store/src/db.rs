@@ -60,19 +60,20 @@ macro_rules! bound {
 }
 
 /// Runs a statement that returns rows on whichever engine a [`Db`] has.
+///
+/// The library's futures are some thousand bytes long and stand in the heap: callers that seldom reach the database
+/// would carry them around all the same.
 macro_rules! on_pool {
     ($db:expr, $statement:expr, $row:ty, $fetch:ident) => {{
-        let Statement { text, args } = $statement;
+        let Statement { text, sqlite, args } = $statement;
         let result = match $db {
             Db::Sqlite { readers, .. } => {
-                bound!(sqlx::query_as::<Sqlite, $row>(text), args)
-                    .$fetch(readers)
-                    .await
+                let query = bound!(sqlx::query_as::<Sqlite, $row>(sqlite), args);
+                Box::pin(query.$fetch(readers)).await
             }
             Db::Postgres(pool) => {
-                bound!(sqlx::query_as::<Postgres, $row>(text), args)
-                    .$fetch(pool)
-                    .await
+                let query = bound!(sqlx::query_as::<Postgres, $row>(text), args);
+                Box::pin(query.$fetch(pool)).await
             }
         };
         result.map_err(StoreError::from)
@@ -82,17 +83,15 @@ macro_rules! on_pool {
 /// Runs a statement that returns rows inside a transaction of either engine.
 macro_rules! in_tx {
     ($tx:expr, $statement:expr, $row:ty, $fetch:ident) => {{
-        let Statement { text, args } = $statement;
+        let Statement { text, sqlite, args } = $statement;
         let result = match $tx {
             Tx::Sqlite(tx) => {
-                bound!(sqlx::query_as::<Sqlite, $row>(text), args)
-                    .$fetch(&mut **tx)
-                    .await
+                let query = bound!(sqlx::query_as::<Sqlite, $row>(sqlite), args);
+                Box::pin(query.$fetch(&mut **tx)).await
             }
             Tx::Postgres(tx) => {
-                bound!(sqlx::query_as::<Postgres, $row>(text), args)
-                    .$fetch(&mut **tx)
-                    .await
+                let query = bound!(sqlx::query_as::<Postgres, $row>(text), args);
+                Box::pin(query.$fetch(&mut **tx)).await
             }
         };
         result.map_err(StoreError::from)
@@ -121,13 +120,15 @@ impl Db {
     /// Begins to write. SQLite takes the write lock at once: a read first could not be upgraded later.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            // Named, because a server may be set to another isolation, in which a change that waited
-            // for the one before would fail instead of seeing it.
-            Self::Postgres(pool) => Tx::Postgres(
-                pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
-                    .await?,
-            ),
+            Self::Sqlite { writer, .. } => {
+                Tx::Sqlite(Box::pin(writer.begin_with("BEGIN IMMEDIATE")).await?)
+            }
+            Self::Postgres(pool) => {
+                // Named, because a server may be set to another isolation, in which a change that waited
+                // for the one before would fail instead of seeing it.
+                let begin = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED");
+                Tx::Postgres(Box::pin(begin).await?)
+            }
         })
     }
 
@@ -179,24 +180,24 @@ impl Tx {
 
     /// Runs a statement without rows and says how many it touched.
     pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        let Statement { text, args } = statement;
+        let Statement { text, sqlite, args } = statement;
         Ok(match self {
-            Self::Sqlite(tx) => bound!(sqlx::query::<Sqlite>(text), args)
-                .execute(&mut **tx)
-                .await?
-                .rows_affected(),
-            Self::Postgres(tx) => bound!(sqlx::query::<Postgres>(text), args)
-                .execute(&mut **tx)
-                .await?
-                .rows_affected(),
+            Self::Sqlite(tx) => {
+                let query = bound!(sqlx::query::<Sqlite>(sqlite), args);
+                Box::pin(query.execute(&mut **tx)).await?.rows_affected()
+            }
+            Self::Postgres(tx) => {
+                let query = bound!(sqlx::query::<Postgres>(text), args);
+                Box::pin(query.execute(&mut **tx)).await?.rows_affected()
+            }
         })
     }
 
     /// Makes it durable.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Sqlite(tx) => Box::pin(tx.commit()).await?,
+            Self::Postgres(tx) => Box::pin(tx.commit()).await?,
         }
         Ok(())
     }

@@ -15,13 +15,49 @@ pub(crate) enum Arg {
 #[must_use]
 pub(crate) struct Statement {
     pub(crate) text: &'static str,
+    /// The text for SQLite.
+    pub(crate) sqlite: &'static str,
     pub(crate) args: Vec<Arg>,
+}
+
+/// A long text that uses each argument once and in order. SQLite looks a numbered argument up among all others, so
+/// that a thousand of them cost a million steps; there they have no numbers.
+pub(crate) struct InOrder {
+    numbered: String,
+    plain: String,
+    arguments: usize,
+}
+
+impl InOrder {
+    /// In `text` each `$` is an argument.
+    pub(crate) fn new(text: &str) -> Self {
+        let parts = text.split('$').enumerate();
+        let numbered = parts.map(|(number, part)| match number {
+            0 => part.to_owned(),
+            number => format!("${number}{part}"),
+        });
+        Self {
+            numbered: numbered.collect(),
+            plain: text.replace('$', "?"),
+            arguments: text.matches('$').count(),
+        }
+    }
+
+    /// The statement, without arguments yet.
+    pub(crate) fn statement(&'static self) -> Statement {
+        Statement {
+            text: &self.numbered,
+            sqlite: &self.plain,
+            args: Vec::with_capacity(self.arguments),
+        }
+    }
 }
 
 /// A statement without arguments yet.
 pub(crate) fn sql(text: &'static str) -> Statement {
     Statement {
         text,
+        sqlite: text,
         args: Vec::new(),
     }
 }
@@ -37,7 +73,10 @@ impl Statement {
 impl From<&str> for Arg {
     /// PostgreSQL's texts cannot hold the character NUL; a replacement character stands in for it on both.
     fn from(value: &str) -> Self {
-        Self::Text(Some(value.replace('\0', "\u{fffd}")))
+        Self::Text(Some(match value.contains('\0') {
+            true => value.replace('\0', "\u{fffd}"),
+            false => value.to_owned(),
+        }))
     }
 }
 

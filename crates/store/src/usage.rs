@@ -17,18 +17,21 @@ use crate::Store;
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::page::{List, Page, PageRequest};
-use crate::statement::sql;
+use crate::statement::{InOrder, sql};
 
 pub(crate) use stored::Stored;
 pub use summary::{MAX_WORKSPACES, UsageOfDay, UsageOfWorkspace};
 pub(crate) use summary::{by_day, by_workspace};
 
 /// One call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Rows wait in files while the database is away, also across an upgrade: a field that is added needs a default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRow {
     /// The call; a second row for the same one is ignored.
     pub request: RequestId,
     /// When it ended.
+    #[serde(with = "millis")]
     pub at: Timestamp,
     /// The account at that time.
     pub account: AccountId,
@@ -89,7 +92,9 @@ pub struct UsageRow {
 impl UsageRow {
     /// The row as bytes, for files of the process that made it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(&Stored::of(self)).expect("texts and numbers are JSON")
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, self).expect("texts and numbers are JSON");
+        bytes
     }
 
     /// The row of [`to_bytes`](Self::to_bytes), also of an earlier version.
@@ -97,9 +102,27 @@ impl UsageRow {
     /// # Errors
     /// [`StoreError::Corrupt`]: these bytes are no row.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        let stored: Stored = serde_json::from_slice(bytes)
-            .map_err(|_| StoreError::Corrupt("a usage row in a file".to_owned()))?;
-        stored.read()
+        serde_json::from_slice(bytes)
+            .map_err(|_| StoreError::Corrupt("a usage row in a file".to_owned()))
+    }
+}
+
+/// Times in files, in milliseconds.
+mod millis {
+    use domain::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        at: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(at.millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp::from_millis)
     }
 }
 
@@ -154,7 +177,7 @@ impl std::str::FromStr for Cursor {
 
 /// Adds a row, unless the call has one, and says whether it did.
 pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<bool, StoreError> {
-    let added = tx.run(Stored::of(row).bind(sql(&INSERT_ONE))).await?;
+    let added = tx.run(row.bind(INSERT_ONE.statement())).await?;
     Ok(added > 0)
 }
 
@@ -162,8 +185,9 @@ pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<bool, StoreErr
 pub(crate) async fn insert_all(tx: &mut Tx, rows: &[&UsageRow]) -> Result<(), StoreError> {
     let mut chunks = rows.chunks_exact(MANY);
     for chunk in &mut chunks {
-        let bound = |statement, row: &&UsageRow| Stored::of(row).bind(statement);
-        tx.run(chunk.iter().fold(sql(&INSERT_MANY), bound)).await?;
+        let bound = |statement, row: &&UsageRow| row.bind(statement);
+        tx.run(chunk.iter().fold(INSERT_MANY.statement(), bound))
+            .await?;
     }
     for row in chunks.remainder() {
         insert(tx, row).await?;
@@ -173,10 +197,10 @@ pub(crate) async fn insert_all(tx: &mut Tx, rows: &[&UsageRow]) -> Result<(), St
 
 /// How many rows one statement adds: a statement costs more than a row.
 const MANY: usize = 32;
-static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert_text(1));
-static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert_text(MANY));
+static INSERT_ONE: LazyLock<InOrder> = LazyLock::new(|| insert_text(1));
+static INSERT_MANY: LazyLock<InOrder> = LazyLock::new(|| insert_text(MANY));
 
-/// The columns, in the order of [`Stored::bind`].
+/// The columns, in the order of [`UsageRow::bind`].
 const COLUMNS: &str = "request_id, at, account_id, workspace_id, api_key_id, user_id, wire_format, operation, \
                        model_requested, provider, model, key_source, provider_key_id, key_label, status, \
                        error_code, streamed, input_tokens, cached_input_tokens, cache_write_tokens, \
@@ -184,18 +208,12 @@ const COLUMNS: &str = "request_id, at, account_id, workspace_id, api_key_id, use
                        response_bytes, upstream_status, cost, pricing, catalog_version, charge, attempts, \
                        fallback";
 
-fn insert_text(rows: usize) -> String {
-    let columns = COLUMNS.split(',').count();
-    let row = |row: usize| {
-        let first = row * columns + 1;
-        let places: Vec<String> = (first..first + columns)
-            .map(|it| format!("${it}"))
-            .collect();
-        format!("({})", places.join(", "))
-    };
-    let rows: Vec<String> = (0..rows).map(row).collect();
-    let rows = rows.join(", ");
-    format!("INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING")
+fn insert_text(rows: usize) -> InOrder {
+    let row = vec!["$"; COLUMNS.split(',').count()].join(", ");
+    let rows = vec![format!("({row})"); rows].join(", ");
+    InOrder::new(&format!(
+        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING"
+    ))
 }
 
 /// The calls of a workspace, newest first.

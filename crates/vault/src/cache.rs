@@ -6,10 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::record::{DataKeyRecord, SealingKeyRecord};
-use domain::{DataKeyId, KeyOwner, Timestamp};
+use domain::{DataKeyId, Timestamp};
 use zeroize::Zeroizing;
-
-use crate::crypto;
 
 /// A key of 32 bytes that several tasks use at once.
 pub(crate) type SharedKey = Arc<Zeroizing<[u8; 32]>>;
@@ -20,27 +18,25 @@ const MAX_AGE_MS: i64 = 10 * 60 * 1000;
 /// How many keys each of the two generations holds.
 const GENERATION_KEYS: usize = 2048;
 
-/// Everything that unwrapping checks: a record that differs in any of it is not in the cache.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Name {
-    id: DataKeyId,
-    owner: KeyOwner,
-    kms_key: String,
-    wrapped_sha256: [u8; 32],
+/// A key and the record that it was unwrapped from.
+struct Held {
+    record: DataKeyRecord,
+    key: SharedKey,
+    loaded_at: Timestamp,
 }
 
-impl Name {
-    fn of(record: &DataKeyRecord) -> Self {
-        Self {
-            id: record.id,
-            owner: record.owner,
-            kms_key: record.kms_key.clone(),
-            wrapped_sha256: crypto::sha256(&[&record.wrapped]),
-        }
+impl Held {
+    /// Everything that unwrapping checks: a record that differs in any of it is not in the cache.
+    fn is_of(&self, record: &DataKeyRecord) -> bool {
+        let known = &self.record;
+        known.id == record.id
+            && known.owner == record.owner
+            && known.kms_key == record.kms_key
+            && known.wrapped == record.wrapped
     }
 }
 
-type Generation = HashMap<Name, (SharedKey, Timestamp)>;
+type Generation = HashMap<DataKeyId, Held>;
 
 /// Unwrapped data keys, at most 4096. When the young generation is full it becomes the old one, and the
 /// former old one is dropped: a key that is used at least once per generation stays.
@@ -51,23 +47,28 @@ pub(crate) struct DataKeys {
 
 impl DataKeys {
     pub(crate) fn get(&self, record: &DataKeyRecord, now: Timestamp) -> Option<SharedKey> {
-        let name = Name::of(record);
         let mut generations = self.lock();
         let [young, old] = &mut *generations;
-        if let Some((key, loaded_at)) = young.get(&name) {
-            return is_fresh(*loaded_at, now).then(|| Arc::clone(key));
+        let fits = |held: &Held| held.is_of(record) && is_fresh(held.loaded_at, now);
+        if let Some(held) = young.get(&record.id) {
+            return fits(held).then(|| Arc::clone(&held.key));
         }
-        let (key, loaded_at) = old.remove(&name)?;
-        if !is_fresh(loaded_at, now) {
+        if !old.get(&record.id).is_some_and(fits) {
             return None;
         }
-        let shared = Arc::clone(&key);
-        insert(&mut generations, name, key, loaded_at);
+        let held = old.remove(&record.id)?;
+        let shared = Arc::clone(&held.key);
+        insert(&mut generations, held);
         Some(shared)
     }
 
     pub(crate) fn put(&self, record: &DataKeyRecord, key: SharedKey, now: Timestamp) {
-        insert(&mut self.lock(), Name::of(record), key, now);
+        let held = Held {
+            record: record.clone(),
+            key,
+            loaded_at: now,
+        };
+        insert(&mut self.lock(), held);
     }
 
     fn lock(&self) -> MutexGuard<'_, [Generation; 2]> {
@@ -78,12 +79,12 @@ impl DataKeys {
     }
 }
 
-fn insert(generations: &mut [Generation; 2], name: Name, key: SharedKey, loaded_at: Timestamp) {
+fn insert(generations: &mut [Generation; 2], held: Held) {
     let [young, old] = generations;
     if young.len() >= GENERATION_KEYS {
         *old = std::mem::take(young);
     }
-    young.insert(name, (key, loaded_at));
+    young.insert(held.record.id, held);
 }
 
 /// A clock that was set back makes a key old, never young for longer.
@@ -122,15 +123,17 @@ impl ActiveSealingKey {
 
 #[cfg(test)]
 mod tests {
-    use domain::WorkspaceId;
+    use domain::{KeyOwner, WorkspaceId};
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
     fn record(number: u64) -> DataKeyRecord {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
         DataKeyRecord {
-            id: DataKeyId::from_bytes([1; 16]),
+            id: DataKeyId::from_bytes(id),
             owner: KeyOwner::Workspace(WorkspaceId::from_bytes([1; 16])),
             kms_key: "local:1".to_owned(),
             wrapped: number.to_be_bytes().to_vec(),
@@ -157,6 +160,37 @@ mod tests {
         assert!(held <= 2 * GENERATION_KEYS, "{held}");
         assert!(cache.get(&record(0), NOW).is_none());
         assert!(cache.get(&record(19_999), NOW).is_some());
+    }
+
+    #[test]
+    fn a_record_that_differs_in_anything_is_not_found() {
+        let cache = DataKeys::default();
+        let known = record(1);
+        let changed = [
+            DataKeyRecord {
+                owner: KeyOwner::Workspace(WorkspaceId::from_bytes([2; 16])),
+                ..known.clone()
+            },
+            DataKeyRecord {
+                kms_key: "local:2".to_owned(),
+                ..known.clone()
+            },
+            DataKeyRecord {
+                wrapped: vec![9],
+                ..known.clone()
+            },
+        ];
+        cache.put(&known, key(), NOW);
+        // In the young generation, then in the old one.
+        for _ in 0..2 {
+            for other in &changed {
+                assert!(cache.get(other, NOW).is_none());
+            }
+            assert!(cache.get(&known, NOW).is_some());
+            for number in 2..2 + GENERATION_KEYS as u64 {
+                cache.put(&record(number), key(), NOW);
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Whether credits may pay for an attempt, and that they do.
 
+use std::sync::Arc;
+
 use domain::resolve::When;
 use llm::surcharge;
 
@@ -20,7 +22,7 @@ impl Course<'_> {
     }
 
     /// Makes sure that the attempt will be paid for.
-    pub(super) async fn paid(&mut self, way: &Way, bill: &Bill) -> Result<(), Failure> {
+    pub(super) async fn paid(&mut self, way: &Way, bill: &Arc<Bill>) -> Result<(), Failure> {
         bill.check().inspect_err(|_| {
             // An own key that may not be used is no reason for credits.
             self.credits.unusable |= !way.is_managed();

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::{CLIENT_CLOSED, Settled, Settlement};
+use super::{CLIENT_CLOSED, Open, Settled, Settlement};
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::snapshot::Loaded;
@@ -30,14 +30,14 @@ pub(crate) struct Queue {
 }
 
 pub(crate) enum Message {
-    Settled(Box<Settling>),
+    Settled(Settling),
     /// Answered when everything before it is written.
     Flush(oneshot::Sender<()>),
 }
 
 /// A call that ended.
 pub(crate) struct Settling {
-    pub(super) settled: Settled,
+    pub(super) settled: Box<Settled>,
     /// Where its row stands in the spool.
     pub(super) place: Option<Number>,
     /// Told when the row is written.
@@ -80,7 +80,7 @@ impl Books {
     pub(super) fn keep(
         &self,
         place: mpsc::OwnedPermit<Message>,
-        settled: Settled,
+        settled: Box<Settled>,
         told: Option<oneshot::Sender<()>>,
     ) {
         let is_urgent = told.is_some();
@@ -89,7 +89,7 @@ impl Books {
             settled,
             told,
         };
-        place.send(Message::Settled(Box::new(settling)));
+        place.send(Message::Settled(settling));
         if is_urgent {
             self.urgent.notify_one();
         }
@@ -139,13 +139,14 @@ impl Books {
             attempts: Vec::new(),
             fallback: false,
         };
-        Ok(Settlement {
-            place: Some((place, self.clone())),
-            settled: Settled {
+        Ok(Settlement(Some(Box::new(Open {
+            place,
+            books: self.clone(),
+            settled: Box::new(Settled {
                 row,
                 used: None,
                 failed: Vec::new(),
-            },
+            }),
             bill: None,
             started_at,
             begun_at: None,
@@ -153,7 +154,7 @@ impl Books {
             at_work: false,
             ceiling: None,
             sources: sources.clone(),
-        })
+        }))))
     }
 
     /// How many places are taken: running calls and rows that are not written.

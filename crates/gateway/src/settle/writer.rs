@@ -232,7 +232,7 @@ impl Writer {
                 place,
                 told,
             } = match message {
-                Message::Settled(settling) => *settling,
+                Message::Settled(settling) => settling,
                 Message::Flush(all) => {
                     self.waiting.push(all);
                     continue;

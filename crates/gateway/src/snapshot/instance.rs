@@ -65,7 +65,7 @@ impl Snapshot {
                 None => self.load_instance(revision).await,
             }
         };
-        self.instance.loading.join(revision, load).await
+        Box::pin(self.instance.loading.join(revision, load)).await
     }
 
     fn cached_instance(&self) -> Option<Arc<Instance>> {

@@ -10,7 +10,7 @@ use super::Book;
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
-use crate::statement::sql;
+use crate::statement::{InOrder, sql};
 use crate::usage::{self, UsageRow};
 
 /// A hold that is being settled: it is gone from the table already.
@@ -130,10 +130,11 @@ pub(super) async fn settle_one(
 
 /// How many calls one statement looks up: most have no hold, and a statement costs more than a look.
 const LOOKED_UP: usize = 64;
-static HOLDERS: LazyLock<String> = LazyLock::new(|| {
-    let places: Vec<String> = (1..=LOOKED_UP).map(|it| format!("${it}")).collect();
-    let places = places.join(", ");
-    format!("SELECT request_id, account_id FROM credit_holds WHERE request_id IN ({places})")
+static HOLDERS: LazyLock<InOrder> = LazyLock::new(|| {
+    let places = vec!["$"; LOOKED_UP].join(", ");
+    InOrder::new(&format!(
+        "SELECT request_id, account_id FROM credit_holds WHERE request_id IN ({places})"
+    ))
 });
 
 /// The accounts that pay for the holds of these calls; calls without a hold are not among them.
@@ -147,7 +148,9 @@ async fn holders(
         let calls = some.iter().chain(some.last().into_iter().cycle());
         let statement = calls
             .take(LOOKED_UP)
-            .fold(sql(&HOLDERS), |statement, row| statement.bind(row.request));
+            .fold(HOLDERS.statement(), |statement, row| {
+                statement.bind(row.request)
+            });
         let found: Vec<(String, String)> = tx.all(statement).await?;
         for (request, account) in found {
             let place = Place {

@@ -1,6 +1,8 @@
 //! A usage row as the database has it, and as a hold keeps it for the case that its node dies.
 
-use domain::{NanoUsd, Timestamp, Usage};
+use domain::policy::KeySource;
+use domain::price::Pricing;
+use domain::{Label, NanoUsd, ProviderId, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptRow, UsageRow};
@@ -45,14 +47,59 @@ pub(crate) struct Stored {
     pub(super) fallback: i64,
 }
 
+impl UsageRow {
+    /// Binds every column, in the order of the columns.
+    pub(super) fn bind(&self, statement: Statement) -> Statement {
+        let tokens = |count: fn(&Usage) -> u64| self.usage.as_ref().map(|it| tokens(count(it)));
+        statement
+            .bind(self.request)
+            .bind(self.at)
+            .bind(self.account)
+            .bind(self.workspace)
+            .bind(self.api_key)
+            .bind(self.user)
+            .bind(&self.wire_format)
+            .bind(&self.operation)
+            .bind(&self.model_requested)
+            .bind(self.provider.as_ref().map(ProviderId::as_str))
+            .bind(self.model.as_deref())
+            .bind(self.key_source.map(KeySource::as_str))
+            .bind(self.key)
+            .bind(self.key_label.as_ref().map(Label::as_str))
+            .bind(self.status)
+            .bind(self.error_code.as_deref())
+            .bind(self.streamed)
+            .bind(tokens(|usage| usage.input_tokens))
+            .bind(tokens(|usage| usage.cached_input_tokens))
+            .bind(tokens(|usage| usage.cache_write_tokens))
+            .bind(tokens(|usage| usage.output_tokens))
+            .bind(tokens(|usage| usage.reasoning_tokens))
+            .bind(self.latency_ms)
+            .bind(self.first_byte_ms)
+            .bind(self.request_bytes)
+            .bind(self.response_bytes)
+            .bind(self.upstream_status)
+            .bind(self.cost.map(NanoUsd::nanos))
+            .bind(self.pricing.map(Pricing::as_str))
+            .bind(self.catalog_version.as_deref())
+            .bind(self.charge.nanos())
+            .bind(&attempts(&self.attempts))
+            .bind(self.fallback)
+    }
+}
+
+fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn attempts(attempts: &[AttemptRow]) -> String {
+    serde_json::to_string(attempts).expect("a list of texts and numbers is JSON")
+}
+
 impl Stored {
     /// The row's columns.
     pub(crate) fn of(row: &UsageRow) -> Self {
-        let tokens = |count: fn(&Usage) -> u64| {
-            row.usage
-                .as_ref()
-                .map(|usage| i64::try_from(count(usage)).unwrap_or(i64::MAX))
-        };
+        let tokens = |count: fn(&Usage) -> u64| row.usage.as_ref().map(|it| tokens(count(it)));
         Self {
             request_id: row.request.to_string(),
             at: row.at.millis(),
@@ -85,48 +132,9 @@ impl Stored {
             pricing: row.pricing.map(|pricing| pricing.as_str().to_owned()),
             catalog_version: row.catalog_version.clone(),
             charge: row.charge.nanos(),
-            attempts: serde_json::to_string(&row.attempts)
-                .expect("a list of texts and numbers is JSON"),
+            attempts: attempts(&row.attempts),
             fallback: i64::from(row.fallback),
         }
-    }
-
-    /// Binds every column, in the order of the columns.
-    pub(super) fn bind(&self, statement: Statement) -> Statement {
-        statement
-            .bind(&self.request_id)
-            .bind(self.at)
-            .bind(&self.account_id)
-            .bind(&self.workspace_id)
-            .bind(&self.api_key_id)
-            .bind(&self.user_id)
-            .bind(&self.wire_format)
-            .bind(&self.operation)
-            .bind(&self.model_requested)
-            .bind(self.provider.as_deref())
-            .bind(self.model.as_deref())
-            .bind(self.key_source.as_deref())
-            .bind(self.provider_key_id.as_deref())
-            .bind(self.key_label.as_deref())
-            .bind(self.status)
-            .bind(self.error_code.as_deref())
-            .bind(self.streamed)
-            .bind(self.input_tokens)
-            .bind(self.cached_input_tokens)
-            .bind(self.cache_write_tokens)
-            .bind(self.output_tokens)
-            .bind(self.reasoning_tokens)
-            .bind(self.latency_ms)
-            .bind(self.first_byte_ms)
-            .bind(self.request_bytes)
-            .bind(self.response_bytes)
-            .bind(self.upstream_status)
-            .bind(self.cost)
-            .bind(self.pricing.as_deref())
-            .bind(self.catalog_version.as_deref())
-            .bind(self.charge)
-            .bind(&self.attempts)
-            .bind(self.fallback)
     }
 
     /// The row.
