@@ -31,6 +31,8 @@ async function start({ keys }) {
   });
   mock.onMessage("be busy", { error: { message: "slow down", type: "rate_limit_error", code: "rate_limited" }, status: 429 });
   mock.onMessage("break off", { content: text, usage }, { truncateAfterChunks: 6 });
+  mock.onModerate(/.*/, { flagged: true, categories: { violence: true } });
+  mock.onImage(/.*/, { image: { b64Json: "iVBORw0KGgo=" } });
   mock.onEmbedding("say hello", { embedding: [0.5, -0.25] });
   // The probe, and whatever else.
   mock.on({ predicate: () => true }, { content: "ok", usage: { ...usage, completion_tokens: 1, output_tokens: 1, total_tokens: 22 } });

@@ -54,6 +54,13 @@ def check_usage(tenant, request_id, provider, streamed, tokens=(INPUT_TOKENS, OU
     assert (row["usage"]["input_tokens"], row["usage"]["output_tokens"]) == tokens
 
 
+def check_unpriced(tenant, operation):
+    """The last call has its row, which does not pretend that the call cost nothing."""
+    row = tenant.usage(1)[-1]
+    assert (row["operation"], row["status"]) == (operation, 200)
+    assert (row["usage"], row["cost_nano_usd"], row["pricing"]) == (None, None, "unpriced")
+
+
 def check_upstream(tenant, mock, mark, header, value):
     """The provider got its own key, in its own header, and nothing of ours."""
     [request] = mock.requests(mark)
@@ -159,6 +166,26 @@ def test_openai_embeddings(own_openai_key, mock, keys):
     check_headers(raw.headers, "openai", "text-embedding-3-small")
     row = own_openai_key.usage(1)[-1]
     assert (row["operation"], row["status"]) == ("embeddings", 200)
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_moderations(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).moderations.with_raw_response.create(
+        model="omni-moderation-latest", input=["say hello"],
+    )
+    assert raw.parse().results[0].flagged
+    check_headers(raw.headers, "openai", "omni-moderation-latest")
+    check_unpriced(own_openai_key, "moderations")
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_images(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).images.with_raw_response.generate(model="gpt-image-1", prompt="a dot")
+    assert raw.parse().data[0].b64_json == "iVBORw0KGgo="
+    check_headers(raw.headers, "openai", "gpt-image-1")
+    check_unpriced(own_openai_key, "image_generations")
     check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
 
 

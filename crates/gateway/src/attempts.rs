@@ -193,7 +193,13 @@ impl<'a> Course<'a> {
         if way.is_managed() && !self.credits_may(way) {
             return Turn::Next;
         }
-        let bill = Bill::of(self.plane, self.view, &way.target, self.call.operation);
+        let bill = Bill::of(
+            self.plane,
+            self.view,
+            &way.target,
+            self.call.operation,
+            self.call.priced,
+        );
         let bill = Arc::new(bill);
         self.aim = Some((way, self.tried.len()));
         if let Err(failure) = self.paid(way, &bill).await {

@@ -10,6 +10,7 @@ use domain::{Decimal, NanoUsd, ProviderId, Usage};
 use store::UsageRow;
 
 use crate::Plane;
+use crate::endpoint::Priced;
 use crate::error::Failure;
 use crate::snapshot::{Instance, View};
 
@@ -20,6 +21,7 @@ pub(crate) struct Bill {
     provider: ProviderId,
     model: String,
     operation: &'static str,
+    priced: Priced,
     /// `None`: not known.
     price: Option<Price>,
     catalog_version: String,
@@ -32,7 +34,13 @@ impl Bill {
     ///
     /// An own key's price may be negotiated for the key or by the workspace; nobody sets the price of their own
     /// credits.
-    pub(crate) fn of(plane: &Plane, view: &View, target: &Target, operation: &'static str) -> Self {
+    pub(crate) fn of(
+        plane: &Plane,
+        view: &View,
+        target: &Target,
+        operation: &'static str,
+        priced: Priced,
+    ) -> Self {
         let caller = &view.caller.record;
         let instance = view.instance.record.settings.prices.as_slice();
         let of_key = view.key(target).map_or(&[][..], |(key, _)| &key.prices);
@@ -51,6 +59,7 @@ impl Bill {
             provider: target.provider.clone(),
             model: target.model.clone(),
             operation,
+            priced,
             price: price.cloned(),
             catalog_version: plane.catalog.version().to_owned(),
             rate: caller.rate,
@@ -65,22 +74,32 @@ impl Bill {
             KeySource::Managed => settings.unpriced_managed,
         };
         match rule {
-            Unpriced::Block if self.price.is_none() => Err(Failure::PriceUnknown {
-                provider: self.provider.clone(),
-            }),
+            Unpriced::Block if self.price.is_none() && self.priced != Priced::Free => {
+                Err(Failure::PriceUnknown {
+                    provider: self.provider.clone(),
+                })
+            }
             Unpriced::Block | Unpriced::CountTokens => Ok(()),
         }
     }
 
     /// What a managed call with this usage takes in credits.
     pub(crate) fn charge(&self, usage: &Usage) -> NanoUsd {
+        if self.priced == Priced::Free {
+            return NanoUsd::ZERO;
+        }
         let cost = self.cost(usage).unwrap_or(NanoUsd::ZERO);
         let settings = &self.instance.record.settings;
         settings.charge(&self.provider, &self.model, self.operation, cost, self.rate)
     }
 
     /// Writes usage, cost and charge to the row of a call that was served.
+    ///
+    /// What is free has no usage: no model ran.
     pub(crate) fn write(&self, row: &mut UsageRow, usage: Usage, estimated: bool) {
+        if self.priced == Priced::Free {
+            return;
+        }
         row.usage = Some(usage);
         if self.source == KeySource::Managed {
             row.charge = self.charge(&usage);
@@ -94,6 +113,15 @@ impl Bill {
             Some(_) => Pricing::Priced,
         });
         row.catalog_version = Some(self.catalog_version.clone());
+    }
+
+    /// Notes in the row of a call that was served that nobody knows what it cost.
+    pub(crate) fn write_unknown(&self, row: &mut UsageRow) {
+        let metered = self.instance.record.settings.byok_metering != ByokMetering::None;
+        if self.priced == Priced::Otherwise && metered {
+            row.pricing = Some(Pricing::Unpriced);
+            row.catalog_version = Some(self.catalog_version.clone());
+        }
     }
 
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {

@@ -1,7 +1,7 @@
 //! The endpoints of the data plane: one static table.
 
 use http::Method;
-use llm::format::FormatId;
+use llm::format::{FormatId, Operation};
 
 /// An endpoint that calls a model.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,8 +9,23 @@ pub(crate) struct Call {
     pub(crate) path: &'static str,
     /// What the client speaks there.
     pub(crate) format: FormatId,
+    /// Which of the format's calls it is; `None`: the main one.
+    pub(crate) beside: Option<Operation>,
     /// The name in usage rows.
     pub(crate) operation: &'static str,
+    pub(crate) priced: Priced,
+}
+
+/// By what a call is priced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priced {
+    /// By model tokens, or it is at least charged by them.
+    ByToken,
+    /// By nothing: providers make no charge.
+    Free,
+    /// By pictures, seconds, searches, or by tokens that have several prices. Credits are taken by tokens of one
+    /// price, so they do not pay.
+    Otherwise,
 }
 
 /// Everything that calls a model. All of them take `POST` only.
@@ -18,22 +33,51 @@ pub(crate) static CALLS: &[Call] = &[
     Call {
         path: "/v1/chat/completions",
         format: FormatId::OpenaiChat,
+        beside: None,
         operation: "chat_completions",
+        priced: Priced::ByToken,
     },
     Call {
         path: "/v1/responses",
         format: FormatId::OpenaiResponses,
+        beside: None,
         operation: "responses",
+        priced: Priced::ByToken,
     },
     Call {
         path: "/v1/embeddings",
         format: FormatId::OpenaiEmbeddings,
+        beside: None,
         operation: "embeddings",
+        priced: Priced::ByToken,
+    },
+    Call {
+        path: "/v1/moderations",
+        format: FormatId::OpenaiModerations,
+        beside: None,
+        operation: "moderations",
+        priced: Priced::Otherwise,
+    },
+    Call {
+        path: "/v1/images/generations",
+        format: FormatId::OpenaiImages,
+        beside: None,
+        operation: "image_generations",
+        priced: Priced::Otherwise,
     },
     Call {
         path: "/v1/messages",
         format: FormatId::AnthropicMessages,
+        beside: None,
         operation: "messages",
+        priced: Priced::ByToken,
+    },
+    Call {
+        path: "/v1/messages/count_tokens",
+        format: FormatId::AnthropicMessages,
+        beside: Some(Operation::CountTokens),
+        operation: "count_tokens",
+        priced: Priced::Free,
     },
 ];
 

@@ -55,6 +55,7 @@ pub(crate) struct KeyName {
 pub(crate) enum Layer {
     Request,
     Workspace,
+    Endpoint,
 }
 
 /// Whether an own key would serve where a platform key is missing.
@@ -120,7 +121,7 @@ pub(crate) enum Failure {
     KeyDormant { key: KeyName, plans: Vec<PlanId> },
     #[error("own keys for {provider} are switched off in this instance")]
     ByokDisabled { provider: ProviderId },
-    #[error("only credits could pay for this call, and {} forbids them", match .0 { Layer::Request => "the request", Layer::Workspace => "the workspace" })]
+    #[error("only credits could pay for this call, and {} forbids them", match .0 { Layer::Request => "the request", Layer::Workspace => "the workspace", Layer::Endpoint => "the endpoint" })]
     ByokRequired(Layer),
     #[error("only own keys could serve this call, and the workspace forbids them")]
     ByokForbidden,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::admit::may_invoke;
 use crate::bill::Bill;
+use crate::endpoint::Priced;
 use crate::error::Failure;
 use crate::plan::naming::{self, Wishes};
 use crate::plan::targets;
@@ -67,9 +68,9 @@ struct Served {
 
 fn served(plane: &Plane, view: &View, id: &str) -> Result<Served, Failure> {
     let named = naming::name(view, id, &Wishes::default())?;
-    let targets = targets::targets(&plane.registry, view, &named.model, false)?;
+    let targets = targets::targets(&plane.registry, view, &named.model, None, false)?;
     let target = targets.into_iter().next().ok_or(Failure::Internal)?;
-    Bill::of(plane, view, &target, "").check()?;
+    Bill::of(plane, view, &target, "", Priced::ByToken).check()?;
     Ok(Served {
         id: id.to_owned(),
         named,

@@ -57,17 +57,12 @@ pub(crate) fn plan(
         let Wishes { no_managed, .. } = wishes;
         let named = naming::name(&view, &head.model, &wishes)?;
         wanted.clone_from(&named.model);
-        let targets = targets::targets(&plane.registry, &view, &named.model, no_managed)?;
+        let targets =
+            targets::targets(&plane.registry, &view, &named.model, Some(call), no_managed)?;
         if hops >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }
-        way::ways(
-            &plane.registry,
-            &view,
-            targets,
-            call.format,
-            query.as_deref(),
-        )
+        way::ways(&plane.registry, &view, targets, call, query.as_deref())
     });
     match ways {
         Ok(ways) => {

@@ -249,8 +249,10 @@ impl Open {
         let usage = metered
             .usage(bytes)
             .or_else(|| input_only.then(|| (Metered::input_only(bytes), true)));
-        if let (Some(bill), Some((usage, estimated))) = (self.bill.take(), usage) {
-            bill.write(row, usage, estimated);
+        match (self.bill.take(), usage) {
+            (Some(bill), Some((usage, estimated))) => bill.write(row, usage, estimated),
+            (Some(bill), None) if end.error_code.is_none() => bill.write_unknown(row),
+            _ => {}
         }
         row.response_bytes = saturated(end.response_bytes);
         row.latency_ms = millis(self.started_at);

@@ -3,14 +3,17 @@
 mod access;
 mod answers;
 mod client;
+mod count_tokens;
 mod credits;
 mod embeddings;
 mod failover;
 mod harness;
 mod hints;
 mod holds;
+mod images;
 mod managed;
 mod models;
+mod moderations;
 mod openings;
 mod outages;
 mod payer;

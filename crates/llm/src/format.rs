@@ -14,7 +14,10 @@ mod anthropic_messages;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_error;
+mod openai_images;
+mod openai_moderations;
 mod openai_responses;
+mod operation;
 #[cfg(test)]
 mod tests;
 mod usage_wish;
@@ -22,7 +25,10 @@ mod usage_wish;
 pub use anthropic_messages::AnthropicMessages;
 pub use openai_chat::OpenaiChat;
 pub use openai_embeddings::OpenaiEmbeddings;
+pub use openai_images::OpenaiImages;
+pub use openai_moderations::OpenaiModerations;
 pub use openai_responses::OpenaiResponses;
+pub use operation::Operation;
 
 use crate::sse::Event;
 pub use crate::tap::{Ceiling, Metered};
@@ -32,6 +38,8 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiChat,
     &OpenaiResponses,
     &OpenaiEmbeddings,
+    &OpenaiModerations,
+    &OpenaiImages,
     &AnthropicMessages,
 ];
 
@@ -45,6 +53,10 @@ pub enum FormatId {
     OpenaiResponses,
     /// OpenAI's embeddings.
     OpenaiEmbeddings,
+    /// OpenAI's moderations.
+    OpenaiModerations,
+    /// OpenAI's images.
+    OpenaiImages,
     /// Anthropic's messages.
     AnthropicMessages,
 }
@@ -56,6 +68,8 @@ impl FormatId {
             Self::OpenaiChat => "openai_chat",
             Self::OpenaiResponses => "openai_responses",
             Self::OpenaiEmbeddings => "openai_embeddings",
+            Self::OpenaiModerations => "openai_moderations",
+            Self::OpenaiImages => "openai_images",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -66,6 +80,8 @@ impl FormatId {
             Self::OpenaiChat => &OpenaiChat,
             Self::OpenaiResponses => &OpenaiResponses,
             Self::OpenaiEmbeddings => &OpenaiEmbeddings,
+            Self::OpenaiModerations => &OpenaiModerations,
+            Self::OpenaiImages => &OpenaiImages,
             Self::AnthropicMessages => &AnthropicMessages,
         }
     }

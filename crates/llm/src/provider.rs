@@ -8,7 +8,7 @@ use domain::ProviderId;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::format::{FormatId, TokenLimit};
+use crate::format::{FormatId, Operation, TokenLimit};
 use domain::glob::Glob;
 use domain::policy::ModelName;
 
@@ -282,6 +282,18 @@ pub struct FormatRule {
     pub format: FormatId,
     /// Where, below the base URL; begins with a slash.
     pub path: String,
+    /// Where its other calls are made, likewise. What is not named here is not spoken.
+    pub operations: BTreeMap<Operation, String>,
+}
+
+impl FormatRule {
+    /// Where this call is made, `None` standing for the format's main one; `None`: nowhere.
+    pub fn path_of(&self, operation: Option<Operation>) -> Option<&str> {
+        match operation {
+            None => Some(&self.path),
+            Some(operation) => self.operations.get(&operation).map(String::as_str),
+        }
+    }
 }
 
 /// What is known of a model.

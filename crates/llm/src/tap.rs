@@ -11,14 +11,16 @@ use crate::format::{Opening, Passage, UsageTap};
 use crate::sse::{Decoder, Event};
 
 mod body;
+mod event_body;
 mod metered;
 mod text;
 
 pub(crate) use body::BodyTap;
 #[cfg(test)]
 pub(crate) use body::MAX_REPORT_BYTES;
+pub(crate) use event_body::EventBodyTap;
 pub use metered::{Ceiling, Metered};
-pub(crate) use text::{JSON, PARTS, Shape, Slot, TEXT, fields, text};
+pub(crate) use text::{JSON, NOTHING, PARTS, Shape, Slot, TEXT, fields, text};
 use text::{Tally, TextCounter};
 
 /// More tokens than any call can use; a greater count is a lie. Low enough that sums and costs fit 64 bits.

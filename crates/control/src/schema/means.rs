@@ -160,6 +160,8 @@ meanings! {
         OpenaiChat = "OpenAI's chat completions",
         OpenaiResponses = "OpenAI's responses",
         OpenaiEmbeddings = "OpenAI's embeddings",
+        OpenaiModerations = "OpenAI's moderations",
+        OpenaiImages = "OpenAI's images",
         AnthropicMessages = "Anthropic's messages",
     }
     on_byok_disabled(OnByokDisabled) {

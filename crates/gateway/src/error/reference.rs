@@ -110,8 +110,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "403",
         "byok_required",
-        "Only credits could pay, and the request or the workspace (`layer`) forbids them.",
-        "Bring a provider key, or lift the rule.",
+        "Only credits could pay, and the request, the workspace or the endpoint (`layer`) forbids them.",
+        "Bring a provider key, or lift the rule; an endpoint's rule stands, since its calls are not priced by tokens.",
     ),
     (
         "403",

@@ -41,6 +41,7 @@ impl Failure {
             Self::ByokDisabled { .. } => "an admin of the instance can switch them on; in the mode `auto` or `managed` the instance's key serves".to_owned(),
             Self::ByokRequired(Layer::Request) => "leave out `x-keybearer-no-managed`, or bring a provider key and set the mode to `byok` or `auto`".to_owned(),
             Self::ByokRequired(Layer::Workspace) => "bring a provider key, or ask an admin of the workspace".to_owned(),
+            Self::ByokRequired(Layer::Endpoint) => "bring a provider key and set the mode to `byok` or `auto`: credits are taken by tokens of one price, and calls of this endpoint are not priced by them".to_owned(),
             Self::ByokForbidden => "ask an admin of the workspace: its mode and its rule for own keys leave nothing that serves".to_owned(),
             Self::ModeNotOffered => "ask an admin of the workspace to choose another mode".to_owned(),
             Self::FieldNeedsOwnKey(_) => "leave the field out, or bring a provider key: own keys pass every field".to_owned(),
@@ -104,7 +105,7 @@ impl Failure {
             }
             Self::ManagedUnavailable { providers, .. } => json!({ "providers": providers }),
             Self::ByokRequired(layer) => json!({
-                "layer": match layer { Layer::Request => "request", Layer::Workspace => "workspace" },
+                "layer": match layer { Layer::Request => "request", Layer::Workspace => "workspace", Layer::Endpoint => "endpoint" },
             }),
             Self::ByokForbidden => json!({ "layer": "workspace" }),
             Self::ModeNotOffered => json!({ "layer": "instance" }),

@@ -5,17 +5,20 @@ use domain::resolve::{self, Call, Candidate, HeldKey, Target};
 use llm::provider::Provider;
 use llm::registry::Registry;
 
-use crate::error::{self, Failure};
+use crate::endpoint::{self, Priced};
+use crate::error::{self, Failure, Layer};
 use crate::snapshot::View;
 
-/// The caller's ways to call `model`, best first and never empty.
+/// The caller's ways to call `model`, best first and never empty. `call`: what is made of it, if that is known.
 pub(crate) fn targets(
     registry: &Registry,
     view: &View,
     model: &str,
+    call: Option<&endpoint::Call>,
     no_managed: bool,
 ) -> Result<Vec<Target>, Failure> {
     let settings = &view.instance.record.settings;
+    let unpayable = call.is_some_and(|call| call.priced == Priced::Otherwise);
     let candidates = registry.candidates(model);
     let gateway_candidates = match &settings.managed_gateway {
         Some(gateway) => registry.through_gateway(gateway, &candidates),
@@ -34,7 +37,7 @@ pub(crate) fn targets(
         gateway_candidates: &gateway_candidates,
         keys: &keys,
         removed: &caller.removed,
-        no_managed,
+        no_managed: no_managed || unpayable,
     });
     decision.outcome.map_err(|refusal| {
         let wanted = model.split('/').next().unwrap_or(model);
@@ -44,7 +47,12 @@ pub(crate) fn targets(
             active && settings.switch(id).enabled && id.as_str() != wanted
         };
         let suggestion = registry.suggest(wanted).filter(serves).cloned();
-        error::from_rules(refusal, view, suggestion)
+        match error::from_rules(refusal, view, suggestion) {
+            Failure::ByokRequired(Layer::Request) if !no_managed => {
+                Failure::ByokRequired(Layer::Endpoint)
+            }
+            failure => failure,
+        }
     })
 }
 

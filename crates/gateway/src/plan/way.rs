@@ -4,11 +4,10 @@ use domain::Label;
 use domain::policy::KeySource;
 use domain::resolve::{Target, When};
 use http::{HeaderName, HeaderValue, Uri};
-use llm::format::FormatId;
 use llm::provider::{Auth, Provider};
 use llm::registry::Registry;
 
-use crate::endpoint::CALLS;
+use crate::endpoint::{CALLS, Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::health::{KeyUse, KeyVersion};
@@ -60,22 +59,26 @@ impl Way {
     }
 }
 
-/// The ways of the targets that speak `format`, in their order and never empty.
+/// The ways of the targets where `call` can be made, in their order and never empty.
 pub(crate) fn ways(
     registry: &Registry,
     view: &View,
     targets: Vec<Target>,
-    format: FormatId,
+    call: &Call,
     query: Option<&str>,
 ) -> Result<Vec<Way>, Failure> {
-    let path = |target: &Target, format| {
+    let path = |target: &Target, call: &Call| {
         let provider = registry.get(&target.provider)?;
-        Some(provider.rule(&target.model, format)?.path.as_str())
+        let rule = provider.rule(&target.model, call.format)?;
+        rule.path_of(call.beside)
     };
+    // Whoever wants a picture is not helped by words.
+    let generates = |call: &Call| call.priced == Priced::ByToken;
     let other = CALLS
         .iter()
-        .find(|call| targets.iter().any(|it| path(it, call.format).is_some()))
-        .map(|call| call.path);
+        .filter(|other| generates(call) && generates(other))
+        .find(|other| targets.iter().any(|it| path(it, other).is_some()))
+        .map(|other| other.path);
     let query = headers::query_to_upstream(query);
     let mut ways: Vec<Way> = Vec::with_capacity(targets.len());
     let mut left_out = false;
@@ -90,7 +93,7 @@ pub(crate) fn ways(
         {
             continue;
         }
-        let Some(path) = path(&target, format) else {
+        let Some(path) = path(&target, call) else {
             left_out |= own;
             continue;
         };

@@ -281,10 +281,9 @@ async fn other_methods_and_paths_are_not_served() {
 async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_echo() {
     let harness = Harness::start().await;
     for (path, version, anthropic) in [
-        ("/v1/moderations", None, false),
-        ("/v1/images/generations", None, false),
+        ("/v1/fine_tuning/jobs", None, false),
         ("/v1/sk-secret-secret", None, false),
-        ("/v1/messages/count_tokens?beta=true", None, true),
+        ("/v1/messages/count?beta=true", None, true),
         ("/v1/files", Some("2023-06-01"), true),
     ] {
         for method in [Method::GET, Method::POST] {
@@ -310,7 +309,10 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "POST /v1/chat/completions",
                     "POST /v1/responses",
                     "POST /v1/embeddings",
+                    "POST /v1/moderations",
+                    "POST /v1/images/generations",
                     "POST /v1/messages",
+                    "POST /v1/messages/count_tokens",
                     "GET /v1/models"
                 ])
             );

@@ -19,13 +19,16 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
         "{openai}scheme = \"Bearer\"\n[probe]\nformat = \"openai_chat\"\nmodel = \"gpt-tiny\"\n\
          [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n\
          [[formats]]\nformat = \"openai_responses\"\npath = \"/responses\"\n\
-         [[formats]]\nformat = \"openai_embeddings\"\npath = \"/embeddings\"\n[[models]]\nid = \"gpt-tiny\"\n\
+         [[formats]]\nformat = \"openai_embeddings\"\npath = \"/embeddings\"\n\
+         [[formats]]\nformat = \"openai_moderations\"\npath = \"/moderations\"\n\
+         [[formats]]\nformat = \"openai_images\"\npath = \"/images/generations\"\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );
     let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");
     let anthropic = format!(
         "{anthropic}[auth.extra_headers]\nanthropic-version = \"2023-06-01\"\n[probe]\nget = \"/v1/whoami\"\n\
-         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n[[models]]\nid = \"claude-tiny\"\n"
+         [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n\
+         operations = {{ count_tokens = \"/v1/messages/count_tokens\" }}\n[[models]]\nid = \"claude-tiny\"\n"
     );
     let (third, gateway) = file("relay", "authorization", "stream_options = false");
     let gateway = gateway.replace("first_party", "gateway");

@@ -52,7 +52,7 @@ struct Report {
     prompt_tokens: Count,
 }
 
-fn read_report(report: &RawValue) -> Option<Usage> {
+pub(super) fn read_report(report: &RawValue) -> Option<Usage> {
     let report: Report = serde_json::from_str(report.get()).ok()?;
     Some(Usage {
         input_tokens: report.prompt_tokens.0,

@@ -201,7 +201,7 @@ struct OutputDetails {
 }
 
 /// `None` if a count cannot be true: more cached than sent, or a value that [`Count`] refuses.
-fn read_report(report: &RawValue) -> Option<Usage> {
+pub(super) fn read_report(report: &RawValue) -> Option<Usage> {
     let report: Report = serde_json::from_str(report.get()).ok()?;
     let cached = report.input_tokens_details.and_then(|it| it.cached_tokens);
     let cached = or_zero(cached);

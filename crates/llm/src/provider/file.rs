@@ -15,7 +15,7 @@ use super::{
     Provider, Status, locate,
 };
 use crate::base_url::{Loopback, canonical_base_url};
-use crate::format::{FormatId, TokenLimit};
+use crate::format::{FormatId, Operation, TokenLimit};
 
 /// Headers that belong to the connection, to the client or to us; a file cannot set them.
 const RESERVED_HEADERS: &[&str] = &[
@@ -104,6 +104,8 @@ struct FormatTable {
     pattern: Glob,
     format: FormatId,
     path: Spanned<String>,
+    #[serde(default)]
+    operations: BTreeMap<Operation, Spanned<String>>,
 }
 
 /// A rule that is broken, and where.
@@ -253,17 +255,27 @@ fn probe(table: Spanned<ProbeTable>) -> Result<Probe, Broken> {
 }
 
 fn format_rule(table: FormatTable) -> Result<FormatRule, Broken> {
-    if !is_path(table.path.as_ref()) {
-        return broken(
-            &table.path,
-            "a path begins with a slash and has plain segments",
-        );
-    }
+    let format = table.format;
+    let operations = table.operations.into_iter().map(|(operation, path)| {
+        if operation.format() != format {
+            return broken(&path, "the format has no such operation");
+        }
+        Ok((operation, call_path(path)?))
+    });
     Ok(FormatRule {
+        operations: operations.collect::<Result<_, _>>()?,
         pattern: table.pattern,
-        format: table.format,
-        path: table.path.into_inner(),
+        format,
+        path: call_path(table.path)?,
     })
+}
+
+fn call_path(path: Spanned<String>) -> Result<String, Broken> {
+    if is_path(path.as_ref()) {
+        Ok(path.into_inner())
+    } else {
+        broken(&path, "a path begins with a slash and has plain segments")
+    }
 }
 
 fn slugs(

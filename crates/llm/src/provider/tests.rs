@@ -94,6 +94,47 @@ fn the_closest_pattern_says_which_formats_a_model_speaks() {
 }
 
 #[test]
+fn a_format_has_its_other_calls_where_the_file_says_so() {
+    let path = |toml: &str, model: &str, operation| {
+        let provider = parsed(toml);
+        let rule = provider.rule(model, FormatId::AnthropicMessages)?.clone();
+        rule.path_of(operation).map(str::to_owned)
+    };
+    let counts = Some(Operation::CountTokens);
+    let main = Some("/anthropic/v1/messages".to_owned());
+    assert_eq!(path(FULL, "any", None), main);
+    assert_eq!(path(FULL, "any", counts), None);
+    let named = FULL.replace(
+        "path = \"/anthropic/v1/messages\"",
+        "path = \"/anthropic/v1/messages\"\noperations = { count_tokens = \"/count\" }",
+    );
+    assert_eq!(path(&named, "any", None), main);
+    assert_eq!(path(&named, "any", counts).as_deref(), Some("/count"));
+    assert_eq!(path(&named, "mine-text-1", counts), None);
+    for (format, operation, count) in [
+        (
+            "anthropic",
+            "count_tokens = \"count\"",
+            "a path without a slash",
+        ),
+        ("anthropic", "count = \"/count\"", "an unknown operation"),
+        (
+            "text",
+            "count_tokens = \"/count\"",
+            "another format's operation",
+        ),
+    ] {
+        let path = match format {
+            "text" => "path = \"/text/chat/completions\"",
+            _ => "path = \"/anthropic/v1/messages\"",
+        };
+        let toml = FULL.replace(path, &format!("{path}\noperations = {{ {operation} }}"));
+        let refusal = Provider::parse("my-provider.toml", &toml).expect_err(count);
+        assert_eq!(refusal.field, "operations", "{count}: {refusal}");
+    }
+}
+
+#[test]
 fn a_probe_is_one_token_or_a_plain_get() {
     let call = parsed(FULL).probe_request().expect("a probe");
     assert_eq!(

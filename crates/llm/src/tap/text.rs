@@ -38,6 +38,9 @@ pub(crate) static JSON: Shape = Shape {
     json: true,
 };
 
+/// A document of which nothing is counted.
+pub(crate) static NOTHING: Shape = fields(&[]);
+
 /// A text that counts as `slot`.
 pub(crate) const fn text(slot: Slot) -> Shape {
     Shape {
