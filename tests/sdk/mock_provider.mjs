@@ -33,6 +33,7 @@ async function start({ keys }) {
   mock.onMessage("break off", { content: text, usage }, { truncateAfterChunks: 6 });
   mock.onModerate(/.*/, { flagged: true, categories: { violence: true } });
   mock.onImage(/.*/, { image: { b64Json: "iVBORw0KGgo=" } });
+  mock.onSpeech(/.*/, { audio: "SUQzBAAAAAAAAP/7kGQ=", format: "mp3" });
   mock.onEmbedding("say hello", { embedding: [0.5, -0.25] });
   // The probe, and whatever else.
   mock.on({ predicate: () => true }, { content: "ok", usage: { ...usage, completion_tokens: 1, output_tokens: 1, total_tokens: 22 } });

@@ -1,5 +1,7 @@
 """The official SDKs, unmodified, against Keybearer in front of a third-party mock of their providers."""
 
+import base64
+
 import anthropic
 import openai
 import pytest
@@ -186,6 +188,18 @@ def test_openai_images(own_openai_key, mock, keys):
     assert raw.parse().data[0].b64_json == "iVBORw0KGgo="
     check_headers(raw.headers, "openai", "gpt-image-1")
     check_unpriced(own_openai_key, "image_generations")
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_speech(own_openai_key, mock, keys):
+    mark = mock.mark()
+    raw = openai_client(own_openai_key).audio.speech.with_raw_response.create(
+        model="openai/gpt-4o-mini-tts", voice="alloy", input="say hello",
+    )
+    assert raw.parse().read() == base64.b64decode("SUQzBAAAAAAAAP/7kGQ=")
+    assert raw.headers["content-type"] == "audio/mpeg"
+    check_headers(raw.headers, "openai", "gpt-4o-mini-tts")
+    check_unpriced(own_openai_key, "speech")
     check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
 
 

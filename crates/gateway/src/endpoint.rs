@@ -14,7 +14,22 @@ pub(crate) struct Call {
     /// The name in usage rows.
     pub(crate) operation: &'static str,
     pub(crate) priced: Priced,
+    /// Media types of answers that pass beside JSON and event streams; `audio/*` stands for all that begin so.
+    pub(crate) also: &'static [&'static str],
 }
+
+impl Call {
+    /// Whether an answer of this media type, without parameters and in lower case, passes as it is.
+    pub(crate) fn passes(&self, media_type: &str) -> bool {
+        self.also.iter().any(|also| match also.strip_suffix('*') {
+            Some(beginning) => media_type.starts_with(beginning),
+            None => media_type == *also,
+        })
+    }
+}
+
+/// What providers call sound.
+const SOUND: &[&str] = &["audio/*", "application/octet-stream"];
 
 /// By what a call is priced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +51,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "chat_completions",
         priced: Priced::ByToken,
+        also: &[],
     },
     Call {
         path: "/v1/responses",
@@ -43,6 +59,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "responses",
         priced: Priced::ByToken,
+        also: &[],
     },
     Call {
         path: "/v1/embeddings",
@@ -50,6 +67,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "embeddings",
         priced: Priced::ByToken,
+        also: &[],
     },
     Call {
         path: "/v1/moderations",
@@ -57,6 +75,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "moderations",
         priced: Priced::Otherwise,
+        also: &[],
     },
     Call {
         path: "/v1/images/generations",
@@ -64,6 +83,15 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "image_generations",
         priced: Priced::Otherwise,
+        also: &[],
+    },
+    Call {
+        path: "/v1/audio/speech",
+        format: FormatId::OpenaiSpeech,
+        beside: None,
+        operation: "speech",
+        priced: Priced::Otherwise,
+        also: SOUND,
     },
     Call {
         path: "/v1/messages",
@@ -71,6 +99,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "messages",
         priced: Priced::ByToken,
+        also: &[],
     },
     Call {
         path: "/v1/messages/count_tokens",
@@ -78,6 +107,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: Some(Operation::CountTokens),
         operation: "count_tokens",
         priced: Priced::Free,
+        also: &[],
     },
 ];
 

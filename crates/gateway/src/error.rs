@@ -181,7 +181,7 @@ pub(crate) enum Failure {
     UpstreamUnavailable { status: u16 },
     #[error("the provider did not answer in time")]
     UpstreamTimedOut,
-    #[error("the provider's answer is neither JSON nor an event stream")]
+    #[error("the provider's answer is of no media type that this endpoint has")]
     UpstreamInvalidResponse,
     #[error("the provider refused the request without saying why")]
     UpstreamRejected {

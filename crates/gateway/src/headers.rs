@@ -187,19 +187,25 @@ pub(crate) fn to_client(upstream: &HeaderMap, needles: &Arc<Needles>) -> HeaderM
                 .iter()
                 .any(|prefix| name.as_str().starts_with(prefix));
         let echo = || Scrubber::whole(needles, name.as_str().as_bytes()).is_some();
-        if !listed || value.len() > MAX_VALUE_BYTES || echo() {
+        if !listed || echo() {
             continue;
         }
-        let value = match Scrubber::whole(needles, value.as_bytes()) {
-            Some(scrubbed) => match HeaderValue::from_maybe_shared(scrubbed) {
-                Ok(value) => value,
-                Err(_) => continue,
-            },
-            None => value.clone(),
-        };
-        passed.append(name, value);
+        if let Some(value) = scrubbed(value, needles) {
+            passed.append(name, value);
+        }
     }
     passed
+}
+
+/// A value of the provider's without echoes of the key; `None`: it does not pass.
+pub(crate) fn scrubbed(value: &HeaderValue, needles: &Arc<Needles>) -> Option<HeaderValue> {
+    if value.len() > MAX_VALUE_BYTES {
+        return None;
+    }
+    match Scrubber::whole(needles, value.as_bytes()) {
+        Some(scrubbed) => HeaderValue::from_maybe_shared(scrubbed).ok(),
+        None => Some(value.clone()),
+    }
 }
 
 /// The part of the client's query that reaches the provider, if any.

@@ -92,10 +92,13 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     headers::ours(headers, request);
     served.write(headers);
     let content_type = match kind {
-        Kind::Json => "application/json",
-        Kind::EventStream => "text/event-stream",
+        Kind::Json => Some("application/json"),
+        Kind::EventStream => Some("text/event-stream"),
+        Kind::Raw => None,
     };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     if !status.is_success() {
         headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));
     }

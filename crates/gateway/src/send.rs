@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use domain::key::FailureKind;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use llm::head::{self, Head};
@@ -113,6 +113,8 @@ pub(crate) enum Refusal {
 pub(crate) enum Kind {
     Json,
     EventStream,
+    /// What the endpoint lets pass beside them; its media type stands in the answer's headers.
+    Raw,
 }
 
 impl Missed {
@@ -226,11 +228,7 @@ fn with_usage(
 
 /// JSON or an event stream, not compressed; `None` for anything else.
 pub(crate) fn kind(headers: &HeaderMap) -> Option<Kind> {
-    let encoded = headers
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if encoded {
+    if is_encoded(headers) {
         return None;
     }
     match essence(headers.get(header::CONTENT_TYPE)?.as_bytes()).as_slice() {
@@ -241,6 +239,24 @@ pub(crate) fn kind(headers: &HeaderMap) -> Option<Kind> {
         }
         _ => None,
     }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The media type of an answer that the endpoint lets pass as it is, as the provider wrote it, without echoes of the
+/// key.
+fn raw(call: &Call, headers: &HeaderMap, needles: &Arc<Needles>) -> Option<HeaderValue> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let media_type = types.next().filter(|_| types.next().is_none())?;
+    let named = essence(media_type.as_bytes());
+    let named = str::from_utf8(&named).ok()?;
+    let passes = !is_encoded(headers) && call.passes(named);
+    passes
+        .then(|| headers::scrubbed(media_type, needles))
+        .flatten()
 }
 
 /// Longest body of an error that is read.

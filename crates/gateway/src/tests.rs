@@ -22,5 +22,6 @@ mod provider;
 mod registry;
 mod requests;
 mod responses;
+mod speech;
 mod spooling;
 mod streams;

@@ -17,6 +17,7 @@ mod openai_error;
 mod openai_images;
 mod openai_moderations;
 mod openai_responses;
+mod openai_speech;
 mod operation;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_images::OpenaiImages;
 pub use openai_moderations::OpenaiModerations;
 pub use openai_responses::OpenaiResponses;
+pub use openai_speech::OpenaiSpeech;
 pub use operation::Operation;
 
 use crate::sse::Event;
@@ -40,6 +42,7 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiEmbeddings,
     &OpenaiModerations,
     &OpenaiImages,
+    &OpenaiSpeech,
     &AnthropicMessages,
 ];
 
@@ -57,6 +60,8 @@ pub enum FormatId {
     OpenaiModerations,
     /// OpenAI's images.
     OpenaiImages,
+    /// OpenAI's speech.
+    OpenaiSpeech,
     /// Anthropic's messages.
     AnthropicMessages,
 }
@@ -70,6 +75,7 @@ impl FormatId {
             Self::OpenaiEmbeddings => "openai_embeddings",
             Self::OpenaiModerations => "openai_moderations",
             Self::OpenaiImages => "openai_images",
+            Self::OpenaiSpeech => "openai_speech",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -82,6 +88,7 @@ impl FormatId {
             Self::OpenaiEmbeddings => &OpenaiEmbeddings,
             Self::OpenaiModerations => &OpenaiModerations,
             Self::OpenaiImages => &OpenaiImages,
+            Self::OpenaiSpeech => &OpenaiSpeech,
             Self::AnthropicMessages => &AnthropicMessages,
         }
     }
@@ -179,7 +186,8 @@ pub trait WireFormat: Sync {
         crate::failure::classify(status, body)
     }
 
-    /// The body of a request for a single token, the cheapest proof that a key works.
+    /// The body of a request for a single token, the cheapest proof that a key works. Empty: in this format a key is not
+    /// tried out.
     fn probe_body(&self, model: &str, limit: TokenLimit) -> Bytes;
 }
 

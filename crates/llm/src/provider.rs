@@ -119,12 +119,15 @@ impl Provider {
                 format,
                 model,
                 limit,
-            } => ProbeRequest {
-                method: Method::POST,
-                path: self.rule(model, *format)?.path.clone(),
-                body: format.format().probe_body(model, *limit),
-                format: Some(*format),
-            },
+            } => {
+                let body = format.format().probe_body(model, *limit);
+                ProbeRequest {
+                    method: Method::POST,
+                    path: self.rule(model, *format)?.path.clone(),
+                    body: Some(body).filter(|body| !body.is_empty())?,
+                    format: Some(*format),
+                }
+            }
             Probe::Get { path } => ProbeRequest {
                 method: Method::GET,
                 path: path.clone(),

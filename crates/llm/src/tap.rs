@@ -104,6 +104,14 @@ pub(crate) fn opening(shape: &'static Shape, passage: Passage, event: Event<'_>)
     }
 }
 
+/// What an event is at the beginning of a stream that has no prelude.
+pub(crate) fn opening_unless_refused(event: Event<'_>) -> Opening {
+    match failure::status_of_event(event.data) {
+        Some(status) => Opening::Refused(status),
+        None => Opening::Output,
+    }
+}
+
 impl<R: EventReader> StreamTap<R> {
     pub(crate) fn new() -> Self {
         Self {

@@ -162,6 +162,7 @@ meanings! {
         OpenaiEmbeddings = "OpenAI's embeddings",
         OpenaiModerations = "OpenAI's moderations",
         OpenaiImages = "OpenAI's images",
+        OpenaiSpeech = "OpenAI's speech",
         AnthropicMessages = "Anthropic's messages",
     }
     on_byok_disabled(OnByokDisabled) {

@@ -206,7 +206,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "502",
         "upstream_invalid_response",
-        "The provider's answer is neither JSON nor an event stream.",
+        "The provider's answer is of no media type that the endpoint has: JSON, an event stream, sound for speech.",
         "Check the base URL of the key.",
     ),
     (

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::key::FailureKind;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::opening::{self, Opened};
-use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, read_error};
+use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, raw, read_error};
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::headers;
@@ -51,10 +51,16 @@ pub(super) async fn judge(
         };
         return refused.judge(status, text);
     }
+    let mut refused = refused;
+    let kind = kind.or_else(|| {
+        let media_type = raw(call, &head.headers, needles)?;
+        refused.headers.insert(header::CONTENT_TYPE, media_type);
+        Some(Kind::Raw)
+    });
     let kind = kind.ok_or_else(|| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
     let mut body = body;
     let first = match kind {
-        Kind::Json => Bytes::new(),
+        Kind::Json | Kind::Raw => Bytes::new(),
         Kind::EventStream => match opening::read(call.format.format(), &mut body).await {
             Opened::Begun(first) => first,
             Opened::Refused(status, text) => return refused.judge(status, Some(text)),

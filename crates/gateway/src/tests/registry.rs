@@ -21,7 +21,8 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          [[formats]]\nformat = \"openai_responses\"\npath = \"/responses\"\n\
          [[formats]]\nformat = \"openai_embeddings\"\npath = \"/embeddings\"\n\
          [[formats]]\nformat = \"openai_moderations\"\npath = \"/moderations\"\n\
-         [[formats]]\nformat = \"openai_images\"\npath = \"/images/generations\"\n[[models]]\nid = \"gpt-tiny\"\n\
+         [[formats]]\nformat = \"openai_images\"\npath = \"/images/generations\"\n\
+         [[formats]]\nformat = \"openai_speech\"\npath = \"/audio/speech\"\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );
     let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");

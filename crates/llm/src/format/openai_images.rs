@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::openai_error::Failed;
 use super::openai_responses::read_report;
-use super::{ErrorBody, FormatId, Passage, TokenLimit, UsageTap, WireFormat, json};
+use super::{ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFormat, json};
 use crate::sse::Event;
-use crate::tap::{BodyTap, EventBodyTap, NOTHING};
+use crate::tap::{self, BodyTap, EventBodyTap, NOTHING};
 
 /// The format; see the module. Models that are paid by the picture report no usage.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,10 @@ impl WireFormat for OpenaiImages {
         Passage::Part
     }
 
+    fn opening(&self, event: Event<'_>) -> Opening {
+        tap::opening_unless_refused(event)
+    }
+
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap> {
         if streamed {
             Box::new(EventBodyTap::new(read_report, &NOTHING))
@@ -42,8 +46,8 @@ impl WireFormat for OpenaiImages {
         }
     }
 
-    /// One picture, which is the least that there is. It costs as much as any.
-    fn probe_body(&self, model: &str, _limit: TokenLimit) -> Bytes {
-        json(&serde_json::json!({ "model": model, "prompt": "a dot", "n": 1 })).into()
+    /// None: the least that there is is a whole picture.
+    fn probe_body(&self, _model: &str, _limit: TokenLimit) -> Bytes {
+        Bytes::new()
     }
 }

@@ -164,7 +164,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
     if let Some(span) = probe_span
         && provider.probe_request().is_none()
     {
-        let message = "the probe's model has no format rule for the probe's format";
+        let message = "the probe's model has no format rule for the probe's format, or no key is tried out in it";
         return Err((span, message.to_owned()));
     }
     Ok(provider)

@@ -280,6 +280,11 @@ fn what_does_not_fit_together_is_refused() {
             "format = \"openai_chat\"\nmodel = \"mine-small\"",
             "format = \"anthropic_messages\"\nmodel = \"mine-text-9\"",
         ),
+        // A picture costs too much for a proof.
+        (
+            "format = \"openai_chat\"\nmodel = \"mine-small\"\n\n[[formats]]",
+            "format = \"openai_images\"\nmodel = \"mine-small\"\n\n[[formats]]\nformat = \"openai_images\"\npath = \"/i\"\n[[formats]]",
+        ),
         ("status = \"active\"\n", ""),
         ("[key]", "[key]\napi_key = \"sk-1\""),
         // Only a gateway has names for others.

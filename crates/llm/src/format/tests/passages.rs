@@ -14,6 +14,27 @@ fn passage(format: FormatId, stream: &str) -> Vec<Passage> {
 }
 
 #[test]
+fn an_error_in_the_place_of_pictures_or_sound_is_told_at_once() {
+    for format in [FormatId::OpenaiImages, FormatId::OpenaiSpeech] {
+        for (data, expected) in [
+            (
+                r#"{"type":"error","error":{"code":"rate_limit_exceeded"}}"#,
+                Opening::Refused(429),
+            ),
+            (
+                r#"{"type":"speech.audio.delta","audio":"AA"}"#,
+                Opening::Output,
+            ),
+            ("not JSON", Opening::Output),
+        ] {
+            let (name, data) = (&b""[..], data.as_bytes());
+            let opening = format.format().opening(Event { name, data });
+            assert_eq!(opening, expected);
+        }
+    }
+}
+
+#[test]
 fn chunks_that_end_an_answer_are_told_from_those_that_do_not() {
     for (data, expected) in [
         ("[DONE]", Passage::Last),
