@@ -34,6 +34,8 @@ async function start({ keys }) {
   mock.onModerate(/.*/, { flagged: true, categories: { violence: true } });
   mock.onImage(/.*/, { image: { b64Json: "iVBORw0KGgo=" } });
   mock.onSpeech(/.*/, { audio: "SUQzBAAAAAAAAP/7kGQ=", format: "mp3" });
+  mock.onTranscription({ transcription: { text: "say hello" } });
+  mock.onTranslation({ transcription: { text: "say hello" } });
   mock.onEmbedding("say hello", { embedding: [0.5, -0.25] });
   // The probe, and whatever else.
   mock.on({ predicate: () => true }, { content: "ok", usage: { ...usage, completion_tokens: 1, output_tokens: 1, total_tokens: 22 } });

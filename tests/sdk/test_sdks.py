@@ -56,10 +56,10 @@ def check_usage(tenant, request_id, provider, streamed, tokens=(INPUT_TOKENS, OU
     assert (row["usage"]["input_tokens"], row["usage"]["output_tokens"]) == tokens
 
 
-def check_unpriced(tenant, operation):
-    """The last call has its row, which does not pretend that the call cost nothing."""
-    row = tenant.usage(1)[-1]
-    assert (row["operation"], row["status"]) == (operation, 200)
+def check_unpriced(tenant, operation, rows=1):
+    """The one call of this kind has its row, which does not pretend that the call cost nothing."""
+    [row] = [row for row in tenant.usage(rows) if row["operation"] == operation]
+    assert row["status"] == 200
     assert (row["usage"], row["cost_nano_usd"], row["pricing"]) == (None, None, "unpriced")
 
 
@@ -201,6 +201,28 @@ def test_openai_speech(own_openai_key, mock, keys):
     check_headers(raw.headers, "openai", "gpt-4o-mini-tts")
     check_unpriced(own_openai_key, "speech")
     check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_transcriptions(own_openai_key, mock, keys):
+    mark = mock.mark()
+    sound = ("hello.mp3", b"ID3\r\n--\x00\xff" * 20_000, "audio/mpeg")
+    raw = openai_client(own_openai_key).audio.transcriptions.with_raw_response.create(
+        model="openai/gpt-4o-transcribe", file=sound, language="en",
+    )
+    assert raw.parse().text == "say hello"
+    check_headers(raw.headers, "openai", "gpt-4o-transcribe")
+    check_unpriced(own_openai_key, "transcriptions")
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+    raw = openai_client(own_openai_key).audio.translations.with_raw_response.create(model="whisper-1", file=sound)
+    assert raw.parse().text == "say hello"
+    check_unpriced(own_openai_key, "translations", rows=2)
+
+
+def test_openai_image_edits(own_openai_key):
+    pictures = [("a.png", b"\x89PNG\r\n", "image/png"), ("b.png", b"\x89PNG\r\n", "image/png")]
+    edited = openai_client(own_openai_key).images.edit(model="openai/gpt-image-1", image=pictures, prompt="a dot")
+    assert edited.data[0].b64_json == "iVBORw0KGgo="
+    check_unpriced(own_openai_key, "image_edits")
 
 
 def test_anthropic_messages(own_anthropic_key, mock, keys):

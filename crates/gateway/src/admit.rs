@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use domain::access::{Action, ApiScope};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::BodyExt;
-use llm::head::{self, Head};
+use llm::form::{self, Boundary};
+use llm::head::{self, Head, HeadError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::edge::InboundError;
-use crate::endpoint::Call;
+use crate::endpoint::{Call, Takes};
 use crate::error::Failure;
 use crate::settle::Settlement;
 use crate::snapshot::{Loaded, View};
@@ -35,6 +36,8 @@ pub(crate) struct Admitted {
 /// A request body, with its share of the memory for bodies.
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
+    /// Its media type, for the provider.
+    pub(crate) media_type: HeaderValue,
     /// Given back when it is dropped.
     pub(crate) share: Option<OwnedSemaphorePermit>,
 }
@@ -53,8 +56,9 @@ where
     let (parts, body) = request.into_parts();
     let read = async {
         may_invoke(&view.caller)?;
-        let held = read_body(plane, &parts.headers, body).await?;
-        let head = head::read(&held.bytes).map_err(Failure::InvalidRequest)?;
+        let kind = BodyKind::of(&parts.headers, call.takes)?;
+        let held = read_body(plane, kind.media_type()?, body).await?;
+        let head = kind.read(&held.bytes).map_err(Failure::InvalidRequest)?;
         Ok((held, head))
     };
     match Box::pin(read).await {
@@ -87,30 +91,62 @@ pub(crate) fn may_invoke(caller: &Loaded) -> Result<(), Failure> {
     }
 }
 
-async fn read_body<B>(plane: &Plane, headers: &HeaderMap, body: B) -> Result<Held, Failure>
+async fn read_body<B>(plane: &Plane, media_type: HeaderValue, body: B) -> Result<Held, Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
-    check_kind(headers)?;
     let limits = &plane.config.limits;
     let within = Duration::from_millis(plane.config.timeouts.request_body_ms);
-    let collecting = collect(body, limits.body_bytes, &plane.body_memory);
+    let collecting = collect(body, media_type, limits.body_bytes, &plane.body_memory);
     tokio::time::timeout(within, collecting)
         .await
         .unwrap_or(Err(Failure::BodyTooSlow))
 }
 
-/// JSON, not compressed: what was checked is what is forwarded.
-fn check_kind(headers: &HeaderMap) -> Result<(), Failure> {
-    for encoding in headers.get_all(header::CONTENT_ENCODING) {
-        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
-            return Err(Failure::ContentEncoding);
+/// What a request body is, and how its head is read.
+enum BodyKind {
+    Json,
+    Form(Boundary),
+}
+
+impl BodyKind {
+    /// What the headers say that the body is: one of what the endpoint takes, and not compressed, for what was checked is
+    /// what is forwarded.
+    fn of(headers: &HeaderMap, takes: &'static [Takes]) -> Result<Self, Failure> {
+        for encoding in headers.get_all(header::CONTENT_ENCODING) {
+            if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
+                return Err(Failure::ContentEncoding);
+            }
+        }
+        let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+            return Err(Failure::MediaType(takes));
+        };
+        match essence(kind.as_bytes()).as_slice() {
+            b"application/json" if takes.contains(&Takes::Json) => Ok(Self::Json),
+            b"multipart/form-data" if takes.contains(&Takes::Form) => {
+                let boundary = Boundary::of(kind.as_bytes()).map_err(Failure::InvalidRequest)?;
+                Ok(Self::Form(boundary))
+            }
+            _ => Err(Failure::MediaType(takes)),
         }
     }
-    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    match (kinds.next(), kinds.next()) {
-        (Some(kind), None) if essence(kind.as_bytes()) == b"application/json" => Ok(()),
-        _ => Err(Failure::MediaType),
+
+    fn read(&self, body: &[u8]) -> Result<Head, HeadError> {
+        match self {
+            Self::Json => head::read(body),
+            Self::Form(boundary) => form::read(body, boundary),
+        }
+    }
+
+    /// The media type, in our own words.
+    fn media_type(&self) -> Result<HeaderValue, Failure> {
+        match self {
+            Self::Json => Ok(HeaderValue::from_static("application/json")),
+            Self::Form(boundary) => {
+                HeaderValue::from_str(&boundary.media_type()).map_err(|_| Failure::Internal)
+            }
+        }
     }
 }
 
@@ -124,7 +160,12 @@ pub(crate) fn essence(value: &[u8]) -> Vec<u8> {
 
 const KIB: usize = 1024;
 
-async fn collect<B>(body: B, limit: usize, memory: &Arc<Semaphore>) -> Result<Held, Failure>
+async fn collect<B>(
+    body: B,
+    media_type: HeaderValue,
+    limit: usize,
+    memory: &Arc<Semaphore>,
+) -> Result<Held, Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -158,6 +199,7 @@ where
     }
     Ok(Held {
         bytes: bytes.freeze(),
+        media_type,
         share,
     })
 }
@@ -177,43 +219,74 @@ fn broken(error: impl Into<BoxError>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use http_body_util::Full;
 
-    fn kind(pairs: &[(&'static str, &'static str)]) -> Result<(), &'static str> {
+    fn kind(
+        takes: &'static [Takes],
+        pairs: &[(&'static str, &'static str)],
+    ) -> Result<String, &'static str> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        check_kind(&headers).map_err(|failure| failure.code())
+        let kind = BodyKind::of(&headers, takes);
+        kind.and_then(|kind| kind.media_type())
+            .map(|media_type| media_type.to_str().expect("text").to_owned())
+            .map_err(|failure| failure.code())
     }
 
+    const JSON: &[Takes] = &[Takes::Json];
+    const FORM: &[Takes] = &[Takes::Form];
+    const BOTH: &[Takes] = &[Takes::Form, Takes::Json];
+
     #[test]
-    fn only_plain_json_is_read() {
+    fn only_what_the_endpoint_takes_is_read() {
         // T119
-        assert_eq!(kind(&[("content-type", "application/json")]), Ok(()));
+        let json = Ok("application/json".to_owned());
+        let plain = [("content-type", "application/json")];
+        assert_eq!(kind(JSON, &plain), json);
+        assert_eq!(kind(BOTH, &plain), json);
+        assert_eq!(kind(FORM, &plain), Err("unsupported_media_type"));
         assert_eq!(
-            kind(&[("content-type", "Application/JSON; charset=utf-8")]),
-            Ok(())
+            kind(JSON, &[("content-type", "Application/JSON; charset=utf-8")]),
+            json
         );
         let identity = [
             ("content-type", "application/json"),
             ("content-encoding", "identity"),
         ];
-        assert_eq!(kind(&identity), Ok(()));
-        for wrong in ["text/plain", "application/jsonx", "multipart/form-data", ""] {
+        assert_eq!(kind(JSON, &identity), json);
+        for wrong in [
+            "text/plain",
+            "application/jsonx",
+            "multipart/form-data; boundary=b",
+            "",
+        ] {
             assert_eq!(
-                kind(&[("content-type", wrong)]),
+                kind(JSON, &[("content-type", wrong)]),
                 Err("unsupported_media_type"),
                 "{wrong}"
             );
         }
-        assert_eq!(kind(&[]), Err("unsupported_media_type"));
+        assert_eq!(kind(BOTH, &[]), Err("unsupported_media_type"));
+        assert_eq!(
+            kind(BOTH, &[plain[0], plain[0]]),
+            Err("unsupported_media_type")
+        );
         let gzip = [
             ("content-type", "application/json"),
             ("content-encoding", "gzip"),
         ];
-        assert_eq!(kind(&gzip), Err("unsupported_content_encoding"));
+        assert_eq!(kind(JSON, &gzip), Err("unsupported_content_encoding"));
+        let form = [(
+            "content-type",
+            "Multipart/Form-Data; x=y; boundary=\"b\"; charset=utf-8",
+        )];
+        let ours = Ok("multipart/form-data; boundary=b".to_owned());
+        assert_eq!(kind(FORM, &form), ours);
+        assert_eq!(kind(BOTH, &form), ours);
+        let bare = [("content-type", "multipart/form-data")];
+        assert_eq!(kind(FORM, &bare), Err("invalid_request"));
     }
 
     async fn collected(
@@ -223,7 +296,7 @@ mod tests {
     ) -> Result<usize, &'static str> {
         let memory = Arc::new(Semaphore::new(memory_kib));
         let body = Full::new(Bytes::from(vec![b'x'; bytes]));
-        let held = collect(body, limit, &memory)
+        let held = collect(body, HeaderValue::from_static("a/b"), limit, &memory)
             .await
             .map_err(|failure| failure.code())?;
         assert_eq!(memory.available_permits(), memory_kib - bytes.div_ceil(KIB));

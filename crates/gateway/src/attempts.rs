@@ -65,7 +65,11 @@ pub(crate) async fn serve(
         headers,
         hops,
         head,
-        body: Held { bytes, share },
+        body: Held {
+            bytes,
+            media_type,
+            share,
+        },
     } = planned;
     let mut course = Course {
         plane,
@@ -80,6 +84,7 @@ pub(crate) async fn serve(
             hops,
             head,
             body: bytes,
+            media_type,
         },
         tried: Vec::new(),
         first: None,

@@ -14,6 +14,8 @@ pub(crate) struct Call {
     /// The name in usage rows.
     pub(crate) operation: &'static str,
     pub(crate) priced: Priced,
+    /// What a body may be.
+    pub(crate) takes: &'static [Takes],
     /// Media types of answers that pass beside JSON and event streams; `audio/*` stands for all that begin so.
     pub(crate) also: &'static [&'static str],
 }
@@ -28,8 +30,22 @@ impl Call {
     }
 }
 
+/// What a request body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// `application/json`.
+    Json,
+    /// `multipart/form-data`.
+    Form,
+}
+
+const JSON: &[Takes] = &[Takes::Json];
+const FORM: &[Takes] = &[Takes::Form];
+
 /// What providers call sound.
 const SOUND: &[&str] = &["audio/*", "application/octet-stream"];
+/// As what providers send subtitles and plain transcripts.
+const TRANSCRIPTS: &[&str] = &["text/plain", "text/vtt", "application/x-subrip"];
 
 /// By what a call is priced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +67,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "chat_completions",
         priced: Priced::ByToken,
+        takes: JSON,
         also: &[],
     },
     Call {
@@ -59,6 +76,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "responses",
         priced: Priced::ByToken,
+        takes: JSON,
         also: &[],
     },
     Call {
@@ -67,6 +85,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "embeddings",
         priced: Priced::ByToken,
+        takes: JSON,
         also: &[],
     },
     Call {
@@ -75,6 +94,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "moderations",
         priced: Priced::Otherwise,
+        takes: JSON,
         also: &[],
     },
     Call {
@@ -83,6 +103,25 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "image_generations",
         priced: Priced::Otherwise,
+        takes: JSON,
+        also: &[],
+    },
+    Call {
+        path: "/v1/images/edits",
+        format: FormatId::OpenaiImages,
+        beside: Some(Operation::Edits),
+        operation: "image_edits",
+        priced: Priced::Otherwise,
+        takes: &[Takes::Form, Takes::Json],
+        also: &[],
+    },
+    Call {
+        path: "/v1/images/variations",
+        format: FormatId::OpenaiImages,
+        beside: Some(Operation::Variations),
+        operation: "image_variations",
+        priced: Priced::Otherwise,
+        takes: FORM,
         also: &[],
     },
     Call {
@@ -91,7 +130,26 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "speech",
         priced: Priced::Otherwise,
+        takes: JSON,
         also: SOUND,
+    },
+    Call {
+        path: "/v1/audio/transcriptions",
+        format: FormatId::OpenaiTranscriptions,
+        beside: None,
+        operation: "transcriptions",
+        priced: Priced::Otherwise,
+        takes: FORM,
+        also: TRANSCRIPTS,
+    },
+    Call {
+        path: "/v1/audio/translations",
+        format: FormatId::OpenaiTranscriptions,
+        beside: Some(Operation::Translations),
+        operation: "translations",
+        priced: Priced::Otherwise,
+        takes: FORM,
+        also: TRANSCRIPTS,
     },
     Call {
         path: "/v1/messages",
@@ -99,6 +157,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: None,
         operation: "messages",
         priced: Priced::ByToken,
+        takes: JSON,
         also: &[],
     },
     Call {
@@ -107,6 +166,7 @@ pub(crate) static CALLS: &[Call] = &[
         beside: Some(Operation::CountTokens),
         operation: "count_tokens",
         priced: Priced::Free,
+        takes: JSON,
         also: &[],
     },
 ];
@@ -139,6 +199,15 @@ pub(crate) enum Route {
 pub(crate) fn served() -> Vec<String> {
     let calls = CALLS.iter().map(|call| format!("POST {}", call.path));
     calls.chain([format!("GET {MODELS}")]).collect()
+}
+
+/// The media types of bodies, for a sentence.
+pub(crate) fn media_types(takes: &[Takes]) -> String {
+    let name = |it: &Takes| match it {
+        Takes::Json => "application/json",
+        Takes::Form => "multipart/form-data",
+    };
+    takes.iter().map(name).collect::<Vec<_>>().join(" or ")
 }
 
 /// The endpoint of this method and path, if the path is one of the data plane's. Paths are exact.

@@ -8,7 +8,7 @@ use domain::{Label, NanoUsd, PlanId, ProviderId, Timestamp, WorkspaceId};
 use http::{HeaderName, StatusCode};
 use llm::head::HeadError;
 
-use crate::endpoint;
+use crate::endpoint::{self, Takes};
 
 mod reference;
 mod render;
@@ -84,8 +84,8 @@ pub(crate) enum Failure {
     CredentialsInvalid,
     #[error("the API key lacks the scope {0}")]
     PermissionDenied(&'static str),
-    #[error("the request body must be application/json")]
-    MediaType,
+    #[error("the request body must be {}", endpoint::media_types(.0))]
+    MediaType(&'static [Takes]),
     #[error("the request body must not be compressed")]
     ContentEncoding,
     #[error("the request body is larger than {limit} bytes")]
@@ -211,7 +211,7 @@ impl Failure {
             | Self::ByokRequired(_)
             | Self::ByokForbidden
             | Self::FieldNeedsOwnKey(_) => StatusCode::FORBIDDEN,
-            Self::MediaType | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType(_) | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::EndpointNotFound | Self::ModelNotFound { .. } | Self::TierUnset(_) => {
@@ -256,7 +256,7 @@ impl Failure {
             Self::CredentialsMissing => "api_key_missing",
             Self::CredentialsInvalid => "api_key_invalid",
             Self::PermissionDenied(_) => "permission_denied",
-            Self::MediaType => "unsupported_media_type",
+            Self::MediaType(_) => "unsupported_media_type",
             Self::ContentEncoding => "unsupported_content_encoding",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::BodyTooSlow => "request_timeout",

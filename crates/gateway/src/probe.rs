@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::key::FailureKind;
 use domain::record::{DataKeyRecord, KeyContext};
 use domain::{ProviderKeyId, Sources, Timestamp};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
 use llm::failure;
 use llm::provider::ProbeRequest;
@@ -71,12 +71,14 @@ impl Prober {
         let deadline = Instant::now() + WITHIN;
         let mut headers = HeaderMap::new();
         headers.extend(way::extra_headers(&provider.auth));
+        let json = !request.body.is_empty();
         let outgoing = Outgoing {
             pool: (context.key, context.version),
             method: request.method.clone(),
             url,
             headers,
             body: request.body.clone(),
+            media_type: json.then(|| HeaderValue::from_static("application/json")),
             hops: 0,
             deadline,
             departure: Departure::default(),

@@ -37,6 +37,8 @@ pub(crate) struct Parcel {
     pub(crate) hops: u32,
     pub(crate) head: Head,
     pub(crate) body: Bytes,
+    /// What the body is.
+    pub(crate) media_type: HeaderValue,
 }
 
 /// What a provider answered, for the client.
@@ -199,6 +201,7 @@ pub(crate) async fn send(
         url: reach.url.clone(),
         headers,
         body: wished.unwrap_or(body),
+        media_type: Some(parcel.media_type.clone()),
         hops: parcel.hops,
         deadline,
         departure,

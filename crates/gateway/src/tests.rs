@@ -7,6 +7,7 @@ mod count_tokens;
 mod credits;
 mod embeddings;
 mod failover;
+mod forms;
 mod harness;
 mod hints;
 mod holds;

@@ -45,6 +45,8 @@ pub(crate) struct Outgoing {
     /// The allowed headers of the client and the provider's extra ones.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What the body is; `None`: there is none.
+    pub(crate) media_type: Option<HeaderValue>,
     /// How many gateways it came through before this one.
     pub(crate) hops: u32,
     /// The moment by which the answer's head must be there.
@@ -205,16 +207,12 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
         body: Full::new(outgoing.body),
         departure: outgoing.departure,
     });
-    let has_body = outgoing.method == Method::POST;
     *request.method_mut() = outgoing.method;
     *request.uri_mut() = outgoing.url;
     let all = request.headers_mut();
     *all = outgoing.headers;
-    if has_body {
-        all.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+    if let Some(media_type) = outgoing.media_type {
+        all.insert(header::CONTENT_TYPE, media_type);
     }
     all.insert(
         header::ACCEPT_ENCODING,

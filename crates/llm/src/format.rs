@@ -18,6 +18,7 @@ mod openai_images;
 mod openai_moderations;
 mod openai_responses;
 mod openai_speech;
+mod openai_transcriptions;
 mod operation;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use openai_images::OpenaiImages;
 pub use openai_moderations::OpenaiModerations;
 pub use openai_responses::OpenaiResponses;
 pub use openai_speech::OpenaiSpeech;
+pub use openai_transcriptions::OpenaiTranscriptions;
 pub use operation::Operation;
 
 use crate::sse::Event;
@@ -43,6 +45,7 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiModerations,
     &OpenaiImages,
     &OpenaiSpeech,
+    &OpenaiTranscriptions,
     &AnthropicMessages,
 ];
 
@@ -62,6 +65,8 @@ pub enum FormatId {
     OpenaiImages,
     /// OpenAI's speech.
     OpenaiSpeech,
+    /// OpenAI's transcriptions.
+    OpenaiTranscriptions,
     /// Anthropic's messages.
     AnthropicMessages,
 }
@@ -76,6 +81,7 @@ impl FormatId {
             Self::OpenaiModerations => "openai_moderations",
             Self::OpenaiImages => "openai_images",
             Self::OpenaiSpeech => "openai_speech",
+            Self::OpenaiTranscriptions => "openai_transcriptions",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -89,6 +95,7 @@ impl FormatId {
             Self::OpenaiModerations => &OpenaiModerations,
             Self::OpenaiImages => &OpenaiImages,
             Self::OpenaiSpeech => &OpenaiSpeech,
+            Self::OpenaiTranscriptions => &OpenaiTranscriptions,
             Self::AnthropicMessages => &AnthropicMessages,
         }
     }

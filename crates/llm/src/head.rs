@@ -27,8 +27,19 @@ pub struct Head {
     pub output_limit: Option<u64>,
     /// How many answers the client wants: the greatest top-level `n` that is a whole number. `None`: one.
     pub choices: Option<u64>,
-    /// Where the model's JSON string stands in the body, quotes included.
+    /// Where the model's name stands in the body, as it is spelled.
     pub model_span: Range<usize>,
+    /// How it is spelled there.
+    pub spelling: Spelling,
+}
+
+/// How a text stands in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// As a JSON string, quotes included.
+    Json,
+    /// As it is.
+    Plain,
 }
 
 /// Why a body is refused. None of the texts shows a part of the body.
@@ -62,6 +73,9 @@ pub enum HeadError {
     /// `stream` is not a boolean.
     #[error("the field `stream` must be true or false")]
     Stream,
+    /// The form breaks this rule.
+    #[error("the body is not a valid form: {0}")]
+    Form(&'static str),
 }
 
 impl Head {
@@ -77,7 +91,7 @@ impl HeadError {
     /// The field that is at fault, where it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Json { .. } | Self::NotAnObject => None,
+            Self::Json { .. } | Self::NotAnObject | Self::Form(_) => None,
             Self::Repeated(field) | Self::Case(field) => Some(field),
             Self::ModelMissing | Self::Model => Some("model"),
             Self::Stream => Some("stream"),
@@ -108,9 +122,7 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
     }
     let raw = found.model.ok_or(HeadError::ModelMissing)?.get();
     let model: String = serde_json::from_str(raw).map_err(|_| HeadError::Model)?;
-    if model.is_empty() || model.len() > MAX_MODEL_BYTES || model.contains(char::is_control) {
-        return Err(HeadError::Model);
-    }
+    checked_model(&model)?;
     let stream = match found.stream {
         None => false,
         Some(raw) => serde_json::from_str::<Option<bool>>(raw.get())
@@ -125,17 +137,41 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
         output_limit: found.output_limit,
         choices: found.choices,
         model_span: start..start + raw.len(),
+        spelling: Spelling::Json,
     })
+}
+
+/// The model's name, if it can be one.
+pub(crate) fn checked_model(model: &str) -> Result<&str, HeadError> {
+    if model.is_empty() || model.len() > MAX_MODEL_BYTES || model.contains(char::is_control) {
+        return Err(HeadError::Model);
+    }
+    Ok(model)
+}
+
+/// The field that a parser that ignores case could take `name` for, although it is another one.
+pub(crate) fn lookalike(name: &str) -> Option<&'static str> {
+    // Upper case folds more than ASCII: U+017F becomes S, as in parsers that ignore case.
+    let folds_to = |upper: &str| name.chars().flat_map(char::to_uppercase).eq(upper.chars());
+    match name {
+        "model" | "stream" => None,
+        _ if folds_to("MODEL") => Some("model"),
+        _ if folds_to("STREAM") => Some("stream"),
+        _ => None,
+    }
 }
 
 /// The body with another model name in the place of the first; every other byte stays as it was.
 ///
-/// `head` is what [`read`] returned for this very `body`.
+/// `head` is what [`read`] or [`crate::form::read`] returned for this very `body`.
 pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
     if head.model == model {
         return body.clone();
     }
-    let text = serde_json::Value::from(model).to_string();
+    let text = match head.spelling {
+        Spelling::Json => serde_json::Value::from(model).to_string(),
+        Spelling::Plain => model.to_owned(),
+    };
     let mut changed = BytesMut::with_capacity(body.len() - head.model_span.len() + text.len());
     changed.put_slice(&body[..head.model_span.start]);
     changed.put_slice(text.as_bytes());
@@ -210,16 +246,12 @@ enum Field {
 
 impl Field {
     fn of(name: &str) -> Self {
-        // Upper case folds more than ASCII: U+017F becomes S, as in parsers that ignore case.
-        let folds_to = |upper: &str| name.chars().flat_map(char::to_uppercase).eq(upper.chars());
         match name {
             "model" => Self::Model,
             "stream" => Self::Stream,
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Self::OutputLimit,
             "n" => Self::Choices,
-            _ if folds_to("MODEL") => Self::Lookalike("model"),
-            _ if folds_to("STREAM") => Self::Lookalike("stream"),
-            _ => Self::Other,
+            _ => lookalike(name).map_or(Self::Other, Self::Lookalike),
         }
     }
 

@@ -9,6 +9,7 @@
 pub mod base_url;
 pub mod catalog;
 pub mod failure;
+pub mod form;
 pub mod format;
 pub mod head;
 pub mod provider;

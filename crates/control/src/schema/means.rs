@@ -163,6 +163,7 @@ meanings! {
         OpenaiModerations = "OpenAI's moderations",
         OpenaiImages = "OpenAI's images",
         OpenaiSpeech = "OpenAI's speech",
+        OpenaiTranscriptions = "OpenAI's transcriptions",
         AnthropicMessages = "Anthropic's messages",
     }
     on_byok_disabled(OnByokDisabled) {

@@ -170,8 +170,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "415",
         "unsupported_media_type",
-        "The body is not declared as JSON.",
-        "Send `Content-Type: application/json`.",
+        "The body is declared as something that the endpoint does not take.",
+        "Send `Content-Type: application/json`, or `multipart/form-data` where the endpoint takes a form.",
     ),
     (
         "500",

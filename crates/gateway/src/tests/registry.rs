@@ -22,7 +22,10 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          [[formats]]\nformat = \"openai_embeddings\"\npath = \"/embeddings\"\n\
          [[formats]]\nformat = \"openai_moderations\"\npath = \"/moderations\"\n\
          [[formats]]\nformat = \"openai_images\"\npath = \"/images/generations\"\n\
-         [[formats]]\nformat = \"openai_speech\"\npath = \"/audio/speech\"\n[[models]]\nid = \"gpt-tiny\"\n\
+         operations = {{ edits = \"/images/edits\", variations = \"/images/variations\" }}\n\
+         [[formats]]\nformat = \"openai_speech\"\npath = \"/audio/speech\"\n\
+         [[formats]]\nformat = \"openai_transcriptions\"\npath = \"/audio/transcriptions\"\n\
+         operations = {{ translations = \"/audio/translations\" }}\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );
     let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");

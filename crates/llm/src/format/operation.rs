@@ -12,16 +12,30 @@ use super::FormatId;
 pub enum Operation {
     /// How many model tokens a request for messages would have.
     CountTokens,
+    /// A picture made of others.
+    Edits,
+    /// Pictures like another.
+    Variations,
+    /// What was said, in English.
+    Translations,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::CountTokens];
+    pub const ALL: &[Self] = &[
+        Self::CountTokens,
+        Self::Edits,
+        Self::Variations,
+        Self::Translations,
+    ];
 
     /// The name in provider files.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::CountTokens => "count_tokens",
+            Self::Edits => "edits",
+            Self::Variations => "variations",
+            Self::Translations => "translations",
         }
     }
 
@@ -29,6 +43,8 @@ impl Operation {
     pub const fn format(self) -> FormatId {
         match self {
             Self::CountTokens => FormatId::AnthropicMessages,
+            Self::Edits | Self::Variations => FormatId::OpenaiImages,
+            Self::Translations => FormatId::OpenaiTranscriptions,
         }
     }
 }

@@ -69,6 +69,13 @@ fn usage_is_the_same_for_every_split_of_the_bytes() {
     }
 }
 
+/// Formats whose events may have any length.
+const MEDIA: [FormatId; 3] = [
+    FormatId::OpenaiImages,
+    FormatId::OpenaiSpeech,
+    FormatId::OpenaiTranscriptions,
+];
+
 /// Counts that cannot be true, as JSON text.
 const LIES: &[&str] = &[
     "-1",
@@ -211,7 +218,7 @@ fn endless_answers_take_bounded_memory_and_report_nothing() {
             [&long_line, &long_line, b"\n\n".as_slice(), event.as_bytes()],
         );
         // An event that is not kept may have any length.
-        let keeps_none = [FormatId::OpenaiImages, FormatId::OpenaiSpeech].contains(&format.id());
+        let keeps_none = MEDIA.contains(&format.id());
         assert_eq!(stream.is_some(), keeps_none, "a line beyond the cap");
     }
 }
@@ -315,7 +322,7 @@ fn a_stream_error_is_an_event_of_its_own_wherever_the_stream_was_cut() {
 fn a_probe_asks_for_as_few_tokens_as_it_may() {
     for format in FORMATS {
         // Pictures and sound cost more than a proof is worth.
-        if [FormatId::OpenaiImages, FormatId::OpenaiSpeech].contains(&format.id()) {
+        if MEDIA.contains(&format.id()) {
             assert!(format.probe_body("m", TokenLimit::MaxTokens).is_empty());
             continue;
         }

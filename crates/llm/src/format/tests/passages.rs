@@ -15,7 +15,7 @@ fn passage(format: FormatId, stream: &str) -> Vec<Passage> {
 
 #[test]
 fn an_error_in_the_place_of_pictures_or_sound_is_told_at_once() {
-    for format in [FormatId::OpenaiImages, FormatId::OpenaiSpeech] {
+    for format in MEDIA {
         for (data, expected) in [
             (
                 r#"{"type":"error","error":{"code":"rate_limit_exceeded"}}"#,
