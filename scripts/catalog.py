@@ -42,6 +42,7 @@ SOURCES = {
     "fireworks": "fireworks",
     "google": "google",
     "groq": "groq",
+    "jina": None,
     "mistral": "mistral",
     "openai": "openai",
     "openrouter": "openrouter",

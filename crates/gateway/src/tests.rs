@@ -22,6 +22,7 @@ mod payers;
 mod provider;
 mod registry;
 mod requests;
+mod rerank;
 mod responses;
 mod speech;
 mod spooling;

@@ -20,6 +20,7 @@ mod openai_responses;
 mod openai_speech;
 mod openai_transcriptions;
 mod operation;
+mod rerank;
 #[cfg(test)]
 mod tests;
 mod usage_wish;
@@ -33,6 +34,7 @@ pub use openai_responses::OpenaiResponses;
 pub use openai_speech::OpenaiSpeech;
 pub use openai_transcriptions::OpenaiTranscriptions;
 pub use operation::Operation;
+pub use rerank::Rerank;
 
 use crate::sse::Event;
 pub use crate::tap::{Ceiling, Metered};
@@ -46,6 +48,7 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiImages,
     &OpenaiSpeech,
     &OpenaiTranscriptions,
+    &Rerank,
     &AnthropicMessages,
 ];
 
@@ -67,6 +70,8 @@ pub enum FormatId {
     OpenaiSpeech,
     /// OpenAI's transcriptions.
     OpenaiTranscriptions,
+    /// Documents put into order, as by Cohere and Jina.
+    Rerank,
     /// Anthropic's messages.
     AnthropicMessages,
 }
@@ -82,6 +87,7 @@ impl FormatId {
             Self::OpenaiImages => "openai_images",
             Self::OpenaiSpeech => "openai_speech",
             Self::OpenaiTranscriptions => "openai_transcriptions",
+            Self::Rerank => "rerank",
             Self::AnthropicMessages => "anthropic_messages",
         }
     }
@@ -96,6 +102,7 @@ impl FormatId {
             Self::OpenaiImages => &OpenaiImages,
             Self::OpenaiSpeech => &OpenaiSpeech,
             Self::OpenaiTranscriptions => &OpenaiTranscriptions,
+            Self::Rerank => &Rerank,
             Self::AnthropicMessages => &AnthropicMessages,
         }
     }

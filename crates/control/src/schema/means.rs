@@ -164,6 +164,7 @@ meanings! {
         OpenaiImages = "OpenAI's images",
         OpenaiSpeech = "OpenAI's speech",
         OpenaiTranscriptions = "OpenAI's transcriptions",
+        Rerank = "reranking, as by Cohere and Jina",
         AnthropicMessages = "Anthropic's messages",
     }
     on_byok_disabled(OnByokDisabled) {

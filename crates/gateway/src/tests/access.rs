@@ -316,6 +316,8 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "POST /v1/audio/speech",
                     "POST /v1/audio/transcriptions",
                     "POST /v1/audio/translations",
+                    "POST /v1/rerank",
+                    "POST /v2/rerank",
                     "POST /v1/messages",
                     "POST /v1/messages/count_tokens",
                     "GET /v1/models"

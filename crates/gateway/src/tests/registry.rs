@@ -25,7 +25,8 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          operations = {{ edits = \"/images/edits\", variations = \"/images/variations\" }}\n\
          [[formats]]\nformat = \"openai_speech\"\npath = \"/audio/speech\"\n\
          [[formats]]\nformat = \"openai_transcriptions\"\npath = \"/audio/transcriptions\"\n\
-         operations = {{ translations = \"/audio/translations\" }}\n[[models]]\nid = \"gpt-tiny\"\n\
+         operations = {{ translations = \"/audio/translations\" }}\n\
+         [[formats]]\nformat = \"rerank\"\npath = \"/rerank\"\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );
     let (other, anthropic) = file("anthropic", "x-api-key", "native_patterns = [\"claude-*\"]");

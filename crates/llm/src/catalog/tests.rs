@@ -18,7 +18,7 @@ const UNPRICED: &[(&str, &str)] = &[
 ];
 
 /// Providers without prices.
-const WITHOUT: &[&str] = &["brave"];
+const WITHOUT: &[&str] = &["brave", "jina"];
 
 fn bundled() -> Catalog {
     Catalog::bundled().expect("the bundled catalog is valid")

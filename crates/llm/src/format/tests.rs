@@ -335,7 +335,7 @@ fn a_probe_asks_for_as_few_tokens_as_it_may() {
             // Responses take no fewer than 16.
             let limit = limits.into_iter().find(|limit| !limit.is_null());
             let fewest = match format.id() {
-                FormatId::OpenaiEmbeddings | FormatId::OpenaiModerations => None,
+                FormatId::OpenaiEmbeddings | FormatId::OpenaiModerations | FormatId::Rerank => None,
                 FormatId::OpenaiResponses => Some(json!(16)),
                 _ => Some(json!(1)),
             };

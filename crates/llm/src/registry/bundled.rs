@@ -16,6 +16,7 @@ pub(super) static FILES: &[(&str, &str)] = files! {
     "fireworks.toml"
     "google.toml"
     "groq.toml"
+    "jina.toml"
     "mistral.toml"
     "openai.toml"
     "openrouter.toml"
