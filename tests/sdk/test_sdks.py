@@ -225,6 +225,22 @@ def test_openai_image_edits(own_openai_key):
     check_unpriced(own_openai_key, "image_edits")
 
 
+def test_openai_files_and_batches(own_openai_key, mock, keys):
+    client = openai_client(own_openai_key)
+    mark = mock.mark()
+    line = b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{}}\n'
+    made = client.files.create(file=("calls.jsonl", line), purpose="batch")
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+    assert client.files.retrieve(made.id).id == made.id
+    assert client.files.content(made.id).read() == line
+    batch = client.batches.create(input_file_id=made.id, endpoint="/v1/chat/completions", completion_window="24h")
+    assert client.batches.retrieve(batch.id).id == batch.id
+    assert batch.id in [listed.id for listed in client.batches.list(limit=5)]
+    assert client.files.delete(made.id).deleted
+    rows = own_openai_key.usage(7)
+    assert {(row["operation"], row["status"]) for row in rows} == {("passthrough", 200)}
+
+
 def test_anthropic_messages(own_anthropic_key, mock, keys):
     mark = mock.mark()
     raw = anthropic_client(own_anthropic_key).messages.with_raw_response.create(

@@ -35,7 +35,12 @@ impl CredentialKind {
 pub const BEARER_HEADER: &str = "authorization";
 
 /// The headers that may carry a bare API key instead, in lower case: what the clients of the big APIs send.
-pub const API_KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
+pub const API_KEY_HEADERS: [&str; 4] = [
+    "x-api-key",
+    "x-goog-api-key",
+    "api-key",
+    "x-subscription-token",
+];
 
 const RANDOM_DIGITS: usize = 52;
 const CHECK_DIGITS: usize = 7;

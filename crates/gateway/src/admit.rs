@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use domain::access::{Action, ApiScope};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use llm::form::{self, Boundary};
 use llm::head::{self, Head, HeadError};
@@ -27,6 +27,7 @@ pub(crate) struct Admitted {
     pub(crate) view: View,
     pub(crate) settlement: Settlement,
     pub(crate) call: &'static Call,
+    pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
     pub(crate) head: Head,
@@ -36,8 +37,8 @@ pub(crate) struct Admitted {
 /// A request body, with its share of the memory for bodies.
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
-    /// Its media type, for the provider.
-    pub(crate) media_type: HeaderValue,
+    /// Its media type, for the provider; `None`: it has none.
+    pub(crate) media_type: Option<HeaderValue>,
     /// Given back when it is dropped.
     pub(crate) share: Option<OwnedSemaphorePermit>,
 }
@@ -68,6 +69,7 @@ where
                 view,
                 settlement,
                 call,
+                method: parts.method,
                 query: parts.uri.query().map(str::to_owned),
                 headers: parts.headers,
                 head,
@@ -91,7 +93,11 @@ pub(crate) fn may_invoke(caller: &Loaded) -> Result<(), Failure> {
     }
 }
 
-async fn read_body<B>(plane: &Plane, media_type: HeaderValue, body: B) -> Result<Held, Failure>
+async fn read_body<B>(
+    plane: &Plane,
+    media_type: Option<HeaderValue>,
+    body: B,
+) -> Result<Held, Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
@@ -107,6 +113,8 @@ where
 enum BodyKind {
     Json,
     Form(Boundary),
+    /// What is not read.
+    Any(Option<HeaderValue>),
 }
 
 impl BodyKind {
@@ -119,8 +127,10 @@ impl BodyKind {
             }
         }
         let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-            return Err(Failure::MediaType(takes));
+        let kind = match (kinds.next(), kinds.next()) {
+            (kind, None) if takes.contains(&Takes::Any) => return Ok(Self::Any(kind.cloned())),
+            (Some(kind), None) => kind,
+            _ => return Err(Failure::MediaType(takes)),
         };
         match essence(kind.as_bytes()).as_slice() {
             b"application/json" if takes.contains(&Takes::Json) => Ok(Self::Json),
@@ -136,16 +146,19 @@ impl BodyKind {
         match self {
             Self::Json => head::read(body),
             Self::Form(boundary) => form::read(body, boundary),
+            Self::Any(_) => Ok(Head::of_unread_body()),
         }
     }
 
-    /// The media type, in our own words.
-    fn media_type(&self) -> Result<HeaderValue, Failure> {
+    /// The media type, in our own words where the body was read.
+    fn media_type(&self) -> Result<Option<HeaderValue>, Failure> {
         match self {
-            Self::Json => Ok(HeaderValue::from_static("application/json")),
+            Self::Json => Ok(Some(HeaderValue::from_static("application/json"))),
             Self::Form(boundary) => {
-                HeaderValue::from_str(&boundary.media_type()).map_err(|_| Failure::Internal)
+                let media_type = HeaderValue::from_str(&boundary.media_type());
+                media_type.map(Some).map_err(|_| Failure::Internal)
             }
+            Self::Any(media_type) => Ok(media_type.clone()),
         }
     }
 }
@@ -162,7 +175,7 @@ const KIB: usize = 1024;
 
 async fn collect<B>(
     body: B,
-    media_type: HeaderValue,
+    media_type: Option<HeaderValue>,
     limit: usize,
     memory: &Arc<Semaphore>,
 ) -> Result<Held, Failure>
@@ -231,7 +244,10 @@ mod tests {
         }
         let kind = BodyKind::of(&headers, takes);
         kind.and_then(|kind| kind.media_type())
-            .map(|media_type| media_type.to_str().expect("text").to_owned())
+            .map(|media_type| {
+                let media_type = media_type.expect("one");
+                media_type.to_str().expect("text").to_owned()
+            })
             .map_err(|failure| failure.code())
     }
 
@@ -296,7 +312,7 @@ mod tests {
     ) -> Result<usize, &'static str> {
         let memory = Arc::new(Semaphore::new(memory_kib));
         let body = Full::new(Bytes::from(vec![b'x'; bytes]));
-        let held = collect(body, HeaderValue::from_static("a/b"), limit, &memory)
+        let held = collect(body, None, limit, &memory)
             .await
             .map_err(|failure| failure.code())?;
         assert_eq!(memory.available_permits(), memory_kib - bytes.div_ceil(KIB));

@@ -61,6 +61,7 @@ pub(crate) async fn serve(
         view,
         settlement,
         call,
+        method,
         ways,
         headers,
         hops,
@@ -80,6 +81,7 @@ pub(crate) async fn serve(
         settlement: Some(settlement),
         parcel: Parcel {
             call,
+            method,
             headers,
             hops,
             head,
@@ -87,6 +89,7 @@ pub(crate) async fn serve(
             media_type,
         },
         tried: Vec::new(),
+        left: false,
         first: None,
         several: false,
         failed: Vec::new(),
@@ -129,6 +132,8 @@ struct Course<'a> {
     settlement: Option<Settlement>,
     parcel: Parcel,
     tried: Vec<Attempt>,
+    /// Whether the request of the last attempt has left.
+    left: bool,
     /// The first key that was tried, and whether there were others.
     first: Option<KeyVersion>,
     several: bool,
@@ -227,7 +232,7 @@ impl<'a> Course<'a> {
                 Ok((served, Ok(answer))) => return Turn::Answered(served, answer),
                 Ok((served, Err(missed))) => {
                     let next = missed.next;
-                    if next == Next::Told {
+                    if next == Next::Told || (next == Next::SameKeyOnce && self.may_be_done()) {
                         return Turn::Told(missed.failure);
                     }
                     self.last = Some((served, missed));
@@ -238,6 +243,12 @@ impl<'a> Course<'a> {
             }
         }
         Turn::Next
+    }
+
+    /// Whether the provider may have done what it must not do twice. A model's answer may be asked for again; whatever
+    /// else a request does, only its method says so.
+    fn may_be_done(&self) -> bool {
+        self.left && self.call.is_passed() && !self.parcel.method.is_idempotent()
     }
 
     /// Whether the provider may be asked, once more if `again`.
@@ -296,7 +307,9 @@ impl<'a> Course<'a> {
             }
             self.credits.forwarded = true;
         }
-        let outcome = send::send(plane, view, way, &self.parcel, deadline, departure).await;
+        let leaves = departure.clone();
+        let outcome = send::send(plane, view, way, &self.parcel, deadline, leaves).await;
+        self.left = departure.has_left();
         match &outcome {
             Ok(answer) => {
                 settlement.answered(answer.status);

@@ -118,7 +118,8 @@ impl Bill {
     /// Notes in the row of a call that was served that nobody knows what it cost.
     pub(crate) fn write_unknown(&self, row: &mut UsageRow) {
         let metered = self.instance.record.settings.byok_metering != ByokMetering::None;
-        if self.priced == Priced::Otherwise && metered {
+        let unpriced = matches!(self.priced, Priced::Otherwise | Priced::Unknown);
+        if unpriced && metered {
             row.pricing = Some(Pricing::Unpriced);
             row.catalog_version = Some(self.catalog_version.clone());
         }

@@ -3,6 +3,8 @@
 use http::Method;
 use llm::format::{FormatId, Operation};
 
+use crate::pass::{self, Pass};
+
 /// An endpoint that calls a model.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Call {
@@ -21,6 +23,11 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whether it is a provider's own path, by which anything may be done.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.operation == pass::OPERATION
+    }
+
     /// Whether an answer of this media type, without parameters and in lower case, passes as it is.
     pub(crate) fn passes(&self, media_type: &str) -> bool {
         self.also.iter().any(|also| match also.strip_suffix('*') {
@@ -37,6 +44,8 @@ pub(crate) enum Takes {
     Json,
     /// `multipart/form-data`.
     Form,
+    /// Anything, which is not read.
+    Any,
 }
 
 const JSON: &[Takes] = &[Takes::Json];
@@ -57,6 +66,8 @@ pub(crate) enum Priced {
     /// By pictures, seconds, searches, or by tokens that have several prices. Credits are taken by tokens of one
     /// price, so they do not pay.
     Otherwise,
+    /// Nobody knows what the call does, so neither its usage nor its price is known.
+    Unknown,
 }
 
 /// Everything that calls a model. All of them take `POST` only.
@@ -191,6 +202,19 @@ pub(crate) static CALLS: &[Call] = &[
 
 const MODELS: &str = "/v1/models";
 
+/// Below this stand the providers' own paths.
+const PROVIDERS: &str = "/providers/";
+/// Below this stand those of Brave Search.
+const BRAVE: &str = "/brave";
+/// What providers keep, at these paths and below, and whose it is unless a header says so; `None`: the one whose SDK the
+/// client seems to use.
+const KEPT: [(&str, Option<&str>); 4] = [
+    ("/v1/files", None),
+    ("/v1/uploads", Some("openai")),
+    ("/v1/batches", Some("openai")),
+    ("/v1/messages/batches", Some("anthropic")),
+];
+
 /// Below this clients of models look for endpoints.
 const BASE: &str = "/v1/";
 /// The control plane's part of it.
@@ -204,6 +228,8 @@ pub struct Endpoint(pub(crate) Route);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Call(&'static Call),
+    /// Any path of a provider.
+    Pass(Pass),
     Models,
     /// The model's id, percent-decoded.
     Model(String),
@@ -213,10 +239,16 @@ pub(crate) enum Route {
     Unknown(Option<FormatId>),
 }
 
-/// Everything that is served, as method and path.
+/// Everything that is served, as method and path. A star: any of [`pass::METHODS`], and whatever is below the path.
 pub(crate) fn served() -> Vec<String> {
     let calls = CALLS.iter().map(|call| format!("POST {}", call.path));
-    calls.chain([format!("GET {MODELS}")]).collect()
+    let kept = KEPT.iter().map(|(path, _)| format!("* {path}"));
+    let others = [
+        format!("* {PROVIDERS}{{provider}}/{{path}}"),
+        format!("* {BRAVE}/{{path}}"),
+        format!("GET {MODELS}"),
+    ];
+    calls.chain(kept).chain(others).collect()
 }
 
 /// The media types of bodies, for a sentence.
@@ -224,6 +256,7 @@ pub(crate) fn media_types(takes: &[Takes]) -> String {
     let name = |it: &Takes| match it {
         Takes::Json => "application/json",
         Takes::Form => "multipart/form-data",
+        Takes::Any => "of one media type",
     };
     takes.iter().map(name).collect::<Vec<_>>().join(" or ")
 }
@@ -241,6 +274,13 @@ fn known(method: &Method, path: &str) -> Option<Route> {
             Route::WrongMethod("POST", Some(call.format))
         });
     }
+    if let Some(pass) = passed(path) {
+        return Some(if pass::METHODS.contains(method) {
+            Route::Pass(pass)
+        } else {
+            Route::WrongMethod(pass::ALLOW, None)
+        });
+    }
     let route = match path.strip_prefix(MODELS)? {
         "" => Route::Models,
         rest => Route::Model(decode(rest.strip_prefix('/').filter(|id| !id.is_empty())?)?),
@@ -249,6 +289,40 @@ fn known(method: &Method, path: &str) -> Option<Route> {
         route
     } else {
         Route::WrongMethod("GET", None)
+    })
+}
+
+/// A path of a provider.
+fn passed(path: &str) -> Option<Pass> {
+    if let Some(rest) = path.strip_prefix(PROVIDERS) {
+        let (provider, _) = rest.split_once('/')?;
+        return Some(Pass {
+            named: Some(provider.to_owned()),
+            default: None,
+            path: rest[provider.len()..].to_owned(),
+            versioned: false,
+        });
+    }
+    let below = |beginning: &str| {
+        let rest = path.strip_prefix(beginning)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    };
+    if let Some(rest) = below(BRAVE).filter(|rest| !rest.is_empty()) {
+        return Some(Pass {
+            named: Some("brave".to_owned()),
+            default: None,
+            path: rest.to_owned(),
+            versioned: false,
+        });
+    }
+    let (_, default) = KEPT
+        .iter()
+        .find(|(beginning, _)| below(beginning).is_some())?;
+    Some(Pass {
+        named: None,
+        default: *default,
+        path: path.to_owned(),
+        versioned: true,
     })
 }
 

@@ -76,6 +76,14 @@ pub(crate) enum Failure {
     MethodNotAllowed(&'static str),
     #[error("this endpoint is not served; the endpoints are {}", endpoint::served().join(", "))]
     EndpointNotFound,
+    #[error(
+        "this instance has no such provider, or it is switched off, or open for some models only"
+    )]
+    UnknownProvider,
+    #[error("the path cannot be passed on as it is")]
+    InvalidPath,
+    #[error("connections are not upgraded: WebSockets and the like are not served")]
+    UpgradeNotSupported,
     #[error("the request carries several credentials; send one")]
     CredentialsAmbiguous,
     #[error("an API key is missing")]
@@ -199,6 +207,8 @@ impl Failure {
         match self {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::CredentialsAmbiguous
+            | Self::InvalidPath
+            | Self::UpgradeNotSupported
             | Self::BodyBroken
             | Self::InvalidRequest(_)
             | Self::InvalidHeader(_)
@@ -214,9 +224,10 @@ impl Failure {
             Self::MediaType(_) | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::EndpointNotFound | Self::ModelNotFound { .. } | Self::TierUnset(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::EndpointNotFound
+            | Self::UnknownProvider
+            | Self::ModelNotFound { .. }
+            | Self::TierUnset(_) => StatusCode::NOT_FOUND,
             Self::KeyMissing { .. }
             | Self::KeyDisabled(_)
             | Self::KeyRevoked(_)
@@ -252,6 +263,9 @@ impl Failure {
         match self {
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::EndpointNotFound => "endpoint_not_found",
+            Self::UnknownProvider => "unknown_provider",
+            Self::InvalidPath => "invalid_path",
+            Self::UpgradeNotSupported => "upgrade_not_supported",
             Self::CredentialsAmbiguous => "ambiguous_credentials",
             Self::CredentialsMissing => "api_key_missing",
             Self::CredentialsInvalid => "api_key_invalid",

@@ -6,6 +6,7 @@ use domain::RequestId;
 use domain::policy::KeySource;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::error::Failure;
 use crate::needles::Needles;
 use crate::scrub::Scrubber;
 
@@ -22,6 +23,21 @@ pub(crate) const NO_MANAGED: HeaderName = HeaderName::from_static("x-keybearer-n
 /// The client's: the model that the conversation has chosen.
 pub(crate) const CONVERSATION_MODEL: HeaderName =
     HeaderName::from_static("x-keybearer-conversation-model");
+
+/// The provider that the client chose for a path that several have; `None`: it chose none.
+pub(crate) fn provider(client: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut values = client.get_all(PROVIDER).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            let value = value
+                .to_str()
+                .map_err(|_| Failure::InvalidHeader(PROVIDER))?;
+            Ok(Some(value))
+        }
+        _ => Err(Failure::InvalidHeader(PROVIDER)),
+    }
+}
 
 /// From the client to the provider. Content type, user agent and encoding are ours; the key is added last.
 const TO_UPSTREAM: [HeaderName; 5] = [
@@ -89,7 +105,9 @@ impl Served {
     /// Writes the facts to an answer.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         put(headers, PROVIDER, self.provider.as_str());
-        put(headers, MODEL, &self.model);
+        if !self.model.is_empty() {
+            put(headers, MODEL, &self.model);
+        }
         put(headers, KEY_SOURCE, self.source.as_str());
         match &self.label {
             Some(label) => put(headers, KEY_LABEL, label.as_str()),

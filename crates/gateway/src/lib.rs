@@ -23,6 +23,7 @@ mod hold;
 mod lease;
 mod models;
 mod needles;
+mod pass;
 mod plan;
 mod probe;
 mod proxy;

@@ -1,8 +1,9 @@
 //! Which provider keys may serve, best first, and the request as a provider shall get it.
 
 use domain::resolve::Candidate;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use llm::head::Head;
+use llm::provider::Provider;
 use llm::registry::Registry;
 
 use crate::Plane;
@@ -10,6 +11,7 @@ use crate::admit::{Admitted, Held};
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::headers::{self, Aim, MAX_HOPS};
+use crate::pass::{self, Pass};
 use crate::settle::Settlement;
 use crate::snapshot::View;
 
@@ -25,6 +27,7 @@ pub(crate) struct Planned {
     pub(crate) view: View,
     pub(crate) settlement: Settlement,
     pub(crate) call: &'static Call,
+    pub(crate) method: Method,
     /// Best first, never empty.
     pub(crate) ways: Vec<Way>,
     /// The client's headers that pass.
@@ -46,6 +49,7 @@ pub(crate) fn plan(
         view,
         mut settlement,
         call,
+        method,
         headers,
         query,
         head,
@@ -71,6 +75,7 @@ pub(crate) fn plan(
                 view,
                 settlement,
                 call,
+                method,
                 ways,
                 headers: headers::to_upstream(&headers),
                 hops,
@@ -85,6 +90,59 @@ pub(crate) fn plan(
             }
             Err(settlement.refuse(failure))
         }
+    }
+}
+
+/// Plans an admitted request for a path of `provider`, as [`plan`] does a call.
+pub(crate) fn pass(
+    plane: &Plane,
+    admitted: Admitted,
+    pass: &Pass,
+    provider: Result<&Provider, Failure>,
+    said: &mut HeaderMap,
+) -> Result<Planned, Failure> {
+    let Admitted {
+        view,
+        mut settlement,
+        call,
+        method,
+        headers,
+        query,
+        head,
+        body,
+    } = admitted;
+    let hops = headers::hops(&headers);
+    let ways = provider.and_then(|provider| {
+        let aim = Aim {
+            provider: provider.id.clone(),
+            model: None,
+            requested: None,
+        };
+        aim.write(said);
+        settlement.aimed(aim);
+        pass.check(&headers)?;
+        if hops >= MAX_HOPS {
+            return Err(Failure::LoopDetected);
+        }
+        let targets = targets::own(&view, pass::candidate(provider, &head.model))?;
+        way::passing(&plane.registry, &view, targets, pass, query.as_deref())
+    });
+    match ways {
+        Ok(ways) => {
+            settlement.requested_model(&head.model);
+            Ok(Planned {
+                view,
+                settlement,
+                call,
+                method,
+                ways,
+                headers: headers::to_upstream(&headers),
+                hops,
+                head,
+                body,
+            })
+        }
+        Err(failure) => Err(settlement.refuse(failure)),
     }
 }
 

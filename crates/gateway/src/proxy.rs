@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::endpoint::{Call, Endpoint, Route};
 use crate::error::Failure;
 use crate::headers;
+use crate::pass::{self, Pass};
 use crate::snapshot::{Away, View};
 use crate::{Body, BoxError, Plane, admit, attempts, caller, models, plan, pump};
 
@@ -24,6 +25,7 @@ where
     let format = match &endpoint.0 {
         Route::Call(call) => call.format,
         Route::WrongMethod(_, Some(format)) | Route::Unknown(Some(format)) => *format,
+        Route::Pass(pass) => pass_format(plane, pass, &request),
         _ => models::format_of(request.headers()),
     };
     let Some(id) = request_id(plane, &request) else {
@@ -37,6 +39,7 @@ where
     let mut said = HeaderMap::new();
     let outcome = match endpoint.0 {
         Route::Call(endpoint) => Box::pin(call(plane, endpoint, id, request, &mut said)).await,
+        Route::Pass(pass) => Box::pin(passed(plane, &pass, id, request, &mut said)).await,
         Route::Models => {
             let list = |view: &View| models::list(plane, view);
             asked(plane, request.headers(), id, list).await
@@ -72,6 +75,40 @@ where
     let planned = plan::plan(plane, admitted, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))
+}
+
+/// One request for a path of a provider, by the same steps as a call of a model.
+async fn passed<B>(
+    plane: &Plane,
+    pass: &Pass,
+    id: RequestId,
+    request: Request<B>,
+    said: &mut HeaderMap,
+) -> Result<Response<Body>, Failure>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+{
+    let started_at = Instant::now();
+    let view = identified(plane, request.headers(), id).await?;
+    let provider = pass.provider(plane, request.headers());
+    let call = match &provider {
+        Ok(provider) => pass.call(provider, request.method()),
+        Err(_) => pass::nothing_known(models::format_of(request.headers())),
+    };
+    let books = plane
+        .books
+        .open(&view.caller, call, id, started_at, &plane.sources)?;
+    let admitted = admit::admit(plane, view, call, books, request).await?;
+    let planned = plan::pass(plane, admitted, pass, provider, said)?;
+    let answered = attempts::serve(plane, planned, said).await?;
+    Ok(pump::pump(plane, answered))
+}
+
+/// The format of the provider that is meant, or the client's guess.
+fn pass_format<B>(plane: &Plane, pass: &Pass, request: &Request<B>) -> FormatId {
+    let provider = pass.provider(plane, request.headers());
+    let call = provider.map(|it| pass.call(it, request.method()));
+    call.map_or_else(|_| models::format_of(request.headers()), |call| call.format)
 }
 
 /// A question that calls no model and leaves no usage behind.

@@ -17,6 +17,7 @@ use llm::format::{Metered, UsageTap, WireFormat};
 use tokio::time::{Instant, Sleep};
 
 use crate::attempts::Answered;
+use crate::endpoint::Priced;
 use crate::error::Failure;
 use crate::headers;
 use crate::scrub::Scrubber;
@@ -69,7 +70,8 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 tail,
                 written: None,
                 scrubber: Scrubber::new(needles),
-                tap: Some(format.usage_tap(kind == Kind::EventStream)),
+                tap: (call.priced != Priced::Unknown)
+                    .then(|| format.usage_tap(kind == Kind::EventStream)),
                 settlement: Some(settlement),
                 format,
                 kind,
@@ -96,8 +98,15 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         Kind::EventStream => Some("text/event-stream"),
         Kind::Raw => None,
     };
-    if let Some(content_type) = content_type {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    match content_type {
+        Some(content_type) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        // Whatever it is, no browser runs it in our name.
+        None => {
+            let policy = HeaderValue::from_static("sandbox; default-src 'none'");
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
     }
     if !status.is_success() {
         headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));

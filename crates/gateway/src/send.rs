@@ -32,13 +32,14 @@ pub(crate) use restate::Restated;
 /// What every attempt of a call sends, but for the model's name, the address and the key.
 pub(crate) struct Parcel {
     pub(crate) call: &'static Call,
+    pub(crate) method: Method,
     /// The client's headers that pass.
     pub(crate) headers: HeaderMap,
     pub(crate) hops: u32,
     pub(crate) head: Head,
     pub(crate) body: Bytes,
-    /// What the body is.
-    pub(crate) media_type: HeaderValue,
+    /// What the body is; `None`: nobody said.
+    pub(crate) media_type: Option<HeaderValue>,
 }
 
 /// What a provider answered, for the client.
@@ -197,11 +198,11 @@ pub(crate) async fn send(
     };
     let outgoing = Outgoing {
         pool: way.key,
-        method: Method::POST,
+        method: parcel.method.clone(),
         url: reach.url.clone(),
         headers,
         body: wished.unwrap_or(body),
-        media_type: Some(parcel.media_type.clone()),
+        media_type: parcel.media_type.clone(),
         hops: parcel.hops,
         deadline,
         departure,
@@ -250,16 +251,23 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 /// The media type of an answer that the endpoint lets pass as it is, as the provider wrote it, without echoes of the
-/// key.
-fn raw(call: &Call, headers: &HeaderMap, needles: &Arc<Needles>) -> Option<HeaderValue> {
+/// key; it may have none where anything passes.
+fn raw(call: &Call, headers: &HeaderMap, needles: &Arc<Needles>) -> Option<Option<HeaderValue>> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let media_type = types.next().filter(|_| types.next().is_none())?;
+    if is_encoded(headers) {
+        return None;
+    }
+    let media_type = match (types.next(), types.next()) {
+        (Some(media_type), None) => media_type,
+        (None, _) if call.passes("") => return Some(None),
+        _ => return None,
+    };
     let named = essence(media_type.as_bytes());
     let named = str::from_utf8(&named).ok()?;
-    let passes = !is_encoded(headers) && call.passes(named);
-    passes
-        .then(|| headers::scrubbed(media_type, needles))
-        .flatten()
+    if !call.passes(named) {
+        return None;
+    }
+    headers::scrubbed(media_type, needles).map(Some)
 }
 
 /// Longest body of an error that is read.

@@ -131,7 +131,7 @@ impl Settlement {
     pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>) {
         let row = self.row_mut();
         row.provider = Some(way.target.provider.clone());
-        row.model = Some(way.target.model.clone());
+        row.model = Some(way.target.model.clone()).filter(|model| !model.is_empty());
         row.key_source = Some(way.target.source);
         row.key = Some(way.target.key);
         row.key_label = way.own_label();

@@ -17,6 +17,7 @@ mod models;
 mod moderations;
 mod openings;
 mod outages;
+mod passed;
 mod payer;
 mod payers;
 mod provider;

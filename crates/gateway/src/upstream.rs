@@ -83,7 +83,12 @@ impl HttpBody for Parting {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let ended = self.body.is_end_stream();
+        if ended {
+            // An empty body is never asked for, only whether it is empty: when the head is written.
+            self.departure.0.store(true, Ordering::Relaxed);
+        }
+        ended
     }
 
     fn size_hint(&self) -> SizeHint {

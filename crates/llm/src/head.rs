@@ -79,6 +79,18 @@ pub enum HeadError {
 }
 
 impl Head {
+    /// The head of a body that was not read: it names nothing.
+    pub fn of_unread_body() -> Self {
+        Self {
+            model: String::new(),
+            stream: false,
+            output_limit: None,
+            choices: None,
+            model_span: 0..0,
+            spelling: Spelling::Plain,
+        }
+    }
+
     /// The most output tokens of all answers together, where an answer without a limit is taken to have
     /// `unlimited`.
     pub fn expected_output(&self, unlimited: u64) -> u64 {

@@ -25,6 +25,18 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "400",
+        "invalid_path",
+        "The path below a provider has an empty segment, `.` or `..`, or an encoded slash, dot, percent sign, semicolon or control character.",
+        "Write it plainly.",
+    ),
+    (
+        "400",
+        "upgrade_not_supported",
+        "The request asks for a WebSocket or another upgrade of the connection.",
+        "Use the provider's HTTP interface.",
+    ),
+    (
+        "400",
         "model_not_chosen",
         "The request leaves the choice of the model to its defaults, and there is none.",
         "Name a model, or set a default for the API key or the workspace.",
@@ -136,6 +148,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "endpoint_not_found",
         "There is no such endpoint below `/v1/`; no API key is needed to learn that.",
         "Use one of those in `endpoints`.",
+    ),
+    (
+        "404",
+        "unknown_provider",
+        "The path names a provider that the instance does not have, that is switched off, or that is open for some models only while the request names none.",
+        "Name another, or ask an admin of the instance.",
     ),
     (
         "404",

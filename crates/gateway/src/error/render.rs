@@ -25,6 +25,8 @@ impl Failure {
             Self::EndpointNotFound => {
                 "use one of these; a client's base URL ends in /v1 for OpenAI's SDKs and without it for Anthropic's".to_owned()
             }
+            Self::UnknownProvider => "name a provider of this instance by its id; an admin of the instance can switch it on".to_owned(),
+            Self::InvalidPath => "leave out empty segments, `.` and `..`, and what is encoded without need".to_owned(),
             Self::ModelNotFound { suggestion } => match suggestion {
                 Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),
                 None => "write the model as `provider/name`; GET /v1/models lists what your keys reach".to_owned(),
@@ -59,7 +61,7 @@ impl Failure {
             Self::PriceUnknown { .. } => "use a model with a known price, or ask the operator of this instance to set one".to_owned(),
             Self::CreditsExhausted { .. } => "wait until `resets_at` or ask the operator of this instance for credits; own keys serve without credits, and a lower `max_tokens` needs fewer".to_owned(),
             Self::FallbackCapReached { .. } => "mend the own keys, or ask an admin of the workspace to raise the cap".to_owned(),
-            Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model".to_owned(),
+            Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model; `x-keybearer-provider` is the id of a provider".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
             Self::PlatformKeyUnreadable => "tell the operator of this instance, who should run `keybearer doctor`".to_owned(),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),

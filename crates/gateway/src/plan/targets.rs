@@ -56,6 +56,37 @@ pub(crate) fn targets(
     })
 }
 
+/// The caller's own keys for a provider's path, in an order that does not change: what a key makes at the provider, only
+/// that key finds again.
+pub(crate) fn own(view: &View, candidate: Candidate) -> Result<Vec<Target>, Failure> {
+    let candidates = [candidate];
+    let keys = keys_for(view, &candidates, &[]);
+    let caller = &view.caller.record;
+    let decision = resolve::resolve(&Call {
+        workspace: caller.workspace,
+        account: caller.account,
+        settings: &view.instance.record.settings,
+        policy: &caller.policy,
+        terms: &caller.terms,
+        model: &candidates[0].model,
+        candidates: &candidates,
+        gateway_candidates: &[],
+        keys: &keys,
+        removed: &caller.removed,
+        no_managed: true,
+    });
+    let refused = |refusal| match error::from_rules(refusal, view, None) {
+        Failure::ByokRequired(Layer::Request) => Failure::ByokRequired(Layer::Endpoint),
+        Failure::ModelNotFound { .. } => Failure::UnknownProvider,
+        failure => failure,
+    };
+    let mut targets = decision.outcome.map_err(refused)?;
+    for target in &mut targets {
+        target.pool = None;
+    }
+    Ok(targets)
+}
+
 /// The keys for the providers that are in question, the caller's and the instance's.
 fn keys_for(view: &View, candidates: &[Candidate], gateway: &[Candidate]) -> Vec<HeldKey> {
     let asked = |provider: &ProviderId| {

@@ -11,6 +11,7 @@ use crate::endpoint::{CALLS, Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::health::{KeyUse, KeyVersion};
+use crate::pass::{self, Pass};
 use crate::snapshot::View;
 use crate::upstream::{self, AuthPlace};
 
@@ -111,6 +112,32 @@ pub(crate) fn ways(
             Some(KeySource::Managed) => Failure::PlatformKeyUnreadable,
             None => Failure::FormatNotSupported { endpoint: other },
         });
+    }
+    Ok(ways)
+}
+
+/// The ways of the targets to a provider's path, in their order and never empty.
+pub(crate) fn passing(
+    registry: &Registry,
+    view: &View,
+    targets: Vec<Target>,
+    pass: &Pass,
+    query: Option<&str>,
+) -> Result<Vec<Way>, Failure> {
+    let query = pass::query(query);
+    let to = |target: Target| {
+        let base_url = view.key(&target)?.0.context.base_url.clone();
+        way(
+            registry,
+            view,
+            target,
+            pass.below(&base_url),
+            query.as_deref(),
+        )
+    };
+    let ways: Vec<Way> = targets.into_iter().filter_map(to).collect();
+    if ways.is_empty() {
+        return Err(Failure::KeyUnreadable);
     }
     Ok(ways)
 }

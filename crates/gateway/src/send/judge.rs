@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::opening::{self, Opened};
 use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, raw, read_error};
-use crate::endpoint::Call;
+use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::needles::Needles;
@@ -53,14 +53,17 @@ pub(super) async fn judge(
     }
     let mut refused = refused;
     let kind = kind.or_else(|| {
-        let media_type = raw(call, &head.headers, needles)?;
-        refused.headers.insert(header::CONTENT_TYPE, media_type);
+        if let Some(media_type) = raw(call, &head.headers, needles)? {
+            refused.headers.insert(header::CONTENT_TYPE, media_type);
+        }
         Some(Kind::Raw)
     });
     let kind = kind.ok_or_else(|| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
     let mut body = body;
     let first = match kind {
         Kind::Json | Kind::Raw => Bytes::new(),
+        // Nobody knows how such a stream begins.
+        Kind::EventStream if call.priced == Priced::Unknown => Bytes::new(),
         Kind::EventStream => match opening::read(call.format.format(), &mut body).await {
             Opened::Begun(first) => first,
             Opened::Refused(status, text) => return refused.judge(status, Some(text)),

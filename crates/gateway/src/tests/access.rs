@@ -284,7 +284,7 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
         ("/v1/fine_tuning/jobs", None, false),
         ("/v1/sk-secret-secret", None, false),
         ("/v1/messages/count?beta=true", None, true),
-        ("/v1/files", Some("2023-06-01"), true),
+        ("/v1/complete", Some("2023-06-01"), true),
     ] {
         for method in [Method::GET, Method::POST] {
             let mut request = harness.request(method, path, CALL);
@@ -320,6 +320,12 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "POST /v2/rerank",
                     "POST /v1/messages",
                     "POST /v1/messages/count_tokens",
+                    "* /v1/files",
+                    "* /v1/uploads",
+                    "* /v1/batches",
+                    "* /v1/messages/batches",
+                    "* /providers/{provider}/{path}",
+                    "* /brave/{path}",
                     "GET /v1/models"
                 ])
             );

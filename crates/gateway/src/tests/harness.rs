@@ -252,10 +252,10 @@ impl Harness {
                 keys.insert_data_key(&new).await.expect("stored")
             }
         };
-        let header = if provider == "anthropic" {
-            "x-api-key"
-        } else {
-            "authorization"
+        let header = match provider {
+            "anthropic" => "x-api-key",
+            "brave" => "x-subscription-token",
+            _ => "authorization",
         };
         let context = KeyContext {
             owner,

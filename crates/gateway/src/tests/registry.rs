@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use llm::registry::Registry;
 
-/// Two providers at one address, one for each format, and a gateway that speaks both.
+/// Two providers at one address, one for each format, a gateway that speaks both, and one that speaks none.
 pub(super) fn registry(address: SocketAddr) -> Registry {
     let file = |id: &str, header: &str, rest: &str| {
         let text = format!(
@@ -42,6 +42,13 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          [[formats]]\nformat = \"anthropic_messages\"\npath = \"/relayed/messages\"\n\
          [slugs]\nopenai = \"open-ai\"\n"
     );
-    let files = [(name, openai), (other, anthropic), (third, gateway)];
+    let (fourth, brave) = file("brave", "x-subscription-token", "");
+    let brave = brave.replace("first_party", "search");
+    let files = [
+        (name, openai),
+        (other, anthropic),
+        (third, gateway),
+        (fourth, brave),
+    ];
     Registry::default().with_files(&files).expect("valid files")
 }

@@ -23,7 +23,10 @@ fn samples() -> Vec<Failure> {
     while let Some(last) = samples.last() {
         samples.push(match last {
             Failure::MethodNotAllowed(_) => Failure::EndpointNotFound,
-            Failure::EndpointNotFound => Failure::CredentialsAmbiguous,
+            Failure::EndpointNotFound => Failure::UnknownProvider,
+            Failure::UnknownProvider => Failure::InvalidPath,
+            Failure::InvalidPath => Failure::UpgradeNotSupported,
+            Failure::UpgradeNotSupported => Failure::CredentialsAmbiguous,
             Failure::CredentialsAmbiguous => Failure::CredentialsMissing,
             Failure::CredentialsMissing => Failure::CredentialsInvalid,
             Failure::CredentialsInvalid => Failure::PermissionDenied("inference:invoke"),
