@@ -206,12 +206,13 @@ const MODELS: &str = "/v1/models";
 const PROVIDERS: &str = "/providers/";
 /// Below this stand those of Brave Search.
 const BRAVE: &str = "/brave";
-/// What providers keep, at these paths and below, and whose it is unless a header says so; `None`: the one whose SDK the
+/// What providers keep, at these paths and below, or only below where they end in a slash, and whose it is unless a header says so; `None`: the one whose SDK the
 /// client seems to use.
-const KEPT: [(&str, Option<&str>); 4] = [
+const KEPT: [(&str, Option<&str>); 5] = [
     ("/v1/files", None),
     ("/v1/uploads", Some("openai")),
     ("/v1/batches", Some("openai")),
+    ("/v1/responses/", Some("openai")),
     ("/v1/messages/batches", Some("anthropic")),
 ];
 
@@ -304,8 +305,12 @@ fn passed(path: &str) -> Option<Pass> {
         });
     }
     let below = |beginning: &str| {
-        let rest = path.strip_prefix(beginning)?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        let rest = path.strip_prefix(beginning.trim_end_matches('/'))?;
+        let fits = match rest.strip_prefix('/') {
+            Some(rest) => !(beginning.ends_with('/') && rest.is_empty()),
+            None => rest.is_empty() && !beginning.ends_with('/'),
+        };
+        fits.then_some(rest)
     };
     if let Some(rest) = below(BRAVE).filter(|rest| !rest.is_empty()) {
         return Some(Pass {
@@ -383,6 +388,9 @@ mod tests {
             ("/v1/models/%zz", None),
             ("/v1/models/a%0d%0ab", None),
             ("/v1/chat", None),
+            ("/v1/responses/", None),
+            ("/v1/filesx", None),
+            ("/v1/batchesx/a", None),
             ("/v1/", None),
         ] {
             let unknown = Some(Route::Unknown(format));

@@ -28,3 +28,4 @@ mod responses;
 mod speech;
 mod spooling;
 mod streams;
+mod walk;

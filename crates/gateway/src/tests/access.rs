@@ -323,6 +323,7 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "* /v1/files",
                     "* /v1/uploads",
                     "* /v1/batches",
+                    "* /v1/responses/",
                     "* /v1/messages/batches",
                     "* /providers/{provider}/{path}",
                     "* /brave/{path}",

@@ -1,0 +1,188 @@
+//! Every endpoint of the data plane, from the table itself: none is open, and none serves without leaving a row.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use domain::access::ApiScope;
+use http::{HeaderValue, Method, Request};
+use http_body_util::Full;
+use llm::format::FormatId;
+
+use super::harness::Harness;
+use crate::endpoint::{self, CALLS, Route, Takes};
+
+/// A request that is served, and what its row says.
+struct Case {
+    /// As [`endpoint::served`] has it.
+    name: String,
+    request: Request<Full<Bytes>>,
+    format: FormatId,
+    /// `None`: no model is called, and no row is left.
+    operation: Option<&'static str>,
+}
+
+fn cases(harness: &Harness) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for call in CALLS {
+        let model = match call.format {
+            FormatId::AnthropicMessages => "claude-x",
+            _ => "gpt-x",
+        };
+        for takes in call.takes {
+            let mut request = harness.request(Method::POST, call.path, "");
+            let (media_type, body) = match takes {
+                Takes::Json => ("application/json", format!(r#"{{"model":"{model}"}}"#)),
+                Takes::Form => (
+                    "multipart/form-data; boundary=b",
+                    format!(
+                        "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--b--"
+                    ),
+                ),
+                Takes::Any => ("a/b", String::new()),
+            };
+            let media_type = HeaderValue::from_static(media_type);
+            request.headers_mut().insert("content-type", media_type);
+            *request.body_mut() = Full::new(body.into());
+            cases.push(Case {
+                name: format!("POST {}", call.path),
+                request,
+                format: call.format,
+                operation: Some(call.operation),
+            });
+        }
+    }
+    let passed = Some("passthrough");
+    for (name, path, format) in [
+        ("* /v1/files", "/v1/files/a", FormatId::OpenaiChat),
+        ("* /v1/uploads", "/v1/uploads", FormatId::OpenaiChat),
+        ("* /v1/batches", "/v1/batches", FormatId::OpenaiChat),
+        (
+            "* /v1/responses/",
+            "/v1/responses/resp_1",
+            FormatId::OpenaiChat,
+        ),
+        (
+            "* /v1/messages/batches",
+            "/v1/messages/batches",
+            FormatId::AnthropicMessages,
+        ),
+        (
+            "* /providers/{provider}/{path}",
+            "/providers/anthropic/a",
+            FormatId::AnthropicMessages,
+        ),
+        (
+            "* /brave/{path}",
+            "/brave/res/v1/web/search",
+            FormatId::OpenaiChat,
+        ),
+    ] {
+        for method in crate::pass::METHODS {
+            cases.push(Case {
+                name: name.to_owned(),
+                request: harness.request(method, path, ""),
+                format,
+                operation: passed,
+            });
+        }
+    }
+    for path in ["/v1/models", "/v1/models/gpt-x"] {
+        cases.push(Case {
+            name: "GET /v1/models".to_owned(),
+            request: harness.request(Method::GET, path, ""),
+            format: FormatId::OpenaiChat,
+            operation: None,
+        });
+    }
+    let walked: BTreeSet<String> = cases.iter().map(|case| case.name.clone()).collect();
+    let served: BTreeSet<String> = endpoint::served().into_iter().collect();
+    assert_eq!(walked, served, "an endpoint without a case");
+    for case in &cases {
+        let (method, path) = (case.request.method(), case.request.uri().path());
+        let found = endpoint::find(method, path).expect(&case.name);
+        // A new kind of route does not compile here before it says what row it leaves.
+        let operation = match found.0 {
+            Route::Call(call) => Some(call.operation),
+            Route::Pass(_) => passed,
+            Route::Models | Route::Model(_) => None,
+            Route::WrongMethod(..) | Route::Unknown(_) => panic!("{} is not served", case.name),
+        };
+        assert_eq!(operation, case.operation, "{}", case.name);
+    }
+    cases
+}
+
+async fn furnished() -> Harness {
+    let harness = Harness::start().await;
+    for provider in ["openai", "anthropic", "brave"] {
+        harness.bring(provider).await;
+    }
+    harness.provider.says("{}");
+    harness
+}
+
+#[tokio::test]
+async fn without_an_api_key_nothing_is_served_forwarded_or_metered() {
+    // T94
+    let harness = furnished().await;
+    for case in cases(&harness) {
+        for credential in [None, Some("Bearer kb_junk"), Some("Basic a")] {
+            let mut request = case.request.clone();
+            request.headers_mut().remove("authorization");
+            if let Some(credential) = credential {
+                let value = HeaderValue::from_static(credential);
+                request.headers_mut().insert("authorization", value);
+            }
+            let answer = harness.send(request).await;
+            assert_eq!(answer.status, 401, "{}", case.name);
+            let anthropic = case.format == FormatId::AnthropicMessages;
+            assert_eq!(answer.json()["type"] == "error", anthropic, "{}", case.name);
+            assert!(answer.code().starts_with("api_key_"), "{}", case.name);
+        }
+    }
+    assert_eq!(harness.provider.hits(), 0);
+    assert!(harness.usage().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_api_key_without_the_scope_serves_nowhere() {
+    let mut harness = furnished().await;
+    harness.api_key = harness.mint(&[ApiScope::UsageRead]).await.1;
+    let mut rows = 0;
+    for case in cases(&harness) {
+        let answer = harness.send(case.request).await;
+        assert_eq!(answer.status, 403, "{}", case.name);
+        assert_eq!(answer.code(), "permission_denied", "{}", case.name);
+        rows += usize::from(case.operation.is_some());
+    }
+    assert_eq!(harness.provider.hits(), 0);
+    let written = harness.usage().await;
+    assert_eq!(written.len(), rows);
+    assert!(written.iter().all(|row| row.status == 403));
+}
+
+#[tokio::test]
+async fn every_endpoint_serves_and_leaves_exactly_one_row_of_its_own() {
+    let harness = furnished().await;
+    let (mut rows, mut hits) = (0, 0);
+    for case in cases(&harness) {
+        let answer = harness.send(case.request).await;
+        assert_eq!(answer.status, 200, "{}: {:?}", case.name, answer.body);
+        let written = harness.usage().await;
+        if let Some(operation) = case.operation {
+            (rows, hits) = (rows + 1, hits + 1);
+            let row = written.last().expect("a row");
+            let said = (row.operation.as_str(), row.wire_format.as_str(), row.status);
+            assert_eq!(
+                said,
+                (operation, case.format.as_str(), 200),
+                "{}",
+                case.name
+            );
+            let id = answer.header("x-keybearer-request-id");
+            assert_eq!(id, row.request.to_string(), "{}", case.name);
+        }
+        assert_eq!(written.len(), rows, "{}", case.name);
+        assert_eq!(harness.provider.hits(), hits, "{}", case.name);
+    }
+}
