@@ -73,12 +73,15 @@ impl Bill {
             KeySource::Byok => settings.unpriced_byok,
             KeySource::Managed => settings.unpriced_managed,
         };
+        let known = match self.priced {
+            Priced::ByToken | Priced::Otherwise => self.price.is_some(),
+            Priced::Free => true,
+            Priced::Unknown => false,
+        };
         match rule {
-            Unpriced::Block if self.price.is_none() && self.priced != Priced::Free => {
-                Err(Failure::PriceUnknown {
-                    provider: self.provider.clone(),
-                })
-            }
+            Unpriced::Block if !known => Err(Failure::PriceUnknown {
+                provider: self.provider.clone(),
+            }),
             Unpriced::Block | Unpriced::CountTokens => Ok(()),
         }
     }

@@ -263,6 +263,29 @@ async fn credits_never_pay_and_lists_of_models_are_not_passed_by() {
 }
 
 #[tokio::test]
+async fn where_unknown_prices_are_refused_no_unknown_call_passes() {
+    let (harness, provider) = owner().await;
+    harness
+        .settings(|settings| {
+            settings.unpriced_byok = domain::settings::Unpriced::Block;
+            settings.prices = vec![super::payer::price("openai", "*", super::payer::PRICE)];
+        })
+        .await;
+    let answer = send(&harness, Method::GET, "/providers/openai/a").await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (402, "price_unknown")
+    );
+    assert_eq!(provider.hits(), 0);
+    let call = r#"{"model":"gpt-x"}"#;
+    let path = "/providers/openai/chat/completions";
+    let answer = harness
+        .send(harness.request(Method::POST, path, call))
+        .await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
 async fn what_may_have_been_done_is_not_done_twice() {
     let (harness, first) = owner().await;
     let (_, second) = harness.own("two", |record| record.position = 1).await;
