@@ -77,6 +77,23 @@ async fn keys_used_in_every_way_leave_no_trace_at_trace_level() {
         fixture.provider.next(script);
         call(&body).await;
     }
+    // Other endpoints, with answers that are no text, and a key in the query of a path that is passed on.
+    let speak = json!({"model": "openai/gpt-4o-mini-tts", "voice": "alloy", "input": "hi"});
+    let sound = b"ID3\0\xff{{key}}\0\xff".as_slice();
+    let sound = Script::text(200, "audio/mpeg; a={{key}}", sound);
+    fixture.provider.next(sound);
+    let answer = fixture.owner.key.post("/v1/audio/speech", &speak).await;
+    answer.expect(200);
+    for (status, media_type) in [(200, "text/html; a={{key}}"), (404, "text/plain")] {
+        let page = Script::text(status, media_type, "<p>{{key}}</p>");
+        fixture
+            .provider
+            .next(page.header("x-request-id", "{{key}}"));
+        let path = format!("/providers/openai/files/a?limit=2&api_key={lost}");
+        fixture.owner.key.get(&path).await.expect(status);
+    }
+    let path = format!("/providers/{lost}/a");
+    fixture.owner.key.get(&path).await.expect(404);
     for piece in [1, 7, 1000] {
         let echo = "data: {\"a\":\"{{key}}\"}\n\n";
         fixture
