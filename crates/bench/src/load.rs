@@ -92,10 +92,13 @@ async fn ask(
 }
 
 fn request(load: &Load) -> Vec<u8> {
-    let start = format!(
-        r#"{{"model":"bench/small","stream":{},"messages":[{{"role":"user","content":""#,
-        load.streams
-    );
+    // Whoever meters streams asks for the report; without it Keybearer asks, and takes the report out again.
+    let stream = match load.streams {
+        true => r#""stream":true,"stream_options":{"include_usage":true}"#,
+        false => r#""stream":false"#,
+    };
+    let start =
+        format!(r#"{{"model":"bench/small",{stream},"messages":[{{"role":"user","content":""#);
     let end = r#""}]}"#;
     let text = "word ".repeat(load.body_bytes.saturating_sub(start.len() + end.len()) / 5);
     let length = start.len() + text.len() + end.len();
