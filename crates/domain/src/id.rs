@@ -82,7 +82,11 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                // Not through `fmt`: every usage row has several.
+                let mut text = String::with_capacity($prefix.len() + 26);
+                text.push_str($prefix);
+                text.extend(base32::id_digits(self.0).map(char::from));
+                serializer.serialize_str(&text)
             }
         }
 

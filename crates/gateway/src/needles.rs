@@ -25,16 +25,17 @@ pub(crate) struct Needles {
     key: Zeroizing<Vec<u8>>,
     /// Made when something comes that may begin one of them, which is seldom.
     needles: OnceLock<[Needle; NEEDLES]>,
-    /// What a byte may be in the first two places of some form: most bytes can be skipped at once.
+    /// What a byte may be in the first three places of some form: most bytes can be skipped at once.
     places: [u8; 256],
 }
 
 /// Bits of [`Needles::places`].
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
+const THIRD: u8 = 4;
 /// It begins an escape, which may stand for anything.
-const ESCAPE: u8 = 4;
-/// The first two characters of every form depend on no more of the key than this.
+const ESCAPE: u8 = 8;
+/// The first three characters of every form depend on no more of the key than this.
 const OPENING_BYTES: usize = 3;
 
 impl Needles {
@@ -43,7 +44,7 @@ impl Needles {
         let mut places = [0; 256];
         let opening = &key[..key.len().min(OPENING_BYTES)];
         for (form, fold) in forms(opening) {
-            for (at, bit) in [(0, FIRST), (1, SECOND)] {
+            for (at, bit) in [(0, FIRST), (1, SECOND), (2, THIRD)] {
                 match form.get(at) {
                     Some(character) => mark(fold(*character), fold, bit, &mut places),
                     // It is complete before: whatever follows, nothing may be skipped.
@@ -63,19 +64,22 @@ impl Needles {
 
     /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
     ///
-    /// The last byte has no next one to tell, so there its own place decides.
+    /// Where no next bytes can tell, the ones that are there decide.
     pub(crate) fn skip(&self, piece: &[u8]) -> usize {
-        let place = |byte: &u8| self.places[usize::from(*byte)];
-        let may_begin = |(at, byte)| {
-            let here = place(byte);
+        let place = |at: usize| piece.get(at).map(|byte| self.places[usize::from(*byte)]);
+        // What comes behind an escape is not known; neither is what comes behind the end.
+        let fits = |at: usize, bit: u8| place(at).is_none_or(|it| it & (bit | ESCAPE) != 0);
+        let escapes = |at: usize| place(at).is_none_or(|it| it & ESCAPE != 0);
+        let may_begin = |at: usize| {
+            let here = self.places[usize::from(piece[at])];
             here & ESCAPE != 0
                 || here & FIRST != 0
-                    && piece
-                        .get(at + 1)
-                        .is_none_or(|next| place(next) & (SECOND | ESCAPE) != 0)
+                    && fits(at + 1, SECOND)
+                    && (escapes(at + 1) || fits(at + 2, THIRD))
         };
-        let found = piece.iter().enumerate().position(may_begin);
-        found.unwrap_or(piece.len())
+        (0..piece.len())
+            .find(|at| may_begin(*at))
+            .unwrap_or(piece.len())
     }
 
     /// How much of needle `at` is matched after `byte`, when `matched` characters were before it; the

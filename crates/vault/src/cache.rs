@@ -9,6 +9,8 @@ use domain::record::{DataKeyRecord, SealingKeyRecord};
 use domain::{DataKeyId, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::committed::Derived;
+
 /// A key of 32 bytes that several tasks use at once.
 pub(crate) type SharedKey = Arc<Zeroizing<[u8; 32]>>;
 
@@ -18,10 +20,47 @@ const MAX_AGE_MS: i64 = 10 * 60 * 1000;
 /// How many keys each of the two generations holds.
 const GENERATION_KEYS: usize = 2048;
 
+/// An unwrapped data key, and what it gave for the envelopes that were opened with it: to derive that anew costs
+/// more than to open an envelope.
+pub(crate) struct DataKey {
+    secret: Zeroizing<[u8; 32]>,
+    derived: Mutex<HashMap<[u8; 32], Arc<Derived>>>,
+}
+
+/// For how many envelopes a data key remembers that; most owners have fewer. Then it begins anew.
+const DERIVED: usize = 16;
+
+impl DataKey {
+    pub(crate) fn new(secret: Zeroizing<[u8; 32]>) -> Self {
+        Self {
+            secret,
+            derived: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    /// What it gives for the envelope with this salt; always for the same `info`.
+    pub(crate) fn derived(&self, info: &str, salt: &[u8; 32]) -> Arc<Derived> {
+        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = derived.get(salt) {
+            return Arc::clone(known);
+        }
+        if derived.len() >= DERIVED {
+            derived.clear();
+        }
+        let new = Arc::new(Derived::new(&self.secret, info, salt));
+        derived.insert(*salt, Arc::clone(&new));
+        new
+    }
+}
+
 /// A key and the record that it was unwrapped from.
 struct Held {
     record: DataKeyRecord,
-    key: SharedKey,
+    key: Arc<DataKey>,
     loaded_at: Timestamp,
 }
 
@@ -46,7 +85,7 @@ pub(crate) struct DataKeys {
 }
 
 impl DataKeys {
-    pub(crate) fn get(&self, record: &DataKeyRecord, now: Timestamp) -> Option<SharedKey> {
+    pub(crate) fn get(&self, record: &DataKeyRecord, now: Timestamp) -> Option<Arc<DataKey>> {
         let mut generations = self.lock();
         let [young, old] = &mut *generations;
         let fits = |held: &Held| held.is_of(record) && is_fresh(held.loaded_at, now);
@@ -62,7 +101,7 @@ impl DataKeys {
         Some(shared)
     }
 
-    pub(crate) fn put(&self, record: &DataKeyRecord, key: SharedKey, now: Timestamp) {
+    pub(crate) fn put(&self, record: &DataKeyRecord, key: Arc<DataKey>, now: Timestamp) {
         let held = Held {
             record: record.clone(),
             key,
@@ -141,8 +180,29 @@ mod tests {
         }
     }
 
-    fn key() -> SharedKey {
+    fn key() -> Arc<DataKey> {
+        Arc::new(DataKey::new(Zeroizing::new([1; 32])))
+    }
+
+    fn private_key() -> SharedKey {
         Arc::new(Zeroizing::new([1; 32]))
+    }
+
+    #[test]
+    fn what_a_key_gives_is_remembered_for_some_envelopes() {
+        let key = key();
+        let first = key.derived("info", &[1; 32]);
+        assert!(Arc::ptr_eq(&first, &key.derived("info", &[1; 32])));
+        assert!(!Arc::ptr_eq(&first, &key.derived("info", &[2; 32])));
+        for salt in 0..=255 {
+            key.derived("info", &[salt; 32]);
+            let held = key.derived.lock().expect("no panic").len();
+            assert!(held <= DERIVED, "{held}");
+        }
+        // With the key it is gone.
+        let weak = Arc::downgrade(&key.derived("info", &[255; 32]));
+        drop(key);
+        assert!(weak.upgrade().is_none());
     }
 
     #[test]
@@ -211,8 +271,9 @@ mod tests {
             created_at: NOW,
             expires_at: NOW,
         };
+        let first = private_key();
         sealing_key.put(&sealing("a"), Arc::clone(&first));
-        sealing_key.put(&sealing("b"), key());
+        sealing_key.put(&sealing("b"), private_key());
         assert_eq!(Arc::strong_count(&first), 1);
         sealing_key.put(&sealing("a"), Arc::clone(&first));
         sealing_key.retain("b");

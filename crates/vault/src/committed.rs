@@ -5,6 +5,8 @@
 //! bytes that open under two keys, a stored commitment does not. Prefix and salt are authenticated behind
 //! the caller's fields.
 
+use std::ops::Deref;
+
 use domain::{Random, RandomError};
 use zeroize::Zeroizing;
 
@@ -42,7 +44,7 @@ pub(crate) fn seal(
     fresh: &Fresh,
     plaintext: &[u8],
 ) -> Vec<u8> {
-    let (key, commitment) = derive(secret, info, &fresh.salt);
+    let Derived { key, commitment } = Derived::new(secret, info, &fresh.salt);
     let mut bytes = Vec::with_capacity(prefix.len() + OVERHEAD_BYTES + plaintext.len());
     bytes.extend_from_slice(prefix);
     bytes.extend_from_slice(&fresh.salt);
@@ -54,11 +56,22 @@ pub(crate) fn seal(
 }
 
 /// Opens what [`seal`] wrote with a prefix of `prefix_bytes`; `None` if anything at all differs.
-///
-/// The caller has looked at the prefix. The commitment is compared before anything is decrypted.
 pub(crate) fn open(
     secret: &[u8; KEY_BYTES],
     info: &str,
+    prefix_bytes: usize,
+    fields: &[&[u8]],
+    bytes: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let derive = |salt: &_| Box::new(Derived::new(secret, info, salt));
+    open_derived(derive, prefix_bytes, fields, bytes)
+}
+
+/// As [`open`], with a key that `derive` gives for the ciphertext's salt.
+///
+/// The caller has looked at the prefix. The commitment is compared before anything is decrypted.
+pub(crate) fn open_derived<D: Deref<Target = Derived>>(
+    derive: impl FnOnce(&[u8; KEY_BYTES]) -> D,
     prefix_bytes: usize,
     fields: &[&[u8]],
     bytes: &[u8],
@@ -67,21 +80,29 @@ pub(crate) fn open(
     let salt = header.last_chunk::<KEY_BYTES>()?;
     let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>()?;
     let (stored, ciphertext) = rest.split_first_chunk::<KEY_BYTES>()?;
-    let (key, commitment) = derive(secret, info, salt);
-    if !crypto::equal(&*commitment, stored) {
+    let derived = derive(salt);
+    if !crypto::equal(&*derived.commitment, stored) {
         return None;
     }
-    crypto::aead_open(&key, *nonce, &bound(fields, header), ciphertext)
+    crypto::aead_open(&derived.key, *nonce, &bound(fields, header), ciphertext)
 }
 
 type Key = Zeroizing<[u8; KEY_BYTES]>;
 
-fn derive(secret: &[u8; KEY_BYTES], info: &str, salt: &[u8; KEY_BYTES]) -> (Key, Key) {
-    let both = crypto::hkdf::<{ 2 * KEY_BYTES }>(salt, secret, info.as_bytes());
-    let (mut key, mut commitment) = (Key::default(), Key::default());
-    key.copy_from_slice(&both[..KEY_BYTES]);
-    commitment.copy_from_slice(&both[KEY_BYTES..]);
-    (key, commitment)
+/// What a secret and the salt of one ciphertext give. Wiped when dropped.
+pub(crate) struct Derived {
+    key: Key,
+    commitment: Key,
+}
+
+impl Derived {
+    pub(crate) fn new(secret: &[u8; KEY_BYTES], info: &str, salt: &[u8; KEY_BYTES]) -> Self {
+        let both = crypto::hkdf::<{ 2 * KEY_BYTES }>(salt, secret, info.as_bytes());
+        let (mut key, mut commitment) = (Key::default(), Key::default());
+        key.copy_from_slice(&both[..KEY_BYTES]);
+        commitment.copy_from_slice(&both[KEY_BYTES..]);
+        Self { key, commitment }
+    }
 }
 
 fn bound(fields: &[&[u8]], header: &[u8]) -> Vec<u8> {

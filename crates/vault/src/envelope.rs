@@ -5,8 +5,8 @@ use domain::{DataKeyId, DeploymentId, Secret};
 use zeroize::Zeroizing;
 
 use crate::aad;
+use crate::cache::DataKey;
 use crate::committed::{self, Fresh};
-use crate::crypto::KEY_BYTES;
 
 const MAGIC: &[u8; 3] = b"KBE";
 const VERSION: u8 = 1;
@@ -26,7 +26,7 @@ const LENGTH_BYTES: usize = 2;
 
 /// The data key and everything that an envelope under it is bound to.
 pub(crate) struct Binding<'a> {
-    pub(crate) data_key: &'a [u8; KEY_BYTES],
+    pub(crate) data_key: &'a DataKey,
     pub(crate) data_key_id: DataKeyId,
     pub(crate) deployment: DeploymentId,
     pub(crate) context: &'a KeyContext,
@@ -38,7 +38,7 @@ impl Binding<'_> {
         let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
         let fields = fields.each_ref().map(Vec::as_slice);
         committed::seal(
-            self.data_key,
+            self.data_key.secret(),
             INFO,
             &self.header(),
             &fields,
@@ -54,7 +54,8 @@ impl Binding<'_> {
         }
         let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
         let fields = fields.each_ref().map(Vec::as_slice);
-        let padded = committed::open(self.data_key, INFO, HEADER_BYTES, &fields, envelope)?;
+        let derive = |salt: &_| self.data_key.derived(INFO, salt);
+        let padded = committed::open_derived(derive, HEADER_BYTES, &fields, envelope)?;
         unpad(&padded).map(|key| Secret::new(key.to_vec()))
     }
 
@@ -88,6 +89,7 @@ fn unpad(padded: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use crate::crypto::KEY_BYTES;
     use domain::key::MAX_KEY_BYTES;
     use domain::{KeyOwner, ProviderKeyId, WorkspaceId};
 
@@ -105,7 +107,7 @@ mod tests {
             version: 1,
         };
         let binding = Binding {
-            data_key: &[3; 32],
+            data_key: &DataKey::new(Zeroizing::new([3; KEY_BYTES])),
             data_key_id: DataKeyId::from_bytes([4; 16]),
             deployment: DeploymentId::from_bytes([5; 16]),
             context: &context,

@@ -8,7 +8,7 @@ use domain::{DeploymentId, RandomError, Secret, Sources};
 use zeroize::Zeroizing;
 
 use crate::aad;
-use crate::cache::{ActiveSealingKey, DataKeys, SharedKey};
+use crate::cache::{ActiveSealingKey, DataKey, DataKeys};
 use crate::committed::Fresh;
 use crate::envelope::Binding;
 use crate::hash::Hasher;
@@ -187,14 +187,14 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The unwrapped data key of `record`.
-    pub(crate) async fn data_key(&self, record: &DataKeyRecord) -> Result<SharedKey, KmsError> {
+    pub(crate) async fn data_key(&self, record: &DataKeyRecord) -> Result<Arc<DataKey>, KmsError> {
         let now = self.sources.now();
         if let Some(key) = self.data_keys.get(record, now) {
             return Ok(key);
         }
         let aad = aad::data_key(self.deployment, record.owner, record.id);
         let key = unwrap_recorded(&*self.kms, &record.kms_key, &record.wrapped, &aad).await?;
-        let key = Arc::new(key);
+        let key = Arc::new(DataKey::new(key));
         self.data_keys.put(record, Arc::clone(&key), now);
         Ok(key)
     }
@@ -244,7 +244,7 @@ impl Shared {
         &self,
         context: &KeyContext,
         data_key: &DataKeyRecord,
-    ) -> Result<SharedKey, KmsError> {
+    ) -> Result<Arc<DataKey>, KmsError> {
         if data_key.owner != context.owner {
             return Err(KmsError::Integrity);
         }
@@ -253,7 +253,7 @@ impl Shared {
 
     fn binding<'a>(
         &self,
-        secret: &'a SharedKey,
+        secret: &'a DataKey,
         context: &'a KeyContext,
         data_key: &DataKeyRecord,
     ) -> Binding<'a> {

@@ -130,12 +130,17 @@ pub(super) async fn settle_one(
 
 /// How many calls one statement looks up: most have no hold, and a statement costs more than a look.
 const LOOKED_UP: usize = 64;
-static HOLDERS: LazyLock<InOrder> = LazyLock::new(|| {
-    let places = vec!["$"; LOOKED_UP].join(", ");
+static HOLDERS: LazyLock<InOrder> = LazyLock::new(|| holders_text(LOOKED_UP));
+/// For what is left of a batch.
+const FEW: usize = 4;
+static HOLDERS_OF_FEW: LazyLock<InOrder> = LazyLock::new(|| holders_text(FEW));
+
+fn holders_text(calls: usize) -> InOrder {
+    let places = vec!["$"; calls].join(", ");
     InOrder::new(&format!(
         "SELECT request_id, account_id FROM credit_holds WHERE request_id IN ({places})"
     ))
-});
+}
 
 /// The accounts that pay for the holds of these calls; calls without a hold are not among them.
 async fn holders(
@@ -144,13 +149,15 @@ async fn holders(
 ) -> Result<BTreeMap<RequestId, AccountId>, StoreError> {
     let mut holders = BTreeMap::new();
     for some in rows.chunks(LOOKED_UP) {
+        let (text, places) = match some.len() <= FEW {
+            true => (&HOLDERS_OF_FEW, FEW),
+            false => (&HOLDERS, LOOKED_UP),
+        };
         // What is missing to a full statement is filled up with the last.
         let calls = some.iter().chain(some.last().into_iter().cycle());
-        let statement = calls
-            .take(LOOKED_UP)
-            .fold(HOLDERS.statement(), |statement, row| {
-                statement.bind(row.request)
-            });
+        let statement = calls.take(places).fold(text.statement(), |statement, row| {
+            statement.bind(row.request)
+        });
         let found: Vec<(String, String)> = tx.all(statement).await?;
         for (request, account) in found {
             let place = Place {

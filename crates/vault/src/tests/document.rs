@@ -157,7 +157,7 @@ fn the_documents_vectors_are_those_of_the_code() {
 
     let sealing = fresh(0x70);
     let binding = Binding {
-        data_key: &data_key,
+        data_key: &crate::cache::DataKey::new(zeroize::Zeroizing::new(data_key)),
         data_key_id,
         deployment,
         context: &context,
