@@ -186,6 +186,10 @@ impl Events {
         };
         let empty = self.at_line_start && end == 0;
         self.at_line_start = true;
+        // The line feed goes with its carriage return if it is there already: a client may wait for it.
+        if bytes[end..].starts_with(b"\r\n") {
+            return (end + 2, empty);
+        }
         self.after_return = bytes[end] == b'\r';
         (end + 1, empty)
     }
@@ -362,6 +366,16 @@ mod tests {
                     held.contains("stop") && held.contains("[DONE]") && !held.contains("usage")
                 );
             }
+        }
+    }
+
+    #[test]
+    fn an_event_passes_with_the_last_byte_of_its_end() {
+        for line_end in ["\n", "\r\n", "\r"] {
+            let [part, end] = [PART, END].map(|event| event.replace('\n', line_end));
+            let mut tail = chat(1, false);
+            assert_eq!(passed(&mut tail, &[&part, &part, &end]), [&part, &part, ""]);
+            assert_eq!(tail.finish(), end);
         }
     }
 
