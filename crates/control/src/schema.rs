@@ -123,7 +123,7 @@ schemas! {
     /// Wire formats.
     formats = list_of("The formats that the provider speaks.", &[FormatId::OpenaiChat, FormatId::OpenaiResponses, FormatId::OpenaiEmbeddings, FormatId::OpenaiModerations, FormatId::OpenaiImages,
         FormatId::OpenaiSpeech, FormatId::OpenaiTranscriptions, FormatId::Rerank,
-        FormatId::AnthropicMessages],
+        FormatId::AnthropicMessages, FormatId::GeminiGenerateContent, FormatId::GeminiEmbeddings],
         FormatId::as_str, format);
     /// What happens where own keys are switched off.
     on_byok_disabled = one_of("What happens to calls of workspaces that have an own key for a provider whose own keys are \

@@ -43,11 +43,12 @@ pub(crate) struct Held {
     pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
-/// Admits a call and reads its request. A refusal is settled.
+/// Admits a call and reads its request. `model`: as the path names it, if it does. A refusal is settled.
 pub(crate) async fn admit<B>(
     plane: &Plane,
     view: View,
     call: &'static Call,
+    model: Option<String>,
     mut settlement: Settlement,
     request: http::Request<B>,
 ) -> Result<Admitted, Failure>
@@ -59,8 +60,11 @@ where
         may_invoke(&view.caller)?;
         let kind = BodyKind::of(&parts.headers, call.takes)?;
         let held = read_body(plane, kind.media_type()?, body).await?;
-        let head = kind.read(&held.bytes).map_err(Failure::InvalidRequest)?;
-        Ok((held, head))
+        let head = match &model {
+            None => kind.read(&held.bytes),
+            Some(model) => head::read_beside(&held.bytes, model, call.streams()),
+        };
+        Ok((held, head.map_err(Failure::InvalidRequest)?))
     };
     match Box::pin(read).await {
         Ok((body, head)) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::credential::{self, API_KEY_HEADERS, BEARER_HEADER, CredentialKind};
 use http::HeaderMap;
+use llm::format::WireFormat;
 use vault::HashPurpose;
 
 use crate::Plane;
@@ -24,6 +25,19 @@ pub(crate) async fn identify(plane: &Plane, headers: &HeaderMap) -> Result<Arc<L
         Err(Away) => Err(Failure::StoreUnavailable),
     }
 }
+
+/// Whether the URL carries a key, as clients of Gemini's API may send it. It is never taken from there: a URL is logged
+/// and remembered on its way.
+pub(crate) fn is_key_in_query(format: &dyn WireFormat, query: Option<&str>) -> bool {
+    let mut names = query
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    format.action().is_some() && names.any(|name| name == QUERY_KEY)
+}
+
+/// The parameter in which Google's APIs take a key.
+const QUERY_KEY: &str = "key";
 
 /// The one credential of the request.
 fn presented(headers: &HeaderMap) -> Result<&str, Failure> {

@@ -8,6 +8,7 @@ use crate::pass::{self, Pass};
 /// An endpoint that calls a model.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Call {
+    /// The path. Where it names the model, `{model}` stands for the name, and the other version is served as well.
     pub(crate) path: &'static str,
     /// What the client speaks there.
     pub(crate) format: FormatId,
@@ -68,6 +69,26 @@ pub(crate) enum Priced {
     Otherwise,
     /// Nobody knows what the call does, so neither its usage nor its price is known.
     Unknown,
+}
+
+const GEMINI: FormatId = FormatId::GeminiGenerateContent;
+
+/// A call whose path names the model.
+const fn gemini(
+    path: &'static str,
+    format: FormatId,
+    operation: &'static str,
+    priced: Priced,
+) -> Call {
+    Call {
+        path,
+        format,
+        beside: None,
+        operation,
+        priced,
+        takes: JSON,
+        also: &[],
+    }
 }
 
 /// Everything that calls a model. All of them take `POST` only.
@@ -198,9 +219,57 @@ pub(crate) static CALLS: &[Call] = &[
         takes: JSON,
         also: &[],
     },
+    gemini(
+        "/v1beta/models/{model}:generateContent",
+        GEMINI,
+        "generate_content",
+        Priced::ByToken,
+    ),
+    gemini(
+        "/v1beta/models/{model}:streamGenerateContent",
+        GEMINI,
+        "generate_content",
+        Priced::ByToken,
+    ),
+    gemini(
+        "/v1beta/models/{model}:countTokens",
+        GEMINI,
+        "count_tokens",
+        Priced::Free,
+    ),
+    gemini(
+        "/v1beta/models/{model}:embedContent",
+        FormatId::GeminiEmbeddings,
+        "embed_content",
+        Priced::ByToken,
+    ),
+    gemini(
+        "/v1beta/models/{model}:batchEmbedContents",
+        FormatId::GeminiEmbeddings,
+        "embed_content",
+        Priced::ByToken,
+    ),
 ];
 
 const MODELS: &str = "/v1/models";
+/// Where Gemini's clients look for models. Their newer ones look in [`MODELS`].
+const GEMINI_MODELS: &str = "/v1beta/models";
+/// What a path begins with that names the model.
+const NAMED: &str = "/v1beta/models/{model}:";
+/// The action that wants a stream.
+const STREAM: &str = "streamGenerateContent";
+
+impl Call {
+    /// What is to be done with the model, where the path names it.
+    pub(crate) fn action(&self) -> Option<&'static str> {
+        self.path.strip_prefix(NAMED)
+    }
+
+    /// Whether the path says that a stream is wanted.
+    pub(crate) fn streams(&self) -> bool {
+        self.action() == Some(STREAM)
+    }
+}
 
 /// Below this stand the providers' own paths.
 const PROVIDERS: &str = "/providers/";
@@ -218,6 +287,8 @@ const KEPT: [(&str, Option<&str>); 5] = [
 
 /// Below this clients of models look for endpoints.
 const BASE: &str = "/v1/";
+/// Below this Gemini's do.
+const GEMINI_BASE: &str = "/v1beta/";
 /// The control plane's part of it.
 const CONTROL: [&str; 3] = ["billing", "byok", "providers"];
 
@@ -229,11 +300,14 @@ pub struct Endpoint(pub(crate) Route);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Call(&'static Call),
+    /// A call whose path names the model, percent-decoded.
+    ModelCall(&'static Call, String),
     /// Any path of a provider.
     Pass(Pass),
-    Models,
-    /// The model's id, percent-decoded.
-    Model(String),
+    /// `None`: the format is the client's guess.
+    Models(Option<FormatId>),
+    /// The model's id, percent-decoded. `None`: the format is the client's guess.
+    Model(String, Option<FormatId>),
     /// The path is ours, the method is not; names the method that is. `None`: the format is the client's guess.
     WrongMethod(&'static str, Option<FormatId>),
     /// A client of models looks for something that is not served. `None`: the format is the client's guess.
@@ -248,6 +322,7 @@ pub(crate) fn served() -> Vec<String> {
         format!("* {PROVIDERS}{{provider}}/{{path}}"),
         format!("* {BRAVE}/{{path}}"),
         format!("GET {MODELS}"),
+        format!("GET {GEMINI_MODELS}"),
     ];
     calls.chain(kept).chain(others).collect()
 }
@@ -268,12 +343,9 @@ pub(crate) fn find(method: &Method, path: &str) -> Option<Endpoint> {
 }
 
 fn known(method: &Method, path: &str) -> Option<Route> {
-    if let Some(call) = CALLS.iter().find(|call| call.path == path) {
-        return Some(if method == Method::POST {
-            Route::Call(call)
-        } else {
-            Route::WrongMethod("POST", Some(call.format))
-        });
+    let exact = |call: &&Call| call.action().is_none() && call.path == path;
+    if let Some(call) = CALLS.iter().find(exact) {
+        return Some(post(method, call.format, Route::Call(call)));
     }
     if let Some(pass) = passed(path) {
         return Some(if pass::METHODS.contains(method) {
@@ -282,15 +354,48 @@ fn known(method: &Method, path: &str) -> Option<Route> {
             Route::WrongMethod(pass::ALLOW, None)
         });
     }
-    let route = match path.strip_prefix(MODELS)? {
-        "" => Route::Models,
-        rest => Route::Model(decode(rest.strip_prefix('/').filter(|id| !id.is_empty())?)?),
+    let (rest, format) = match path.strip_prefix(GEMINI_MODELS) {
+        Some(rest) => (rest, Some(GEMINI)),
+        None => (path.strip_prefix(MODELS)?, None),
+    };
+    let route = if rest.is_empty() {
+        Route::Models(format)
+    } else {
+        let id = rest.strip_prefix('/').filter(|id| !id.is_empty())?;
+        if let Some((call, model)) = named(id) {
+            return Some(post(
+                method,
+                call.format,
+                Route::ModelCall(call, decode(model)?),
+            ));
+        }
+        // Something else is to be done with a model.
+        if method == Method::POST && id.contains(':') && format.is_some() {
+            return None;
+        }
+        Route::Model(decode(id)?, format)
     };
     Some(if method == Method::GET {
         route
     } else {
-        Route::WrongMethod("GET", None)
+        Route::WrongMethod("GET", format)
     })
+}
+
+fn post(method: &Method, format: FormatId, route: Route) -> Route {
+    if method == Method::POST {
+        route
+    } else {
+        Route::WrongMethod("POST", Some(format))
+    }
+}
+
+/// The call of a path that names a model and an action, and the model as it stands there. The action is behind the last
+/// colon, since a name may have some of its own.
+fn named(id: &str) -> Option<(&'static Call, &str)> {
+    let (model, action) = id.rsplit_once(':')?;
+    let call = CALLS.iter().find(|call| call.action() == Some(action))?;
+    (!model.is_empty()).then_some((call, model))
 }
 
 /// A path of a provider.
@@ -333,6 +438,9 @@ fn passed(path: &str) -> Option<Pass> {
 
 /// The refusal for what a client of models would call: it must be in a form that the client reads.
 fn unknown(path: &str) -> Option<Route> {
+    if path.starts_with(GEMINI_BASE) {
+        return Some(Route::Unknown(Some(GEMINI)));
+    }
     let rest = path.strip_prefix(BASE)?;
     let is_control = CONTROL
         .iter()
@@ -396,10 +504,99 @@ mod tests {
             let unknown = Some(Route::Unknown(format));
             assert_eq!(route(Method::POST, path), unknown, "{path}");
         }
-        assert_eq!(route(Method::GET, "/v1/models"), Some(Route::Models));
-        let model = Some(Route::Model("openai/gpt-4o".to_owned()));
+        assert_eq!(route(Method::GET, "/v1/models"), Some(Route::Models(None)));
+        let model = Some(Route::Model("openai/gpt-4o".to_owned(), None));
         assert_eq!(route(Method::GET, "/v1/models/openai/gpt-4o"), model);
         assert_eq!(route(Method::GET, "/v1/models/openai%2Fgpt-4o"), model);
+    }
+
+    #[test]
+    fn a_path_that_names_the_model_is_exact_but_for_the_name() {
+        // T98
+        let called = |path: &str| match route(Method::POST, path) {
+            Some(Route::ModelCall(call, model)) => Some((call.path, model)),
+            _ => None,
+        };
+        for action in [
+            "generateContent",
+            "streamGenerateContent",
+            "countTokens",
+            "embedContent",
+            "batchEmbedContents",
+        ] {
+            for version in ["v1", "v1beta"] {
+                let path = format!("/{version}/models/gemini-x:{action}");
+                let (pattern, model) = called(&path).expect("a call");
+                assert_eq!(model, "gemini-x");
+                assert!(pattern.ends_with(&format!(":{action}")), "{pattern}");
+            }
+        }
+        for (name, model) in [
+            ("google/gemini-x", "google/gemini-x"),
+            ("google%2Fgemini-x", "google/gemini-x"),
+            ("ft:gpt:org::id", "ft:gpt:org::id"),
+            ("x:generateContent", "x:generateContent"),
+            ("..%2f..%2fx", "../../x"),
+            ("%7Bmodel%7D", "{model}"),
+            ("{model}", "{model}"),
+            ("%C3%A9", "é"),
+        ] {
+            let found = called(&format!("/v1beta/models/{name}:generateContent"));
+            assert_eq!(found.map(|(_, model)| model).as_deref(), Some(model));
+        }
+        let long = "x".repeat(100_000);
+        assert!(called(&format!("/v1/models/{long}:countTokens")).is_some_and(|it| it.1 == long));
+        let gemini = Some(GEMINI);
+        for path in [
+            "/v1beta/models/:generateContent",
+            "/v1beta/models/x:generatecontent",
+            "/v1beta/models/x:generateContent/",
+            "/v1beta/models/x:generateContent:",
+            "/v1beta/models/x%3AgenerateContent:x",
+            "/v1beta/models/x:generateConten%74",
+            "/v1beta/models/x:predict",
+            "/v1beta/models/x%00:generateContent",
+            "/v1beta/models/x%0a:generateContent",
+            "/v1beta/models/x%c2%85:generateContent",
+            "/v1beta/models/x%ff:generateContent",
+            "/v1beta/models/x%2:generateContent",
+            "/v1beta/models/",
+            "/v1beta/modelsx",
+            "/v1beta/tunedModels/x:generateContent",
+            "/v1beta/openai/chat/completions",
+            "/v1beta/",
+        ] {
+            assert_eq!(
+                route(Method::POST, path),
+                Some(Route::Unknown(gemini)),
+                "{path}"
+            );
+        }
+        for path in [
+            "//v1beta/models/x:generateContent",
+            "/V1beta/models",
+            "/v1beta",
+            "/v1alpha/models",
+        ] {
+            assert_eq!(route(Method::POST, path), None, "{path}");
+        }
+        let broken = route(Method::POST, "/v1/models/x%00:generateContent");
+        assert_eq!(broken, Some(Route::Unknown(None)));
+        assert_eq!(
+            route(Method::GET, "/v1beta/models"),
+            Some(Route::Models(gemini))
+        );
+        let model = Route::Model("google/gemini-x".to_owned(), gemini);
+        assert_eq!(
+            route(Method::GET, "/v1beta/models/google/gemini-x"),
+            Some(model)
+        );
+        let wrong = Some(Route::WrongMethod("POST", gemini));
+        for method in [Method::GET, Method::PUT, Method::TRACE] {
+            assert_eq!(route(method, "/v1/models/x:generateContent"), wrong);
+        }
+        let wrong = Some(Route::WrongMethod("GET", gemini));
+        assert_eq!(route(Method::POST, "/v1beta/models/x"), wrong);
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub(crate) enum Failure {
     UpgradeNotSupported,
     #[error("the request carries several credentials; send one")]
     CredentialsAmbiguous,
+    #[error("the URL carries a key in its query")]
+    CredentialsInQuery,
     #[error("an API key is missing")]
     CredentialsMissing,
     #[error("the API key is not valid")]
@@ -209,6 +211,7 @@ impl Failure {
             Self::CredentialsAmbiguous
             | Self::InvalidPath
             | Self::UpgradeNotSupported
+            | Self::CredentialsInQuery
             | Self::BodyBroken
             | Self::InvalidRequest(_)
             | Self::InvalidHeader(_)
@@ -267,6 +270,7 @@ impl Failure {
             Self::InvalidPath => "invalid_path",
             Self::UpgradeNotSupported => "upgrade_not_supported",
             Self::CredentialsAmbiguous => "ambiguous_credentials",
+            Self::CredentialsInQuery => "api_key_in_query",
             Self::CredentialsMissing => "api_key_missing",
             Self::CredentialsInvalid => "api_key_invalid",
             Self::PermissionDenied(_) => "permission_denied",

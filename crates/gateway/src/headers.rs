@@ -6,6 +6,7 @@ use domain::RequestId;
 use domain::policy::KeySource;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::needles::Needles;
 use crate::scrub::Scrubber;
@@ -67,8 +68,10 @@ const PERSONAL: HeaderName = HeaderName::from_static("idempotency-key");
 /// Values longer than this do not pass in either direction.
 const MAX_VALUE_BYTES: usize = 4096;
 
-/// Parts of the query that reach the provider.
-const TO_UPSTREAM_QUERY: [&str; 1] = ["beta"];
+/// The part of the query that reaches the provider.
+const TO_UPSTREAM_QUERY: &str = "beta";
+/// The one of Gemini's: a stream of events, not a list that comes piece by piece.
+const EVENTS: &str = "alt=sse";
 
 /// What a refused call was meant for, as far as the registry knows it.
 #[derive(Debug, Clone)]
@@ -227,13 +230,16 @@ pub(crate) fn scrubbed(value: &HeaderValue, needles: &Arc<Needles>) -> Option<He
 }
 
 /// The part of the client's query that reaches the provider, if any.
-pub(crate) fn query_to_upstream(query: Option<&str>) -> Option<String> {
+pub(crate) fn query_to_upstream(call: &Call, query: Option<&str>) -> Option<String> {
     let passed: Vec<&str> = query?
         .split('&')
         .filter(|pair| {
+            if call.action().is_some() {
+                return call.streams() && *pair == EVENTS;
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            TO_UPSTREAM_QUERY.contains(&name) && value.len() <= 32 && value.bytes().all(plain)
+            name == TO_UPSTREAM_QUERY && value.len() <= 32 && value.bytes().all(plain)
         })
         .collect();
     (!passed.is_empty()).then(|| passed.join("&"))
@@ -242,6 +248,7 @@ pub(crate) fn query_to_upstream(query: Option<&str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::CALLS;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -341,9 +348,24 @@ mod tests {
     #[test]
     fn the_query_never_carries_a_key() {
         // T51
-        let query = "key=sk-1&beta=true&api_key=2&access_token=3&Beta=x&beta=a%26key%3d1";
-        assert_eq!(query_to_upstream(Some(query)).as_deref(), Some("beta=true"));
-        assert_eq!(query_to_upstream(Some("key=1")), None);
-        assert_eq!(query_to_upstream(None), None);
+        let passed = |path: &str, query: &str| {
+            let call = CALLS.iter().find(|call| call.path.ends_with(path));
+            query_to_upstream(call.expect("a call"), Some(query))
+        };
+        let query = "key=sk-1&beta=true&alt=sse&api_key=2&access_token=3&Beta=x&beta=a%26key%3d1&alt=sse%26key%3d1";
+        assert_eq!(passed("/messages", query).as_deref(), Some("beta=true"));
+        assert_eq!(
+            passed(":streamGenerateContent", query).as_deref(),
+            Some("alt=sse")
+        );
+        assert_eq!(passed(":generateContent", query), None);
+        assert_eq!(
+            passed(":streamGenerateContent", "alt=proto&$alt=sse&%61lt=sse"),
+            None
+        );
+        for call in CALLS {
+            assert_eq!(query_to_upstream(call, Some("key=1")), None);
+            assert_eq!(query_to_upstream(call, None), None);
+        }
     }
 }

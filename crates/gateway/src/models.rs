@@ -1,4 +1,4 @@
-//! The list of models, in one shape that the SDKs of both formats read.
+//! The list of models, in one shape that the SDKs of OpenAI and Anthropic read, and in Gemini's.
 
 use domain::naming::Named;
 use domain::policy::{KeySource, Tier};
@@ -9,17 +9,20 @@ use serde_json::{Value, json};
 
 use crate::admit::may_invoke;
 use crate::bill::Bill;
-use crate::endpoint::Priced;
+use crate::endpoint::{CALLS, Call, Priced};
 use crate::error::Failure;
 use crate::plan::naming::{self, Wishes};
 use crate::plan::targets;
 use crate::snapshot::View;
 use crate::{Body, Plane};
 
-/// The format of a client that asks for models: only Anthropic's SDKs name a version.
+/// The format of a client that asks for models: only Anthropic's SDKs name a version, only Google's clients have a header
+/// of their own for the key.
 pub(crate) fn format_of(headers: &HeaderMap) -> FormatId {
     if headers.contains_key("anthropic-version") {
         FormatId::AnthropicMessages
+    } else if headers.contains_key("x-goog-api-key") {
+        FormatId::GeminiGenerateContent
     } else {
         FormatId::OpenaiChat
     }
@@ -27,7 +30,11 @@ pub(crate) fn format_of(headers: &HeaderMap) -> FormatId {
 
 /// What the caller can be served now: first what own keys serve, then what credits pay for, in both the tiers before
 /// the models that are known by name.
-pub(crate) fn list(plane: &Plane, view: &View) -> Result<Response<Body>, Failure> {
+pub(crate) fn list(
+    plane: &Plane,
+    view: &View,
+    format: FormatId,
+) -> Result<Response<Body>, Failure> {
     may_invoke(&view.caller)?;
     let tiers = Tier::ALL.iter().map(|tier| tier.as_str().to_owned());
     let facts = plane.registry.providers().flat_map(|provider| {
@@ -40,9 +47,12 @@ pub(crate) fn list(plane: &Plane, view: &View) -> Result<Response<Body>, Failure
         .collect();
     let of = |source: KeySource| {
         let served = served.iter().filter(move |it| it.target.source == source);
-        served.map(entry)
+        served.map(|served| entry(plane, served, format))
     };
     let models: Vec<Value> = of(KeySource::Byok).chain(of(KeySource::Managed)).collect();
+    if is_gemini(format) {
+        return Ok(answer(&json!({ "models": models })));
+    }
     let id = |model: Option<&Value>| model.map(|model| model["id"].clone());
     Ok(answer(&json!({
         "object": "list",
@@ -54,9 +64,20 @@ pub(crate) fn list(plane: &Plane, view: &View) -> Result<Response<Body>, Failure
 }
 
 /// One model, if a call for it would be served; else the refusal that the call would get.
-pub(crate) fn get(plane: &Plane, view: &View, model: &str) -> Result<Response<Body>, Failure> {
+pub(crate) fn get(
+    plane: &Plane,
+    view: &View,
+    model: &str,
+    format: FormatId,
+) -> Result<Response<Body>, Failure> {
     may_invoke(&view.caller)?;
-    Ok(answer(&entry(&served(plane, view, model)?)))
+    let served = served(plane, view, model)?;
+    Ok(answer(&entry(plane, &served, format)))
+}
+
+/// Whether the client reads Gemini's shape: there is one list for all of a provider's formats.
+fn is_gemini(format: FormatId) -> bool {
+    format.format().action().is_some()
 }
 
 /// A name and what a call for it would be served by first.
@@ -78,9 +99,9 @@ fn served(plane: &Plane, view: &View, id: &str) -> Result<Served, Failure> {
     })
 }
 
-/// The fields of OpenAI's `model` and Anthropic's `ModelInfo`, and in `keybearer` who serves. Nobody knows when a
-/// model was made.
-fn entry(served: &Served) -> Value {
+/// The fields of OpenAI's `model` and Anthropic's `ModelInfo`, or those of Gemini's `Model`, and in `keybearer` who serves.
+/// Nobody knows when a model was made.
+fn entry(plane: &Plane, served: &Served, format: FormatId) -> Value {
     let Served { id, named, target } = served;
     let mut ours = json!({
         "key_source": target.source,
@@ -89,6 +110,9 @@ fn entry(served: &Served) -> Value {
     });
     if let Some(tier) = named.tier {
         ours["tier"] = json!(tier);
+    }
+    if is_gemini(format) {
+        return gemini_entry(plane, served, &ours);
     }
     json!({
         "id": id,
@@ -100,6 +124,43 @@ fn entry(served: &Served) -> Value {
         "owned_by": target.provider,
         "keybearer": ours,
     })
+}
+
+/// What may be done with the model here is what its provider speaks of Gemini's formats.
+fn gemini_entry(plane: &Plane, served: &Served, ours: &Value) -> Value {
+    let Served { id, target, .. } = served;
+    let (provider, model) = (&target.provider, &target.model);
+    let spoken = |call: &&Call| {
+        let provider = plane.registry.get(provider);
+        provider.is_some_and(|provider| provider.rule(model, call.format).is_some())
+    };
+    let methods: Vec<&str> = CALLS
+        .iter()
+        .filter(spoken)
+        .filter_map(Call::action)
+        .collect();
+    let mut entry = json!({
+        "name": format!("models/{id}"),
+        "displayName": id,
+        "supportedGenerationMethods": methods,
+        "keybearer": ours,
+    });
+    let limits = [
+        (
+            "inputTokenLimit",
+            plane.registry.context_tokens(provider, model),
+        ),
+        (
+            "outputTokenLimit",
+            plane.registry.max_output_tokens(provider, model),
+        ),
+    ];
+    for (name, limit) in limits {
+        if let Some(limit) = limit {
+            entry[name] = json!(limit);
+        }
+    }
+    entry
 }
 
 fn answer(body: &Value) -> Response<Body> {

@@ -9,7 +9,7 @@ use domain::ProviderId;
 use domain::resolve::Candidate;
 use http::{HeaderMap, Method, header};
 use llm::format::FormatId;
-use llm::provider::{Provider, Status};
+use llm::provider::{FormatRule, Provider, Status};
 
 use crate::Plane;
 use crate::endpoint::{CALLS, Call, Priced, Takes};
@@ -108,8 +108,14 @@ impl Pass {
         let path = self.below(&provider.base_url);
         let known = KNOWN.iter().find(|call| {
             let mut rules = provider.formats.iter();
-            method == Method::POST
-                && rules.any(|it| it.format == call.format && it.path_of(call.beside) == Some(path))
+            // What is spoken at another place than below the base URL is not what is called here.
+            let here = |rule: &FormatRule| {
+                let theirs = rule.call_path(call.beside, "", None);
+                rule.format == call.format
+                    && rule.strip.is_none()
+                    && theirs.as_deref() == Some(path)
+            };
+            method == Method::POST && rules.any(here)
         });
         let format = provider.formats.first().map(|rule| rule.format);
         known.unwrap_or_else(|| nothing_known(format.unwrap_or(FormatId::OpenaiChat)))

@@ -63,8 +63,15 @@ impl Prober {
         let Some(request) = provider.probe_request() else {
             return Ok(());
         };
-        let url = upstream::url(&context.base_url, &request.path, None);
-        let auth = way::auth_place(provider, &context.auth_header);
+        let rule = request.rule.as_ref();
+        // Where the rule of the format has no place for this base URL, nothing can be asked.
+        let base = match rule {
+            Some(rule) => rule.base(&context.base_url),
+            None => Some(context.base_url.as_str()),
+        };
+        let base = base.ok_or(ProbeFailure::Unreachable)?;
+        let url = upstream::url(base, &request.path, None);
+        let auth = way::auth_place(provider, rule, &context.auth_header);
         let (url, auth) = url.zip(auth).ok_or(ProbeFailure::Unreadable)?;
         let opened = self.opener.open(envelope, context, data_key).await;
         let key = opened.map_err(|_| ProbeFailure::Unreadable)?;
@@ -108,8 +115,8 @@ async fn judge(
         };
     }
     let status = head.status.as_u16();
-    let said = match request.format {
-        Some(format) => format.format().upstream_error_kind(status, &text),
+    let said = match &request.rule {
+        Some(rule) => rule.format.format().upstream_error_kind(status, &text),
         None => failure::classify(status, &text),
     };
     Err(match said {

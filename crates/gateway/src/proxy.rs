@@ -23,8 +23,11 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let format = match &endpoint.0 {
-        Route::Call(call) => call.format,
-        Route::WrongMethod(_, Some(format)) | Route::Unknown(Some(format)) => *format,
+        Route::Call(call) | Route::ModelCall(call, _) => call.format,
+        Route::Models(Some(format))
+        | Route::Model(_, Some(format))
+        | Route::WrongMethod(_, Some(format))
+        | Route::Unknown(Some(format)) => *format,
         Route::Pass(pass) => pass_format(plane, pass, &request),
         _ => models::format_of(request.headers()),
     };
@@ -37,15 +40,22 @@ where
         );
     };
     let mut said = HeaderMap::new();
+    let in_query = caller::is_key_in_query(format.format(), request.uri().query());
     let outcome = match endpoint.0 {
-        Route::Call(endpoint) => Box::pin(call(plane, endpoint, id, request, &mut said)).await,
+        _ if in_query => Err(Failure::CredentialsInQuery),
+        Route::Call(endpoint) => {
+            Box::pin(call(plane, endpoint, None, id, request, &mut said)).await
+        }
+        Route::ModelCall(endpoint, model) => {
+            Box::pin(call(plane, endpoint, Some(model), id, request, &mut said)).await
+        }
         Route::Pass(pass) => Box::pin(passed(plane, &pass, id, request, &mut said)).await,
-        Route::Models => {
-            let list = |view: &View| models::list(plane, view);
+        Route::Models(_) => {
+            let list = |view: &View| models::list(plane, view, format);
             asked(plane, request.headers(), id, list).await
         }
-        Route::Model(model) => {
-            let get = |view: &View| models::get(plane, view, &model);
+        Route::Model(model, _) => {
+            let get = |view: &View| models::get(plane, view, &model, format);
             asked(plane, request.headers(), id, get).await
         }
         Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
@@ -54,11 +64,12 @@ where
     outcome.unwrap_or_else(|failure| refusal(&failure, said, format, id))
 }
 
-/// One call of a model. Each step takes what the one before made; after the second, every way out has
+/// One call of a model, `model` if the path names it. Each step takes what the one before made; after the second, every way out has
 /// settled the call. `said` takes who was going to serve, for the headers of a failure.
 async fn call<B>(
     plane: &Plane,
     endpoint: &'static Call,
+    model: Option<String>,
     id: RequestId,
     request: Request<B>,
     said: &mut HeaderMap,
@@ -71,7 +82,7 @@ where
     let books = plane
         .books
         .open(&view.caller, endpoint, id, started_at, &plane.sources)?;
-    let admitted = admit::admit(plane, view, endpoint, books, request).await?;
+    let admitted = admit::admit(plane, view, endpoint, model, books, request).await?;
     let planned = plan::plan(plane, admitted, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))
@@ -98,7 +109,7 @@ where
     let books = plane
         .books
         .open(&view.caller, call, id, started_at, &plane.sources)?;
-    let admitted = admit::admit(plane, view, call, books, request).await?;
+    let admitted = admit::admit(plane, view, call, None, books, request).await?;
     let planned = plan::pass(plane, admitted, pass, provider, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))

@@ -61,7 +61,8 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             needles,
             asked,
         } => {
-            settlement.streamed(kind == Kind::EventStream);
+            // A list that comes piece by piece is a stream, too.
+            settlement.streamed(kind == Kind::EventStream || call.streams());
             let format = call.format.format();
             let tail = Tail::of(kind, format, asked, settlement.is_managed());
             let relay = Relay {

@@ -8,6 +8,7 @@ mod credits;
 mod embeddings;
 mod failover;
 mod forms;
+mod gemini;
 mod harness;
 mod hints;
 mod holds;

@@ -85,7 +85,7 @@ pub fn read(body: &[u8], boundary: &Boundary) -> Result<Head, HeadError> {
         stream: stream.unwrap_or(false),
         output_limit: None,
         choices: None,
-        model_span,
+        model_spans: vec![model_span],
         spelling: Spelling::Plain,
     })
 }

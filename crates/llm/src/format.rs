@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 mod anthropic_messages;
+mod gemini_embeddings;
+mod gemini_error;
+mod gemini_generate_content;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_error;
@@ -26,6 +29,8 @@ mod tests;
 mod usage_wish;
 
 pub use anthropic_messages::AnthropicMessages;
+pub use gemini_embeddings::GeminiEmbeddings;
+pub use gemini_generate_content::GeminiGenerateContent;
 pub use openai_chat::OpenaiChat;
 pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_images::OpenaiImages;
@@ -50,6 +55,8 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiTranscriptions,
     &Rerank,
     &AnthropicMessages,
+    &GeminiGenerateContent,
+    &GeminiEmbeddings,
 ];
 
 /// The name of a format.
@@ -74,6 +81,10 @@ pub enum FormatId {
     Rerank,
     /// Anthropic's messages.
     AnthropicMessages,
+    /// Gemini's content.
+    GeminiGenerateContent,
+    /// Gemini's embeddings.
+    GeminiEmbeddings,
 }
 
 impl FormatId {
@@ -89,6 +100,8 @@ impl FormatId {
             Self::OpenaiTranscriptions => "openai_transcriptions",
             Self::Rerank => "rerank",
             Self::AnthropicMessages => "anthropic_messages",
+            Self::GeminiGenerateContent => "gemini_generate_content",
+            Self::GeminiEmbeddings => "gemini_embeddings",
         }
     }
 
@@ -104,6 +117,8 @@ impl FormatId {
             Self::OpenaiTranscriptions => &OpenaiTranscriptions,
             Self::Rerank => &Rerank,
             Self::AnthropicMessages => &AnthropicMessages,
+            Self::GeminiGenerateContent => &GeminiGenerateContent,
+            Self::GeminiEmbeddings => &GeminiEmbeddings,
         }
     }
 }
@@ -171,6 +186,12 @@ pub trait WireFormat: Sync {
     /// Its name.
     fn id(&self) -> FormatId;
 
+    /// Where the path names the model and, behind it, what is to be done with it: what a probe does. `None`: the body
+    /// names the model.
+    fn action(&self) -> Option<&'static str> {
+        None
+    }
+
     /// An error as the JSON body of a whole answer.
     fn error(&self, error: &ErrorBody<'_>) -> Bytes;
 
@@ -184,6 +205,11 @@ pub trait WireFormat: Sync {
     /// What this event is at the beginning of a stream. Formats that do not say so have no prelude.
     fn opening(&self, _event: Event<'_>) -> Opening {
         Opening::Output
+    }
+
+    /// The first field of a request that could make it cost more than its model's tokens; see [`crate::surcharge`].
+    fn surcharge(&self, body: &[u8]) -> Option<&'static str> {
+        crate::surcharge::find(body)
     }
 
     /// The body of a request for a stream, changed so that the stream reports its usage; `None`: this body asks for
@@ -201,7 +227,7 @@ pub trait WireFormat: Sync {
     }
 
     /// The body of a request for a single token, the cheapest proof that a key works. Empty: in this format a key is not
-    /// tried out.
+    /// tried out. Where the path names the model, the body does not.
     fn probe_body(&self, model: &str, limit: TokenLimit) -> Bytes;
 }
 

@@ -1,4 +1,5 @@
-//! The few facts of a request body that decide its way and its price: `model`, `stream`, the output's limit.
+//! The few facts of a request body that decide its way and its price: `model`, `stream`, the output's limit. Where the
+//! model stands in the path, [`read_beside`] takes it from there.
 //!
 //! One strict pass reads the whole body, so that what was checked is what is forwarded: another parser
 //! that takes the last of two `model` fields, or ignores case, cannot see a different request.
@@ -10,6 +11,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+
+mod beside;
+
+pub use beside::read_beside;
 
 /// The longest model name, in bytes of its decoded text.
 pub const MAX_MODEL_BYTES: usize = 256;
@@ -27,17 +32,20 @@ pub struct Head {
     pub output_limit: Option<u64>,
     /// How many answers the client wants: the greatest top-level `n` that is a whole number. `None`: one.
     pub choices: Option<u64>,
-    /// Where the model's name stands in the body, as it is spelled.
-    pub model_span: Range<usize>,
+    /// Where the body names the model, as it is spelled there, in their order and apart. There is one place, but where
+    /// the path names the model.
+    pub model_spans: Vec<Range<usize>>,
     /// How it is spelled there.
     pub spelling: Spelling,
 }
 
-/// How a text stands in a body.
+/// How a model's name stands in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spelling {
     /// As a JSON string, quotes included.
     Json,
+    /// The same behind `models/`, as in Gemini's bodies.
+    JsonPath,
     /// As it is.
     Plain,
 }
@@ -76,6 +84,14 @@ pub enum HeadError {
     /// The form breaks this rule.
     #[error("the body is not a valid form: {0}")]
     Form(&'static str),
+    /// The path names no model of 1 to 256 bytes without control characters.
+    #[error(
+        "the path must name a model of 1 to {MAX_MODEL_BYTES} bytes without control characters"
+    )]
+    PathModel,
+    /// The body names another model than the path.
+    #[error("the field `model` must name the model that the path names, or be left out")]
+    OtherModel,
 }
 
 impl Head {
@@ -86,7 +102,7 @@ impl Head {
             stream: false,
             output_limit: None,
             choices: None,
-            model_span: 0..0,
+            model_spans: Vec::new(),
             spelling: Spelling::Plain,
         }
     }
@@ -105,7 +121,7 @@ impl HeadError {
         match self {
             Self::Json { .. } | Self::NotAnObject | Self::Form(_) => None,
             Self::Repeated(field) | Self::Case(field) => Some(field),
-            Self::ModelMissing | Self::Model => Some("model"),
+            Self::ModelMissing | Self::Model | Self::PathModel | Self::OtherModel => Some("model"),
             Self::Stream => Some("stream"),
         }
     }
@@ -122,13 +138,7 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
     let found = parser
         .deserialize_map(TopLevel)
         .and_then(|found| parser.end().map(|()| found))
-        .map_err(|error| match error.classify() {
-            Category::Data => HeadError::NotAnObject,
-            _ => HeadError::Json {
-                line: error.line(),
-                column: error.column(),
-            },
-        })?;
+        .map_err(|error| unreadable(&error))?;
     if let Some(refusal) = found.refusal {
         return Err(refusal);
     }
@@ -141,14 +151,12 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
             .map_err(|_| HeadError::Stream)?
             .unwrap_or(false),
     };
-    // The raw text is borrowed from `body`, so the difference of the addresses is the offset in it.
-    let start = raw.as_ptr().addr() - body.as_ptr().addr();
     Ok(Head {
         model,
         stream,
         output_limit: found.output_limit,
         choices: found.choices,
-        model_span: start..start + raw.len(),
+        model_spans: vec![span(raw, body)],
         spelling: Spelling::Json,
     })
 }
@@ -175,20 +183,44 @@ pub(crate) fn lookalike(name: &str) -> Option<&'static str> {
 
 /// The body with another model name in the place of the first; every other byte stays as it was.
 ///
-/// `head` is what [`read`] or [`crate::form::read`] returned for this very `body`.
+/// `head` is what [`read`], [`read_beside`] or [`crate::form::read`] returned for this very `body`.
 pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
-    if head.model == model {
+    if head.model == model || head.model_spans.is_empty() {
         return body.clone();
     }
     let text = match head.spelling {
         Spelling::Json => serde_json::Value::from(model).to_string(),
+        Spelling::JsonPath => {
+            serde_json::Value::from(format!("{}{model}", beside::PREFIX)).to_string()
+        }
         Spelling::Plain => model.to_owned(),
     };
-    let mut changed = BytesMut::with_capacity(body.len() - head.model_span.len() + text.len());
-    changed.put_slice(&body[..head.model_span.start]);
-    changed.put_slice(text.as_bytes());
-    changed.put_slice(&body[head.model_span.end..]);
+    let mut changed = BytesMut::with_capacity(body.len() + head.model_spans.len() * text.len());
+    let mut done = 0;
+    for span in &head.model_spans {
+        changed.put_slice(&body[done..span.start]);
+        changed.put_slice(text.as_bytes());
+        done = span.end;
+    }
+    changed.put_slice(&body[done..]);
     changed.freeze()
+}
+
+fn unreadable(error: &serde_json::Error) -> HeadError {
+    match error.classify() {
+        Category::Data => HeadError::NotAnObject,
+        _ => HeadError::Json {
+            line: error.line(),
+            column: error.column(),
+        },
+    }
+}
+
+/// Where `raw` stands in `body`, from which it was read.
+fn span(raw: &str, body: &[u8]) -> Range<usize> {
+    // The raw text is borrowed from `body`, so the difference of the addresses is the offset in it.
+    let start = raw.as_ptr().addr() - body.as_ptr().addr();
+    start..start + raw.len()
 }
 
 /// What the pass over the object's fields found. A refusal does not stop it: broken JSON is told first.

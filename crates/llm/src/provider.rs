@@ -13,6 +13,9 @@ use domain::glob::Glob;
 use domain::policy::ModelName;
 
 mod file;
+mod place;
+
+pub use place::{KeyPlace, MODEL_PLACE};
 
 /// A provider of the registry. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,19 +123,21 @@ impl Provider {
                 model,
                 limit,
             } => {
-                let body = format.format().probe_body(model, *limit);
+                let rule = self.rule(model, *format)?;
+                let format = format.format();
+                let body = format.probe_body(model, *limit);
                 ProbeRequest {
                     method: Method::POST,
-                    path: self.rule(model, *format)?.path.clone(),
+                    path: rule.call_path(None, model, format.action())?.into_owned(),
                     body: Some(body).filter(|body| !body.is_empty())?,
-                    format: Some(*format),
+                    rule: Some(rule.clone()),
                 }
             }
             Probe::Get { path } => ProbeRequest {
                 method: Method::GET,
                 path: path.clone(),
                 body: Bytes::new(),
-                format: None,
+                rule: None,
             },
         })
     }
@@ -272,8 +277,8 @@ pub struct ProbeRequest {
     pub path: String,
     /// The JSON body; empty for `GET`.
     pub body: Bytes,
-    /// The format of the answer, `None` if it is none of ours.
-    pub format: Option<FormatId>,
+    /// The rule by which it speaks one of our formats; `None` if it is none of ours.
+    pub rule: Option<FormatRule>,
 }
 
 /// A format that a provider speaks for some models.
@@ -283,20 +288,14 @@ pub struct FormatRule {
     pub pattern: Glob,
     /// Which format.
     pub format: FormatId,
-    /// Where, below the base URL; begins with a slash.
+    /// Where, below the base URL; begins with a slash. Of a format whose path names the model it ends in [`MODEL_PLACE`].
     pub path: String,
     /// Where its other calls are made, likewise. What is not named here is not spoken.
     pub operations: BTreeMap<Operation, String>,
-}
-
-impl FormatRule {
-    /// Where this call is made, `None` standing for the format's main one; `None`: nowhere.
-    pub fn path_of(&self, operation: Option<Operation>) -> Option<&str> {
-        match operation {
-            None => Some(&self.path),
-            Some(operation) => self.operations.get(&operation).map(String::as_str),
-        }
-    }
+    /// The end of the base URL's path that is left off for this format; begins with a slash.
+    pub strip: Option<String>,
+    /// How a key is presented in this format, where it is not as in the others.
+    pub key_place: Option<KeyPlace>,
 }
 
 /// What is known of a model.

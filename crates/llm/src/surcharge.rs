@@ -8,6 +8,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+mod gemini;
+
+pub use gemini::find_gemini;
+
 /// Fields that cost nothing of their own, whatever they hold: what is said, and how the tokens are chosen.
 const FREE: &[&str] = &[
     "chat_template_kwargs",

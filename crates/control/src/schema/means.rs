@@ -166,6 +166,8 @@ meanings! {
         OpenaiTranscriptions = "OpenAI's transcriptions",
         Rerank = "reranking, as by Cohere and Jina",
         AnthropicMessages = "Anthropic's messages",
+        GeminiGenerateContent = "Gemini's content, its token counts too",
+        GeminiEmbeddings = "Gemini's embeddings",
     }
     on_byok_disabled(OnByokDisabled) {
         FollowMode = "as the mode says: `auto` goes to the instance's key, `byok` is refused",

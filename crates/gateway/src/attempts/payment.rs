@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use domain::resolve::When;
-use llm::surcharge;
 
 use super::Course;
 use crate::bill::Bill;
@@ -30,7 +29,7 @@ impl Course<'_> {
         if !way.is_managed() || self.credits.held {
             return Ok(());
         }
-        if let Some(field) = surcharge::find(&self.parcel.body) {
+        if let Some(field) = self.call.format.format().surcharge(&self.parcel.body) {
             self.credits.over = true;
             return Err(Failure::FieldNeedsOwnKey(field));
         }

@@ -13,6 +13,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "400",
+        "api_key_in_query",
+        "The URL carries a key in its query, as clients of Gemini's API may send it. It was not looked at.",
+        "Send the API key in `x-goog-api-key`. What stood in a URL may have been logged: replace it.",
+    ),
+    (
+        "400",
         "format_not_supported",
         "The provider does not speak this endpoint's format for the model.",
         "Use the endpoint in `endpoint`.",
@@ -20,7 +26,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "invalid_request",
-        "The body is not the JSON object that it must be, or `model` or `stream` is not usable; or a header of ours has a value that it cannot have.",
+        "The body is not the JSON object that it must be, or `model` or `stream` is not usable, or the body names another model than the path; or a header of ours has a value that it cannot have.",
         "Mend the field in `field` or the header in `header`.",
     ),
     (
@@ -291,7 +297,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "as sent",
         "upstream_rejected",
         "The provider refused with a status of its own: without JSON, or a call that a key of the instance served.",
-        "The status is the provider's; its `code`, `type` and `param` stand in `upstream`, if it named any.",
+        "The status is the provider's; its `code`, `type`, `param` and `status` stand in `upstream`, if it named any.",
     ),
 ];
 

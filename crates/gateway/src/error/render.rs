@@ -22,8 +22,11 @@ impl Failure {
             Self::CredentialsAmbiguous => {
                 "send the API key in one header, once".to_owned()
             }
+            Self::CredentialsInQuery => {
+                "send the API key in the header `x-goog-api-key`; a key that stood in a URL may have been logged: replace it".to_owned()
+            }
             Self::EndpointNotFound => {
-                "use one of these; a client's base URL ends in /v1 for OpenAI's SDKs and without it for Anthropic's".to_owned()
+                "use one of these; a client's base URL ends in /v1 for OpenAI's SDKs and without it for Anthropic's and Google's".to_owned()
             }
             Self::UnknownProvider => "name a provider of this instance by its id; an admin of the instance can switch it on".to_owned(),
             Self::InvalidPath => "leave out empty segments, `.` and `..`, and what is encoded without need".to_owned(),

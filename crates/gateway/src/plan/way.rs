@@ -1,10 +1,12 @@
 //! Where and how each target is called.
 
+use std::borrow::Cow;
+
 use domain::Label;
 use domain::policy::KeySource;
 use domain::resolve::{Target, When};
 use http::{HeaderName, HeaderValue, Uri};
-use llm::provider::{Auth, Provider};
+use llm::provider::{Auth, FormatRule, Provider};
 use llm::registry::Registry;
 
 use crate::endpoint::{CALLS, Call, Priced};
@@ -68,19 +70,15 @@ pub(crate) fn ways(
     call: &Call,
     query: Option<&str>,
 ) -> Result<Vec<Way>, Failure> {
-    let path = |target: &Target, call: &Call| {
-        let provider = registry.get(&target.provider)?;
-        let rule = provider.rule(&target.model, call.format)?;
-        rule.path_of(call.beside)
-    };
+    let spoken = |target: &Target, call: &Call| spoken(registry, view, target, call);
     // Whoever wants a picture is not helped by words.
     let generates = |call: &Call| call.priced == Priced::ByToken;
     let other = CALLS
         .iter()
         .filter(|other| generates(call) && generates(other))
-        .find(|other| targets.iter().any(|it| path(it, other).is_some()))
+        .find(|other| targets.iter().any(|it| spoken(it, other).is_some()))
         .map(|other| other.path);
-    let query = headers::query_to_upstream(query);
+    let query = headers::query_to_upstream(call, query);
     let mut ways: Vec<Way> = Vec::with_capacity(targets.len());
     let mut left_out = false;
     let mut unreadable: Option<KeySource> = None;
@@ -94,11 +92,11 @@ pub(crate) fn ways(
         {
             continue;
         }
-        let Some(path) = path(&target, call) else {
+        let Some((rule, path)) = spoken(&target, call) else {
             left_out |= own;
             continue;
         };
-        match way(registry, view, target, path, query.as_deref()) {
+        match way(registry, view, target, Some(rule), &path, query.as_deref()) {
             Some(way) => ways.push(way),
             None => {
                 left_out |= own;
@@ -127,13 +125,8 @@ pub(crate) fn passing(
     let query = pass::query(query);
     let to = |target: Target| {
         let base_url = view.key(&target)?.0.context.base_url.clone();
-        way(
-            registry,
-            view,
-            target,
-            pass.below(&base_url),
-            query.as_deref(),
-        )
+        let path = pass.below(&base_url);
+        way(registry, view, target, None, path, query.as_deref())
     };
     let ways: Vec<Way> = targets.into_iter().filter_map(to).collect();
     if ways.is_empty() {
@@ -142,21 +135,42 @@ pub(crate) fn passing(
     Ok(ways)
 }
 
-/// `None`: a record is missing.
+/// The rule by which `call` can be made of `target`, and the path; `None` if the provider does not speak its format for
+/// this model, or not at the place that the key is bound to.
+fn spoken<'a>(
+    registry: &'a Registry,
+    view: &View,
+    target: &Target,
+    call: &Call,
+) -> Option<(&'a FormatRule, Cow<'a, str>)> {
+    let rule = registry
+        .get(&target.provider)?
+        .rule(&target.model, call.format)?;
+    let path = rule.call_path(call.beside, &target.model, call.action())?;
+    let (record, _) = view.key(target).unzip();
+    record
+        .is_none_or(|record| rule.base(&record.context.base_url).is_some())
+        .then_some((rule, path))
+}
+
+/// `None`: a record is missing. `rule`: by which a format is spoken, if one is.
 fn way(
     registry: &Registry,
     view: &View,
     target: Target,
+    rule: Option<&FormatRule>,
     path: &str,
     query: Option<&str>,
 ) -> Option<Way> {
     let (record, _) = view.key(&target)?;
     let context = &record.context;
     let reach = registry.get(&target.provider).and_then(|provider| {
+        // The URL that the key is bound to, not the one that the registry has today.
+        let bound = context.base_url.as_str();
+        let base = rule.map_or(Some(bound), |rule| rule.base(bound))?;
         Some(Reach {
-            // The URL that the key is bound to, not the one that the registry has today.
-            url: upstream::url(&context.base_url, path, query)?,
-            auth: auth_place(provider, &context.auth_header)?,
+            url: upstream::url(base, path, query)?,
+            auth: auth_place(provider, rule, &context.auth_header)?,
             extra_headers: extra_headers(&provider.auth),
         })
     });
@@ -169,15 +183,24 @@ fn way(
     })
 }
 
-/// How a key that is bound to `bound_header` is presented; `None` if the provider wants another header now:
-/// then the key must be submitted again.
-pub(crate) fn auth_place(provider: &Provider, bound_header: &str) -> Option<AuthPlace> {
-    if provider.auth.header != bound_header {
+/// How a key that is bound to `bound_header` is presented by a rule; `None` if the provider wants another header now:
+/// then the key must be submitted again. A rule may name a header of its own beside it, for the same place.
+pub(crate) fn auth_place(
+    provider: &Provider,
+    rule: Option<&FormatRule>,
+    bound_header: &str,
+) -> Option<AuthPlace> {
+    let Auth { header, scheme, .. } = &provider.auth;
+    if header != bound_header {
         return None;
     }
+    let (header, scheme) = match rule.and_then(|rule| rule.key_place.as_ref()) {
+        Some(place) => (&place.header, &place.scheme),
+        None => (header, scheme),
+    };
     Some(AuthPlace {
-        header: HeaderName::from_bytes(bound_header.as_bytes()).ok()?,
-        scheme: provider.auth.scheme.clone(),
+        header: HeaderName::from_bytes(header.as_bytes()).ok()?,
+        scheme: scheme.clone(),
     })
 }
 

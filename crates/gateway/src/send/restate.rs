@@ -12,11 +12,24 @@ use serde_json::{Map, Value, json};
 /// A refusal without the provider's sentences.
 pub(crate) struct Restated {
     status: StatusCode,
-    /// `code`, `type` and `param`, as far as they are words.
+    /// `code`, `type`, `param` and `status`, as far as they are words.
     words: Map<String, Value>,
 }
 
-const FIELDS: [&str; 3] = ["code", "type", "param"];
+const FIELDS: [&str; 4] = ["code", "type", "param", "status"];
+/// What Google's interfaces say in `status`.
+const STATUSES: [&str; 10] = [
+    "ABORTED",
+    "ALREADY_EXISTS",
+    "CANCELLED",
+    "FAILED_PRECONDITION",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "OUT_OF_RANGE",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "UNIMPLEMENTED",
+];
 const MAX_WORD_BYTES: usize = 64;
 
 impl Restated {
@@ -27,7 +40,11 @@ impl Restated {
         let root = body.get(0).unwrap_or(&body);
         let error = root.get("error").unwrap_or(root);
         let words = FIELDS.iter().filter_map(|field| {
-            let word = error.get(field)?.as_str().filter(|it| is_word(it))?;
+            let fits = |word: &&str| match *field {
+                "status" => STATUSES.contains(word),
+                _ => is_word(word),
+            };
+            let word = error.get(field)?.as_str().filter(fits)?;
             Some(((*field).to_owned(), word.into()))
         });
         let words = words.collect();
@@ -76,7 +93,7 @@ fn is_word(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use llm::format::{AnthropicMessages, OpenaiChat};
+    use llm::format::{AnthropicMessages, GeminiGenerateContent, OpenaiChat};
 
     use super::*;
 
@@ -105,6 +122,11 @@ mod tests {
         )["error"];
         assert_eq!(error["upstream"], json!({"type": "not_found_error"}));
         assert_eq!(error["type"], "invalid_request_error");
+        let text = r#"{"error":{"code":400,"message":"project 4711","status":"OUT_OF_RANGE"}}"#;
+        let error = &restated(&GeminiGenerateContent, text)["error"];
+        let metadata = &error["details"][0]["metadata"];
+        assert_eq!(metadata["upstream"], r#"{"status":"OUT_OF_RANGE"}"#);
+        assert_eq!(error["code"], 400);
     }
 
     #[test]
@@ -113,7 +135,7 @@ mod tests {
         for text in [
             r#"{"error":{"code":"org-4711","type":"for account 7","param":7}}"#,
             r#"{"error":"org_4711"}"#,
-            r#"{"error":{"code":"OPERATOR_LLC","param":"proj_operator","type":"key_4711"}}"#,
+            r#"{"error":{"code":"OPERATOR_LLC","param":"proj_operator","type":"key_4711","status":"OPERATOR_LLC"}}"#,
             long.as_str(),
             "<html>",
             "",

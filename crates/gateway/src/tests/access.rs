@@ -320,6 +320,11 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "POST /v2/rerank",
                     "POST /v1/messages",
                     "POST /v1/messages/count_tokens",
+                    "POST /v1beta/models/{model}:generateContent",
+                    "POST /v1beta/models/{model}:streamGenerateContent",
+                    "POST /v1beta/models/{model}:countTokens",
+                    "POST /v1beta/models/{model}:embedContent",
+                    "POST /v1beta/models/{model}:batchEmbedContents",
                     "* /v1/files",
                     "* /v1/uploads",
                     "* /v1/batches",
@@ -327,7 +332,8 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "* /v1/messages/batches",
                     "* /providers/{provider}/{path}",
                     "* /brave/{path}",
-                    "GET /v1/models"
+                    "GET /v1/models",
+                    "GET /v1beta/models"
                 ])
             );
             assert!(!body.to_string().contains("secret"));

@@ -30,10 +30,13 @@ impl Answer {
         value.transpose().expect("text").unwrap_or("")
     }
 
-    /// The stable code of an error, in either format.
+    /// The stable code of an error, in any format.
     pub(super) fn code(&self) -> String {
         let json = self.json();
-        let code = json["error"]["code"].as_str();
+        let error = &json["error"];
+        let code = error["code"]
+            .as_str()
+            .or(error["details"][0]["reason"].as_str());
         code.expect("an error with a code").to_owned()
     }
 }

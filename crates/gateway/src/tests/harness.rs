@@ -257,11 +257,17 @@ impl Harness {
             "brave" => "x-subscription-token",
             _ => "authorization",
         };
+        // Google's is that of its OpenAI-compatible endpoint.
+        let path = if provider == "google" {
+            "/base/openai"
+        } else {
+            "/base"
+        };
         let context = KeyContext {
             owner,
             key: id(&self.sources),
             provider: provider.parse().expect("a provider"),
-            base_url: format!("http://{}/base", at.address),
+            base_url: format!("http://{}{path}", at.address),
             auth_header: header.to_owned(),
             version: 1,
         };

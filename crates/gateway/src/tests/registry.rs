@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use llm::registry::Registry;
 
-/// Two providers at one address, one for each format, a gateway that speaks both, and one that speaks none.
+/// Providers at one address, one for each house of formats, a gateway that speaks OpenAI's and Anthropic's, and one that
+/// speaks none.
 pub(super) fn registry(address: SocketAddr) -> Registry {
     let file = |id: &str, header: &str, rest: &str| {
         let text = format!(
@@ -35,6 +36,21 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          [[formats]]\nformat = \"anthropic_messages\"\npath = \"/v1/messages\"\n\
          operations = {{ count_tokens = \"/v1/messages/count_tokens\" }}\n[[models]]\nid = \"claude-tiny\"\n"
     );
+    let (fifth, google) = file(
+        "google",
+        "authorization",
+        "native_patterns = [\"gemini-*\"]",
+    );
+    let google = google.replace("/base\"", "/base/openai\"");
+    let google = format!(
+        "{google}scheme = \"Bearer\"\n[probe]\nformat = \"gemini_generate_content\"\nmodel = \"gemini-tiny\"\n\
+         [[formats]]\nformat = \"openai_chat\"\npath = \"/chat/completions\"\n\
+         [[formats]]\nformat = \"gemini_generate_content\"\npath = \"/models/{{model}}:{{action}}\"\n\
+         strip = \"/openai\"\nauth = {{ header = \"x-goog-api-key\" }}\n\
+         [[formats]]\nformat = \"gemini_embeddings\"\npath = \"/models/{{model}}:{{action}}\"\n\
+         strip = \"/openai\"\nauth = {{ header = \"x-goog-api-key\" }}\n\
+         [[models]]\nid = \"gemini-tiny\"\ncontext_tokens = 9000\nmax_output_tokens = 500\n"
+    );
     let (third, gateway) = file("relay", "authorization", "stream_options = false");
     let gateway = gateway.replace("first_party", "gateway");
     let gateway = format!(
@@ -49,6 +65,7 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
         (other, anthropic),
         (third, gateway),
         (fourth, brave),
+        (fifth, google),
     ];
     Registry::default().with_files(&files).expect("valid files")
 }

@@ -28,9 +28,11 @@ fn cases(harness: &Harness) -> Vec<Case> {
             FormatId::AnthropicMessages => "claude-x",
             _ => "gpt-x",
         };
+        let path = call.path.replace("{model}", "gemini-x");
         for takes in call.takes {
-            let mut request = harness.request(Method::POST, call.path, "");
+            let mut request = harness.request(Method::POST, &path, "");
             let (media_type, body) = match takes {
+                Takes::Json if call.action().is_some() => ("application/json", "{}".to_owned()),
                 Takes::Json => ("application/json", format!(r#"{{"model":"{model}"}}"#)),
                 Takes::Form => (
                     "multipart/form-data; boundary=b",
@@ -86,11 +88,24 @@ fn cases(harness: &Harness) -> Vec<Case> {
             });
         }
     }
-    for path in ["/v1/models", "/v1/models/gpt-x"] {
+    for (name, path, format) in [
+        ("GET /v1/models", "/v1/models", FormatId::OpenaiChat),
+        ("GET /v1/models", "/v1/models/gpt-x", FormatId::OpenaiChat),
+        (
+            "GET /v1beta/models",
+            "/v1beta/models",
+            FormatId::GeminiGenerateContent,
+        ),
+        (
+            "GET /v1beta/models",
+            "/v1beta/models/gemini-x",
+            FormatId::GeminiGenerateContent,
+        ),
+    ] {
         cases.push(Case {
-            name: "GET /v1/models".to_owned(),
+            name: name.to_owned(),
             request: harness.request(Method::GET, path, ""),
-            format: FormatId::OpenaiChat,
+            format,
             operation: None,
         });
     }
@@ -102,9 +117,9 @@ fn cases(harness: &Harness) -> Vec<Case> {
         let found = endpoint::find(method, path).expect(&case.name);
         // A new kind of route does not compile here before it says what row it leaves.
         let operation = match found.0 {
-            Route::Call(call) => Some(call.operation),
+            Route::Call(call) | Route::ModelCall(call, _) => Some(call.operation),
             Route::Pass(_) => passed,
-            Route::Models | Route::Model(_) => None,
+            Route::Models(_) | Route::Model(..) => None,
             Route::WrongMethod(..) | Route::Unknown(_) => panic!("{} is not served", case.name),
         };
         assert_eq!(operation, case.operation, "{}", case.name);
@@ -114,7 +129,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
 
 async fn furnished() -> Harness {
     let harness = Harness::start().await;
-    for provider in ["openai", "anthropic", "brave"] {
+    for provider in ["openai", "anthropic", "brave", "google"] {
         harness.bring(provider).await;
     }
     harness.provider.says("{}");

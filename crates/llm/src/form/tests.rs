@@ -26,7 +26,7 @@ fn the_model_is_found_wherever_it_stands_and_only_its_bytes_change() {
         let body = Bytes::from(form(&parts));
         let head = read(&body, &boundary()).expect("a form");
         assert_eq!((head.model.as_str(), head.stream), ("whisper-1", false));
-        assert_eq!(&body[head.model_span.clone()], b"whisper-1");
+        assert_eq!(&body[head.model_spans[0].clone()], b"whisper-1");
         assert_eq!(head::with_model(&body, &head, "whisper-1"), body);
         let changed = head::with_model(&body, &head, "a\"b");
         let expected = form(&parts).replace("whisper-1", "a\"b");

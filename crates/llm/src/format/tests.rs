@@ -10,6 +10,7 @@ use super::{ErrorBody, FORMATS, FormatId, Metered, Operation, TokenLimit, WireFo
 use crate::sse::{Decoder, MAX_EVENT_BYTES};
 use crate::tap::MAX_REPORT_BYTES;
 
+mod gemini;
 mod metering;
 mod passages;
 
@@ -205,7 +206,12 @@ fn fixture(name: &str) -> Vec<u8> {
 fn endless_answers_take_bounded_memory_and_report_nothing() {
     // T59
     for format in FORMATS {
-        let usage = r#"{"usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1}}"#;
+        let usage = match format.action() {
+            None => {
+                r#"{"usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1}}"#
+            }
+            Some(_) => r#"{"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1}}"#,
+        };
         let padding = vec![b' '; MAX_REPORT_BYTES];
         let (head, tail) = usage.split_at(usage.len() - 2);
         let body = tap(*format, false, [head.as_bytes(), &padding, tail.as_bytes()]);
@@ -290,7 +296,11 @@ fn each_status_has_a_type_of_the_format() {
                 let body = format.error(&error(*status, "any", None));
                 let body: Value = serde_json::from_slice(&body).expect("JSON");
                 assert!(body["error"].get("hint").is_none());
-                format!("{status} {}", body["error"]["type"])
+                let named = match format.action() {
+                    None => &body["error"]["type"],
+                    Some(_) => &body["error"]["status"],
+                };
+                format!("{status} {named}")
             })
             .collect();
         insta::assert_snapshot!(format!("{}__error_types", format.id()), types.join("\n"));
@@ -313,7 +323,11 @@ fn a_stream_error_is_an_event_of_its_own_wherever_the_stream_was_cut() {
             let whole = decoder.push(&stream, |event| last = event.data.to_vec());
             assert_eq!(whole, Ok(()));
             let last: Value = serde_json::from_slice(&last).expect("JSON alone");
-            assert_eq!(last["error"]["code"], "upstream_cut");
+            let code = match format.action() {
+                None => &last["error"]["code"],
+                Some(_) => &last["error"]["details"][0]["reason"],
+            };
+            assert_eq!(code, "upstream_cut");
         }
     }
 }
@@ -329,13 +343,20 @@ fn a_probe_asks_for_as_few_tokens_as_it_may() {
         for limit in [TokenLimit::MaxTokens, TokenLimit::MaxCompletionTokens] {
             let body: Value =
                 serde_json::from_slice(&format.probe_body("m\"1", limit)).expect("JSON");
-            assert_eq!(body["model"], "m\"1");
+            let model = format.action().is_none().then_some("m\"1");
+            assert_eq!(body.get("model").and_then(Value::as_str), model);
             let names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
             let limits = names.map(|name| &body[name]);
+            let limits = limits
+                .into_iter()
+                .chain([&body["generationConfig"]["maxOutputTokens"]]);
             // Responses take no fewer than 16.
             let limit = limits.into_iter().find(|limit| !limit.is_null());
             let fewest = match format.id() {
-                FormatId::OpenaiEmbeddings | FormatId::OpenaiModerations | FormatId::Rerank => None,
+                FormatId::OpenaiEmbeddings
+                | FormatId::OpenaiModerations
+                | FormatId::Rerank
+                | FormatId::GeminiEmbeddings => None,
                 FormatId::OpenaiResponses => Some(json!(16)),
                 _ => Some(json!(1)),
             };

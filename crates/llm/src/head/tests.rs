@@ -42,7 +42,8 @@ fn model_and_stream_are_found_with_their_place() {
             (model, stream),
             "{body}"
         );
-        let there: String = serde_json::from_str(&body[head.model_span]).expect("a string");
+        let there: String =
+            serde_json::from_str(&body[head.model_spans[0].clone()]).expect("a string");
         assert_eq!(there, model);
     }
 }
@@ -286,9 +287,9 @@ proptest! {
         let head = read(&text).expect("a valid body");
         prop_assert_eq!(&head.model, &model);
         let changed = with_model(&text, &head, &other);
-        let new_end = changed.len() - (text.len() - head.model_span.end);
-        prop_assert_eq!(&changed[..head.model_span.start], &text[..head.model_span.start]);
-        prop_assert_eq!(&changed[new_end..], &text[head.model_span.end..]);
+        let new_end = changed.len() - (text.len() - head.model_spans[0].end);
+        prop_assert_eq!(&changed[..head.model_spans[0].start], &text[..head.model_spans[0].start]);
+        prop_assert_eq!(&changed[new_end..], &text[head.model_spans[0].end..]);
         let again = read(&changed).expect("still valid");
         prop_assert_eq!(&again.model, &other);
         prop_assert_eq!(with_model(&text, &head, &model), text);

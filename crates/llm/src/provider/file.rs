@@ -11,8 +11,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Auth, FileError, FormatRule, GatewayName, KeyHint, Kind, ModelFact, PaymentMode, Probe,
-    Provider, Status, locate,
+    Auth, FileError, FormatRule, GatewayName, KeyHint, KeyPlace, Kind, MODEL_PLACE, ModelFact,
+    PaymentMode, Probe, Provider, Status, locate,
 };
 use crate::base_url::{Loopback, canonical_base_url};
 use crate::format::{FormatId, Operation, TokenLimit};
@@ -106,6 +106,16 @@ struct FormatTable {
     path: Spanned<String>,
     #[serde(default)]
     operations: BTreeMap<Operation, Spanned<String>>,
+    strip: Option<Spanned<String>>,
+    auth: Option<PlaceTable>,
+}
+
+/// How a key is presented in one format.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceTable {
+    header: Spanned<String>,
+    scheme: Option<Spanned<String>>,
 }
 
 /// A rule that is broken, and where.
@@ -132,6 +142,10 @@ fn provider(file: File) -> Result<Provider, Broken> {
     let base_url = canonical_base_url(file.base_url.as_ref(), Loopback::AllowHttp)
         .or_else(|error| broken(&file.base_url, &error.to_string()))?;
     let probe_span = file.probe.as_ref().map(Spanned::span);
+    let auth = auth(file.auth)?;
+    let rule = |table| format_rule(table, &base_url, &auth);
+    let formats = file.formats.into_iter().map(rule);
+    let formats = formats.collect::<Result<_, _>>()?;
     let provider = Provider {
         id: file.id,
         name: line_of_text(file.name)?,
@@ -139,7 +153,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
         status: file.status,
         kind: file.kind,
         payment_modes: file.payment.modes,
-        auth: auth(file.auth)?,
+        auth,
         env: file
             .env
             .into_iter()
@@ -150,11 +164,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
             url: page(file.key.url)?,
         },
         probe: file.probe.map(probe).transpose()?,
-        formats: file
-            .formats
-            .into_iter()
-            .map(format_rule)
-            .collect::<Result<_, _>>()?,
+        formats,
         takes_stream_options: file.stream_options,
         native_patterns: file.native_patterns,
         slugs: slugs(file.kind, file.slugs)?,
@@ -172,16 +182,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
 
 fn auth(table: AuthTable) -> Result<Auth, Broken> {
     let header = header_name(&table.header)?;
-    let scheme = match table.scheme {
-        Some(scheme) => {
-            let word = scheme.as_ref();
-            if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return broken(&scheme, "a scheme is one word of letters and digits");
-            }
-            Some(scheme.into_inner())
-        }
-        None => None,
-    };
+    let scheme = table.scheme.map(scheme).transpose()?;
     let mut extra_headers = Vec::new();
     for (name, value) in table.extra_headers {
         let lower = header_name(&name)?;
@@ -200,6 +201,14 @@ fn auth(table: AuthTable) -> Result<Auth, Broken> {
         scheme,
         extra_headers,
     })
+}
+
+fn scheme(scheme: Spanned<String>) -> Result<String, Broken> {
+    let word = scheme.as_ref();
+    if word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return broken(&scheme, "a scheme is one word of letters and digits");
+    }
+    Ok(scheme.into_inner())
 }
 
 fn header_name(name: &Spanned<String>) -> Result<String, Broken> {
@@ -254,27 +263,59 @@ fn probe(table: Spanned<ProbeTable>) -> Result<Probe, Broken> {
     }
 }
 
-fn format_rule(table: FormatTable) -> Result<FormatRule, Broken> {
+/// `base_url` and `auth` are the file's.
+fn format_rule(table: FormatTable, base_url: &str, auth: &Auth) -> Result<FormatRule, Broken> {
     let format = table.format;
     let operations = table.operations.into_iter().map(|(operation, path)| {
         if operation.format() != format {
             return broken(&path, "the format has no such operation");
         }
-        Ok((operation, call_path(path)?))
+        Ok((operation, call_path(path, format)?))
     });
-    Ok(FormatRule {
+    let key_place = table.auth.map(|place| key_place(place, auth)).transpose()?;
+    let rule = FormatRule {
         operations: operations.collect::<Result<_, _>>()?,
         pattern: table.pattern,
         format,
-        path: call_path(table.path)?,
+        path: call_path(table.path, format)?,
+        strip: table.strip.as_ref().map(|it| it.as_ref().clone()),
+        key_place,
+    };
+    match table.strip {
+        Some(strip) if !is_path(strip.as_ref()) || rule.base(base_url).is_none() => {
+            broken(&strip, "not the end of the base URL's path")
+        }
+        _ => Ok(rule),
+    }
+}
+
+fn key_place(place: PlaceTable, auth: &Auth) -> Result<KeyPlace, Broken> {
+    let header = header_name(&place.header)?;
+    if auth.extra_headers.iter().any(|(name, _)| *name == header) {
+        return broken(&place.header, "this header has a value of its own");
+    }
+    Ok(KeyPlace {
+        header,
+        scheme: place.scheme.map(scheme).transpose()?,
     })
 }
 
-fn call_path(path: Spanned<String>) -> Result<String, Broken> {
-    if is_path(path.as_ref()) {
+fn call_path(path: Spanned<String>, format: FormatId) -> Result<String, Broken> {
+    let text = path.as_ref().as_str();
+    let fits = match format.format().action() {
+        None => is_path(text),
+        // In the place of the model and the action any plain segment could stand.
+        Some(_) => text
+            .strip_suffix(MODEL_PLACE)
+            .is_some_and(|before| before.ends_with('/') && is_path(&format!("{before}x"))),
+    };
+    if fits {
         Ok(path.into_inner())
     } else {
-        broken(&path, "a path begins with a slash and has plain segments")
+        broken(
+            &path,
+            "a path begins with a slash and has plain segments; for Gemini's formats the last one is `{model}:{action}`",
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 
-const FULL: &str = r#"
+pub(super) const FULL: &str = r#"
 id = "my-provider"
 name = "My Provider"
 base_url = "HTTPS://Models.Example:443/api/"
@@ -50,7 +50,7 @@ max_output_tokens = 4_000
 id = "mine-text-1"
 "#;
 
-fn parsed(toml: &str) -> Provider {
+pub(super) fn parsed(toml: &str) -> Provider {
     Provider::parse("my-provider.toml", toml).expect("a provider file")
 }
 
@@ -98,7 +98,8 @@ fn a_format_has_its_other_calls_where_the_file_says_so() {
     let path = |toml: &str, model: &str, operation| {
         let provider = parsed(toml);
         let rule = provider.rule(model, FormatId::AnthropicMessages)?.clone();
-        rule.path_of(operation).map(str::to_owned)
+        rule.call_path(operation, model, None)
+            .map(|path| path.into_owned())
     };
     let counts = Some(Operation::CountTokens);
     let main = Some("/anthropic/v1/messages".to_owned());
@@ -164,7 +165,7 @@ fn a_probe_is_one_token_or_a_plain_get() {
         (get.method, get.path.as_str()),
         (Method::GET, "/me?x=1&y=2")
     );
-    assert!(get.body.is_empty() && get.format.is_none());
+    assert!(get.body.is_empty() && get.rule.is_none());
 }
 
 #[test]
@@ -195,7 +196,7 @@ fn a_gateways_slugs_are_plain_words() {
 }
 
 /// Replaces `from` in the full file and returns the refusal.
-fn refusal(from: &str, to: &str) -> FileError {
+pub(super) fn refusal(from: &str, to: &str) -> FileError {
     let toml = FULL.replacen(from, to, 1);
     assert_ne!(toml, FULL, "{from} is not in the file");
     let refusal = Provider::parse("my-provider.toml", &toml);

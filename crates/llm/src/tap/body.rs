@@ -1,5 +1,5 @@
-//! Metering a JSON body on its way: of the whole body only the value of the top-level `usage` is kept, and its
-//! generated text is counted.
+//! Metering a JSON body on its way: of the whole body only the value of the top-level field that reports usage is kept,
+//! and its generated text is counted.
 
 use domain::Usage;
 use serde_json::value::RawValue;
@@ -11,20 +11,27 @@ use crate::format::UsageTap;
 /// A longer report is not read. Real ones have a few hundred bytes.
 pub(crate) const MAX_REPORT_BYTES: usize = 64 * 1024;
 
-const NAME: &[u8] = b"usage";
+/// What the field is called in most formats.
+const USAGE: &str = "usage";
 
-/// Finds the one top-level field `usage` and hands its value to the format's reader.
+/// Finds the one top-level field with the report and hands its value to the format's reader.
 ///
 /// It looks only at strings and brackets, as much as it takes to know what is top-level. A body that is cut
-/// off, names the field twice or reports at too great length reports nothing.
+/// off, names the field twice or reports at too great length reports nothing. Of a list of bodies the latest report
+/// counts, and one that is cut off has no last word.
 pub(crate) struct BodyTap {
+    /// The field's name.
+    name: &'static str,
+    list: List,
+    /// What the bodies of a list before the present one reported, and whether the last of them did.
+    before: (Option<Usage>, bool),
     place: Place,
     /// How many objects and lists are open.
     depth: u64,
     in_string: bool,
     /// The byte before was a backslash in a string.
     escaped: bool,
-    /// How much of [`NAME`] the field's name is so far; `None`: it is another name.
+    /// How much of the name that is looked for stood there so far; `None`: it is another name.
     named: Option<usize>,
     /// Whether the current value is the report.
     keeping: bool,
@@ -32,6 +39,15 @@ pub(crate) struct BodyTap {
     read: fn(&RawValue) -> Option<Usage>,
     counter: TextCounter,
     tally: Tally,
+}
+
+/// Whether several bodies may come as a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum List {
+    /// They may not, or the list has ended.
+    No,
+    May,
+    Within,
 }
 
 /// Where in the body the next byte is.
@@ -55,6 +71,9 @@ impl BodyTap {
     /// `read` reads the report; `shape` says where the body has its generated text.
     pub(crate) fn new(read: fn(&RawValue) -> Option<Usage>, shape: &'static Shape) -> Self {
         Self {
+            name: USAGE,
+            list: List::No,
+            before: (None, false),
             place: Place::Before,
             depth: 0,
             in_string: false,
@@ -65,6 +84,19 @@ impl BodyTap {
             read,
             counter: TextCounter::new(shape),
             tally: Tally::default(),
+        }
+    }
+
+    /// As [`new`](Self::new), for a report in the field `name`, of one body or of a list of them.
+    pub(crate) fn of_list(
+        name: &'static str,
+        read: fn(&RawValue) -> Option<Usage>,
+        shape: &'static Shape,
+    ) -> Self {
+        Self {
+            name,
+            list: List::May,
+            ..Self::new(read, shape)
         }
     }
 
@@ -86,6 +118,12 @@ impl BodyTap {
                 self.inside_value(byte);
             }
             (_, b' ' | b'\t' | b'\n' | b'\r') => {}
+            (Place::Before, b'[') if self.list == List::May => self.list = List::Within,
+            (Place::Before | Place::Behind, b']') if self.list == List::Within => {
+                self.list = List::No;
+                self.place = Place::Behind;
+            }
+            (Place::Behind, b',') if self.list == List::Within => self.next_body(),
             (Place::Before, b'{') => {
                 self.depth = 1;
                 self.place = Place::Name;
@@ -112,7 +150,9 @@ impl BodyTap {
             return;
         }
         // A name that is spelled with escapes is another name.
-        let at = self.named.filter(|at| NAME.get(*at) == Some(&byte));
+        let at = self
+            .named
+            .filter(|at| self.name.as_bytes().get(*at) == Some(&byte));
         self.named = at.map(|at| at + 1);
     }
 
@@ -128,7 +168,7 @@ impl BodyTap {
 
     fn value_begins(&mut self) {
         self.place = Place::Value;
-        self.keeping = self.named == Some(NAME.len());
+        self.keeping = self.named == Some(self.name.len());
         if !self.keeping {
             return;
         }
@@ -149,17 +189,42 @@ impl BodyTap {
         }
     }
 
-    /// What a body reports that was read to its end.
-    fn reported(&self) -> Option<Usage> {
-        let report = self.report.as_ref();
-        let report = report.filter(|_| self.place == Place::Behind)?;
-        (self.read)(serde_json::from_slice(report).ok()?)
+    /// The next body of a list begins.
+    fn next_body(&mut self) {
+        self.note();
+        self.place = Place::Before;
+    }
+
+    /// Takes down what the present body reported. One without a report leaves that of those before it standing.
+    fn note(&mut self) {
+        let report = self.report.take();
+        self.before = match report {
+            Some(report) => {
+                let report = serde_json::from_slice(&report).ok();
+                (report.and_then(self.read), true)
+            }
+            None => (self.before.0, false),
+        };
+    }
+
+    /// What is reported, and whether it is the last word.
+    fn reported(&mut self) -> (Option<Usage>, bool) {
+        if self.place == Place::Behind {
+            self.note();
+        }
+        let (usage, by_the_last) = match (self.place, self.list) {
+            (Place::Behind, List::No | List::May) => self.before,
+            (_, List::Within) => (self.before.0, false),
+            _ => (None, false),
+        };
+        (usage, by_the_last && usage.is_some())
     }
 
     fn lose(&mut self) {
         self.place = Place::Lost;
         self.in_string = false;
         self.report = None;
+        self.before = (None, false);
     }
 }
 
@@ -184,11 +249,11 @@ impl UsageTap for BodyTap {
         }
     }
 
-    fn finish(self: Box<Self>) -> Metered {
-        let reported = self.reported();
+    fn finish(mut self: Box<Self>) -> Metered {
+        let (reported, complete) = self.reported();
         Metered {
             reported,
-            complete: reported.is_some(),
+            complete,
             output_bytes: self.tally.bytes(),
             begun: self.tally.begun(),
             refused: false,
@@ -197,100 +262,4 @@ impl UsageTap for BodyTap {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Map, Value, json};
-
-    use super::super::TEXT;
-    use super::*;
-
-    /// Tells a report apart by its length.
-    fn read(report: &RawValue) -> Option<Usage> {
-        Some(Usage {
-            input_tokens: report.get().len() as u64,
-            ..Usage::default()
-        })
-    }
-
-    fn tapped<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<u64> {
-        let mut tap = Box::new(BodyTap::new(read, &TEXT));
-        for piece in pieces {
-            tap.push(piece);
-            let kept = tap.report.as_ref().map_or(0, Vec::len);
-            assert!(kept <= MAX_REPORT_BYTES);
-        }
-        tap.finish().reported.map(|usage| usage.input_tokens)
-    }
-
-    #[test]
-    fn only_the_one_top_level_report_counts() {
-        for (body, report) in [
-            (r#" { "usage" : {"a":[1,"}"]} , "b":2 } "#, Some(13)),
-            (r#"{"a":{"usage":1},"b":["usage"],"usage":12}"#, Some(2)),
-            (r#"{"a":"\"usage\":1,","usage":"\\"}"#, Some(4)),
-            (r#"{"a":"}","usage":{}}"#, Some(2)),
-            (r#"{"usage":1,"usage":1}"#, None),
-            (r#"{"usage2":1,"usag":2,"Usage":3}"#, None),
-            (r#"{"usage":{}"#, None),
-            (r#"{"usage":{}}}"#, None),
-            (r#"{"usage":{}]"#, None),
-            (r#"{"usage":}"#, None),
-            (r#"[{"usage":{}}]"#, None),
-            (r#""usage""#, None),
-            ("{}", None),
-        ] {
-            assert_eq!(tapped([body.as_bytes()]), report, "{body}");
-            assert_eq!(tapped(body.as_bytes().chunks(1)), report, "{body}");
-        }
-    }
-
-    #[test]
-    fn a_long_answer_costs_no_memory_and_a_long_report_is_not_read() {
-        let picture = "x".repeat(20 << 20);
-        let body = format!(r#"{{"data":"{picture}","usage":{{"n":1}}}}"#);
-        assert_eq!(tapped(body.as_bytes().chunks(16 * 1024)), Some(7));
-        for (length, report) in [
-            (MAX_REPORT_BYTES, Some(MAX_REPORT_BYTES as u64)),
-            (MAX_REPORT_BYTES + 1, None),
-        ] {
-            let body = format!(r#"{{"usage":"{}"}}"#, "x".repeat(length - 2));
-            assert_eq!(tapped(body.as_bytes().chunks(1000)), report);
-        }
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let text = r#"[ "\\{}\[\],:a-u]{0,8}|usage"#;
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i32>().prop_map(Value::from),
-            text.prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 5, move |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                proptest::collection::vec((text, inner), 0..5)
-                    .prop_map(|fields| Value::Object(Map::from_iter(fields))),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn it_finds_what_a_parser_finds(
-            before in any_value(), usage in any_value(), pretty in any::<bool>(), cut in any::<prop::sample::Index>(),
-        ) {
-            let body = json!({"a": before, "usage": usage, "z": [usage, before]});
-            let mut text = body.to_string();
-            let mut report = usage.to_string();
-            if pretty {
-                text = serde_json::to_string_pretty(&body).expect("serializes");
-                let inner: std::collections::BTreeMap<&str, &RawValue> =
-                    serde_json::from_str(&text).expect("JSON");
-                report = inner["usage"].get().to_owned();
-            }
-            let (head, tail) = text.as_bytes().split_at(cut.index(text.len() + 1));
-            prop_assert_eq!(tapped([head, tail]), Some(report.len() as u64));
-        }
-    }
-}
+mod tests;

@@ -33,7 +33,7 @@ pub struct Ceiling {
 }
 
 /// Words that stand in a request for something that is read beside its text.
-const MEDIA: [&[u8]; 10] = [
+const MEDIA: [&[u8]; 14] = [
     b"\"image_url\"",
     b"\"image\"",
     b"\"input_audio\"",
@@ -44,6 +44,10 @@ const MEDIA: [&[u8]; 10] = [
     b"\"file\"",
     b"\"document\"",
     b"\"container_upload\"",
+    b"\"inlineData\"",
+    b"\"inline_data\"",
+    b"\"fileData\"",
+    b"\"file_data\"",
 ];
 /// What each of them may bring: a long document that is only named by its address.
 const MEDIUM_TOKENS: u64 = 1 << 18;
@@ -233,6 +237,9 @@ mod tests {
         let body = br#"{"content":[{"type":"image_url","image_url":{"url":"https://a.test/b"}},{"type":"file"}]}"#;
         let most = body.len() as u64 + ADDED_TOKENS + 3 * MEDIUM_TOKENS;
         assert_eq!(Ceiling::of(body, None, Some(0)).input, most);
+        let parts = br#"{"contents":[{"parts":[{"inlineData":{}},{"file_data":{}}]}]}"#;
+        let expected = parts.len() as u64 + ADDED_TOKENS + 2 * MEDIUM_TOKENS;
+        assert_eq!(Ceiling::of(parts, None, Some(0)).input, expected);
         // A few bytes may name a long document: what fits into the model is believed.
         assert_eq!(
             Ceiling::of(body, None, Some(1_000_000)).input,

@@ -136,6 +136,54 @@ fn a_response_ends_with_the_event_that_says_so() {
 }
 
 #[test]
+fn chunks_of_gemini_that_end_an_answer_are_told_from_those_that_do_not() {
+    for (data, expected) in [
+        (
+            r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{}}"#,
+            Passage::Part,
+        ),
+        (
+            r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{}}"#,
+            Passage::Ends(1),
+        ),
+        (
+            r#"{"candidates":[{"finishReason":"MAX_TOKENS","index":1},{"index":0}]}"#,
+            Passage::Ends(1),
+        ),
+        (
+            r#"{"candidates":[{"finishReason":"STOP"},{"finishReason":"SAFETY"}]}"#,
+            Passage::Ends(2),
+        ),
+        (r#"{"candidates":[{"finishReason":null}]}"#, Passage::Part),
+        (
+            r#"{"candidates":[{"finishReason":"FINISH_REASON_UNSPECIFIED"}]}"#,
+            Passage::Part,
+        ),
+        (
+            r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{}}"#,
+            Passage::Last,
+        ),
+        (
+            r#"{"promptFeedback":{"safetyRatings":[]},"usageMetadata":{}}"#,
+            Passage::Part,
+        ),
+        (
+            r#"{"candidates":[{"content":{"parts":[{"text":"\"finishReason\":\"STOP\""}]}}]}"#,
+            Passage::Part,
+        ),
+        (r#"{"usageMetadata":{}}"#, Passage::Part),
+        ("not JSON, but with \"finishReason\"", Passage::Part),
+    ] {
+        let stream = format!("data: {data}\r\n\r\n");
+        assert_eq!(
+            passage(FormatId::GeminiGenerateContent, &stream),
+            [expected],
+            "{data}"
+        );
+    }
+}
+
+#[test]
 fn what_stands_before_the_output_is_told_from_it() {
     let limited = r#"{"error":{"code":"rate_limit_exceeded"}}"#;
     let flat = r#"{"type":"error","code":"rate_limit_exceeded","message":"x","sequence_number":1}"#;
@@ -195,6 +243,36 @@ fn what_stands_before_the_output_is_told_from_it() {
             FormatId::OpenaiResponses,
             r#"{"type":"error","code":null}"#,
             Opening::Refused(500),
+        ),
+        (
+            FormatId::GeminiGenerateContent,
+            r#"{"candidates":[{"content":{"role":"model"}}],"usageMetadata":{"promptTokenCount":1}}"#,
+            Opening::Prelude,
+        ),
+        (
+            FormatId::GeminiGenerateContent,
+            r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true}]}}]}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::GeminiGenerateContent,
+            r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::GeminiGenerateContent,
+            r#"{"candidates":[{"content":{"parts":[{"inlineData":{"data":"AA=="}}]}}]}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::GeminiGenerateContent,
+            r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#,
+            Opening::Output,
+        ),
+        (
+            FormatId::GeminiGenerateContent,
+            r#"{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}"#,
+            Opening::Refused(503),
         ),
     ] {
         let event = Event {

@@ -1,0 +1,116 @@
+//! What credits pay for of Gemini's formats.
+
+use super::*;
+
+/// A call of which every field is known.
+const PLAIN: &str =
+    r#"{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"maxOutputTokens":40}}"#;
+
+/// A managed workspace with a platform key for Google, whose prices are known.
+async fn managed() -> (Harness, Provider) {
+    let harness = Harness::start().await;
+    let (_, google) = harness.platform("google").await;
+    harness
+        .settings(|settings| settings.prices = vec![price("google", "*", PRICE)])
+        .await;
+    harness.mode(Mode::Managed).await;
+    (harness, google)
+}
+
+#[tokio::test]
+async fn credits_pay_for_tokens_and_for_nothing_else() {
+    let (harness, google) = managed().await;
+    for (path, steps) in [
+        (
+            "/v1/models/gemini-x:streamGenerateContent?alt=sse",
+            stream(&[FIRST, LAST]),
+        ),
+        ("/v1/models/gemini-x:generateContent", Vec::new()),
+    ] {
+        google.says(ANSWER);
+        if !steps.is_empty() {
+            google.script(steps);
+        }
+        assert_eq!(post(&harness, path, PLAIN).await.status, 200);
+        let row = harness.usage().await.pop().expect("a row");
+        assert_eq!(
+            (row.key_source, row.usage),
+            (Some(KeySource::Managed), Some(USED))
+        );
+        assert_eq!(row.charge, NanoUsd::new(20 * 3_000 + 10 * 300 + 9 * 15_000));
+    }
+    google.says(r#"{"totalTokens":3}"#);
+    assert_eq!(
+        post(&harness, "/v1/models/gemini-x:countTokens", PLAIN)
+            .await
+            .status,
+        200
+    );
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!((row.usage, row.charge), (None, NanoUsd::ZERO));
+    // What a model does not report is estimated by the bytes of the request.
+    google.says(r#"{"embedding":{"values":[0.5]}}"#);
+    let body = r#"{"content":{"parts":[{"text":"hi"}]}}"#;
+    let answer = post(&harness, "/v1/models/gemini-x:embedContent", body).await;
+    assert_eq!(answer.status, 200);
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.pricing, Some(domain::price::Pricing::Estimated));
+    let tokens = i64::try_from(body.len().div_ceil(4)).expect("few");
+    assert_eq!(row.charge, NanoUsd::new(tokens * 3_000));
+    let hits = google.hits();
+    for (field, body) in [
+        ("cachedContent", r#"{"cachedContent":"cachedContents/1"}"#),
+        ("tools", r#"{"tools":[{"google_search":{}}]}"#),
+        (
+            "fileData",
+            r#"{"contents":[{"parts":[{"fileData":{"fileUri":"files/1"}}]}]}"#,
+        ),
+    ] {
+        let refused = post(&harness, "/v1/models/gemini-x:generateContent", body).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (403, "field_needs_own_key")
+        );
+        assert_eq!(
+            refused.json()["error"]["details"][0]["metadata"]["field"],
+            field
+        );
+    }
+    assert_eq!(google.hits(), hits);
+    // What the owner of the platform key is told is not for the client.
+    let theirs = br#"{"error":{"code":400,"message":"project 4711 is suspended","status":"FAILED_PRECONDITION"}}"#;
+    google.answers(400, &[("content-type", "application/json")], theirs);
+    let refused = post(&harness, "/v1/models/gemini-x:generateContent", PLAIN).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "upstream_rejected")
+    );
+    assert!(!String::from_utf8_lossy(&refused.body).contains("4711"));
+}
+
+#[tokio::test]
+async fn the_end_of_a_stream_that_credits_pay_for_waits_for_its_row() {
+    let (harness, google) = managed().await;
+    google.streams(&[FIRST, LAST]);
+    let path = "/v1/models/gemini-x:streamGenerateContent?alt=sse";
+    let response = harness
+        .open(request(&harness, Method::POST, path, PLAIN))
+        .await;
+    let mut body = response.into_body();
+    let first = http_body_util::BodyExt::frame(&mut body).await;
+    let first = first
+        .expect("a piece")
+        .expect("whole")
+        .into_data()
+        .expect("data");
+    assert_eq!(first, FIRST);
+    google.open(1);
+    let more = http_body_util::BodyExt::frame(&mut body);
+    let held = tokio::time::timeout(Duration::from_millis(200), more).await;
+    assert!(held.is_err(), "the last event is held back");
+    google.open(1);
+    let rest = http_body_util::BodyExt::collect(body)
+        .await
+        .expect("a whole body");
+    assert_eq!(rest.to_bytes(), LAST);
+}

@@ -1,0 +1,58 @@
+//! Gemini's embeddings, `POST /v1beta/models/{model}:embedContent` and `:batchEmbedContents`.
+//!
+//! Source: <https://ai.google.dev/api/embeddings>. Not every model reports what it read.
+
+use bytes::Bytes;
+
+use super::gemini_error::Failed;
+use super::gemini_generate_content::{REPORT, read_report};
+use super::{
+    ErrorBody, FormatId, GeminiGenerateContent, Passage, TokenLimit, UsageTap, WireFormat, json,
+};
+use crate::sse::Event;
+use crate::surcharge;
+use crate::tap::{BodyTap, Shape, fields};
+
+/// The format; see the module. Its answers are never streams.
+#[derive(Debug, Clone, Copy)]
+pub struct GeminiEmbeddings;
+
+impl WireFormat for GeminiEmbeddings {
+    fn id(&self) -> FormatId {
+        FormatId::GeminiEmbeddings
+    }
+
+    fn action(&self) -> Option<&'static str> {
+        Some("embedContent")
+    }
+
+    fn error(&self, error: &ErrorBody<'_>) -> Bytes {
+        json(&Failed::new(error)).into()
+    }
+
+    /// As with content, should a provider stream after all.
+    fn stream_error(&self, error: &ErrorBody<'_>) -> Bytes {
+        GeminiGenerateContent.stream_error(error)
+    }
+
+    fn passage(&self, _event: Event<'_>) -> Passage {
+        Passage::Part
+    }
+
+    fn surcharge(&self, body: &[u8]) -> Option<&'static str> {
+        surcharge::find_gemini(body)
+    }
+
+    fn usage_tap(&self, _streamed: bool) -> Box<dyn UsageTap> {
+        Box::new(BodyTap::of_list(REPORT, read_report, &BODY))
+    }
+
+    /// Two letters; nothing is generated, so there is no limit.
+    fn probe_body(&self, _model: &str, _limit: TokenLimit) -> Bytes {
+        json(&serde_json::json!({ "content": {"parts": [{"text": "hi"}]} })).into()
+    }
+}
+
+/// Vectors are no text, but they show that the input was read.
+static BODY: Shape = fields(&[("embedding", &VECTOR), ("embeddings", &VECTOR)]);
+static VECTOR: Shape = fields(&[("values", &fields(&[]))]);

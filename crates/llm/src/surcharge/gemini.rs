@@ -1,0 +1,143 @@
+//! The same for Gemini's requests.
+//!
+//! Source: <https://ai.google.dev/api/generate-content>, <https://ai.google.dev/gemini-api/docs/pricing>.
+
+use super::{Json, UNKNOWN};
+
+/// Fields of a request that cost nothing of their own, whatever they hold.
+const FREE: &[&str] = &[
+    "model",
+    "outputDimensionality",
+    "safetySettings",
+    "store",
+    "taskType",
+    "title",
+    "toolConfig",
+];
+/// The same, of how the answer is made.
+const FREE_CONFIG: &[&str] = &[
+    "candidateCount",
+    "enableEnhancedCivicAnswers",
+    "frequencyPenalty",
+    "logprobs",
+    "maxOutputTokens",
+    "mediaResolution",
+    "presencePenalty",
+    "responseFormat",
+    "responseJsonSchema",
+    "responseLogprobs",
+    "responseMimeType",
+    "responseSchema",
+    "seed",
+    "stopSequences",
+    "temperature",
+    "thinkingConfig",
+    "topK",
+    "topP",
+];
+/// Tiers of service that cost no more than the list price.
+const TIERS: [&str; 2] = ["standard", "flex"];
+/// Tools that run at the client.
+const CLIENT_TOOLS: [&str; 2] = ["functionDeclarations", "computerUse"];
+/// Fields whose content is the client's own and means nothing to the provider.
+const DATA: [&str; 2] = ["args", "response"];
+
+/// As [`super::find`], for Gemini's formats.
+pub fn find_gemini(body: &[u8]) -> Option<&'static str> {
+    match serde_json::from_slice(body) {
+        Ok(request @ Json::Map(_)) => in_request(&request),
+        _ => Some(UNKNOWN),
+    }
+}
+
+fn in_request(request: &Json) -> Option<&'static str> {
+    let Json::Map(fields) = request else {
+        return Some(UNKNOWN);
+    };
+    fields
+        .iter()
+        // What is not there costs nothing, under any name.
+        .filter(|(_, value)| !matches!(value, Json::Null))
+        .find_map(|(name, value)| offence(&camel(name), value))
+}
+
+fn offence(name: &str, value: &Json) -> Option<&'static str> {
+    match name {
+        "contents" | "content" | "systemInstruction" => refers(value).then_some("fileData"),
+        "generationConfig" => match value {
+            Json::Map(fields) => fields.iter().find_map(|(name, value)| config(name, value)),
+            _ => Some("generationConfig"),
+        },
+        "requests" => match value {
+            Json::List(requests) => requests.iter().find_map(in_request),
+            _ => Some(UNKNOWN),
+        },
+        "generateContentRequest" => in_request(value),
+        "tools" => match value {
+            Json::List(tools) if tools.iter().all(runs_at_client) => None,
+            _ => Some("tools"),
+        },
+        "serviceTier" => {
+            let known = TIERS.iter().any(|tier| value.is(tier));
+            (!known).then_some("serviceTier")
+        }
+        // It is stored for a price by the hour, and was perhaps said by another tenant.
+        "cachedContent" => Some("cachedContent"),
+        _ if FREE.contains(&name) => None,
+        _ => Some(UNKNOWN),
+    }
+}
+
+fn config(name: &str, value: &Json) -> Option<&'static str> {
+    match camel(name).as_str() {
+        _ if matches!(value, Json::Null) => None,
+        // Pictures and speech have prices of their own.
+        "responseModalities" => match value {
+            Json::List(kinds) if kinds.iter().all(|kind| kind.is("TEXT")) => None,
+            _ => Some("responseModalities"),
+        },
+        name if FREE_CONFIG.contains(&name) => None,
+        _ => Some("generationConfig"),
+    }
+}
+
+fn runs_at_client(tool: &Json) -> bool {
+    match tool {
+        Json::Map(fields) => fields.iter().all(|(name, value)| {
+            matches!(value, Json::Null) || CLIENT_TOOLS.contains(&camel(name).as_str())
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a part of it is a file that the provider keeps for the key, perhaps another tenant's, or fetches.
+fn refers(content: &Json) -> bool {
+    match content {
+        Json::Map(fields) => fields.iter().any(|(name, value)| {
+            let name = camel(name);
+            let is_file = name == "fileData" && !matches!(value, Json::Null);
+            is_file || (!DATA.contains(&name.as_str()) && refers(value))
+        }),
+        Json::List(values) => values.iter().any(refers),
+        Json::Null | Json::Text(_) | Json::Other => false,
+    }
+}
+
+/// The name in camel case; every field has one in snake case as well.
+fn camel(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut raise = false;
+    for letter in name.chars() {
+        if letter == '_' {
+            raise = true;
+        } else if std::mem::take(&mut raise) {
+            camel.push(letter.to_ascii_uppercase());
+        } else {
+            camel.push(letter);
+        }
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests;
