@@ -22,6 +22,28 @@ subscribe("http.server.request.start", ({ request }) => {
 const usage = { prompt_tokens: 21, completion_tokens: 9, total_tokens: 30, input_tokens: 21, output_tokens: 9 };
 const text = "Hello from the mock, said in several pieces.";
 
+// What the mock lacks of Gemini's API. The key was checked before.
+const gemini = {
+  async handleRequest(request, response, path) {
+    const action = path.split(":")[1];
+    if (action !== "batchEmbedContents" && action !== "countTokens") return false;
+    const pieces = [];
+    for await (const piece of request) pieces.push(piece);
+    const body = JSON.parse(Buffer.concat(pieces));
+    const words = (content) => content.parts.flatMap((part) => part.text.split(" ")).length;
+    const answer =
+      action === "countTokens"
+        ? { totalTokens: body.contents.map(words).reduce((sum, count) => sum + count, 0) }
+        : {
+            embeddings: body.requests.map(() => ({ values: [0.5, -0.25] })),
+            usageMetadata: { promptTokenCount: 8 },
+          };
+    response.writeHead(200, { "content-type": "application/json; charset=UTF-8" });
+    response.end(JSON.stringify(answer));
+    return true;
+  },
+};
+
 async function start({ keys }) {
   const mock = new LLMock({ port: 0, host: "127.0.0.1", auth: { apiKeys: keys }, chunkSize: 7, latency: 2 });
   mock.onMessage("say hello", { content: text, usage });
@@ -39,6 +61,7 @@ async function start({ keys }) {
   mock.onEmbedding("say hello", { embedding: [0.5, -0.25] });
   // The probe, and whatever else.
   mock.on({ predicate: () => true }, { content: "ok", usage: { ...usage, completion_tokens: 1, output_tokens: 1, total_tokens: 22 } });
+  mock.mount("/v1beta/models", gemini);
   await mock.start();
   return mock;
 }
