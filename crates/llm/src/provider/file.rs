@@ -11,11 +11,15 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Auth, FileError, FormatRule, GatewayName, KeyHint, KeyPlace, Kind, MODEL_PLACE, ModelFact,
-    PaymentMode, Probe, Provider, Status, locate,
+    Auth, FileError, GatewayName, KeyHint, Kind, ModelFact, PaymentMode, Probe, Provider, Status,
+    locate,
 };
 use crate::base_url::{Loopback, canonical_base_url};
-use crate::format::{FormatId, Operation, TokenLimit};
+use crate::format::{FormatId, TokenLimit};
+
+mod formats;
+
+use formats::{FormatTable, format_rule};
 
 /// Headers that belong to the connection, to the client or to us; a file cannot set them.
 const RESERVED_HEADERS: &[&str] = &[
@@ -95,27 +99,6 @@ struct ProbeTable {
     model: Option<String>,
     token_limit: Option<TokenLimit>,
     get: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FormatTable {
-    #[serde(default = "any_model")]
-    pattern: Glob,
-    format: FormatId,
-    path: Spanned<String>,
-    #[serde(default)]
-    operations: BTreeMap<Operation, Spanned<String>>,
-    strip: Option<Spanned<String>>,
-    auth: Option<PlaceTable>,
-}
-
-/// How a key is presented in one format.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlaceTable {
-    header: Spanned<String>,
-    scheme: Option<Spanned<String>>,
 }
 
 /// A rule that is broken, and where.
@@ -263,62 +246,6 @@ fn probe(table: Spanned<ProbeTable>) -> Result<Probe, Broken> {
     }
 }
 
-/// `base_url` and `auth` are the file's.
-fn format_rule(table: FormatTable, base_url: &str, auth: &Auth) -> Result<FormatRule, Broken> {
-    let format = table.format;
-    let operations = table.operations.into_iter().map(|(operation, path)| {
-        if operation.format() != format {
-            return broken(&path, "the format has no such operation");
-        }
-        Ok((operation, call_path(path, format)?))
-    });
-    let key_place = table.auth.map(|place| key_place(place, auth)).transpose()?;
-    let rule = FormatRule {
-        operations: operations.collect::<Result<_, _>>()?,
-        pattern: table.pattern,
-        format,
-        path: call_path(table.path, format)?,
-        strip: table.strip.as_ref().map(|it| it.as_ref().clone()),
-        key_place,
-    };
-    match table.strip {
-        Some(strip) if !is_path(strip.as_ref()) || rule.base(base_url).is_none() => {
-            broken(&strip, "not the end of the base URL's path")
-        }
-        _ => Ok(rule),
-    }
-}
-
-fn key_place(place: PlaceTable, auth: &Auth) -> Result<KeyPlace, Broken> {
-    let header = header_name(&place.header)?;
-    if auth.extra_headers.iter().any(|(name, _)| *name == header) {
-        return broken(&place.header, "this header has a value of its own");
-    }
-    Ok(KeyPlace {
-        header,
-        scheme: place.scheme.map(scheme).transpose()?,
-    })
-}
-
-fn call_path(path: Spanned<String>, format: FormatId) -> Result<String, Broken> {
-    let text = path.as_ref().as_str();
-    let fits = match format.format().action() {
-        None => is_path(text),
-        // In the place of the model and the action any plain segment could stand.
-        Some(_) => text
-            .strip_suffix(MODEL_PLACE)
-            .is_some_and(|before| before.ends_with('/') && is_path(&format!("{before}x"))),
-    };
-    if fits {
-        Ok(path.into_inner())
-    } else {
-        broken(
-            &path,
-            "a path begins with a slash and has plain segments; for Gemini's formats the last one is `{model}:{action}`",
-        )
-    }
-}
-
 fn slugs(
     kind: Kind,
     slugs: BTreeMap<ProviderId, Spanned<String>>,
@@ -430,10 +357,6 @@ fn fits_query(byte: u8) -> bool {
 
 fn broken<T, S>(at: &Spanned<S>, rule: &str) -> Result<T, Broken> {
     Err((at.span(), rule.to_owned()))
-}
-
-fn any_model() -> Glob {
-    Glob::parse("*").expect("a star is a pattern")
 }
 
 fn yes() -> bool {
