@@ -14,10 +14,12 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -47,6 +49,10 @@ class Case:
 ONE, MANY = Case("1 KB, 1 connection", 1), Case("1 KB, 64 connections", 64)
 LARGE = Case("100 KB, 16 connections", 16, 100_000)
 STREAM = Case("200 events, 64 streams", 64, 1000, "stream")
+# The same with many keys in use, for the comparison of few keys in the database with a crowd of them.
+KEYS = Case("1 KB, 64 connections, 100 keys", 64)
+KEYS_IN_USE, CROWD = 100, 1_000_000
+OPEN_STREAMS = Case("5,000 open streams", 5000, 1000, "stream")
 CASES = [ONE, Case("1 KB, 16 connections", 16), MANY, Case("1 KB, 256 connections", 256), LARGE, STREAM]
 
 
@@ -215,6 +221,7 @@ class Keybearer:
             "KEYBEARER_DATA_DIR": str(children.directory / "data"),
             "KEYBEARER_PROVIDERS_DIR": str(providers),
             "KEYBEARER_ALLOW_ADDRESSES": "127.0.0.0/8",
+            "KEYBEARER_MAX_CONNECTIONS": "6000",
         }
         self.address = self.environment["KEYBEARER_LISTEN"]
         self.start()
@@ -239,14 +246,61 @@ class Keybearer:
         token = (self.children.directory / "data" / "setup-token").read_text().strip()
         who = {"token": token, "email": "owner@example.com", "password": secrets.token_urlsafe(16)}
         _, cookie = self.call("POST", "/api/v1/setup", who)
-        headers = {"cookie": cookie.split(";")[0]}
-        listed, _ = self.call("GET", "/api/v1/workspaces", headers=headers, expected=200)
-        workspace = f"/api/v1/workspaces/{listed['data'][0]['id']}"
-        minted, _ = self.call(
-            "POST", f"{workspace}/api-keys", {"name": "bench", "scopes": ["inference:invoke"]}, headers,
+        self.session = {"cookie": cookie.split(";")[0]}
+        listed, _ = self.call("GET", "/api/v1/workspaces", headers=self.session, expected=200)
+        first = listed["data"][0]
+        self.call(
+            "PUT", f"/api/v1/admin/accounts/{first['account_id']}/subscription", {"plan": "enterprise"}, self.session,
+            expected=200,
         )
-        self.call("POST", f"{workspace}/provider-keys", {"provider": "bench", "key": PROVIDER_KEY}, headers)
+        return self.equip(first["id"])
+
+    def equip(self, workspace):
+        """Gives a workspace a provider key, and returns an API key of it."""
+        path = f"/api/v1/workspaces/{workspace}"
+        minted, _ = self.call(
+            "POST", f"{path}/api-keys", {"name": "bench", "scopes": ["inference:invoke"]}, self.session,
+        )
+        self.call("POST", f"{path}/provider-keys", {"provider": "bench", "key": PROVIDER_KEY}, self.session)
         return minted["key"]
+
+    def workspaces(self, count):
+        """API keys of new workspaces, one each."""
+        made = []
+        for number in range(count):
+            workspace, _ = self.call("POST", "/api/v1/workspaces", {"name": f"Team {number}"}, self.session)
+            made.append(self.equip(workspace["id"]))
+        return made
+
+    def crowd(self, count):
+        """Adds workspaces with an API key and a provider key each that nobody uses, past the server."""
+        self.stop()
+        database = sqlite3.connect(self.children.directory / "data" / "keybearer.db", isolation_level=None)
+        database.execute("PRAGMA foreign_keys = OFF")
+        database.execute("BEGIN IMMEDIATE")
+        database.execute(
+            "CREATE TEMPORARY TABLE crowd AS WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT ?)"
+            " SELECT printf('%026d', n) AS digits FROM n", [count],
+        )
+        for table, changed in (
+            ("workspaces", {"id": "'ws_' || digits"}),
+            ("members", {"workspace_id": "'ws_' || digits"}),
+            ("api_keys", {"id": "'ak_' || digits", "workspace_id": "'ws_' || digits", "hash": "randomblob(32)"}),
+            ("data_keys", {"id": "'dk_' || digits", "owner_id": "'ws_' || digits", "workspace_id": "'ws_' || digits"}),
+            ("provider_keys", {
+                "id": "'pk_' || digits", "owner_id": "'ws_' || digits", "workspace_id": "'ws_' || digits",
+                "data_key_id": "'dk_' || digits",
+            }),
+        ):
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            values = ", ".join(changed.get(column, f"one.{column}") for column in columns)
+            database.execute(
+                f"INSERT INTO {table} ({', '.join(columns)})"
+                f" SELECT {values} FROM crowd, (SELECT * FROM {table} LIMIT 1) AS one"
+            )
+        database.execute("COMMIT")
+        database.close()
+        self.start()
 
     def call(self, method, path, body=None, headers=None, expected=201):
         connection = http.client.HTTPConnection(self.address, timeout=60)
@@ -259,9 +313,9 @@ class Keybearer:
             sys.exit(f"{method} {path} was answered with {answer.status}: {text.decode()}")
         return json.loads(text), answer.headers.get("set-cookie")
 
-    def target(self):
+    def target(self, api_keys=None):
         # `taskset` became the program: the pid is its own.
-        return Target("Keybearer", self.address, self.api_key, self.child.pid)
+        return Target("Keybearer", self.address, ",".join(api_keys or [self.api_key]), self.child.pid)
 
 
 def cpu_seconds(process):
@@ -289,17 +343,28 @@ def resident_mb(process):
     sys.exit(f"process {process} has no resident memory")
 
 
-def measure(case, target, seconds):
-    """One load. Returns what the load saw, and the microseconds of CPU time a request and an event took."""
+def measure(case, target, seconds, watch=None):
+    """One load. Returns what the load saw, and the microseconds of CPU time a request and an event took.
+
+    `watch` is called now and then while it runs.
+    """
     command = [
         "taskset", "-c", LOAD_CORE, BUILT / "bench", "load", target.address, str(case.connections),
         str(int(seconds * 1000)), str(case.body_bytes), case.kind, target.api_key,
     ]
     before = target.process and cpu_seconds(target.process)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{case.name} through {target.name}: {done.stderr}")
-    seen = json.loads(done.stdout)
+    load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + seconds + 120
+    while load.poll() is None:
+        if time.monotonic() > until:
+            load.kill()
+        if watch:
+            watch()
+        time.sleep(0.1 if watch else 0.01)
+    seen, errors = load.communicate()
+    if load.returncode != 0:
+        sys.exit(f"{case.name} through {target.name}: {errors}")
+    seen = json.loads(seen)
     if target.process:
         spent = (cpu_seconds_at_rest(target.process) - before) * 1e6
         seen["cpu_us"] = spent / (seen["events"] or seen["requests"])
@@ -339,7 +404,35 @@ class Results:
             )
 
 
-def print_targets(results, idle_mb, loaded_mb, ready_ms):
+def with_streams_open(keybearer):
+    """The most resident memory while 5,000 streams are open, in MB."""
+    target, most = keybearer.target(), [0]
+
+    def watch():
+        most[0] = max(most[0], resident_mb(target.process))
+
+    measure(OPEN_STREAMS, target, 1, watch)
+    return most[0]
+
+
+def with_a_crowd(keybearer, nginx, rounds, seconds):
+    """How much more a request costs with a million keys in the database than with few, and the memory with them."""
+    api_keys = keybearer.workspaces(KEYS_IN_USE)
+
+    def cost():
+        # Beside nginx, so that it does not matter what the machine does at the time.
+        pairs = [
+            (measure(KEYS, keybearer.target(api_keys), seconds)["cpu_us"], measure(MANY, nginx, seconds)["cpu_us"])
+            for _ in range(rounds)
+        ]
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+    few = cost()
+    keybearer.crowd(CROWD)
+    return cost() / few, resident_mb(keybearer.child.pid)
+
+
+def print_targets(results, idle_mb, loaded_mb, ready_ms, open_mb, crowd, crowd_mb):
     added = results.median(ONE, "Keybearer", "p50_us") - results.median(ONE, "direct", "p50_us")
     added_by_nginx = results.median(ONE, "nginx", "p50_us") - results.median(ONE, "direct", "p50_us")
     rows = [
@@ -351,7 +444,10 @@ def print_targets(results, idle_mb, loaded_mb, ready_ms):
         ("latency, 1 connection, p99", results.ratio(ONE, "p99_us"), "at most", 1.5, "x nginx"),
         ("resident memory, idle", idle_mb, "at most", 30, "MB"),
         ("resident memory, after the load", loaded_mb, "at most", 60, "MB"),
+        ("resident memory, 5,000 open streams", open_mb, "at most", 150, "MB"),
         ("start to ready, existing database", ready_ms, "at most", 100, "ms"),
+        ("CPU per request, 1,000,000 keys", crowd, "at most", 1.15, "x the same with 100"),
+        ("resident memory, 1,000,000 keys", crowd_mb, "at most", 300, "MB"),
     ]
     print(f"\n{'target':40} {'seen':>8}   {'wanted':14}")
     for what, seen, bound, wanted, unit in rows:
@@ -367,6 +463,11 @@ def main():
     if not {0, 1} <= os.sched_getaffinity(0):
         sys.exit("the benchmark needs cores 0 and 1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Keybearer has two sockets for each open stream.
+    if hard != resource.RLIM_INFINITY and hard < 12_000:
+        sys.exit(f"the benchmark needs 12,000 open files a process; the limit here is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 12_000), hard))
     results = Results()
     with tempfile.TemporaryDirectory(prefix="keybearer-bench-") as directory:
         children = Children(pathlib.Path(directory))
@@ -387,10 +488,14 @@ def main():
                     for target in targets:
                         results.add(case, target, measure(case, target, options.seconds))
             loaded_mb = resident_mb(targets[-1].process)
+            print("5,000 open streams", file=sys.stderr, flush=True)
+            open_mb = with_streams_open(keybearer)
+            print("1,000,000 keys", file=sys.stderr, flush=True)
+            crowd, crowd_mb = with_a_crowd(keybearer, nginx, options.rounds, options.seconds)
         finally:
             children.stop_all()
     results.print_table()
-    print_targets(results, idle_mb, loaded_mb, statistics.median(starts))
+    print_targets(results, idle_mb, loaded_mb, statistics.median(starts), open_mb, crowd, crowd_mb)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ pub(crate) struct Load {
     pub(crate) body_bytes: usize,
     /// Whether streams are asked for.
     pub(crate) streams: bool,
-    pub(crate) api_key: String,
+    /// Each connection uses one after the other.
+    pub(crate) api_keys: Vec<String>,
 }
 
 /// Most requests of one connection, whatever the time.
@@ -31,7 +32,8 @@ const MAX_REQUESTS: usize = 200_000;
     reason = "whoever starts it reads the result there"
 )]
 pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
-    let request: Arc<[u8]> = request(&load).into();
+    let requests = load.api_keys.iter().map(|key| request(&load, key));
+    let requests: Arc<[Vec<u8>]> = requests.collect();
     // Connections stand before the clock starts.
     let mut streams = Vec::new();
     for _ in 0..load.connections {
@@ -43,7 +45,11 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
     let until = started_at + Duration::from_millis(load.milliseconds);
     let tasks: Vec<_> = streams
         .into_iter()
-        .map(|stream| tokio::spawn(ask(stream, Arc::clone(&request), load.streams, until)))
+        .enumerate()
+        .map(|(first, stream)| {
+            let requests = Arc::clone(&requests);
+            tokio::spawn(ask(stream, requests, first, load.streams, until))
+        })
         .collect();
     let mut latencies = Vec::new();
     for task in tasks {
@@ -62,18 +68,19 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks at least once, until the time is over. Returns how long each answer took.
+/// Asks at least once, until the time is over, beginning with the request `first`. Returns how long each answer took.
 async fn ask(
     mut stream: TcpStream,
-    request: Arc<[u8]>,
+    requests: Arc<[Vec<u8>]>,
+    first: usize,
     streams: bool,
     until: Instant,
 ) -> anyhow::Result<Vec<Duration>> {
     let mut reader = Reader::new();
     let mut latencies = Vec::new();
-    loop {
+    for turn in first.. {
         let asked_at = Instant::now();
-        stream.write_all(&request).await?;
+        stream.write_all(&requests[turn % requests.len()]).await?;
         let Some((head, answer)) = reader.next(&mut stream).await? else {
             bail!("the connection was closed before the answer");
         };
@@ -86,12 +93,13 @@ async fn ask(
             bail!("a stream has not all of its {EVENTS} events");
         }
         if answered_at >= until || latencies.len() >= MAX_REQUESTS {
-            return Ok(latencies);
+            break;
         }
     }
+    Ok(latencies)
 }
 
-fn request(load: &Load) -> Vec<u8> {
+fn request(load: &Load, api_key: &str) -> Vec<u8> {
     // Whoever meters streams asks for the report; without it Keybearer asks, and takes the report out again.
     let stream = match load.streams {
         true => r#""stream":true,"stream_options":{"include_usage":true}"#,
@@ -104,7 +112,7 @@ fn request(load: &Load) -> Vec<u8> {
     let length = start.len() + text.len() + end.len();
     format!(
         "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\naccept: application/json\r\nuser-agent: bench\r\ncontent-length: {length}\r\n\r\n{start}{text}{end}",
-        load.address, load.api_key
+        load.address, api_key
     )
     .into_bytes()
 }

@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
             milliseconds,
             body_bytes,
             kind,
-            api_key,
+            api_keys,
         ] => {
             let load = load::Load {
                 address: address.parse().context("address")?,
@@ -37,12 +37,12 @@ fn main() -> anyhow::Result<()> {
                     "stream" => true,
                     other => bail!("an answer is json or stream, not {other}"),
                 },
-                api_key: (*api_key).to_owned(),
+                api_keys: api_keys.split(',').map(str::to_owned).collect(),
             };
             runtime.block_on(load::run(load))
         }
         _ => bail!(
-            "usage: bench upstream | load ADDRESS CONNECTIONS MILLISECONDS BODY_BYTES json|stream API_KEY"
+            "usage: bench upstream | load ADDRESS CONNECTIONS MILLISECONDS BODY_BYTES json|stream API_KEY[,API_KEY...]"
         ),
     }
 }
