@@ -88,6 +88,15 @@ pub(crate) fn status_of_code(code: Option<&RawValue>) -> u16 {
     code.as_ref().and_then(status_of).unwrap_or(UNNAMED)
 }
 
+/// The status that an event of OpenAI's responses stands for which says that all is over: `response.failed`, or an
+/// error that is written flat.
+pub(crate) fn status_of_response(data: &[u8]) -> u16 {
+    let event: Value = serde_json::from_slice(data).unwrap_or_default();
+    let codes = [event.pointer("/response/error/code"), event.get("code")];
+    let mut codes = codes.into_iter().flatten();
+    codes.find_map(status_of).unwrap_or(UNNAMED)
+}
+
 /// What an error without a number or a name that is known counts as.
 const UNNAMED: u16 = 500;
 

@@ -16,5 +16,7 @@ pub mod provider;
 pub mod registry;
 pub mod sse;
 pub mod surcharge;
+pub mod translate;
 
+mod neutral;
 mod tap;

@@ -16,6 +16,12 @@ use crate::tap::{
     self, BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
 };
 
+mod answer;
+mod block;
+mod dialect;
+mod request;
+mod stream;
+
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
 pub struct AnthropicMessages;

@@ -16,6 +16,11 @@ use crate::tap::{
     self, BodyTap, Count, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero, text,
 };
 
+mod answer;
+mod dialect;
+mod request;
+mod stream;
+
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenaiChat;

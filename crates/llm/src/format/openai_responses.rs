@@ -15,6 +15,12 @@ use crate::tap::{
     self, BodyTap, Count, EventReader, PARTS, Shape, StreamTap, TEXT, fields, or_zero,
 };
 
+mod answer;
+mod dialect;
+mod item;
+mod request;
+mod stream;
+
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenaiResponses;
@@ -193,6 +199,7 @@ struct Report {
 #[derive(Deserialize)]
 struct InputDetails {
     cached_tokens: Option<Count>,
+    cache_write_tokens: Option<Count>,
 }
 
 #[derive(Deserialize)]
@@ -203,8 +210,9 @@ struct OutputDetails {
 /// `None` if a count cannot be true: more cached than sent, or a value that [`Count`] refuses.
 pub(super) fn read_report(report: &RawValue) -> Option<Usage> {
     let report: Report = serde_json::from_str(report.get()).ok()?;
-    let cached = report.input_tokens_details.and_then(|it| it.cached_tokens);
-    let cached = or_zero(cached);
+    let details = report.input_tokens_details;
+    let cached = or_zero(details.as_ref().and_then(|it| it.cached_tokens));
+    let cache_write = or_zero(details.and_then(|it| it.cache_write_tokens));
     let reasoning = report
         .output_tokens_details
         .and_then(|it| it.reasoning_tokens);
@@ -212,9 +220,9 @@ pub(super) fn read_report(report: &RawValue) -> Option<Usage> {
     let output = report.output_tokens.0;
     (reasoning <= output).then_some(())?;
     Some(Usage {
-        input_tokens: report.input_tokens.0.checked_sub(cached)?,
+        input_tokens: report.input_tokens.0.checked_sub(cached + cache_write)?,
         cached_input_tokens: cached,
-        cache_write_tokens: 0,
+        cache_write_tokens: cache_write,
         output_tokens: output,
         reasoning_tokens: reasoning,
     })

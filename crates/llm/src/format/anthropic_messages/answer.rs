@@ -1,0 +1,150 @@
+//! A whole message of Anthropic's, to and from the form that all formats share.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::block;
+use crate::neutral::{Answer, Fields, Json, NotTranslatable, Object, Part, Stop, array, whole};
+use crate::tap::Count;
+use crate::translate::{Asked, Stamp, mishap_of_event, named};
+
+type Read<T> = Result<T, NotTranslatable>;
+
+pub(super) const ID: &str = "msg_";
+
+pub(super) fn read(body: &[u8]) -> Read<Answer> {
+    let mut fields = Fields::of(whole(body)?, "")?;
+    let mut counts = Counts::default();
+    if let Some(report) = fields.take("usage") {
+        counts.report(report);
+    }
+    let reason = fields.text("stop_reason")?;
+    let sequence = fields.text("stop_sequence")?;
+    let mut answer = Answer {
+        id: fields.text("id")?,
+        model: fields.text("model")?.unwrap_or_default(),
+        created_s: None,
+        parts: Vec::new(),
+        stop: stop_of(reason.as_deref(), sequence),
+        usage: counts.usage(),
+        logprobs: None,
+        mishap: mishap_of_event(body),
+    };
+    if answer.mishap.is_some() {
+        return Ok(answer);
+    }
+    let missing = NotTranslatable::new("content", "there is no answer");
+    for raw in fields.list("content")?.ok_or(missing)? {
+        let mut fields = Fields::of(raw, "content")?;
+        let part = match fields.kind()?.as_str() {
+            "text" => Part::Text(fields.needed_text("text")?),
+            kind @ ("thinking" | "redacted_thinking") => {
+                Part::Thinking(block::thinking(kind, &mut fields)?)
+            }
+            "tool_use" => Part::Call(block::call(&mut fields)?),
+            // Nobody asked for what the provider's own tools do.
+            _ => continue,
+        };
+        answer.parts.push(part);
+    }
+    Ok(answer)
+}
+
+pub(super) fn stop_of(reason: Option<&str>, sequence: Option<String>) -> Stop {
+    match reason {
+        Some("max_tokens" | "model_context_window_exceeded") => Stop::Length,
+        Some("stop_sequence") => Stop::Sequence(sequence),
+        Some("tool_use") => Stop::Tools,
+        Some("refusal") => Stop::Refusal,
+        _ => Stop::End,
+    }
+}
+
+/// The reason, and the sequence that stopped the answer.
+pub(super) fn reason_of(stop: &Stop) -> (&'static str, Option<&String>) {
+    match stop {
+        Stop::End => ("end_turn", None),
+        Stop::Length => ("max_tokens", None),
+        Stop::Sequence(sequence) => ("stop_sequence", sequence.as_ref()),
+        Stop::Tools => ("tool_use", None),
+        Stop::Refusal => ("refusal", None),
+    }
+}
+
+pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
+    let mut blocks = Vec::new();
+    for part in &answer.parts {
+        blocks.push(match part {
+            Part::Text(text) | Part::Refusal(text) => Object::typed("text").with("text", text),
+            Part::Thinking(thinking) => block::write_thinking(thinking),
+            Part::Call(call) => block::write_call(call)
+                .ok_or_else(|| NotTranslatable::new("arguments", "they are no JSON object"))?,
+            Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
+        });
+    }
+    let (reason, sequence) = reason_of(&answer.stop);
+    let body = Object::new()
+        .with("id", &named(ID, answer.id.as_deref(), stamp))
+        .with("type", "message")
+        .with("role", "assistant")
+        .with("model", &answer.model)
+        .with("content", array(blocks))
+        .with("stop_reason", reason)
+        .with("stop_sequence", sequence.map(Json::from))
+        .with("usage", write_usage(&answer.usage.unwrap_or_default()));
+    Ok(body.end())
+}
+
+/// Anthropic counts what the cache held beside the input.
+pub(super) fn write_usage(usage: &Usage) -> Object {
+    let thought = usage.reasoning_tokens;
+    let details = (thought > 0).then(|| Object::new().with("thinking_tokens", thought));
+    Object::new()
+        .with("input_tokens", usage.input_tokens)
+        .with("cache_creation_input_tokens", usage.cache_write_tokens)
+        .with("cache_read_input_tokens", usage.cached_input_tokens)
+        .with("output_tokens", usage.output_tokens)
+        .maybe("output_tokens_details", details)
+}
+
+/// The counts of one report or of several, of which a later one replaces an earlier.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    seen: bool,
+    usage: Usage,
+}
+
+impl Counts {
+    /// Takes a report. A count that cannot be true is not taken.
+    pub(super) fn report(&mut self, report: &RawValue) {
+        let Ok(mut fields) = Fields::of(report, "usage") else {
+            return;
+        };
+        let mut count = |name: &str| {
+            let raw = fields.take(name)?;
+            let count: Count = serde_json::from_str(raw.get()).ok()?;
+            Some(count.0)
+        };
+        let usage = &mut self.usage;
+        for (name, place) in [
+            ("input_tokens", &mut usage.input_tokens),
+            ("cache_read_input_tokens", &mut usage.cached_input_tokens),
+            ("cache_creation_input_tokens", &mut usage.cache_write_tokens),
+            ("output_tokens", &mut usage.output_tokens),
+        ] {
+            if let Some(count) = count(name) {
+                *place = count;
+                self.seen = true;
+            }
+        }
+        let details = fields.object("output_tokens_details").ok().flatten();
+        let thought = details.and_then(|mut it| it.whole("thinking_tokens").ok()?);
+        if let Some(thought) = thought {
+            usage.reasoning_tokens = thought.min(usage.output_tokens);
+        }
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.seen.then_some(self.usage)
+    }
+}

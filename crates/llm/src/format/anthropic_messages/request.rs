@@ -1,0 +1,8 @@
+//! A request for a message, to and from the form that all formats share.
+
+mod read;
+mod turns;
+mod write;
+
+pub(super) use read::read;
+pub(super) use write::write;

@@ -1,0 +1,215 @@
+//! A whole chat completion, to and from the form that all formats share.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::read_report;
+use crate::neutral::{
+    Answer, Call, Fields, Json, NotTranslatable, Object, Part, Proof, Stop, Thinking, all_input,
+    array, list, text, whole,
+};
+use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
+
+type Read<T> = Result<T, NotTranslatable>;
+
+pub(super) const ID: &str = "chatcmpl-";
+
+pub(super) fn read(body: &[u8]) -> Read<Answer> {
+    let mut fields = Fields::of(whole(body)?, "")?;
+    let mut answer = Answer {
+        id: fields.text("id")?,
+        model: fields.text("model")?.unwrap_or_default(),
+        created_s: fields
+            .whole("created")?
+            .and_then(|it| i64::try_from(it).ok()),
+        parts: Vec::new(),
+        stop: Stop::End,
+        usage: fields.take("usage").and_then(read_report),
+        logprobs: None,
+        mishap: mishap_of_event(body),
+    };
+    if answer.mishap.is_some() {
+        return Ok(answer);
+    }
+    let choices = fields.list("choices")?.unwrap_or_default();
+    let first = choices
+        .first()
+        .ok_or_else(|| NotTranslatable::new("choices", "there is no answer"))?;
+    let mut choice = Fields::of(first, "choices")?;
+    if let Some(reason) = choice.text("finish_reason")? {
+        answer.stop = stop_of(&reason);
+    }
+    if let Some(mut logprobs) = choice.object("logprobs")? {
+        answer.logprobs = logprobs.take("content").map(ToOwned::to_owned);
+    }
+    let missing = choice.wrong("message", "it is missing");
+    let mut message = choice.object("message")?.ok_or(missing)?;
+    let thought = message.text("reasoning_content")?;
+    let again = message.text("reasoning")?;
+    let thought = thought.or(again).filter(|text| !text.is_empty());
+    let thinking = thought.map(|text| Part::Thinking(Thinking { text, proof: None }));
+    answer.parts.extend(thinking);
+    if let Some(content) = message.take("content") {
+        for (is_thinking, text) in texts(content) {
+            answer.parts.push(match is_thinking {
+                true => Part::Thinking(Thinking { text, proof: None }),
+                false => Part::Text(text),
+            });
+        }
+    }
+    let refusal = message.text("refusal")?.filter(|text| !text.is_empty());
+    answer.parts.extend(refusal.map(Part::Refusal));
+    for (place, raw) in message
+        .list("tool_calls")?
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+    {
+        let mut fields = Fields::of(raw, "choices")?;
+        let missing = fields.wrong("tool_calls", "it is no call of a function");
+        let mut function = fields.object("function")?.ok_or(missing)?;
+        let id = fields.text("id")?.filter(|id| !id.is_empty());
+        answer.parts.push(Part::Call(Call {
+            id: id.unwrap_or_else(|| call_name(answer.id.as_deref(), place as u64)),
+            name: function.needed_text("name")?,
+            arguments: function.text("arguments")?.unwrap_or_default(),
+        }));
+    }
+    Ok(answer)
+}
+
+/// The texts of a `content`, which with some models is a list of parts, and whether each was only thought.
+pub(super) fn texts(content: &RawValue) -> Vec<(bool, String)> {
+    if let Some(text) = text(content) {
+        return if text.is_empty() {
+            Vec::new()
+        } else {
+            vec![(false, text)]
+        };
+    }
+    let parts = list(content).unwrap_or_default();
+    let read = |raw: &RawValue| {
+        let mut part = Fields::of(raw, "choices").ok()?;
+        if let Some(thoughts) = part.take("thinking") {
+            let thoughts = texts(thoughts).into_iter().map(|(_, text)| text);
+            return Some((true, thoughts.collect::<String>()));
+        }
+        Some((false, part.text("text").ok()??))
+    };
+    let read = parts.into_iter().filter_map(read);
+    read.filter(|(_, text)| !text.is_empty()).collect()
+}
+
+pub(super) fn stop_of(reason: &str) -> Stop {
+    match reason {
+        "length" => Stop::Length,
+        "tool_calls" | "function_call" => Stop::Tools,
+        "content_filter" => Stop::Refusal,
+        _ => Stop::End,
+    }
+}
+
+pub(super) fn reason_of(stop: &Stop) -> &'static str {
+    match stop {
+        Stop::End | Stop::Sequence(_) => "stop",
+        Stop::Length => "length",
+        Stop::Tools => "tool_calls",
+        Stop::Refusal => "content_filter",
+    }
+}
+
+pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
+    let mut content: Option<String> = None;
+    let mut refusal: Option<String> = None;
+    let mut thoughts: Vec<&Thinking> = Vec::new();
+    let mut calls = Vec::new();
+    for part in &answer.parts {
+        match part {
+            Part::Text(text) => content.get_or_insert_default().push_str(text),
+            Part::Refusal(text) => refusal.get_or_insert_default().push_str(text),
+            Part::Thinking(thinking) => thoughts.push(thinking),
+            Part::Call(call) => calls.push(
+                Object::new()
+                    .with("id", &call.id)
+                    .with("type", "function")
+                    .with(
+                        "function",
+                        Object::new()
+                            .with("name", &call.name)
+                            .with("arguments", &call.arguments),
+                    ),
+            ),
+            Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => {}
+        }
+    }
+    let thought: String = thoughts.iter().map(|it| it.text.as_str()).collect();
+    let details = thoughts.iter().enumerate();
+    let details: Vec<Object> = details
+        .filter_map(|(place, thinking)| detail(thinking, place))
+        .collect();
+    let message = Object::new()
+        .with("role", "assistant")
+        .with("content", content.as_ref().map(Json::from))
+        .with("refusal", refusal.as_ref().map(Json::from))
+        .maybe(
+            "reasoning_content",
+            (!thought.is_empty()).then(|| Json::from(&thought)),
+        )
+        .maybe(
+            "reasoning_details",
+            (!details.is_empty()).then(|| array(details)),
+        )
+        .maybe("tool_calls", (!calls.is_empty()).then(|| array(calls)));
+    let logprobs = answer.logprobs.as_ref();
+    let choice = Object::new()
+        .with("index", 0_u64)
+        .with("message", message)
+        .with(
+            "logprobs",
+            logprobs.map(|it| {
+                Object::new()
+                    .with("content", it)
+                    .with("refusal", Json::null())
+            }),
+        )
+        .with("finish_reason", reason_of(&answer.stop));
+    let body = Object::new()
+        .with("id", &named(ID, answer.id.as_deref(), stamp))
+        .with("object", "chat.completion")
+        .with("created", answer.created_s.unwrap_or(stamp.at_s))
+        .with("model", &answer.model)
+        .with("choices", array([choice]))
+        .maybe("usage", answer.usage.as_ref().map(write_usage));
+    Ok(body.end())
+}
+
+/// What was thought with its proof, in the form that clients replay with the rest of the message; `None`: there is no
+/// proof.
+pub(super) fn detail(thinking: &Thinking, place: usize) -> Option<Object> {
+    let detail = match thinking.proof.as_ref()? {
+        Proof::Signature(signature) => Object::typed("reasoning.text")
+            .with("text", &thinking.text)
+            .with("signature", signature),
+        Proof::Sealed(data) => Object::typed("reasoning.encrypted").with("data", data),
+        Proof::Encrypted { id, content } => Object::typed("reasoning.encrypted")
+            .with("id", id)
+            .with("data", content),
+    };
+    Some(detail.with("index", place))
+}
+
+/// OpenAI counts what the cache held within the input.
+pub(super) fn write_usage(usage: &Usage) -> Object {
+    let input = all_input(usage);
+    let written = usage.cache_write_tokens;
+    let cache = Object::new()
+        .with("cached_tokens", usage.cached_input_tokens)
+        .maybe("cache_write_tokens", (written > 0).then_some(written));
+    let output = Object::new().with("reasoning_tokens", usage.reasoning_tokens);
+    Object::new()
+        .with("prompt_tokens", input)
+        .with("completion_tokens", usage.output_tokens)
+        .with("total_tokens", input.saturating_add(usage.output_tokens))
+        .with("prompt_tokens_details", cache)
+        .with("completion_tokens_details", output)
+}

@@ -1,0 +1,7 @@
+//! The chunks of a chat completion, to and from what happens in all formats.
+
+mod read;
+mod write;
+
+pub(super) use read::Reader;
+pub(super) use write::Writer;

@@ -1,0 +1,205 @@
+//! The provider sends chunks.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::super::answer::{stop_of, texts};
+use super::super::read_report;
+use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Stop, text};
+use crate::sse::Event;
+use crate::translate::{StreamReader, call_name, mishap_of_event};
+
+/// What the chunks have told up to here.
+#[derive(Default)]
+pub(in super::super) struct Reader {
+    id: Option<String>,
+    begun: bool,
+    open: Option<Open>,
+    /// How many calls have begun.
+    calls: u64,
+    stop: Option<Stop>,
+    usage: Option<Usage>,
+    over: bool,
+}
+
+/// The block that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Text,
+    Refusal,
+    Thinking,
+    /// The call at this place.
+    Call(u64),
+}
+
+impl StreamReader for Reader {
+    fn event(&mut self, event: Event<'_>, happened: &mut Vec<Happening>) {
+        if event.data.trim_ascii() == b"[DONE]" {
+            return self.finish(happened);
+        }
+        if self.over {
+            return;
+        }
+        if let Some(mishap) = mishap_of_event(event.data) {
+            return self.fail(mishap, happened);
+        }
+        if self.chunk(event.data, happened).is_none() {
+            self.fail(unreadable("a chunk cannot be read"), happened);
+        }
+    }
+
+    /// Servers that leave `[DONE]` out have said why the answer ended.
+    fn finish(&mut self, happened: &mut Vec<Happening>) {
+        let Some(stop) = self.stop.take().filter(|_| !self.over) else {
+            return;
+        };
+        self.close(happened);
+        happened.push(Happening::Stop(stop));
+        happened.extend(self.usage.map(Happening::Usage));
+        happened.push(Happening::End);
+        self.over = true;
+    }
+}
+
+impl Reader {
+    /// `None`: it is no chunk.
+    fn chunk(&mut self, data: &[u8], happened: &mut Vec<Happening>) -> Option<()> {
+        let raw: &RawValue = serde_json::from_slice(data).ok()?;
+        let mut fields = Fields::of(raw, "").ok()?;
+        if !self.begun {
+            self.begun = true;
+            self.id = fields.text("id").ok()?;
+            let created = fields.whole("created").ok().flatten();
+            happened.push(Happening::Start {
+                id: self.id.clone(),
+                model: fields.text("model").ok()?.unwrap_or_default(),
+                created_s: created.and_then(|it| i64::try_from(it).ok()),
+                usage: None,
+            });
+        }
+        // Where Groq reports.
+        let groq = fields.object("x_groq").ok().flatten();
+        let groq = groq.and_then(|mut groq| groq.take("usage"));
+        if let Some(report) = fields.take("usage").or(groq) {
+            self.usage = read_report(report).or(self.usage);
+        }
+        for raw in fields.list("choices").ok()?.unwrap_or_default() {
+            let mut choice = Fields::of(raw, "choices").ok()?;
+            // Nobody asked for others.
+            if choice.whole("index").ok()?.unwrap_or(0) == 0 {
+                self.choice(choice, happened)?;
+            }
+        }
+        Some(())
+    }
+
+    fn choice(&mut self, mut choice: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
+        let logprobs = choice.object("logprobs").ok()?;
+        let logprobs = logprobs.and_then(|mut it| it.take("content"));
+        if let Some(mut delta) = choice.object("delta").ok()? {
+            let thought = delta.take("reasoning_content").and_then(text);
+            let again = delta.take("reasoning").and_then(text);
+            if let Some(text) = thought.or(again) {
+                self.say(Open::Thinking, text, happened);
+            }
+            for (is_thinking, text) in delta.take("content").map(texts).unwrap_or_default() {
+                let open = if is_thinking {
+                    Open::Thinking
+                } else {
+                    Open::Text
+                };
+                if let Some(logprobs) = logprobs.filter(|_| !is_thinking) {
+                    self.open(open, Block::Text, happened);
+                    happened.push(Happening::Delta(Delta::Logprobs(logprobs.to_owned())));
+                }
+                self.say(open, text, happened);
+            }
+            if let Some(text) = delta.text("refusal").ok()? {
+                self.say(Open::Refusal, text, happened);
+            }
+            for raw in delta.list("tool_calls").ok()?.unwrap_or_default() {
+                self.call(Fields::of(raw, "choices").ok()?, happened)?;
+            }
+        }
+        // Some servers send an empty text as long as there is no reason.
+        let reason = choice.text("finish_reason").ok()?;
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+            self.stop = Some(stop_of(&reason));
+        }
+        Some(())
+    }
+
+    fn say(&mut self, open: Open, text: String, happened: &mut Vec<Happening>) {
+        if text.is_empty() {
+            return;
+        }
+        let block = match open {
+            Open::Thinking => Block::Thinking,
+            Open::Refusal => Block::Refusal,
+            Open::Text | Open::Call(_) => Block::Text,
+        };
+        self.open(open, block, happened);
+        happened.push(Happening::Delta(Delta::Text(text)));
+    }
+
+    fn call(&mut self, mut fields: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
+        let id = fields.text("id").ok()?.filter(|id| !id.is_empty());
+        let place = fields.whole("index").ok()?;
+        let mut function = fields.object("function").ok()?;
+        let name = match &mut function {
+            Some(function) => function.text("name").ok()?,
+            None => None,
+        };
+        let arguments = match &mut function {
+            Some(function) => function.text("arguments").ok()?,
+            None => None,
+        };
+        // Servers that leave the place out send each call whole.
+        let place = place.unwrap_or(match &id {
+            Some(_) => self.calls,
+            None => self.calls.saturating_sub(1),
+        });
+        if place < self.calls && self.open != Some(Open::Call(place)) {
+            // The form of other formats has one call after the other.
+            return None;
+        }
+        if place >= self.calls {
+            self.calls = place.checked_add(1)?;
+            let id = id.unwrap_or_else(|| call_name(self.id.as_deref(), place));
+            let name = name?;
+            self.open(Open::Call(place), Block::Call { id, name }, happened);
+        }
+        let arguments = arguments.filter(|arguments| !arguments.is_empty());
+        happened.extend(arguments.map(|it| Happening::Delta(Delta::Text(it))));
+        Some(())
+    }
+
+    /// Opens this block unless it is open.
+    fn open(&mut self, open: Open, block: Block, happened: &mut Vec<Happening>) {
+        if self.open == Some(open) {
+            return;
+        }
+        self.close(happened);
+        self.open = Some(open);
+        happened.push(Happening::Open(block));
+    }
+
+    fn close(&mut self, happened: &mut Vec<Happening>) {
+        if self.open.take().is_some() {
+            happened.push(Happening::Close);
+        }
+    }
+
+    fn fail(&mut self, mishap: Mishap, happened: &mut Vec<Happening>) {
+        self.over = true;
+        happened.push(Happening::Failed(mishap));
+    }
+}
+
+fn unreadable(message: &str) -> Mishap {
+    Mishap {
+        status: 502,
+        code: Some("upstream_invalid_response".to_owned()),
+        message: message.to_owned(),
+    }
+}

@@ -1,0 +1,189 @@
+//! The client reads chunks.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::super::OpenaiChat;
+use super::super::answer::{ID, detail, reason_of, write_usage};
+use crate::format::WireFormat;
+use crate::neutral::{Block, Delta, Happening, Json, Object, Proof, Thinking, array, none};
+use crate::translate::{Asked, Stamp, StreamWriter, named, with_error};
+
+/// What the client was told up to here.
+pub(in super::super) struct Writer {
+    asked: Asked,
+    stamp: Stamp,
+    id: String,
+    model: String,
+    created_s: i64,
+    open: Option<Block>,
+    calls: u64,
+    logprobs: Option<Box<RawValue>>,
+    /// What was thought, for the detail that carries its proof.
+    thought: Thinking,
+    thoughts: usize,
+    usage: Option<Usage>,
+}
+
+impl Writer {
+    pub(in super::super) fn new(asked: Asked, stamp: Stamp) -> Self {
+        Self {
+            asked,
+            id: String::new(),
+            model: String::new(),
+            created_s: stamp.at_s,
+            stamp,
+            open: None,
+            calls: 0,
+            logprobs: None,
+            thought: Thinking::default(),
+            thoughts: 0,
+            usage: None,
+        }
+    }
+
+    fn chunk(&self, choices: Json, usage: Option<&Usage>) -> String {
+        let chunk = Object::new()
+            .with("id", &self.id)
+            .with("object", "chat.completion.chunk")
+            .with("created", self.created_s)
+            .with("model", &self.model)
+            .with("choices", choices);
+        let chunk = match self.asked.reports_usage {
+            true => chunk.with("usage", usage.map(write_usage)),
+            false => chunk,
+        };
+        format!("data: {}\n\n", chunk.end())
+    }
+
+    fn choice(&mut self, delta: Object, reason: Option<&str>) -> String {
+        let logprobs = self.logprobs.take().map(|content| {
+            Object::new()
+                .with("content", content)
+                .with("refusal", Json::null())
+        });
+        let choice = Object::new()
+            .with("index", 0_u64)
+            .with("delta", delta)
+            .with("logprobs", logprobs)
+            .with("finish_reason", reason);
+        self.chunk(array([choice]), None)
+    }
+
+    fn delta(&mut self, delta: Delta) -> Option<Object> {
+        let open = self.open.as_ref()?;
+        match delta {
+            Delta::Text(text) => Some(match open {
+                Block::Text => Object::new().with("content", &text),
+                Block::Refusal => Object::new().with("refusal", &text),
+                Block::Thinking => {
+                    self.thought.text.push_str(&text);
+                    Object::new().with("reasoning_content", &text)
+                }
+                Block::Call { .. } => {
+                    let function = Object::new().with("arguments", &text);
+                    let call = Object::new()
+                        .with("index", self.calls.saturating_sub(1))
+                        .with("function", function);
+                    Object::new().with("tool_calls", array([call]))
+                }
+            }),
+            Delta::Logprobs(logprobs) => {
+                self.logprobs = Some(logprobs);
+                None
+            }
+            Delta::Proof(proof) => {
+                self.thought.proof = Some(match (self.thought.proof.take(), proof) {
+                    // A signature may come in pieces.
+                    (Some(Proof::Signature(before)), Proof::Signature(more)) => {
+                        Proof::Signature(before + &more)
+                    }
+                    (_, proof) => proof,
+                });
+                None
+            }
+        }
+    }
+
+    fn open(&mut self, block: Block) -> Option<Object> {
+        let delta = match &block {
+            Block::Call { id, name } => {
+                self.calls += 1;
+                let function = Object::new().with("name", name).with("arguments", "");
+                let call = Object::new()
+                    .with("index", self.calls - 1)
+                    .with("id", id)
+                    .with("type", "function")
+                    .with("function", function);
+                Some(Object::new().with("tool_calls", array([call])))
+            }
+            Block::Text | Block::Refusal | Block::Thinking => None,
+        };
+        self.open = Some(block);
+        delta
+    }
+
+    fn close(&mut self) -> Option<Object> {
+        if self.open.take() != Some(Block::Thinking) {
+            return None;
+        }
+        let thinking = std::mem::take(&mut self.thought);
+        let detail = detail(&thinking, self.thoughts)?;
+        self.thoughts += 1;
+        Some(Object::new().with("reasoning_details", array([detail])))
+    }
+}
+
+impl StreamWriter for Writer {
+    fn write(&mut self, happening: Happening, out: &mut String) {
+        let delta = match happening {
+            Happening::Start {
+                id,
+                model,
+                created_s,
+                ..
+            } => {
+                self.id = named(ID, id.as_deref(), &self.stamp);
+                self.model = model;
+                self.created_s = created_s.unwrap_or(self.stamp.at_s);
+                Some(Object::new().with("role", "assistant").with("content", ""))
+            }
+            Happening::Ping => {
+                out.push_str(": ping\n\n");
+                None
+            }
+            Happening::Open(block) => self.open(block),
+            Happening::Delta(delta) => self.delta(delta),
+            Happening::Close => self.close(),
+            Happening::Stop(stop) => {
+                let chunk = self.choice(Object::new(), Some(reason_of(&stop)));
+                out.push_str(&chunk);
+                None
+            }
+            Happening::Usage(usage) => {
+                self.usage = Some(usage);
+                None
+            }
+            Happening::End => {
+                if self.asked.reports_usage && self.usage.is_some() {
+                    out.push_str(&self.chunk(none(), self.usage.as_ref()));
+                }
+                out.push_str("data: [DONE]\n\n");
+                None
+            }
+            Happening::Failed(mishap) => {
+                let error = with_error(&mishap, &self.stamp, |it| OpenaiChat.stream_error(it));
+                out.push_str(&String::from_utf8_lossy(&error));
+                None
+            }
+        };
+        if let Some(delta) = delta {
+            let chunk = self.choice(delta, None);
+            out.push_str(&chunk);
+        }
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.thought.text.len()
+    }
+}

@@ -1,0 +1,7 @@
+//! The events of a response, to and from what happens in all formats.
+
+mod read;
+mod write;
+
+pub(super) use read::Reader;
+pub(super) use write::Writer;

@@ -1,0 +1,91 @@
+//! An answer in no format, whole and as it is made.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::{Part, Proof};
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The provider's id for it, if it gave one.
+    pub(crate) id: Option<String>,
+    pub(crate) model: String,
+    /// When it was made, in seconds since 1970, if the provider said so.
+    pub(crate) created_s: Option<i64>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) stop: Stop,
+    pub(crate) usage: Option<Usage>,
+    /// The log-probabilities of the text's tokens: a JSON list in OpenAI's form.
+    pub(crate) logprobs: Option<Box<RawValue>>,
+    /// The error in the answer's place.
+    pub(crate) mishap: Option<Mishap>,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Stop {
+    /// The model had said everything.
+    #[default]
+    End,
+    /// The limit of its length, or of the model's context.
+    Length,
+    /// One of the stop sequences; which one, if that is known.
+    Sequence(Option<String>),
+    /// Tools are to be called.
+    Tools,
+    /// The model or its provider declined.
+    Refusal,
+}
+
+/// One step of an answer that is on its way. Blocks come one after the other, each between `Open` and `Close`.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    Start {
+        id: Option<String>,
+        model: String,
+        created_s: Option<i64>,
+        /// What is known of the input.
+        usage: Option<Usage>,
+    },
+    /// The provider is alive.
+    Ping,
+    Open(Block),
+    Delta(Delta),
+    Close,
+    Stop(Stop),
+    Usage(Usage),
+    /// The answer is whole.
+    End,
+    /// The provider failed in the middle.
+    Failed(Mishap),
+}
+
+/// What a block is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Block {
+    Text,
+    Refusal,
+    Thinking,
+    Call { id: String, name: String },
+}
+
+/// More of the block that is open.
+#[derive(Debug)]
+pub(crate) enum Delta {
+    /// Of text, refusals and thinking: the words. Of calls: their arguments.
+    Text(String),
+    /// The log-probabilities of the words that came last.
+    Logprobs(Box<RawValue>),
+    Proof(Proof),
+}
+
+/// A provider's error, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mishap {
+    /// The status that it stands for.
+    pub(crate) status: u16,
+    /// Its name.
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+}

@@ -1,0 +1,174 @@
+//! Reads JSON objects field by field, so that what nobody took is known.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+use super::{NotTranslatable, Warnings};
+
+/// The fields of an object that nobody has taken yet. `null` counts as absent; of several fields of one name the last
+/// counts.
+pub(crate) struct Fields<'a> {
+    /// The top-level field in which it stands, for errors.
+    place: &'static str,
+    entries: Vec<(String, &'a RawValue)>,
+}
+
+type Read<T> = Result<T, NotTranslatable>;
+
+impl<'a> Fields<'a> {
+    /// The fields of `raw`, which stands in the top-level field `place`.
+    pub(crate) fn of(raw: &'a RawValue, place: &'static str) -> Read<Self> {
+        let Entries(entries) = serde_json::from_str(raw.get())
+            .map_err(|_| NotTranslatable::new(place, "it must be made of JSON objects"))?;
+        Ok(Self { place, entries })
+    }
+
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.entries.iter().rposition(|(it, _)| it == name)?;
+        let value = self.entries.remove(at).1;
+        self.entries.retain(|(it, _)| it != name);
+        (value.get() != "null").then_some(value)
+    }
+
+    pub(crate) fn text(&mut self, name: &'static str) -> Read<Option<String>> {
+        self.parse(name, "it must be a text")
+    }
+
+    pub(crate) fn needed_text(&mut self, name: &'static str) -> Read<String> {
+        let text = self.text(name)?;
+        text.ok_or_else(|| self.wrong(name, "it is missing"))
+    }
+
+    pub(crate) fn flag(&mut self, name: &'static str) -> Read<Option<bool>> {
+        self.parse(name, "it must be true or false")
+    }
+
+    pub(crate) fn whole(&mut self, name: &'static str) -> Read<Option<u64>> {
+        self.parse(name, "it must be a whole number")
+    }
+
+    pub(crate) fn number(&mut self, name: &'static str) -> Read<Option<Number>> {
+        self.parse(name, "it must be a number")
+    }
+
+    pub(crate) fn list(&mut self, name: &'static str) -> Read<Option<Vec<&'a RawValue>>> {
+        self.parse(name, "it must be a list")
+    }
+
+    pub(crate) fn object(&mut self, name: &'static str) -> Read<Option<Fields<'a>>> {
+        let place = self.at(name);
+        self.take(name)
+            .map(|raw| Fields::of(raw, place))
+            .transpose()
+    }
+
+    /// What the object says that it is; empty if it does not.
+    pub(crate) fn kind(&mut self) -> Read<String> {
+        Ok(self.text("type")?.unwrap_or_default())
+    }
+
+    /// Leaves out what was not taken, and names it.
+    pub(crate) fn leave(self, warnings: &mut Warnings) {
+        for (name, value) in self.entries {
+            if value.get() != "null" {
+                warnings.dropped(&name);
+            }
+        }
+    }
+
+    /// An error about a field of this object.
+    pub(crate) fn wrong(&self, name: &'static str, why: &'static str) -> NotTranslatable {
+        match self.place {
+            "" => NotTranslatable::new(name, why),
+            place => NotTranslatable::within(place, name, why),
+        }
+    }
+
+    fn at(&self, name: &'static str) -> &'static str {
+        if self.place.is_empty() {
+            name
+        } else {
+            self.place
+        }
+    }
+
+    fn parse<T: Deserialize<'a>>(
+        &mut self,
+        name: &'static str,
+        why: &'static str,
+    ) -> Read<Option<T>> {
+        self.take(name)
+            .map(|raw| serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, why)))
+            .transpose()
+    }
+}
+
+/// The text that `raw` is, if it is one.
+pub(crate) fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// The items of `raw`, if it is a list.
+pub(crate) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A whole body as JSON.
+pub(crate) fn whole(body: &[u8]) -> Read<&RawValue> {
+    serde_json::from_slice(body).map_err(|_| NotTranslatable::new("body", "it is not JSON"))
+}
+
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Look)
+    }
+}
+
+struct Look;
+
+impl<'de> Visitor<'de> for Look {
+    type Value = Entries<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Entries(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_took_is_named_and_null_is_nothing() {
+        let raw: &RawValue =
+            serde_json::from_str(r#"{"a":1,"logprobs":true,"seed":null,"a":2,"x":[]}"#)
+                .expect("JSON");
+        let mut fields = Fields::of(raw, "").expect("an object");
+        assert_eq!(fields.whole("a").expect("whole"), Some(2));
+        assert_eq!(fields.whole("a").expect("whole"), None);
+        let mut warnings = Warnings::default();
+        fields.leave(&mut warnings);
+        assert_eq!(warnings.to_string(), "dropped:logprobs,dropped:unlisted");
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_by_its_place() {
+        let raw: &RawValue = serde_json::from_str(r#"{"tool_call_id":7}"#).expect("JSON");
+        let mut fields = Fields::of(raw, "messages").expect("an object");
+        let error = fields.text("tool_call_id").expect_err("a number");
+        assert_eq!(error.path(), "messages.tool_call_id");
+    }
+}

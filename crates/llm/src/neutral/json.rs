@@ -1,0 +1,169 @@
+//! JSON text, written in the order in which it is built. Raw JSON stands in it byte for byte.
+
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+
+/// The text of one JSON value.
+#[derive(Debug, Clone)]
+pub(crate) struct Json(String);
+
+/// The text of an object that is being built.
+#[derive(Debug)]
+pub(crate) struct Object(String);
+
+impl Json {
+    pub(crate) const fn null() -> Self {
+        Self(String::new())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self.0.as_str() {
+            "" => "null",
+            text => text,
+        }
+    }
+}
+
+impl Object {
+    pub(crate) fn new() -> Self {
+        Self("{".to_owned())
+    }
+
+    /// An object that begins with its type.
+    pub(crate) fn typed(kind: &str) -> Self {
+        Self::new().with("type", kind)
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        self.0.push_str(Json::from(name).as_str());
+        self.0.push(':');
+        self.0.push_str(value.into().as_str());
+        self
+    }
+
+    /// Adds the field if there is a value.
+    pub(crate) fn maybe(self, name: &str, value: Option<impl Into<Json>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+}
+
+/// A list.
+pub(crate) fn array(items: impl IntoIterator<Item = impl Into<Json>>) -> Json {
+    let mut text = "[".to_owned();
+    for item in items {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(item.into().as_str());
+    }
+    text.push(']');
+    Json(text)
+}
+
+/// An empty list.
+pub(crate) fn none() -> Json {
+    Json("[]".to_owned())
+}
+
+impl From<Object> for Json {
+    fn from(object: Object) -> Self {
+        Self(object.end())
+    }
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self(Value::from(text).to_string())
+    }
+}
+
+impl From<&String> for Json {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<bool> for Json {
+    fn from(it: bool) -> Self {
+        Self(it.to_string())
+    }
+}
+
+impl From<u64> for Json {
+    fn from(it: u64) -> Self {
+        Self(it.to_string())
+    }
+}
+
+impl From<usize> for Json {
+    fn from(it: usize) -> Self {
+        Self(it.to_string())
+    }
+}
+
+impl From<i64> for Json {
+    fn from(it: i64) -> Self {
+        Self(it.to_string())
+    }
+}
+
+impl From<&Number> for Json {
+    fn from(it: &Number) -> Self {
+        Self(it.to_string())
+    }
+}
+
+impl From<&RawValue> for Json {
+    fn from(raw: &RawValue) -> Self {
+        Self(raw.get().to_owned())
+    }
+}
+
+impl From<Box<RawValue>> for Json {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self::from(&*raw)
+    }
+}
+
+impl From<&Box<RawValue>> for Json {
+    fn from(raw: &Box<RawValue>) -> Self {
+        Self::from(&**raw)
+    }
+}
+
+impl<T: Into<Json>> From<Option<T>> for Json {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::null(), Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_stand_in_their_order_and_raw_json_as_it_was() {
+        let raw: Box<RawValue> =
+            serde_json::from_str(r#"{"z": 1.50, "a":"\u00e9"}"#).expect("JSON");
+        let object = Object::typed("x")
+            .with("raw", &raw)
+            .maybe("absent", None::<bool>)
+            .with("nothing", None::<bool>)
+            .with("quote\"", array(["\n", "é"]));
+        assert_eq!(
+            object.end(),
+            r#"{"type":"x","raw":{"z": 1.50, "a":"\u00e9"},"nothing":null,"quote\"":["\n","é"]}"#
+        );
+    }
+}

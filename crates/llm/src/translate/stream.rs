@@ -1,0 +1,115 @@
+//! A stream of one format that becomes a stream of another on its way.
+
+use super::{StreamReader, StreamWriter};
+use crate::neutral::{Happening, Mishap};
+use crate::sse::{Decoder, TooLong};
+
+/// The most that is kept of an answer in formats that repeat all of it at the end, in bytes.
+pub const MAX_KEPT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Takes the provider's bytes and gives the client's. Any split of the same bytes gives the same text in all.
+///
+/// Memory is bounded: an event of the provider, and [`MAX_KEPT_BYTES`].
+pub struct StreamTranslator {
+    decoder: Decoder,
+    relay: Relay,
+}
+
+struct Relay {
+    reader: Box<dyn StreamReader>,
+    writer: Box<dyn StreamWriter>,
+    happened: Vec<Happening>,
+    /// Nothing more is said: the answer is whole, or failed.
+    over: bool,
+    /// Whether it is whole.
+    whole: bool,
+}
+
+impl StreamTranslator {
+    pub(super) fn new(reader: Box<dyn StreamReader>, writer: Box<dyn StreamWriter>) -> Self {
+        let relay = Relay {
+            reader,
+            writer,
+            happened: Vec::new(),
+            over: false,
+            whole: false,
+        };
+        Self {
+            decoder: Decoder::new(),
+            relay,
+        }
+    }
+
+    /// Takes the next bytes and returns what the client gets for them.
+    pub fn push(&mut self, bytes: &[u8]) -> String {
+        let mut out = String::new();
+        let Self { decoder, relay } = self;
+        let read = decoder.push(bytes, |event| {
+            relay.reader.event(event, &mut relay.happened);
+            relay.write(&mut out);
+        });
+        if let Err(TooLong) = read {
+            relay.fail("the provider's stream cannot be read", &mut out);
+        }
+        out
+    }
+
+    /// The provider's stream is at its end. Returns the last that the client gets.
+    pub fn finish(&mut self) -> String {
+        let mut out = String::new();
+        let decoder = std::mem::take(&mut self.decoder);
+        let relay = &mut self.relay;
+        // A stream that could not be read was given up before.
+        let _ = decoder.finish(|event| {
+            relay.reader.event(event, &mut relay.happened);
+            relay.write(&mut out);
+        });
+        relay.reader.finish(&mut relay.happened);
+        relay.write(&mut out);
+        relay.fail(
+            "the provider broke off in the middle of its answer",
+            &mut out,
+        );
+        out
+    }
+
+    /// Whether the client got the whole answer.
+    pub fn is_whole(&self) -> bool {
+        self.relay.whole
+    }
+
+    /// Whether the client was told that the answer is at its end or failed. Nothing more is said to it then.
+    pub fn is_over(&self) -> bool {
+        self.relay.over
+    }
+}
+
+impl Relay {
+    fn write(&mut self, out: &mut String) {
+        for happening in self.happened.drain(..) {
+            if self.over {
+                continue;
+            }
+            self.whole = matches!(happening, Happening::End);
+            self.over = self.whole || matches!(happening, Happening::Failed(_));
+            self.writer.write(happening, out);
+        }
+        if self.writer.kept_bytes() > MAX_KEPT_BYTES {
+            self.fail("the answer is too long to be translated", out);
+        }
+    }
+
+    /// Ends a stream that is not at its end.
+    fn fail(&mut self, message: &str, out: &mut String) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        let mishap = Mishap {
+            status: 502,
+            code: Some("upstream_broken".to_owned()),
+            message: message.to_owned(),
+        };
+        self.writer.write(Happening::Failed(mishap), out);
+    }
+}

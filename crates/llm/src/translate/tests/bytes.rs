@@ -1,0 +1,151 @@
+//! Whatever the bytes: no panic, bounded memory, JSON out.
+
+use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, proptest};
+use serde_json::json;
+
+use super::*;
+
+/// Pieces of requests, answers and events, right and wrong.
+fn scraps() -> Vec<String> {
+    let mut scraps: Vec<String> = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "7",
+        "-1",
+        "\"\"",
+        "\"text\"",
+        "data: ",
+        "\n\n",
+        "\r",
+        "event: error\n",
+        "[DONE]",
+        "\u{feff}",
+        "é",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for format in ALL {
+        for (_, bytes) in fixtures(format, "stream") {
+            let text = String::from_utf8(bytes).expect("text");
+            scraps.extend(text.split_inclusive("\n\n").map(str::to_owned));
+        }
+    }
+    scraps
+}
+
+/// A body with one of its values replaced by another.
+fn with_other_value(body: &[u8], at: usize, other: &Value) -> Vec<u8> {
+    fn places(value: &mut Value, left: &mut usize, other: &Value) -> bool {
+        if *left == 0 {
+            *value = other.clone();
+            return true;
+        }
+        *left -= 1;
+        match value {
+            Value::Array(items) => items.iter_mut().any(|it| places(it, left, other)),
+            Value::Object(fields) => fields.values_mut().any(|it| places(it, left, other)),
+            _ => false,
+        }
+    }
+    let mut value: Value = serde_json::from_slice(body).expect("JSON");
+    let mut left = at;
+    places(&mut value, &mut left, other);
+    value.to_string().into_bytes()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_stream_is_translated_without_panic_and_alike_for_every_split(
+        picks in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        size in 1_usize..50,
+    ) {
+        let scraps = scraps();
+        let stream_of: String = picks.iter().map(|pick| scraps[pick.index(scraps.len())].as_str()).collect();
+        for (client, upstream) in pairs() {
+            let plan = plan(client, upstream);
+            let whole = stream(&plan, [stream_of.as_bytes()]);
+            prop_assert_eq!(stream(&plan, stream_of.as_bytes().chunks(size)), whole);
+        }
+    }
+
+    #[test]
+    fn any_value_in_any_place_is_refused_or_translated(
+        at in 0_usize..60,
+        which in any::<prop::sample::Index>(),
+        fixture in any::<prop::sample::Index>(),
+    ) {
+        let others = [
+            json!(null), json!(true), json!(-7), json!(1e300), json!("x"), json!([]), json!({}), json!([[1]]),
+            json!({"type": "text"}), json!([{"type": "text", "text": 1}]), json!("data:image/png;base64"),
+        ];
+        let other = &others[which.index(others.len())];
+        for (from, to) in pairs() {
+            for kind in ["request", "answer"] {
+                let fixtures = fixtures(from, kind);
+                let (_, body) = &fixtures[fixture.index(fixtures.len())];
+                let body = with_other_value(body, at, other);
+                let out = match kind {
+                    "request" => request(from, to, &body, &target()).map(|it| it.body),
+                    _ => plan(to, from).answer(&body, &stamp()),
+                };
+                if let Ok(out) = out {
+                    prop_assert!(serde_json::from_slice::<Value>(&out).is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_no_request_and_no_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        for (client, upstream) in pairs() {
+            prop_assert!(request(client, upstream, &bytes, &target()).is_err());
+            prop_assert!(plan(client, upstream).answer(&bytes, &stamp()).is_err());
+        }
+    }
+}
+
+#[test]
+fn no_more_than_the_bound_is_kept_of_a_stream() {
+    let plan = plan(FormatId::OpenaiResponses, FormatId::OpenaiChat);
+    let mut translator = plan.stream(stamp()).expect("a translation");
+    let text = "x".repeat(500_000);
+    let chunk =
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    let mut pushed = 0;
+    let last = loop {
+        let out = translator.push(chunk.as_bytes());
+        pushed += text.len();
+        if translator.is_over() {
+            break out;
+        }
+        assert!(pushed <= MAX_KEPT_BYTES);
+    };
+    assert!(last.contains("the answer is too long to be translated"));
+    assert!(!translator.is_whole());
+    assert_eq!(translator.push(chunk.as_bytes()), "");
+    assert_eq!(translator.finish(), "");
+}
+
+#[test]
+fn a_line_without_end_ends_the_stream_with_an_error() {
+    for (client, upstream) in pairs() {
+        let mut translator = plan(client, upstream)
+            .stream(stamp())
+            .expect("a translation");
+        let line = "x".repeat(600_000);
+        assert_eq!(translator.push(line.as_bytes()), "");
+        let out = translator.push(line.as_bytes());
+        assert!(
+            out.contains("the provider's stream cannot be read"),
+            "{out}"
+        );
+        assert!(translator.is_over() && !translator.is_whole());
+    }
+}

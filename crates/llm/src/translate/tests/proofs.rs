@@ -1,0 +1,137 @@
+//! What a model thought comes back to its maker with its proof, through a client of another format.
+
+use serde_json::json;
+
+use super::*;
+
+const ANTHROPIC: &[u8] = br#"{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"redacted_thinking","data":"c2VhbGVk"},{"type":"tool_use","id":"t1","name":"f","input":{"b": 1, "a":2}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1}}"#;
+
+fn value(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).expect("JSON")
+}
+
+/// The request that goes out when a client replays `said`.
+fn replayed(client: FormatId, upstream: FormatId, body: &Value) -> (Value, String) {
+    let translated = request(client, upstream, body.to_string().as_bytes(), &target());
+    let translated = translated.expect("a request");
+    (value(&translated.body), translated.warnings.to_string())
+}
+
+fn expected() -> Value {
+    json!([
+        {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "c2VhbGVk"},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 2, "b": 1}},
+    ])
+}
+
+#[test]
+fn anthropics_thinking_survives_a_client_of_responses() {
+    let plan = plan(FormatId::OpenaiResponses, FormatId::AnthropicMessages);
+    let answer = value(&plan.answer(ANTHROPIC, &stamp()).expect("an answer"));
+    let mut input = vec![json!({"role": "user", "content": "go"})];
+    input.extend(answer["output"].as_array().expect("items").clone());
+    input.push(json!({"type": "function_call_output", "call_id": "t1", "output": "ok"}));
+    let body = json!({"model": "m", "input": input});
+    let (sent, warnings) = replayed(
+        FormatId::OpenaiResponses,
+        FormatId::AnthropicMessages,
+        &body,
+    );
+    assert_eq!(sent["messages"][1]["content"], expected());
+    assert_eq!(warnings, "");
+}
+
+#[test]
+fn anthropics_thinking_survives_a_client_of_chat_completions_that_replays_the_message() {
+    let plan = plan(FormatId::OpenaiChat, FormatId::AnthropicMessages);
+    let answer = value(&plan.answer(ANTHROPIC, &stamp()).expect("an answer"));
+    let messages = json!([
+        {"role": "user", "content": "go"},
+        answer["choices"][0]["message"],
+        {"role": "tool", "tool_call_id": "t1", "content": "ok"},
+    ]);
+    let body = json!({"model": "m", "messages": messages});
+    let (sent, warnings) = replayed(FormatId::OpenaiChat, FormatId::AnthropicMessages, &body);
+    assert_eq!(sent["messages"][1]["content"], expected());
+    assert_eq!(warnings, "");
+    // A client that keeps only what OpenAI documents is told.
+    let plain = json!({"model": "m", "messages": [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": "yes", "reasoning_content": "hm"},
+    ]});
+    let (_, warnings) = replayed(FormatId::OpenaiChat, FormatId::AnthropicMessages, &plain);
+    assert_eq!(warnings, "dropped:reasoning");
+}
+
+#[test]
+fn openais_reasoning_survives_a_client_of_anthropics() {
+    let body = br#"{"id":"resp_1","created_at":1,"status":"completed","model":"m","output":[{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"gAAA:x"},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"}]}"#;
+    let plan = plan(FormatId::AnthropicMessages, FormatId::OpenaiResponses);
+    let answer = value(&plan.answer(body, &stamp()).expect("an answer"));
+    let body = json!({"model": "m", "max_tokens": 100, "messages": [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": answer["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "ok"}]},
+    ]});
+    let (sent, warnings) = replayed(
+        FormatId::AnthropicMessages,
+        FormatId::OpenaiResponses,
+        &body,
+    );
+    assert_eq!(
+        sent["input"][1],
+        json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "gAAA:x"})
+    );
+    assert_eq!(sent["include"], json!(["reasoning.encrypted_content"]));
+    assert_eq!(
+        (sent["store"].clone(), warnings.as_str()),
+        (json!(false), "")
+    );
+}
+
+#[test]
+fn a_proof_of_another_maker_is_never_sent_to_one_who_cannot_read_it() {
+    let to_anthropic = json!({"model": "m", "input": [
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
+        {"role": "user", "content": "go"},
+    ]});
+    let (sent, warnings) = replayed(
+        FormatId::OpenaiResponses,
+        FormatId::AnthropicMessages,
+        &to_anthropic,
+    );
+    assert!(!sent.to_string().contains("gAAA"));
+    assert_eq!(warnings, "dropped:reasoning");
+    let to_openai = json!({"model": "m", "max_tokens": 99, "messages": [
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "c2ln"}]},
+        {"role": "user", "content": "go"},
+    ]});
+    for upstream in [FormatId::OpenaiChat, FormatId::OpenaiResponses] {
+        let (sent, warnings) = replayed(FormatId::AnthropicMessages, upstream, &to_openai);
+        assert!(!sent.to_string().contains("c2ln"));
+        assert_eq!(warnings, "dropped:thinking");
+    }
+}
+
+#[test]
+fn arguments_and_schemas_keep_every_byte() {
+    let plan = plan(FormatId::OpenaiChat, FormatId::AnthropicMessages);
+    let answer = plan.answer(ANTHROPIC, &stamp()).expect("an answer");
+    let arguments =
+        &value(&answer)["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"];
+    assert_eq!(arguments, r#"{"b": 1, "a":2}"#);
+    let schema = r#"{"type":"object", "properties":{"z":{},"a":{"const":1.50}}}"#;
+    let body = format!(
+        r#"{{"model":"m","messages":[{{"role":"assistant","tool_calls":[{{"id":"c","function":{{"name":"f","arguments":"{{\"z\": 1.0,  \"a\":2}}"}}}}]}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}],"response_format":{{"type":"json_schema","json_schema":{{"name":"n","schema":{schema}}}}}}}"#
+    );
+    let sent = request(
+        FormatId::OpenaiChat,
+        FormatId::AnthropicMessages,
+        body.as_bytes(),
+        &target(),
+    );
+    let sent = String::from_utf8(sent.expect("a request").body.to_vec()).expect("text");
+    assert_eq!(sent.matches(schema).count(), 2, "{sent}");
+    assert!(sent.contains(r#""input":{"z": 1.0,  "a":2}"#), "{sent}");
+}
