@@ -10,6 +10,7 @@ use std::time::Duration;
 use domain::resolve::Target;
 use http::{HeaderMap, StatusCode};
 use llm::format::Ceiling;
+use llm::translate::Translated;
 use tokio::time::Instant;
 
 use crate::Plane;
@@ -22,7 +23,7 @@ use crate::health::{KeyVersion, Trial};
 use crate::hold;
 use crate::plan::Planned;
 use crate::plan::way::Way;
-use crate::send::{self, Answer, Content, Missed, Next, Parcel};
+use crate::send::{self, Answer, Content, Missed, Next, Parcel, Translation};
 use crate::settle::Settlement;
 use crate::snapshot::View;
 
@@ -43,6 +44,7 @@ pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
+    pub(crate) translation: Option<Box<Translation>>,
 }
 
 /// Most attempts of one call.
@@ -112,6 +114,7 @@ pub(crate) async fn serve(
             status: answer.status,
             headers: answer.headers,
             content: answer.content,
+            translation: answer.translation,
         }),
         (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
         // The task that held it died, and it is settled.
@@ -203,6 +206,13 @@ impl<'a> Course<'a> {
         if way.is_managed() && !self.credits_may(way) {
             return Turn::Next;
         }
+        let translated = match send::translated(self.plane, way, &self.parcel) {
+            Ok(translated) => translated,
+            Err(failure) => {
+                self.not_translated(way, failure);
+                return Turn::Next;
+            }
+        };
         let bill = Bill::of(
             self.plane,
             self.view,
@@ -212,7 +222,7 @@ impl<'a> Course<'a> {
         );
         let bill = Arc::new(bill);
         self.aim = Some((way, self.tried.len()));
-        if let Err(failure) = self.paid(way, &bill).await {
+        if let Err(failure) = self.paid(way, translated.as_ref(), &bill).await {
             self.refused = Some(failure);
             return Turn::Next;
         }
@@ -220,7 +230,7 @@ impl<'a> Course<'a> {
             if self.tried.len() >= MAX_ATTEMPTS || !self.may(way, again) || !self.paused().await {
                 return Turn::Next;
             }
-            let outcome = self.attempt(way, &bill).await;
+            let outcome = self.attempt(way, translated.as_ref(), &bill).await;
             // The first attempt in a line is the one on trial.
             drop(trial.take());
             match outcome {
@@ -280,6 +290,7 @@ impl<'a> Course<'a> {
     async fn attempt(
         &mut self,
         way: &'a Way,
+        translated: Option<&Translated>,
         bill: &Arc<Bill>,
     ) -> Result<(Served, Result<Answer, Missed>), Failure> {
         let fallback = way.is_managed() && !self.failed.is_empty();
@@ -291,7 +302,9 @@ impl<'a> Course<'a> {
         let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
         settlement.aims_at(way, fallback, bill);
         let (plane, view, deadline) = (self.plane, self.view, self.deadline);
-        let ceiling = way.is_managed().then(|| ceiling(plane, way, &self.parcel));
+        let ceiling = way
+            .is_managed()
+            .then(|| ceiling(plane, way, &self.parcel, translated));
         let departure = settlement.begins(way, ceiling);
         // Before a byte of it leaves, so that no death of this process makes a call free that the provider got.
         if way.is_managed() && !self.credits.forwarded {
@@ -308,7 +321,8 @@ impl<'a> Course<'a> {
             self.credits.forwarded = true;
         }
         let leaves = departure.clone();
-        let outcome = send::send(plane, view, way, &self.parcel, deadline, leaves).await;
+        let outcome =
+            send::send(plane, view, way, &self.parcel, translated, deadline, leaves).await;
         self.left = departure.has_left();
         match &outcome {
             Ok(answer) => {
@@ -331,14 +345,14 @@ impl<'a> Course<'a> {
 }
 
 /// The most that a call can use that credits pay for.
-fn ceiling(plane: &Plane, way: &Way, parcel: &Parcel) -> Ceiling {
+fn ceiling(plane: &Plane, way: &Way, parcel: &Parcel, translated: Option<&Translated>) -> Ceiling {
     let Target {
         provider, model, ..
     } = &way.target;
     let each = plane.registry.max_output_tokens(provider, model);
     let answers = parcel.head.choices.unwrap_or(1).max(1);
     Ceiling::of(
-        &parcel.body,
+        parcel.body_for(translated),
         each.map(|it| it.saturating_mul(answers)),
         plane
             .registry

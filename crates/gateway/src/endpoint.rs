@@ -314,6 +314,12 @@ pub(crate) enum Route {
     Unknown(Option<FormatId>),
 }
 
+/// A format's main call.
+pub(crate) fn main(format: FormatId) -> Option<&'static Call> {
+    let mut calls = CALLS.iter();
+    calls.find(|call| call.format == format && call.beside.is_none())
+}
+
 /// Everything that is served, as method and path. A star: any of [`pass::METHODS`], and whatever is below the path.
 pub(crate) fn served() -> Vec<String> {
     let calls = CALLS.iter().map(|call| format!("POST {}", call.path));

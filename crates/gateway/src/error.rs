@@ -7,6 +7,7 @@ use domain::policy::{KeySource, Mode, Tier};
 use domain::{Label, NanoUsd, PlanId, ProviderId, Timestamp, WorkspaceId};
 use http::{HeaderName, StatusCode};
 use llm::head::HeadError;
+use llm::translate::NotTranslatable;
 
 use crate::endpoint::{self, Takes};
 
@@ -161,6 +162,12 @@ pub(crate) enum Failure {
     },
     #[error("the provider does not speak this endpoint's format for the requested model")]
     FormatNotSupported { endpoint: Option<&'static str> },
+    #[error("{why}")]
+    NotTranslatable {
+        why: NotTranslatable,
+        /// Where the provider is called in its own format.
+        endpoint: Option<&'static str>,
+    },
     #[error("the stored provider key cannot be opened")]
     KeyUnreadable,
     #[error("this instance's own key for the provider cannot be opened")]
@@ -216,6 +223,7 @@ impl Failure {
             | Self::InvalidRequest(_)
             | Self::InvalidHeader(_)
             | Self::ModelNotChosen
+            | Self::NotTranslatable { .. }
             | Self::FormatNotSupported { .. } => StatusCode::BAD_REQUEST,
             Self::CredentialsMissing | Self::CredentialsInvalid => StatusCode::UNAUTHORIZED,
             Self::PermissionDenied(_)
@@ -298,6 +306,7 @@ impl Failure {
             Self::CreditsExhausted { .. } => "credits_exhausted",
             Self::FallbackCapReached { .. } => "managed_fallback_cap_reached",
             Self::FormatNotSupported { .. } => "format_not_supported",
+            Self::NotTranslatable { .. } => "not_translatable",
             Self::KeyUnreadable | Self::PlatformKeyUnreadable => "key_unreadable",
             Self::KmsUnavailable => "kms_unavailable",
             Self::StoreUnavailable => "store_unavailable",

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use domain::RequestId;
 use domain::policy::KeySource;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use llm::format::FormatId;
+use llm::translate::Warnings;
 
 use crate::endpoint::Call;
 use crate::error::Failure;
@@ -19,6 +21,10 @@ const MODEL: HeaderName = HeaderName::from_static("x-keybearer-model");
 const KEY_SOURCE: HeaderName = HeaderName::from_static("x-keybearer-key-source");
 const KEY_LABEL: HeaderName = HeaderName::from_static("x-keybearer-key-label");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-keybearer-attempts");
+/// The provider's format, where it is not the client's.
+const TRANSLATED: HeaderName = HeaderName::from_static("x-keybearer-translated");
+/// What the translation left out or changed.
+const WARNINGS: HeaderName = HeaderName::from_static("x-keybearer-warnings");
 /// The client's: credits must not pay for this call.
 pub(crate) const NO_MANAGED: HeaderName = HeaderName::from_static("x-keybearer-no-managed");
 /// The client's: the model that the conversation has chosen.
@@ -47,6 +53,13 @@ const TO_UPSTREAM: [HeaderName; 5] = [
     HeaderName::from_static("anthropic-beta"),
     HeaderName::from_static("openai-beta"),
     PERSONAL,
+];
+
+/// From the client to a provider of its own format only.
+const OF_THE_FORMAT: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("openai-beta"),
 ];
 
 /// From the provider to the client, besides the prefixes below.
@@ -188,6 +201,21 @@ pub(crate) fn to_upstream(client: &HeaderMap) -> HeaderMap {
 /// Removes what must not go out with a key that others use, too.
 pub(crate) fn remove_personal(to_upstream: &mut HeaderMap) {
     to_upstream.remove(PERSONAL);
+}
+
+/// Removes what only a provider of the client's own format understands.
+pub(crate) fn remove_of_the_format(to_upstream: &mut HeaderMap) {
+    for name in OF_THE_FORMAT {
+        to_upstream.remove(name);
+    }
+}
+
+/// Says that an answer was translated, and what that left out.
+pub(crate) fn translated(to_client: &mut HeaderMap, upstream: FormatId, warnings: &Warnings) {
+    put(to_client, TRANSLATED, upstream.as_str());
+    if !warnings.is_empty() {
+        put(to_client, WARNINGS, &warnings.to_string());
+    }
 }
 
 /// Removes what is left of the limits of a key, which is its owner's business.

@@ -125,7 +125,13 @@ pub(crate) fn pass(
             return Err(Failure::LoopDetected);
         }
         let targets = targets::own(&view, pass::candidate(provider, &head.model))?;
-        way::passing(&plane.registry, &view, targets, pass, query.as_deref())
+        way::passing(
+            &plane.registry,
+            &view,
+            targets,
+            (pass, call.format),
+            query.as_deref(),
+        )
     });
     match ways {
         Ok(ways) => {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -21,10 +21,11 @@ use crate::endpoint::Priced;
 use crate::error::Failure;
 use crate::headers;
 use crate::scrub::Scrubber;
-use crate::send::{Content, Kind, Refusal};
+use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
 use crate::{Body, BoxError, Plane};
 
+mod rewrite;
 mod tail;
 
 use tail::Tail;
@@ -38,13 +39,33 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         status,
         headers: passed,
         content,
+        translation,
     } = answered;
     let request = settlement.request();
+    let now = plane.sources.now();
+    let client = call.format.format();
+    let mut said = HeaderMap::new();
+    let mut upstream = client;
+    if let Some(translation) = &translation {
+        translation.write(&mut said);
+        upstream = translation.upstream().format();
+    }
     let (kind, body) = match content {
         Content::Refusal(refusal) => {
             let text = match refusal {
-                Refusal::Theirs(text) => text,
-                Refusal::Restated(restated) => restated.body(call.format.format(), request),
+                Refusal::Theirs(text) => match &translation {
+                    Some(translation) => translation
+                        .refusal(status, &text, request, now)
+                        .unwrap_or_else(|| {
+                            let rejected = Failure::UpstreamRejected {
+                                status,
+                                retry_after_s: None,
+                            };
+                            rejected.body(client, request)
+                        }),
+                    None => text,
+                },
+                Refusal::Restated(restated) => restated.body(client, request),
             };
             settlement.finish(&End {
                 status: status.as_u16(),
@@ -63,18 +84,19 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         } => {
             // A list that comes piece by piece is a stream, too.
             settlement.streamed(kind == Kind::EventStream || call.streams());
-            let format = call.format.format();
-            let tail = Tail::of(kind, format, asked, settlement.is_managed());
+            let tail = Tail::of(kind, client, asked, settlement.is_managed());
+            let rewriting = translation.and_then(|it| it.begin(kind, &needles, request, now));
             let relay = Relay {
                 first,
                 upstream: Some(body),
                 tail,
                 written: None,
                 scrubber: Scrubber::new(needles),
+                rewriting,
                 tap: (call.priced != Priced::Unknown)
-                    .then(|| format.usage_tap(kind == Kind::EventStream)),
+                    .then(|| upstream.usage_tap(kind == Kind::EventStream)),
                 settlement: Some(settlement),
-                format,
+                format: client,
                 kind,
                 status,
                 idle: plane.config.timeouts.idle(),
@@ -92,6 +114,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     *headers = passed;
+    headers.extend(said);
     headers::ours(headers, request);
     served.write(headers);
     let content_type = match kind {
@@ -129,6 +152,8 @@ struct Relay {
     /// Ready when the row of an answer that is at its end is written.
     written: Option<Written>,
     scrubber: Scrubber,
+    /// `None`: the bytes pass as they are.
+    rewriting: Option<Rewriting>,
     tap: Option<Box<dyn UsageTap>>,
     settlement: Option<Settlement>,
     format: &'static dyn WireFormat,
@@ -187,6 +212,13 @@ impl HttpBody for Relay {
                         tap.push(&data);
                     }
                     let ready = relay.scrubber.push(data);
+                    let ready = match relay.rewrite(ready) {
+                        Ok(ready) => ready,
+                        Err(failure) => return relay.break_off(failure),
+                    };
+                    if relay.gave_up() {
+                        return relay.end_with(ready);
+                    }
                     let ready = match &mut relay.tail {
                         Some(tail) => tail.hold_back(ready),
                         None => ready,
@@ -197,7 +229,14 @@ impl HttpBody for Relay {
                 }
                 Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
                 Poll::Ready(None) => {
-                    let mut rest = relay.scrubber.finish();
+                    let rest = relay.scrubber.finish();
+                    let mut rest = match relay.rewrite_last(rest) {
+                        Ok(rest) => rest,
+                        Err(failure) => return relay.break_off(failure),
+                    };
+                    if relay.gave_up() {
+                        return relay.end_with(rest);
+                    }
                     if relay.holds() {
                         relay.end_when_written(&rest);
                         return self.as_mut().poll_frame(cx);
@@ -257,6 +296,11 @@ impl Relay {
     fn break_off(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let request = self.settlement.as_ref().map(Settlement::request);
         let rest = self.scrubber.finish();
+        // Whatever it was the beginning of has no end that could be translated.
+        let rest = match &self.rewriting {
+            Some(_) => Bytes::new(),
+            None => rest,
+        };
         let rest = match self.tail.take() {
             Some(mut tail) => {
                 tail.append(&rest);
@@ -267,7 +311,10 @@ impl Relay {
         let mut last = BytesMut::from(&rest[..]);
         match (self.kind, request) {
             (Kind::EventStream, Some(request)) => {
-                last.extend_from_slice(&failure.stream_event(self.format, request));
+                let rewriting = self.rewriting.as_mut();
+                let event = rewriting.and_then(|it| it.break_off(&failure));
+                let event = event.unwrap_or_else(|| failure.stream_event(self.format, request));
+                last.extend_from_slice(&event);
                 self.sent_bytes += last.len() as u64;
                 self.end(Some(failure.code()));
                 Poll::Ready(Some(Ok(Frame::data(last.freeze()))))

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use llm::head::{self, Head};
+use llm::translate::Translated;
 use tokio::time::Instant;
 use vault::OpenError;
 
@@ -25,9 +26,11 @@ use crate::upstream::{self, Departure, Outgoing, SendError};
 mod judge;
 mod opening;
 mod restate;
+mod translation;
 
 use judge::judge;
 pub(crate) use restate::Restated;
+pub(crate) use translation::{Rewriting, Translation, translated};
 
 /// What every attempt of a call sends, but for the model's name, the address and the key.
 pub(crate) struct Parcel {
@@ -42,11 +45,20 @@ pub(crate) struct Parcel {
     pub(crate) media_type: Option<HeaderValue>,
 }
 
+impl Parcel {
+    /// What a provider gets, but for the model's name.
+    pub(crate) fn body_for<'a>(&'a self, translated: Option<&'a Translated>) -> &'a Bytes {
+        translated.map_or(&self.body, |translated| &translated.body)
+    }
+}
+
 /// What a provider answered, for the client.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
+    /// `None`: the provider spoke the client's format.
+    pub(crate) translation: Option<Box<Translation>>,
 }
 
 /// An attempt that gave the client nothing.
@@ -162,12 +174,13 @@ impl Missed {
     }
 }
 
-/// Sends a request one way. `departure` notes whether it left.
+/// Sends a request one way, `translated` if the provider speaks another format. `departure` notes whether it left.
 pub(crate) async fn send(
     plane: &Plane,
     view: &View,
     way: &Way,
     parcel: &Parcel,
+    translated: Option<&Translated>,
     deadline: Instant,
     departure: Departure,
 ) -> Result<Answer, Missed> {
@@ -184,14 +197,27 @@ pub(crate) async fn send(
         .map_err(|error| unusable(unreadable(&error, way.target.key)))?;
     let needles = upstream::needles(&secret);
     let mut headers = parcel.headers.clone();
+    if translated.is_some() {
+        headers::remove_of_the_format(&mut headers);
+    }
     for (name, value) in &reach.extra_headers {
         headers.entry(name).or_insert_with(|| value.clone());
     }
     if way.is_managed() {
         headers::remove_personal(&mut headers);
     }
-    let body = head::with_model(&parcel.body, &parcel.head, &way.target.model);
-    let wished = with_usage(plane, way, parcel, &body, &record.context.base_url);
+    let body = match translated {
+        Some(translated) => translated.body.clone(),
+        None => head::with_model(&parcel.body, &parcel.head, &way.target.model),
+    };
+    let format = translated.map_or(way.speaks, |it| it.plan.upstream());
+    let other = way.also.iter().find(|(it, _)| *it == format);
+    let reach = other.map_or(reach, |(_, reach)| reach);
+    // A translated request has the wish already.
+    let wished = match translated {
+        Some(_) => None,
+        None => with_usage(plane, way, parcel, &body, &record.context.base_url),
+    };
     let asked = Asked {
         answers: parcel.head.choices.unwrap_or(1),
         usage: wished.is_none(),
@@ -209,7 +235,32 @@ pub(crate) async fn send(
     };
     let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
     let response = response.map_err(not_sent)?;
-    judge(parcel.call, response, &needles, asked, way.is_managed()).await
+    let judging = judge(
+        parcel.call,
+        format,
+        response,
+        &needles,
+        asked,
+        way.is_managed(),
+    );
+    let translation = translated.map(|it| Box::new(Translation::of(it)));
+    match judging.await {
+        Ok(mut answer) => {
+            if let Some(translated) = translated {
+                translation::read_whole(&mut answer, &translated.plan, plane).await?;
+            }
+            Ok(Answer {
+                translation,
+                ..answer
+            })
+        }
+        Err(mut missed) => {
+            if let Some(answer) = &mut missed.answer {
+                answer.translation = translation;
+            }
+            Err(missed)
+        }
+    }
 }
 
 /// The body with the wish that the stream reports its usage, where the client has no such wish.

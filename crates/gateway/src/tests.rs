@@ -29,4 +29,5 @@ mod responses;
 mod speech;
 mod spooling;
 mod streams;
+mod translated;
 mod walk;

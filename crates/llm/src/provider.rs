@@ -115,6 +115,14 @@ impl Provider {
             .find(|it| it.format == format)
     }
 
+    /// Which field limits an answer's length in chat completions: the one that its probe uses.
+    pub fn token_limit(&self) -> TokenLimit {
+        match self.probe {
+            Some(Probe::Call { limit, .. }) => limit,
+            Some(Probe::Get { .. }) | None => TokenLimit::default(),
+        }
+    }
+
     /// The request that tries a key out, without the key.
     pub fn probe_request(&self) -> Option<ProbeRequest> {
         Some(match self.probe.as_ref()? {

@@ -154,6 +154,18 @@ impl Plan {
         Ok(to.write_answer(&answer, &self.asked, stamp)?.into())
     }
 
+    /// Whether [`answer`](Self::answer) can turn this body into one of the client's format.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn check(&self, body: &[u8]) -> Result<(), NotTranslatable> {
+        let stamp = Stamp {
+            request: String::new(),
+            at_s: 0,
+        };
+        self.answer(body, &stamp).map(drop)
+    }
+
     /// A stream on its way to the client's format. `None`: no translation is known, as for a plan of [`request`] it
     /// always is.
     pub fn stream(&self, stamp: Stamp) -> Option<StreamTranslator> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::resolve::When;
+use llm::translate::Translated;
 
 use super::Course;
 use crate::bill::Bill;
@@ -21,17 +22,28 @@ impl Course<'_> {
     }
 
     /// Makes sure that the attempt will be paid for.
-    pub(super) async fn paid(&mut self, way: &Way, bill: &Arc<Bill>) -> Result<(), Failure> {
+    pub(super) async fn paid(
+        &mut self,
+        way: &Way,
+        translated: Option<&Translated>,
+        bill: &Arc<Bill>,
+    ) -> Result<(), Failure> {
         bill.check().inspect_err(|_| {
             // An own key that may not be used is no reason for credits.
             self.credits.unusable |= !way.is_managed();
         })?;
-        if !way.is_managed() || self.credits.held {
+        if !way.is_managed() {
             return Ok(());
         }
-        if let Some(field) = self.call.format.format().surcharge(&self.parcel.body) {
+        // What is sent counts: of a translated request nothing else reaches the provider.
+        let spoken = translated.map_or(self.call.format, |it| it.plan.upstream());
+        let sent = self.parcel.body_for(translated);
+        if let Some(field) = spoken.format().surcharge(sent) {
             self.credits.over = true;
             return Err(Failure::FieldNeedsOwnKey(field));
+        }
+        if self.credits.held {
+            return Ok(());
         }
         let Some(mut settlement) = self.settlement.take() else {
             return Err(Failure::Internal);

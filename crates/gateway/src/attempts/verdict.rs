@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::{Course, Outcome};
 use crate::error::{Attempt, Failure};
-use crate::headers::Served;
+use crate::headers::{Aim, Served};
 use crate::health::Strain;
 use crate::plan::way::Way;
 use crate::send::{Missed, Next};
@@ -40,6 +40,22 @@ impl<'a> Course<'a> {
             if self.failed.iter().all(|failed| failed.key != way.key) {
                 self.failed.push(way);
             }
+        }
+    }
+
+    /// Notes that the provider of this way has no words for the request. An own key was never tried then, which is no
+    /// reason for credits.
+    pub(super) fn not_translated(&mut self, way: &'a Way, failure: Failure) {
+        self.credits.unusable |= !way.is_managed();
+        self.refused = Some(failure);
+        self.aim = Some((way, self.tried.len()));
+        if let Some(settlement) = &mut self.settlement {
+            let requested = settlement.row().model_requested.clone();
+            settlement.aimed(Aim {
+                provider: way.target.provider.clone(),
+                model: Some(way.target.model.clone()),
+                requested: Some(requested),
+            });
         }
     }
 

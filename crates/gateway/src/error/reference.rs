@@ -48,6 +48,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "Name a model, or set a default for the API key or the workspace.",
     ),
     (
+        "400",
+        "not_translatable",
+        "The provider speaks another format, and the field `field` means something that this format cannot say.",
+        "Leave the field out, or use the endpoint in `endpoint`.",
+    ),
+    (
         "401",
         "api_key_invalid",
         "The API key is unknown, revoked or expired.",

@@ -66,6 +66,7 @@ impl Failure {
             Self::FallbackCapReached { .. } => "mend the own keys, or ask an admin of the workspace to raise the cap".to_owned(),
             Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model; `x-keybearer-provider` is the id of a provider".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
+            Self::NotTranslatable { endpoint: Some(endpoint), .. } => format!("leave the field out, or use POST {endpoint}, which the provider speaks itself"),
             Self::PlatformKeyUnreadable => "tell the operator of this instance, who should run `keybearer doctor`".to_owned(),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),
             Self::CredentialsExhausted { attempts } => exhausted_hint(attempts),
@@ -139,6 +140,9 @@ impl Failure {
                 "resets_at": resets_at,
             }),
             Self::FormatNotSupported { endpoint } => json!({ "endpoint": endpoint }),
+            Self::NotTranslatable { why, endpoint } => {
+                json!({ "field": why.path(), "endpoint": endpoint })
+            }
             Self::CredentialsExhausted { attempts } => {
                 let attempts: Vec<Value> = attempts
                     .iter()
@@ -204,7 +208,7 @@ impl Failure {
 
     /// The answer in the client's format.
     pub(crate) fn response(&self, format: &dyn WireFormat, request: RequestId) -> Response<Body> {
-        let body = self.with_body(request, |body| format.error(body));
+        let body = self.body(format, request);
         let mut response = Response::new(crate::full(body));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -215,6 +219,11 @@ impl Failure {
         );
         self.headers(headers);
         response
+    }
+
+    /// The body in the client's format.
+    pub(crate) fn body(&self, format: &dyn WireFormat, request: RequestId) -> Bytes {
+        self.with_body(request, |body| format.error(body))
     }
 
     /// The last event of a stream that cannot go on.

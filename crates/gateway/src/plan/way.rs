@@ -6,10 +6,12 @@ use domain::Label;
 use domain::policy::KeySource;
 use domain::resolve::{Target, When};
 use http::{HeaderName, HeaderValue, Uri};
+use llm::format::FormatId;
 use llm::provider::{Auth, FormatRule, Provider};
 use llm::registry::Registry;
+use llm::translate;
 
-use crate::endpoint::{CALLS, Call, Priced};
+use crate::endpoint::{self, CALLS, Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::health::{KeyUse, KeyVersion};
@@ -20,6 +22,10 @@ use crate::upstream::{self, AuthPlace};
 /// One way to serve a call.
 pub(crate) struct Way {
     pub(crate) target: Target,
+    /// The format in which the provider is called: the client's own where it can be, else the closest.
+    pub(crate) speaks: FormatId,
+    /// Other formats that it can be called in, for requests that the first has no words for, and where.
+    pub(crate) also: Vec<(FormatId, Reach)>,
     /// The label of the key.
     pub(crate) label: Label,
     /// The key and the version of its value.
@@ -62,7 +68,8 @@ impl Way {
     }
 }
 
-/// The ways of the targets where `call` can be made, in their order and never empty.
+/// The ways of the targets where `call` can be made, in its own format or in one that it can be translated to, in their
+/// order and never empty.
 pub(crate) fn ways(
     registry: &Registry,
     view: &View,
@@ -92,11 +99,14 @@ pub(crate) fn ways(
         {
             continue;
         }
-        let Some((rule, path)) = spoken(&target, call) else {
+        let places = places(registry, view, &target, call);
+        let Some(first) = places.first() else {
             left_out |= own;
             continue;
         };
-        match way(registry, view, target, Some(rule), &path, query.as_deref()) {
+        // What the client says to its own format's endpoint is not for another's.
+        let query = query.as_deref().filter(|_| first.speaks == call.format);
+        match way(registry, view, target, &places, query) {
             Some(way) => ways.push(way),
             None => {
                 left_out |= own;
@@ -119,14 +129,18 @@ pub(crate) fn passing(
     registry: &Registry,
     view: &View,
     targets: Vec<Target>,
-    pass: &Pass,
+    (pass, format): (&Pass, FormatId),
     query: Option<&str>,
 ) -> Result<Vec<Way>, Failure> {
     let query = pass::query(query);
     let to = |target: Target| {
         let base_url = view.key(&target)?.0.context.base_url.clone();
-        let path = pass.below(&base_url);
-        way(registry, view, target, None, path, query.as_deref())
+        let place = Place {
+            speaks: format,
+            rule: None,
+            path: pass.below(&base_url).into(),
+        };
+        way(registry, view, target, &[place], query.as_deref())
     };
     let ways: Vec<Way> = targets.into_iter().filter_map(to).collect();
     if ways.is_empty() {
@@ -153,32 +167,67 @@ fn spoken<'a>(
         .then_some((rule, path))
 }
 
-/// `None`: a record is missing. `rule`: by which a format is spoken, if one is.
+/// Where and in which format a provider is called.
+struct Place<'a> {
+    speaks: FormatId,
+    /// By which the format is spoken, if one is.
+    rule: Option<&'a FormatRule>,
+    path: Cow<'a, str>,
+}
+
+/// Where `call` can be made of `target`: in its own format, else in those that it can be translated to, closest first.
+fn places<'a>(registry: &'a Registry, view: &View, target: &Target, call: &Call) -> Vec<Place<'a>> {
+    let place = |call: &Call| {
+        let (rule, path) = spoken(registry, view, target, call)?;
+        Some(Place {
+            speaks: call.format,
+            rule: Some(rule),
+            path,
+        })
+    };
+    if let Some(own) = place(call) {
+        return vec![own];
+    }
+    // Of a format's calls only the main one has counterparts.
+    let others = translate::instead_of(call.format).iter();
+    let others = others.filter(|_| call.beside.is_none());
+    others
+        .filter_map(|format| place(endpoint::main(*format)?))
+        .collect()
+}
+
+/// `None`: a record is missing, or there is no place.
 fn way(
     registry: &Registry,
     view: &View,
     target: Target,
-    rule: Option<&FormatRule>,
-    path: &str,
+    places: &[Place<'_>],
     query: Option<&str>,
 ) -> Option<Way> {
     let (record, _) = view.key(&target)?;
     let context = &record.context;
-    let reach = registry.get(&target.provider).and_then(|provider| {
+    let provider = registry.get(&target.provider);
+    let reach = |place: &Place<'_>, query: Option<&str>| {
         // The URL that the key is bound to, not the one that the registry has today.
         let bound = context.base_url.as_str();
-        let base = rule.map_or(Some(bound), |rule| rule.base(bound))?;
+        let base = place.rule.map_or(Some(bound), |rule| rule.base(bound))?;
         Some(Reach {
-            url: upstream::url(base, path, query)?,
-            auth: auth_place(provider, rule, &context.auth_header)?,
-            extra_headers: extra_headers(&provider.auth),
+            url: upstream::url(base, &place.path, query)?,
+            auth: auth_place(provider?, place.rule, &context.auth_header)?,
+            extra_headers: extra_headers(&provider?.auth),
         })
-    });
+    };
+    let (first, others) = places.split_first()?;
+    let also = others
+        .iter()
+        .filter_map(|place| Some((place.speaks, reach(place, None)?)));
     Some(Way {
         label: record.label.clone(),
         key: (context.key, context.version),
         last_resort: record.fallback && target.source == KeySource::Byok,
-        reach,
+        speaks: first.speaks,
+        also: also.collect(),
+        reach: reach(first, query),
         target,
     })
 }

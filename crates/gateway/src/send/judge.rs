@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::key::FailureKind;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
+use llm::format::FormatId;
 
 use super::opening::{self, Opened};
 use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, raw, read_error};
@@ -15,9 +16,10 @@ use crate::headers;
 use crate::needles::Needles;
 use crate::scrub::Scrubber;
 
-/// What becomes of an answer with this head. `managed`: the key is not the caller's.
+/// What becomes of an answer in this format with this head. `managed`: the key is not the caller's.
 pub(super) async fn judge(
     call: &Call,
+    format: FormatId,
     response: Response<Incoming>,
     needles: &Arc<Needles>,
     asked: Asked,
@@ -38,7 +40,7 @@ pub(super) async fn judge(
         headers::remove_limits(&mut headers);
     }
     let refused = Refused {
-        call,
+        format,
         needles,
         managed,
         retry_after_ms: retry_after_ms(&head.headers),
@@ -64,7 +66,7 @@ pub(super) async fn judge(
         Kind::Json | Kind::Raw => Bytes::new(),
         // Nobody knows how such a stream begins.
         Kind::EventStream if call.priced == Priced::Unknown => Bytes::new(),
-        Kind::EventStream => match opening::read(call.format.format(), &mut body).await {
+        Kind::EventStream => match opening::read(format.format(), &mut body).await {
             Opened::Begun(first) => first,
             Opened::Refused(status, text) => return refused.judge(status, Some(text)),
             Opened::Broken => return Err(missed(Failure::UpstreamBroken, Next::SameKeyOnce)),
@@ -80,12 +82,13 @@ pub(super) async fn judge(
             needles: Arc::clone(needles),
             asked,
         },
+        translation: None,
     })
 }
 
 /// A provider's error, whether by its status or in the place of a stream.
 struct Refused<'a> {
-    call: &'a Call,
+    format: FormatId,
     needles: &'a Arc<Needles>,
     managed: bool,
     retry_after_ms: Option<i64>,
@@ -95,7 +98,7 @@ struct Refused<'a> {
 impl Refused<'_> {
     fn judge(self, status: StatusCode, text: Option<Bytes>) -> Result<Answer, Missed> {
         let Self {
-            call,
+            format,
             needles,
             managed,
             retry_after_ms,
@@ -105,7 +108,7 @@ impl Refused<'_> {
             status: Some(status),
             ..Missed::new(failure, next)
         };
-        let said = said(call, status, text.as_deref().unwrap_or_default());
+        let said = said(format, status, text.as_deref().unwrap_or_default());
         let in_its_words = |text: Option<Bytes>| {
             let text = text?;
             let text = Scrubber::whole(needles, &text).unwrap_or(text);
@@ -117,6 +120,7 @@ impl Refused<'_> {
                 status,
                 headers,
                 content: Content::Refusal(refusal),
+                translation: None,
             })
         };
         let rejected = Failure::UpstreamRejected {
@@ -168,9 +172,9 @@ struct Said {
     turns_away: bool,
 }
 
-fn said(call: &Call, status: StatusCode, text: &[u8]) -> Said {
+fn said(format: FormatId, status: StatusCode, text: &[u8]) -> Said {
     let status = status.as_u16();
-    let kind = call.format.format().upstream_error_kind(status, text);
+    let kind = format.format().upstream_error_kind(status, text);
     let denied = match kind {
         Some(FailureKind::InvalidKey | FailureKind::NoPermission) => true,
         // 429 is worth another try with another key, whatever it says.

@@ -102,12 +102,17 @@ async fn refusals_say_what_is_missing() {
     )
     .await
     .expect("enabled");
-    let answer = harness.messages(CALL).await;
+    let several = harness.request(
+        Method::POST,
+        "/v1/messages",
+        r#"{"model":"gpt-x","container":"c"}"#,
+    );
+    let answer = harness.send(several).await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
-        (400, "format_not_supported")
+        (400, "not_translatable")
     );
-    assert_eq!(answer.json()["error"]["endpoint"], "/v1/chat/completions");
+    assert_eq!(answer.json()["error"]["endpoint"], "/v1/responses");
     let answer = harness.chat(&format!(r#"{{"model":"{KEY}"}}"#)).await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
@@ -161,7 +166,8 @@ async fn a_refused_call_is_recorded_by_the_registrys_names_only() {
     }
     // The key that is there decides who would have served.
     harness.bring("anthropic").await;
-    let answer = harness.chat(r#"{"model":"claude-tiny"}"#).await;
+    let call = harness.request(Method::POST, "/v1/embeddings", r#"{"model":"claude-tiny"}"#);
+    let answer = harness.send(call).await;
     assert_eq!(answer.code(), "format_not_supported");
     assert_eq!(answer.header("x-keybearer-provider"), "anthropic");
     assert_eq!(answer.header("x-keybearer-model"), "claude-tiny");

@@ -3,6 +3,7 @@
 use domain::access::{Action, ApiScope};
 use domain::policy::{Mode, ModelMapping, Tier};
 use domain::settings::Unpriced;
+use http::Method;
 use serde_json::json;
 
 use super::client::Answer;
@@ -87,9 +88,11 @@ async fn own_keys_that_do_not_speak_the_format_do_not_call_for_credits() {
             settings.prices.push(price("relay", "*", PRICE));
         })
         .await;
-    harness.bring("openai").await;
+    harness.bring("anthropic").await;
     harness.consents().await;
-    let refused = harness.messages(CALL).await;
+    let call = r#"{"model":"claude-x","input":"hi"}"#;
+    let refused = harness.request(Method::POST, "/v1/embeddings", call);
+    let refused = harness.send(refused).await;
     assert_eq!(
         (refused.status, refused.code().as_str()),
         (400, "format_not_supported")

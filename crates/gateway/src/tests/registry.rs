@@ -56,6 +56,7 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
     let gateway = format!(
         "{gateway}scheme = \"Bearer\"\n[[formats]]\nformat = \"openai_chat\"\npath = \"/relayed\"\n\
          [[formats]]\nformat = \"anthropic_messages\"\npath = \"/relayed/messages\"\n\
+         [[formats]]\nformat = \"openai_embeddings\"\npath = \"/relayed/embeddings\"\n\
          [slugs]\nopenai = \"open-ai\"\n"
     );
     let (fourth, brave) = file("brave", "x-subscription-token", "");

@@ -180,7 +180,8 @@ async fn unknown_models_and_wrong_formats_say_so() {
         .chat("no-such-model-anywhere")
         .await
         .expect_error(404, "model_not_found");
-    let reply = fixture.chat("claude-haiku-4-5").await;
+    let call = serde_json::json!({"model": "claude-haiku-4-5", "input": "hi"});
+    let reply = fixture.owner.key.post("/v1/embeddings", &call).await;
     let reply = reply.expect_error(400, "format_not_supported");
     assert!(reply.text().contains("/v1/messages"), "{}", reply.text());
     fixture.finish().await;

@@ -49,7 +49,7 @@ impl StreamTranslator {
             relay.write(&mut out);
         });
         if let Err(TooLong) = read {
-            relay.fail("the provider's stream cannot be read", &mut out);
+            relay.fail(broken("the provider's stream cannot be read"), &mut out);
         }
         out
     }
@@ -67,9 +67,22 @@ impl StreamTranslator {
         relay.reader.finish(&mut relay.happened);
         relay.write(&mut out);
         relay.fail(
-            "the provider broke off in the middle of its answer",
+            broken("the provider broke off in the middle of its answer"),
             &mut out,
         );
+        out
+    }
+
+    /// Ends a stream that cannot go on with an error that has this code. Returns the text of it, empty if the client
+    /// was told of an end before.
+    pub fn break_off(&mut self, status: u16, code: &str, message: &str) -> String {
+        let mut out = String::new();
+        let mishap = Mishap {
+            status,
+            code: Some(code.to_owned()),
+            message: message.to_owned(),
+        };
+        self.relay.fail(mishap, &mut out);
         out
     }
 
@@ -95,21 +108,22 @@ impl Relay {
             self.writer.write(happening, out);
         }
         if self.writer.kept_bytes() > MAX_KEPT_BYTES {
-            self.fail("the answer is too long to be translated", out);
+            self.fail(broken("the answer is too long to be translated"), out);
         }
     }
 
     /// Ends a stream that is not at its end.
-    fn fail(&mut self, message: &str, out: &mut String) {
-        if self.over {
-            return;
+    fn fail(&mut self, mishap: Mishap, out: &mut String) {
+        if !std::mem::replace(&mut self.over, true) {
+            self.writer.write(Happening::Failed(mishap), out);
         }
-        self.over = true;
-        let mishap = Mishap {
-            status: 502,
-            code: Some("upstream_broken".to_owned()),
-            message: message.to_owned(),
-        };
-        self.writer.write(Happening::Failed(mishap), out);
+    }
+}
+
+fn broken(message: &str) -> Mishap {
+    Mishap {
+        status: 502,
+        code: Some("upstream_broken".to_owned()),
+        message: message.to_owned(),
     }
 }

@@ -83,7 +83,11 @@ fn samples() -> Vec<Failure> {
                 workspace,
             },
             Failure::FallbackCapReached { .. } => Failure::FormatNotSupported { endpoint: None },
-            Failure::FormatNotSupported { .. } => Failure::KeyUnreadable,
+            Failure::FormatNotSupported { .. } => Failure::NotTranslatable {
+                why: not_translatable(),
+                endpoint: None,
+            },
+            Failure::NotTranslatable { .. } => Failure::KeyUnreadable,
             Failure::KeyUnreadable => Failure::PlatformKeyUnreadable,
             Failure::PlatformKeyUnreadable => Failure::KmsUnavailable,
             Failure::KmsUnavailable => Failure::StoreUnavailable,
@@ -110,6 +114,13 @@ fn samples() -> Vec<Failure> {
         });
     }
     samples
+}
+
+fn not_translatable() -> llm::translate::NotTranslatable {
+    use llm::format::FormatId::{AnthropicMessages, OpenaiChat};
+    let target = llm::translate::Target::default();
+    let translated = llm::translate::request(OpenaiChat, AnthropicMessages, b"", &target);
+    translated.expect_err("an empty body is not a request")
 }
 
 #[test]

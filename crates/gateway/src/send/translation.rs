@@ -1,0 +1,239 @@
+//! What turns a provider's answer back into the client's format.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use domain::{RequestId, Timestamp};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use llm::format::FormatId;
+use llm::head;
+use llm::provider::Provider;
+use llm::translate::{
+    self, MAX_ANSWER_BYTES, Plan, Stamp, StreamTranslator, Target, Translated, Warnings,
+};
+
+use super::{Answer, Content, Kind, Missed, Next, Parcel};
+use crate::Plane;
+use crate::endpoint;
+use crate::error::Failure;
+use crate::headers;
+use crate::needles::Needles;
+use crate::plan::way::Way;
+use crate::scrub::Scrubber;
+
+/// How an answer is translated, and what its request had to leave out.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    plan: Plan,
+    warnings: Warnings,
+}
+
+/// An answer on its way to the client's format. Bounded: a stream keeps what its translator does, a body as much as
+/// [`MAX_ANSWER_BYTES`].
+pub(crate) struct Rewriting {
+    writer: Writer,
+    /// Formats that repeat a text as a whole would put an echo of the key together that came in pieces.
+    scrubber: Scrubber,
+}
+
+enum Writer {
+    Stream(Box<StreamTranslator>),
+    Body {
+        plan: Plan,
+        stamp: Stamp,
+        held: BytesMut,
+    },
+}
+
+/// The request in the provider's format. `None`: it is the client's.
+pub(crate) fn translated(
+    plane: &Plane,
+    way: &Way,
+    parcel: &Parcel,
+) -> Result<Option<Translated>, Failure> {
+    let client = parcel.call.format;
+    if way.speaks == client {
+        return Ok(None);
+    }
+    let provider = plane.registry.get(&way.target.provider);
+    let (id, model) = (&way.target.provider, &way.target.model);
+    let target = Target {
+        token_limit: provider.map(Provider::token_limit).unwrap_or_default(),
+        max_output_tokens: plane.registry.max_output_tokens(id, model),
+        stream_usage: provider.is_some_and(|it| it.takes_stream_options),
+    };
+    let body = head::with_model(&parcel.body, &parcel.head, model);
+    let into = |format| translate::request(client, format, &body, &target);
+    let mut others = way.also.iter().map(|(format, _)| *format);
+    into(way.speaks)
+        .or_else(|why| others.find_map(|it| into(it).ok()).ok_or(why))
+        .map(Some)
+        .map_err(|why| Failure::NotTranslatable {
+            why,
+            endpoint: endpoint::main(way.speaks).map(|call| call.path),
+        })
+}
+
+/// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
+/// stream is left as it is.
+pub(super) async fn read_whole(
+    answer: &mut Answer,
+    plan: &Plan,
+    plane: &Plane,
+) -> Result<(), Missed> {
+    let Content::Flowing {
+        kind: Kind::Json,
+        first,
+        body,
+        ..
+    } = &mut answer.content
+    else {
+        return Ok(());
+    };
+    let missed = |failure, next| Missed {
+        status: Some(answer.status),
+        ..Missed::new(failure, next)
+    };
+    let mut whole = BytesMut::from(&first[..]);
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| (Failure::UpstreamBroken, Next::SameKeyOnce))?;
+            if let Some(data) = frame.data_ref() {
+                if whole.len() + data.len() > MAX_ANSWER_BYTES {
+                    return Err((Failure::UpstreamInvalidResponse, Next::Told));
+                }
+                whole.extend_from_slice(data);
+            }
+        }
+        Ok(())
+    };
+    let read = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
+    let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
+    read.map_err(|(failure, next)| missed(failure, next))?;
+    plan.check(&whole)
+        .map_err(|_| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
+    *first = whole.freeze();
+    Ok(())
+}
+
+impl Translation {
+    pub(super) fn of(translated: &Translated) -> Self {
+        Self {
+            plan: translated.plan.clone(),
+            warnings: translated.warnings.clone(),
+        }
+    }
+
+    /// The provider's format.
+    pub(crate) fn upstream(&self) -> FormatId {
+        self.plan.upstream()
+    }
+
+    /// Tells the client that it was translated.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        headers::translated(headers, self.upstream(), &self.warnings);
+    }
+
+    /// A provider's refusal in the client's format, in the provider's words. `None`: it has none that can be read.
+    pub(crate) fn refusal(
+        &self,
+        status: StatusCode,
+        text: &[u8],
+        request: RequestId,
+        now: Timestamp,
+    ) -> Option<Bytes> {
+        self.plan.error(status.as_u16(), text, &stamp(request, now))
+    }
+
+    /// Begins to rewrite an answer. `None`: no translation is known after all.
+    pub(crate) fn begin(
+        self,
+        kind: Kind,
+        needles: &Arc<Needles>,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Option<Rewriting> {
+        let stamp = stamp(request, now);
+        let writer = match kind {
+            Kind::Raw => return None,
+            Kind::EventStream => Writer::Stream(Box::new(self.plan.stream(stamp)?)),
+            Kind::Json => Writer::Body {
+                plan: self.plan,
+                stamp,
+                held: BytesMut::new(),
+            },
+        };
+        Some(Rewriting {
+            writer,
+            scrubber: Scrubber::new(Arc::clone(needles)),
+        })
+    }
+}
+
+impl Rewriting {
+    /// Takes what the provider sent and returns what the client gets for it.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Failure> {
+        let written = self.writer.push(bytes)?;
+        Ok(self.scrubber.push(written))
+    }
+
+    /// The provider's answer is at its end. Returns the last that the client gets.
+    pub(crate) fn finish(&mut self) -> Result<Bytes, Failure> {
+        let written = self.writer.finish()?;
+        let mut last = BytesMut::from(&self.scrubber.push(written)[..]);
+        last.extend_from_slice(&self.scrubber.finish());
+        Ok(last.freeze())
+    }
+
+    /// Whether the client of a stream was told that it failed.
+    pub(crate) fn failed(&self) -> bool {
+        match &self.writer {
+            Writer::Stream(translator) => translator.is_over() && !translator.is_whole(),
+            Writer::Body { .. } => false,
+        }
+    }
+
+    /// The last of a stream that cannot go on. `None`: it is no stream.
+    pub(crate) fn break_off(&mut self, failure: &Failure) -> Option<Bytes> {
+        let Writer::Stream(translator) = &mut self.writer else {
+            return None;
+        };
+        let status = failure.status().as_u16();
+        let text = translator.break_off(status, failure.code(), &failure.to_string());
+        let mut last = BytesMut::from(&self.scrubber.finish()[..]);
+        last.extend_from_slice(text.as_bytes());
+        Some(last.freeze())
+    }
+}
+
+impl Writer {
+    fn push(&mut self, bytes: &[u8]) -> Result<Bytes, Failure> {
+        match self {
+            Self::Stream(translator) => Ok(translator.push(bytes).into()),
+            Self::Body { held, .. } => {
+                if held.len() + bytes.len() > MAX_ANSWER_BYTES {
+                    return Err(Failure::UpstreamInvalidResponse);
+                }
+                held.extend_from_slice(bytes);
+                Ok(Bytes::new())
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<Bytes, Failure> {
+        match self {
+            Self::Stream(translator) => Ok(translator.finish().into()),
+            Self::Body { plan, stamp, held } => plan
+                .answer(&held.split(), stamp)
+                .map_err(|_| Failure::UpstreamInvalidResponse),
+        }
+    }
+}
+
+fn stamp(request: RequestId, now: Timestamp) -> Stamp {
+    Stamp {
+        request: request.to_string(),
+        at_s: now.millis().div_euclid(1_000),
+    }
+}
