@@ -20,10 +20,11 @@ class Keys:
         self.openai_later = random_key("sk-proj-")
         self.anthropic = random_key("sk-ant-api03-", 93)
         self.google = random_key("AIza", 35)
+        self.cerebras = random_key("csk-")
         self.wrong = random_key("sk-proj-")
 
     def accepted(self):
-        return [self.openai, self.openai_later, self.anthropic, self.google]
+        return [self.openai, self.openai_later, self.anthropic, self.google, self.cerebras]
 
     def all(self):
         return [*self.accepted(), self.wrong]
@@ -52,7 +53,7 @@ def app(request, tmp_path_factory, mock):
     directory = tmp_path_factory.mktemp(f"app-{request.param}")
     directory.chmod(0o700)
     with database(request.param, directory) as url:
-        running = Keybearer(directory, url, {"openai": mock.url, "anthropic": mock.url, "google": mock.url})
+        running = Keybearer(directory, url, {name: mock.url for name in ("openai", "anthropic", "google", "cerebras")})
         try:
             yield running
         finally:
