@@ -88,11 +88,14 @@ pub(super) fn texts(content: &RawValue) -> Vec<(bool, String)> {
         };
     }
     let parts = list(content).unwrap_or_default();
+    let plain = |raw: &RawValue| Fields::of(raw, "choices").ok()?.text("text").ok()?;
     let read = |raw: &RawValue| {
         let mut part = Fields::of(raw, "choices").ok()?;
+        // Thoughts are texts or a list of them, and never deeper.
         if let Some(thoughts) = part.take("thinking") {
-            let thoughts = texts(thoughts).into_iter().map(|(_, text)| text);
-            return Some((true, thoughts.collect::<String>()));
+            let listed = list(thoughts).unwrap_or_default();
+            let listed = || listed.into_iter().filter_map(plain).collect();
+            return Some((true, text(thoughts).unwrap_or_else(listed)));
         }
         Some((false, part.text("text").ok()??))
     };

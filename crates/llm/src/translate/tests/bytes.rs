@@ -134,6 +134,42 @@ fn no_more_than_the_bound_is_kept_of_a_stream() {
 }
 
 #[test]
+fn endless_depth_is_refused_or_read_without_end_of_the_stack() {
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(12_000), close.repeat(12_000));
+    let thoughts = deep(r#"[{"type":"thinking","thinking":"#, "}]");
+    let results = deep(
+        r#"[{"type":"tool_result","tool_use_id":"t","content":"#,
+        "}]",
+    );
+    for nested in [
+        thoughts.replace(":}", ":1}"),
+        results.replace(":}", ":1}"),
+        deep("[", "]"),
+        deep("{\"a\":", "}").replace(":}", ":1}"),
+    ] {
+        for (client, upstream) in pairs() {
+            let plan = plan(client, upstream);
+            for body in [
+                format!(
+                    r#"{{"model":"m","messages":[{{"role":"user","content":{nested}}}],"input":{nested}}}"#
+                ),
+                format!(
+                    r#"{{"choices":[{{"message":{{"content":{nested}}}}}],"content":{nested},"output":{nested}}}"#
+                ),
+            ] {
+                let _ = request(client, upstream, body.as_bytes(), &target());
+                let _ = plan.answer(body.as_bytes(), &stamp());
+                let _ = plan.error(400, body.as_bytes(), &stamp());
+            }
+            let event = format!(
+                "data: {{\"type\":\"message_start\",\"message\":{nested},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{nested}}}}}]}}\n\n"
+            );
+            assert!(!stream(&plan, [event.as_bytes()]).is_empty());
+        }
+    }
+}
+
+#[test]
 fn a_line_without_end_ends_the_stream_with_an_error() {
     for (client, upstream) in pairs() {
         let mut translator = plan(client, upstream)

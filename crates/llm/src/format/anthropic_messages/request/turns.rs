@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 use crate::format::anthropic_messages::block::{call, thinking};
 use crate::neutral::{Fields, NotTranslatable, Part, Role, Source, Turn, Warnings, list, text};
 
+/// The place of what a tool returned.
+const OUTCOME: &str = "messages.content";
+
 type Read<T> = Result<T, NotTranslatable>;
 
 pub(super) fn turn(message: &RawValue, warnings: &mut Warnings) -> Read<Turn> {
@@ -58,8 +61,12 @@ fn block(raw: &RawValue, place: &'static str, warnings: &mut Warnings) -> Read<P
         kind @ ("thinking" | "redacted_thinking") => Part::Thinking(thinking(kind, &mut fields)?),
         "tool_use" => Part::Call(call(&mut fields)?),
         "tool_result" => {
+            // What a tool returned holds no turns of its own, so this goes no deeper.
+            if place == OUTCOME {
+                return Err(fields.wrong("content", "a block stands where it cannot be"));
+            }
             let content = fields.take("content");
-            let parts = content.map(|it| contents(it, place, warnings));
+            let parts = content.map(|it| contents(it, OUTCOME, warnings));
             Part::Outcome {
                 call: fields.needed_text("tool_use_id")?,
                 parts: parts.transpose()?.unwrap_or_default(),
