@@ -122,7 +122,7 @@ fn turn(message: &RawValue, warnings: &mut Warnings) -> Read<Turn> {
     Ok(Turn::new(role, parts))
 }
 
-/// What the model thought, as [`super::super::reasoning`] wrote it.
+/// What the model thought, as [`detail`](super::super::answer::detail) wrote it.
 fn thinking(fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> Read<()> {
     let plain = fields.text("reasoning_content")?;
     let again = fields.take("reasoning").and_then(text);
