@@ -20,6 +20,9 @@ pub(crate) use fields::{Fields, list, text, whole};
 pub(crate) use json::{Json, Object, array, none};
 pub use warnings::{NotTranslatable, Warnings};
 
+/// The longest `user` that OpenAI takes, in characters (seen in its error `string_above_max_length`, 2026-06).
+const MAX_USER_CHARS: usize = 64;
+
 /// A request in no format.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -200,6 +203,16 @@ impl Request {
             reports_usage: true,
             extras: Vec::new(),
         }
+    }
+
+    /// The client's name for its own user, where OpenAI takes it; longer ones it refuses.
+    pub(crate) fn short_user(&self, warnings: &mut Warnings) -> Option<&String> {
+        let user = self.user.as_ref()?;
+        if user.chars().count() > MAX_USER_CHARS {
+            warnings.dropped("user");
+            return None;
+        }
+        Some(user)
     }
 
     /// Takes the extra field of this name.

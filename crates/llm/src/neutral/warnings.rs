@@ -49,6 +49,7 @@ const NAMES: &[&str] = &[
     "min_p",
     "mode",
     "name",
+    "output_config",
     "output_schema",
     "phase",
     "prediction",

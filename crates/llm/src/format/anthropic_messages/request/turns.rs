@@ -73,6 +73,14 @@ fn block(raw: &RawValue, place: &'static str, warnings: &mut Warnings) -> Read<P
                 failed: fields.flag("is_error")?.unwrap_or(false),
             }
         }
+        // What a search for tools found. All tools stand in the request, so that only the word is left to say.
+        "tool_reference" => {
+            warnings.changed("approximated", "tool_reference");
+            Part::Text(format!(
+                "found the tool {}",
+                fields.needed_text("tool_name")?
+            ))
+        }
         _ => return Err(fields.wrong("content", "a block has no counterpart")),
     };
     fields.leave(warnings);

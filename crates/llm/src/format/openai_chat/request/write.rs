@@ -39,7 +39,7 @@ pub(in super::super) fn write(
             (!request.stop_sequences.is_empty()).then_some(stops),
         )
         .maybe("n", (request.answers != 1).then_some(request.answers))
-        .maybe("user", request.user.as_ref())
+        .maybe("user", request.short_user(warnings))
         .maybe("verbosity", request.verbosity.as_ref())
         .maybe("logprobs", request.logprobs.wanted.then_some(true))
         .maybe("reasoning_effort", effort(&request, warnings).as_deref())
@@ -61,6 +61,18 @@ pub(in super::super) fn write(
     }
     request.drop_extras(warnings);
     Ok(body.end())
+}
+
+/// The system's words as one text: few servers take a list here. `None`: there is more than text in them.
+fn system(parts: &[Part]) -> Option<Json> {
+    let texts: Option<Vec<&str>> = parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    Some(Json::from(texts?.join("\n\n").as_str()))
 }
 
 /// One turn may be several messages: each outcome of a tool is one of its own.
@@ -111,11 +123,9 @@ fn write_turn(turn: &Turn, messages: &mut Vec<Object>, warnings: &mut Warnings) 
                 Role::System | Role::Developer => "system",
                 Role::User | Role::Assistant => "user",
             };
-            messages.push(
-                Object::new()
-                    .with("role", role)
-                    .with("content", content(&said)?),
-            );
+            let plain = (role == "system").then(|| system(&turn.parts)).flatten();
+            let content = plain.map_or_else(|| content(&said), Ok)?;
+            messages.push(Object::new().with("role", role).with("content", content));
         }
     }
     Ok(())
@@ -145,11 +155,8 @@ fn assistant(parts: &[Part], warnings: &mut Warnings) -> Object {
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => {}
         }
     }
-    let content = match texts.as_slice() {
-        [] => Json::null(),
-        [text] => Json::from(*text),
-        texts => array(texts.iter().map(|text| part_text(text))),
-    };
+    // Few servers take a list here. The pieces of what a model said are one text, as in an answer.
+    let content = (!texts.is_empty()).then(|| Json::from(texts.concat().as_str()));
     let has_calls = !calls.is_empty();
     Object::new()
         .with("role", "assistant")

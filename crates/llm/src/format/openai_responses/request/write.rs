@@ -39,7 +39,7 @@ pub(in super::super) fn write(
         .maybe("max_output_tokens", limit(&request, warnings))
         .maybe("temperature", request.temperature.as_ref())
         .maybe("top_p", request.top_p.as_ref())
-        .maybe("user", request.user.as_ref())
+        .maybe("user", request.short_user(warnings))
         .maybe("text", text(&request))
         .maybe("reasoning", reasoning(&request, warnings))
         .maybe("include", include(&request));
