@@ -36,6 +36,7 @@ pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_images::OpenaiImages;
 pub use openai_moderations::OpenaiModerations;
 pub use openai_responses::OpenaiResponses;
+pub(crate) use openai_responses::in_namespace;
 pub use openai_speech::OpenaiSpeech;
 pub use openai_transcriptions::OpenaiTranscriptions;
 pub use operation::Operation;

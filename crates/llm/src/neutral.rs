@@ -230,10 +230,10 @@ impl Request {
 }
 
 impl Reasoning {
-    /// Whether any is asked for.
+    /// Whether any is asked for. Whoever only wants to read a summary leaves it to the model.
     pub(crate) fn wanted(&self) -> bool {
         let effort = self.effort.as_deref().is_some_and(|it| it != "none");
-        effort || self.adaptive || self.budget_tokens.is_some() || self.summary.is_some()
+        effort || self.adaptive || self.budget_tokens.is_some()
     }
 }
 

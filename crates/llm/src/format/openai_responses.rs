@@ -21,6 +21,8 @@ mod item;
 mod request;
 mod stream;
 
+pub(crate) use item::in_namespace;
+
 /// The format; see the module.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenaiResponses;

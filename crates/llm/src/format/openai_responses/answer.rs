@@ -8,7 +8,7 @@ use crate::neutral::{
     Answer, Call, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop, Thinking, all_input,
     array, none, whole,
 };
-use crate::translate::{Asked, Stamp, mishap_of, mishap_of_event, named};
+use crate::translate::{Asked, Echo, Stamp, mishap_of, mishap_of_event, named};
 
 type Read<T> = Result<T, NotTranslatable>;
 
@@ -131,7 +131,9 @@ pub(super) fn write(answer: &Answer, asked: &Asked, stamp: &Stamp) -> Read<Strin
                 message(&names.item("msg_", place), COMPLETED, Some(content))
             }
             Part::Thinking(thinking) => reasoning(thinking, &names.item("rs_", place)),
-            Part::Call(call) => function_call(call, &names.item("fc_", place), COMPLETED),
+            Part::Call(call) => {
+                function_call(call, &asked.echo, &names.item("fc_", place), COMPLETED)
+            }
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
         });
     }
@@ -184,8 +186,10 @@ pub(super) fn message(id: &str, status: &str, content: Option<Object>) -> Object
         .with("content", array(content))
 }
 
-pub(super) fn function_call(call: &Call, id: &str, status: &str) -> Object {
-    item::write_call(call).with("id", id).with("status", status)
+pub(super) fn function_call(call: &Call, echo: &Echo, id: &str, status: &str) -> Object {
+    item::write_call(call, echo)
+        .with("id", id)
+        .with("status", status)
 }
 
 pub(super) fn reasoning(thinking: &Thinking, id: &str) -> Object {

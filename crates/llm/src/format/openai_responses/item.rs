@@ -1,6 +1,7 @@
 //! Items that stand in requests and in answers alike.
 
 use crate::neutral::{Call, Carrier, Fields, NotTranslatable, Object, Proof, Thinking, array};
+use crate::translate::Echo;
 
 /// A call of a function.
 pub(super) fn call(fields: &mut Fields<'_>) -> Result<Call, NotTranslatable> {
@@ -8,9 +9,14 @@ pub(super) fn call(fields: &mut Fields<'_>) -> Result<Call, NotTranslatable> {
     for name in ["id", "status"] {
         fields.take(name);
     }
+    let namespace = fields.text("namespace")?;
+    let name = fields.needed_text("name")?;
     Ok(Call {
         id: fields.needed_text("call_id")?,
-        name: fields.needed_text("name")?,
+        name: match namespace {
+            Some(namespace) => in_namespace(&namespace, &name),
+            None => name,
+        },
         arguments: fields.text("arguments")?.unwrap_or_default(),
     })
 }
@@ -55,10 +61,20 @@ pub(super) fn write_thinking(thinking: &Thinking, id: &str) -> Object {
         )
 }
 
-/// The item for `call`.
-pub(super) fn write_call(call: &Call) -> Object {
+/// The name of a tool of a namespace in formats that have none.
+pub(crate) fn in_namespace(namespace: &str, name: &str) -> String {
+    format!("{namespace}__{name}")
+}
+
+/// The item for `call`, whose tool is one of a namespace if the client's request says so.
+pub(super) fn write_call(call: &Call, echo: &Echo) -> Object {
+    let (namespace, name) = match echo.in_namespace(&call.name) {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, call.name.as_str()),
+    };
     Object::typed("function_call")
         .with("call_id", &call.id)
-        .with("name", &call.name)
+        .maybe("namespace", namespace)
+        .with("name", name)
         .with("arguments", &call.arguments)
 }

@@ -135,3 +135,76 @@ fn arguments_and_schemas_keep_every_byte() {
     assert_eq!(sent.matches(schema).count(), 2, "{sent}");
     assert!(sent.contains(r#""input":{"z": 1.0,  "a":2}"#), "{sent}");
 }
+
+#[test]
+fn a_tool_of_a_namespace_is_called_by_its_own_name() {
+    let body = json!({"model": "m", "input": [
+        {"role": "user", "content": "go"},
+        {"type": "function_call", "call_id": "c1", "namespace": "team", "name": "ask", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "ok"},
+    ], "tools": [{"type": "namespace", "name": "team", "description": "Others", "tools": [
+        {"type": "function", "name": "ask", "parameters": {"type": "object"}, "strict": false},
+    ]}]});
+    for upstream in [FormatId::AnthropicMessages, FormatId::OpenaiChat] {
+        let body = body.to_string();
+        let translated = request(
+            FormatId::OpenaiResponses,
+            upstream,
+            body.as_bytes(),
+            &target(),
+        );
+        let translated = translated.expect("a request");
+        let sent = String::from_utf8(translated.body.to_vec()).expect("text");
+        assert_eq!(sent.matches(r#""name":"team__ask""#).count(), 2, "{sent}");
+        assert!(translated.warnings.is_empty(), "{}", translated.warnings);
+        let answer = match upstream {
+            FormatId::OpenaiChat => {
+                r#"{"choices":[{"message":{"tool_calls":[{"id":"c2","function":{"name":"team__ask","arguments":"{}"}}]}}]}"#
+            }
+            _ => r#"{"content":[{"type":"tool_use","id":"c2","name":"team__ask","input":{}}]}"#,
+        };
+        let answer = translated.plan.answer(answer.as_bytes(), &stamp());
+        let call = value(&answer.expect("an answer"))["output"][0].clone();
+        assert_eq!(
+            (&call["namespace"], &call["name"]),
+            (&json!("team"), &json!("ask"))
+        );
+    }
+    let chunks = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c2\",\"function\":{\"name\":\"team__ask\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n";
+    let body = body.to_string();
+    let translated = request(
+        FormatId::OpenaiResponses,
+        FormatId::OpenaiChat,
+        body.as_bytes(),
+        &target(),
+    );
+    let told = stream(&translated.expect("a request").plan, [chunks.as_bytes()]);
+    assert!(!told.contains("team__ask"), "{told}");
+    assert_eq!(
+        told.matches(r#""namespace":"team","name":"ask""#).count(),
+        3,
+        "{told}"
+    );
+}
+
+#[test]
+fn thinking_is_asked_for_only_where_the_client_does() {
+    for (reasoning, thinking, warnings) in [
+        (json!({"summary": "auto"}), json!(null), "dropped:summary"),
+        (json!({"effort": "low"}), json!({"type": "adaptive"}), ""),
+        (
+            json!({"effort": "max", "summary": "auto"}),
+            json!({"type": "adaptive", "display": "summarized"}),
+            "",
+        ),
+        (json!({"effort": "none"}), json!({"type": "disabled"}), ""),
+    ] {
+        let body = json!({"model": "m", "input": "hi", "reasoning": reasoning});
+        let (sent, warned) = replayed(
+            FormatId::OpenaiResponses,
+            FormatId::AnthropicMessages,
+            &body,
+        );
+        assert_eq!((&sent["thinking"], warned.as_str()), (&thinking, warnings));
+    }
+}

@@ -47,7 +47,7 @@ pub(in super::super) fn write(
             "metadata",
             user.map(|user| Object::new().with("user_id", user)),
         )
-        .maybe("thinking", thinking(&request))
+        .maybe("thinking", thinking(&request, warnings))
         .maybe("output_config", output_config(&request, warnings)?);
     if !request.tools.is_empty() {
         body = body
@@ -236,15 +236,19 @@ fn tool_choice(request: &Request) -> Option<Object> {
 }
 
 /// Thinking as the model sees fit: with it, turns without their thinking are taken, too.
-fn thinking(request: &Request) -> Option<Object> {
+fn thinking(request: &Request, warnings: &mut Warnings) -> Option<Object> {
     let reasoning = &request.reasoning;
     if reasoning.effort.as_deref() == Some("none") {
         return Some(Object::typed("disabled"));
     }
+    if !reasoning.wanted() {
+        if reasoning.summary.is_some() {
+            warnings.dropped("summary");
+        }
+        return None;
+    }
     let display = reasoning.summary.as_ref().map(|_| "summarized");
-    reasoning
-        .wanted()
-        .then(|| Object::typed("adaptive").maybe("display", display))
+    Some(Object::typed("adaptive").maybe("display", display))
 }
 
 fn output_config(request: &Request, warnings: &mut Warnings) -> Written<Option<Object>> {

@@ -39,8 +39,9 @@ fn one(raw: &RawValue, warnings: &mut Warnings) -> Read<(Role, Vec<Part>)> {
         "message" | "" => message(&mut fields, warnings)?,
         "function_call" => (Role::Assistant, vec![Part::Call(item::call(&mut fields)?)]),
         "function_call_output" => {
-            fields.take("id");
-            fields.take("status");
+            for name in ["id", "status", "name", "namespace"] {
+                fields.take(name);
+            }
             let output = fields.take("output");
             let parts = output.map(|it| contents(it, warnings)).transpose()?;
             let outcome = Part::Outcome {

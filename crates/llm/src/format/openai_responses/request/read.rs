@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{EXTRAS, LOGPROBS, REASONING, items};
+use crate::format::openai_responses::item;
 use crate::neutral::{
     Fields, NotTranslatable, Part, Reasoning, Request, Role, Shape, Tool, ToolChoice, Turn,
     Warnings, text, whole,
@@ -45,7 +46,7 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
         items::read(input, &mut request.turns, warnings)?;
     }
     for raw in fields.list("tools")?.unwrap_or_default() {
-        request.tools.push(tool(raw, warnings)?);
+        tools(raw, &mut request.tools, warnings)?;
     }
     request.tool_choice = fields.take("tool_choice").map(tool_choice).transpose()?;
     request.parallel_tools = fields.flag("parallel_tool_calls")?;
@@ -95,11 +96,31 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
     Ok(request)
 }
 
-fn tool(raw: &RawValue, warnings: &mut Warnings) -> Read<Tool> {
+/// Reads a tool, or those of a namespace, which no other format knows: their names get its name in front.
+fn tools(raw: &RawValue, tools: &mut Vec<Tool>, warnings: &mut Warnings) -> Read<()> {
     let mut fields = Fields::of(raw, "tools")?;
-    if fields.kind()? != "function" {
-        return Err(fields.wrong("type", "only functions have a counterpart"));
+    match fields.kind()?.as_str() {
+        "function" => tools.push(function(fields, warnings)?),
+        "namespace" => {
+            let namespace = fields.needed_text("name")?;
+            fields.take("description");
+            for raw in fields.list("tools")?.unwrap_or_default() {
+                let mut inner = Fields::of(raw, "tools")?;
+                if inner.kind()? != "function" {
+                    return Err(inner.wrong("type", "only functions have a counterpart"));
+                }
+                let mut tool = function(inner, warnings)?;
+                tool.name = item::in_namespace(&namespace, &tool.name);
+                tools.push(tool);
+            }
+            fields.leave(warnings);
+        }
+        _ => return Err(fields.wrong("type", "only functions have a counterpart")),
     }
+    Ok(())
+}
+
+fn function(mut fields: Fields<'_>, warnings: &mut Warnings) -> Read<Tool> {
     let tool = Tool {
         name: fields.needed_text("name")?,
         description: fields.text("description")?,

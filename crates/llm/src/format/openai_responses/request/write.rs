@@ -6,7 +6,7 @@ use crate::neutral::{
     Json, NotTranslatable, Object, Part, Proof, Request, Role, Shape, Source, Tool, ToolChoice,
     Turn, Warnings, array, none, to_data_url,
 };
-use crate::translate::Target;
+use crate::translate::{Echo, Target};
 
 type Written<T> = Result<T, NotTranslatable>;
 
@@ -79,7 +79,7 @@ fn write_turn(turn: &Turn, items: &mut Vec<Object>, warnings: &mut Warnings) -> 
     let mut said: Vec<&Part> = Vec::new();
     for part in &turn.parts {
         let item = match part {
-            Part::Call(call) => item::write_call(call),
+            Part::Call(call) => item::write_call(call, &Echo::default()),
             Part::Outcome {
                 call,
                 parts,

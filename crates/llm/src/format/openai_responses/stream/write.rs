@@ -96,7 +96,7 @@ impl Writer {
                     name: name.clone(),
                     arguments: String::new(),
                 };
-                function_call(&call, &id, IN_PROGRESS)
+                function_call(&call, &self.asked.echo, &id, IN_PROGRESS)
             }
         };
         self.event(out, "response.output_item.added", |event| {
@@ -220,15 +220,17 @@ impl Writer {
                 reasoning(&thinking, id)
             }
             Block::Call { id: call, name } => {
+                let short = self.asked.echo.in_namespace(name);
+                let short = short.map_or(name.as_str(), |(_, name)| name).to_owned();
                 self.event(out, "response.function_call_arguments.done", |event| {
-                    at(event).with("name", name).with("arguments", text)
+                    at(event).with("name", &short).with("arguments", text)
                 });
                 let call = Call {
                     id: call.clone(),
                     name: name.clone(),
                     arguments: text.clone(),
                 };
-                function_call(&call, id, COMPLETED)
+                function_call(&call, &self.asked.echo, id, COMPLETED)
             }
         };
         let item = Json::from(item);
