@@ -203,6 +203,20 @@ async fn a_provider_that_refuses_stream_options_is_not_asked_for_them() {
 }
 
 #[tokio::test]
+async fn only_a_formats_main_call_is_translated() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let call = r#"{"model":"gpt-x","messages":[{"role":"user","content":"hi"}]}"#;
+    let count = harness.request(Method::POST, "/v1/messages/count_tokens", call);
+    let answer = harness.send(count).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (400, "format_not_supported")
+    );
+    assert_eq!(harness.provider.hits(), 0);
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_provider_is_told_in_the_clients_format() {
     let harness = Harness::start().await;
     harness.bring("anthropic").await;
