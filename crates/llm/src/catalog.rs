@@ -3,7 +3,8 @@
 //! `catalog.json` is generated from the data of genai-prices by `make catalog`; its form, and what it leaves out, stand in
 //! `scripts/catalog_form.py` and in `docs/prices.md`. An operator's own prices go before it, see [`domain::price`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{PoisonError, RwLock};
 
 use domain::price::Price;
 use domain::{ProviderId, Timestamp};
@@ -18,11 +19,20 @@ use pattern::Rule;
 static BUNDLED: &str = include_str!("../catalog.json");
 
 /// The prices of the providers that come with the program.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Catalog {
     version: String,
     providers: BTreeMap<ProviderId, Listed>,
+    /// Where names were found lately, or that they were not: the same few are asked for at every call, and a provider
+    /// has hundreds of patterns.
+    found: RwLock<HashMap<ProviderId, HashMap<String, Place>>>,
 }
+
+/// A model: the provider that lists it, and its number there. `None`: there is none.
+type Place = Option<(ProviderId, usize)>;
+
+/// How many names are remembered for each provider. Then it begins anew: names are the callers' to choose.
+const REMEMBERED: usize = 256;
 
 /// Why a catalog cannot be read. The instance must not start with it.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +68,11 @@ impl Catalog {
                 return Err(CatalogError::Repeated(earlier.id));
             }
         }
-        Ok(Self { version, providers })
+        Ok(Self {
+            version,
+            providers,
+            found: RwLock::default(),
+        })
     }
 
     /// Where the prices are from: the source, its version and the beginning of its data's SHA-256.
@@ -71,6 +85,9 @@ impl Catalog {
     /// `None`: the provider or the model is not known, or what it costs cannot be told from a call's usage.
     pub fn price(&self, provider: &ProviderId, model: &str, at: Timestamp) -> Option<&Price> {
         let prices = &self.find(provider, model)?.prices;
+        if let [Dated { from: None, price }] = prices.as_slice() {
+            return price.as_ref();
+        }
         // Days in ISO 8601 are in order as texts.
         let moment = at.to_string();
         let begun = |it: &&Dated| {
@@ -92,22 +109,50 @@ impl Catalog {
     }
 
     fn find(&self, provider: &ProviderId, model: &str) -> Option<&Model> {
+        let place = self.remembered(provider, model).unwrap_or_else(|| {
+            let place = self.search(provider, model);
+            self.remember(provider, model, place.clone());
+            place
+        });
+        let (owner, number) = place?;
+        self.providers.get(&owner)?.models.get(number)
+    }
+
+    fn remembered(&self, provider: &ProviderId, model: &str) -> Option<Place> {
+        let found = self.found.read().unwrap_or_else(PoisonError::into_inner);
+        found.get(provider)?.get(model).cloned()
+    }
+
+    fn remember(&self, provider: &ProviderId, model: &str, place: Place) {
+        if !self.providers.contains_key(provider) {
+            return;
+        }
+        let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
+        let names = found.entry(provider.clone()).or_default();
+        if names.len() >= REMEMBERED {
+            names.clear();
+        }
+        names.insert(model.to_owned(), place);
+    }
+
+    fn search(&self, provider: &ProviderId, model: &str) -> Place {
         let name = model.to_lowercase();
         let listed = self.providers.get(provider)?;
-        self.find_exactly(listed, &name).or_else(|| {
+        self.search_exactly(listed, &name).or_else(|| {
             let dashed = pattern::dashed(&name)?;
-            self.find_exactly(listed, &dashed)
+            self.search_exactly(listed, &dashed)
         })
     }
 
     /// The first of the provider's models that fits, or of another whose models it also serves.
-    fn find_exactly(&self, listed: &Listed, name: &str) -> Option<&Model> {
+    fn search_exactly(&self, listed: &Listed, name: &str) -> Place {
         let fallback = listed.fallback.iter();
         let others = fallback.filter_map(|other| self.providers.get(other));
         let own = self.providers.get(&listed.id);
         own.into_iter().chain(others).find_map(|listed| {
-            let mut models = listed.models.iter();
-            models.find(|model| model.rules.iter().any(|rule| rule.fits(name)))
+            let fits = |model: &Model| model.rules.iter().any(|rule| rule.fits(name));
+            let number = listed.models.iter().position(fits)?;
+            Some((listed.id.clone(), number))
         })
     }
 }

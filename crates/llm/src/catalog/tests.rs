@@ -221,3 +221,26 @@ fn a_catalog_of_another_form_is_refused() {
         Err(CatalogError::Repeated(_))
     ));
 }
+
+#[test]
+fn what_is_remembered_is_bounded_and_changes_no_answer() {
+    let catalog = Catalog::bundled().expect("it is kept whole");
+    let fresh = Catalog::bundled().expect("it is kept whole");
+    let openai: ProviderId = "openai".parse().expect("an id");
+    let nobody: ProviderId = "nobody".parse().expect("an id");
+    let now = Timestamp::from_millis(1_790_000_000_000);
+    for round in 0..3 {
+        for number in 0..2 * REMEMBERED {
+            let made_up = format!("made-up-{number}");
+            assert!(catalog.price(&openai, &made_up, now).is_none());
+            assert!(catalog.price(&nobody, &made_up, now).is_none());
+        }
+        let price = catalog.price(&openai, "gpt-4o", now);
+        assert!(price.is_some(), "{round}");
+        assert_eq!(price, fresh.price(&openai, "gpt-4o", now));
+        assert_eq!(price, catalog.price(&openai, "GPT-4o", now));
+    }
+    let found = catalog.found.read().expect("no panic");
+    assert_eq!(found.keys().collect::<Vec<_>>(), [&openai]);
+    assert!(found[&openai].len() <= REMEMBERED);
+}
