@@ -35,6 +35,13 @@ enum Open {
 impl StreamReader for Reader {
     fn event(&mut self, event: Event<'_>, happened: &mut Vec<Happening>) {
         if event.data.trim_ascii() == b"[DONE]" {
+            // Some servers do not say why the answer ended, only that it did.
+            if self.begun && self.stop.is_none() {
+                self.stop = Some(match self.calls {
+                    0 => Stop::End,
+                    _ => Stop::Tools,
+                });
+            }
             return self.finish(happened);
         }
         if self.over {
