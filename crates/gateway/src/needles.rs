@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use memchr::memchr2;
 use zeroize::Zeroizing;
 
 /// How many needles there are: the key itself, its hex form, its base64 form at three offsets.
@@ -66,20 +67,31 @@ impl Needles {
     ///
     /// Where no next bytes can tell, the ones that are there decide.
     pub(crate) fn skip(&self, piece: &[u8]) -> usize {
-        let place = |at: usize| piece.get(at).map(|byte| self.places[usize::from(*byte)]);
+        let plain = memchr2(b'%', b'\\', piece).unwrap_or(piece.len());
+        // Of three characters in a row one stands at every third place.
+        for last in (2..plain).step_by(3) {
+            if self.places[usize::from(piece[last])] & (FIRST | SECOND | THIRD) != 0 {
+                let begins = (last - 2..=last).find(|at| self.may_begin(piece, *at));
+                if let Some(begins) = begins {
+                    return begins;
+                }
+            }
+        }
+        let rest = plain - plain % 3..plain;
+        rest.into_iter()
+            .find(|at| self.may_begin(piece, *at))
+            .unwrap_or(plain)
+    }
+
+    /// Whether a form may begin at this place, as far as the bytes behind it tell.
+    fn may_begin(&self, piece: &[u8], at: usize) -> bool {
         // What comes behind an escape is not known; neither is what comes behind the end.
-        let fits = |at: usize, bit: u8| place(at).is_none_or(|it| it & (bit | ESCAPE) != 0);
-        let escapes = |at: usize| place(at).is_none_or(|it| it & ESCAPE != 0);
-        let may_begin = |at: usize| {
-            let here = self.places[usize::from(piece[at])];
-            here & ESCAPE != 0
-                || here & FIRST != 0
-                    && fits(at + 1, SECOND)
-                    && (escapes(at + 1) || fits(at + 2, THIRD))
-        };
-        (0..piece.len())
-            .find(|at| may_begin(*at))
-            .unwrap_or(piece.len())
+        let next = |at: usize| piece.get(at).map(|byte| self.places[usize::from(*byte)]);
+        let ends = |place: Option<u8>| place.is_none_or(|it| it & ESCAPE != 0);
+        let fits = |place: Option<u8>, bit: u8| place.is_some_and(|it| it & bit != 0);
+        let (second, third) = (next(at + 1), next(at + 2));
+        fits(next(at), FIRST)
+            && (ends(second) || fits(second, SECOND) && (ends(third) || fits(third, THIRD)))
     }
 
     /// How much of needle `at` is matched after `byte`, when `matched` characters were before it; the
@@ -164,4 +176,29 @@ fn fold_base64(byte: u8) -> u8 {
 
 fn hex_digit(value: u8) -> u8 {
     b"0123456789abcdef"[usize::from(value)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_skipped_that_may_begin_a_form(
+            key in "[a-c]{1,9}",
+            piece in prop::collection::vec(prop::sample::select(b"abcYWJ6%\\x".to_vec()), 0..60),
+            noise in any::<u8>(),
+        ) {
+            let needles = Needles::new(key.as_bytes());
+            let mut piece = piece;
+            piece.push(noise);
+            let begins = |at: &usize| {
+                needles.places[usize::from(piece[*at])] & ESCAPE != 0 || needles.may_begin(&piece, *at)
+            };
+            let first = (0..piece.len()).find(begins).unwrap_or(piece.len());
+            prop_assert_eq!(needles.skip(&piece), first);
+        }
+    }
 }
