@@ -176,6 +176,8 @@ pub(crate) fn essence(value: &[u8]) -> Vec<u8> {
 }
 
 const KIB: usize = 1024;
+/// A body of up to this length does not move while it grows.
+const AT_ONCE: usize = 128 * KIB;
 
 async fn collect<B>(
     body: B,
@@ -190,8 +192,10 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large);
     }
+    // What is announced need not come: pages that are not written to cost nothing.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut bytes = BytesMut::with_capacity(announced.min(AT_ONCE));
     let mut body = pin!(body);
-    let mut bytes = BytesMut::new();
     let mut share: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken)?.into_data() else {
