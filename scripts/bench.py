@@ -52,7 +52,7 @@ STREAM = Case("200 events, 64 streams", 64, 1000, "stream")
 # The same with many keys in use, for the comparison of few keys in the database with a crowd of them.
 KEYS = Case("1 KB, 64 connections, 100 keys", 64)
 KEYS_IN_USE, CROWD = 100, 1_000_000
-OPEN_STREAMS = Case("5,000 open streams", 5000, 1000, "stream")
+OPEN_STREAMS = Case("5,000 open streams", 5000, 1000, "slow")
 CASES = [ONE, Case("1 KB, 16 connections", 16), MANY, Case("1 KB, 256 connections", 256), LARGE, STREAM]
 
 

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::message::{self, Reader};
-use crate::upstream::EVENTS;
+use crate::upstream::{FAST, Pace};
 
 /// What is asked of whom.
 pub(crate) struct Load {
@@ -17,8 +17,8 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     pub(crate) milliseconds: u64,
     pub(crate) body_bytes: usize,
-    /// Whether streams are asked for.
-    pub(crate) streams: bool,
+    /// Which streams are asked for; `None`: none.
+    pub(crate) streams: Option<Pace>,
     /// Each connection uses one after the other.
     pub(crate) api_keys: Vec<String>,
 }
@@ -59,7 +59,7 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
     latencies.sort_unstable();
     let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
     let requests = latencies.len();
-    let events = if load.streams { requests * EVENTS } else { 0 };
+    let events = load.streams.map_or(0, |pace| requests * pace.events);
     println!(
         r#"{{"requests":{requests},"events":{events},"seconds":{seconds:.4},"p50_us":{:.1},"p99_us":{:.1}}}"#,
         at(50),
@@ -73,7 +73,7 @@ async fn ask(
     mut stream: TcpStream,
     requests: Arc<[Vec<u8>]>,
     first: usize,
-    streams: bool,
+    streams: Option<Pace>,
     until: Instant,
 ) -> anyhow::Result<Vec<Duration>> {
     let mut reader = Reader::new();
@@ -89,8 +89,10 @@ async fn ask(
         if !answer.starts_with(b"HTTP/1.1 200") {
             bail!("the answer is {}", String::from_utf8_lossy(answer));
         }
-        if streams && message::events(&answer[head..])? != EVENTS as u64 {
-            bail!("a stream has not all of its {EVENTS} events");
+        if let Some(Pace { events, .. }) = streams
+            && message::events(&answer[head..])? != events as u64
+        {
+            bail!("a stream has not all of its {events} events");
         }
         if answered_at >= until || latencies.len() >= MAX_REQUESTS {
             break;
@@ -102,11 +104,12 @@ async fn ask(
 fn request(load: &Load, api_key: &str) -> Vec<u8> {
     // Whoever meters streams asks for the report; without it Keybearer asks, and takes the report out again.
     let stream = match load.streams {
-        true => r#""stream":true,"stream_options":{"include_usage":true}"#,
-        false => r#""stream":false"#,
+        Some(_) => r#""stream":true,"stream_options":{"include_usage":true}"#,
+        None => r#""stream":false"#,
     };
+    let model = load.streams.unwrap_or(FAST).model;
     let start =
-        format!(r#"{{"model":"bench/small",{stream},"messages":[{{"role":"user","content":""#);
+        format!(r#"{{"model":"bench/{model}",{stream},"messages":[{{"role":"user","content":""#);
     let end = r#""}]}"#;
     let text = "word ".repeat(load.body_bytes.saturating_sub(start.len() + end.len()) / 5);
     let length = start.len() + text.len() + end.len();

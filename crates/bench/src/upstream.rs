@@ -9,11 +9,30 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::message::Reader;
 
-/// How many events a stream has, the last one included.
-pub(crate) const EVENTS: usize = 200;
-/// The pause between two events. Without one they would reach the proxy in heaps, and what an event costs would
-/// depend on how many fit into a read.
-const EVERY: Duration = Duration::from_millis(4);
+/// How a stream comes.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    /// The model that is asked for it.
+    pub(crate) model: &'static str,
+    /// How many events, the last one included.
+    pub(crate) events: usize,
+    /// The pause between two of them. Without one they would reach the proxy in heaps, and what an event costs would
+    /// depend on how many fit into a read.
+    every: Duration,
+}
+
+/// For what an event costs.
+pub(crate) const FAST: Pace = Pace {
+    model: "small",
+    events: 200,
+    every: Duration::from_millis(4),
+};
+/// For streams that are open, and do little.
+pub(crate) const SLOW: Pace = Pace {
+    model: "slow",
+    events: 20,
+    every: Duration::from_millis(500),
+};
 
 /// Serves on a free port, which is printed, until it is killed.
 #[expect(
@@ -42,7 +61,8 @@ async fn answer(mut stream: TcpStream) -> anyhow::Result<()> {
         let body = message.len() - head;
         let start = &message[head..message.len().min(head + 200)];
         if memmem::find(start, b"\"stream\":true").is_some() {
-            send_events(&mut stream).await?;
+            let slow = memmem::find(start, b"\"model\":\"slow\"").is_some();
+            send_events(&mut stream, if slow { SLOW } else { FAST }).await?;
             continue;
         }
         if body != answers_to {
@@ -62,15 +82,15 @@ fn json(bytes: usize) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{start}{text}{end}").into_bytes()
 }
 
-async fn send_events(stream: &mut TcpStream) -> anyhow::Result<()> {
+async fn send_events(stream: &mut TcpStream, pace: Pace) -> anyhow::Result<()> {
     // nginx reads the header: it passes each event on as it comes, as Keybearer does.
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-accel-buffering: no\r\n\r\n";
     stream.write_all(head.as_bytes()).await?;
     let delta = chunk(
         r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"small","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}"#,
     );
-    let mut clock = tokio::time::interval(EVERY);
-    for _ in 0..EVENTS - 2 {
+    let mut clock = tokio::time::interval(pace.every);
+    for _ in 0..pace.events - 2 {
         clock.tick().await;
         stream.write_all(&delta).await?;
     }
