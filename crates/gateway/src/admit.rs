@@ -12,7 +12,7 @@ use domain::access::{Action, ApiScope};
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use llm::form::{self, Boundary};
-use llm::head::{self, Head, HeadError};
+use llm::head::{self, Head, HeadError, Listed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::edge::InboundError;
@@ -31,6 +31,8 @@ pub(crate) struct Admitted {
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
     pub(crate) head: Head,
+    /// The models to turn to after the head's.
+    pub(crate) others: Vec<String>,
     pub(crate) body: Held,
 }
 
@@ -59,15 +61,20 @@ where
     let read = async {
         may_invoke(&view.caller)?;
         let kind = BodyKind::of(&parts.headers, call.takes)?;
-        let held = read_body(plane, kind.media_type()?, body).await?;
-        let head = match &model {
-            None => kind.read(&held.bytes),
-            Some(model) => head::read_beside(&held.bytes, model, call.streams()),
+        let mut held = read_body(plane, kind.media_type()?, body).await?;
+        let bytes = std::mem::take(&mut held.bytes);
+        let listed = match &model {
+            None => kind.read(bytes),
+            Some(model) => {
+                head::read_beside(&bytes, model, call.streams()).map(|head| alone(bytes, head))
+            }
         };
-        Ok((held, head.map_err(Failure::InvalidRequest)?))
+        let listed = listed.map_err(Failure::InvalidRequest)?;
+        held.bytes = listed.body;
+        Ok((held, listed.head, listed.others))
     };
     match Box::pin(read).await {
-        Ok((body, head)) => {
+        Ok((body, head, others)) => {
             settlement.requested(body.bytes.len(), head.stream);
             Ok(Admitted {
                 view,
@@ -77,6 +84,7 @@ where
                 query: parts.uri.query().map(str::to_owned),
                 headers: parts.headers,
                 head,
+                others,
                 body,
             })
         }
@@ -146,11 +154,11 @@ impl BodyKind {
         }
     }
 
-    fn read(&self, body: &[u8]) -> Result<Head, HeadError> {
+    fn read(&self, body: Bytes) -> Result<Listed, HeadError> {
         match self {
-            Self::Json => head::read(body),
-            Self::Form(boundary) => form::read(body, boundary),
-            Self::Any(_) => Ok(Head::of_unread_body()),
+            Self::Json => head::read_listed(body),
+            Self::Form(boundary) => form::read(&body, boundary).map(|head| alone(body, head)),
+            Self::Any(_) => Ok(alone(body, Head::of_unread_body())),
         }
     }
 
@@ -164,6 +172,15 @@ impl BodyKind {
             }
             Self::Any(media_type) => Ok(media_type.clone()),
         }
+    }
+}
+
+/// A request that names one model at most.
+fn alone(body: Bytes, head: Head) -> Listed {
+    Listed {
+        body,
+        head,
+        others: Vec::new(),
     }
 }
 

@@ -98,8 +98,10 @@ pub(crate) async fn serve(
         credits: Credits::default(),
         refused: None,
         last: None,
+        ways: &ways,
+        passed_by: None,
     };
-    let outcome = Box::pin(course.run(&ways)).await;
+    let outcome = Box::pin(course.run()).await;
     let settlement = course.settlement.take();
     if let (Err(_), Some((way, attempts))) = (&outcome, course.aim) {
         course.served(way, attempts).write(said);
@@ -146,12 +148,17 @@ struct Course<'a> {
     /// Why credits do not pay, if nothing was tried since.
     refused: Option<Failure>,
     last: Option<(Served, Missed)>,
+    ways: &'a [Way],
+    /// The place of the model that its provider does not know.
+    passed_by: Option<usize>,
 }
 
 /// What is decided about credits in the course of the call.
 #[derive(Default)]
 struct Credits {
     held: bool,
+    /// Within the cap of what they may pay in place of own keys.
+    capped: bool,
     /// The store knows that the call has left.
     forwarded: bool,
     /// They were refused; no other way makes them more.
@@ -173,8 +180,8 @@ enum Turn {
 type Outcome = Result<(Served, Answer), Failure>;
 
 impl<'a> Course<'a> {
-    async fn run(&mut self, ways: &'a [Way]) -> Outcome {
-        for segment in segments(ways) {
+    async fn run(&mut self) -> Outcome {
+        for segment in segments(self.ways) {
             let Plane {
                 health,
                 pools,
@@ -190,6 +197,9 @@ impl<'a> Course<'a> {
             for way in line {
                 if self.tried.len() >= MAX_ATTEMPTS {
                     break;
+                }
+                if self.passed_by == Some(way.place) {
+                    continue;
                 }
                 match self.turn(way, &mut trial).await {
                     Turn::Answered(served, answer) => return Ok((served, answer)),
@@ -245,8 +255,11 @@ impl<'a> Course<'a> {
                     if next == Next::Told || (next == Next::SameKeyOnce && self.may_be_done()) {
                         return Turn::Told(missed.failure);
                     }
+                    if next == Next::OtherModel {
+                        self.passed_by = Some(way.place);
+                    }
                     self.last = Some((served, missed));
-                    if next == Next::OtherKey || again {
+                    if next != Next::SameKeyOnce || again {
                         return Turn::Next;
                     }
                 }
@@ -323,6 +336,8 @@ impl<'a> Course<'a> {
         let leaves = departure.clone();
         let outcome =
             send::send(plane, view, way, &self.parcel, translated, deadline, leaves).await;
+        let is_last = self.ways.last().is_none_or(|it| it.place == way.place);
+        let outcome = told_of_model(outcome, is_last);
         self.left = departure.has_left();
         match &outcome {
             Ok(answer) => {
@@ -341,6 +356,19 @@ impl<'a> Course<'a> {
                 denied: missed.denied,
             }));
         Ok((served, outcome))
+    }
+}
+
+/// What a provider says of a model that it does not know is for the client, if it `is_last` of those that the request
+/// names.
+fn told_of_model(outcome: Result<Answer, Missed>, is_last: bool) -> Result<Answer, Missed> {
+    match outcome {
+        Err(Missed {
+            next: Next::OtherModel,
+            answer: Some(answer),
+            ..
+        }) if is_last => Ok(*answer),
+        outcome => outcome,
     }
 }
 

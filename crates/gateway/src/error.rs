@@ -109,6 +109,13 @@ pub(crate) enum Failure {
     InvalidRequest(HeadError),
     #[error("the header {0} has a value that it cannot have")]
     InvalidHeader(HeaderName),
+    /// None of several models that the request names.
+    #[error("{first}")]
+    NoneServed {
+        first: Box<Failure>,
+        /// What each lacks, in the order of the request, the first one too: code and text.
+        lacks: Vec<(&'static str, String)>,
+    },
     #[error("no model is chosen: neither by the request nor by any default")]
     ModelNotChosen,
     #[error("no provider of this instance knows the requested model")]
@@ -211,9 +218,29 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// Why none of the models that a request names is served, each with its failure.
+    pub(crate) fn none_served(failures: Vec<Self>) -> Self {
+        let lacks = match failures.len() {
+            0 | 1 => Vec::new(),
+            _ => failures
+                .iter()
+                .map(|it| (it.code(), it.to_string()))
+                .collect(),
+        };
+        match failures.into_iter().next() {
+            None => Self::Internal,
+            Some(only) if lacks.is_empty() => only,
+            Some(first) => Self::NoneServed {
+                first: Box::new(first),
+                lacks,
+            },
+        }
+    }
+
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
+            Self::NoneServed { first, .. } => first.status(),
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::CredentialsAmbiguous
             | Self::InvalidPath
@@ -272,6 +299,7 @@ impl Failure {
     /// The stable code.
     pub(crate) fn code(&self) -> &'static str {
         match self {
+            Self::NoneServed { first, .. } => first.code(),
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::EndpointNotFound => "endpoint_not_found",
             Self::UnknownProvider => "unknown_provider",
@@ -330,6 +358,7 @@ impl Failure {
     /// Who has to do something about it.
     pub(crate) fn side(&self) -> Side {
         match self {
+            Self::NoneServed { first, .. } => first.side(),
             Self::KeyUnreadable
             | Self::PlatformKeyUnreadable
             | Self::KmsUnavailable

@@ -3,7 +3,7 @@
 use domain::settings::{Settings, UNKNOWN_OUTPUT_TOKENS};
 use domain::{NanoUsd, Usage};
 use llm::head::Head;
-use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError};
+use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError, UsageRow};
 
 use crate::Plane;
 use crate::bill::Bill;
@@ -18,7 +18,7 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// What becomes of the attempt that runs when the process dies.
 const INTERRUPTED: &str = "interrupted";
 
-/// Holds the credits that the call is expected to take.
+/// Holds the credits that the call is expected to take, `at_least` so many.
 ///
 /// The settlement comes back with the outcome, unless the task that asks the store died; then it is settled. It
 /// goes with the question, so that a call which is given up meanwhile is settled only after the hold is there, and
@@ -29,9 +29,11 @@ pub(crate) async fn take(
     way: &Way,
     bill: &Bill,
     head: &Head,
+    at_least: NanoUsd,
     settlement: Settlement,
 ) -> (Option<Settlement>, Result<(), Failure>) {
-    let hold = new_hold(plane, view, way, bill, head, &settlement);
+    let amount = expected(plane, view, way, bill, head, &settlement).max(at_least);
+    let hold = new_hold(plane, view, way, bill, amount, &settlement);
     let workspace = hold.row.workspace;
     let (store, now) = (plane.store.clone(), plane.sources.now());
     let asking = tokio::spawn(async move {
@@ -98,31 +100,47 @@ pub(crate) async fn note_fallback(
     Ok(())
 }
 
-fn new_hold(
+/// What a call that is served this way is expected to take.
+pub(crate) fn expected(
     plane: &Plane,
     view: &View,
     way: &Way,
     bill: &Bill,
     head: &Head,
     settlement: &Settlement,
+) -> NanoUsd {
+    let settings = &view.instance.record.settings;
+    bill.charge(&Usage {
+        output_tokens: head.expected_output(unlimited(plane, settings, way)),
+        ..input_only(settlement.row())
+    })
+}
+
+fn input_only(row: &UsageRow) -> Usage {
+    Usage {
+        input_tokens: row.request_bytes.unsigned_abs().div_ceil(BYTES_PER_TOKEN),
+        ..Usage::default()
+    }
+}
+
+fn new_hold(
+    plane: &Plane,
+    view: &View,
+    way: &Way,
+    bill: &Bill,
+    amount: NanoUsd,
+    settlement: &Settlement,
 ) -> NewHold {
     let settings = &view.instance.record.settings;
     let mut row = settlement.row().clone();
-    let input_only = Usage {
-        input_tokens: row.request_bytes.unsigned_abs().div_ceil(BYTES_PER_TOKEN),
-        ..Usage::default()
-    };
-    let expected = Usage {
-        output_tokens: head.expected_output(unlimited(plane, settings, way)),
-        ..input_only
-    };
+    let input_only = input_only(&row);
     bill.write(&mut row, input_only, true);
     row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;
     NewHold {
         request: row.request,
         node: plane.node.clone(),
-        amount: bill.charge(&expected).clamp(NanoUsd::new(1), MAX_CREDITS),
+        amount: amount.clamp(NanoUsd::new(1), MAX_CREDITS),
         overuse: settings.overuse,
         interrupted: row.charge.min(MAX_CREDITS),
         // Without a cap it is counted all the same: one may be set in the middle of the month.

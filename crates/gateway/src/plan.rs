@@ -15,6 +15,7 @@ use crate::pass::{self, Pass};
 use crate::settle::Settlement;
 use crate::snapshot::View;
 
+mod list;
 pub(crate) mod naming;
 pub(crate) mod targets;
 pub(crate) mod way;
@@ -53,20 +54,26 @@ pub(crate) fn plan(
         headers,
         query,
         head,
+        others,
         body,
     } = admitted;
     let hops = headers::hops(&headers);
     let mut wanted = head.model.clone();
     let ways = naming::wishes(&headers).and_then(|wishes| {
         let Wishes { no_managed, .. } = wishes;
-        let named = naming::name(&view, &head.model, &wishes)?;
-        wanted.clone_from(&named.model);
-        let targets =
-            targets::targets(&plane.registry, &view, &named.model, Some(call), no_managed)?;
-        if hops >= MAX_HOPS {
-            return Err(Failure::LoopDetected);
-        }
-        way::ways(&plane.registry, &view, targets, call, query.as_deref())
+        let names = std::iter::once(&head.model).chain(&others);
+        list::gather(&view, names.map(String::as_str), |name| {
+            let named = naming::name(&view, name, &wishes)?;
+            if name == head.model {
+                wanted.clone_from(&named.model);
+            }
+            let targets =
+                targets::targets(&plane.registry, &view, &named.model, Some(call), no_managed)?;
+            if hops >= MAX_HOPS {
+                return Err(Failure::LoopDetected);
+            }
+            way::ways(&plane.registry, &view, targets, call, query.as_deref())
+        })
     });
     match ways {
         Ok(ways) => {
@@ -110,6 +117,7 @@ pub(crate) fn pass(
         query,
         head,
         body,
+        ..
     } = admitted;
     let hops = headers::hops(&headers);
     let ways = provider.and_then(|provider| {

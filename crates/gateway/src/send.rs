@@ -86,6 +86,8 @@ pub(crate) enum Next {
     SameKeyOnce,
     /// Another key.
     OtherKey,
+    /// Another model, if the request names one: the provider does not know this one. Else its words.
+    OtherModel,
     /// Nothing: the client is told.
     Told,
 }

@@ -7,6 +7,7 @@ mod count_tokens;
 mod credits;
 mod embeddings;
 mod failover;
+mod fallback;
 mod forms;
 mod gemini;
 mod harness;

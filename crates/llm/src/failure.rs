@@ -26,6 +26,27 @@ const NO_QUOTA: &[&str] = &[
     "billing_error",
 ];
 
+/// Codes that mean that a provider does not know the model, with status 404: OpenAI's and Groq's, Together's, Anthropic's,
+/// Google's `status`.
+const UNKNOWN_MODEL: &[&str] = &[
+    "model_not_found",
+    "model_not_available",
+    "not_found_error",
+    "NOT_FOUND",
+];
+
+/// Whether an answer with this status and body says that the provider does not know the model.
+pub fn is_unknown_model(status: u16, body: &[u8]) -> bool {
+    let Some(body) = (status == 404).then(|| parsed(body)).flatten() else {
+        return false;
+    };
+    let error = error_of(&body);
+    let codes = ["code", "type", "status"].map(|field| error.get(field));
+    codes.iter().any(|code| {
+        code.is_some_and(|it| it.as_str().is_some_and(|it| UNKNOWN_MODEL.contains(&it)))
+    })
+}
+
 /// The kind of failure that an answer with this status and body reports.
 ///
 /// `None`: not an error, or one that says nothing of the key (400, 404, 422 and the like), so that the
@@ -113,14 +134,22 @@ fn status_of(code: &Value) -> Option<u16> {
     }
 }
 
-fn kind_of_code(body: &[u8]) -> Option<FailureKind> {
+fn parsed(body: &[u8]) -> Option<Value> {
     if body.len() > MAX_BODY_BYTES {
         return None;
     }
-    let body: Value = serde_json::from_slice(body).ok()?;
+    serde_json::from_slice(body).ok()
+}
+
+fn error_of(body: &Value) -> &Value {
     // Google's OpenAI-compatible endpoint wraps its error in an array.
-    let root = body.get(0).unwrap_or(&body);
-    let error = root.get("error").unwrap_or(root);
+    let root = body.get(0).unwrap_or(body);
+    root.get("error").unwrap_or(root)
+}
+
+fn kind_of_code(body: &[u8]) -> Option<FailureKind> {
+    let body = parsed(body)?;
+    let error = error_of(&body);
     let reasons = error.get("details").and_then(Value::as_array);
     let reasons = reasons.into_iter().flatten().map(|it| it.get("reason"));
     [error.get("code"), error.get("type")]
@@ -232,6 +261,42 @@ mod tests {
             (r#"{"error""#, None),
         ] {
             assert_eq!(status_of_event(data.as_bytes()), status, "{data}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_model_is_told_by_status_and_code() {
+        for (status, body, unknown) in [
+            (
+                404,
+                r#"{"error":{"code":"model_not_found","type":"invalid_request_error"}}"#,
+                true,
+            ),
+            (
+                404,
+                r#"{"type":"error","error":{"type":"not_found_error","message":"model: m"}}"#,
+                true,
+            ),
+            (
+                404,
+                r#"[{"error":{"code":404,"status":"NOT_FOUND"}}]"#,
+                true,
+            ),
+            (
+                404,
+                r#"{"error":{"code":"file_not_found","message":"model_not_found"}}"#,
+                false,
+            ),
+            (404, r#"{"error":"model_not_found"}"#, false),
+            (404, "<html>", false),
+            (404, "", false),
+            (400, r#"{"error":{"code":"model_not_found"}}"#, false),
+        ] {
+            assert_eq!(
+                is_unknown_model(status, body.as_bytes()),
+                unknown,
+                "{status} {body}"
+            );
         }
     }
 

@@ -13,8 +13,10 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 mod beside;
+mod list;
 
 pub use beside::read_beside;
+pub use list::{Listed, MAX_MODELS, read_listed};
 
 /// The longest model name, in bytes of its decoded text.
 pub const MAX_MODEL_BYTES: usize = 256;
@@ -78,6 +80,11 @@ pub enum HeadError {
         "the field `model` must be a string of 1 to {MAX_MODEL_BYTES} bytes without control characters"
     )]
     Model,
+    /// `models` is no list of 1 to 8 names of models, each once.
+    #[error(
+        "the field `models` must be a list of 1 to {MAX_MODELS} names of models, each once and each as in `model`"
+    )]
+    Models,
     /// `stream` is not a boolean.
     #[error("the field `stream` must be true or false")]
     Stream,
@@ -122,6 +129,7 @@ impl HeadError {
             Self::Json { .. } | Self::NotAnObject | Self::Form(_) => None,
             Self::Repeated(field) | Self::Case(field) => Some(field),
             Self::ModelMissing | Self::Model | Self::PathModel | Self::OtherModel => Some("model"),
+            Self::Models => Some("models"),
             Self::Stream => Some("stream"),
         }
     }
@@ -129,19 +137,29 @@ impl HeadError {
 
 /// Reads a request body that names a model.
 ///
-/// The whole body is checked; strings must decode and numbers must fit a double. Nothing is changed.
+/// The whole body is checked; strings must decode and numbers must fit a double. Nothing is changed. A list of models
+/// beside it is a field like any other; [`read_listed`] reads that.
 ///
 /// # Errors
 /// [`HeadError`] for the first rule that the body breaks; all of them are the client's to mend.
 pub fn read(body: &[u8]) -> Result<Head, HeadError> {
+    head_of(&found(body)?, body)
+}
+
+/// The pass over a body.
+fn found(body: &[u8]) -> Result<Found<'_>, HeadError> {
     let mut parser = serde_json::Deserializer::from_slice(body);
     let found = parser
         .deserialize_map(TopLevel)
         .and_then(|found| parser.end().map(|()| found))
         .map_err(|error| unreadable(&error))?;
-    if let Some(refusal) = found.refusal {
-        return Err(refusal);
+    match found.refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(found),
     }
+}
+
+fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
     let raw = found.model.ok_or(HeadError::ModelMissing)?.get();
     let model: String = serde_json::from_str(raw).map_err(|_| HeadError::Model)?;
     checked_model(&model)?;
@@ -174,8 +192,9 @@ pub(crate) fn lookalike(name: &str) -> Option<&'static str> {
     // Upper case folds more than ASCII: U+017F becomes S, as in parsers that ignore case.
     let folds_to = |upper: &str| name.chars().flat_map(char::to_uppercase).eq(upper.chars());
     match name {
-        "model" | "stream" => None,
+        "model" | "models" | "stream" => None,
         _ if folds_to("MODEL") => Some("model"),
+        _ if folds_to("MODELS") => Some("models"),
         _ if folds_to("STREAM") => Some("stream"),
         _ => None,
     }
@@ -227,6 +246,7 @@ fn span(raw: &str, body: &[u8]) -> Range<usize> {
 #[derive(Default)]
 struct Found<'a> {
     model: Option<&'a RawValue>,
+    models: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
     output_limit: Option<u64>,
     choices: Option<u64>,
@@ -247,6 +267,7 @@ impl<'de> Visitor<'de> for TopLevel {
         while let Some(field) = map.next_key_seed(FieldName)? {
             let slot = match field {
                 Field::Model => &mut found.model,
+                Field::Models => &mut found.models,
                 Field::Stream => &mut found.stream,
                 Field::OutputLimit => {
                     let limit = map.next_value_seed(Checked)?;
@@ -280,6 +301,7 @@ impl<'de> Visitor<'de> for TopLevel {
 
 enum Field {
     Model,
+    Models,
     Stream,
     OutputLimit,
     Choices,
@@ -292,6 +314,7 @@ impl Field {
     fn of(name: &str) -> Self {
         match name {
             "model" => Self::Model,
+            "models" => Self::Models,
             "stream" => Self::Stream,
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Self::OutputLimit,
             "n" => Self::Choices,
@@ -302,6 +325,7 @@ impl Field {
     fn name(&self) -> &'static str {
         match self {
             Self::Model => "model",
+            Self::Models => "models",
             Self::Stream => "stream",
             Self::Lookalike(name) => name,
             Self::OutputLimit | Self::Choices | Self::Other => "",

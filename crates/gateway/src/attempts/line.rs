@@ -44,8 +44,8 @@ impl Pools {
 }
 
 /// The parts within which keys that sleep stand back: own keys, the instance's, own keys of the last resort. A key
-/// never stands back behind one of another part, since others pay there.
+/// never stands back behind one of another part, since others pay there, nor behind the ways to another model.
 pub(super) fn segments(ways: &[Way]) -> impl Iterator<Item = &[Way]> {
-    let part = |way: &Way| (way.is_managed(), way.last_resort);
+    let part = |way: &Way| (way.place, way.is_managed(), way.last_resort);
     ways.chunk_by(move |a, b| part(a) == part(b))
 }

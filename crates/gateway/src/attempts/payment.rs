@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::NanoUsd;
 use domain::resolve::When;
 use llm::translate::Translated;
 
@@ -10,6 +11,7 @@ use crate::bill::Bill;
 use crate::error::Failure;
 use crate::hold;
 use crate::plan::way::Way;
+use crate::settle::Settlement;
 
 impl Course<'_> {
     /// Whether this managed way may be used after what has happened.
@@ -18,7 +20,35 @@ impl Course<'_> {
             When::InTurn => true,
             When::OwnKeysFailed { denied_too } => denied_too || !self.credits.denied,
         };
-        consented && !self.credits.over && !self.credits.unusable
+        // What was held for one model without the cap does not pay in place of the own keys of another.
+        let within = !way.is_fallback() || !self.credits.held || self.credits.capped;
+        consented && within && !self.credits.over && !self.credits.unusable
+    }
+
+    /// What the call is expected to take of the models behind this way's, the dearest of them: credits are held once.
+    fn dearest(&self, way: &Way, settlement: &Settlement) -> NanoUsd {
+        let behind = self.ways.iter().filter(|it| it.place > way.place);
+        let charges = behind
+            .filter(|it| it.is_managed() && self.credits_may(it))
+            .map(|it| {
+                let call = self.call;
+                let bill = Bill::of(
+                    self.plane,
+                    self.view,
+                    &it.target,
+                    call.operation,
+                    call.priced,
+                );
+                hold::expected(
+                    self.plane,
+                    self.view,
+                    it,
+                    &bill,
+                    &self.parcel.head,
+                    settlement,
+                )
+            });
+        charges.max().unwrap_or(NanoUsd::ZERO)
     }
 
     /// Makes sure that the attempt will be paid for.
@@ -50,11 +80,13 @@ impl Course<'_> {
         };
         settlement.aims_at(way, !self.failed.is_empty(), bill);
         let head = &self.parcel.head;
+        let dearest = self.dearest(way, &settlement);
         let (settlement, held) =
-            hold::take(self.plane, self.view, way, bill, head, settlement).await;
+            hold::take(self.plane, self.view, way, bill, head, dearest, settlement).await;
         self.settlement = settlement;
         if let (Ok(()), Some(settlement)) = (&held, &self.settlement) {
             self.credits.held = true;
+            self.credits.capped = way.is_fallback();
             hold::note_fallback(self.plane, self.view, &self.failed, settlement)
                 .await
                 .inspect_err(|_| self.credits.over = true)

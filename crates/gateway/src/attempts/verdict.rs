@@ -22,8 +22,11 @@ impl<'a> Course<'a> {
                     retry_after_ms: missed.retry_after_ms,
                 })
             }
-            Next::OtherKey | Next::Told => None,
+            Next::OtherKey | Next::OtherModel | Next::Told => None,
         };
+        if missed.next == Next::OtherModel {
+            self.plane.health.succeeded(&way.served_by());
+        }
         if let Some(strain) = strain {
             let now = self.plane.sources.now();
             self.plane.health.failed(way.served_by(), strain, now);
@@ -67,9 +70,13 @@ impl<'a> Course<'a> {
         let Some((served, last)) = self.last.take() else {
             return Err(Failure::Internal);
         };
-        let limited = |it: &Attempt| it.status == Some(StatusCode::TOO_MANY_REQUESTS.as_u16());
+        let all = |status: StatusCode| {
+            let said = |it: &Attempt| it.status == Some(status.as_u16());
+            self.tried.iter().all(said)
+        };
+        let alike = all(StatusCode::TOO_MANY_REQUESTS) || all(StatusCode::NOT_FOUND);
         let ours = last.is_unusable() && self.tried.iter().all(|it| it.status.is_none());
-        if self.several && !ours && !self.tried.iter().all(limited) {
+        if self.several && !ours && !alike {
             return Err(self.exhausted());
         }
         match (last.answer, last.failure) {

@@ -26,7 +26,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "invalid_request",
-        "The body is not the JSON object that it must be, or `model` or `stream` is not usable, or the body names another model than the path; or a header of ours has a value that it cannot have.",
+        "The body is not the JSON object that it must be, or `model`, `models` or `stream` is not usable, or the body names another model than the path; or a header of ours has a value that it cannot have.",
         "Mend the field in `field` or the header in `header`.",
     ),
     (

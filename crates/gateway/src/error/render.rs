@@ -16,6 +16,7 @@ impl Failure {
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::NoneServed { first, .. } => return first.hint(),
             Self::CredentialsMissing | Self::CredentialsInvalid => {
                 "send an API key of this instance (kb_...) as `Authorization: Bearer` or `x-api-key`".to_owned()
             }
@@ -79,6 +80,15 @@ impl Failure {
     /// Facts for programs.
     fn details(&self) -> Map<String, Value> {
         let details = match self {
+            Self::NoneServed { first, lacks } => {
+                // By their places: what the client wrote is not repeated.
+                let each = lacks.iter().enumerate().map(|(place, (code, message))| {
+                    json!({ "place": place, "code": code, "message": message })
+                });
+                let mut details = first.details();
+                details.insert("models".to_owned(), each.collect());
+                return details;
+            }
             Self::EndpointNotFound => json!({ "endpoints": endpoint::served() }),
             Self::PermissionDenied(scope) => json!({ "needs": scope }),
             Self::BodyTooLarge { limit } => json!({ "limit_bytes": limit }),
@@ -171,6 +181,7 @@ impl Failure {
 
     fn headers(&self, headers: &mut HeaderMap) {
         match self {
+            Self::NoneServed { first, .. } => first.headers(headers),
             Self::MethodNotAllowed(allow) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allow));
             }

@@ -26,6 +26,8 @@ pub(crate) struct Way {
     pub(crate) speaks: FormatId,
     /// Other formats that it can be called in, for requests that the first has no words for, and where.
     pub(crate) also: Vec<(FormatId, Reach)>,
+    /// Which of the models that the request names it is a way to, from 0.
+    pub(crate) place: usize,
     /// The label of the key.
     pub(crate) label: Label,
     /// The key and the version of its value.
@@ -222,6 +224,7 @@ fn way(
         .iter()
         .filter_map(|place| Some((place.speaks, reach(place, None)?)));
     Some(Way {
+        place: 0,
         label: record.label.clone(),
         key: (context.key, context.version),
         last_resort: record.fallback && target.source == KeySource::Byok,

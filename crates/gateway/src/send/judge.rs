@@ -6,6 +6,7 @@ use bytes::Bytes;
 use domain::key::FailureKind;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
+use llm::failure::is_unknown_model;
 use llm::format::FormatId;
 
 use super::opening::{self, Opened};
@@ -157,6 +158,17 @@ impl Refused<'_> {
                 next: Next::SameKeyOnce,
                 ..next
             }),
+            404 if text
+                .as_deref()
+                .is_some_and(|it| is_unknown_model(status, it)) =>
+            {
+                Err(Missed {
+                    failure: rejected,
+                    answer: in_its_words(text).map(Box::new),
+                    next: Next::OtherModel,
+                    ..next
+                })
+            }
             400 | 404..=406 | 409..=499 => {
                 in_its_words(text).ok_or_else(|| missed(rejected, Next::Told))
             }

@@ -40,7 +40,10 @@ fn samples() -> Vec<Failure> {
                 llm::head::read(b"").expect_err("an empty body is not a request"),
             ),
             Failure::InvalidRequest(_) => Failure::InvalidHeader(http::header::HOST),
-            Failure::InvalidHeader(_) => Failure::ModelNotChosen,
+            Failure::InvalidHeader(_) => {
+                Failure::none_served(vec![Failure::ModelNotChosen, Failure::ModelNotChosen])
+            }
+            Failure::NoneServed { .. } => Failure::ModelNotChosen,
             Failure::ModelNotChosen => Failure::ModelNotFound { suggestion: None },
             Failure::ModelNotFound { .. } => Failure::TierUnset(Tier::Level1),
             Failure::TierUnset(tier) => Failure::TierLocked {
