@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::resolve::Target;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use llm::format::Ceiling;
 use llm::translate::Translated;
 use tokio::time::Instant;
@@ -52,6 +52,8 @@ const MAX_ATTEMPTS: usize = 8;
 /// The pause between two attempts: 50 to 150 ms.
 const SHORTEST_PAUSE_MS: u64 = 50;
 const PAUSE_SPREAD_MS: u64 = 100;
+/// The longest pause that a provider may ask for before the same key is tried once more; beyond that others are.
+const LONGEST_PAUSE_MS: u64 = 2_000;
 
 /// Serves a planned call. A failure is settled; the facts for its headers are in `said`.
 pub(crate) async fn serve(
@@ -100,11 +102,16 @@ pub(crate) async fn serve(
         last: None,
         ways: &ways,
         passed_by: None,
+        retry_after_ms: None,
     };
     let outcome = Box::pin(course.run()).await;
     let settlement = course.settlement.take();
     if let (Err(_), Some((way, attempts))) = (&outcome, course.aim) {
         course.served(way, attempts).write(said);
+    }
+    if let (Err(_), Some(millis)) = (&outcome, course.retry_after_ms) {
+        let seconds = HeaderValue::from(millis.saturating_add(999) / 1_000);
+        said.insert(header::RETRY_AFTER, seconds);
     }
     // The request was sent; its memory need not wait for the end of the answer.
     drop(share);
@@ -151,6 +158,8 @@ struct Course<'a> {
     ways: &'a [Way],
     /// The place of the model that its provider does not know.
     passed_by: Option<usize>,
+    /// When the provider whose failure the client is told of wants to be asked again.
+    retry_after_ms: Option<i64>,
 }
 
 /// What is decided about credits in the course of the call.
@@ -236,8 +245,13 @@ impl<'a> Course<'a> {
             self.refused = Some(failure);
             return Turn::Next;
         }
+        let mut pause_ms = 0;
         for again in [false, true] {
-            if self.tried.len() >= MAX_ATTEMPTS || !self.may(way, again) || !self.paused().await {
+            if self.tried.len() >= MAX_ATTEMPTS
+                || pause_ms > LONGEST_PAUSE_MS
+                || !self.may(way, again)
+                || !self.paused(pause_ms).await
+            {
                 return Turn::Next;
             }
             let outcome = self.attempt(way, translated.as_ref(), &bill).await;
@@ -253,8 +267,11 @@ impl<'a> Course<'a> {
                 Ok((served, Err(missed))) => {
                     let next = missed.next;
                     if next == Next::Told || (next == Next::SameKeyOnce && self.may_be_done()) {
+                        self.retry_after_ms = missed.retry_after_ms;
                         return Turn::Told(missed.failure);
                     }
+                    let named = missed.retry_after_ms.unwrap_or(0);
+                    pause_ms = u64::try_from(named).unwrap_or(0);
                     if next == Next::OtherModel {
                         self.passed_by = Some(way.place);
                     }
@@ -284,14 +301,16 @@ impl<'a> Course<'a> {
         true
     }
 
-    /// Waits a little before an attempt that is not the first. `false`: there is no time left.
-    async fn paused(&self) -> bool {
+    /// Waits a little before an attempt that is not the first, `at_least_ms` if the provider said so. `false`: there is
+    /// no time left.
+    async fn paused(&self, at_least_ms: u64) -> bool {
         if self.tried.is_empty() {
             return true;
         }
         let spread = self.plane.sources.random.bytes::<1>();
         let spread = spread.map_or(0, |[byte]| u64::from(byte) * PAUSE_SPREAD_MS / 255);
-        let until = Instant::now() + Duration::from_millis(SHORTEST_PAUSE_MS + spread);
+        let pause_ms = at_least_ms.max(SHORTEST_PAUSE_MS + spread);
+        let until = Instant::now() + Duration::from_millis(pause_ms);
         if until >= self.deadline {
             return false;
         }

@@ -27,6 +27,7 @@ mod registry;
 mod requests;
 mod rerank;
 mod responses;
+mod retry_after;
 mod speech;
 mod spooling;
 mod streams;

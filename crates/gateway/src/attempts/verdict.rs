@@ -86,7 +86,10 @@ impl<'a> Course<'a> {
             (None, Failure::KeyUnreadable) if served.source == KeySource::Managed => {
                 Err(Failure::PlatformKeyUnreadable)
             }
-            (None, failure) => Err(failure),
+            (None, failure) => {
+                self.retry_after_ms = last.retry_after_ms;
+                Err(failure)
+            }
         }
     }
 

@@ -1,0 +1,81 @@
+//! When a failing provider says when it wants to be asked again.
+
+use std::time::{Duration, Instant};
+
+use super::harness::Harness;
+use super::provider::{Step, answer};
+
+const CALL: &str = r#"{"model":"gpt-x"}"#;
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn fails(status: u16, header: (&str, &str)) -> Vec<Step> {
+    vec![Step::Send(answer(status, &[JSON, header], b"{}"))]
+}
+
+#[tokio::test]
+async fn the_same_key_is_tried_again_when_the_provider_says_if_that_is_soon() {
+    let harness = Harness::start().await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    let (_, second) = harness.own("two", |key| key.position = 1).await;
+    for (header, least) in [
+        (("retry-after-ms", "600"), 600),
+        (("retry-after", "1"), 1_000),
+        // Sooner than we would ask by ourselves.
+        (("retry-after", "0"), 50),
+    ] {
+        first.once(fails(503, header));
+        let begun = Instant::now();
+        let answer = harness.chat(CALL).await;
+        assert!(
+            begun.elapsed() >= Duration::from_millis(least),
+            "{header:?}"
+        );
+        assert_eq!(answer.header("x-keybearer-key-label"), "one", "{header:?}");
+        assert_eq!(answer.header("x-keybearer-attempts"), "2", "{header:?}");
+    }
+    assert_eq!(second.hits(), 0);
+}
+
+#[tokio::test]
+async fn the_next_key_is_tried_at_once_if_it_is_not() {
+    let harness = Harness::start().await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    harness.own("two", |key| key.position = 1).await;
+    first.once(fails(503, ("retry-after-ms", "2001")));
+    let begun = Instant::now();
+    let answer = harness.chat(CALL).await;
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(answer.header("x-keybearer-key-label"), "two");
+    assert_eq!(
+        (answer.header("x-keybearer-attempts"), first.hits()),
+        ("2", 1)
+    );
+}
+
+#[tokio::test]
+async fn without_another_key_the_client_is_told_when() {
+    let harness = Harness::start().await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    for (status, header, told) in [
+        (503, ("retry-after", "30"), "30"),
+        (529, ("retry-after-ms", "2500"), "3"),
+        (500, ("retry-after", "7"), "7"),
+        (504, ("retry-after", "8"), "8"),
+    ] {
+        first.once(fails(status, header));
+        let answer = harness.chat(CALL).await;
+        assert!((502..=504).contains(&answer.status), "{status}");
+        assert_eq!(answer.header("retry-after"), told, "{status}");
+        assert_eq!(answer.header("x-keybearer-attempts"), "1", "{status}");
+    }
+    // Nor is the deadline a reason to wait in vain.
+    let mut config = super::harness::config();
+    config.timeouts.first_byte_ms = 1_000;
+    let harness = Harness::with(config, crate::edge::EdgeConfig::default()).await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    first.once(fails(503, ("retry-after-ms", "1500")));
+    let begun = Instant::now();
+    let answer = harness.chat(CALL).await;
+    assert!(begun.elapsed() < Duration::from_millis(900));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
+}
