@@ -1,6 +1,7 @@
 //! Moments in time.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
@@ -39,6 +40,20 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A text is no moment in RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a moment is written as in RFC 3339: 2026-11-20T20:00:00Z")]
+pub struct NoTimestamp;
+
+impl FromStr for Timestamp {
+    type Err = NoTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, NoTimestamp> {
+        let moment: jiff::Timestamp = text.parse().map_err(|_| NoTimestamp)?;
+        Ok(Self(moment.as_millisecond()))
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -48,6 +63,16 @@ impl Serialize for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_rfc_3339() {
+        let read = |text: &str| text.parse::<Timestamp>().map(Timestamp::millis);
+        assert_eq!(read("2023-11-14T22:13:20.123Z"), Ok(1_700_000_000_123));
+        assert_eq!(read("2023-11-14T23:13:20+01:00"), Ok(1_700_000_000_000));
+        for text in ["", "2023-11-14", "1700000000", "2023-11-14T22:13:20"] {
+            assert_eq!(read(text), Err(NoTimestamp), "{text}");
+        }
+    }
 
     #[test]
     fn prints_rfc_3339_with_milliseconds() {

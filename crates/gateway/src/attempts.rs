@@ -180,7 +180,7 @@ struct Credits {
 
 /// What became of the attempts with one key.
 enum Turn {
-    Answered(Served, Answer),
+    Answered(Served, Box<Answer>),
     /// The client must know at once.
     Told(Failure),
     Next,
@@ -211,7 +211,7 @@ impl<'a> Course<'a> {
                     continue;
                 }
                 match self.turn(way, &mut trial).await {
-                    Turn::Answered(served, answer) => return Ok((served, answer)),
+                    Turn::Answered(served, answer) => return Ok((served, *answer)),
                     Turn::Told(failure) => return Err(failure),
                     Turn::Next => {}
                 }
@@ -263,7 +263,7 @@ impl<'a> Course<'a> {
                     self.refused = Some(failure);
                     return Turn::Next;
                 }
-                Ok((served, Ok(answer))) => return Turn::Answered(served, answer),
+                Ok((served, Ok(answer))) => return Turn::Answered(served, Box::new(answer)),
                 Ok((served, Err(missed))) => {
                     let next = missed.next;
                     if next == Next::Told || (next == Next::SameKeyOnce && self.may_be_done()) {
@@ -362,6 +362,10 @@ impl<'a> Course<'a> {
             Ok(answer) => {
                 settlement.answered(answer.status);
                 plane.health.succeeded(&way.served_by());
+                if let Some(millis) = answer.rests_ms {
+                    let now = plane.sources.now();
+                    plane.health.rests(way.served_by(), millis, now);
+                }
             }
             Err(missed) => self.missed(way, missed),
         }

@@ -135,6 +135,17 @@ impl Health {
         }
     }
 
+    /// The provider says that nothing is left of a limit of this key for so long. No failure: it begins anew after its rest.
+    pub(crate) fn rests(&self, used: KeyUse, millis: i64, now: Timestamp) {
+        let sleeper = (used.key, Some(used.model));
+        let mut states = self.lock();
+        if has_room(&mut states, &sleeper, now) {
+            let millis = millis.clamp(*NAMED_MS.start(), *NAMED_MS.end());
+            let state = states.entry(sleeper).or_default();
+            state.until = state.until.max(Some(now.plus_millis(millis)));
+        }
+    }
+
     /// A call with this key failed.
     pub(crate) fn failed(&self, used: KeyUse, strain: Strain, now: Timestamp) {
         let sleeper = match strain {
@@ -142,11 +153,8 @@ impl Health {
             Strain::Failed { .. } => (used.key, None),
         };
         let mut states = self.lock();
-        if states.len() >= MAX_KEYS && !states.contains_key(&sleeper) {
-            states.retain(|_, state| state.asleep(now).is_some());
-            if states.len() >= MAX_KEYS {
-                return;
-            }
+        if !has_room(&mut states, &sleeper, now) {
+            return;
         }
         let state = states.entry(sleeper).or_default();
         state.tried = false;
@@ -181,6 +189,14 @@ impl Health {
     fn lock(&self) -> MutexGuard<'_, HashMap<Sleeper, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether `sleeper` can be remembered, with those forgotten that are awake if need be.
+fn has_room(states: &mut HashMap<Sleeper, State>, sleeper: &Sleeper, now: Timestamp) -> bool {
+    if states.len() >= MAX_KEYS && !states.contains_key(sleeper) {
+        states.retain(|_, state| state.asleep(now).is_some());
+    }
+    states.len() < MAX_KEYS || states.contains_key(sleeper)
 }
 
 impl Drop for Trial {

@@ -24,6 +24,7 @@ use crate::snapshot::View;
 use crate::upstream::{self, Departure, Outgoing, SendError};
 
 mod judge;
+mod limits;
 mod opening;
 mod restate;
 mod translation;
@@ -59,6 +60,8 @@ pub(crate) struct Answer {
     pub(crate) content: Content,
     /// `None`: the provider spoke the client's format.
     pub(crate) translation: Option<Box<Translation>>,
+    /// How long the key is of no use afterwards, in milliseconds, because nothing is left of its limits.
+    pub(crate) rests_ms: Option<i64>,
 }
 
 /// An attempt that gave the client nothing.
@@ -237,6 +240,7 @@ pub(crate) async fn send(
     };
     let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
     let response = response.map_err(not_sent)?;
+    let rests_ms = limits::rests_ms(response.headers(), plane.sources.now());
     let judging = judge(
         parcel.call,
         format,
@@ -253,6 +257,7 @@ pub(crate) async fn send(
             }
             Ok(Answer {
                 translation,
+                rests_ms,
                 ..answer
             })
         }

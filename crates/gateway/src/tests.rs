@@ -14,6 +14,7 @@ mod harness;
 mod hints;
 mod holds;
 mod images;
+mod limits;
 mod managed;
 mod models;
 mod moderations;

@@ -45,6 +45,23 @@ fn a_limited_key_goes_behind_the_others_until_it_wakes() {
 }
 
 #[test]
+fn a_rest_is_bounded_and_no_failure() {
+    let health = Health::default();
+    health.rests(used(1), 20, NOW);
+    health.rests(used(2), 1 << 40, NOW);
+    assert_eq!(health.sleeping_until(key(1), NOW), Some(at(1_000)));
+    assert_eq!(health.sleeping_until(key(2), NOW), Some(at(60_000)));
+    assert_eq!(order(&health, NOW).0, [3, 1, 2]);
+    // It shortens no sleep, and the first failure after it begins at the beginning.
+    health.rests(used(2), 1_000, NOW);
+    assert_eq!(health.sleeping_until(key(2), NOW), Some(at(60_000)));
+    health.failed(used(1), LIMITED, at(1_000));
+    assert_eq!(health.sleeping_until(key(1), at(1_000)), Some(at(2_000)));
+    health.rests(with_model(3, "other"), 5_000, NOW);
+    assert_eq!(order(&health, at(2_000)).0[0], 1);
+}
+
+#[test]
 fn when_all_sleep_the_one_that_wakes_first_comes_first() {
     let health = Health::default();
     for (id, retry_after_ms) in [(1, 9_000), (2, 3_000), (3, 6_000)] {

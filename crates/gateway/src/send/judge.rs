@@ -84,6 +84,7 @@ pub(super) async fn judge(
             asked,
         },
         translation: None,
+        rests_ms: None,
     })
 }
 
@@ -122,6 +123,7 @@ impl Refused<'_> {
                 headers,
                 content: Content::Refusal(refusal),
                 translation: None,
+                rests_ms: None,
             })
         };
         let rejected = Failure::UpstreamRejected {
