@@ -222,6 +222,7 @@ class Keybearer:
             "KEYBEARER_PROVIDERS_DIR": str(providers),
             "KEYBEARER_ALLOW_ADDRESSES": "127.0.0.0/8",
             "KEYBEARER_MAX_CONNECTIONS": "6000",
+            "KEYBEARER_MAX_CALLS_PER_KEY": "6000",
         }
         self.address = self.environment["KEYBEARER_LISTEN"]
         self.start()

@@ -24,6 +24,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// All request bodies together that are in memory at once.
     pub all_bodies_bytes: usize,
+    /// Calls that one API key makes at once; further calls are refused.
+    pub calls_per_key: usize,
     /// Longest answer of a provider.
     pub answer_bytes: u64,
     /// Calls whose usage may wait to be written; further calls are refused.
@@ -75,6 +77,7 @@ impl Default for Limits {
         Self {
             body_bytes: 32 << 20,
             all_bodies_bytes: 1 << 30,
+            calls_per_key: 256,
             answer_bytes: 1 << 30,
             waiting_usage_rows: 10_000,
         }

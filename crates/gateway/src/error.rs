@@ -95,6 +95,8 @@ pub(crate) enum Failure {
     CredentialsInvalid,
     #[error("the API key lacks the scope {0}")]
     PermissionDenied(&'static str),
+    #[error("the API key has {limit} calls running, which is the most at once")]
+    TooManyCalls { limit: usize },
     #[error("the request body must be {}", endpoint::media_types(.0))]
     MediaType(&'static [Takes]),
     #[error("the request body must not be compressed")]
@@ -262,6 +264,7 @@ impl Failure {
             Self::MediaType(_) | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::EndpointNotFound
             | Self::UnknownProvider
             | Self::ModelNotFound { .. }
@@ -310,6 +313,7 @@ impl Failure {
             Self::CredentialsMissing => "api_key_missing",
             Self::CredentialsInvalid => "api_key_invalid",
             Self::PermissionDenied(_) => "permission_denied",
+            Self::TooManyCalls { .. } => "too_many_calls",
             Self::MediaType(_) => "unsupported_media_type",
             Self::ContentEncoding => "unsupported_content_encoding",
             Self::BodyTooLarge { .. } => "request_too_large",

@@ -12,6 +12,7 @@ mod admit;
 mod attempts;
 mod bill;
 mod caller;
+mod calls;
 mod config;
 mod connect;
 pub mod edge;
@@ -58,6 +59,7 @@ pub use error::error_reference;
 pub use spool::Spool;
 
 use attempts::{Pools, Repeats};
+use calls::Calls;
 use connect::{Connector, VettedConnector};
 use health::{Health, KeyVersion};
 use settle::{Books, Queue};
@@ -111,6 +113,8 @@ pub(crate) struct Plane {
     pub(crate) noted: Cache<KeyVersion, ()>,
     /// The name under which this process holds credits, another one at each start.
     pub(crate) node: String,
+    /// How many calls each API key makes.
+    pub(crate) calls: Calls,
     /// The memory for request bodies, in KiB.
     pub(crate) body_memory: Arc<Semaphore>,
     store: Store,
@@ -153,6 +157,7 @@ impl Gateway {
             repeats: Repeats::new(),
             noted: Cache::new(MAX_NOTED),
             node: node.iter().map(|byte| format!("{byte:02x}")).collect(),
+            calls: Calls::new(config.limits.calls_per_key),
             body_memory: Arc::new(Semaphore::new(body_kib)),
             store,
             queue: Mutex::new(Some(queue)),

@@ -81,7 +81,8 @@ where
     let view = identified(plane, request.headers(), id).await?;
     let books = plane
         .books
-        .open(&view.caller, endpoint, id, started_at, &plane.sources)?;
+        .open(&view.caller, endpoint, id, started_at, &plane.sources)?
+        .counted(&plane.calls)?;
     let admitted = admit::admit(plane, view, endpoint, model, books, request).await?;
     let planned = plan::plan(plane, admitted, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
@@ -108,7 +109,8 @@ where
     };
     let books = plane
         .books
-        .open(&view.caller, call, id, started_at, &plane.sources)?;
+        .open(&view.caller, call, id, started_at, &plane.sources)?
+        .counted(&plane.calls)?;
     let admitted = admit::admit(plane, view, call, None, books, request).await?;
     let planned = plan::pass(plane, admitted, pass, provider, said)?;
     let answered = attempts::serve(plane, planned, said).await?;

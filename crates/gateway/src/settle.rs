@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::bill::Bill;
+use crate::calls::{Calls, Running};
 use crate::error::Failure;
 use crate::headers::Aim;
 use crate::health::KeyVersion;
@@ -63,6 +64,8 @@ struct Open {
     /// The most that the call can have used, where credits pay.
     ceiling: Option<Ceiling>,
     sources: Sources,
+    /// Its place among the calls of its API key, for as long as it runs.
+    running: Option<Running>,
 }
 
 /// How a call ended that was answered.
@@ -90,6 +93,17 @@ impl Settlement {
 
     fn row_mut(&mut self) -> &mut UsageRow {
         &mut self.open_mut().settled.row
+    }
+
+    /// Counts the call among those of its API key. A refusal is settled.
+    pub(crate) fn counted(mut self, calls: &Calls) -> Result<Self, Failure> {
+        match calls.begin(self.row().api_key) {
+            Ok(running) => {
+                self.open_mut().running = Some(running);
+                Ok(self)
+            }
+            Err(failure) => Err(self.refuse(failure)),
+        }
     }
 
     /// When the request's head was there.

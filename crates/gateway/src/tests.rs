@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod client;
+mod concurrency;
 mod count_tokens;
 mod credits;
 mod embeddings;

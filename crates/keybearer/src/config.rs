@@ -122,6 +122,8 @@ options! {
     max_body_bytes: u64, Integer, "`33554432`" = 32 * 1024 * 1024;
     /// Most connections at once; more are answered with 503.
     max_connections: u32, Integer, "`4096`" = 4096;
+    /// Most calls at once with one API key, counted by each process; more are answered with 429. A stream is a call until it ends.
+    max_calls_per_key: u32, Integer, "`256`" = 256;
     /// Milliseconds to connect to a provider, TLS included.
     connect_timeout_ms: u64, Integer, "`10000`" = 10_000;
     /// Milliseconds until a provider's response begins.

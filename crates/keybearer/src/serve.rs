@@ -257,6 +257,7 @@ fn gateway_config(config: &Config) -> GatewayConfig {
     GatewayConfig {
         limits: Limits {
             body_bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
+            calls_per_key: config.max_calls_per_key as usize,
             ..Limits::default()
         },
         timeouts: Timeouts {

@@ -204,6 +204,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "Send `Content-Type: application/json`, or `multipart/form-data` where the endpoint takes a form.",
     ),
     (
+        "429",
+        "too_many_calls",
+        "The API key has as many calls running as it may at once, `limit`.",
+        "Wait for one to end, spread the calls over several API keys, or ask the operator to raise `max_calls_per_key`.",
+    ),
+    (
         "500",
         "internal_error",
         "The server failed at this request.",

@@ -91,6 +91,7 @@ impl Failure {
             }
             Self::EndpointNotFound => json!({ "endpoints": endpoint::served() }),
             Self::PermissionDenied(scope) => json!({ "needs": scope }),
+            Self::TooManyCalls { limit } => json!({ "limit": limit }),
             Self::BodyTooLarge { limit } => json!({ "limit_bytes": limit }),
             Self::InvalidRequest(error) => json!({ "field": error.field() }),
             Self::ModelNotFound {
@@ -191,6 +192,7 @@ impl Failure {
             Self::StoreUnavailable
             | Self::UsageUnavailable
             | Self::Overloaded
+            | Self::TooManyCalls { .. }
             | Self::KmsUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

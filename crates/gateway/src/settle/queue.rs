@@ -141,6 +141,7 @@ impl Books {
         };
         Ok(Settlement(Some(Box::new(Open {
             place,
+            running: None,
             books: self.clone(),
             settled: Box::new(Settled {
                 row,

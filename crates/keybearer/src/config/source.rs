@@ -154,6 +154,12 @@ fn merge(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Resul
             1,
             1_000_000,
         ),
+        (
+            "max_calls_per_key",
+            u64::from(config.max_calls_per_key),
+            1,
+            1_000_000,
+        ),
         ("connect_timeout_ms", config.connect_timeout_ms, 1, DAY_MS),
         (
             "first_byte_timeout_ms",
@@ -235,6 +241,7 @@ mod tests {
             "sealing_key_days = 0",
             "max_body_bytes = 2000000000",
             "connect_timeout_ms = 0",
+            "max_calls_per_key = 0",
         ] {
             assert!(merged(text, &[]).is_err(), "{text}");
         }
