@@ -209,6 +209,10 @@ pub(crate) enum Failure {
     UpstreamTimedOut,
     #[error("the provider's answer is of no media type that this endpoint has")]
     UpstreamInvalidResponse,
+    #[error(
+        "the provider wrote vectors as numbers where base64 was asked for, and they cannot be encoded"
+    )]
+    UpstreamNotEncodable,
     #[error("the provider refused the request without saying why")]
     UpstreamRejected {
         status: StatusCode,
@@ -293,6 +297,7 @@ impl Failure {
             | Self::UpstreamUnreachable
             | Self::UpstreamBadGateway { .. }
             | Self::UpstreamInvalidResponse
+            | Self::UpstreamNotEncodable
             | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamRejected { status, .. } => *status,
@@ -354,6 +359,7 @@ impl Failure {
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamTimedOut => "upstream_timeout",
             Self::UpstreamInvalidResponse => "upstream_invalid_response",
+            Self::UpstreamNotEncodable => "upstream_not_encodable",
             Self::UpstreamRejected { .. } => "upstream_rejected",
             Self::UpstreamBroken => "upstream_broken",
         }
@@ -378,6 +384,7 @@ impl Failure {
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamTimedOut
             | Self::UpstreamInvalidResponse
+            | Self::UpstreamNotEncodable
             | Self::UpstreamRejected { .. }
             | Self::UpstreamBroken => Side::Upstream,
             _ => Side::Client,

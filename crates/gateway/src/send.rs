@@ -28,6 +28,7 @@ mod limits;
 mod opening;
 mod restate;
 mod translation;
+mod vectors;
 
 use judge::judge;
 pub(crate) use restate::Restated;
@@ -252,6 +253,9 @@ pub(crate) async fn send(
     let translation = translated.map(|it| Box::new(Translation::of(it)));
     match judging.await {
         Ok(mut answer) => {
+            if vectors::wanted(parcel) {
+                vectors::encode_in(&mut answer, plane).await?;
+            }
             if let Some(translated) = translated {
                 translation::read_whole(&mut answer, &translated.plan, plane).await?;
             }

@@ -247,6 +247,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "502",
+        "upstream_not_encodable",
+        "The call asked for vectors as base64, the provider answered with numbers, and they could not be encoded: more than 32 MiB, or no lists of numbers that 32-bit floats can hold.",
+        "Ask for `float`, or for fewer vectors.",
+    ),
+    (
+        "502",
         "upstream_redirect",
         "The provider answered with a redirect, which is never followed.",
         "Check the base URL of the key.",

@@ -71,6 +71,7 @@ impl Failure {
             Self::PlatformKeyUnreadable => "tell the operator of this instance, who should run `keybearer doctor`".to_owned(),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),
             Self::CredentialsExhausted { attempts } => exhausted_hint(attempts),
+            Self::UpstreamNotEncodable => "ask for `\"encoding_format\": \"float\"`".to_owned(),
             Self::UpstreamAddressRefused => "the operator may allow the address range in the configuration".to_owned(),
             _ => return None,
         };
@@ -207,6 +208,7 @@ impl Failure {
             Self::CredentialsExhausted { .. }
             | Self::UpstreamRedirect
             | Self::UpstreamAddressRefused
+            | Self::UpstreamNotEncodable
             | Self::KeyUnreadable
             | Self::PlatformKeyUnreadable => {
                 let name = HeaderName::from_static("x-should-retry");

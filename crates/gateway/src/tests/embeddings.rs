@@ -3,9 +3,11 @@
 use domain::policy::KeySource;
 use domain::{NanoUsd, Usage};
 use http::Method;
+use http_body_util::BodyExt;
 
 use super::harness::Harness;
-use super::payer::managed;
+use super::payer::{JSON, managed};
+use super::provider::{Step, chunk};
 
 const CALL: &str =
     r#"{"model":"gpt-x","input":["a","b"],"encoding_format":"base64","dimensions":2}"#;
@@ -54,4 +56,104 @@ async fn credits_pay_for_what_was_read() {
     );
     // Input is 3 USD for a million tokens.
     assert_eq!(row.charge, NanoUsd::new(8 * 3_000));
+}
+
+/// Numbers where base64 was asked for, and what the client gets of it.
+const NUMBERS: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5, -2.5]},{"embedding":[1]}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#;
+const ENCODED: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":"AAAAPwAAIMA="},{"embedding":"AACAPw=="}],"usage":{"prompt_tokens":8,"total_tokens":8}}"#;
+
+#[tokio::test]
+async fn numbers_are_encoded_where_base64_was_asked_for() {
+    let harness = Harness::start().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    for (call, says, gets) in [
+        (CALL, NUMBERS, ENCODED),
+        (CALL, ANSWER, ANSWER),
+        (CALL, "{}", "{}"),
+        (r#"{"model":"gpt-x","input":"a"}"#, NUMBERS, NUMBERS),
+        (
+            r#"{"model":"gpt-x","input":"a","encoding_format":"float"}"#,
+            NUMBERS,
+            NUMBERS,
+        ),
+        (
+            r#"{"model":"gpt-x","input":"\"encoding_format\":\"base64\""}"#,
+            NUMBERS,
+            NUMBERS,
+        ),
+    ] {
+        provider.says(says);
+        let request = harness.request(Method::POST, "/v1/embeddings", call);
+        let answer = harness.send(request).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(str::from_utf8(&answer.body), Ok(gets), "{call}");
+    }
+    let row = harness.usage().await.remove(0);
+    assert_eq!(row.usage, Some(USED));
+    // An error has no vectors.
+    provider.answers(400, &[JSON], NUMBERS.as_bytes());
+    let request = harness.request(Method::POST, "/v1/embeddings", CALL);
+    assert_eq!(harness.send(request).await.body, NUMBERS);
+}
+
+#[tokio::test]
+async fn credits_pay_for_encoded_vectors_too() {
+    let (harness, openai, _) = managed().await;
+    openai.says(NUMBERS);
+    let request = harness.request(Method::POST, "/v1/embeddings", CALL);
+    assert_eq!(harness.send(request).await.body, ENCODED);
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.charge, NanoUsd::new(8 * 3_000));
+}
+
+#[tokio::test]
+async fn base64_passes_as_it_comes_and_numbers_when_they_are_whole() {
+    let harness = Harness::start().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let pieces = |pieces: [&str; 2]| {
+        let [one, two] = pieces.map(chunk);
+        vec![
+            Step::Send(head.into()),
+            Step::Send(one),
+            Step::Gate,
+            Step::Send(two),
+            Step::Send(b"0\r\n\r\n".to_vec()),
+        ]
+    };
+    provider.script(pieces(ANSWER.split_at(30).into()));
+    let request = harness.request(Method::POST, "/v1/embeddings", CALL);
+    // The head is there before the provider is at its end.
+    let response = harness.open(request).await;
+    provider.open(1);
+    let body = response.into_body().collect().await.expect("whole");
+    assert_eq!(body.to_bytes(), ANSWER);
+    provider.script(pieces(NUMBERS.split_at(75).into()));
+    provider.open(1);
+    let request = harness.request(Method::POST, "/v1/embeddings", CALL);
+    assert_eq!(harness.send(request).await.body, ENCODED);
+}
+
+#[tokio::test]
+async fn what_cannot_be_encoded_is_no_answer() {
+    let harness = Harness::start().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    let long = format!(
+        r#"{{"data":[{{"embedding":[0{}]}}]}}"#,
+        ",0".repeat(16 << 20)
+    );
+    for says in [
+        r#"{"data":[{"embedding":[[1]]}]}"#,
+        r#"{"data":[{"embedding":[1e39]}]}"#,
+        &long,
+    ] {
+        provider.says(says);
+        let request = harness.request(Method::POST, "/v1/embeddings", CALL);
+        let answer = harness.send(request).await;
+        assert_eq!(answer.status, 502);
+        assert_eq!(answer.code(), "upstream_not_encodable");
+        assert_eq!(answer.header("x-keybearer-error-source"), "upstream");
+    }
+    assert_eq!(provider.hits(), 3);
 }

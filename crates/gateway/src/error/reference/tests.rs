@@ -109,7 +109,8 @@ fn samples() -> Vec<Failure> {
             Failure::UpstreamBadGateway { .. } => Failure::UpstreamUnavailable { status: 503 },
             Failure::UpstreamUnavailable { .. } => Failure::UpstreamTimedOut,
             Failure::UpstreamTimedOut => Failure::UpstreamInvalidResponse,
-            Failure::UpstreamInvalidResponse => Failure::UpstreamRejected {
+            Failure::UpstreamInvalidResponse => Failure::UpstreamNotEncodable,
+            Failure::UpstreamNotEncodable => Failure::UpstreamRejected {
                 status: StatusCode::IM_A_TEAPOT,
                 retry_after_s: None,
             },
