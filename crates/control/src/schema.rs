@@ -122,7 +122,7 @@ schemas! {
         PaymentMode::as_str, payment);
     /// Wire formats.
     formats = list_of("The formats that the provider speaks.", &[FormatId::OpenaiChat, FormatId::OpenaiResponses, FormatId::OpenaiEmbeddings, FormatId::OpenaiModerations, FormatId::OpenaiImages,
-        FormatId::OpenaiSpeech, FormatId::OpenaiTranscriptions, FormatId::Rerank,
+        FormatId::OpenaiSpeech, FormatId::OpenaiTranscriptions, FormatId::OpenaiRealtime, FormatId::Rerank,
         FormatId::AnthropicMessages, FormatId::GeminiGenerateContent, FormatId::GeminiEmbeddings],
         FormatId::as_str, format);
     /// What happens where own keys are switched off.

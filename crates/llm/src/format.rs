@@ -19,6 +19,7 @@ mod openai_embeddings;
 mod openai_error;
 mod openai_images;
 mod openai_moderations;
+mod openai_realtime;
 mod openai_responses;
 mod openai_speech;
 mod openai_transcriptions;
@@ -35,6 +36,7 @@ pub use openai_chat::OpenaiChat;
 pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_images::OpenaiImages;
 pub use openai_moderations::OpenaiModerations;
+pub use openai_realtime::OpenaiRealtime;
 pub use openai_responses::OpenaiResponses;
 pub(crate) use openai_responses::in_namespace;
 pub use openai_speech::OpenaiSpeech;
@@ -54,6 +56,7 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiImages,
     &OpenaiSpeech,
     &OpenaiTranscriptions,
+    &OpenaiRealtime,
     &Rerank,
     &AnthropicMessages,
     &GeminiGenerateContent,
@@ -78,6 +81,8 @@ pub enum FormatId {
     OpenaiSpeech,
     /// OpenAI's transcriptions.
     OpenaiTranscriptions,
+    /// OpenAI's realtime sessions.
+    OpenaiRealtime,
     /// Documents put into order, as by Cohere and Jina.
     Rerank,
     /// Anthropic's messages.
@@ -99,6 +104,7 @@ impl FormatId {
             Self::OpenaiImages => "openai_images",
             Self::OpenaiSpeech => "openai_speech",
             Self::OpenaiTranscriptions => "openai_transcriptions",
+            Self::OpenaiRealtime => "openai_realtime",
             Self::Rerank => "rerank",
             Self::AnthropicMessages => "anthropic_messages",
             Self::GeminiGenerateContent => "gemini_generate_content",
@@ -116,6 +122,7 @@ impl FormatId {
             Self::OpenaiImages => &OpenaiImages,
             Self::OpenaiSpeech => &OpenaiSpeech,
             Self::OpenaiTranscriptions => &OpenaiTranscriptions,
+            Self::OpenaiRealtime => &OpenaiRealtime,
             Self::Rerank => &Rerank,
             Self::AnthropicMessages => &AnthropicMessages,
             Self::GeminiGenerateContent => &GeminiGenerateContent,

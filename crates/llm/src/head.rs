@@ -96,6 +96,11 @@ pub enum HeadError {
         "the path must name a model of 1 to {MAX_MODEL_BYTES} bytes without control characters"
     )]
     PathModel,
+    /// The query names no model of 1 to 256 bytes without control characters, or several.
+    #[error(
+        "the query must name one `model` of 1 to {MAX_MODEL_BYTES} bytes without control characters"
+    )]
+    QueryModel,
     /// The body names another model than the path.
     #[error("the field `model` must name the model that the path names, or be left out")]
     OtherModel,
@@ -114,6 +119,23 @@ impl Head {
         }
     }
 
+    /// The head of a request whose query names the model, decoded.
+    ///
+    /// # Errors
+    /// [`HeadError::QueryModel`] for what is no name.
+    pub fn of_query(model: &str) -> Result<Self, HeadError> {
+        let fits =
+            (1..=MAX_MODEL_BYTES).contains(&model.len()) && !model.contains(char::is_control);
+        if !fits {
+            return Err(HeadError::QueryModel);
+        }
+        Ok(Self {
+            model: model.to_owned(),
+            stream: true,
+            ..Self::of_unread_body()
+        })
+    }
+
     /// The most output tokens of all answers together, where an answer without a limit is taken to have
     /// `unlimited`.
     pub fn expected_output(&self, unlimited: u64) -> u64 {
@@ -128,7 +150,11 @@ impl HeadError {
         match self {
             Self::Json { .. } | Self::NotAnObject | Self::Form(_) => None,
             Self::Repeated(field) | Self::Case(field) => Some(field),
-            Self::ModelMissing | Self::Model | Self::PathModel | Self::OtherModel => Some("model"),
+            Self::ModelMissing
+            | Self::Model
+            | Self::PathModel
+            | Self::QueryModel
+            | Self::OtherModel => Some("model"),
             Self::Models => Some("models"),
             Self::Stream => Some("stream"),
         }

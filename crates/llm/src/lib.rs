@@ -17,6 +17,7 @@ pub mod registry;
 pub mod sse;
 pub mod surcharge;
 pub mod translate;
+pub mod ws;
 
 mod neutral;
 mod tap;

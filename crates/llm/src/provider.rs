@@ -15,7 +15,7 @@ use domain::policy::ModelName;
 mod file;
 mod place;
 
-pub use place::{KeyPlace, MODEL_PLACE};
+pub use place::{KeyPlace, MODEL_PLACE, percent_encoded};
 
 /// A provider of the registry. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

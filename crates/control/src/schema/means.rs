@@ -164,6 +164,7 @@ meanings! {
         OpenaiImages = "OpenAI's images",
         OpenaiSpeech = "OpenAI's speech",
         OpenaiTranscriptions = "OpenAI's transcriptions",
+        OpenaiRealtime = "OpenAI's realtime sessions",
         Rerank = "reranking, as by Cohere and Jina",
         AnthropicMessages = "Anthropic's messages",
         GeminiGenerateContent = "Gemini's content, its token counts too",

@@ -63,7 +63,7 @@ fn is_ambiguous(model: &str) -> bool {
 }
 
 /// Every byte but letters, digits and `-._~` as `%XX`.
-fn percent_encoded(text: &str) -> String {
+pub fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
