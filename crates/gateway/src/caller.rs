@@ -11,9 +11,13 @@ use crate::Plane;
 use crate::error::Failure;
 use crate::snapshot::{Away, Loaded};
 
-/// Finds the caller behind the request's API key.
-pub(crate) async fn identify(plane: &Plane, headers: &HeaderMap) -> Result<Arc<Loaded>, Failure> {
-    let presented = presented(headers)?;
+/// Finds the caller behind the request's API key. `beside`: one that it carries at a place that only its endpoint has.
+pub(crate) async fn identify(
+    plane: &Plane,
+    headers: &HeaderMap,
+    beside: Option<&str>,
+) -> Result<Arc<Loaded>, Failure> {
+    let presented = presented(headers, beside)?;
     // A text without the right checksum was never issued; the store is not asked.
     if !credential::is_well_formed(CredentialKind::ApiKey, presented) {
         return Err(Failure::CredentialsInvalid);
@@ -40,8 +44,8 @@ pub(crate) fn is_key_in_query(format: &dyn WireFormat, query: Option<&str>) -> b
 const QUERY_KEY: &str = "key";
 
 /// The one credential of the request.
-fn presented(headers: &HeaderMap) -> Result<&str, Failure> {
-    let mut found: Option<&str> = None;
+fn presented<'a>(headers: &'a HeaderMap, beside: Option<&'a str>) -> Result<&'a str, Failure> {
+    let mut found = beside;
     for place in [BEARER_HEADER].into_iter().chain(API_KEY_HEADERS) {
         let mut values = headers.get_all(place).iter();
         let Some(value) = values.next() else {
@@ -80,7 +84,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        presented(&headers)
+        presented(&headers, None)
             .map(str::to_owned)
             .map_err(|failure| failure.code())
     }

@@ -2,27 +2,30 @@
 //!
 //! A ready-made server never times out a half-sent header and accepts requests without a `Host` or with two.
 //! Here each phase has a limit: header, body, response, number of connections, and the drain at shutdown.
-//! HTTP/1 only. What a request means is decided by the service behind; the edge knows no route.
+//! HTTP/1 only; where the service says so, a connection goes on without it. What a request means is decided by the service behind; the edge knows no route.
 
 mod head;
 mod inbound;
 mod problem;
 mod socket;
+mod takeover;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{RequestId, Sources};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -30,6 +33,7 @@ use tokio::task::JoinSet;
 
 pub use inbound::{Inbound, InboundError};
 pub(crate) use problem::Problem;
+pub(crate) use takeover::{Taken, Takeover};
 
 use crate::{Body, BoxError};
 use socket::Socket;
@@ -138,6 +142,9 @@ where
     Drained { cut }
 }
 
+/// A connection that HTTP is about to leave, and who takes it.
+type Upgrade = (OnUpgrade, Takeover);
+
 struct Connection<S> {
     config: EdgeConfig,
     sources: Sources,
@@ -159,12 +166,14 @@ where
             stream,
             Duration::from_millis(config.write_stall_ms),
         ));
+        let upgrade = Mutex::new(None);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(config.header_ms))
             .max_headers(config.headers)
             .max_buf_size(config.header_bytes.max(8192))
-            .serve_connection(io, service_fn(|request| self.answer(request)));
+            .serve_connection(io, service_fn(|request| self.answer(request, &upgrade)))
+            .with_upgrades();
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -175,10 +184,27 @@ where
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
+            return;
+        }
+        let upgrade = upgrade
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // The session goes on in this task, so that it stays one of the connections.
+        if let Some((upgraded, takeover)) = upgrade
+            && let Ok(upgraded) = upgraded.await
+        {
+            let client = TokioIo::new(upgraded);
+            takeover.run(Taken { client, stopping }).await;
         }
     }
 
-    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, BoxError> {
+    /// Answers a request. Where the answer leads to something else than HTTP, `upgrade` is set.
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        upgrade: &Mutex<Option<Upgrade>>,
+    ) -> Result<Response<Body>, BoxError> {
         let Ok(id) = self.sources.id::<RequestId>() else {
             return Ok(Problem::Random.response(None));
         };
@@ -187,18 +213,26 @@ where
         }
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(self.peer);
-        let request = request.map(|body| {
+        let mut request = request.map(|body| {
             Inbound::new(
                 body,
                 Duration::from_millis(self.config.body_idle_ms),
                 Duration::from_millis(self.config.body_total_ms),
             )
         });
+        let upgraded = request.extensions_mut().remove::<OnUpgrade>();
         let service = self.service.clone();
         // The call itself may panic too, so it happens inside the guard.
         let answer = Box::pin(async move { service(request).await });
         match CatchPanic(answer).await {
-            Some(response) => Ok(response.map(|body| Body::new(body.map_err(Into::into)))),
+            Some(mut response) => {
+                let takeover = response.extensions_mut().remove::<Takeover>();
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    *upgrade.lock().unwrap_or_else(PoisonError::into_inner) =
+                        upgraded.zip(takeover);
+                }
+                Ok(response.map(|body| Body::new(body.map_err(Into::into))))
+            }
             None => {
                 tracing::error!(request.id = %id, "a request handler panicked");
                 Ok(Problem::Internal.response(Some(id)))

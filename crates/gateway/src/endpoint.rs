@@ -4,6 +4,7 @@ use http::Method;
 use llm::format::{FormatId, Operation};
 
 use crate::pass::{self, Pass};
+use crate::realtime::REALTIME;
 
 /// An endpoint that calls a model.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ const fn gemini(
     }
 }
 
-/// Everything that calls a model. All of them take `POST` only.
+/// Everything that calls a model, but for [`REALTIME`]. All of them take `POST` only.
 pub(crate) static CALLS: &[Call] = &[
     Call {
         path: "/v1/chat/completions",
@@ -304,6 +305,8 @@ pub(crate) enum Route {
     ModelCall(&'static Call, String),
     /// Any path of a provider.
     Pass(Pass),
+    /// A realtime session.
+    Realtime,
     /// `None`: the format is the client's guess.
     Models(Option<FormatId>),
     /// The model's id, percent-decoded. `None`: the format is the client's guess.
@@ -327,6 +330,7 @@ pub(crate) fn served() -> Vec<String> {
     let others = [
         format!("* {PROVIDERS}{{provider}}/{{path}}"),
         format!("* {BRAVE}/{{path}}"),
+        format!("GET {}", REALTIME.path),
         format!("GET {MODELS}"),
         format!("GET {GEMINI_MODELS}"),
     ];
@@ -352,6 +356,12 @@ fn known(method: &Method, path: &str) -> Option<Route> {
     let exact = |call: &&Call| call.action().is_none() && call.path == path;
     if let Some(call) = CALLS.iter().find(exact) {
         return Some(post(method, call.format, Route::Call(call)));
+    }
+    if path == REALTIME.path {
+        return Some(match *method {
+            Method::GET => Route::Realtime,
+            _ => Route::WrongMethod("GET", Some(REALTIME.format)),
+        });
     }
     if let Some(pass) = passed(path) {
         return Some(if pass::METHODS.contains(method) {
@@ -457,7 +467,7 @@ fn unknown(path: &str) -> Option<Route> {
 }
 
 /// Undoes percent-encoding; `None` for what is not text.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, after @ ..] = rest {

@@ -83,8 +83,10 @@ pub(crate) enum Failure {
     UnknownProvider,
     #[error("the path cannot be passed on as it is")]
     InvalidPath,
-    #[error("connections are not upgraded: WebSockets and the like are not served")]
+    #[error("connections are not upgraded here: the one WebSocket is GET /v1/realtime")]
     UpgradeNotSupported,
+    #[error("this endpoint is a WebSocket, and the request is no opening handshake of one")]
+    UpgradeRequired,
     #[error("the request carries several credentials; send one")]
     CredentialsAmbiguous,
     #[error("the URL carries a key in its query")]
@@ -258,6 +260,7 @@ impl Failure {
             | Self::ModelNotChosen
             | Self::NotTranslatable { .. }
             | Self::FormatNotSupported { .. } => StatusCode::BAD_REQUEST,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::CredentialsMissing | Self::CredentialsInvalid => StatusCode::UNAUTHORIZED,
             Self::PermissionDenied(_)
             | Self::TierLocked { .. }
@@ -313,6 +316,7 @@ impl Failure {
             Self::UnknownProvider => "unknown_provider",
             Self::InvalidPath => "invalid_path",
             Self::UpgradeNotSupported => "upgrade_not_supported",
+            Self::UpgradeRequired => "upgrade_required",
             Self::CredentialsAmbiguous => "ambiguous_credentials",
             Self::CredentialsInQuery => "api_key_in_query",
             Self::CredentialsMissing => "api_key_missing",

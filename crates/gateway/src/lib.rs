@@ -29,6 +29,7 @@ mod plan;
 mod probe;
 mod proxy;
 mod pump;
+mod realtime;
 mod scrub;
 mod send;
 mod settle;

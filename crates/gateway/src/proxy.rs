@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::headers;
 use crate::pass::{self, Pass};
 use crate::snapshot::{Away, View};
-use crate::{Body, BoxError, Plane, admit, attempts, caller, models, plan, pump};
+use crate::{Body, BoxError, Plane, admit, attempts, caller, models, plan, pump, realtime};
 
 /// Answers a request of the data plane.
 pub(crate) async fn handle<B>(
@@ -29,6 +29,7 @@ where
         | Route::WrongMethod(_, Some(format))
         | Route::Unknown(Some(format)) => *format,
         Route::Pass(pass) => pass_format(plane, pass, &request),
+        Route::Realtime => realtime::REALTIME.format,
         _ => models::format_of(request.headers()),
     };
     let Some(id) = request_id(plane, &request) else {
@@ -50,6 +51,7 @@ where
             Box::pin(call(plane, endpoint, Some(model), id, request, &mut said)).await
         }
         Route::Pass(pass) => Box::pin(passed(plane, &pass, id, request, &mut said)).await,
+        Route::Realtime => Box::pin(realtime::open(plane, id, request, &mut said)).await,
         Route::Models(_) => {
             let list = |view: &View| models::list(plane, view, format);
             asked(plane, request.headers(), id, list).await
@@ -78,7 +80,7 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let started_at = Instant::now();
-    let view = identified(plane, request.headers(), id).await?;
+    let view = identified(plane, request.headers(), None, id).await?;
     let books = plane
         .books
         .open(&view.caller, endpoint, id, started_at, &plane.sources)?
@@ -101,7 +103,7 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
     let started_at = Instant::now();
-    let view = identified(plane, request.headers(), id).await?;
+    let view = identified(plane, request.headers(), None, id).await?;
     let provider = pass.provider(plane, request.headers());
     let call = match &provider {
         Ok(provider) => pass.call(provider, request.method()),
@@ -131,15 +133,21 @@ async fn asked(
     id: RequestId,
     answer: impl FnOnce(&View) -> Result<Response<Body>, Failure>,
 ) -> Result<Response<Body>, Failure> {
-    let view = identified(plane, headers, id).await?;
+    let view = identified(plane, headers, None, id).await?;
     let mut response = answer(&view)?;
     headers::ours(response.headers_mut(), id);
     Ok(response)
 }
 
-async fn identified(plane: &Plane, headers: &HeaderMap, id: RequestId) -> Result<View, Failure> {
+/// Who calls. `key`: an API key beside those in the usual headers.
+pub(crate) async fn identified(
+    plane: &Plane,
+    headers: &HeaderMap,
+    key: Option<&str>,
+    id: RequestId,
+) -> Result<View, Failure> {
     let identified = async {
-        let caller = caller::identify(plane, headers).await?;
+        let caller = caller::identify(plane, headers, key).await?;
         let instance = plane.snapshot.instance().await;
         let instance = instance.map_err(|Away| Failure::StoreUnavailable)?;
         Ok(View { caller, instance })

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::RequestId;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt;
@@ -17,9 +18,11 @@ use llm::format::{Metered, UsageTap, WireFormat};
 use tokio::time::{Instant, Sleep};
 
 use crate::attempts::Answered;
+use crate::edge::Takeover;
 use crate::endpoint::Priced;
 use crate::error::Failure;
-use crate::headers;
+use crate::headers::{self, Served};
+use crate::realtime;
 use crate::scrub::Scrubber;
 use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
@@ -51,6 +54,10 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         upstream = translation.upstream().format();
     }
     let (kind, body) = match content {
+        Content::Switched(switched) => {
+            let begun = realtime::begin(plane, settlement, switched);
+            return session(begun, passed, &served, request);
+        }
         Content::Refusal(refusal) => {
             let text = match refusal {
                 Refusal::Theirs(text) => match &translation {
@@ -135,6 +142,23 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     if !status.is_success() {
         headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));
     }
+    response
+}
+
+/// The answer by which a session begins.
+fn session(
+    begun: Takeover,
+    passed: HeaderMap,
+    served: &Served,
+    request: RequestId,
+) -> Response<Body> {
+    let mut response = Response::new(crate::full(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.extensions_mut().insert(begun);
+    let headers = response.headers_mut();
+    *headers = passed;
+    headers::ours(headers, request);
+    served.write(headers);
     response
 }
 

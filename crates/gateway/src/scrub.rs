@@ -77,6 +77,11 @@ impl Scrubber {
         self.held.split().freeze()
     }
 
+    /// How many bytes are held back.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.held.len() as u64
+    }
+
     /// How many echoes were removed so far.
     pub(crate) fn removed(&self) -> u64 {
         self.removed

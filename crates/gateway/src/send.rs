@@ -20,6 +20,7 @@ use crate::error::Failure;
 use crate::headers;
 use crate::needles::Needles;
 use crate::plan::way::Way;
+use crate::realtime::Switched;
 use crate::snapshot::View;
 use crate::upstream::{self, Departure, Outgoing, SendError};
 
@@ -109,6 +110,8 @@ pub(crate) enum Content {
     },
     /// A provider's error.
     Refusal(Refusal),
+    /// It has left HTTP.
+    Switched(Switched),
 }
 
 /// What the client asked of an answer.

@@ -169,7 +169,7 @@ impl Settlement {
 
     /// The head of an answer for the client is there.
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        let outcome = if status.is_success() {
+        let outcome = if serves(status) {
             let settled = &mut self.open_mut().settled;
             settled.used = settled.row.key;
             "ok"
@@ -181,7 +181,7 @@ impl Settlement {
 
     /// The attempt gave the client nothing; `outcome` says why.
     pub(crate) fn attempted(&mut self, status: Option<StatusCode>, outcome: &str) {
-        let refused = status.is_some_and(|status| !status.is_success());
+        let refused = status.is_some_and(|status| !serves(status));
         let open = self.open_mut();
         let departure = open.departure.take();
         open.at_work |= !refused && departure.is_some_and(|it| it.has_left());
@@ -341,6 +341,11 @@ pub(crate) fn begun(way: &Way, outcome: &str) -> AttemptRow {
         outcome: outcome.to_owned(),
         latency_ms: 0,
     }
+}
+
+/// Whether a provider serves that answers so.
+fn serves(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn given_up(metered: Metered, response_bytes: u64) -> End {

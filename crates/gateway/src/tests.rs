@@ -25,6 +25,7 @@ mod passed;
 mod payer;
 mod payers;
 mod provider;
+mod realtime;
 mod registry;
 mod requests;
 mod rerank;

@@ -17,9 +17,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, h
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use moka::sync::Cache;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -159,6 +161,21 @@ impl Upstream {
             Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(SendError::TimedOut),
         }
+    }
+}
+
+/// A connection to a provider that leaves HTTP.
+pub(crate) struct Switched(OnUpgrade);
+
+impl Switched {
+    /// That of an answer with status 101.
+    pub(crate) fn of(response: &mut Response<Incoming>) -> Self {
+        Self(hyper::upgrade::on(response))
+    }
+
+    /// The connection; `None`: it broke.
+    pub(crate) async fn taken(self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin> {
+        self.0.await.ok().map(TokioIo::new)
     }
 }
 

@@ -38,8 +38,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "upgrade_not_supported",
-        "The request asks for a WebSocket or another upgrade of the connection.",
-        "Use the provider's HTTP interface.",
+        "The request asks a provider's own path for a WebSocket or another upgrade of the connection.",
+        "Use the provider's HTTP interface, or `GET /v1/realtime`.",
     ),
     (
         "400",
@@ -202,6 +202,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "unsupported_media_type",
         "The body is declared as something that the endpoint does not take.",
         "Send `Content-Type: application/json`, or `multipart/form-data` where the endpoint takes a form.",
+    ),
+    (
+        "426",
+        "upgrade_required",
+        "`GET /v1/realtime` is a WebSocket, and the request is no opening handshake of one.",
+        "Use a client of WebSockets.",
     ),
     (
         "429",

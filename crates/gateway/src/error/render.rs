@@ -60,12 +60,13 @@ impl Failure {
                 }
             }
             Self::InvalidRequest(HeadError::ModelMissing) => "name a model in `model`, or send `default` to leave the choice to your defaults".to_owned(),
+            Self::UpgradeRequired => "open it with a client of WebSockets, version 13".to_owned(),
             Self::ModelNotChosen => "name a model in `model`, or set a default for the API key or the workspace".to_owned(),
             Self::TierUnset(tier) => format!("an admin of the workspace can choose a model for {tier}; or name a model"),
             Self::PriceUnknown { .. } => "use a model with a known price, or ask the operator of this instance to set one".to_owned(),
             Self::CreditsExhausted { .. } => "wait until `resets_at` or ask the operator of this instance for credits; own keys serve without credits, and a lower `max_tokens` needs fewer".to_owned(),
             Self::FallbackCapReached { .. } => "mend the own keys, or ask an admin of the workspace to raise the cap".to_owned(),
-            Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model; `x-keybearer-provider` is the id of a provider".to_owned(),
+            Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model; `x-keybearer-provider` is the id of a provider; a WebSocket's handshake has a `sec-websocket-key` of 16 bytes, no body and, if it offers subprotocols, `realtime` among them".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
             Self::NotTranslatable { endpoint: Some(endpoint), .. } => format!("leave the field out, or use POST {endpoint}, which the provider speaks itself"),
             Self::PlatformKeyUnreadable => "tell the operator of this instance, who should run `keybearer doctor`".to_owned(),
@@ -186,6 +187,14 @@ impl Failure {
             Self::NoneServed { first, .. } => first.headers(headers),
             Self::MethodNotAllowed(allow) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::UpgradeRequired => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+                headers.insert(
+                    header::SEC_WEBSOCKET_VERSION,
+                    HeaderValue::from_static("13"),
+                );
             }
             Self::CredentialsMissing | Self::CredentialsInvalid => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::headers;
 use crate::health::{KeyUse, KeyVersion};
 use crate::pass::{self, Pass};
+use crate::realtime;
 use crate::snapshot::View;
 use crate::upstream::{self, AuthPlace};
 
@@ -108,6 +109,8 @@ pub(crate) fn ways(
         };
         // What the client says to its own format's endpoint is not for another's.
         let query = query.as_deref().filter(|_| first.speaks == call.format);
+        let named = realtime::query(call, &target.model);
+        let query = named.as_deref().or(query);
         match way(registry, view, target, &places, query) {
             Some(way) => ways.push(way),
             None => {

@@ -15,7 +15,9 @@ use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::needles::Needles;
+use crate::realtime::{self, REALTIME, Switched};
 use crate::scrub::Scrubber;
+use crate::upstream;
 
 /// What becomes of an answer in this format with this head. `managed`: the key is not the caller's.
 pub(super) async fn judge(
@@ -26,6 +28,10 @@ pub(super) async fn judge(
     asked: Asked,
     managed: bool,
 ) -> Result<Answer, Missed> {
+    let switched = call == &REALTIME && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if switched {
+        return switch(response, needles);
+    }
     let (head, body) = response.into_parts();
     let status = head.status;
     let missed = |failure, next| Missed {
@@ -55,6 +61,9 @@ pub(super) async fn judge(
         return refused.judge(status, text);
     }
     let mut refused = refused;
+    if call == &REALTIME {
+        return Err(missed(Failure::UpstreamInvalidResponse, Next::Told));
+    }
     let kind = kind.or_else(|| {
         if let Some(media_type) = raw(call, &head.headers, needles)? {
             refused.headers.insert(header::CONTENT_TYPE, media_type);
@@ -85,6 +94,27 @@ pub(super) async fn judge(
         },
         translation: None,
         rests_ms: None,
+    })
+}
+
+/// What becomes of an answer that leaves HTTP.
+fn switch(mut response: Response<Incoming>, needles: &Arc<Needles>) -> Result<Answer, Missed> {
+    let status = response.status();
+    let invalid = || Missed {
+        status: Some(status),
+        ..Missed::new(Failure::UpstreamInvalidResponse, Next::Told)
+    };
+    let accepted = realtime::accepted(response.headers()).ok_or_else(invalid)?;
+    let mut headers = headers::to_client(response.headers(), needles);
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
+    Ok(Answer {
+        status,
+        headers,
+        content: Content::Switched(Switched {
+            upstream: upstream::Switched::of(&mut response),
+            needles: Arc::clone(needles),
+        }),
+        translation: None,
     })
 }
 

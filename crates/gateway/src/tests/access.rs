@@ -338,6 +338,7 @@ async fn unknown_endpoints_are_told_in_the_clients_format_without_a_key_or_an_ec
                     "* /v1/messages/batches",
                     "* /providers/{provider}/{path}",
                     "* /brave/{path}",
+                    "GET /v1/realtime",
                     "GET /v1/models",
                     "GET /v1beta/models"
                 ])

@@ -16,6 +16,8 @@ pub(super) enum Step {
     /// Waits until the test opens the gate once.
     Gate,
     Close,
+    /// Leaves the connection to the test.
+    HandOver,
 }
 
 /// What the provider saw and did.
@@ -36,6 +38,7 @@ pub(super) struct Provider {
     /// What to do after the next requests, before the script counts.
     first: Arc<Mutex<VecDeque<Vec<Step>>>>,
     gate: Arc<tokio::sync::Semaphore>,
+    handed: Arc<Mutex<VecDeque<TcpStream>>>,
 }
 
 impl Provider {
@@ -47,6 +50,7 @@ impl Provider {
             script: Arc::default(),
             first: Arc::default(),
             gate: Arc::new(tokio::sync::Semaphore::new(0)),
+            handed: Arc::default(),
         };
         let serving = provider.clone();
         tokio::spawn(async move {
@@ -128,6 +132,16 @@ impl Provider {
         tokio::time::timeout(limit, waiting).await.is_ok()
     }
 
+    /// The connection that was left to the test first.
+    pub(super) async fn handed(&self) -> TcpStream {
+        loop {
+            if let Some(stream) = self.handed.lock().expect("no panic").pop_front() {
+                return stream;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn converse(&self, mut stream: TcpStream) {
         let mut buffer = Vec::new();
         while let Some(request) = read_request(&mut stream, &mut buffer).await {
@@ -151,6 +165,9 @@ impl Provider {
                         () = gone(&stream) => return self.hung_up(),
                     },
                     Step::Close => return,
+                    Step::HandOver => {
+                        return self.handed.lock().expect("no panic").push_back(stream);
+                    }
                 }
             }
         }

@@ -27,6 +27,7 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          [[formats]]\nformat = \"openai_speech\"\npath = \"/audio/speech\"\n\
          [[formats]]\nformat = \"openai_transcriptions\"\npath = \"/audio/transcriptions\"\n\
          operations = {{ translations = \"/audio/translations\" }}\n\
+         [[formats]]\nformat = \"openai_realtime\"\npath = \"/realtime\"\n\
          [[formats]]\nformat = \"rerank\"\npath = \"/rerank\"\n[[models]]\nid = \"gpt-tiny\"\n\
          max_output_tokens = 500\n"
     );

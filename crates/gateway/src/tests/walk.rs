@@ -9,6 +9,7 @@ use http_body_util::Full;
 use llm::format::FormatId;
 
 use super::harness::Harness;
+use super::provider::Step;
 use crate::endpoint::{self, CALLS, Route, Takes};
 
 /// A request that is served, and what its row says.
@@ -109,6 +110,18 @@ fn cases(harness: &Harness) -> Vec<Case> {
             operation: None,
         });
     }
+    let mut session = harness.request(Method::GET, "/v1/realtime?model=gpt-x", "");
+    for (name, value) in super::realtime::HANDSHAKE {
+        session
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    cases.push(Case {
+        name: "GET /v1/realtime".to_owned(),
+        request: session,
+        format: FormatId::OpenaiRealtime,
+        operation: Some("realtime"),
+    });
     let walked: BTreeSet<String> = cases.iter().map(|case| case.name.clone()).collect();
     let served: BTreeSet<String> = endpoint::served().into_iter().collect();
     assert_eq!(walked, served, "an endpoint without a case");
@@ -119,6 +132,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
         let operation = match found.0 {
             Route::Call(call) | Route::ModelCall(call, _) => Some(call.operation),
             Route::Pass(_) => passed,
+            Route::Realtime => Some("realtime"),
             Route::Models(_) | Route::Model(..) => None,
             Route::WrongMethod(..) | Route::Unknown(_) => panic!("{} is not served", case.name),
         };
@@ -181,16 +195,29 @@ async fn every_endpoint_serves_and_leaves_exactly_one_row_of_its_own() {
     let harness = furnished().await;
     let (mut rows, mut hits) = (0, 0);
     for case in cases(&harness) {
+        let status = match case.format {
+            FormatId::OpenaiRealtime => {
+                let switches = super::realtime::switching("");
+                harness
+                    .provider
+                    .once(vec![Step::Send(switches), Step::Close]);
+                101
+            }
+            _ => 200,
+        };
         let answer = harness.send(case.request).await;
-        assert_eq!(answer.status, 200, "{}: {:?}", case.name, answer.body);
-        let written = harness.usage().await;
+        assert_eq!(answer.status, status, "{}: {:?}", case.name, answer.body);
+        let written = match status {
+            101 => super::realtime::rows(&harness, rows + 1).await,
+            _ => harness.usage().await,
+        };
         if let Some(operation) = case.operation {
             (rows, hits) = (rows + 1, hits + 1);
             let row = written.last().expect("a row");
             let said = (row.operation.as_str(), row.wire_format.as_str(), row.status);
             assert_eq!(
                 said,
-                (operation, case.format.as_str(), 200),
+                (operation, case.format.as_str(), i64::from(status)),
                 "{}",
                 case.name
             );
