@@ -9,15 +9,22 @@
 
 import { appendFileSync } from "node:fs";
 import { subscribe } from "node:diagnostics_channel";
+import { Server } from "node:http";
 import { createInterface } from "node:readline";
 import { LLMock } from "@copilotkit/aimock";
 
 const [requestsFile] = process.argv.slice(2);
 
-subscribe("http.server.request.start", ({ request }) => {
-  const { method, url, rawHeaders } = request;
+function keep({ method, url, rawHeaders }) {
   appendFileSync(requestsFile, JSON.stringify({ method, url, rawHeaders }) + "\n");
-});
+}
+subscribe("http.server.request.start", ({ request }) => keep(request));
+// Requests that become WebSockets are not told there.
+const { emit } = Server.prototype;
+Server.prototype.emit = function (event, ...about) {
+  if (event === "upgrade") keep(about[0]);
+  return emit.call(this, event, ...about);
+};
 
 const usage = { prompt_tokens: 21, completion_tokens: 9, total_tokens: 30, input_tokens: 21, output_tokens: 9 };
 const text = "Hello from the mock, said in several pieces.";

@@ -1,10 +1,13 @@
 """The official SDKs, unmodified, against Keybearer in front of a third-party mock of their providers."""
 
 import base64
+import json
 
 import anthropic
 import openai
 import pytest
+import websockets.exceptions
+import websockets.sync.client
 
 SAID = "Hello from the mock, said in several pieces."
 HELLO = [{"role": "user", "content": "say hello"}]
@@ -216,6 +219,61 @@ def test_openai_transcriptions(own_openai_key, mock, keys):
     raw = openai_client(own_openai_key).audio.translations.with_raw_response.create(model="whisper-1", file=sound)
     assert raw.parse().text == "say hello"
     check_unpriced(own_openai_key, "translations", rows=2)
+
+
+def said_in(connection):
+    """What the model says, spoken or written, up to the end of its response."""
+    said = []
+    for event in connection:
+        assert event.type != "error", event
+        if event.type == "response.output_text.delta":
+            said.append(event.delta)
+        if event.type == "response.done":
+            return "".join(said), event.response
+
+
+def test_openai_realtime(own_openai_key, mock, keys):
+    mark = mock.mark()
+    client = openai_client(own_openai_key)
+    with client.realtime.connect(model="openai/gpt-realtime") as connection:
+        assert next(iter(connection)).type == "session.created"
+        connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        reported = []
+        for _ in range(2):
+            content = [{"type": "input_text", "text": "say hello"}]
+            connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
+            connection.response.create()
+            said, response = said_in(connection)
+            assert said == SAID
+            reported.append((response.usage.input_tokens, response.usage.output_tokens))
+    [row] = own_openai_key.usage(1)
+    assert (row["operation"], row["status"], row["streamed"]) == ("realtime", 101, True)
+    assert (row["provider"], row["model"], row["key_source"]) == ("openai", "gpt-realtime", "byok")
+    tokens = tuple(map(sum, zip(*reported)))
+    assert (row["usage"]["input_tokens"], row["usage"]["output_tokens"]) == tokens
+    assert row["request_bytes"] > 0 and row["response_bytes"] > 0
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+def test_openai_realtime_as_in_a_browser(own_openai_key, mock):
+    """No header can be set there, so the key is among the subprotocols."""
+    url = own_openai_key.app.url.replace("http", "ws", 1) + "/v1/realtime?model=gpt-realtime"
+    mark = mock.mark()
+    protocols = ["realtime", f"openai-insecure-api-key.{own_openai_key.api_key}"]
+    with websockets.sync.client.connect(url, subprotocols=protocols, origin="https://app.example") as connection:
+        assert connection.subprotocol == "realtime"
+        assert connection.response.headers.get("sec-websocket-extensions") is None
+        assert json.loads(connection.recv())["type"] == "session.created"
+    assert own_openai_key.api_key not in str(mock.requests(mark))
+
+
+def test_openai_realtime_is_refused_before_the_upgrade(tenant):
+    client = openai_client(tenant)
+    for options, status in [({"model": "openai/gpt-realtime"}, 402), ({"model": "unheard-of"}, 404)]:
+        with pytest.raises(websockets.exceptions.InvalidStatus) as raised:
+            client.realtime.connect(**options).enter()
+        assert raised.value.response.status_code == status
+        assert json.loads(raised.value.response.body)["error"]["code"]
 
 
 def test_openai_image_edits(own_openai_key):
