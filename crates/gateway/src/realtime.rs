@@ -52,7 +52,8 @@ where
     let view = proxy::identified(plane, request.headers(), key, id).await?;
     let books = plane
         .books
-        .open(&view.caller, &REALTIME, id, started_at, &plane.sources)?;
+        .open(&view.caller, &REALTIME, id, started_at, &plane.sources)?
+        .counted(&plane.calls)?;
     let (admitted, handshake) = admit(view, books, request)?;
     let mut planned = plan::plan(plane, admitted, said)?;
     handshake.ask(&mut planned.headers);
@@ -92,6 +93,7 @@ fn admit<B: http_body::Body>(
                 query: None,
                 headers: parts.headers,
                 head,
+                others: Vec::new(),
                 body: Held {
                     bytes: Bytes::new(),
                     media_type: None,

@@ -115,6 +115,7 @@ fn switch(mut response: Response<Incoming>, needles: &Arc<Needles>) -> Result<An
             needles: Arc::clone(needles),
         }),
         translation: None,
+        rests_ms: None,
     })
 }
 
