@@ -58,6 +58,7 @@ async function start({ keys }) {
     toolCalls: [{ name: "get_weather", arguments: '{"city":"Oslo","unit":"celsius"}' }],
     usage,
   });
+  mock.onMessage("name a city", { content: '{"city":"Oslo","unit":"celsius"}', usage });
   mock.onMessage("be busy", { error: { message: "slow down", type: "rate_limit_error", code: "rate_limited" }, status: 429 });
   mock.onMessage("break off", { content: text, usage }, { truncateAfterChunks: 6 });
   mock.onModerate(/.*/, { flagged: true, categories: { violence: true } });
