@@ -25,12 +25,18 @@ bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some m
 	cargo build --release --locked -p keybearer -p bench
 	@scripts/bench.py
 
+.PHONY: fuzz
+fuzz: ## Give the readers of hostile bytes random input, each for FUZZ_SECONDS (10).
+	@scripts/fuzz.sh
+
 .PHONY: check
-check: format lint test deny rustdoc fresh ## Everything that a change must pass.
+check: export FUZZ_SECONDS := 5
+check: format lint test deny rustdoc fresh fuzz ## Everything that a change must pass.
 
 .PHONY: format
 format: ## Check the formatting.
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 .PHONY: lint
 lint: ## Run clippy; a warning is an error.

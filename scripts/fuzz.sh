@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs each fuzz target of fuzz/ for FUZZ_SECONDS (10) seconds, or only those named as arguments.
+#
+# A target starts from what the repository has already: the fixtures of the formats, the provider files, and fuzz/seeds.
+# What a run finds beyond that stays in target/fuzz/corpus and is the next run's start. An input that breaks a rule is
+# kept in target/fuzz/found, and the script ends with an error. Works with the stable toolchain: the passes of LLVM
+# that count what was reached are asked for by name, and no sanitizer is, since the crates here have no unsafe code.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${FUZZ_SECONDS:-10}
+host=$(rustc -vV | sed -n 's/^host: //p')
+work=$PWD/target/fuzz
+targets=("$@")
+[ $# -gt 0 ] || targets=(sse usage_taps head form provider_file base_url)
+
+# With --target the flags reach no build script.
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares"
+cargo build --locked --release --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$work" --bins
+
+# Links to the seeds of a target, for libFuzzer reads folders and not their subfolders.
+seeds_of() {
+    local into=$work/seeds/$1 found
+    rm -rf "$into"
+    mkdir -p "$into"
+    case $1 in
+        sse) found=(crates/llm/src/fixtures/*/*.sse) ;;
+        usage_taps) found=(crates/llm/src/fixtures/{openai,anthropic,gemini,rerank}*/*) ;;
+        provider_file) found=(providers/*.toml) ;;
+        *) found=(fuzz/seeds/"$1"/*) ;;
+    esac
+    local file name place
+    for file in "${found[@]}"; do
+        name=${file//\//_}
+        if [ "$1" = usage_taps ]; then
+            # The byte in front chooses the format; see the target.
+            place=$(format_of "$file")
+            { printf "\\x$(printf %02x "$place")"; cat "$file"; } >"$into/$name"
+        else
+            ln -s "$PWD/$file" "$into/$name"
+        fi
+    done
+}
+
+# The place of a fixture's format in the target's list.
+format_of() {
+    local at=0 name
+    for name in openai_chat openai_responses openai_embeddings openai_moderations openai_images openai_speech \
+        openai_transcriptions rerank anthropic_messages gemini_generate_content gemini_embeddings \
+        openai_realtime; do
+        [ "$name" != "$(basename "$(dirname "$1")")" ] || { echo "$at"; return; }
+        at=$((at + 1))
+    done
+    echo "fuzz: no format is named like the folder of $1" >&2
+    return 1
+}
+
+mkdir -p "$work/found"
+for target in "${targets[@]}"; do
+    seeds_of "$target"
+    mkdir -p "$work/corpus/$target"
+    echo "fuzz: $target, $seconds s"
+    "$work/$host/release/$target" "$work/corpus/$target" "$work/seeds/$target" -max_total_time="$seconds" -timeout=10 \
+        -rss_limit_mb=2048 -artifact_prefix="$work/found/$target-" -print_final_stats=1 >"$work/$target.log" 2>&1 || {
+        tail -40 "$work/$target.log" >&2
+        echo "fuzz: $target broke a rule; the input is in $work/found" >&2
+        exit 1
+    }
+    grep -E '^stat::(number_of_executed_units|average_exec_per_sec)' "$work/$target.log"
+done
