@@ -3,7 +3,8 @@
 //! A place in the queue of rows is reserved before anything is done for the caller; `Drop` only appends to the
 //! spool and sends. One task writes the queue to the store in batches and goes on trying while the store is away;
 //! what is too much for memory meanwhile it reads back from the spool. So a slow database refuses nothing, and a
-//! process that is killed loses nothing. A single row is lost only if the store refuses it while it takes others.
+//! process that is killed loses nothing. A single row is given up only if the
+//! store refuses it while it takes others; the file that has it is kept.
 
 use std::sync::Arc;
 

@@ -160,11 +160,12 @@ impl Spool {
         appended.ok()
     }
 
-    /// The store has one more row of each of these segments.
-    pub(crate) fn stored(&self, numbers: impl IntoIterator<Item = Number>) {
+    /// The store has one more row of each of these segments, but for one that it refuses, if `gave_up`: nobody says
+    /// in which, so all of them are kept.
+    pub(crate) fn stored(&self, numbers: impl IntoIterator<Item = Number>, gave_up: bool) {
         let mut files = self.files();
         for number in numbers {
-            files.stored(number);
+            files.stored(number, gave_up);
         }
     }
 
@@ -190,7 +191,9 @@ impl Spool {
     /// The store has all rows of this segment that can be read.
     pub(crate) fn read_through(&self, number: Number, is_damaged: bool) {
         if let Some(segment) = self.files().sealed.remove(&number) {
-            done_with(&segment.path, is_damaged);
+            // Half a row whose writing failed was kept in memory.
+            let is_damaged = is_damaged && !segment.is_torn;
+            done_with(&segment.path, is_damaged || segment.is_kept);
         }
     }
 
@@ -243,25 +246,26 @@ impl Files {
         if let Some((number, mut segment)) = self.active.take() {
             segment.close();
             if segment.is_stored() {
-                remove(&segment.path);
+                done_with(&segment.path, segment.is_kept);
             } else {
                 self.sealed.insert(number, segment);
             }
         }
     }
 
-    fn stored(&mut self, number: Number) {
+    fn stored(&mut self, number: Number, gave_up: bool) {
         let Some(segment) = self.segment(number) else {
             return;
         };
         segment.stored += 1;
+        segment.is_kept |= gave_up;
         if !segment.is_stored() {
             return;
         }
         if let Some(segment) = self.sealed.remove(&number) {
-            remove(&segment.path);
+            done_with(&segment.path, segment.is_kept);
         } else if let Some((_, segment)) = &mut self.active
-            && segment.empty().is_err()
+            && (segment.is_kept || segment.empty().is_err())
         {
             self.seal();
         }

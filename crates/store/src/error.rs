@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
+use sqlx::error::ErrorKind;
 
 /// Why a store operation did nothing. A failed operation leaves no trace: neither change nor audit row.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +79,25 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(database) if database.is_foreign_key_violation() => {
                 Self::NotFound
             }
+            // What is wrong is the value: no other try makes it right.
+            sqlx::Error::Database(database) if forbids(database.as_ref()) => {
+                Self::Conflict("a rule of the database forbids it")
+            }
             _ => Self::Unavailable(error.into()),
         }
     }
+}
+
+/// Whether the database refuses a value: by a rule of the table, or because no such value can be stored.
+fn forbids(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let is_data_exception = || {
+        let code = error.code();
+        code.is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+    };
+    matches!(
+        error.kind(),
+        ErrorKind::NotNullViolation | ErrorKind::CheckViolation
+    ) || is_data_exception()
 }
 
 impl StoreError {

@@ -88,11 +88,17 @@ impl DataKeys {
     pub(crate) fn get(&self, record: &DataKeyRecord, now: Timestamp) -> Option<Arc<DataKey>> {
         let mut generations = self.lock();
         let [young, old] = &mut *generations;
-        let fits = |held: &Held| held.is_of(record) && is_fresh(held.loaded_at, now);
-        if let Some(held) = young.get(&record.id) {
-            return fits(held).then(|| Arc::clone(&held.key));
+        // One that is too old is wiped when it is asked for.
+        for generation in [&mut *young, &mut *old] {
+            let stale = |held: &Held| !is_fresh(held.loaded_at, now);
+            if generation.get(&record.id).is_some_and(stale) {
+                generation.remove(&record.id);
+            }
         }
-        if !old.get(&record.id).is_some_and(fits) {
+        if let Some(held) = young.get(&record.id) {
+            return held.is_of(record).then(|| Arc::clone(&held.key));
+        }
+        if !old.get(&record.id).is_some_and(|held| held.is_of(record)) {
             return None;
         }
         let held = old.remove(&record.id)?;
@@ -283,10 +289,12 @@ mod tests {
     #[test]
     fn an_old_key_is_gone_in_both_generations() {
         let cache = DataKeys::default();
-        cache.put(&record(0), key(), NOW);
+        let first = key();
+        cache.put(&record(0), Arc::clone(&first), NOW);
         let late = NOW.plus_millis(MAX_AGE_MS);
         assert!(cache.get(&record(0), late.plus_millis(-1)).is_some());
         assert!(cache.get(&record(0), late).is_none());
+        assert_eq!(Arc::strong_count(&first), 1, "it is wiped");
         cache.put(&record(0), key(), NOW);
         for number in 1..3000 {
             cache.put(&record(number), key(), NOW);

@@ -74,7 +74,7 @@ pub(crate) async fn recover(store: &Store, spool: &Spool) -> Result<u64, StoreEr
                 break;
             }
             recovered += batch.len() as u64;
-            write_some(store, &mut batch).await;
+            rows.is_damaged |= write_some(store, &mut batch).await;
             match store.serving().insert_usage(&batch).await {
                 Ok(()) => {}
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),
@@ -83,6 +83,10 @@ pub(crate) async fn recover(store: &Store, spool: &Spool) -> Result<u64, StoreEr
                     rows.is_damaged = true;
                 }
             }
+        }
+        if rows.is_unread {
+            // Left for the next start.
+            continue;
         }
         spool::done_with(&segment, rows.is_damaged);
     }
@@ -124,7 +128,9 @@ impl Writer {
             let batch = std::mem::take(&mut self.next);
             self.settle(batch).await;
             while let Some((number, path)) = self.spool.next_put_off() {
-                self.catch_up(number, &path).await;
+                if !self.catch_up(number, &path).await {
+                    break;
+                }
             }
             self.marks.write(&self.ledger).await;
             if self.next.rows.is_empty() {
@@ -140,8 +146,17 @@ impl Writer {
     async fn wait(&mut self) -> bool {
         if self.next.rows.is_empty() && self.waiting.is_empty() {
             let mut messages = Vec::new();
-            if self.queue.recv_many(&mut messages, BATCH).await == 0 {
-                return false;
+            let first = self.queue.recv_many(&mut messages, BATCH);
+            match self.spool.next_put_off() {
+                None => {
+                    if first.await == 0 {
+                        return false;
+                    }
+                }
+                // It could not be read a moment ago.
+                Some(_) => {
+                    let _ = tokio::time::timeout(LONGEST_PAUSE, first).await;
+                }
             }
             self.take_in(messages);
         }
@@ -153,14 +168,19 @@ impl Writer {
         true
     }
 
-    /// Writes a batch, however long it takes.
-    async fn settle(&mut self, mut batch: Batch) {
+    /// Writes a batch, however long it takes. Whether it holds a row that was given up.
+    async fn settle(&mut self, mut batch: Batch) -> bool {
         let mut pause = PAUSE;
-        loop {
-            self.try_once(&mut batch.rows).await;
-            if batch.rows.is_empty() {
-                break;
+        let mut gave_up = false;
+        while !batch.rows.is_empty() {
+            let rest = batch.rows.len().saturating_sub(BATCH);
+            let mut some = batch.rows.split_off(rest);
+            gave_up |= self.try_once(&mut some).await;
+            if some.is_empty() {
+                pause = PAUSE;
+                continue;
             }
+            batch.rows.append(&mut some);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             self.look();
@@ -169,31 +189,32 @@ impl Writer {
                 batch.append(&mut self.next);
             }
         }
-        self.spool.stored(batch.segments);
+        self.spool.stored(batch.segments, gave_up);
         for row in batch.told {
             let _ = row.send(());
         }
+        gave_up
     }
 
-    /// Tries rows once and looks after the queue meanwhile.
-    async fn try_once(&mut self, rows: &mut Vec<UsageRow>) {
+    /// Tries rows once and looks after the queue meanwhile. Whether one was given up.
+    async fn try_once(&mut self, rows: &mut Vec<UsageRow>) -> bool {
         let ledger = self.ledger.clone();
         let mut writing = pin!(write_some(&ledger, rows));
-        while tokio::time::timeout(LOOK_EVERY, writing.as_mut())
-            .await
-            .is_err()
-        {
+        loop {
+            if let Ok(gave_up) = tokio::time::timeout(LOOK_EVERY, writing.as_mut()).await {
+                return gave_up;
+            }
             self.look();
         }
     }
 
-    /// Writes what stands in a segment of the spool only.
-    async fn catch_up(&mut self, number: Number, path: &Path) {
+    /// Writes what stands in a segment of the spool only, and what comes meanwhile. `false`: it cannot be read now.
+    async fn catch_up(&mut self, number: Number, path: &Path) -> bool {
         let mut rows = match Rows::open(path) {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(%error, "{} cannot be read", path.display());
-                return self.spool.read_through(number, true);
+                return false;
             }
         };
         loop {
@@ -204,9 +225,18 @@ impl Writer {
             if batch.rows.is_empty() {
                 break;
             }
-            self.settle(batch).await;
+            rows.is_damaged |= self.settle(batch).await;
+            self.look();
+            if !self.next.rows.is_empty() {
+                let next = std::mem::take(&mut self.next);
+                self.settle(next).await;
+            }
+        }
+        if rows.is_unread {
+            return false;
         }
         self.spool.read_through(number, rows.is_damaged);
+        true
     }
 
     /// Takes in what waits in the queue, so that it never fills up for want of somebody who looks.
@@ -252,10 +282,11 @@ impl Writer {
     }
 }
 
-/// Tries the rows once and leaves those that must be tried again.
+/// Tries the rows once and leaves those that must be tried again. Whether one was given up.
 ///
 /// An outage is never a row's fault: the batch stays whole, since single tries would each wait for the store.
-pub(super) async fn write_some(ledger: &impl Ledger, rows: &mut Vec<UsageRow>) {
+pub(super) async fn write_some(ledger: &impl Ledger, rows: &mut Vec<UsageRow>) -> bool {
+    let mut gave_up = false;
     match ledger.insert(rows).await {
         Ok(()) => rows.clear(),
         Err(error @ StoreError::Unavailable(_)) => {
@@ -263,16 +294,21 @@ pub(super) async fn write_some(ledger: &impl Ledger, rows: &mut Vec<UsageRow>) {
         }
         Err(error) => {
             tracing::warn!(%error, rows = rows.len(), "usage rows are refused together and tried alone");
-            *rows = one_by_one(ledger, std::mem::take(rows)).await;
+            *rows = one_by_one(ledger, std::mem::take(rows), &mut gave_up).await;
         }
     }
+    gave_up
 }
 
 /// Writes what can be written and returns what must be tried again.
 ///
-/// A row that is refused twice, the second time after another was written, is lost, loudly: it would hold up
-/// all others forever.
-async fn one_by_one(ledger: &impl Ledger, rows: Vec<UsageRow>) -> Vec<UsageRow> {
+/// A row that is refused twice, the second time after another was written, is given up, loudly: it would hold up
+/// all others forever. The segment in which it stands is kept.
+async fn one_by_one(
+    ledger: &impl Ledger,
+    rows: Vec<UsageRow>,
+    gave_up: &mut bool,
+) -> Vec<UsageRow> {
     let mut refused = Vec::new();
     let mut written = 0_usize;
     let mut rows = rows.into_iter();
@@ -298,10 +334,11 @@ async fn one_by_one(ledger: &impl Ledger, rows: Vec<UsageRow>) -> Vec<UsageRow> 
                 return kept;
             }
             Err(error) if written > 0 => {
+                *gave_up = true;
                 tracing::error!(
                     %error,
                     request.id = %row.request,
-                    "the usage of {} cannot be written and is lost", row.request
+                    "the usage of {} cannot be written and is given up", row.request
                 );
             }
             Err(_) => kept.push(row),

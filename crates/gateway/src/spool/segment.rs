@@ -5,7 +5,7 @@
 //! is where the process died while it wrote.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,8 @@ pub(super) struct Segment {
     pub(super) put_off: bool,
     /// Whether half a record stands at its end.
     pub(super) is_torn: bool,
+    /// Whether the store refuses a row of it, so that a person must look.
+    pub(super) is_kept: bool,
 }
 
 impl Segment {
@@ -39,7 +41,11 @@ impl Segment {
         options.append(true).create_new(true).mode(0o600);
         let file = options.open(&path)?;
         let mut segment = Self::of(path, file);
-        segment.write(HEADER)?;
+        if let Err(error) = segment.write(HEADER) {
+            // Nobody would remove it before the next start, and the next try makes another.
+            let _ = std::fs::remove_file(&segment.path);
+            return Err(error);
+        }
         Ok(segment)
     }
 
@@ -53,6 +59,7 @@ impl Segment {
             stored: 0,
             put_off: false,
             is_torn: false,
+            is_kept: false,
         }
     }
 
@@ -132,6 +139,8 @@ pub(crate) struct Rows {
     file: Option<BufReader<File>>,
     /// Whether something in it is no row.
     pub(crate) is_damaged: bool,
+    /// Whether the disk did not give all of it; another try may.
+    pub(crate) is_unread: bool,
 }
 
 impl Rows {
@@ -145,6 +154,7 @@ impl Rows {
             // A process that died before it had written the header has written no row.
             file: (begun && &header == HEADER).then_some(file),
             is_damaged: begun && &header != HEADER,
+            is_unread: false,
         })
     }
 
@@ -155,26 +165,34 @@ impl Rows {
         if file.fill_buf().is_ok_and(<[u8]>::is_empty) {
             return None;
         }
-        let record = read_record(file);
-        if record.is_none() {
-            tracing::error!("{} ends in half a row", self.path.display());
-            self.is_damaged = true;
+        match read_record(file) {
+            Ok(row) => Some(row),
+            Err(error) => {
+                let whole = [ErrorKind::UnexpectedEof, ErrorKind::InvalidData];
+                let is_damaged = whole.contains(&error.kind());
+                self.is_damaged |= is_damaged;
+                self.is_unread |= !is_damaged;
+                tracing::error!(%error, "{} cannot be read to its end", self.path.display());
+                None
+            }
         }
-        record
     }
 }
 
-fn read_record(file: &mut impl Read) -> Option<Vec<u8>> {
+fn read_record(file: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut head = [0; 8];
-    file.read_exact(&mut head).ok()?;
+    file.read_exact(&mut head)?;
     let [a, b, c, d, crc @ ..] = head;
     let length = u32::from_le_bytes([a, b, c, d]);
     if length > MAX_ROW_BYTES {
-        return None;
+        return Err(ErrorKind::InvalidData.into());
     }
     let mut row = vec![0; length as usize];
-    file.read_exact(&mut row).ok()?;
-    (crc32fast::hash(&row) == u32::from_le_bytes(crc)).then_some(row)
+    file.read_exact(&mut row)?;
+    match crc32fast::hash(&row) == u32::from_le_bytes(crc) {
+        true => Ok(row),
+        false => Err(ErrorKind::InvalidData.into()),
+    }
 }
 
 impl Iterator for Rows {

@@ -93,19 +93,33 @@ fn what_the_store_has_is_not_kept() {
     let spool = Spool::open(folder.path()).expect("a spool");
     for _ in 0..3 {
         let places = [spool.append(&row(1)), spool.append(&row(2))];
-        spool.stored(places[..1].iter().flatten().copied());
+        spool.stored(places[..1].iter().flatten().copied(), false);
         assert!(spool.files().bytes() > 100);
-        spool.stored(places[1..].iter().flatten().copied());
+        spool.stored(places[1..].iter().flatten().copied(), false);
         assert_eq!(spool.files().bytes(), 8);
     }
     // A full segment goes when its last row is stored.
     let rows = SEGMENT_BYTES / record(&row(0)).len() as u64 + 2;
     let places: Vec<Number> = (0..rows).filter_map(|_| spool.append(&row(1))).collect();
     assert_eq!((places[0], *places.last().expect("rows")), (1, 2));
-    spool.stored(places);
+    spool.stored(places, false);
     assert_eq!(spool.files().sealed.len(), 0);
     drop(spool);
     assert_eq!(reopened(folder.path()), (vec![], 0));
+}
+
+#[test]
+fn a_segment_with_a_row_that_the_store_refuses_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path()).expect("a spool");
+    let place = spool.append(&row(1)).expect("kept");
+    spool.stored([place], true);
+    assert_ne!(spool.append(&row(2)), Some(place));
+    drop(spool);
+    assert_eq!(reopened(folder.path()), (vec![row(2)], 0));
+    let aside = folder.path().join("usage-spool/0/0000000001.unreadable");
+    let rows: Vec<UsageRow> = Rows::open(&aside).expect("it was set aside").collect();
+    assert_eq!(rows, [row(1)]);
 }
 
 #[test]
@@ -115,7 +129,7 @@ fn a_segment_that_is_put_off_stays_until_it_was_read() {
     let place = spool.append(&row(1)).expect("kept");
     assert!(spool.next_put_off().is_none());
     spool.put_off(place);
-    spool.stored([place]);
+    spool.stored([place], false);
     let (number, path) = spool.next_put_off().expect("it waits");
     assert_eq!(number, place);
     // What comes meanwhile goes elsewhere.
@@ -200,7 +214,7 @@ fn there_is_an_end_to_what_may_wait() {
     let places: Vec<Number> = std::iter::from_fn(|| spool.append(&row(1))).collect();
     assert!((2..10).contains(&places.len()));
     assert!(!spool.is_ready());
-    spool.stored(places);
+    spool.stored(places, false);
     spool.files().tried_at = None;
     assert!(spool.is_ready() && spool.append(&row(2)).is_some());
 }
