@@ -116,6 +116,26 @@ pub(crate) enum Proof {
     Encrypted { id: String, content: String },
 }
 
+impl Proof {
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Signature(text) | Self::Sealed(text) => text.len(),
+            Self::Encrypted { id, content } => id.len() + content.len(),
+        }
+    }
+
+    /// The proof that `before` and this one make together: a signature may come in pieces.
+    pub(crate) fn behind(self, before: Option<Self>) -> Self {
+        match (before, self) {
+            (Some(Self::Signature(before)), Self::Signature(more)) => {
+                Self::Signature(before + &more)
+            }
+            (_, proof) => proof,
+        }
+    }
+}
+
 /// A call of a tool.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Call {

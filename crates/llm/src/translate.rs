@@ -118,7 +118,7 @@ pub fn request(
     let request = from.read_request(body, &mut warnings)?;
     let asked = Asked {
         reports_usage: request.reports_usage,
-        echo: Echo::of(client, body),
+        echo: Echo::of(client, body, &mut warnings),
     };
     let body = to.write_request(request, target, &mut warnings)?;
     Ok(Translated {
@@ -147,7 +147,8 @@ impl Plan {
         let (to, from) = dialect(self.client)
             .zip(dialect(self.upstream))
             .ok_or_else(none)?;
-        let answer = from.read_answer(body)?;
+        let mut answer = from.read_answer(body)?;
+        names::model_name(&mut answer.model);
         if let Some(mishap) = &answer.mishap {
             return Ok(self.write_error(mishap, stamp));
         }

@@ -34,6 +34,8 @@ const NAMES: &[&str] = &[
     "diagnostics",
     "display",
     "eager_input_streaming",
+    // What an answer would repeat of its request.
+    "echo",
     "enable_thinking",
     "frequency_penalty",
     "id",

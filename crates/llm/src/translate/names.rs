@@ -20,9 +20,18 @@ pub(crate) fn named(prefix: &str, theirs: Option<&str>, stamp: &Stamp) -> String
     format!("{prefix}{rest}")
 }
 
+/// The longest name of a model that is taken over: some formats repeat it in every event.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// The provider's name of the model, cut off where it is no name any more.
+pub(crate) fn model_name(theirs: &mut String) {
+    let end = theirs.floor_char_boundary(MAX_MODEL_BYTES);
+    theirs.truncate(end);
+}
+
 /// An id for a call that came without one.
 pub(crate) fn call_name(answer: Option<&str>, place: u64) -> String {
-    match answer {
+    match answer.filter(|answer| answer.len() <= MAX_ID_BYTES) {
         Some(answer) => format!("call_{answer}_{place}"),
         None => format!("call_{place}"),
     }

@@ -1,5 +1,6 @@
 //! A stream of one format that becomes a stream of another on its way.
 
+use super::names::model_name;
 use super::{StreamReader, StreamWriter};
 use crate::neutral::{Happening, Mishap};
 use crate::sse::{Decoder, TooLong};
@@ -7,9 +8,12 @@ use crate::sse::{Decoder, TooLong};
 /// The most that is kept of an answer in formats that repeat all of it at the end, in bytes.
 pub const MAX_KEPT_BYTES: usize = 8 * 1024 * 1024;
 
+/// The most that one piece of the provider's bytes may become, in bytes.
+const MAX_AT_ONCE_BYTES: usize = 64 * 1024 * 1024;
+
 /// Takes the provider's bytes and gives the client's. Any split of the same bytes gives the same text in all.
 ///
-/// Memory is bounded: an event of the provider, and [`MAX_KEPT_BYTES`].
+/// Memory is bounded: an event of the provider, [`MAX_KEPT_BYTES`], and what one piece becomes.
 pub struct StreamTranslator {
     decoder: Decoder,
     relay: Relay,
@@ -99,15 +103,18 @@ impl StreamTranslator {
 
 impl Relay {
     fn write(&mut self, out: &mut String) {
-        for happening in self.happened.drain(..) {
-            if self.over {
+        for mut happening in self.happened.drain(..) {
+            if self.over || out.len() > MAX_AT_ONCE_BYTES {
                 continue;
+            }
+            if let Happening::Start { model, .. } = &mut happening {
+                model_name(model);
             }
             self.whole = matches!(happening, Happening::End);
             self.over = self.whole || matches!(happening, Happening::Failed(_));
             self.writer.write(happening, out);
         }
-        if self.writer.kept_bytes() > MAX_KEPT_BYTES {
+        if self.writer.kept_bytes() > MAX_KEPT_BYTES || out.len() > MAX_AT_ONCE_BYTES {
             self.fail(broken("the answer is too long to be translated"), out);
         }
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::format::FORMATS;
 
+mod bounds;
 mod bytes;
 mod proofs;
 mod rounds;

@@ -102,7 +102,7 @@ impl Reader {
 
     fn choice(&mut self, mut choice: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
         let logprobs = choice.object("logprobs").ok()?;
-        let logprobs = logprobs.and_then(|mut it| it.take("content"));
+        let mut logprobs = logprobs.and_then(|mut it| it.take("content"));
         if let Some(mut delta) = choice.object("delta").ok()? {
             let thought = delta.take("reasoning_content").and_then(text);
             let again = delta.take("reasoning").and_then(text);
@@ -115,7 +115,8 @@ impl Reader {
                 } else {
                     Open::Text
                 };
-                if let Some(logprobs) = logprobs.filter(|_| !is_thinking) {
+                // Once: for each part they would grow out of all proportion to the event.
+                if !is_thinking && let Some(logprobs) = logprobs.take() {
                     self.open(open, Block::Text, happened);
                     happened.push(Happening::Delta(Delta::Logprobs(logprobs.to_owned())));
                 }

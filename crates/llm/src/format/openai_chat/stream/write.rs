@@ -93,13 +93,8 @@ impl Writer {
                 None
             }
             Delta::Proof(proof) => {
-                self.thought.proof = Some(match (self.thought.proof.take(), proof) {
-                    // A signature may come in pieces.
-                    (Some(Proof::Signature(before)), Proof::Signature(more)) => {
-                        Proof::Signature(before + &more)
-                    }
-                    (_, proof) => proof,
-                });
+                let before = self.thought.proof.take();
+                self.thought.proof = Some(proof.behind(before));
                 None
             }
         }
@@ -184,6 +179,7 @@ impl StreamWriter for Writer {
     }
 
     fn kept_bytes(&self) -> usize {
-        self.thought.text.len()
+        let proof = self.thought.proof.as_ref().map_or(0, Proof::bytes);
+        self.thought.text.len() + proof
     }
 }

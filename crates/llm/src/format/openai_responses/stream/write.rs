@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::super::answer::{
     COMPLETED, IN_PROGRESS, Names, Response, function_call, message, reasoning, text_part,
 };
+use crate::neutral::Proof;
 use crate::neutral::{
     Block, Call, Delta, Happening, Json, Mishap, Object, Stop, Thinking, array, list,
 };
@@ -129,7 +130,10 @@ impl Writer {
                 self.words(&mut open, &text, place, out);
             }
             Delta::Logprobs(logprobs) => self.logprobs = Some(logprobs),
-            Delta::Proof(proof) => open.thinking.proof = Some(proof),
+            Delta::Proof(proof) => {
+                let before = open.thinking.proof.take();
+                open.thinking.proof = Some(proof.behind(before));
+            }
         }
         self.open = Some(open);
     }
@@ -306,6 +310,8 @@ impl StreamWriter for Writer {
         let open = self.open.as_ref();
         let logprobs =
             |open: &Open| -> usize { open.logprobs.iter().map(|it| it.as_str().len()).sum() };
-        self.items_bytes + open.map_or(0, |open| open.text.len() + logprobs(open))
+        let proof = |open: &Open| open.thinking.proof.as_ref().map_or(0, Proof::bytes);
+        let open = open.map_or(0, |open| open.text.len() + logprobs(open) + proof(open));
+        self.items_bytes + open
     }
 }
