@@ -176,7 +176,9 @@ fn part_of(body: &[u8], range: Range<usize>) -> Result<Part<'_>, HeadError> {
     let named = |name: &str| parameters.iter().find(|it| it.is(name));
     let name = named("name").filter(|it| !it.value.contains(&b'\\'));
     let name = name.filter(|_| kind.trim_ascii().eq_ignore_ascii_case(b"form-data"));
-    if named("name*").is_some() {
+    // Parts of a name that are written apart make another name for readers that join them.
+    let joined = |it: &&Parameter<'_>| it.name.contains(&b'*') && !it.is("filename*");
+    if parameters.iter().any(|it| joined(&it)) || name.is_some_and(|it| it.value.is_empty()) {
         return Err(nameless);
     }
     let is_file = named("filename").is_some() || named("filename*").is_some();

@@ -118,9 +118,11 @@ fn offence(name: &str, value: &Json) -> Option<&'static str> {
         return None;
     }
     match name {
-        "messages" | "system" => cached_long(value).then_some("cache_control"),
+        "messages" | "system" if cached_long(value) => Some("cache_control"),
+        "messages" | "system" => hears(value).then_some("input_audio"),
         // What the provider keeps for the key was perhaps said by another tenant.
-        "input" => refers(value).then_some("input"),
+        "input" if refers(value) => Some("input"),
+        "input" => hears(value).then_some("input_audio"),
         "cache_control" => long(value).then_some("cache_control"),
         "modalities" => match value {
             Json::List(kinds) if kinds.iter().all(|kind| kind.is("text")) => None,
@@ -209,6 +211,19 @@ fn refers(input: &Json) -> bool {
         // Texts and tokens to embed.
         _ => false,
     })
+}
+
+/// Whether something in it is sound, which costs more than the price of input says.
+fn hears(value: &Json) -> bool {
+    match value {
+        Json::Map(fields) => fields.iter().any(|(name, value)| {
+            (name == "input_audio" && !matches!(value, Json::Null))
+                || (name == "type" && value.is("input_audio"))
+                || hears(value)
+        }),
+        Json::List(values) => values.iter().any(hears),
+        Json::Null | Json::Text(_) | Json::Other => false,
+    }
 }
 
 /// Whether something in it is to stay in the provider's cache for longer than the price of cached input says.

@@ -500,7 +500,7 @@ async fn credits_pay_for_no_field_that_changes_the_model_or_the_price() {
     let fixture = Fixture::managed_with(100_000_000).await;
     let probes = fixture.provider.requests().len();
     for (field, value) in [
-        ("models", json!(["anthropic/claude-opus-4.1"])),
+        ("plugins", json!([{"id": "web"}])),
         ("service_tier", json!("priority")),
         (
             "tools",

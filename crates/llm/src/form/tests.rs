@@ -137,6 +137,18 @@ fn what_another_parser_could_read_otherwise_is_refused() {
             "an extended name",
         ),
         (
+            form(&[&MODEL.replace("name=", "name*0=\"mod\"; name*1=\"el\"; name=")]),
+            "a name in parts",
+        ),
+        (
+            form(&[&MODEL.replace("name=", "filename*0=\"a\"; name=")]),
+            "a file's name in parts",
+        ),
+        (
+            form(&[&MODEL.replace("name=\"model\"", "name=\"\"")]),
+            "an empty name",
+        ),
+        (
             form(&[&MODEL.replace("name=\"model\"", "name=\"model\";")]),
             "an open parameter",
         ),

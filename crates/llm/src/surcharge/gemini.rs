@@ -63,7 +63,10 @@ fn in_request(request: &Json) -> Option<&'static str> {
 
 fn offence(name: &str, value: &Json) -> Option<&'static str> {
     match name {
-        "contents" | "content" | "systemInstruction" => refers(value).then_some("fileData"),
+        "contents" | "content" | "systemInstruction" if refers(value) => Some("fileData"),
+        "contents" | "systemInstruction" => dearer(value, true).then_some("inlineData"),
+        // What is embedded has one price if it is text.
+        "content" => dearer(value, false).then_some("inlineData"),
         "generationConfig" => match value {
             Json::Map(fields) => fields.iter().find_map(|(name, value)| config(name, value)),
             _ => Some("generationConfig"),
@@ -120,6 +123,34 @@ fn refers(content: &Json) -> bool {
         }),
         Json::List(values) => values.iter().any(refers),
         Json::Null | Json::Text(_) | Json::Other => false,
+    }
+}
+
+/// Whether something in it costs more than the price of input says: sound and films, and for embeddings pictures, too.
+fn dearer(content: &Json, pictures: bool) -> bool {
+    match content {
+        Json::Map(fields) => fields
+            .iter()
+            .any(|(name, value)| match camel(name).as_str() {
+                "inlineData" => !(matches!(value, Json::Null) || pictures && is_picture(value)),
+                name => !DATA.contains(&name) && dearer(value, pictures),
+            }),
+        Json::List(values) => values.iter().any(|value| dearer(value, pictures)),
+        Json::Null | Json::Text(_) | Json::Other => false,
+    }
+}
+
+/// Whether it says once, and of nothing else, that it is a picture, a text or a PDF.
+fn is_picture(data: &Json) -> bool {
+    let Json::Map(fields) = data else {
+        return false;
+    };
+    let mut kinds = fields.iter().filter(|(name, _)| camel(name) == "mimeType");
+    match (kinds.next(), kinds.next()) {
+        (Some((_, Json::Text(kind))), None) => {
+            kind == "application/pdf" || kind.starts_with("image/") || kind.starts_with("text/")
+        }
+        _ => false,
     }
 }
 

@@ -5,6 +5,14 @@ fn what_changes_model_or_price_is_found() {
     for (rest, field) in [
         (r#""models":["a"]"#, "models"),
         (r#""MODELS":["a"]"#, UNKNOWN),
+        (
+            r#""messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]}]"#,
+            "input_audio",
+        ),
+        (
+            r#""input":[{"role":"user","content":[{"type":"input_audio"}]}]"#,
+            "input_audio",
+        ),
         (r#""plugin\u017f":[]"#, UNKNOWN),
         (r#""\u017fervice_tier":"priority""#, UNKNOWN),
         (r#""enable_search":true"#, UNKNOWN),

@@ -47,7 +47,7 @@ fn limit_and_choices_are_read_under_both_names() {
             None,
         ),
         (
-            r#"{"generationConfig":{"maxOutputTokens":-7,"candidateCount":"2"}}"#,
+            r#"{"generationConfig":{"maxOutputTokens":-7,"candidateCount":"two"}}"#,
             None,
             None,
         ),
@@ -134,6 +134,31 @@ fn what_is_no_whole_object_or_no_model_is_refused() {
     assert!(read("{}", &longest).is_ok());
     for model in ["", &format!("{longest}x"), "a\nb", "a\u{85}"] {
         assert_eq!(read("{}", model), Err(HeadError::PathModel));
+    }
+}
+
+#[test]
+fn numbers_count_in_every_spelling_that_google_reads() {
+    for (written, count) in [
+        ("8", Some(8)),
+        ("8.0", Some(8)),
+        ("8e0", Some(8)),
+        (r#""8""#, Some(8)),
+        (r#"" 8.0 ""#, Some(8)),
+        (r#""x""#, None),
+        ("null", None),
+        ("-8", None),
+        ("[8]", None),
+    ] {
+        let body = format!(
+            r#"{{"generationConfig":{{"candidateCount":{written},"max_output_tokens":{written}}}}}"#
+        );
+        let head = read(&body, "m").expect("a request");
+        assert_eq!(
+            (head.choices, head.output_limit),
+            (count, count),
+            "{written}"
+        );
     }
 }
 

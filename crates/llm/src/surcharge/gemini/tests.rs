@@ -60,6 +60,26 @@ fn what_changes_model_or_price_is_found() {
             r#"{"requests":[{},{"content":{"parts":[{"fileData":{}}]}}]}"#,
             "fileData",
         ),
+        (
+            r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"audio/wav","data":""}}]}]}"#,
+            "inlineData",
+        ),
+        (
+            r#"{"contents":[{"parts":[{"inline_data":{"mime_type":"video/mp4","data":""}}]}]}"#,
+            "inlineData",
+        ),
+        (
+            r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","mime_type":"audio/wav"}}]}]}"#,
+            "inlineData",
+        ),
+        (
+            r#"{"contents":[{"parts":[{"inlineData":{"data":""}}]}]}"#,
+            "inlineData",
+        ),
+        (
+            r#"{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":""}}]}}"#,
+            "inlineData",
+        ),
         (r#"{"requests":{}}"#, UNKNOWN),
         (r#"{"requests":[[]]}"#, UNKNOWN),
         (
@@ -79,7 +99,7 @@ fn what_changes_model_or_price_is_found() {
 fn an_ordinary_call_costs_its_tokens() {
     for body in [
         "{}",
-        r#"{"contents":[{"role":"user","parts":[{"text":"\"googleSearch\"","inlineData":{"data":""}}]}]}"#,
+        r#"{"contents":[{"role":"user","parts":[{"text":"\"googleSearch\"","inlineData":{"mimeType":"image/png","data":""}},{"inline_data":{"mime_type":"application/pdf","data":""}}]}]}"#,
         r#"{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"fileData":{}}}},{"functionResponse":{"response":{"fileData":1}}}]}]}"#,
         r#"{"contents":[],"tools":[{"functionDeclarations":[{"name":"googleSearch"}],"googleSearch":null}],"toolConfig":{}}"#,
         r#"{"generationConfig":{"maxOutputTokens":7,"top_p":1,"responseModalities":["TEXT"],"thinkingConfig":{}}}"#,
