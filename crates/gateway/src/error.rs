@@ -83,6 +83,9 @@ pub(crate) enum Failure {
     UnknownProvider,
     #[error("the path cannot be passed on as it is")]
     InvalidPath,
+    /// It makes or manages credentials at the provider.
+    #[error("this path of the provider is not passed on")]
+    PathClosed,
     #[error("connections are not upgraded here: the one WebSocket is GET /v1/realtime")]
     UpgradeNotSupported,
     #[error("this endpoint is a WebSocket, and the request is no opening handshake of one")]
@@ -267,6 +270,7 @@ impl Failure {
             | Self::ModeNotOffered
             | Self::ByokRequired(_)
             | Self::ByokForbidden
+            | Self::PathClosed
             | Self::FieldNeedsOwnKey(_) => StatusCode::FORBIDDEN,
             Self::MediaType(_) | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -315,6 +319,7 @@ impl Failure {
             Self::EndpointNotFound => "endpoint_not_found",
             Self::UnknownProvider => "unknown_provider",
             Self::InvalidPath => "invalid_path",
+            Self::PathClosed => "path_closed",
             Self::UpgradeNotSupported => "upgrade_not_supported",
             Self::UpgradeRequired => "upgrade_required",
             Self::CredentialsAmbiguous => "ambiguous_credentials",

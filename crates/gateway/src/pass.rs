@@ -113,7 +113,7 @@ impl Pass {
                 let theirs = rule.call_path(call.beside, "", None);
                 rule.format == call.format
                     && rule.strip.is_none()
-                    && theirs.as_deref() == Some(path)
+                    && theirs.is_some_and(|theirs| is_same(&theirs, path))
             };
             method == Method::POST && rules.any(here)
         });
@@ -126,11 +126,13 @@ impl Pass {
         if headers.contains_key(header::UPGRADE) {
             return Err(Failure::UpgradeNotSupported);
         }
-        if is_plain(&self.path) {
-            Ok(())
-        } else {
-            Err(Failure::InvalidPath)
+        if !is_plain(&self.path) {
+            return Err(Failure::InvalidPath);
         }
+        if is_closed(&self.path) {
+            return Err(Failure::PathClosed);
+        }
+        Ok(())
     }
 }
 
@@ -154,6 +156,44 @@ pub(crate) fn candidate(provider: &Provider, model: &str) -> Candidate {
         provider: provider.id.clone(),
         model: model.to_owned(),
     }
+}
+
+/// Whether two paths are one for a lenient server: a slash at the end, or a version in front that the base URL has too.
+fn is_same(known: &str, path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    let versioned = |longer: &str, shorter| longer.strip_prefix("/v1") == Some(shorter);
+    path == known || versioned(path, known) || versioned(known, path)
+}
+
+/// Paths at which providers make or manage credentials, with a version in front or without. What they make nobody here
+/// would know, meter or revoke.
+const CLOSED: [&str; 10] = [
+    "realtime/client_secrets",
+    "realtime/sessions",
+    "realtime/transcription_sessions",
+    "organization",
+    "organizations",
+    "admin",
+    "keys",
+    "api_keys",
+    "api-keys",
+    "auth",
+];
+
+fn is_closed(path: &str) -> bool {
+    let path = path.trim_start_matches('/').to_ascii_lowercase();
+    let version = |segment: &str| {
+        let digits = segment.strip_prefix('v').unwrap_or_default();
+        !digits.is_empty() && digits.starts_with(|it: char| it.is_ascii_digit())
+    };
+    let bare = match path.split_once('/') {
+        Some((first, rest)) if version(first) => rest,
+        _ => &path,
+    };
+    CLOSED.iter().any(|closed| {
+        let rest = bare.strip_prefix(closed);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// Whether a path stays where it is, whoever reads it: its segments are not empty but for the last, none is a dot or two,
@@ -185,8 +225,10 @@ fn is_plain_segment(mut segment: &[u8]) -> bool {
                     return false;
                 };
                 let decoded = high * 16 + low;
-                let hidden = [b'/', b'\\', b'.', b'%', b';'].map(u32::from);
-                if decoded < 0x20 || decoded == 0x7f || hidden.contains(&decoded) {
+                let hidden = [b'/', b'\\', b'.', b'%', b';', b'-', b'_', b'~'].map(u32::from);
+                // Letters and digits never need it: so written, a path is another one to us than to the provider.
+                let needless = u8::try_from(decoded).is_ok_and(|it| it.is_ascii_alphanumeric());
+                if decoded < 0x20 || decoded == 0x7f || needless || hidden.contains(&decoded) {
                     return false;
                 }
                 rest

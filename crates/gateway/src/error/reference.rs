@@ -32,7 +32,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "invalid_path",
-        "The path below a provider has an empty segment, `.` or `..`, or an encoded slash, dot, percent sign, semicolon or control character.",
+        "The path below a provider has an empty segment, `.` or `..`, or something encoded that must not be or need not be.",
         "Write it plainly.",
     ),
     (
@@ -142,6 +142,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "mode_not_offered",
         "The instance offers neither the mode of the workspace nor `byok`, which would count in its place.",
         "An admin of the workspace can choose a mode that is offered.",
+    ),
+    (
+        "403",
+        "path_closed",
+        "The path makes or manages credentials at the provider.",
+        "Do it at the provider itself.",
     ),
     (
         "403",

@@ -30,6 +30,7 @@ impl Failure {
                 "use one of these; a client's base URL ends in /v1 for OpenAI's SDKs and without it for Anthropic's and Google's".to_owned()
             }
             Self::UnknownProvider => "name a provider of this instance by its id; an admin of the instance can switch it on".to_owned(),
+            Self::PathClosed => "what makes or manages credentials is done at the provider itself".to_owned(),
             Self::InvalidPath => "leave out empty segments, `.` and `..`, and what is encoded without need".to_owned(),
             Self::ModelNotFound { suggestion } => match suggestion {
                 Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),

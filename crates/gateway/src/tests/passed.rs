@@ -87,6 +87,8 @@ async fn a_path_that_leads_elsewhere_is_refused_and_metered_once() {
         "/a/./b",
         "/a%00b",
         "/a%0d%0ahost:%20evil",
+        "/chat/%63ompletions",
+        "/chat%5Fcompletions",
         "/",
     ];
     for path in paths {
@@ -97,6 +99,19 @@ async fn a_path_that_leads_elsewhere_is_refused_and_metered_once() {
             (400, "invalid_path"),
             "{path}"
         );
+    }
+    for path in [
+        "/realtime/client_secrets",
+        "/v1/Realtime/sessions/",
+        "/organization/admin_api_keys",
+        "/v1/organizations/api_keys",
+        "/keys",
+        "/v1/auth/keys",
+    ] {
+        let path = format!("/providers/openai{path}");
+        let answer = send(&harness, Method::POST, &path).await;
+        let refused = (answer.status, answer.code());
+        assert_eq!(refused, (403, "path_closed".to_owned()), "{path}");
     }
     for path in [
         "/providers/nobody/a",
@@ -128,7 +143,7 @@ async fn a_path_that_leads_elsewhere_is_refused_and_metered_once() {
         (405, crate::pass::ALLOW)
     );
     assert_eq!(provider.hits(), 0);
-    assert_eq!(harness.usage().await.len(), paths.len() + 4 + 1);
+    assert_eq!(harness.usage().await.len(), paths.len() + 6 + 4 + 1);
 }
 
 #[tokio::test]
@@ -193,6 +208,14 @@ async fn a_known_path_is_read_and_metered_as_its_format() {
     let usage = row.usage.expect("metered");
     assert_eq!((usage.input_tokens, usage.output_tokens), (10, 2));
     assert_eq!(row.pricing, Some(Pricing::Priced));
+    // Also where a lenient provider takes another spelling for the same path.
+    for path in ["/chat/completions/", "/v1/chat/completions"] {
+        let path = format!("/providers/openai{path}");
+        let request = harness.request(Method::POST, &path, call);
+        assert_eq!(harness.send(request).await.status, 200);
+        let row = harness.usage().await.pop().expect("a row");
+        assert!(row.usage.is_some(), "{path}");
+    }
     // What is not of the format is refused, as at the endpoint itself.
     for (body, status) in [(r#"{"model":"a","model":"b"}"#, 400), ("junk", 400)] {
         let answer = harness
