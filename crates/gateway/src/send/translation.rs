@@ -75,6 +75,9 @@ pub(crate) fn translated(
         })
 }
 
+/// How many times its length an answer takes while it is read, at a guess.
+const READ_TIMES: usize = 8;
+
 /// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
 /// stream is left as it is.
 pub(super) async fn read_whole(
@@ -111,6 +114,12 @@ pub(super) async fn read_whole(
     let read = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
     let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
     read.map_err(|(failure, next)| missed(failure, next))?;
+    // Reading it takes several times its length, out of the memory for bodies.
+    let room = u32::try_from(whole.len().div_ceil(1024) * READ_TIMES).unwrap_or(u32::MAX);
+    let _room = plane
+        .body_memory
+        .try_acquire_many(room)
+        .map_err(|_| missed(Failure::Overloaded, Next::Told))?;
     plan.check(&whole)
         .map_err(|_| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
     *first = whole.freeze();
