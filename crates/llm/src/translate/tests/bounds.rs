@@ -115,3 +115,18 @@ fn pieces_of_a_signature_are_one_and_count() {
         assert!(stream.is_over() && !stream.is_whole(), "20 MB were kept");
     }
 }
+
+#[test]
+fn a_namespaces_name_does_not_make_a_request_grow() {
+    let request = |length: usize| {
+        let name = "n".repeat(length);
+        let tool = r#"{"type":"function","name":"f","parameters":{}}"#;
+        let tools = vec![tool; 100].join(",");
+        let body = format!(
+            r#"{{"model":"m","input":"hi","tools":[{{"type":"namespace","name":"{name}","tools":[{tools}]}}]}}"#
+        );
+        let (from, to) = (FormatId::OpenaiResponses, FormatId::OpenaiChat);
+        super::request(from, to, body.as_bytes(), &target()).is_ok()
+    };
+    assert!(request(128) && !request(129));
+}

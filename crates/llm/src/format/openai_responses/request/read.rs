@@ -96,6 +96,9 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
     Ok(request)
 }
 
+/// The longest name of a namespace.
+const MAX_NAMESPACE_BYTES: usize = 128;
+
 /// Reads a tool, or those of a namespace, which no other format knows: their names get its name in front.
 fn tools(raw: &RawValue, tools: &mut Vec<Tool>, warnings: &mut Warnings) -> Read<()> {
     let mut fields = Fields::of(raw, "tools")?;
@@ -103,6 +106,10 @@ fn tools(raw: &RawValue, tools: &mut Vec<Tool>, warnings: &mut Warnings) -> Read
         "function" => tools.push(function(fields, warnings)?),
         "namespace" => {
             let namespace = fields.needed_text("name")?;
+            // It is said again for each tool: a long one would make the request many times as long.
+            if namespace.len() > MAX_NAMESPACE_BYTES {
+                return Err(fields.wrong("name", "the name of a namespace is too long"));
+            }
             fields.take("description");
             for raw in fields.list("tools")?.unwrap_or_default() {
                 let mut inner = Fields::of(raw, "tools")?;
