@@ -25,6 +25,7 @@ use crate::health::KeyVersion;
 use crate::plan::way::Way;
 use crate::upstream::Departure;
 
+mod marks;
 mod queue;
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,18 @@
 //! The task that writes the queue to the store.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::key::FailureKind;
-use domain::{ApiKeyId, ProviderKeyId, Timestamp};
 use store::{Store, StoreError, UsageRow};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
+use super::Message;
+use super::marks::Marks;
 use super::queue::{Queue, Settling};
-use super::{Message, Settled};
 use crate::spool::{self, Number, Rows, Spool};
 
 /// How many rows one transaction takes.
@@ -28,8 +26,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the writer waits between two tries, at first and at most.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The store keeps the time of the last use to about a minute.
-const USED_EVERY_MS: i64 = 60_000;
 
 /// Where rows are written: the store, or in tests a script.
 pub(super) trait Ledger {
@@ -60,8 +56,10 @@ pub(crate) async fn write(store: Store, spool: Arc<Spool>, queue: Queue) {
 /// Writes what other processes left in the spool, and says how many rows that were.
 pub(crate) async fn recover(store: &Store, spool: &Spool) -> Result<u64, StoreError> {
     let mut recovered = 0;
-    for segment in spool.left().unwrap_or_default().segments {
-        let mut rows = match Rows::open(&segment) {
+    // It holds their locks until all of them are written.
+    let left = spool.left().unwrap_or_default();
+    for segment in &left.segments {
+        let mut rows = match Rows::open(segment) {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(%error, "{} holds usage that cannot be read", segment.display());
@@ -88,7 +86,7 @@ pub(crate) async fn recover(store: &Store, spool: &Spool) -> Result<u64, StoreEr
             // Left for the next start.
             continue;
         }
-        spool::done_with(&segment, rows.is_damaged);
+        spool::done_with(segment, rows.is_damaged);
     }
     Ok(recovered)
 }
@@ -345,83 +343,4 @@ async fn one_by_one(
         }
     }
     kept
-}
-
-/// What is noted of keys beside the rows: worth one try, not a queue.
-#[derive(Default)]
-struct Marks {
-    /// When a use was last written.
-    written: HashMap<Key, Timestamp>,
-    used: HashMap<Key, Timestamp>,
-    failed: HashMap<ProviderKeyId, (i64, Timestamp, FailureKind)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Key {
-    Ours(ApiKeyId),
-    Theirs(ProviderKeyId),
-}
-
-impl Marks {
-    fn note(&mut self, settled: &Settled) {
-        let row = &settled.row;
-        self.note_use(Key::Ours(row.api_key), row.at);
-        for ((key, version), kind) in &settled.failed {
-            self.failed.insert(*key, (*version, row.at, *kind));
-        }
-        if let Some(key) = settled.used {
-            self.note_use(Key::Theirs(key), row.at);
-        }
-    }
-
-    fn note_use(&mut self, key: Key, at: Timestamp) {
-        let fresh = self
-            .written
-            .get(&key)
-            .is_some_and(|last| (0..USED_EVERY_MS).contains(&at.millis_since(*last)));
-        if !fresh {
-            self.used.insert(key, at);
-        }
-    }
-
-    async fn write(&mut self, store: &Store) {
-        let mut theirs = Vec::new();
-        let mut ours = Vec::new();
-        let mut away = false;
-        for (key, at) in self.used.drain() {
-            match key {
-                Key::Theirs(key) => theirs.push((key, at)),
-                Key::Ours(key) => ours.push((key, at)),
-            }
-        }
-        if !(theirs.is_empty() && ours.is_empty()) {
-            match store.serving().mark_used(&theirs, &ours).await {
-                Ok(()) => {
-                    let theirs = theirs.into_iter().map(|(key, at)| (Key::Theirs(key), at));
-                    let ours = ours.into_iter().map(|(key, at)| (Key::Ours(key), at));
-                    self.written.extend(theirs.chain(ours));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the last use of keys was not noted");
-                    away = matches!(error, StoreError::Unavailable(_));
-                }
-            }
-        }
-        let newest = self.written.values().max().copied();
-        if let Some(newest) = newest {
-            self.written
-                .retain(|_, at| newest.millis_since(*at) < USED_EVERY_MS);
-        }
-        // While the store is away each try takes seconds and rows may be waiting: the rest has its turn later.
-        while !away && let Some(key) = self.failed.keys().next().copied() {
-            let Some((version, at, kind)) = self.failed.remove(&key) else {
-                break;
-            };
-            let noted = store.serving().mark_failure(key, version, at, kind).await;
-            if let Err(error) = noted {
-                tracing::warn!(%error, provider_key.id = %key, "a failure of {key} was not noted");
-                away = matches!(error, StoreError::Unavailable(_));
-            }
-        }
-    }
 }
