@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use domain::RequestId;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use llm::format::{Metered, UsageTap, WireFormat};
 use tokio::time::{Instant, Sleep};
@@ -28,9 +27,11 @@ use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
 use crate::{Body, BoxError, Plane};
 
+mod parting;
 mod rewrite;
 mod tail;
 
+use parting::Parting;
 use tail::Tail;
 
 /// Turns an answer into the response, which settles the call when its body ends or is dropped.
@@ -423,44 +424,5 @@ impl Drop for Relay {
             }
             _ => parting.end(),
         }
-    }
-}
-
-/// A call whose client has left.
-struct Parting {
-    tap: Option<Box<dyn UsageTap>>,
-    settlement: Settlement,
-    sent_bytes: u64,
-}
-
-/// How long, and how far, an answer that credits pay for is read after its client has left.
-const READ_ON_FOR: Duration = Duration::from_millis(500);
-const READ_ON_BYTES: usize = 1024 * 1024;
-
-impl Parting {
-    /// Reads a little further. Who leaves after the last word has the whole answer, and what it cost, hidden
-    /// reasoning too, stands in the report right behind it.
-    async fn read_on(mut self, mut upstream: Incoming) {
-        let reading = async {
-            let mut left = READ_ON_BYTES;
-            while let Some(Ok(frame)) = upstream.frame().await {
-                let (Ok(data), Some(tap)) = (frame.into_data(), &mut self.tap) else {
-                    continue;
-                };
-                tap.push(&data);
-                match left.checked_sub(data.len()) {
-                    Some(rest) => left = rest,
-                    None => break,
-                }
-            }
-        };
-        // In time or not: what was learned counts.
-        let _ = tokio::time::timeout(READ_ON_FOR, reading).await;
-        self.end();
-    }
-
-    fn end(self) {
-        let metered = self.tap.map(|tap| tap.finish()).unwrap_or_default();
-        self.settlement.abandon(metered, self.sent_bytes);
     }
 }
