@@ -48,50 +48,36 @@ pub(crate) fn plan(
 ) -> Result<Planned, Failure> {
     let Admitted {
         view,
-        mut settlement,
         call,
-        method,
         headers,
         query,
         head,
         others,
-        body,
-    } = admitted;
-    let hops = headers::hops(&headers);
+        ..
+    } = &admitted;
     let mut wanted = head.model.clone();
-    let ways = naming::wishes(&headers).and_then(|wishes| {
+    let ways = naming::wishes(headers).and_then(|wishes| {
         let Wishes { no_managed, .. } = wishes;
-        let names = std::iter::once(&head.model).chain(&others);
-        list::gather(&view, names.map(String::as_str), |name| {
-            let named = naming::name(&view, name, &wishes)?;
+        let names = std::iter::once(&head.model).chain(others);
+        list::gather(view, names.map(String::as_str), |name| {
+            let named = naming::name(view, name, &wishes)?;
             if name == head.model {
                 wanted.clone_from(&named.model);
             }
             let targets =
-                targets::targets(&plane.registry, &view, &named.model, Some(call), no_managed)?;
-            if hops >= MAX_HOPS {
+                targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
+            if headers::hops(headers) >= MAX_HOPS {
                 return Err(Failure::LoopDetected);
             }
-            way::ways(&plane.registry, &view, targets, call, query.as_deref())
+            way::ways(&plane.registry, view, targets, call, query.as_deref())
         })
     });
     match ways {
-        Ok(ways) => {
-            settlement.requested_model(&head.model);
-            Ok(Planned {
-                view,
-                settlement,
-                call,
-                method,
-                ways,
-                headers: headers::to_upstream(&headers),
-                hops,
-                head,
-                body,
-            })
-        }
+        Ok(ways) => Ok(admitted.along(ways)),
         Err(failure) => {
-            if let Some(aim) = aim(&plane.registry, &view, &head.model, &wanted) {
+            let aim = aim(&plane.registry, view, &head.model, &wanted);
+            let mut settlement = admitted.settlement;
+            if let Some(aim) = aim {
                 aim.write(said);
                 settlement.aimed(aim);
             }
@@ -103,23 +89,11 @@ pub(crate) fn plan(
 /// Plans an admitted request for a path of `provider`, as [`plan`] does a call.
 pub(crate) fn pass(
     plane: &Plane,
-    admitted: Admitted,
+    mut admitted: Admitted,
     pass: &Pass,
     provider: Result<&Provider, Failure>,
     said: &mut HeaderMap,
 ) -> Result<Planned, Failure> {
-    let Admitted {
-        view,
-        mut settlement,
-        call,
-        method,
-        headers,
-        query,
-        head,
-        body,
-        ..
-    } = admitted;
-    let hops = headers::hops(&headers);
     let ways = provider.and_then(|provider| {
         let aim = Aim {
             provider: provider.id.clone(),
@@ -127,36 +101,54 @@ pub(crate) fn pass(
             requested: None,
         };
         aim.write(said);
-        settlement.aimed(aim);
-        pass.check(&headers)?;
-        if hops >= MAX_HOPS {
+        admitted.settlement.aimed(aim);
+        let Admitted {
+            view,
+            call,
+            headers,
+            query,
+            head,
+            ..
+        } = &admitted;
+        pass.check(headers)?;
+        if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }
-        let targets = targets::own(&view, pass::candidate(provider, &head.model))?;
-        way::passing(
-            &plane.registry,
-            &view,
-            targets,
-            (pass, call.format),
-            query.as_deref(),
-        )
+        let targets = targets::own(view, pass::candidate(provider, &head.model))?;
+        let how = (pass, call.format);
+        way::passing(&plane.registry, view, targets, how, query.as_deref())
     });
     match ways {
-        Ok(ways) => {
-            settlement.requested_model(&head.model);
-            Ok(Planned {
-                view,
-                settlement,
-                call,
-                method,
-                ways,
-                headers: headers::to_upstream(&headers),
-                hops,
-                head,
-                body,
-            })
+        Ok(ways) => Ok(admitted.along(ways)),
+        Err(failure) => Err(admitted.settlement.refuse(failure)),
+    }
+}
+
+impl Admitted {
+    /// The call, served by these ways.
+    fn along(self, ways: Vec<Way>) -> Planned {
+        let Self {
+            view,
+            mut settlement,
+            call,
+            method,
+            headers,
+            head,
+            body,
+            ..
+        } = self;
+        settlement.requested_model(&head.model);
+        Planned {
+            view,
+            settlement,
+            call,
+            method,
+            ways,
+            hops: headers::hops(&headers),
+            headers: headers::to_upstream(&headers),
+            head,
+            body,
         }
-        Err(failure) => Err(settlement.refuse(failure)),
     }
 }
 
