@@ -296,22 +296,22 @@ impl<'de> Visitor<'de> for TopLevel {
                 Field::Models => &mut found.models,
                 Field::Stream => &mut found.stream,
                 Field::OutputLimit => {
-                    let limit = map.next_value_seed(Checked)?;
+                    let limit = map.next_value_seed(Checked::JSON)?;
                     found.output_limit = found.output_limit.max(limit);
                     continue;
                 }
                 Field::Choices => {
-                    let choices = map.next_value_seed(Checked)?;
+                    let choices = map.next_value_seed(Checked::JSON)?;
                     found.choices = found.choices.max(choices);
                     continue;
                 }
                 Field::Lookalike(field) => {
                     found.refusal.get_or_insert(HeadError::Case(field));
-                    map.next_value_seed(Checked)?;
+                    map.next_value_seed(Checked::JSON)?;
                     continue;
                 }
                 Field::Other => {
-                    map.next_value_seed(Checked)?;
+                    map.next_value_seed(Checked::JSON)?;
                     continue;
                 }
             };
@@ -383,7 +383,25 @@ impl Visitor<'_> for FieldName {
 
 /// Reads any value and keeps of it only that it is a whole number. Unlike serde's `IgnoredAny` it makes the
 /// parser decode strings and numbers and count the depth.
-struct Checked;
+#[derive(Clone, Copy)]
+struct Checked {
+    /// Whether `8.0` and `"8"` are whole numbers, too.
+    any_spelling: bool,
+}
+
+impl Checked {
+    /// Numbers as JSON has them.
+    const JSON: Self = Self {
+        any_spelling: false,
+    };
+    /// Numbers in the spellings that Google's readers take.
+    const GOOGLES: Self = Self { any_spelling: true };
+
+    /// Rounded up: what is no whole number the provider refuses, whatever it is counted as.
+    fn whole(self, number: f64) -> Option<u64> {
+        (self.any_spelling && number > 0.0).then_some(number.ceil() as u64)
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Checked {
     type Value = Option<u64>;
@@ -412,12 +430,15 @@ impl<'de> Visitor<'de> for Checked {
         Ok(Some(number))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Option<u64>, E> {
-        Ok(None)
+    fn visit_f64<E>(self, number: f64) -> Result<Option<u64>, E> {
+        Ok(self.whole(number))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Option<u64>, E> {
-        Ok(None)
+    fn visit_str<E>(self, text: &str) -> Result<Option<u64>, E> {
+        let number = || text.trim().parse().ok();
+        Ok(number()
+            .filter(|_| self.any_spelling)
+            .and_then(|it| self.whole(it)))
     }
 
     fn visit_unit<E>(self) -> Result<Option<u64>, E> {
@@ -425,13 +446,13 @@ impl<'de> Visitor<'de> for Checked {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<u64>, A::Error> {
-        while items.next_element_seed(Checked)?.is_some() {}
+        while items.next_element_seed(Self::JSON)?.is_some() {}
         Ok(None)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Option<u64>, A::Error> {
         while fields.next_key::<IgnoredAny>()?.is_some() {
-            fields.next_value_seed(Checked)?;
+            fields.next_value_seed(Self::JSON)?;
         }
         Ok(None)
     }

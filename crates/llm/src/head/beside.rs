@@ -109,7 +109,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
         match self.at {
             Place::Top | Place::Request | Place::Config => deserializer.deserialize_any(self),
             Place::Model | Place::OutputLimit | Place::Choices | Place::Other => {
-                Checked.deserialize(deserializer)
+                Checked::JSON.deserialize(deserializer)
             }
         }
     }
@@ -135,11 +135,11 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
                     }
                 }
                 Place::OutputLimit => {
-                    let limit = map.next_value_seed(Whole)?;
+                    let limit = map.next_value_seed(Checked::GOOGLES)?;
                     found.output_limit = found.output_limit.max(limit);
                 }
                 Place::Choices => {
-                    let choices = map.next_value_seed(Whole)?;
+                    let choices = map.next_value_seed(Checked::GOOGLES)?;
                     found.choices = found.choices.max(choices);
                 }
                 Place::Top | Place::Request | Place::Config | Place::Other => {
@@ -179,62 +179,6 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
     fn visit_unit<E: Error>(self) -> Result<Option<u64>, E> {
         Ok(None)
     }
-}
-
-/// As [`Checked`], for a whole number in any of the spellings that Google's readers take: `8`, `8.0`, `"8"`.
-struct Whole;
-
-impl<'de> DeserializeSeed<'de> for Whole {
-    type Value = Option<u64>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Whole {
-    type Value = Option<u64>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Option<u64>, E> {
-        Ok(Some(number))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Option<u64>, E> {
-        Ok(whole(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Option<u64>, E> {
-        Ok(text.trim().parse().ok().and_then(whole))
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<u64>, A::Error> {
-        Checked.visit_seq(items)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Option<u64>, A::Error> {
-        Checked.visit_map(fields)
-    }
-}
-
-/// Rounded up: what is no whole number the provider refuses, whatever it is counted as.
-fn whole(number: f64) -> Option<u64> {
-    (number > 0.0).then_some(number.ceil() as u64)
 }
 
 #[cfg(test)]
