@@ -1,6 +1,6 @@
 //! What differs between the formats in which clients and providers speak of models.
 //!
-//! A format is a zero-sized type in [`FORMATS`]. The gateway never asks which one it has: it renders its
+//! A format is a value without state in [`FORMATS`]. The gateway never asks which one it has: it renders its
 //! refusals, reads usage and asks for one token through [`WireFormat`].
 
 use std::fmt;
@@ -14,6 +14,7 @@ mod anthropic_messages;
 mod gemini_embeddings;
 mod gemini_error;
 mod gemini_generate_content;
+mod openai_audio;
 mod openai_chat;
 mod openai_embeddings;
 mod openai_error;
@@ -21,8 +22,6 @@ mod openai_images;
 mod openai_moderations;
 mod openai_realtime;
 mod openai_responses;
-mod openai_speech;
-mod openai_transcriptions;
 mod operation;
 mod rerank;
 #[cfg(test)]
@@ -32,6 +31,7 @@ mod usage_wish;
 pub use anthropic_messages::AnthropicMessages;
 pub use gemini_embeddings::GeminiEmbeddings;
 pub use gemini_generate_content::GeminiGenerateContent;
+pub use openai_audio::OpenaiAudio;
 pub use openai_chat::OpenaiChat;
 pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_images::OpenaiImages;
@@ -39,8 +39,6 @@ pub use openai_moderations::OpenaiModerations;
 pub use openai_realtime::OpenaiRealtime;
 pub use openai_responses::OpenaiResponses;
 pub(crate) use openai_responses::in_namespace;
-pub use openai_speech::OpenaiSpeech;
-pub use openai_transcriptions::OpenaiTranscriptions;
 pub use operation::Operation;
 pub use rerank::Rerank;
 
@@ -54,8 +52,8 @@ pub static FORMATS: &[&dyn WireFormat] = &[
     &OpenaiEmbeddings,
     &OpenaiModerations,
     &OpenaiImages,
-    &OpenaiSpeech,
-    &OpenaiTranscriptions,
+    &OpenaiAudio::Speech,
+    &OpenaiAudio::Transcriptions,
     &OpenaiRealtime,
     &Rerank,
     &AnthropicMessages,
@@ -120,8 +118,8 @@ impl FormatId {
             Self::OpenaiEmbeddings => &OpenaiEmbeddings,
             Self::OpenaiModerations => &OpenaiModerations,
             Self::OpenaiImages => &OpenaiImages,
-            Self::OpenaiSpeech => &OpenaiSpeech,
-            Self::OpenaiTranscriptions => &OpenaiTranscriptions,
+            Self::OpenaiSpeech => &OpenaiAudio::Speech,
+            Self::OpenaiTranscriptions => &OpenaiAudio::Transcriptions,
             Self::OpenaiRealtime => &OpenaiRealtime,
             Self::Rerank => &Rerank,
             Self::AnthropicMessages => &AnthropicMessages,

@@ -1,6 +1,7 @@
-//! OpenAI's transcriptions, `POST /v1/audio/transcriptions`, and translations into English.
+//! OpenAI's sound: speech, `POST /v1/audio/speech`, and transcriptions, `POST /v1/audio/transcriptions`, with translations
+//! into English.
 //!
-//! Source: <https://platform.openai.com/docs/api-reference/audio/createTranscription>.
+//! Source: <https://platform.openai.com/docs/api-reference/audio>.
 
 use bytes::Bytes;
 
@@ -12,13 +13,21 @@ use super::{
 use crate::sse::Event;
 use crate::tap::{self, BodyTap, EventBodyTap, NOTHING};
 
-/// The format; see the module. A report in seconds is none: only model tokens are metered.
+/// The formats; see the module. What differs between them is which way the sound goes.
 #[derive(Debug, Clone, Copy)]
-pub struct OpenaiTranscriptions;
+pub enum OpenaiAudio {
+    /// Usage is reported by streams of events only: sound has no place for it.
+    Speech,
+    /// A report in seconds is none: only model tokens are metered.
+    Transcriptions,
+}
 
-impl WireFormat for OpenaiTranscriptions {
+impl WireFormat for OpenaiAudio {
     fn id(&self) -> FormatId {
-        FormatId::OpenaiTranscriptions
+        match self {
+            Self::Speech => FormatId::OpenaiSpeech,
+            Self::Transcriptions => FormatId::OpenaiTranscriptions,
+        }
     }
 
     fn error(&self, error: &ErrorBody<'_>) -> Bytes {
@@ -47,7 +56,7 @@ impl WireFormat for OpenaiTranscriptions {
         }
     }
 
-    /// None: there is no sound to send.
+    /// None: the voice that a model has would have to be known, and there is no sound to send.
     fn probe_body(&self, _model: &str, _limit: TokenLimit) -> Bytes {
         Bytes::new()
     }
