@@ -224,15 +224,16 @@ impl Files {
 
     /// The segment that takes rows.
     fn active(&mut self) -> io::Result<&mut (Number, Segment)> {
-        if self.active.is_none() {
-            let number = self.next;
-            let path = self.folder.join(format!("{number:010}{SUFFIX}"));
-            self.next += 1;
-            self.active = Some((number, Segment::create(path)?));
-        }
-        self.active
-            .as_mut()
-            .ok_or_else(|| io::Error::other("no segment"))
+        let active = match self.active.take() {
+            Some(active) => active,
+            None => {
+                let number = self.next;
+                let path = self.folder.join(format!("{number:010}{SUFFIX}"));
+                self.next += 1;
+                (number, Segment::create(path)?)
+            }
+        };
+        Ok(self.active.insert(active))
     }
 
     fn segment(&mut self, number: Number) -> Option<&mut Segment> {

@@ -36,3 +36,41 @@ mod spooling;
 mod streams;
 mod translated;
 mod walk;
+
+use domain::{AccountId, ApiKeyId, NanoUsd, RequestId, Timestamp, UserId, WorkspaceId};
+use store::UsageRow;
+
+/// The row of a call that nobody made.
+pub(crate) fn usage_row(request: RequestId) -> UsageRow {
+    UsageRow {
+        request,
+        at: Timestamp::from_millis(1_700_000_000_000),
+        account: AccountId::from_bytes([0; 16]),
+        workspace: WorkspaceId::from_bytes([0; 16]),
+        api_key: ApiKeyId::from_bytes([0; 16]),
+        user: UserId::from_bytes([0; 16]),
+        wire_format: "openai_chat".to_owned(),
+        operation: "chat".to_owned(),
+        model_requested: String::new(),
+        provider: None,
+        model: None,
+        key_source: None,
+        key: None,
+        key_label: None,
+        status: 200,
+        error_code: None,
+        streamed: false,
+        usage: None,
+        latency_ms: 0,
+        first_byte_ms: None,
+        request_bytes: 0,
+        response_bytes: 0,
+        upstream_status: None,
+        cost: None,
+        pricing: None,
+        catalog_version: None,
+        charge: NanoUsd::ZERO,
+        attempts: Vec::new(),
+        fallback: false,
+    }
+}

@@ -14,8 +14,9 @@ pub(crate) enum Arg {
 /// A constant SQL text and its arguments, in the order of `$1`, `$2`, ...
 #[must_use]
 pub(crate) struct Statement {
+    /// The text for PostgreSQL.
     pub(crate) text: &'static str,
-    /// The text for SQLite.
+    /// The text for SQLite, the same but for [`InOrder`]'s.
     pub(crate) sqlite: &'static str,
     pub(crate) args: Vec<Arg>,
 }

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use domain::{AccountId, ApiKeyId, RequestId, Timestamp, UserId, WorkspaceId};
+use domain::RequestId;
 use store::{StoreError, UsageRow};
 
 use super::writer::{Ledger, write_some};
+use crate::tests::usage_row;
 
 /// What a scripted store does and has seen.
 #[derive(Default)]
@@ -57,37 +58,7 @@ fn id(number: u8) -> RequestId {
 }
 
 fn rows(numbers: &[u8]) -> Vec<UsageRow> {
-    let row = |number: &u8| UsageRow {
-        request: id(*number),
-        at: Timestamp::from_millis(1_700_000_000_000),
-        account: AccountId::from_bytes([0; 16]),
-        workspace: WorkspaceId::from_bytes([0; 16]),
-        api_key: ApiKeyId::from_bytes([0; 16]),
-        user: UserId::from_bytes([0; 16]),
-        wire_format: "openai_chat".to_owned(),
-        operation: "chat".to_owned(),
-        model_requested: String::new(),
-        provider: None,
-        model: None,
-        key_source: None,
-        key: None,
-        key_label: None,
-        status: 200,
-        error_code: None,
-        streamed: false,
-        usage: None,
-        latency_ms: 0,
-        first_byte_ms: None,
-        request_bytes: 0,
-        response_bytes: 0,
-        upstream_status: None,
-        cost: None,
-        pricing: None,
-        catalog_version: None,
-        charge: domain::NanoUsd::ZERO,
-        attempts: Vec::new(),
-        fallback: false,
-    };
+    let row = |number: &u8| usage_row(id(*number));
     numbers.iter().map(row).collect()
 }
 

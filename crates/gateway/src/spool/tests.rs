@@ -3,43 +3,17 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
-use domain::{AccountId, ApiKeyId, RequestId, Timestamp, UserId, WorkspaceId};
+use domain::RequestId;
 
 use super::*;
+use crate::tests::usage_row;
 
 fn row(number: u16) -> UsageRow {
     let mut id = [0; 16];
     id[..2].copy_from_slice(&number.to_be_bytes());
     UsageRow {
-        request: RequestId::from_bytes(id),
-        at: Timestamp::from_millis(1_700_000_000_000),
-        account: AccountId::from_bytes([0; 16]),
-        workspace: WorkspaceId::from_bytes([0; 16]),
-        api_key: ApiKeyId::from_bytes([0; 16]),
-        user: UserId::from_bytes([0; 16]),
-        wire_format: "openai_chat".to_owned(),
-        operation: "chat_completions".to_owned(),
         model_requested: "\u{1f600}\n\0".to_owned(),
-        provider: None,
-        model: None,
-        key_source: None,
-        key: None,
-        key_label: None,
-        status: 200,
-        error_code: None,
-        streamed: false,
-        usage: None,
-        latency_ms: 0,
-        first_byte_ms: None,
-        request_bytes: 0,
-        response_bytes: 0,
-        upstream_status: None,
-        cost: None,
-        pricing: None,
-        catalog_version: None,
-        charge: domain::NanoUsd::ZERO,
-        attempts: Vec::new(),
-        fallback: false,
+        ..usage_row(RequestId::from_bytes(id))
     }
 }
 
