@@ -39,8 +39,9 @@ const FREE_CONFIG: &[&str] = &[
 const TIERS: [&str; 2] = ["standard", "flex"];
 /// Tools that run at the client.
 const CLIENT_TOOLS: [&str; 2] = ["functionDeclarations", "computerUse"];
-/// Fields whose content is the client's own and means nothing to the provider.
-const DATA: [&str; 2] = ["args", "response"];
+/// Parts, and the one field of each whose content is the client's own and means nothing to the provider. Anywhere else
+/// a field of that name is one that nobody knows.
+const DATA: [(&str, &str); 2] = [("functionCall", "args"), ("functionResponse", "response")];
 
 /// As [`super::find`], for Gemini's formats.
 pub fn find_gemini(body: &[u8]) -> Option<&'static str> {
@@ -115,27 +116,31 @@ fn runs_at_client(tool: &Json) -> bool {
 
 /// Whether a part of it is a file that the provider keeps for the key, perhaps another tenant's, or fetches.
 fn refers(content: &Json) -> bool {
-    match content {
-        Json::Map(fields) => fields.iter().any(|(name, value)| {
-            let name = camel(name);
-            let is_file = name == "fileData" && !matches!(value, Json::Null);
-            is_file || (!DATA.contains(&name.as_str()) && refers(value))
-        }),
-        Json::List(values) => values.iter().any(refers),
-        Json::Null | Json::Text(_) | Json::Other => false,
-    }
+    holds(content, None, &|name, value| {
+        name == "fileData" && !matches!(value, Json::Null)
+    })
 }
 
 /// Whether something in it costs more than the price of input says: sound and films, and for embeddings pictures, too.
 fn dearer(content: &Json, pictures: bool) -> bool {
+    holds(content, None, &|name, value| {
+        let spared = matches!(value, Json::Null) || pictures && is_picture(value);
+        name == "inlineData" && !spared
+    })
+}
+
+/// Whether `offends` of a field anywhere in it, but for the client's own data. `data`: the name of the field that is such
+/// data here.
+fn holds(content: &Json, data: Option<&str>, offends: &impl Fn(&str, &Json) -> bool) -> bool {
     match content {
-        Json::Map(fields) => fields
-            .iter()
-            .any(|(name, value)| match camel(name).as_str() {
-                "inlineData" => !(matches!(value, Json::Null) || pictures && is_picture(value)),
-                name => !DATA.contains(&name) && dearer(value, pictures),
-            }),
-        Json::List(values) => values.iter().any(|value| dearer(value, pictures)),
+        Json::Map(fields) => fields.iter().any(|(name, value)| {
+            let name = camel(name);
+            let part = DATA.iter().find(|(part, _)| *part == name);
+            let data_within = part.map(|(_, data)| *data);
+            let skipped = data == Some(name.as_str());
+            !skipped && (offends(&name, value) || holds(value, data_within, offends))
+        }),
+        Json::List(values) => values.iter().any(|value| holds(value, None, offends)),
         Json::Null | Json::Text(_) | Json::Other => false,
     }
 }

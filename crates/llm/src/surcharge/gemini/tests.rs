@@ -52,6 +52,31 @@ fn what_changes_model_or_price_is_found() {
             r#"{"contents":[{"parts":[{"functionResponse":{"parts":[{"fileData":{}}]}}]}]}"#,
             "fileData",
         ),
+        // A name that means the client's own data in one place hides nothing in another.
+        (
+            r#"{"contents":[{"parts":[{"args":{"fileData":{}}}]}]}"#,
+            "fileData",
+        ),
+        (
+            r#"{"contents":[{"response":[{"parts":[{"file_data":{}}]}]}]}"#,
+            "fileData",
+        ),
+        (
+            r#"{"contents":[{"parts":[{"functionCall":{"response":{"fileData":{}}}}]}]}"#,
+            "fileData",
+        ),
+        (
+            r#"{"contents":[{"parts":[{"functionCall":{"will":{"args":{"fileData":{}}}}}]}]}"#,
+            "fileData",
+        ),
+        (
+            r#"{"contents":[{"parts":[{"response":{"inlineData":{"mimeType":"audio/wav"}}}]}]}"#,
+            "inlineData",
+        ),
+        (
+            r#"{"content":{"args":{"parts":[{"inline_data":{"mimeType":"image/png"}}]}}}"#,
+            "inlineData",
+        ),
         (
             r#"{"systemInstruction":{"parts":[{"fileData":{}}]}}"#,
             "fileData",
@@ -101,6 +126,7 @@ fn an_ordinary_call_costs_its_tokens() {
         "{}",
         r#"{"contents":[{"role":"user","parts":[{"text":"\"googleSearch\"","inlineData":{"mimeType":"image/png","data":""}},{"inline_data":{"mime_type":"application/pdf","data":""}}]}]}"#,
         r#"{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"fileData":{}}}},{"functionResponse":{"response":{"fileData":1}}}]}]}"#,
+        r#"{"contents":[{"parts":[{"function_call":{"args":{"args":[{"inlineData":1}]}}},{"function_response":{"response":{"inlineData":1}}}]}]}"#,
         r#"{"contents":[],"tools":[{"functionDeclarations":[{"name":"googleSearch"}],"googleSearch":null}],"toolConfig":{}}"#,
         r#"{"generationConfig":{"maxOutputTokens":7,"top_p":1,"responseModalities":["TEXT"],"thinkingConfig":{}}}"#,
         r#"{"safety_settings":[],"system_instruction":{"parts":[]},"serviceTier":"flex","cachedContent":null}"#,
