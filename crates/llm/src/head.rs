@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 mod beside;
 mod list;
 
-pub use beside::read_beside;
+pub use beside::{MAX_REQUESTS, read_beside};
 pub use list::{Listed, MAX_MODELS, read_listed};
 
 /// The longest model name, in bytes of its decoded text.
@@ -29,10 +29,10 @@ pub struct Head {
     /// Whether the client wants a stream; absent and `null` mean no.
     pub stream: bool,
     /// The most output tokens that the client wants: the greatest of the top-level `max_tokens`,
-    /// `max_completion_tokens` and `max_output_tokens` that is a whole number. `None`: no such limit. Whatever else stands there is
-    /// the provider's to judge.
+    /// `max_completion_tokens` and `max_output_tokens` that is a number, in any spelling that some provider reads.
+    /// `None`: no such limit. Whatever else stands there is the provider's to judge.
     pub output_limit: Option<u64>,
-    /// How many answers the client wants: the greatest top-level `n` that is a whole number. `None`: one.
+    /// How many answers the client wants: the greatest top-level `n` that is such a number. `None`: one.
     pub choices: Option<u64>,
     /// Where the body names the model, as it is spelled there, in their order and apart. There is one place, but where
     /// the path names the model.
@@ -101,6 +101,9 @@ pub enum HeadError {
         "the query must name one `model` of 1 to {MAX_MODEL_BYTES} bytes without control characters"
     )]
     QueryModel,
+    /// `requests` has more than 2,048 requests.
+    #[error("the field `requests` must have at most {MAX_REQUESTS} requests")]
+    Requests,
     /// The body names another model than the path.
     #[error("the field `model` must name the model that the path names, or be left out")]
     OtherModel,
@@ -157,6 +160,7 @@ impl HeadError {
             | Self::OtherModel => Some("model"),
             Self::Models => Some("models"),
             Self::Stream => Some("stream"),
+            Self::Requests => Some("requests"),
         }
     }
 }
@@ -296,12 +300,12 @@ impl<'de> Visitor<'de> for TopLevel {
                 Field::Models => &mut found.models,
                 Field::Stream => &mut found.stream,
                 Field::OutputLimit => {
-                    let limit = map.next_value_seed(Checked::JSON)?;
+                    let limit = map.next_value_seed(Checked::COUNT)?;
                     found.output_limit = found.output_limit.max(limit);
                     continue;
                 }
                 Field::Choices => {
-                    let choices = map.next_value_seed(Checked::JSON)?;
+                    let choices = map.next_value_seed(Checked::COUNT)?;
                     found.choices = found.choices.max(choices);
                     continue;
                 }
@@ -381,26 +385,30 @@ impl Visitor<'_> for FieldName {
     }
 }
 
-/// Reads any value and keeps of it only that it is a whole number. Unlike serde's `IgnoredAny` it makes the
-/// parser decode strings and numbers and count the depth.
+/// The number that a value stands for which is to be a count: `8`, and `8.0` and `"8"`, for some providers read those as
+/// eight. Rounded up; what is no whole number the provider refuses, whatever it is counted as.
+pub(crate) fn count(number: f64) -> Option<u64> {
+    (number >= 0.0).then_some(number.ceil() as u64)
+}
+
+/// The same, of a text.
+pub(crate) fn count_in(text: &str) -> Option<u64> {
+    text.trim().parse().ok().and_then(count)
+}
+
+/// Reads any value and keeps of it only the count that it is. Unlike serde's `IgnoredAny` it makes the parser decode
+/// strings and numbers and count the depth.
 #[derive(Clone, Copy)]
 struct Checked {
-    /// Whether `8.0` and `"8"` are whole numbers, too.
-    any_spelling: bool,
+    /// Whether a text may be a count.
+    counts: bool,
 }
 
 impl Checked {
-    /// Numbers as JSON has them.
-    const JSON: Self = Self {
-        any_spelling: false,
-    };
-    /// Numbers in the spellings that Google's readers take.
-    const GOOGLES: Self = Self { any_spelling: true };
-
-    /// Rounded up: what is no whole number the provider refuses, whatever it is counted as.
-    fn whole(self, number: f64) -> Option<u64> {
-        (self.any_spelling && number > 0.0).then_some(number.ceil() as u64)
-    }
+    /// A value that is only checked.
+    const JSON: Self = Self { counts: false };
+    /// A value that is to be a count.
+    const COUNT: Self = Self { counts: true };
 }
 
 impl<'de> DeserializeSeed<'de> for Checked {
@@ -431,14 +439,11 @@ impl<'de> Visitor<'de> for Checked {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Option<u64>, E> {
-        Ok(self.whole(number))
+        Ok(count(number))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Option<u64>, E> {
-        let number = || text.trim().parse().ok();
-        Ok(number()
-            .filter(|_| self.any_spelling)
-            .and_then(|it| self.whole(it)))
+        Ok(self.counts.then(|| count_in(text)).flatten())
     }
 
     fn visit_unit<E>(self) -> Result<Option<u64>, E> {

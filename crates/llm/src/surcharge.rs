@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::head;
+
 mod gemini;
 
 pub use gemini::find_gemini;
@@ -26,13 +28,9 @@ const FREE: &[&str] = &[
     "instructions",
     "logit_bias",
     "logprobs",
-    "max_completion_tokens",
-    "max_output_tokens",
-    "max_tokens",
     "metadata",
     "min_p",
     "model",
-    "n",
     "output_config",
     "output_format",
     "parallel_tool_calls",
@@ -63,6 +61,26 @@ const FREE: &[&str] = &[
     "truncation",
     "user",
     "verbosity",
+];
+
+/// Fields that say how much is made. What is held for a call is counted by them, so what stands there must count.
+const COUNTS: [&str; 4] = [
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "n",
+];
+
+/// Parts that have prices of their own, or whose length in model tokens nobody can tell; and files that the provider
+/// keeps for the key, which perhaps another tenant put there.
+const PARTS: [&str; 7] = [
+    "audio",
+    "audio_url",
+    "file_id",
+    "input_audio",
+    "input_video",
+    "video",
+    "video_url",
 ];
 
 /// Tiers of service that cost no more than the list price.
@@ -119,10 +137,10 @@ fn offence(name: &str, value: &Json) -> Option<&'static str> {
     }
     match name {
         "messages" | "system" if cached_long(value) => Some("cache_control"),
-        "messages" | "system" => hears(value).then_some("input_audio"),
+        "messages" | "system" => part_of(value),
         // What the provider keeps for the key was perhaps said by another tenant.
         "input" if refers(value) => Some("input"),
-        "input" => hears(value).then_some("input_audio"),
+        "input" => part_of(value),
         "cache_control" => long(value).then_some("cache_control"),
         "modalities" => match value {
             Json::List(kinds) if kinds.iter().all(|kind| kind.is("text")) => None,
@@ -137,7 +155,10 @@ fn offence(name: &str, value: &Json) -> Option<&'static str> {
             _ => Some("tools"),
         },
         _ if FREE.contains(&name) => None,
-        _ => named(name),
+        _ => match COUNTS.into_iter().find(|it| *it == name) {
+            Some(count) => (!value.counts()).then_some(count),
+            None => named(name),
+        },
     }
 }
 
@@ -213,17 +234,28 @@ fn refers(input: &Json) -> bool {
     })
 }
 
-/// Whether something in it is sound, which costs more than the price of input says.
-fn hears(value: &Json) -> bool {
+/// A part of it that is sound or a film, which cost more than the price of input says, or a file that the provider keeps.
+fn part_of(value: &Json) -> Option<&'static str> {
     match value {
-        Json::Map(fields) => fields.iter().any(|(name, value)| {
-            (name == "input_audio" && !matches!(value, Json::Null))
-                || (name == "type" && value.is("input_audio"))
-                || hears(value)
+        Json::Map(fields) if is_tool_use(fields) => None,
+        Json::Map(fields) => fields.iter().find_map(|(name, value)| {
+            let kind = match value {
+                Json::Null => return None,
+                Json::Text(kind) if name == "type" => kind,
+                _ => name,
+            };
+            let part = PARTS.into_iter().find(|it| it == kind);
+            part.or_else(|| part_of(value))
         }),
-        Json::List(values) => values.iter().any(hears),
-        Json::Null | Json::Text(_) | Json::Other => false,
+        Json::List(values) => values.iter().find_map(part_of),
+        Json::Null | Json::Text(_) | Json::Number(_) | Json::Other => None,
     }
+}
+
+/// Whether it is a model's call of a tool and nothing else: its fields are the tool's.
+fn is_tool_use(fields: &[(String, Json)]) -> bool {
+    let mut kinds = fields.iter().filter(|(name, _)| name == "type").peekable();
+    kinds.peek().is_some() && kinds.all(|(_, kind)| kind.is("tool_use"))
 }
 
 /// Whether something in it is to stay in the provider's cache for longer than the price of cached input says.
@@ -234,7 +266,7 @@ fn cached_long(value: &Json) -> bool {
             (is_control && long(value)) || cached_long(value)
         }),
         Json::List(values) => values.iter().any(cached_long),
-        Json::Null | Json::Text(_) | Json::Other => false,
+        Json::Null | Json::Text(_) | Json::Number(_) | Json::Other => false,
     }
 }
 
@@ -255,13 +287,24 @@ enum Json {
     Text(String),
     List(Vec<Json>),
     Map(Vec<(String, Json)>),
-    /// A number or a boolean.
+    Number(f64),
+    /// A boolean.
     Other,
 }
 
 impl Json {
     fn is(&self, text: &str) -> bool {
         matches!(self, Self::Text(it) if it == text)
+    }
+
+    /// Whether the request's head has it as a count.
+    fn counts(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Number(number) => head::count(*number).is_some(),
+            Self::Text(text) => head::count_in(text).is_some(),
+            Self::List(_) | Self::Map(_) | Self::Other => false,
+        }
     }
 }
 
@@ -288,16 +331,16 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Json::Other)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Number(number as f64))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number as f64))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Number(number))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {

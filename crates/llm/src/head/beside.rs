@@ -12,6 +12,9 @@ use super::{Checked, Head, HeadError, Spelling, checked_model, span, unreadable}
 /// What stands before a model's name in a body.
 pub(super) const PREFIX: &str = "models/";
 
+/// The most requests of a batch, as lists of texts to embed have it. Each may name the model, which is written anew.
+pub const MAX_REQUESTS: usize = 2048;
+
 /// Reads the body of a request whose path names `model` and says whether a stream is wanted.
 ///
 /// The whole body is checked as [`super::read`] does. Wherever the body names a model as well (at its top, in each request of a
@@ -59,6 +62,8 @@ struct Found<'a> {
     models: Vec<&'a RawValue>,
     output_limit: Option<u64>,
     choices: Option<u64>,
+    /// How many requests there are within the body.
+    requests: usize,
     refusal: Option<HeadError>,
 }
 
@@ -124,22 +129,31 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<u64>, A::Error> {
         let Self { found, at } = self;
+        if at == Place::Request {
+            found.requests += 1;
+            if found.requests > MAX_REQUESTS {
+                found.refusal.get_or_insert(HeadError::Requests);
+            }
+        }
         let mut named = false;
         while let Some(name) = map.next_key::<String>()? {
             let at = at.field(&name);
             match at {
                 Place::Model => {
-                    found.models.push(map.next_value()?);
+                    let model = map.next_value()?;
+                    if found.requests <= MAX_REQUESTS {
+                        found.models.push(model);
+                    }
                     if std::mem::replace(&mut named, true) {
                         found.refusal.get_or_insert(HeadError::Repeated("model"));
                     }
                 }
                 Place::OutputLimit => {
-                    let limit = map.next_value_seed(Checked::GOOGLES)?;
+                    let limit = map.next_value_seed(Checked::COUNT)?;
                     found.output_limit = found.output_limit.max(limit);
                 }
                 Place::Choices => {
-                    let choices = map.next_value_seed(Checked::GOOGLES)?;
+                    let choices = map.next_value_seed(Checked::COUNT)?;
                     found.choices = found.choices.max(choices);
                 }
                 Place::Top | Place::Request | Place::Config | Place::Other => {

@@ -56,9 +56,13 @@ fn the_outputs_limit_is_the_greatest_whole_number_that_is_given() {
         (r#","max_completion_tokens":0"#, Some(0)),
         (r#","max_tokens":7,"max_completion_tokens":9"#, Some(9)),
         (r#","max_tokens":9,"max_tokens":7"#, Some(9)),
-        (r#","max_tokens":"7""#, None),
+        // Some providers read these as seven and eight.
+        (r#","max_tokens":"7""#, Some(7)),
+        (r#","max_tokens":" 7.0 ""#, Some(7)),
+        (r#","max_tokens":7.0"#, Some(7)),
         (r#","max_tokens":-7"#, None),
-        (r#","max_tokens":7.5"#, None),
+        (r#","max_tokens":7.5"#, Some(8)),
+        (r#","max_tokens":"seven""#, None),
         (r#","max_tokens":[7]"#, None),
         (r#","max_tokens":null"#, None),
         (r#","inner":{"max_tokens":7}"#, None),
@@ -72,7 +76,8 @@ fn the_outputs_limit_is_the_greatest_whole_number_that_is_given() {
         (r#","n":3"#, 300),
         (r#","n":3,"max_tokens":7"#, 21),
         (r#","n":0,"max_tokens":7"#, 7),
-        (r#","n":"3""#, 100),
+        (r#","n":"3","max_tokens":7"#, 21),
+        (r#","n":"3""#, 300),
         (r#","n":18446744073709551615"#, u64::MAX),
     ] {
         let body = format!(r#"{{"model":"m"{rest}}}"#);

@@ -16,11 +16,9 @@ const FREE: &[&str] = &[
 ];
 /// The same, of how the answer is made.
 const FREE_CONFIG: &[&str] = &[
-    "candidateCount",
     "enableEnhancedCivicAnswers",
     "frequencyPenalty",
     "logprobs",
-    "maxOutputTokens",
     "mediaResolution",
     "presencePenalty",
     "responseFormat",
@@ -100,6 +98,9 @@ fn config(name: &str, value: &Json) -> Option<&'static str> {
             Json::List(kinds) if kinds.iter().all(|kind| kind.is("TEXT")) => None,
             _ => Some("responseModalities"),
         },
+        // What is held for a call is counted by them, so what stands there must count.
+        "candidateCount" => (!value.counts()).then_some("candidateCount"),
+        "maxOutputTokens" => (!value.counts()).then_some("maxOutputTokens"),
         name if FREE_CONFIG.contains(&name) => None,
         _ => Some("generationConfig"),
     }
@@ -141,7 +142,7 @@ fn holds(content: &Json, data: Option<&str>, offends: &impl Fn(&str, &Json) -> b
             !skipped && (offends(&name, value) || holds(value, data_within, offends))
         }),
         Json::List(values) => values.iter().any(|value| holds(value, None, offends)),
-        Json::Null | Json::Text(_) | Json::Other => false,
+        Json::Null | Json::Text(_) | Json::Number(_) | Json::Other => false,
     }
 }
 

@@ -13,6 +13,44 @@ fn what_changes_model_or_price_is_found() {
             r#""input":[{"role":"user","content":[{"type":"input_audio"}]}]"#,
             "input_audio",
         ),
+        (
+            r#""messages":[{"content":[{"type":"video_url","video_url":{"url":"https://a.example"}}]}]"#,
+            "video_url",
+        ),
+        (
+            r#""messages":[{"content":[{"type":"tool_result","content":[{"type":"video"}]}]}]"#,
+            "video",
+        ),
+        (
+            r#""messages":[{"content":[{"type":"tool_use","type":"text","video_url":{}}]}]"#,
+            "video_url",
+        ),
+        (
+            r#""messages":[{"content":[{"type":"audio_url","audio_url":{}}]}]"#,
+            "audio_url",
+        ),
+        (
+            r#""input":[{"role":"user","content":[{"type":"input_video","data":""}]}]"#,
+            "input_video",
+        ),
+        (
+            r#""messages":[{"content":[{"type":"document","source":{"type":"file","file_id":"f"}}]}]"#,
+            "file_id",
+        ),
+        (
+            r#""input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]"#,
+            "file_id",
+        ),
+        (
+            r#""messages":[{"role":"assistant","audio":{"id":"a"}}]"#,
+            "audio",
+        ),
+        (r#""n":"many""#, "n"),
+        (r#""n":-1"#, "n"),
+        (r#""n":1,"n":[8]"#, "n"),
+        (r#""max_tokens":true"#, "max_tokens"),
+        (r#""max_completion_tokens":{}"#, "max_completion_tokens"),
+        (r#""max_output_tokens":"""#, "max_output_tokens"),
         (r#""plugin\u017f":[]"#, UNKNOWN),
         (r#""\u017fervice_tier":"priority""#, UNKNOWN),
         (r#""enable_search":true"#, UNKNOWN),
@@ -102,6 +140,8 @@ fn an_ordinary_call_costs_its_tokens() {
         r#""messages":[{"content":"\"models\" and a ttl of 1h"},{"content":[{"cache_control":{"type":"ephemeral"}}]}]"#,
         r#""system":[{"cache_control":{"type":"ephemeral","ttl":"5m"}}]"#,
         r#""metadata":{"provider":"x"}"#,
+        r#""n":2,"max_tokens":"7","max_completion_tokens":8.0,"max_output_tokens":null"#,
+        r#""messages":[{"content":[{"type":"tool_use","id":"t","name":"play","input":{"video_url":"x"}}]}]"#,
         r#""input":["a",[1,2]],"dimensions":8,"encoding_format":"base64""#,
         r#""input":"hi","instructions":"x","max_output_tokens":9,"text":{"format":{"type":"text"}}"#,
         r#""input":[{"role":"user","content":"hi"},{"type":"function_call_output","call_id":"c","output":"{}"}]"#,

@@ -65,6 +65,14 @@ async fn credits_pay_for_tokens_and_for_nothing_else() {
             "fileData",
             r#"{"contents":[{"parts":[{"fileData":{"fileUri":"files/1"}}]}]}"#,
         ),
+        (
+            "fileData",
+            r#"{"contents":[{"parts":[{"args":{"fileData":{"fileUri":"files/1"}}}]}]}"#,
+        ),
+        (
+            "candidateCount",
+            r#"{"contents":[],"generationConfig":{"candidateCount":"many"}}"#,
+        ),
     ] {
         let refused = post(&harness, "/v1/models/gemini-x:generateContent", body).await;
         assert_eq!(

@@ -118,3 +118,24 @@ async fn refusals_are_written_as_google_writes_them() {
     );
     assert_eq!(stranger.json()["error"]["status"], "UNAUTHENTICATED");
 }
+
+#[tokio::test]
+async fn a_batch_of_too_many_requests_is_refused() {
+    let harness = Harness::start().await;
+    let provider = own(&harness, "one", |_| {}).await;
+    let requests = vec![r#"{"content":{"parts":[{"text":"a"}]}}"#; 2049].join(",");
+    let batch = format!(r#"{{"requests":[{requests}]}}"#);
+    let refused = post(
+        &harness,
+        "/v1beta/models/gemini-x:batchEmbedContents",
+        &batch,
+    )
+    .await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "invalid_request")
+    );
+    let metadata = &refused.json()["error"]["details"][0]["metadata"];
+    assert_eq!(metadata["field"], "requests");
+    assert_eq!(provider.hits(), 0);
+}

@@ -147,7 +147,10 @@ fn numbers_count_in_every_spelling_that_google_reads() {
         (r#"" 8.0 ""#, Some(8)),
         (r#""x""#, None),
         ("null", None),
+        ("7.2", Some(8)),
+        (r#""Infinity""#, Some(u64::MAX)),
         ("-8", None),
+        (r#""NaN""#, None),
         ("[8]", None),
     ] {
         let body = format!(
@@ -160,6 +163,29 @@ fn numbers_count_in_every_spelling_that_google_reads() {
             "{written}"
         );
     }
+}
+
+#[test]
+fn a_batch_has_a_limit() {
+    let batch = |requests: usize| {
+        let requests = vec![r#"{"model":"m"}"#; requests].join(",");
+        format!(r#"{{"requests":[{requests}]}}"#)
+    };
+    let most = read(&batch(MAX_REQUESTS), "m").expect("a batch");
+    assert_eq!(most.model_spans.len(), MAX_REQUESTS);
+    let more = batch(MAX_REQUESTS + 1);
+    assert_eq!(read(&more, "m"), Err(HeadError::Requests));
+    // However it is said that there are so many.
+    let said_often = r#""generateContentRequest":{"model":"m"},"#.repeat(MAX_REQUESTS + 1);
+    let body = format!(r#"{{{said_often}"contents":[]}}"#);
+    assert_eq!(read(&body, "m"), Err(HeadError::Requests));
+    let nested = more.replace("[{", "[[{").replace("}]", "}]]");
+    assert_eq!(read(&nested, "m"), Err(HeadError::Requests));
+    // Broken JSON is told first.
+    assert!(matches!(
+        read(&more[..more.len() - 1], "m"),
+        Err(HeadError::Json { .. })
+    ));
 }
 
 proptest! {

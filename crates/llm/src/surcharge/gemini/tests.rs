@@ -41,6 +41,22 @@ fn what_changes_model_or_price_is_found() {
         ),
         (r#"{"generationConfig":[]}"#, "generationConfig"),
         (
+            r#"{"generationConfig":{"candidateCount":"many"}}"#,
+            "candidateCount",
+        ),
+        (
+            r#"{"generation_config":{"candidate_count":1,"candidateCount":[8]}}"#,
+            "candidateCount",
+        ),
+        (
+            r#"{"generationConfig":{"maxOutputTokens":true}}"#,
+            "maxOutputTokens",
+        ),
+        (
+            r#"{"generationConfig":{"max_output_tokens":-1}}"#,
+            "maxOutputTokens",
+        ),
+        (
             r#"{"contents":[{"parts":[{"fileData":{"fileUri":"files/1"}}]}]}"#,
             "fileData",
         ),
@@ -128,7 +144,8 @@ fn an_ordinary_call_costs_its_tokens() {
         r#"{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"fileData":{}}}},{"functionResponse":{"response":{"fileData":1}}}]}]}"#,
         r#"{"contents":[{"parts":[{"function_call":{"args":{"args":[{"inlineData":1}]}}},{"function_response":{"response":{"inlineData":1}}}]}]}"#,
         r#"{"contents":[],"tools":[{"functionDeclarations":[{"name":"googleSearch"}],"googleSearch":null}],"toolConfig":{}}"#,
-        r#"{"generationConfig":{"maxOutputTokens":7,"top_p":1,"responseModalities":["TEXT"],"thinkingConfig":{}}}"#,
+        r#"{"generationConfig":{"maxOutputTokens":"7","candidateCount":2.0}}"#,
+        r#"{"generationConfig":{"maxOutputTokens":7,"candidate_count":null,"top_p":1,"responseModalities":["TEXT"],"thinkingConfig":{}}}"#,
         r#"{"safety_settings":[],"system_instruction":{"parts":[]},"serviceTier":"flex","cachedContent":null}"#,
         r#"{"model":"models/m","content":{"parts":[{"text":"a"}]},"taskType":"CLUSTERING","output_dimensionality":8}"#,
         r#"{"requests":[{"model":"models/m","content":{}}]}"#,
