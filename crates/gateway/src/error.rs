@@ -81,6 +81,14 @@ pub(crate) enum Failure {
         "this instance has no such provider, or it is switched off, or open for some models only"
     )]
     UnknownProvider,
+    /// Nothing is known of the path, and only a key of the account would serve.
+    #[error(
+        "nothing is known of this path, so only keys of the workspace serve it, and workspace {workspace} has none for {provider}"
+    )]
+    WorkspaceKeyMissing {
+        provider: ProviderId,
+        workspace: WorkspaceId,
+    },
     #[error("the path cannot be passed on as it is")]
     InvalidPath,
     /// It makes or manages credentials at the provider.
@@ -281,6 +289,7 @@ impl Failure {
             | Self::ModelNotFound { .. }
             | Self::TierUnset(_) => StatusCode::NOT_FOUND,
             Self::KeyMissing { .. }
+            | Self::WorkspaceKeyMissing { .. }
             | Self::KeyDisabled(_)
             | Self::KeyRevoked(_)
             | Self::KeyDormant { .. }
@@ -340,6 +349,7 @@ impl Failure {
             Self::TierLocked { .. } => "plan_required",
             Self::ModeNotOffered => "mode_not_offered",
             Self::KeyMissing { .. } => "byok_key_missing",
+            Self::WorkspaceKeyMissing { .. } => "workspace_key_missing",
             Self::KeyDisabled(_) => "byok_key_disabled",
             Self::KeyRevoked(_) => "byok_key_revoked",
             Self::KeyDormant { .. } => "byok_key_dormant",

@@ -121,15 +121,20 @@ impl Pass {
         known.unwrap_or_else(|| nothing_known(format.unwrap_or(FormatId::OpenaiChat)))
     }
 
+    /// Whether the provider is known to keep nothing at the path, so that workspaces may share a key.
+    pub(crate) fn is_shared(&self, provider: &Provider) -> bool {
+        provider.is_shared(self.below(&provider.base_url))
+    }
+
     /// Refuses what cannot be passed on as it stands.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Failure> {
+    pub(crate) fn check(&self, provider: &Provider, headers: &HeaderMap) -> Result<(), Failure> {
         if headers.contains_key(header::UPGRADE) {
             return Err(Failure::UpgradeNotSupported);
         }
         if !is_plain(&self.path) {
             return Err(Failure::InvalidPath);
         }
-        if is_closed(&self.path) {
+        if provider.is_closed(&self.path) {
             return Err(Failure::PathClosed);
         }
         Ok(())
@@ -163,37 +168,6 @@ fn is_same(known: &str, path: &str) -> bool {
     let path = path.trim_end_matches('/');
     let versioned = |longer: &str, shorter| longer.strip_prefix("/v1") == Some(shorter);
     path == known || versioned(path, known) || versioned(known, path)
-}
-
-/// Paths at which providers make or manage credentials, with a version in front or without. What they make nobody here
-/// would know, meter or revoke.
-const CLOSED: [&str; 10] = [
-    "realtime/client_secrets",
-    "realtime/sessions",
-    "realtime/transcription_sessions",
-    "organization",
-    "organizations",
-    "admin",
-    "keys",
-    "api_keys",
-    "api-keys",
-    "auth",
-];
-
-fn is_closed(path: &str) -> bool {
-    let path = path.trim_start_matches('/').to_ascii_lowercase();
-    let version = |segment: &str| {
-        let digits = segment.strip_prefix('v').unwrap_or_default();
-        !digits.is_empty() && digits.starts_with(|it: char| it.is_ascii_digit())
-    };
-    let bare = match path.split_once('/') {
-        Some((first, rest)) if version(first) => rest,
-        _ => &path,
-    };
-    CLOSED.iter().any(|closed| {
-        let rest = bare.strip_prefix(closed);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
 }
 
 /// Whether a path stays where it is, whoever reads it: its segments are not empty but for the last, none is a dot or two,

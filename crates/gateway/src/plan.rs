@@ -8,7 +8,7 @@ use llm::registry::Registry;
 
 use crate::Plane;
 use crate::admit::{Admitted, Held};
-use crate::endpoint::Call;
+use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers::{self, Aim, MAX_HOPS};
 use crate::pass::{self, Pass};
@@ -21,6 +21,7 @@ pub(crate) mod targets;
 pub(crate) mod way;
 
 use naming::Wishes;
+use targets::Whose;
 use way::Way;
 
 /// A call that knows its ways.
@@ -110,11 +111,15 @@ pub(crate) fn pass(
             head,
             ..
         } = &admitted;
-        pass.check(headers)?;
+        pass.check(provider, headers)?;
         if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }
-        let targets = targets::own(view, pass::candidate(provider, &head.model))?;
+        let keys = match call.priced == Priced::Unknown && !pass.is_shared(provider) {
+            true => Whose::Workspace,
+            false => Whose::WorkspaceAndAccount,
+        };
+        let targets = targets::own(view, pass::candidate(provider, &head.model), keys)?;
         let how = (pass, call.format);
         way::passing(&plane.registry, view, targets, how, query.as_deref())
     });

@@ -13,8 +13,10 @@ use domain::glob::Glob;
 use domain::policy::ModelName;
 
 mod file;
+mod paths;
 mod place;
 
+pub use paths::PathRule;
 pub use place::{KeyPlace, MODEL_PLACE, percent_encoded};
 
 /// A provider of the registry. Holds no secret.
@@ -42,6 +44,10 @@ pub struct Provider {
     pub probe: Option<Probe>,
     /// Which formats it speaks for which of its models, and where.
     pub formats: Vec<FormatRule>,
+    /// Paths at which it makes or manages credentials, beside those that are closed everywhere.
+    pub closed: Vec<PathRule>,
+    /// Paths below its base URL that keep nothing and show nothing of what others keep under the same key.
+    pub shared: Vec<PathRule>,
     /// Whether a request for a stream of chat completions may have `stream_options`.
     pub takes_stream_options: bool,
     /// Names of models that are its own, so that they need no `provider/` in front.
@@ -76,6 +82,16 @@ impl Provider {
     /// Whether requests are routed to it: it is active and speaks a format.
     pub fn serves_models(&self) -> bool {
         self.status == Status::Active && !self.formats.is_empty()
+    }
+
+    /// Whether nothing is passed on to `path`, as the client wrote it: credentials are made or managed there.
+    pub fn is_closed(&self, path: &str) -> bool {
+        paths::is_closed(&self.closed, path)
+    }
+
+    /// Whether one key may serve several workspaces at `path`, below the base URL, of which nothing else is known.
+    pub fn is_shared(&self, path: &str) -> bool {
+        paths::is_shared(&self.shared, path)
     }
 
     /// Whether `model` is a name of its own: listed, or claimed by a pattern.

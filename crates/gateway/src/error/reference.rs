@@ -26,7 +26,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "invalid_request",
-        "The body is not the JSON object that it must be, or `model`, `models` or `stream` is not usable, or the body names another model than the path; or a header of ours has a value that it cannot have.",
+        "The body is not the JSON object that it must be, or `model`, `models` or `stream` is not usable, or the body names another model than the path or has too many `requests`; or a header of ours has a value that it cannot have.",
         "Mend the field in `field` or the header in `header`.",
     ),
     (
@@ -118,6 +118,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "price_unknown",
         "The price of the model is not known, and calls of such models are refused.",
         "Use another model, or ask the operator to set a price.",
+    ),
+    (
+        "402",
+        "workspace_key_missing",
+        "Nothing is known of the provider's path, so only keys of the workspace serve it, and there is only a key of its account: under that other workspaces keep things, too.",
+        "Add a key to the workspace itself; `providers` and `link` say where.",
     ),
     (
         "403",

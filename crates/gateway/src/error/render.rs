@@ -39,6 +39,9 @@ impl Failure {
             Self::KeyMissing { .. } => {
                 "add one: `keybearer keys add`, or sealed by POST to the path in `link`; or ask an admin of the workspace".to_owned()
             }
+            Self::WorkspaceKeyMissing { .. } => {
+                "add a key to the workspace itself: `keybearer keys add`, or sealed by POST to the path in `link`; the account's key serves the endpoints of models".to_owned()
+            }
             Self::KeyDisabled(_) => "enable it or add another; admins of the workspace can".to_owned(),
             Self::KeyRevoked(_) => "add another one, or ask an admin of the workspace".to_owned(),
             Self::KeyDormant { plans, .. } | Self::TierLocked { plans, .. } => match plans.as_slice() {
@@ -107,6 +110,14 @@ impl Failure {
                 "providers": providers,
                 "workspace": workspace,
                 "missing": missing_text(providers, *workspace),
+                "link": keys_link(*workspace),
+            }),
+            Self::WorkspaceKeyMissing {
+                provider,
+                workspace,
+            } => json!({
+                "providers": [provider],
+                "workspace": workspace,
                 "link": keys_link(*workspace),
             }),
             Self::KeyDisabled(key) | Self::KeyRevoked(key) => named(key),

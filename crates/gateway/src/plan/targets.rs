@@ -1,6 +1,6 @@
 //! The keys that may serve a name, as the rules order them.
 
-use domain::ProviderId;
+use domain::key::{KeyOwner, ProviderId};
 use domain::resolve::{self, Call, Candidate, HeldKey, Target};
 use llm::provider::Provider;
 use llm::registry::Registry;
@@ -56,9 +56,18 @@ pub(crate) fn targets(
     })
 }
 
+/// Whose keys serve a provider's path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The workspace's and those of its account.
+    WorkspaceAndAccount,
+    /// The workspace's alone: what is kept under an account's key belongs to other workspaces, too.
+    Workspace,
+}
+
 /// The caller's own keys for a provider's path, in an order that does not change: what a key makes at the provider, only
 /// that key finds again.
-pub(crate) fn own(view: &View, candidate: Candidate) -> Result<Vec<Target>, Failure> {
+pub(crate) fn own(view: &View, candidate: Candidate, whose: Whose) -> Result<Vec<Target>, Failure> {
     let candidates = [candidate];
     let keys = keys_for(view, &candidates, &[]);
     let caller = &view.caller.record;
@@ -81,6 +90,19 @@ pub(crate) fn own(view: &View, candidate: Candidate) -> Result<Vec<Target>, Fail
         failure => failure,
     };
     let mut targets = decision.outcome.map_err(refused)?;
+    if whose == Whose::Workspace {
+        let of_workspace = |target: &Target| {
+            let mut keys = keys.iter().filter(|key| key.id == target.key);
+            keys.any(|key| matches!(key.owner, KeyOwner::Workspace(_)))
+        };
+        targets.retain(of_workspace);
+        if targets.is_empty() {
+            return Err(Failure::WorkspaceKeyMissing {
+                provider: candidates[0].provider.clone(),
+                workspace: caller.workspace,
+            });
+        }
+    }
     for target in &mut targets {
         target.pool = None;
     }

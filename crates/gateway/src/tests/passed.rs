@@ -107,6 +107,8 @@ async fn a_path_that_leads_elsewhere_is_refused_and_metered_once() {
         "/v1/organizations/api_keys",
         "/keys",
         "/v1/auth/keys",
+        "/v1/chatkit/sessions",
+        "/auth_tokens",
     ] {
         let path = format!("/providers/openai{path}");
         let answer = send(&harness, Method::POST, &path).await;
@@ -143,7 +145,7 @@ async fn a_path_that_leads_elsewhere_is_refused_and_metered_once() {
         (405, crate::pass::ALLOW)
     );
     assert_eq!(provider.hits(), 0);
-    assert_eq!(harness.usage().await.len(), paths.len() + 6 + 4 + 1);
+    assert_eq!(harness.usage().await.len(), paths.len() + 8 + 4 + 1);
 }
 
 #[tokio::test]
@@ -457,4 +459,53 @@ async fn files_and_batches_go_to_the_provider_whose_they_are() {
     let key = HeaderValue::from_str(&harness.api_key).expect("a value");
     request.headers_mut().insert("x-subscription-token", key);
     assert_eq!(harness.send(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_key_of_the_account_serves_no_path_of_which_nothing_is_known() {
+    let harness = priced().await;
+    let account = domain::KeyOwner::Account(harness.account);
+    for provider in ["openai", "brave"] {
+        let key = harness.record_of(account, provider, "shared", &harness.provider);
+        harness.put(&key.await).await;
+    }
+    harness.provider.says(super::payer::REPORT);
+    for (method, path) in [
+        (Method::GET, "/providers/openai/fine_tuning/jobs"),
+        (Method::GET, "/providers/openai/models"),
+        (Method::GET, "/v1/files"),
+        (Method::DELETE, "/v1/files/file-1"),
+        (Method::GET, "/v1/responses/resp_1"),
+    ] {
+        let answer = send(&harness, method, path).await;
+        let refused = (answer.status, answer.code());
+        assert_eq!(refused, (402, "workspace_key_missing".to_owned()), "{path}");
+        let error = &answer.json()["error"];
+        assert_eq!(error["providers"][0], "openai");
+        let link = format!("/api/v1/workspaces/{}/provider-keys", harness.workspace);
+        assert_eq!(error["link"], link);
+    }
+    assert_eq!(harness.provider.hits(), 0);
+    // A format's path is known, and so are those that the provider's file says may be shared.
+    let path = "/providers/openai/chat/completions";
+    let call = harness.request(Method::POST, path, r#"{"model":"gpt-x"}"#);
+    assert_eq!(harness.send(call).await.status, 200);
+    let answer = send(&harness, Method::GET, "/brave/res/v1/web/search?q=a").await;
+    assert_eq!(answer.status, 200);
+    let answer = send(&harness, Method::GET, "/brave/account").await;
+    assert_eq!(answer.code(), "workspace_key_missing");
+    // With a key of the workspace that one alone is asked.
+    let (_, own) = harness.own("own", |_| {}).await;
+    own.fails(429);
+    let hits = harness.provider.hits();
+    let answer = send(&harness, Method::GET, "/v1/files").await;
+    assert_ne!(answer.status, 200);
+    assert_eq!((own.hits(), harness.provider.hits()), (1, hits));
+    own.says("{}");
+    harness.advance(3_600_000);
+    let answer = send(&harness, Method::GET, "/v1/files").await;
+    assert_eq!(
+        (answer.status, answer.header("x-keybearer-key-label")),
+        (200, "own")
+    );
 }

@@ -61,7 +61,7 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
          [slugs]\nopenai = \"open-ai\"\n"
     );
     let (fourth, brave) = file("brave", "x-subscription-token", "");
-    let brave = brave.replace("first_party", "search");
+    let brave = brave.replace("first_party\"", "search\"\nshared = [\"res/v1\"]");
     let files = [
         (name, openai),
         (other, anthropic),

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Auth, FileError, GatewayName, KeyHint, Kind, ModelFact, PaymentMode, Probe, Provider, Status,
-    locate,
+    Auth, FileError, GatewayName, KeyHint, Kind, ModelFact, PathRule, PaymentMode, Probe, Provider,
+    Status, locate,
 };
 use crate::base_url::{Loopback, canonical_base_url};
 use crate::format::{FormatId, TokenLimit};
@@ -58,6 +58,10 @@ struct File {
     probe: Option<Spanned<ProbeTable>>,
     #[serde(default)]
     formats: Vec<FormatTable>,
+    #[serde(default)]
+    closed: Vec<Spanned<String>>,
+    #[serde(default)]
+    shared: Vec<Spanned<String>>,
     #[serde(default = "yes")]
     stream_options: bool,
     #[serde(default)]
@@ -148,6 +152,8 @@ fn provider(file: File) -> Result<Provider, Broken> {
         },
         probe: file.probe.map(probe).transpose()?,
         formats,
+        closed: path_rules(file.closed)?,
+        shared: path_rules(file.shared)?,
         takes_stream_options: file.stream_options,
         native_patterns: file.native_patterns,
         slugs: slugs(file.kind, file.slugs)?,
@@ -244,6 +250,19 @@ fn probe(table: Spanned<ProbeTable>) -> Result<Probe, Broken> {
                 .to_owned(),
         )),
     }
+}
+
+fn path_rules(paths: Vec<Spanned<String>>) -> Result<Vec<PathRule>, Broken> {
+    let rules = paths
+        .into_iter()
+        .map(|path| match PathRule::parse(path.as_ref()) {
+            Some(rule) => Ok(rule),
+            None => broken(
+                &path,
+                "the beginning of a path is segments between slashes, each plain text or `*`",
+            ),
+        });
+    rules.collect()
 }
 
 fn slugs(

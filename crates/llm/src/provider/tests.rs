@@ -77,6 +77,22 @@ fn a_file_is_read_whole() {
 }
 
 #[test]
+fn paths_are_closed_or_shared_as_the_file_says() {
+    let rules = FULL.replacen(
+        "env =",
+        "closed = [\"mint\"]\nshared = [\"search\"]\nenv =",
+        1,
+    );
+    let (plain, ruled) = (parsed(FULL), parsed(&rules));
+    assert!(plain.is_closed("/v1/keys") && ruled.is_closed("/v1/keys"));
+    assert!(!plain.is_closed("/mint") && ruled.is_closed("/v1/mint/x"));
+    assert!(!plain.is_shared("/search") && ruled.is_shared("/search/x"));
+    let broken = FULL.replacen("env =", "closed = [\"/keys\"]\nenv =", 1);
+    let error = Provider::parse("my-provider.toml", &broken).expect_err("a slash in front");
+    assert_eq!((error.line, error.field.as_str()), (7, "closed"));
+}
+
+#[test]
 fn the_closest_pattern_says_which_formats_a_model_speaks() {
     let provider = parsed(FULL);
     let path = |model: &str, format| provider.rule(model, format).map(|rule| rule.path.as_str());

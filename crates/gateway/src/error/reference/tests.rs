@@ -24,7 +24,11 @@ fn samples() -> Vec<Failure> {
         samples.push(match last {
             Failure::MethodNotAllowed(_) => Failure::EndpointNotFound,
             Failure::EndpointNotFound => Failure::UnknownProvider,
-            Failure::UnknownProvider => Failure::InvalidPath,
+            Failure::UnknownProvider => Failure::WorkspaceKeyMissing {
+                provider: provider.clone(),
+                workspace,
+            },
+            Failure::WorkspaceKeyMissing { .. } => Failure::InvalidPath,
             Failure::InvalidPath => Failure::PathClosed,
             Failure::PathClosed => Failure::UpgradeNotSupported,
             Failure::UpgradeNotSupported => Failure::UpgradeRequired,
