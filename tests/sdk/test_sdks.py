@@ -285,6 +285,11 @@ def test_openai_image_edits(own_openai_key):
 
 def test_openai_files_and_batches(own_openai_key, mock, keys):
     client = openai_client(own_openai_key)
+    # The account's key serves other workspaces too, so it must not see what is kept at the provider.
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.files.list()
+    assert refused.value.status_code == 402 and refused.value.code == "workspace_key_missing"
+    assert own_openai_key.submit_to_workspace("openai", keys.openai).is_success
     mark = mock.mark()
     line = b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{}}\n'
     made = client.files.create(file=("calls.jsonl", line), purpose="batch")
@@ -295,7 +300,8 @@ def test_openai_files_and_batches(own_openai_key, mock, keys):
     assert client.batches.retrieve(batch.id).id == batch.id
     assert batch.id in [listed.id for listed in client.batches.list(limit=5)]
     assert client.files.delete(made.id).deleted
-    rows = own_openai_key.usage(7)
+    *rows, first = own_openai_key.usage(8)
+    assert first["error_code"] == "workspace_key_missing"
     assert {(row["operation"], row["status"]) for row in rows} == {("passthrough", 200)}
 
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use store::{Store, StoreError, UsageRow};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::Message;
 use super::marks::Marks;
@@ -21,7 +22,7 @@ const BATCH: usize = 256;
 const MOST: usize = 2048;
 /// How long rows that nobody waits for wait for more: a transaction costs more than a row.
 const LINGER: Duration = Duration::from_millis(50);
-/// How often the queue is looked after while the store writes.
+/// How often the queue is looked after while the store writes, or before it is tried again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the writer waits between two tries, at first and at most.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -179,9 +180,8 @@ impl Writer {
                 continue;
             }
             batch.rows.append(&mut some);
-            tokio::time::sleep(pause).await;
+            self.rest(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            self.look();
             if batch.rows.len() < MOST {
                 // A row that is refused alone is given up only when others are written beside it.
                 batch.append(&mut self.next);
@@ -192,6 +192,15 @@ impl Writer {
             let _ = row.send(());
         }
         gave_up
+    }
+
+    /// Waits, and looks after the queue meanwhile: calls that find it full are refused.
+    async fn rest(&mut self, pause: Duration) {
+        let end = Instant::now() + pause;
+        while Instant::now() < end {
+            tokio::time::sleep_until(end.min(Instant::now() + LOOK_EVERY)).await;
+            self.look();
+        }
     }
 
     /// Tries rows once and looks after the queue meanwhile. Whether one was given up.

@@ -1,9 +1,11 @@
 //! Usage that waits on the disk: the store locked, the disk full, the process dead.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::harness::Harness;
+use super::harness::{Harness, config};
 use crate::Spool;
+use crate::edge::EdgeConfig;
 
 const CALL: &str = r#"{"model":"gpt-x"}"#;
 
@@ -77,6 +79,82 @@ async fn a_locked_store_loses_nothing_and_refuses_nobody() {
         .expect("rows");
     assert_eq!(written, CALLS as i64 + 1);
     assert!(rows() < 100, "{} bytes wait", rows());
+}
+
+/// How many calls got which status, one after another until `until`.
+async fn calls_until(harness: &Harness, until: tokio::time::Instant) -> HashMap<u16, i64> {
+    let mut counts = HashMap::new();
+    while tokio::time::Instant::now() < until {
+        let status = harness.chat(CALL).await.status;
+        *counts.entry(status).or_default() += 1;
+    }
+    counts
+}
+
+/// A store that takes no usage, until it does again.
+struct Outage {
+    /// Whether somebody holds the database, or nothing can be written to it.
+    begin: &'static str,
+    end: &'static str,
+    /// How long it lasts.
+    ms: u64,
+}
+
+#[tokio::test]
+async fn while_the_writer_catches_up_calls_go_on() {
+    let locked = Outage {
+        begin: "BEGIN IMMEDIATE",
+        end: "ROLLBACK",
+        ms: 2_000,
+    };
+    // Each try fails at once, and the writer waits longer and longer between two.
+    let broken = Outage {
+        begin: "ALTER TABLE usage RENAME TO usage_away",
+        end: "ALTER TABLE usage_away RENAME TO usage",
+        ms: 4_000,
+    };
+    for outage in [locked, broken] {
+        // Few places, so that whoever is not looked after is refused soon.
+        let mut config = config();
+        config.limits.waiting_usage_rows = 300;
+        let harness = std::sync::Arc::new(Harness::with(config, EdgeConfig::default()).await);
+        harness.bring("openai").await;
+        harness.provider.says("{}");
+        let crowd = |ms| {
+            let until = tokio::time::Instant::now() + Duration::from_millis(ms);
+            let mut callers = tokio::task::JoinSet::new();
+            for _ in 0..20 {
+                let harness = std::sync::Arc::clone(&harness);
+                callers.spawn(async move { calls_until(&harness, until).await });
+            }
+            async {
+                let mut counts: HashMap<u16, i64> = HashMap::new();
+                for (status, count) in callers.join_all().await.into_iter().flatten() {
+                    *counts.entry(status).or_default() += count;
+                }
+                counts
+            }
+        };
+        let mut intruder = harness.intruder().await;
+        let begun = sqlx::query(outage.begin).execute(&mut intruder).await;
+        begun.expect("begun");
+        let mut counts = vec![crowd(outage.ms).await];
+        let ended = sqlx::query(outage.end).execute(&mut intruder).await;
+        ended.expect("ended");
+        for _ in 0..2 {
+            counts.push(crowd(1_000).await);
+        }
+        harness.usage().await;
+        let written = "SELECT count(*), count(DISTINCT request_id) FROM usage WHERE status = 200";
+        let written: (i64, i64) = sqlx::query_as(written)
+            .fetch_one(&mut intruder)
+            .await
+            .expect("rows");
+        let served: i64 = counts.iter().map(|it| it[&200]).sum();
+        assert_eq!(written, (served, served), "{counts:?}");
+        let all_served = counts.iter().all(|it| it.len() == 1);
+        assert!(all_served, "{counts:?}");
+    }
 }
 
 #[tokio::test]
