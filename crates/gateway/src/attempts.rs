@@ -332,7 +332,8 @@ impl<'a> Course<'a> {
         self.aim = Some((way, attempts));
         let served = self.served(way, attempts);
         let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
-        settlement.aims_at(way, fallback, bill);
+        let sent = self.parcel.body_for(translated).len();
+        settlement.aims_at(way, fallback, bill, sent);
         let (plane, view, deadline) = (self.plane, self.view, self.deadline);
         let ceiling = way
             .is_managed()

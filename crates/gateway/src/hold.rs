@@ -3,7 +3,7 @@
 use domain::settings::{Settings, UNKNOWN_OUTPUT_TOKENS};
 use domain::{NanoUsd, Usage};
 use llm::head::Head;
-use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError, UsageRow};
+use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError};
 
 use crate::Plane;
 use crate::bill::Bill;
@@ -112,13 +112,13 @@ pub(crate) fn expected(
     let settings = &view.instance.record.settings;
     bill.charge(&Usage {
         output_tokens: head.expected_output(unlimited(plane, settings, way)),
-        ..input_only(settlement.row())
+        ..input_only(settlement)
     })
 }
 
-fn input_only(row: &UsageRow) -> Usage {
+fn input_only(settlement: &Settlement) -> Usage {
     Usage {
-        input_tokens: row.request_bytes.unsigned_abs().div_ceil(BYTES_PER_TOKEN),
+        input_tokens: settlement.sent_bytes().div_ceil(BYTES_PER_TOKEN),
         ..Usage::default()
     }
 }
@@ -133,8 +133,7 @@ fn new_hold(
 ) -> NewHold {
     let settings = &view.instance.record.settings;
     let mut row = settlement.row().clone();
-    let input_only = input_only(&row);
-    bill.write(&mut row, input_only, true);
+    bill.write(&mut row, input_only(settlement), true);
     row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;
     NewHold {

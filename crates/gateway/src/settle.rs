@@ -57,6 +57,8 @@ struct Open {
     /// What the call costs as it is served now.
     bill: Option<Arc<Bill>>,
     started_at: Instant,
+    /// How many bytes the body has that the provider is sent; it may be written in another format than the client's.
+    sent_bytes: Option<u64>,
     /// When the attempt began that runs.
     begun_at: Option<Instant>,
     /// Whether the request of the attempt that runs has left.
@@ -143,8 +145,13 @@ impl Settlement {
         model.clone_into(&mut self.row_mut().model_requested);
     }
 
-    /// Who is to serve. `fallback`: because own keys failed.
-    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>) {
+    /// How many bytes the body has that the input is estimated by.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.open().sent_bytes()
+    }
+
+    /// Who is to serve, and the length of what they will be sent. `fallback`: because own keys failed.
+    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>, sent: usize) {
         let row = self.row_mut();
         row.provider = Some(way.target.provider.clone());
         row.model = Some(way.target.model.clone()).filter(|model| !model.is_empty());
@@ -153,7 +160,9 @@ impl Settlement {
         row.key_label = way.own_label();
         row.fallback = fallback && way.is_managed();
         row.upstream_status = None;
-        self.open_mut().bill = Some(Arc::clone(bill));
+        let open = self.open_mut();
+        open.bill = Some(Arc::clone(bill));
+        open.sent_bytes = Some(sent as u64);
     }
 
     /// An attempt begins. What it returns is told when its request leaves.
@@ -256,12 +265,12 @@ impl Open {
     fn close(mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
         let metered = self.believed(end.metered);
         let input_only = self.owes_input(end);
+        let bytes = self.sent_bytes();
         let row = &mut self.settled.row;
         row.at = self.sources.now();
         row.status = i64::from(end.status);
         row.error_code = end.error_code.map(str::to_owned);
         // Nobody pays for a refusal.
-        let bytes = row.request_bytes.unsigned_abs();
         let usage = metered
             .usage(bytes)
             .or_else(|| input_only.then(|| (Metered::input_only(bytes), true)));
@@ -289,6 +298,11 @@ impl Open {
             ..
         } = self;
         books.keep(place, settled, tell);
+    }
+
+    fn sent_bytes(&self) -> u64 {
+        let of_client = self.settled.row.request_bytes.unsigned_abs();
+        self.sent_bytes.unwrap_or(of_client)
     }
 
     fn is_managed(&self) -> bool {

@@ -68,6 +68,7 @@ impl Course<'_> {
         // What is sent counts: of a translated request nothing else reaches the provider.
         let spoken = translated.map_or(self.call.format, |it| it.plan.upstream());
         let sent = self.parcel.body_for(translated);
+        let sent_bytes = sent.len();
         if let Some(field) = spoken.format().surcharge(sent) {
             self.credits.over = true;
             return Err(Failure::FieldNeedsOwnKey(field));
@@ -78,7 +79,7 @@ impl Course<'_> {
         let Some(mut settlement) = self.settlement.take() else {
             return Err(Failure::Internal);
         };
-        settlement.aims_at(way, !self.failed.is_empty(), bill);
+        settlement.aims_at(way, !self.failed.is_empty(), bill, sent_bytes);
         let head = &self.parcel.head;
         let dearest = self.dearest(way, &settlement);
         let (settlement, held) =

@@ -150,6 +150,7 @@ impl Books {
             }),
             bill: None,
             started_at,
+            sent_bytes: None,
             begun_at: None,
             departure: None,
             at_work: false,

@@ -368,6 +368,39 @@ async fn credits_pay_for_no_more_in_a_translated_call_than_in_another() {
 }
 
 #[tokio::test]
+async fn an_estimate_is_of_what_the_provider_was_sent() {
+    let (harness, openai, anthropic) = managed().await;
+    // Escapes and blanks are the client's; the provider gets the same words in fewer bytes.
+    let words = r"\u0068\u0069".repeat(300);
+    let blanks = " ".repeat(2_000);
+    let body = |model: &str| {
+        format!(
+            r#"{{{blanks}"model":"{model}","max_tokens":40,"stop_sequences":["END"],"messages":[{{"role":"user","content":"{words}"}}]}}"#
+        )
+    };
+    let unreported = r#"{"id":"1","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}]}"#;
+    openai.says(unreported);
+    let call = body("gpt-x");
+    assert_eq!(harness.messages(&call).await.status, 200);
+    let (_, body_sent) = openai.requests().pop().expect("a request");
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.pricing, Some(Pricing::Estimated));
+    assert_eq!(row.request_bytes, i64::try_from(call.len()).expect("few"));
+    let tokens = body_sent.len().div_ceil(4) as u64;
+    assert!(tokens < call.len() as u64 / 8, "{tokens}");
+    assert_eq!(row.usage.expect("estimated").input_tokens, tokens);
+    // So is what is held for it.
+    let without_limit = call.replace(r#""max_tokens":40"#, r#""max_tokens":4000000000"#);
+    let refused = harness.messages(&without_limit).await;
+    assert_eq!(refused.code(), "credits_exhausted");
+    let needed = refused.json()["error"]["needed"]["nano_usd"].as_i64();
+    let longer = without_limit.len() - call.len();
+    let tokens = (body_sent.len() + longer).div_ceil(4) as i64;
+    assert_eq!(needed, Some(tokens * 3_000 + 4_000_000_000 * 15_000));
+    assert_eq!(anthropic.hits(), 0);
+}
+
+#[tokio::test]
 async fn a_managed_stream_that_breaks_gives_out_what_was_held_back() {
     let (harness, _, anthropic) = managed().await;
     let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n";
