@@ -4,6 +4,7 @@
 //! spent only where the mode says so, and after a failed own key only by consent on top of that.
 
 mod rules;
+mod several;
 mod trace;
 
 use crate::id::{AccountId, ProviderKeyId, WorkspaceId};
@@ -13,6 +14,7 @@ use crate::policy::{KeySource, WorkspacePolicy};
 use crate::record::{ProviderKeyRecord, RemovedKey};
 use crate::settings::Settings;
 
+pub use several::Several;
 pub use trace::{Step, Subject, Verdict};
 
 /// A provider that knows the requested model, and the name it knows it by.

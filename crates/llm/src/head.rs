@@ -16,7 +16,7 @@ mod beside;
 mod list;
 
 pub use beside::{MAX_REQUESTS, read_beside};
-pub use list::{Listed, MAX_MODELS, read_listed};
+pub use list::{Listed, MAX_MODELS, check_models, read_listed};
 
 /// The longest model name, in bytes of its decoded text.
 pub const MAX_MODEL_BYTES: usize = 256;

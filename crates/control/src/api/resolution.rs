@@ -4,6 +4,7 @@ mod eyes;
 
 use axum::extract::State;
 use domain::ApiKeyId;
+use llm::head::check_models;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,6 +33,11 @@ pub struct ResolveQuestion {
     #[serde(default)]
     #[schema(example = "openai/gpt-4o")]
     model: Option<String>,
+    /// Models to turn to when those before fail, as the request's `models`: 1 to 8 names, each once. Without `model` the
+    /// first of them stands in its place.
+    #[serde(default)]
+    #[schema(min_items = 1, max_items = 8, example = json!(["anthropic/claude-haiku-4-5"]))]
+    models: Option<Vec<String>>,
     /// The model that the conversation has, as the header `x-keybearer-conversation-model` says it.
     #[serde(default)]
     conversation_model: Option<String>,
@@ -45,7 +51,7 @@ pub struct ResolveQuestion {
 }
 
 /// Which key would serve, who would pay, and why not the others. What the balance bears is not looked at.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Resolution {
     /// The model that was asked for, as the request wrote it; `default` if it named none.
     requested: String,
@@ -68,6 +74,12 @@ pub struct Resolution {
     refusal: Option<RefusalView>,
     /// Every rule of the decision table that spoke, in order.
     trace: Vec<StepView>,
+    /// Where several models were asked for, each of them in its turn, without those in front of it that have the same
+    /// name. Of the fields beside it those of a choice are the first model's, `targets` and `trace` are all of theirs in a row,
+    /// and `refusal` is the first one's if none is left to serve. Left out for a single model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
+    models: Vec<Resolution>,
 }
 
 /// A mapping of names of models.
@@ -209,8 +221,14 @@ async fn resolve_model(
     State(state): State<ControlState>,
     Json(body): Json<ResolveQuestion>,
 ) -> Result<axum::Json<Resolution>, Problem> {
+    let has_list = body.models.is_some();
+    let models = body.models.unwrap_or_default();
+    if has_list {
+        check_models(&models).map_err(|error| Problem::field("models", error.to_string()))?;
+    }
     let asked = Asked {
         model: body.model,
+        models,
         conversation_model: body.conversation_model,
         api_key: body.api_key_id,
         no_managed: body.no_managed,

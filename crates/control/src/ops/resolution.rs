@@ -5,7 +5,7 @@ use domain::naming::{self, Choices, Named, NoName};
 use domain::plan::{self, Plan};
 use domain::policy::{KeySource, WorkspacePolicy};
 use domain::record::{ProviderKeyRecord, RemovedKey};
-use domain::resolve::{self, Call as Question, Candidate, Decision, HeldKey, Refusal};
+use domain::resolve::{self, Call as Question, Candidate, Decision, HeldKey, Refusal, Several};
 use domain::settings::Settings;
 use domain::{AccountId, ApiKeyId, KeyOwner, PlanId, ProviderId, ProviderKeyId, WorkspaceId};
 use llm::provider::{Provider, Status as ProviderStatus};
@@ -18,6 +18,8 @@ use crate::state::ControlState;
 pub struct Asked {
     /// The model that the request names.
     pub model: Option<String>,
+    /// Those that it names to turn to; without a model the first of them is it.
+    pub models: Vec<String>,
     /// The model that the conversation has, if the request leaves the choice to it.
     pub conversation_model: Option<String>,
     /// The API key that it would be called with.
@@ -46,16 +48,22 @@ pub struct Facts {
     pub sees_account_labels: bool,
 }
 
-/// What the decision is, and how it came about.
+/// What the decisions are, and how they came about.
 pub struct Explained {
+    /// One for each model of the request, in their order and never empty.
+    pub models: Vec<ExplainedModel>,
+    /// What they were made from.
+    pub facts: Facts,
+}
+
+/// What the decision for one model is.
+pub struct ExplainedModel {
     /// What was asked for.
     pub requested: String,
     /// The name that providers are looked up by, or why there is none.
     pub named: Result<Named, NoName>,
-    /// The decision, where there is a name.
+    /// The decision, where there is a name: what counts of it behind the models before.
     pub decision: Option<Decision>,
-    /// What it was made from.
-    pub facts: Facts,
 }
 
 /// What calls meet once a key is gone.
@@ -209,22 +217,38 @@ pub async fn explain(
         None => None,
         Some(id) => default_model(state, scope, id).await?,
     };
-    let choices = Choices {
-        request: asked.model.as_deref(),
-        conversation: asked.conversation_model.as_deref(),
-        api_key: agent.as_deref(),
-    };
-    let named = naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1);
-    let decision = named.as_ref().ok().map(|named| {
-        let candidates = state.registry.candidates(&named.model);
-        facts.decide(state, &named.model, &candidates, asked.no_managed)
+    let mut several = Several::new(facts.settings(), &facts.policy);
+    let explained = asked.names().map(|name| {
+        let choices = Choices {
+            request: name,
+            conversation: asked.conversation_model.as_deref(),
+            api_key: agent.as_deref(),
+        };
+        let named = naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1);
+        let decision = named.as_ref().ok().map(|named| {
+            let candidates = state.registry.candidates(&named.model);
+            let mut decision = facts.decide(state, &named.model, &candidates, asked.no_managed);
+            several.leave(&mut decision);
+            decision
+        });
+        ExplainedModel {
+            requested: name.unwrap_or(naming::UNCHOSEN).to_owned(),
+            named,
+            decision,
+        }
     });
-    Ok(Explained {
-        requested: asked.model.unwrap_or_else(|| naming::UNCHOSEN.to_owned()),
-        named,
-        decision,
-        facts,
-    })
+    let models = explained.collect();
+    Ok(Explained { models, facts })
+}
+
+impl Asked {
+    /// The models in the order in which they are tried, as the data plane reads them.
+    fn names(&self) -> impl Iterator<Item = Option<&str>> {
+        let first = self.model.as_ref().or(self.models.first());
+        let others = self.models.iter().filter(move |it| Some(*it) != first);
+        let others = others.map(|it| Some(it.as_str()));
+        std::iter::once(first.map(String::as_str)).chain(others)
+    }
 }
 
 /// What calls of the provider's models will meet once this key of the workspace is gone.

@@ -61,6 +61,65 @@ async fn an_own_key_is_named_with_the_rules_that_spoke_and_no_provider_is_asked(
 }
 
 #[tokio::test]
+async fn several_models_are_explained_each_in_its_turn() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    world.own_key(&root, "openai", "mine").await;
+    let asked = json!({
+        "model": "gpt-4o", "models": ["anthropic/claude-haiku-4-5", "gpt-4o", "openai/gpt-4o", "openai/gpt-4o-mini"],
+    });
+    let shown = resolve(&world, &root.session, &root, asked).await;
+    let models = shown["models"].as_array().expect("a list");
+    let names = models.iter().map(|it| it["requested"].as_str());
+    let names: Vec<_> = names.map(|it| it.expect("a name")).collect();
+    assert_eq!(
+        names,
+        [
+            "gpt-4o",
+            "anthropic/claude-haiku-4-5",
+            "openai/gpt-4o",
+            "openai/gpt-4o-mini"
+        ]
+    );
+    let served = |it: &Value| {
+        let targets = it["targets"].as_array().expect("a list");
+        let models = targets.iter().map(|it| it["model"].clone());
+        models.collect::<Vec<_>>()
+    };
+    assert_eq!(served(&models[0]), ["gpt-4o"]);
+    assert_eq!(models[1]["refusal"]["code"], "byok_key_missing");
+    // The key is asked for it already.
+    assert_eq!(
+        (served(&models[2]), &models[2]["refusal"]),
+        (vec![], &Value::Null)
+    );
+    assert_eq!(served(&models[3]), ["gpt-4o-mini"]);
+    assert_eq!(served(&shown), ["gpt-4o", "gpt-4o-mini"]);
+    assert_eq!(
+        (&shown["requested"], &shown["refusal"]),
+        (&json!("gpt-4o"), &Value::Null)
+    );
+    // The list in place of a model; one name is one model.
+    let shown = resolve(&world, &root.session, &root, json!({"models": ["gpt-4o"]})).await;
+    assert_eq!(
+        (&shown["requested"], served(&shown)),
+        (&json!("gpt-4o"), vec![json!("gpt-4o")])
+    );
+    assert_eq!(shown.get("models"), None);
+    // If none serves, the refusal is the first one's.
+    let none = json!({"models": ["anthropic/a", "nobody-knows-it"]});
+    let shown = resolve(&world, &root.session, &root, none).await;
+    assert_eq!(shown["refusal"]["code"], "byok_key_missing");
+    assert_eq!(shown["models"][1]["refusal"]["code"], "model_not_found");
+    let path = format!("/api/v1/workspaces/{}/resolve", root.workspace);
+    for list in [json!([]), json!(["a", "a"]), json!([""])] {
+        let body = json!({"model": "a", "models": list});
+        let refused = world.post(&root.session, &path, body).await.expect(400);
+        assert_eq!(refused.json()["details"]["field"], "models");
+    }
+}
+
+#[tokio::test]
 async fn whose_labels_one_may_not_see_are_hidden() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;

@@ -358,6 +358,46 @@ fn keys_marked_as_fallback_serve_after_credits() {
 }
 
 #[test]
+fn a_model_further_back_is_no_way_around_consent() {
+    let mut world = World::new(Mode::Auto).with(&[key(9, "openai", INSTANCE)]);
+    let alone = world.resolve();
+    world.keys.push(key(1, "openai", OURS));
+    let own = world.resolve();
+    let left = |world: &World, decisions: [&Decision; 3]| {
+        let mut several = Several::new(&world.settings, &world.policy);
+        let mut place = 0;
+        decisions.map(|decision| {
+            let mut decision = decision.clone();
+            if let Ok(targets) = &mut decision.outcome {
+                // The last model is the second one again.
+                targets[0].model = format!("m{}", place.min(1));
+                place += 1;
+            }
+            several.leave(&mut decision);
+            let targets = decision.outcome.expect("served");
+            let when = targets.iter().map(|it| (it.source, it.when));
+            (when.collect::<Vec<_>>(), decision.trace.last().cloned())
+        })
+    };
+    let managed = |when| vec![(KeySource::Managed, when)];
+    let said = |verdict| Some(Step::new(14, Subject::Workspace, verdict));
+    let [first, second, third] = left(&world, [&alone, &alone, &alone]);
+    assert_eq!(
+        (first.0, second.0),
+        (managed(When::InTurn), managed(When::InTurn))
+    );
+    assert!(third.0.is_empty(), "the same key is asked for it already");
+    let [first, second, _] = left(&world, [&own, &alone, &own]);
+    assert_eq!(first.0, [(KeySource::Byok, When::InTurn)]);
+    assert_eq!(second, (Vec::new(), said(Verdict::NoConsent)));
+    world.policy.managed_on_failure = true;
+    let [_, second, third] = left(&world, [&own, &alone, &alone]);
+    let failed = When::OwnKeysFailed { denied_too: false };
+    assert_eq!(second, (managed(failed), said(Verdict::Consents)));
+    assert!(third.0.is_empty());
+}
+
+#[test]
 fn a_provider_or_model_that_is_switched_off_is_not_there() {
     let mut world =
         World::new(Mode::Auto).with(&[key(1, "openai", OURS), key(9, "openai", INSTANCE)]);

@@ -14,6 +14,9 @@ use crate::client::Api;
 pub(crate) struct Args {
     /// The model as a client would name it: `gpt-4o`, `anthropic/claude-sonnet-4`, `level_2`, `default`.
     model: String,
+    /// Further models that the request names in `models`, to turn to when those before fail.
+    #[arg(value_name = "MODEL")]
+    models: Vec<String>,
     /// The workspace; `KEYBEARER_WORKSPACE` unless given.
     #[arg(long)]
     workspace: Option<WorkspaceId>,
@@ -30,7 +33,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
     let workspace = chosen_workspace(args.workspace)?;
-    let body = json!({ "model": args.model, "no_managed": args.no_managed });
+    let mut body = json!({ "model": args.model, "no_managed": args.no_managed });
+    if !args.models.is_empty() {
+        body["models"] = json!(args.models);
+    }
     let path = format!("/api/v1/workspaces/{workspace}/resolve");
     let answer = api.post(&path, &body).await?;
     let refused = !answer["refusal"].is_null();
@@ -48,8 +54,28 @@ pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The answer for a person: what happens, how the model was found if it was not named, then the rules if wanted.
+/// The answer for a person, several models one after another.
 fn lines(answer: &Value, trace: bool) -> Vec<String> {
+    let Some(models) = answer["models"].as_array() else {
+        return lines_of(answer, trace);
+    };
+    let mut lines = Vec::new();
+    for (place, model) in models.iter().enumerate() {
+        let then = if place == 0 { "" } else { "then " };
+        let name = model["requested"].as_str().unwrap_or("-");
+        lines.push(format!("{then}{name}:"));
+        let refused = !model["refusal"].is_null();
+        let mut of_model = lines_of(model, trace || refused);
+        if model["targets"].as_array().is_none_or(Vec::is_empty) && !refused {
+            of_model.insert(0, "nothing that is not tried before it".to_owned());
+        }
+        lines.extend(of_model.into_iter().map(|line| format!("  {line}")));
+    }
+    lines
+}
+
+/// The answer for one model: what happens, how the model was found if it was not named, then the rules if wanted.
+fn lines_of(answer: &Value, trace: bool) -> Vec<String> {
     let list = |field: &str| answer[field].as_array().cloned().unwrap_or_default();
     let mut lines = Vec::new();
     if !answer["refusal"].is_null() {
@@ -101,6 +127,35 @@ mod tests {
         assert_eq!(
             traced.last().map(String::as_str),
             Some("  rule 7: the mode is auto")
+        );
+    }
+
+    #[test]
+    fn several_models_are_shown_in_their_turn() {
+        let refused = json!({
+            "requested": "claude", "refusal": {"code": "model_not_found"}, "targets": [],
+            "trace": [{"rule": 3, "subject": {"kind": "model"}, "verdict": "not_known"}],
+        });
+        let mut left = served();
+        left["requested"] = json!("gpt-4o");
+        left["targets"] = json!([]);
+        let mut whole = served();
+        whole["models"] = json!([served(), refused, left]);
+        let shown = lines(&whole, false);
+        assert_eq!(
+            shown,
+            [
+                "default:",
+                "  openai/gpt-4o with own key primary",
+                "  then openai/gpt-4o with credits, if own keys fail",
+                "  the model was chosen by the workspace",
+                "then claude:",
+                "  refused: model_not_found - no provider that is switched on has the model",
+                "    rule 3: no name of a model that is served came of it",
+                "then gpt-4o:",
+                "  nothing that is not tried before it",
+                "  the model was chosen by the workspace",
+            ]
         );
     }
 

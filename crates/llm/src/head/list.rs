@@ -59,14 +59,23 @@ fn names(raw: &RawValue) -> Result<Vec<String>, HeadError> {
     let Some(names) = names.map_err(|_| HeadError::Models)? else {
         return Ok(Vec::new());
     };
+    check_models(&names)?;
+    Ok(names)
+}
+
+/// Whether this may stand in `models`.
+///
+/// # Errors
+/// [`HeadError::Models`] if it is none of 1 to [`MAX_MODELS`] names, each once.
+pub fn check_models(names: &[String]) -> Result<(), HeadError> {
     let twice = |(at, name): (usize, &String)| names[..at].contains(name);
     if names.is_empty() || names.len() > MAX_MODELS || names.iter().enumerate().any(twice) {
         return Err(HeadError::Models);
     }
-    for name in &names {
+    for name in names {
         checked_model(name).map_err(|_| HeadError::Models)?;
     }
-    Ok(names)
+    Ok(())
 }
 
 /// Where the field of this value stands in `body`, with a comma of its own if `others` are there.

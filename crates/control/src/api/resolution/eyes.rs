@@ -8,7 +8,7 @@ use domain::{KeyOwner, Label, PlanId, ProviderId};
 use store::WorkspaceScope;
 
 use super::{MappingView, RefusalView, Resolution, StepView, SubjectView, TargetView};
-use crate::ops::resolution::{Explained, Facts, sees_label};
+use crate::ops::resolution::{Explained, ExplainedModel, Facts, sees_label};
 use crate::state::ControlState;
 
 /// What one caller may see of a decision.
@@ -21,6 +21,23 @@ pub(super) struct Eyes<'a> {
 impl Eyes<'_> {
     /// The explanation as this caller sees it.
     pub(super) fn view(&self, explained: &Explained) -> Resolution {
+        let views = || explained.models.iter().map(|it| self.view_model(it));
+        let mut all = views();
+        let mut whole = all.next().unwrap_or_default();
+        for mut other in all {
+            whole.targets.append(&mut other.targets);
+            whole.trace.append(&mut other.trace);
+        }
+        if !whole.targets.is_empty() {
+            whole.refusal = None;
+        }
+        if explained.models.len() > 1 {
+            whole.models = views().collect();
+        }
+        whole
+    }
+
+    fn view_model(&self, explained: &ExplainedModel) -> Resolution {
         let named = explained.named.as_ref().ok();
         let mut resolution = Resolution {
             requested: explained.requested.clone(),
@@ -28,9 +45,7 @@ impl Eyes<'_> {
             tier: named.and_then(|named| named.tier).map(Tier::as_str),
             mapped_by: named.and_then(mapping),
             model: named.map(|named| named.model.clone()),
-            targets: Vec::new(),
-            refusal: None,
-            trace: Vec::new(),
+            ..Resolution::default()
         };
         match (&explained.named, &explained.decision) {
             (Err(no_name), _) => {
