@@ -15,9 +15,11 @@ use domain::policy::ModelName;
 mod file;
 mod paths;
 mod place;
+mod thinking;
 
 pub use paths::PathRule;
 pub use place::{KeyPlace, MODEL_PLACE, percent_encoded};
+pub use thinking::{Thinking, ThinkingRules};
 
 /// A provider of the registry. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Provider {
     pub shared: Vec<PathRule>,
     /// Whether a request for a stream of chat completions may have `stream_options`.
     pub takes_stream_options: bool,
+    /// How its models are asked to think.
+    pub thinking: ThinkingRules,
     /// Names of models that are its own, so that they need no `provider/` in front.
     pub native_patterns: Vec<Glob>,
     /// For a gateway, what it calls other providers: their model `m` is its model `{slug}/m`.
@@ -137,6 +141,11 @@ impl Provider {
             Some(Probe::Call { limit, .. }) => limit,
             Some(Probe::Get { .. }) | None => TokenLimit::default(),
         }
+    }
+
+    /// How `model` is asked to think.
+    pub fn thinking(&self, model: &str) -> Thinking {
+        self.thinking.of(model)
     }
 
     /// The request that tries a key out, without the key.

@@ -13,6 +13,7 @@ use crate::format::{
 };
 use crate::neutral::{Answer, Happening, Mishap, Request};
 pub use crate::neutral::{NotTranslatable, Warnings};
+use crate::provider::Thinking;
 use crate::sse::Event;
 
 mod echo;
@@ -41,6 +42,8 @@ pub struct Target {
     pub token_limit: TokenLimit,
     /// The most output tokens of the model, if known.
     pub max_output_tokens: Option<u64>,
+    /// How the model is asked to think, where the format knows several ways.
+    pub thinking: Thinking,
     /// Whether a stream may be asked to tell its usage, where the format leaves the choice.
     pub stream_usage: bool,
 }

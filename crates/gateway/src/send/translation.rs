@@ -61,6 +61,7 @@ pub(crate) fn translated(
     let target = Target {
         token_limit: provider.map(Provider::token_limit).unwrap_or_default(),
         max_output_tokens: plane.registry.max_output_tokens(id, model),
+        thinking: provider.map_or_else(Default::default, |it| it.thinking(model)),
         stream_usage: provider.is_some_and(|it| it.takes_stream_options),
     };
     let body = head::with_model(&parcel.body, &parcel.head, model);

@@ -63,6 +63,7 @@ const NAMES: &[&str] = &[
     "reasoning",
     "reasoning_content",
     "reasoning_details",
+    "reasoning_effort",
     "repetition_penalty",
     "safety_identifier",
     "seed",

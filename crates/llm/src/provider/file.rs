@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::{
     Auth, FileError, GatewayName, KeyHint, Kind, ModelFact, PathRule, PaymentMode, Probe, Provider,
-    Status, locate,
+    Status, ThinkingRules, locate,
 };
 use crate::base_url::{Loopback, canonical_base_url};
 use crate::format::{FormatId, TokenLimit};
@@ -64,6 +64,8 @@ struct File {
     shared: Vec<Spanned<String>>,
     #[serde(default = "yes")]
     stream_options: bool,
+    #[serde(default)]
+    thinking: ThinkingRules,
     #[serde(default)]
     native_patterns: Vec<Glob>,
     #[serde(default)]
@@ -155,6 +157,7 @@ fn provider(file: File) -> Result<Provider, Broken> {
         closed: path_rules(file.closed)?,
         shared: path_rules(file.shared)?,
         takes_stream_options: file.stream_options,
+        thinking: file.thinking,
         native_patterns: file.native_patterns,
         slugs: slugs(file.kind, file.slugs)?,
         names: names(file.kind, file.names)?,

@@ -1,6 +1,7 @@
 //! A request for a message, to and from the form that all formats share.
 
 mod read;
+mod thinking;
 mod turns;
 mod write;
 

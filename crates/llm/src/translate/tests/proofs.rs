@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::registry::Registry;
+
 use super::*;
 
 const ANTHROPIC: &[u8] = br#"{"id":"msg_1","type":"message","role":"assistant","model":"c","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"redacted_thinking","data":"c2VhbGVk"},{"type":"tool_use","id":"t1","name":"f","input":{"b": 1, "a":2}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1}}"#;
@@ -206,5 +208,133 @@ fn thinking_is_asked_for_only_where_the_client_does() {
             &body,
         );
         assert_eq!((&sent["thinking"], warned.as_str()), (&thinking, warnings));
+    }
+}
+
+#[test]
+fn a_model_that_knows_only_a_budget_gets_one() {
+    let ask = |how, rest: Value| {
+        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        for (name, value) in rest.as_object().expect("fields") {
+            body[name.as_str()] = value.clone();
+        }
+        let target = Target {
+            thinking: how,
+            ..target()
+        };
+        let body = body.to_string();
+        let (from, to) = (FormatId::OpenaiChat, FormatId::AnthropicMessages);
+        let sent = request(from, to, body.as_bytes(), &target).expect("translated");
+        let warnings = sent.warnings.to_string();
+        let sent: Value = serde_json::from_slice(&sent.body).expect("JSON");
+        (
+            sent["thinking"].clone(),
+            sent["output_config"].clone(),
+            warnings,
+        )
+    };
+    let budget = |tokens: u64| json!({"type": "enabled", "budget_tokens": tokens});
+    let weather = json!({"role": "assistant", "tool_calls": [
+        {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+    let told = json!({"role": "tool", "tool_call_id": "c", "content": "x"});
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let replayed = json!([{"role": "user", "content": "hi"}, weather, told]);
+    let (approximated, dropped) = ("approximated:reasoning_effort", "dropped:reasoning_effort");
+    for (rest, thinking, warnings) in [
+        (
+            json!({"reasoning_effort": "low"}),
+            budget(4_096),
+            approximated,
+        ),
+        (
+            json!({"reasoning_effort": "minimal", "max_tokens": 64_000}),
+            budget(4_096),
+            approximated,
+        ),
+        (
+            json!({"reasoning_effort": "high", "max_tokens": 64_000}),
+            budget(24_576),
+            approximated,
+        ),
+        // Half is left to the answer.
+        (
+            json!({"reasoning_effort": "high", "max_tokens": 5_000}),
+            budget(2_500),
+            approximated,
+        ),
+        (
+            json!({"reasoning_effort": "low", "max_tokens": 2_048}),
+            budget(1_024),
+            approximated,
+        ),
+        (
+            json!({"reasoning_effort": "low", "max_tokens": 2_047}),
+            Value::Null,
+            dropped,
+        ),
+        // What the format refuses beside a budget.
+        (
+            json!({"reasoning_effort": "low", "tools": tools, "tool_choice": "required"}),
+            Value::Null,
+            dropped,
+        ),
+        (
+            json!({"reasoning_effort": "low", "tools": tools, "messages": replayed}),
+            Value::Null,
+            dropped,
+        ),
+        (
+            json!({"reasoning_effort": "none"}),
+            json!({"type": "disabled"}),
+            "",
+        ),
+        (json!({}), Value::Null, ""),
+    ] {
+        let asked = ask(Thinking::Budget, rest.clone());
+        assert_eq!(
+            asked,
+            (thinking, Value::Null, warnings.to_owned()),
+            "{rest}"
+        );
+    }
+    let low = json!({"reasoning_effort": "low"});
+    let none = json!({"reasoning_effort": "none"});
+    let effort = json!({"effort": "low"});
+    for (how, rest, thinking, config, warnings) in [
+        (Thinking::Adaptive, &low, "adaptive", &effort, ""),
+        (Thinking::Always, &low, "adaptive", &effort, ""),
+        // As little as can be said.
+        (Thinking::Always, &none, "", &effort, approximated),
+        (Thinking::Never, &low, "", &Value::Null, dropped),
+        (Thinking::Never, &none, "", &Value::Null, ""),
+    ] {
+        let (said, configured, warned) = ask(how, rest.clone());
+        assert_eq!(said["type"].as_str().unwrap_or(""), thinking, "{how:?}");
+        assert_eq!(
+            (&configured, warned.as_str()),
+            (config, warnings),
+            "{how:?}"
+        );
+    }
+}
+
+#[test]
+fn only_claude_before_4_6_gets_a_budget() {
+    let registry = Registry::bundled().expect("valid files");
+    let id = "anthropic".parse().expect("an id");
+    let anthropic = registry.get(&id).expect("bundled");
+    for (model, how) in [
+        ("claude-opus-5-5", Thinking::Adaptive),
+        ("claude-sonnet-4-6", Thinking::Adaptive),
+        ("claude-opus-4-7", Thinking::Adaptive),
+        ("claude-haiku-4-5-20251001", Thinking::Budget),
+        ("claude-sonnet-4-20250514", Thinking::Budget),
+        ("claude-opus-4-1", Thinking::Budget),
+        ("claude-3-7-sonnet-20250219", Thinking::Budget),
+        ("claude-3-5-haiku-20241022", Thinking::Never),
+        ("claude-fable-5-1", Thinking::Always),
+        ("something-new", Thinking::Adaptive),
+    ] {
+        assert_eq!(anthropic.thinking(model), how, "{model}");
     }
 }

@@ -9,7 +9,9 @@ use crate::neutral::{
 };
 use crate::translate::{DEFAULT_MAX_TOKENS, Target};
 
-type Written<T> = Result<T, NotTranslatable>;
+use super::thinking;
+
+pub(super) type Written<T> = Result<T, NotTranslatable>;
 
 pub(in super::super) fn write(
     mut request: Request,
@@ -22,6 +24,7 @@ pub(in super::super) fn write(
     let most = target.max_output_tokens.unwrap_or(u64::MAX);
     let max_tokens = request.max_output_tokens;
     let max_tokens = max_tokens.unwrap_or(DEFAULT_MAX_TOKENS.min(most));
+    let asked = thinking::asked(&request, target.thinking, max_tokens, warnings)?;
     let temperature = request.temperature.as_ref().map(|it| clamped(it, warnings));
     let stops = array(request.stop_sequences.iter());
     let user = request.user.take();
@@ -47,8 +50,11 @@ pub(in super::super) fn write(
             "metadata",
             user.map(|user| Object::new().with("user_id", user)),
         )
-        .maybe("thinking", thinking(&request, warnings))
-        .maybe("output_config", output_config(&request, warnings)?);
+        .maybe("thinking", asked.thinking)
+        .maybe(
+            "output_config",
+            output_config(&request, asked.effort, warnings),
+        );
     if !request.tools.is_empty() {
         body = body
             .with("tools", array(request.tools.iter().map(tool)))
@@ -235,35 +241,11 @@ fn tool_choice(request: &Request) -> Option<Object> {
     Some(choice.maybe("disable_parallel_tool_use", one_at_a_time))
 }
 
-/// Thinking as the model sees fit: with it, turns without their thinking are taken, too.
-fn thinking(request: &Request, warnings: &mut Warnings) -> Option<Object> {
-    let reasoning = &request.reasoning;
-    if reasoning.effort.as_deref() == Some("none") {
-        return Some(Object::typed("disabled"));
-    }
-    if !reasoning.wanted() {
-        if reasoning.summary.is_some() {
-            warnings.dropped("summary");
-        }
-        return None;
-    }
-    let display = reasoning.summary.as_ref().map(|_| "summarized");
-    Some(Object::typed("adaptive").maybe("display", display))
-}
-
-fn output_config(request: &Request, warnings: &mut Warnings) -> Written<Option<Object>> {
-    let effort = match request.reasoning.effort.as_deref() {
-        Some("none") | None => None,
-        Some("minimal") => {
-            warnings.changed("approximated", "reasoning_effort");
-            Some("low")
-        }
-        Some(word @ ("low" | "medium" | "high" | "xhigh" | "max")) => Some(word),
-        Some(_) => {
-            let why = "this word has no counterpart";
-            return Err(NotTranslatable::new("reasoning_effort", why));
-        }
-    };
+fn output_config(
+    request: &Request,
+    effort: Option<&'static str>,
+    warnings: &mut Warnings,
+) -> Option<Object> {
     let format = match &request.shape {
         Shape::Schema {
             description,
@@ -281,7 +263,7 @@ fn output_config(request: &Request, warnings: &mut Warnings) -> Written<Option<O
     let config = Object::new()
         .maybe("effort", effort)
         .maybe("format", format);
-    Ok((!empty).then_some(config))
+    (!empty).then_some(config)
 }
 
 /// The format's scale ends at 1, OpenAI's at 2.
