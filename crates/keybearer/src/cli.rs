@@ -34,7 +34,7 @@ enum Command {
     #[command(subcommand)]
     RootKey(RootKeyCommand),
     /// Create the first user of a new instance and print the variables that the other commands need.
-    Setup(commands::setup::Args),
+    Init(commands::init::Args),
     /// Manage provider keys. Keys are sealed here before they leave.
     ///
     /// Needs `KEYBEARER_API_KEY`, and `KEYBEARER_URL` where the server is not at http://127.0.0.1:4356.
@@ -126,7 +126,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
             commands::root_key::rotate(config::load(instance.config.as_deref())?, &to).await
         }
-        Command::Setup(args) => commands::setup::run(args).await,
+        Command::Init(args) => commands::init::run(args).await,
         Command::Keys { log_in, command } => {
             log_in
                 .run(async |api| commands::keys::run(api, command).await)

@@ -25,7 +25,7 @@ impl Connection {
     /// From `KEYBEARER_URL` and `KEYBEARER_API_KEY`.
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
         let Some(api_key) = variable(API_KEY_VARIABLE) else {
-            bail!("KEYBEARER_API_KEY is not set; `keybearer setup` prints it, the API mints more")
+            bail!("KEYBEARER_API_KEY is not set; `keybearer init` prints it, the API mints more")
         };
         Ok(Self {
             api_key: Some(Secret::from_text(api_key)),

@@ -3,11 +3,11 @@
 pub(crate) mod ai_config;
 pub(crate) mod credits;
 pub(crate) mod doctor;
+pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod root_key;
-pub(crate) mod setup;
 
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 use std::process::ExitCode;

@@ -189,7 +189,7 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
             )
         });
         println!(
-            "or from the shell: {} setup --url {origin} --token-file {} --email you@example.com",
+            "or from the shell: {} init --url {origin} --token-file {} --email you@example.com",
             program(),
             token_file.display()
         );

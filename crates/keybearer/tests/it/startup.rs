@@ -258,7 +258,7 @@ async fn the_shell_can_do_what_the_page_does() {
     );
     let token_file = token_file.to_str().expect("UTF-8").to_owned();
     let arguments = [
-        "setup",
+        "init",
         "--url",
         &url,
         "--token-file",

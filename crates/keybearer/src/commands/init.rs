@@ -1,4 +1,4 @@
-//! `keybearer setup`: the first user, from the shell.
+//! `keybearer init`: the first user, from the shell.
 
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
