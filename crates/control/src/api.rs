@@ -35,6 +35,7 @@ pub mod settings_view;
 pub mod setup;
 pub mod usage;
 pub mod users;
+pub mod whoami;
 pub mod workspaces;
 
 /// Where some operations are found as well as under `/api/v1`, for clients that know no version in the path.
@@ -56,6 +57,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(setup::routes())
         .merge(sessions::routes())
         .merge(users::routes())
+        .merge(whoami::routes())
         .merge(own_user::routes())
         .merge(sealing_key::routes())
         .merge(accounts::routes())

@@ -200,6 +200,8 @@ refusals! {
     PublicReads = Unavailable;
     /// What anybody may be told who reads a list.
     PublicLists = InvalidRequest, Unavailable;
+    /// What anybody may be told who shows a credential, and need not.
+    Identifies = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, Unavailable;
     /// What a caller who reads may be told.
     Reads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, NotFound, Unavailable;
     /// What a caller who changes something without a body may be told.

@@ -366,3 +366,34 @@ async fn nobody_ends_anothers_session() {
         .refused(404, "not_found");
     world.get(&root.session, "/api/v1/me").await.expect(200);
 }
+
+#[tokio::test]
+async fn every_credential_can_ask_whose_it_is_and_only_a_valid_one_is_answered() {
+    let world = World::start().await;
+    let path = "/api/v1/whoami";
+    let nobody = world.get(&As::Nobody, path).await.expect(200).json();
+    assert_eq!(nobody, json!({"kind": "nobody"}));
+    let (person, key) = world.set_up().await;
+    let session = world.get(&person.session, path).await.expect(200).json();
+    assert_eq!(session, json!({"kind": "session", "user_id": person.id}));
+    let all = world.get(&key, path).await.expect(200).json();
+    let workspace = all["workspace_id"].as_str().expect("a workspace");
+    // Also a key that may do nothing else.
+    let keys = format!("/api/v1/workspaces/{workspace}/api-keys");
+    let minted = json!({"name": "small", "scopes": ["inference:invoke"]});
+    let minted = world.post(&person.session, &keys, minted).await;
+    let minted = minted.expect(201).json();
+    let small = As::Key(minted["key"].as_str().expect("the key").to_owned());
+    let shown = world.get(&small, path).await.expect(200).json();
+    assert_eq!(
+        shown,
+        json!({
+            "kind": "api_key", "user_id": person.id, "api_key_id": minted["id"], "workspace_id": workspace,
+            "account_id": all["account_id"], "scopes": ["inference:invoke"],
+        })
+    );
+    let revoke = format!("{keys}/{}", minted["id"].as_str().expect("an id"));
+    world.delete(&person.session, &revoke).await.expect(204);
+    let refused = world.get(&small, path).await;
+    refused.refused(401, "authentication_required");
+}
