@@ -5,12 +5,17 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::failure::{self, EXIT_CODES};
+use crate::output::{Out, complain};
 use crate::{commands, config, hardening, serve, telemetry};
 
 /// The AI gateway where every workspace brings its own provider keys.
 #[derive(Parser)]
-#[command(name = "keybearer", version, arg_required_else_help = true)]
+#[command(name = "keybearer", version, arg_required_else_help = true, after_long_help = EXIT_CODES)]
 pub struct Cli {
+    /// Print the result as JSON on standard output, and an error as JSON on standard error.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -26,18 +31,32 @@ enum Command {
     Doctor {
         #[command(flatten)]
         instance: Instance,
-        /// Print one JSON object a record.
-        #[arg(long)]
-        json: bool,
     },
     /// Manage the root key, under which everything is encrypted.
     #[command(subcommand)]
     RootKey(RootKeyCommand),
     /// Create the first user of a new instance and print the variables that the other commands need.
     Init(commands::init::Args),
-    /// Manage provider keys. Keys are sealed here before they leave.
+    /// Log in to a server, for the commands that follow.
     ///
-    /// Needs `KEYBEARER_API_KEY`, and `KEYBEARER_URL` where the server is not at http://127.0.0.1:4356.
+    /// What is kept (in `KEYBEARER_CONFIG_DIR`, else `keybearer` in the directory of configuration files) only its owner can
+    /// read. `KEYBEARER_URL`, `KEYBEARER_API_KEY` and `KEYBEARER_WORKSPACE` win over it.
+    Login(commands::login::Args),
+    /// Forget a login, and end its session at the server.
+    Logout(commands::login::LogoutArgs),
+    /// Show who the commands act as, and where.
+    Whoami {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+    },
+    /// Call any operation of the server that one is logged in to; `docs/openapi.json` has them all.
+    Api {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(flatten)]
+        args: commands::api::Args,
+    },
+    /// Manage provider keys. Keys are sealed here before they leave.
     Keys {
         #[command(flatten)]
         log_in: commands::LogIn,
@@ -51,6 +70,13 @@ enum Command {
         #[command(subcommand)]
         command: commands::ai_config::Command,
     },
+    /// Seal a provider key here and print the submission, without sending it.
+    Seal {
+        #[command(flatten)]
+        log_in: commands::LogIn,
+        #[command(flatten)]
+        args: commands::keys::SealArgs,
+    },
     /// Explain which key would serve a model, who would pay, and why; calls no provider. Fails when none would.
     Resolve {
         #[command(flatten)]
@@ -62,8 +88,6 @@ enum Command {
     Credits {
         #[command(flatten)]
         log_in: commands::LogIn,
-        #[command(flatten)]
-        args: commands::credits::Args,
     },
     /// Make the instance behave like a product that people know. Needs an instance admin.
     Profile {
@@ -95,7 +119,7 @@ struct Instance {
     config: Option<PathBuf>,
 }
 
-/// Parses the arguments and runs the command. Exit codes: 0 done, 1 failed, 2 wrong arguments.
+/// Parses the arguments and runs the command. The exit codes stand in [`EXIT_CODES`].
 pub fn run() -> ExitCode {
     hardening::apply();
     let cli = Cli::parse();
@@ -104,15 +128,18 @@ pub fn run() -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("cannot start the runtime");
+            return fail(&error, cli.json);
+        }
     };
-    match runtime.block_on(dispatch(cli.command)) {
+    match runtime.block_on(dispatch(cli.command, Out::new(cli.json))) {
         Ok(code) => code,
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, cli.json),
     }
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { instance } => {
             let loaded = config::load(instance.config.as_deref())?;
@@ -120,48 +147,61 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             serve::serve(loaded).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Doctor { instance, json } => {
-            commands::doctor::run(config::load(instance.config.as_deref())?, json).await
+        Command::Doctor { instance } => {
+            commands::doctor::run(config::load(instance.config.as_deref())?, out).await
         }
         Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
             commands::root_key::rotate(config::load(instance.config.as_deref())?, &to).await
         }
-        Command::Init(args) => commands::init::run(args).await,
+        Command::Init(args) => commands::init::run(args, out).await,
+        Command::Login(args) => commands::login::log_in(args, out).await,
+        Command::Logout(args) => commands::login::log_out(args, out).await,
+        Command::Whoami { log_in } => {
+            log_in
+                .run(async |api| commands::whoami::run(api, out).await)
+                .await
+        }
+        Command::Api { log_in, args } => {
+            log_in
+                .run(async |api| commands::api::run(api, args, out).await)
+                .await
+        }
         Command::Keys { log_in, command } => {
             log_in
-                .run(async |api| commands::keys::run(api, command).await)
+                .run(async |api| commands::keys::run(api, command, out).await)
+                .await
+        }
+        Command::Seal { log_in, args } => {
+            log_in
+                .run(async |api| commands::keys::seal(api, args, out).await)
                 .await
         }
         Command::AiConfig { log_in, command } => {
             log_in
-                .run(async |api| commands::ai_config::run(api, command).await)
+                .run(async |api| commands::ai_config::run(api, command, out).await)
                 .await
         }
         Command::Resolve { log_in, args } => {
             log_in
-                .run(async |api| commands::resolve::run(api, args).await)
+                .run(async |api| commands::resolve::run(api, args, out).await)
                 .await
         }
-        Command::Credits { log_in, args } => {
+        Command::Credits { log_in } => {
             log_in
-                .run(async |api| commands::credits::run(api, args).await)
+                .run(async |api| commands::credits::run(api, out).await)
                 .await
         }
         Command::Profile { log_in, command } => {
             log_in
-                .run(async |api| commands::profile::run(api, command).await)
+                .run(async |api| commands::profile::run(api, command, out).await)
                 .await
         }
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the command line speaks to its user here"
-)]
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+fn fail(error: &anyhow::Error, as_json: bool) -> ExitCode {
+    complain(&failure::text(error, as_json));
+    failure::exit_code(error)
 }
 
 /// `docs/cli.md`: every command's help.

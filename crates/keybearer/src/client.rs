@@ -2,44 +2,96 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use domain::Secret;
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
-use reqwest::{Method, StatusCode, Url, redirect};
+use anyhow::{Context, ensure};
+use domain::{Secret, WorkspaceId};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 
-use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, variable};
-
-/// Where the server is and what to present to it.
-pub(crate) struct Connection {
-    /// The server's address, such as `http://127.0.0.1:4356`.
-    pub(crate) url: String,
-    /// An API key, if one is needed.
-    pub(crate) api_key: Option<Secret>,
-}
+use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, WORKSPACE_VARIABLE, variable};
+use crate::failure::{Failure, Sort};
+use crate::logins::{Credential, Logins};
 
 /// Where a server listens unless told otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4356";
+/// The cookie of a session; `control::auth::session` sets it.
+const COOKIE_NAME: &str = "__Host-keybearer_session";
+
+/// Where the server is, what to present to it, and which workspace commands are about.
+pub(crate) struct Connection {
+    /// The server's address, such as `http://127.0.0.1:4356`.
+    pub(crate) url: String,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) workspace: Option<WorkspaceId>,
+}
 
 impl Connection {
-    /// From `KEYBEARER_URL` and `KEYBEARER_API_KEY`.
-    pub(crate) fn from_environment() -> anyhow::Result<Self> {
-        let Some(api_key) = variable(API_KEY_VARIABLE) else {
-            bail!("KEYBEARER_API_KEY is not set; `keybearer init` prints it, the API mints more")
+    /// What the environment says (`KEYBEARER_URL`, `KEYBEARER_API_KEY`, `KEYBEARER_WORKSPACE`), else the login.
+    ///
+    /// A credential of the login is presented to the server that was logged in to, and to no other.
+    pub(crate) fn chosen() -> anyhow::Result<Self> {
+        let mut logins = Logins::load()?;
+        let url = chosen_url(None, &logins);
+        let known = logins.servers.remove(&origin(&url)?).unwrap_or_default();
+        let (credential, workspace) = match variable(API_KEY_VARIABLE) {
+            // The workspace of another credential would be a guess.
+            Some(key) => (Some(Credential::ApiKey(Secret::from_text(key))), None),
+            None => (known.credential, known.workspace),
         };
+        if credential.is_none() {
+            let failure = Failure::new(Sort::NotLoggedIn, format!("not logged in to {url}"));
+            return Err(failure
+                .hint("keybearer login --with-key, or set KEYBEARER_API_KEY; a new server: keybearer init")
+                .into());
+        }
         Ok(Self {
-            api_key: Some(Secret::from_text(api_key)),
-            ..Self::anonymous()
+            url,
+            credential,
+            workspace: environments_workspace()?.or(workspace),
         })
     }
 
-    /// From `KEYBEARER_URL`, for who logs in.
-    pub(crate) fn anonymous() -> Self {
-        Self {
-            url: variable(URL_VARIABLE).unwrap_or_else(|| DEFAULT_URL.to_owned()),
-            api_key: None,
-        }
+    /// Without a credential, for who logs in.
+    pub(crate) fn anonymous(url: Option<String>) -> anyhow::Result<Self> {
+        let logins = Logins::load()?;
+        Ok(Self {
+            url: chosen_url(url, &logins),
+            credential: None,
+            workspace: environments_workspace()?,
+        })
     }
+}
+
+fn chosen_url(given: Option<String>, logins: &Logins) -> String {
+    given
+        .or_else(|| variable(URL_VARIABLE))
+        .or_else(|| logins.current.clone())
+        .unwrap_or_else(|| DEFAULT_URL.to_owned())
+}
+
+fn environments_workspace() -> anyhow::Result<Option<WorkspaceId>> {
+    let text = variable(WORKSPACE_VARIABLE);
+    let parsed = text.map(|text| text.parse()).transpose();
+    parsed.context(WORKSPACE_VARIABLE)
+}
+
+/// The server's origin, as the file of logins names it: scheme, host and port.
+pub(crate) fn origin(url: &str) -> anyhow::Result<String> {
+    Ok(server(url)?.origin().ascii_serialization())
+}
+
+/// The server's address, if an API key may be sent there.
+fn server(url: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(url).context("the server's address is not a URL")?;
+    ensure!(
+        url.username().is_empty() && url.password().is_none(),
+        "the server's address must not contain credentials"
+    );
+    ensure!(
+        url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)),
+        "{url} is not an https address: an API key would cross the network in plain text"
+    );
+    Ok(url)
 }
 
 /// A server's API.
@@ -48,6 +100,22 @@ pub(crate) struct Api {
     http: reqwest::Client,
     /// The header that carries the credential, and its value.
     credential: Option<(HeaderName, HeaderValue)>,
+    workspace: Option<WorkspaceId>,
+}
+
+/// The body of a request, as bytes with their type.
+pub(crate) struct Body {
+    pub(crate) content_type: &'static str,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Body {
+    fn json(value: &Value) -> Self {
+        Self {
+            content_type: "application/json",
+            bytes: value.to_string().into_bytes(),
+        }
+    }
 }
 
 impl Api {
@@ -57,12 +125,7 @@ impl Api {
         reason = "the one client: no redirects, no proxy from the environment"
     )]
     pub(crate) fn connect(connection: &Connection) -> anyhow::Result<Self> {
-        let base = Url::parse(&connection.url).context("KEYBEARER_URL is not a URL")?;
-        ensure!(
-            base.scheme() == "https" || (base.scheme() == "http" && is_loopback(&base)),
-            "{} is not an https address: an API key would cross the network in plain text",
-            connection.url
-        );
+        let base = server(&connection.url)?;
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -71,40 +134,40 @@ impl Api {
             .user_agent(concat!("keybearer/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot prepare the HTTP client")?;
-        let credential = match &connection.api_key {
-            None => None,
-            Some(key) => {
-                let bytes = key.expose(|key| [b"Bearer ", key].concat());
-                let value = sensitive(&bytes).context("the API key is malformed")?;
-                Some((AUTHORIZATION, value))
-            }
-        };
+        let credential = connection.credential.as_ref().map(header).transpose()?;
         Ok(Self {
             base,
             http,
             credential,
+            workspace: connection.workspace,
         })
     }
 
-    /// Logs in; what follows is done as this person, until [`Api::log_out`].
-    pub(crate) async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<()> {
+    /// Logs in; what follows is done as this person. Returns the credential of the session, which lasts until
+    /// [`Api::log_out`] or 14 days.
+    pub(crate) async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<Secret> {
         let body = serde_json::json!({ "email": email, "password": password });
-        let response = self
-            .request(Method::POST, "/api/v1/sessions", Some(&body))
-            .await?;
+        let body = Body::json(&body);
+        let response = self.exchange(Method::POST, "/api/v1/sessions", Some(body));
+        let response = response.await?;
         let cookie = response.headers().get(SET_COOKIE).cloned();
         let status = response.status();
         if !status.is_success() {
-            return Err(problem(
-                status,
-                &response.json().await.unwrap_or(Value::Null),
-            ));
+            let body = response.json().await.unwrap_or(Value::Null);
+            return Err(Failure::refused(status, &body).into());
         }
         let cookie = cookie.context("the server's answer has no session")?;
-        let pair = cookie.as_bytes().split(|byte| *byte == b';').next();
-        let value = sensitive(pair.unwrap_or_default()).context("the server's session")?;
-        self.credential = Some((COOKIE, value));
-        Ok(())
+        let session = cookie
+            .to_str()
+            .ok()
+            .and_then(|text| text.split(';').next())
+            .and_then(|pair| pair.strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+            .context("the server's answer has no session of ours")?;
+        let session = Secret::from_text(session.to_owned());
+        let credential = Credential::Session(session);
+        self.credential = Some(header(&credential)?);
+        let (Credential::ApiKey(session) | Credential::Session(session)) = credential;
+        Ok(session)
     }
 
     /// Ends the session that [`Api::log_in`] began.
@@ -115,6 +178,26 @@ impl Api {
     /// The server's address without a trailing slash.
     pub(crate) fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Scheme, host and port of the server.
+    pub(crate) fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    /// The workspace that commands are about: the environment's, the login's, or the API key's own.
+    pub(crate) async fn workspace(&self) -> anyhow::Result<WorkspaceId> {
+        if let Some(workspace) = self.workspace {
+            return Ok(workspace);
+        }
+        let identity = self.get("/api/v1/whoami").await?;
+        if let Some(workspace) = identity["workspace_id"].as_str() {
+            return workspace.parse().context("the server's answer");
+        }
+        let failure = Failure::new(Sort::Failed, "no workspace was named");
+        Err(failure
+            .hint(format!("give --workspace ID or set {WORKSPACE_VARIABLE}; keybearer workspace list shows them"))
+            .into())
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -137,23 +220,38 @@ impl Api {
         self.send(Method::DELETE, path, None).await
     }
 
-    async fn request(
+    /// Sends a request to the server and returns whatever it answers. A path that leads to another server is refused.
+    pub(crate) async fn exchange(
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<reqwest::Response> {
+        body: Option<Body>,
+    ) -> anyhow::Result<Response> {
         let url = self.base.join(path).context("not a path of the API")?;
+        ensure!(
+            url.origin() == self.base.origin(),
+            "{path} leads to another server; the credential is for {} only",
+            self.origin()
+        );
         let mut request = self.http.request(method, url);
         if let Some((name, value)) = &self.credential {
             request = request.header(name.clone(), value.clone());
         }
         if let Some(body) = body {
-            request = request.json(body);
+            request = request
+                .header(CONTENT_TYPE, body.content_type)
+                .body(body.bytes);
         }
-        // The error's own text would repeat the URL; the address is enough.
-        let response = request.send().await.map_err(reqwest::Error::without_url);
-        response.with_context(|| format!("no answer from {}", self.address()))
+        let response = request.send().await;
+        response.map_err(|error| {
+            // The error's own text would repeat the URL; the address is enough.
+            let error = anyhow::Error::new(error.without_url());
+            let message = format!("no answer from {}: {error:#}", self.address());
+            let failure = Failure::new(Sort::Unreachable, message);
+            failure
+                .hint("is the server running there? KEYBEARER_URL or keybearer login --url name another")
+                .into()
+        })
     }
 
     async fn send(
@@ -162,38 +260,29 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let response = self.request(method, path, body).await?;
+        let response = self.exchange(method, path, body.map(Body::json)).await?;
         let status = response.status();
         let body: Value = response.json().await.unwrap_or(Value::Null);
         if status.is_success() {
             Ok(body)
         } else {
-            Err(problem(status, &body))
+            Err(Failure::refused(status, &body).into())
         }
     }
 }
 
-fn sensitive(bytes: &[u8]) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(bytes).ok()?;
+/// The header that carries a credential, marked as one that is never shown.
+fn header(credential: &Credential) -> anyhow::Result<(HeaderName, HeaderValue)> {
+    let (name, prefix, secret) = match credential {
+        Credential::ApiKey(key) => (AUTHORIZATION, "Bearer ".to_owned(), key),
+        Credential::Session(session) => (COOKIE, format!("{COOKIE_NAME}="), session),
+    };
+    let bytes = secret.expose(|secret| [prefix.as_bytes(), secret].concat());
+    let mut value = HeaderValue::from_bytes(&bytes)
+        .ok()
+        .context("the credential is malformed")?;
     value.set_sensitive(true);
-    Some(value)
-}
-
-/// A problem document as an error text: what happened, the code, what may have been meant, and what to do.
-fn problem(status: StatusCode, body: &Value) -> anyhow::Error {
-    let text = |field: &str| body.get(field).and_then(Value::as_str);
-    let detail = text("detail")
-        .or(text("title"))
-        .unwrap_or("the server gave no reason");
-    let code = text("code").map_or_else(|| status.as_u16().to_string(), str::to_owned);
-    let mut lines = vec![format!("{detail} ({code})")];
-    if let Some(suggestion) = body["details"]["suggestion"].as_str() {
-        lines.push(format!("did you mean {suggestion}?"));
-    }
-    if let Some(hint) = text("hint") {
-        lines.push(format!("hint: {hint}"));
-    }
-    anyhow::anyhow!(lines.join("\n"))
+    Ok((name, value))
 }
 
 fn is_loopback(url: &Url) -> bool {

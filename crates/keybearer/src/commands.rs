@@ -1,28 +1,32 @@
 //! The commands, one file each.
 
 pub(crate) mod ai_config;
+pub(crate) mod api;
 pub(crate) mod credits;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod login;
 pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod root_key;
+pub(crate) mod whoami;
 
-use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
+use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use domain::{Secret, WorkspaceId};
 
 use crate::client::{Api, Connection};
-use crate::config::{WORKSPACE_VARIABLE, variable};
+use crate::failure::{Failure, Sort};
+use crate::output::{printable, remark, say};
 
-/// Who does it: an API key, or a person who logs in for this one command.
+/// Who does it: the environment's API key, the login, or a person who logs in for this one command.
 #[derive(clap::Args)]
 pub(crate) struct LogIn {
-    /// Log in with this e-mail address for this one command, as for what only an instance admin may do; the password
-    /// is read from the terminal or from standard input. Without it `KEYBEARER_API_KEY` is used.
+    /// Log in with this e-mail address for this one command; the password is read from the terminal or from standard
+    /// input. Without it `KEYBEARER_API_KEY` is used, else what `keybearer login` stored.
     #[arg(long, value_name = "ADDRESS", global = true)]
     email: Option<String>,
 }
@@ -34,21 +38,17 @@ impl LogIn {
         F: AsyncFnOnce(&Api) -> anyhow::Result<ExitCode>,
     {
         let Some(email) = self.email else {
-            let api = Api::connect(&Connection::from_environment()?)?;
+            let api = Api::connect(&Connection::chosen()?)?;
             let result = command(&api).await;
-            if result
-                .as_ref()
-                .is_err_and(|error| error.to_string().contains("(permission_denied)"))
+            if let Err(error) = &result
+                && Failure::sort_of(error) == Sort::Denied
             {
                 remark("with --email ADDRESS you log in for this one command");
             }
             return result;
         };
-        let mut api = Api::connect(&Connection::anonymous())?;
-        let password = read_secret("Password: ")?;
-        let password = password
-            .expose(|bytes| String::from_utf8(bytes.to_vec()))
-            .context("the password is not UTF-8")?;
+        let mut api = Api::connect(&Connection::anonymous(None)?)?;
+        let password = read_text("Password: ", "the password")?;
         api.log_in(&email, &password).await?;
         let result = command(&api).await;
         if let Err(error) = api.log_out().await {
@@ -77,39 +77,46 @@ fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
     Ok(Secret::from_text(line))
 }
 
-/// Asks the person at the terminal whether to go on. Without a terminal there is nobody to agree, and this fails.
-fn agreed(question: &str) -> anyhow::Result<bool> {
-    if !stdin().is_terminal() {
-        bail!("not a terminal, so nobody can agree; give --yes to go on without asking");
+/// Asks for a secret that is sent to the server as text.
+fn read_text(prompt: &str, what: &str) -> anyhow::Result<String> {
+    let secret = read_secret(prompt)?;
+    let text = secret.expose(|bytes| String::from_utf8(bytes.to_vec()));
+    // The error would hold the secret's bytes.
+    text.ok().with_context(|| format!("{what} is not UTF-8"))
+}
+
+/// Goes on only if the person at the terminal agrees, or did so with `--yes`.
+///
+/// # Errors
+/// When the answer is no, or there is nobody to ask.
+fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
     }
-    remark(&format!("{question} [y/N]"));
+    if !stdin().is_terminal() {
+        let message = "not a terminal, so nobody can agree; nothing was changed";
+        let failure = Failure::new(Sort::Declined, message);
+        return Err(failure.hint("--yes goes on without asking").into());
+    }
+    let _ = write!(stderr(), "{} [y/N] ", printable(question));
     let mut line = String::new();
     stdin()
         .lock()
         .read_line(&mut line)
         .context("cannot read the answer")?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
-}
-
-/// The workspace that a command is about: the one given, else the environment's.
-fn chosen_workspace(workspace: Option<WorkspaceId>) -> anyhow::Result<WorkspaceId> {
-    if let Some(workspace) = workspace {
-        return Ok(workspace);
+    if matches!(line.trim(), "y" | "Y" | "yes") {
+        return Ok(());
     }
-    let text = variable(WORKSPACE_VARIABLE);
-    let text = text.with_context(|| {
-        format!("which workspace? give --workspace or set {WORKSPACE_VARIABLE}")
-    })?;
-    text.parse().context(WORKSPACE_VARIABLE)
+    Err(Failure::new(Sort::Declined, "not agreed; nothing was changed").into())
 }
 
-/// Prints a line of the command's result. A reader that has seen enough (`| head`) is no failure.
-fn say(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
-}
-
-/// Prints a line for the person at the terminal, apart from the result.
-#[expect(clippy::print_stderr, reason = "standard error is where remarks go")]
-fn remark(line: &str) {
-    eprintln!("{line}");
+/// The workspace that a command is about: the one given, else the one that the connection knows.
+async fn chosen_workspace(
+    api: &Api,
+    workspace: Option<WorkspaceId>,
+) -> anyhow::Result<WorkspaceId> {
+    match workspace {
+        Some(workspace) => Ok(workspace),
+        None => api.workspace().await,
+    }
 }

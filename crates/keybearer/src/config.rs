@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-pub use source::{API_KEY_VARIABLE, Loaded, URL_VARIABLE, WORKSPACE_VARIABLE, load, variable};
+pub use source::{
+    API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, URL_VARIABLE, WORKSPACE_VARIABLE, load, variable,
+};
 
 /// What an option's text in the environment stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

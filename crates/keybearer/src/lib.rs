@@ -8,8 +8,11 @@ pub mod config;
 
 mod client;
 mod commands;
+mod failure;
 mod hardening;
+mod logins;
 mod open;
+mod output;
 mod serve;
 mod sources;
 mod telemetry;

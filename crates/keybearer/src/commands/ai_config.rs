@@ -2,24 +2,25 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use domain::WorkspaceId;
 use serde_json::{Map, Value};
 
-use super::{chosen_workspace, read_secret, say};
+use super::{chosen_workspace, read_text};
 use crate::client::Api;
+use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Show the workspace's mode, provider, model and whether it can serve.
     Show {
-        /// The workspace; `KEYBEARER_WORKSPACE` unless given.
+        /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
     },
     /// Change what is named and keep the rest. The next call follows it.
     Set {
-        /// The workspace; `KEYBEARER_WORKSPACE` unless given.
+        /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
         /// `managed`: credits pay; `byok`: own keys only; `auto`: own keys, else credits.
@@ -44,9 +45,17 @@ pub(crate) enum Command {
     },
 }
 
-pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
+const FACTS: &[Column] = &[
+    ("mode", "/mode"),
+    ("provider", "/provider"),
+    ("model", "/model"),
+    ("status", "/status"),
+    ("updated at", "/updated_at"),
+];
+
+pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     let answer = match command {
-        Command::Show { workspace } => api.get(&path(workspace)?).await?,
+        Command::Show { workspace } => api.get(&path(api, workspace).await?).await?,
         Command::Set {
             workspace,
             mode,
@@ -56,7 +65,7 @@ pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode>
             clear_key,
             clear_model,
         } => {
-            let path = path(workspace)?;
+            let path = path(api, workspace).await?;
             let mut body = Map::new();
             let mut set = |name: &str, value: Option<Value>| {
                 if let Some(value) = value {
@@ -73,24 +82,18 @@ pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode>
                 set("api_key", Some(Value::Null));
             }
             if key {
-                let key = read_secret("Provider key: ")?;
-                let text = key
-                    .expose(|bytes| String::from_utf8(bytes.to_vec()))
-                    .context("the key is not text")?;
-                set("api_key", Some(Value::from(text)));
+                let key = read_text("Provider key: ", "the key")?;
+                set("api_key", Some(Value::from(key)));
             }
             ensure!(!body.is_empty(), "nothing to change; see --help");
             api.put(&path, &Value::Object(body)).await?
         }
     };
-    for field in ["mode", "provider", "model", "status", "updated_at"] {
-        let value = answer[field].as_str().unwrap_or("-");
-        say(&format!("{field:<11}{value}"));
-    }
+    out.facts(&answer, FACTS);
     Ok(ExitCode::SUCCESS)
 }
 
-fn path(workspace: Option<WorkspaceId>) -> anyhow::Result<String> {
-    let workspace = chosen_workspace(workspace)?;
+async fn path(api: &Api, workspace: Option<WorkspaceId>) -> anyhow::Result<String> {
+    let workspace = chosen_workspace(api, workspace).await?;
     Ok(format!("/api/v1/workspaces/{workspace}/ai-config"))
 }

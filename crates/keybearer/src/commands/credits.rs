@@ -4,20 +4,14 @@ use std::process::ExitCode;
 
 use super::say;
 use crate::client::Api;
+use crate::output::Out;
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Print the server's answer as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(api: &Api, out: Out) -> anyhow::Result<ExitCode> {
     let credits = api.get("/api/v1/users/me/credits").await?;
     let usage = api.get("/api/v1/users/me/ai-usage").await?;
-    if args.json {
+    if out.is_json() {
         let both = serde_json::json!({ "credits": credits, "usage": usage });
-        say(&both.to_string());
+        out.json(&both);
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!(

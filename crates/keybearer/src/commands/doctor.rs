@@ -10,15 +10,16 @@ use vault::{OpenError, Opener};
 
 use super::{remark, say};
 use crate::config::Loaded;
+use crate::output::Out;
 use crate::{open, sources};
 
 const BATCH: i64 = 500;
 
 /// Reports on every record; the exit code is 1 when any does not open.
-pub(crate) async fn run(loaded: Loaded, as_json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(loaded: Loaded, out: Out) -> anyhow::Result<ExitCode> {
     let sources = sources::system();
     let instance = open::open_existing(loaded, &sources).await?;
-    let report = Report { as_json };
+    let report = Report { out };
     report.line("deployment", &instance.deployment.id.to_string(), "ok");
 
     let system = instance.store.system();
@@ -109,13 +110,14 @@ fn verdict(result: Result<(), OpenError>) -> &'static str {
 }
 
 struct Report {
-    as_json: bool,
+    out: Out,
 }
 
 impl Report {
     fn line(&self, kind: &str, id: &str, verdict: &str) {
-        if self.as_json {
-            say(&json!({ "record": kind, "id": id, "verdict": verdict }).to_string());
+        if self.out.is_json() {
+            let line = json!({ "record": kind, "id": id, "verdict": verdict });
+            self.out.json(&line);
         } else {
             say(&format!("{verdict:<18} {kind:<12} {id}"));
         }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{read_secret, remark, say};
 use crate::client::{Api, Connection, DEFAULT_URL};
 use crate::config::{URL_VARIABLE, variable};
+use crate::output::Out;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -26,12 +27,11 @@ pub(crate) struct Args {
     email: String,
 }
 
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let url = args
-        .url
-        .or_else(|| variable(URL_VARIABLE))
-        .unwrap_or_else(|| DEFAULT_URL.to_owned());
-    let api = Api::connect(&Connection { url, api_key: None })?;
+pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    // Not the login's: a new instance is not the one that was logged in to.
+    let url = args.url.or_else(|| variable(URL_VARIABLE));
+    let url = url.unwrap_or_else(|| DEFAULT_URL.to_owned());
+    let api = Api::connect(&Connection::anonymous(Some(url))?)?;
     let status = api.get("/api/v1/setup").await?;
     ensure!(
         status["needed"] == Value::Bool(true),
@@ -47,9 +47,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let same = password.expose(|first| again.expose(|second| first == second));
         ensure!(same, "the two passwords differ");
     }
-    let password = password
-        .expose(|bytes| String::from_utf8(bytes.to_vec()))
-        .context("the password is not UTF-8")?;
+    let password = password.expose(|bytes| String::from_utf8(bytes.to_vec()));
+    // The error would hold the password's bytes.
+    let password = password.ok().context("the password is not UTF-8")?;
     let body = json!({ "token": token.trim(), "email": args.email, "password": password });
     let created = api.post("/api/v1/setup", &body).await?;
     // Used up: a stale file would only mislead.
@@ -65,6 +65,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .parse()
         .context("the server's answer has no workspace")?;
     remark("Created the first user and the workspace \"Personal\".");
+    if out.is_json() {
+        out.json(&json!({
+            "url": api.address(), "workspace_id": workspace, "api_key": api_key,
+        }));
+        return Ok(ExitCode::SUCCESS);
+    }
     if stdout().is_terminal() {
         remark("The API key below is shown once; keep it like a password.");
     } else {

@@ -1,27 +1,41 @@
-//! `keybearer keys`: provider keys of a workspace, and the instance's own.
+//! `keybearer keys`: provider keys of a workspace, of an account, and the instance's own.
 
 mod add;
 mod change;
+mod sealing;
 
 use std::process::ExitCode;
 
-use domain::{Label, WorkspaceId};
-use serde_json::Value;
+use anyhow::Context;
+use domain::{AccountId, Label, WorkspaceId};
+use serde_json::{Value, json};
 
-use super::{chosen_workspace, remark, say};
+use super::{chosen_workspace, remark};
 use crate::client::Api;
+use crate::output::{Column, Out};
+
+pub(crate) use add::Args as SealArgs;
+pub(crate) use sealing::seen_sealing_key;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Add a provider key, or replace the one with the same label. The key is read from the terminal or from standard input.
     Add(add::Args),
-    /// List the workspace's provider keys, each with its state.
+    /// List the provider keys, each with its state.
     ///
     /// `active` keys serve; a key is `disabled` by its owner, `dormant` where the account's plan lets no own key serve,
     /// `resting` where an instance admin switched its provider, or own keys for it, off.
     List {
         #[command(flatten)]
         holder: HolderArgs,
+    },
+    /// Put a new key in the place of a stored one, which is gone with the next call. The key is read from the terminal or
+    /// from standard input.
+    Rotate {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        trust: add::Trust,
     },
     /// Remove a provider key for good. Says first what its calls will meet, and asks.
     Remove {
@@ -41,16 +55,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Pin the server's sealing key, which must have this fingerprint, in the place of the one that was seen first.
+    Trust {
+        /// The fingerprint (`kek_id`), as an instance admin sees it.
+        fingerprint: String,
+    },
 }
 
 /// Whose keys a command is about, as its options say it.
 #[derive(clap::Args)]
 pub(crate) struct HolderArgs {
-    /// The workspace that holds the key; `KEYBEARER_WORKSPACE` unless given.
+    /// The workspace that holds the key; `KEYBEARER_WORKSPACE`, or the login's, unless given.
     #[arg(long)]
     workspace: Option<WorkspaceId>,
-    /// A platform key: the instance's own, which serves managed calls. Needs an instance admin.
+    /// A key of one's own account, which serves all its workspaces.
     #[arg(long, conflicts_with = "workspace")]
+    account: bool,
+    /// A platform key: the instance's own, which serves managed calls. Needs an instance admin.
+    #[arg(long, conflicts_with_all = ["workspace", "account"])]
     platform: bool,
 }
 
@@ -66,89 +88,100 @@ pub(crate) struct Which {
     holder: HolderArgs,
 }
 
-pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Add(args) => add::add(api, args).await,
-        Command::List { holder } => list(api, Holder::chosen(&holder)?).await,
-        Command::Remove { which, yes } => change::remove(api, &which, yes).await,
-        Command::Enable { which } => change::set_enabled(api, &which, true).await,
-        Command::Disable { which } => change::set_enabled(api, &which, false).await,
+        Command::Add(args) => add::add(api, args, out).await,
+        Command::List { holder } => list(api, Holder::chosen(api, &holder).await?, out).await,
+        Command::Rotate { which, trust } => add::rotate(api, &which, &trust, out).await,
+        Command::Remove { which, yes } => change::remove(api, &which, yes, out).await,
+        Command::Enable { which } => change::set_enabled(api, &which, true, out).await,
+        Command::Disable { which } => change::set_enabled(api, &which, false, out).await,
+        Command::Trust { fingerprint } => {
+            seen_sealing_key(api, Some(&fingerprint)).await?;
+            remark("Pinned: keys are sealed to this one from now on.");
+            if out.is_json() {
+                out.json(&json!({ "server": api.origin(), "kek_id": fingerprint }));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+/// Seals a key and prints the submission.
+pub(crate) async fn seal(api: &Api, args: SealArgs, out: Out) -> anyhow::Result<ExitCode> {
+    add::print_sealed(api, args, out).await
 }
 
 /// Whose keys a command is about.
 #[derive(Clone, Copy)]
 enum Holder {
     Workspace(WorkspaceId),
+    Account(AccountId),
     Instance,
 }
 
 impl Holder {
-    fn chosen(args: &HolderArgs) -> anyhow::Result<Self> {
+    async fn chosen(api: &Api, args: &HolderArgs) -> anyhow::Result<Self> {
         if args.platform {
             return Ok(Self::Instance);
         }
-        chosen_workspace(args.workspace).map(Self::Workspace)
+        if args.account {
+            let identity = super::whoami::identity(api).await?;
+            let account = identity["account_id"].as_str().unwrap_or_default();
+            let account = account.parse().context("the server's answer")?;
+            return Ok(Self::Account(account));
+        }
+        chosen_workspace(api, args.workspace)
+            .await
+            .map(Self::Workspace)
     }
 
     /// Where its keys are in the API.
     fn path(self) -> String {
         match self {
             Self::Workspace(id) => format!("/api/v1/workspaces/{id}/provider-keys"),
+            Self::Account(id) => format!("/api/v1/accounts/{id}/provider-keys"),
             Self::Instance => "/api/v1/admin/platform-keys".to_owned(),
         }
     }
 }
 
-async fn list(api: &Api, holder: Holder) -> anyhow::Result<ExitCode> {
-    let keys = all(api, holder).await?;
-    if keys.is_empty() {
+const COLUMNS: &[Column] = &[
+    ("ID", "/id"),
+    ("PROVIDER", "/provider"),
+    ("LABEL", "/label"),
+    ("KEY", "/mask"),
+    ("STATE", "/state"),
+    ("LEVEL", "/level"),
+    ("LAST USED", "/last_used_at"),
+    ("BASE URL", "/base_url"),
+];
+/// What a member learns: that there is a key, and nothing of it.
+const MEMBERS_COLUMNS: &[Column] = &[("PROVIDER", "/provider"), ("AVAILABLE", "/available")];
+
+async fn list(api: &Api, holder: Holder, out: Out) -> anyhow::Result<ExitCode> {
+    let answer = api.get(&holder.path()).await?;
+    let first = &answer["data"][0];
+    if first.is_null() {
         remark(match holder {
             Holder::Workspace(_) => "No provider keys. Add one: keybearer keys add openai",
+            Holder::Account(_) => "No provider keys. Add one: keybearer keys add openai --account",
             Holder::Instance => "No platform keys. Add one: keybearer keys add openai --platform",
         });
     }
-    for key in &keys {
-        say(&row(key));
-    }
+    let columns = match first["available"] {
+        Value::Bool(_) => MEMBERS_COLUMNS,
+        _ => COLUMNS,
+    };
+    out.list(&answer, columns);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The holder's keys as the server shows them to this caller.
-async fn all(api: &Api, holder: Holder) -> anyhow::Result<Vec<Value>> {
-    let answer = api.get(&holder.path()).await?;
-    Ok(answer["data"].as_array().cloned().unwrap_or_default())
-}
-
-/// A key in one line.
-fn row(key: &Value) -> String {
-    let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
-    // A member learns that there is a key, and nothing of it.
-    if let Some(available) = key["available"].as_bool() {
-        let state = if available {
-            "available"
-        } else {
-            "not available"
-        };
-        return format!("{}  {state}", text("provider"));
+/// Shows one key as the list would.
+fn show(key: &Value, out: Out) {
+    if out.is_json() {
+        out.json(key);
+    } else {
+        out.list(&json!({ "data": [key] }), COLUMNS);
     }
-    let state = match key["state"].as_str() {
-        Some(state) => state,
-        None if key["enabled"] == Value::Bool(false) => "disabled",
-        None => "enabled",
-    };
-    let mut row = format!(
-        "{}  {}/{}  {}  {state}",
-        text("id"),
-        text("provider"),
-        text("label"),
-        text("mask")
-    );
-    if let Some(level) = key["level"].as_i64() {
-        row.push_str(&format!("  level {level}"));
-    }
-    if let Some(base_url) = key["base_url"].as_str() {
-        row.push_str(&format!("  at {base_url}"));
-    }
-    row
 }

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::{agreed, remark, say};
+use super::{confirm, remark, say};
 use crate::client::Api;
+use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -25,23 +26,25 @@ pub(crate) enum Command {
     },
 }
 
-pub(crate) async fn run(api: &Api, command: Command) -> anyhow::Result<ExitCode> {
+const COLUMNS: &[Column] = &[("NAME", "/name"), ("DESCRIPTION", "/description")];
+
+pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List => list(api).await,
-        Command::Apply { name, yes, dry_run } => apply(api, &name, yes, dry_run).await,
+        Command::List => {
+            out.list(&api.get("/api/v1/admin/profiles").await?, COLUMNS);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Apply { name, yes, dry_run } => apply(api, &name, yes, dry_run, out).await,
     }
 }
 
-async fn list(api: &Api) -> anyhow::Result<ExitCode> {
-    let profiles = api.get("/api/v1/admin/profiles").await?;
-    for profile in profiles["data"].as_array().into_iter().flatten() {
-        let text = |field: &str| profile[field].as_str().unwrap_or("-").to_owned();
-        say(&format!("{:<10} {}", text("name"), text("description")));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn apply(api: &Api, name: &str, yes: bool, dry_run: bool) -> anyhow::Result<ExitCode> {
+async fn apply(
+    api: &Api,
+    name: &str,
+    yes: bool,
+    dry_run: bool,
+    out: Out,
+) -> anyhow::Result<ExitCode> {
     let fits = !name.is_empty()
         && name
             .bytes()
@@ -53,8 +56,9 @@ async fn apply(api: &Api, name: &str, yes: bool, dry_run: bool) -> anyhow::Resul
     let planned = api.post(&path, &json!({ "dry_run": true })).await?;
     let changes = planned["changes"].as_array().cloned().unwrap_or_default();
     for change in &changes {
-        let path = change["path"].as_str().unwrap_or("-");
-        say(&format!("{path}: {} -> {}", change["from"], change["to"]));
+        if !out.is_json() {
+            say(&one_line(change));
+        }
     }
     let mut unmet = 0;
     for option in planned["requires"].as_array().into_iter().flatten() {
@@ -71,15 +75,12 @@ async fn apply(api: &Api, name: &str, yes: bool, dry_run: bool) -> anyhow::Resul
         remark(&format!(
             "Nothing to change: the instance is as {name} has it."
         ));
-        return Ok(met(unmet));
+        return shown(&planned, unmet, out);
     }
     if dry_run {
-        return Ok(met(unmet));
+        return shown(&planned, unmet, out);
     }
-    if !yes && !agreed(&format!("Apply these {} changes?", changes.len()))? {
-        remark("Nothing was changed.");
-        return Ok(ExitCode::FAILURE);
-    }
+    confirm(&format!("Apply these {} changes?", changes.len()), yes)?;
     let applied = api.post(&path, &json!({ "dry_run": false })).await?;
     let raced = applied["changes"].as_array().map(Vec::as_slice) != Some(&changes[..]);
     if raced {
@@ -91,7 +92,7 @@ async fn apply(api: &Api, name: &str, yes: bool, dry_run: bool) -> anyhow::Resul
     remark(&format!(
         "Applied the profile {name}; it takes effect with the next call."
     ));
-    Ok(met(unmet))
+    shown(&applied, unmet, out)
 }
 
 fn one_line(change: &Value) -> String {
@@ -99,10 +100,14 @@ fn one_line(change: &Value) -> String {
     format!("{path}: {} -> {}", change["from"], change["to"])
 }
 
-fn met(unmet: usize) -> ExitCode {
-    if unmet == 0 {
+/// Shows a program the server's answer; fails where an option of the server is not as the profile needs it.
+fn shown(answer: &Value, unmet: usize, out: Out) -> anyhow::Result<ExitCode> {
+    if out.is_json() {
+        out.json(answer);
+    }
+    Ok(if unmet == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
+    })
 }

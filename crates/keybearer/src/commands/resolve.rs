@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{chosen_workspace, say};
 use crate::client::Api;
+use crate::output::Out;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     /// Further models that the request names in `models`, to turn to when those before fail.
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
-    /// The workspace; `KEYBEARER_WORKSPACE` unless given.
+    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
     #[arg(long)]
     workspace: Option<WorkspaceId>,
     /// As if the request carried `x-keybearer-no-managed: true`.
@@ -26,13 +27,10 @@ pub(crate) struct Args {
     /// Print every rule that spoke, with its number in the decision table, also where a key would serve.
     #[arg(long)]
     trace: bool,
-    /// Print the server's answer as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
-pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
-    let workspace = chosen_workspace(args.workspace)?;
+pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    let workspace = chosen_workspace(api, args.workspace).await?;
     let mut body = json!({ "model": args.model, "no_managed": args.no_managed });
     if !args.models.is_empty() {
         body["models"] = json!(args.models);
@@ -40,8 +38,8 @@ pub(crate) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
     let path = format!("/api/v1/workspaces/{workspace}/resolve");
     let answer = api.post(&path, &body).await?;
     let refused = !answer["refusal"].is_null();
-    if args.json {
-        say(&answer.to_string());
+    if out.is_json() {
+        out.json(&answer);
     } else {
         for line in lines(&answer, args.trace || refused) {
             say(&line);

@@ -18,13 +18,16 @@ pub const URL_VARIABLE: &str = "KEYBEARER_URL";
 pub const API_KEY_VARIABLE: &str = "KEYBEARER_API_KEY";
 /// The workspace that the commands are about.
 pub const WORKSPACE_VARIABLE: &str = "KEYBEARER_WORKSPACE";
+/// The directory of the file of logins.
+pub const CONFIG_DIR_VARIABLE: &str = "KEYBEARER_CONFIG_DIR";
 /// What begins like an option and is none.
-const OTHER_VARIABLES: [&str; 5] = [
+const OTHER_VARIABLES: &[&str] = &[
     ROOT_KEY_VARIABLE,
     CONFIG_VARIABLE,
     URL_VARIABLE,
     API_KEY_VARIABLE,
     WORKSPACE_VARIABLE,
+    CONFIG_DIR_VARIABLE,
 ];
 
 /// The configuration and what came with it from the environment only.

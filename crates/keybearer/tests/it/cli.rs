@@ -7,11 +7,11 @@ use crate::Fixture;
 
 impl Fixture {
     /// An instance to which the command line speaks with the owner's API key.
-    async fn with_cli() -> Self {
+    pub(crate) async fn with_cli() -> Self {
         Self::with_cli_and(&[]).await
     }
 
-    async fn with_cli_and(environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_cli_and(environment: &[(&str, &str)]) -> Self {
         let mut fixture = Self::start_with(|mut builder| {
             for (name, value) in environment {
                 builder.set_env(name, value);
@@ -33,21 +33,21 @@ impl Fixture {
     }
 
     /// `keybearer ARGUMENTS`, which succeeds.
-    async fn cli(&self, arguments: &[&str]) -> Exit {
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> Exit {
         let exit = self.app.run(arguments).await;
         assert!(exit.status.success(), "{exit}");
         exit
     }
 
     /// `keybearer ARGUMENTS`, which fails and says `text`.
-    async fn cli_fails(&self, arguments: &[&str], text: &str) -> Exit {
+    pub(crate) async fn cli_fails(&self, arguments: &[&str], text: &str) -> Exit {
         let exit = self.app.run(arguments).await;
         assert!(!exit.status.success() && exit.says(text), "{exit}");
         exit
     }
 
     /// `keybearer keys add ARGUMENTS` with a new OpenAI key, which is returned.
-    async fn cli_add(&self, arguments: &[&str]) -> (String, Exit) {
+    pub(crate) async fn cli_add(&self, arguments: &[&str]) -> (String, Exit) {
         let key = self.canary.openai_key();
         let all = [&["keys", "add"], arguments].concat();
         let exit = self.app.run_with_input(&all, &format!("{key}\n")).await;
@@ -61,19 +61,21 @@ async fn a_key_is_listed_with_its_state_and_level() {
     let (_, exit) = fixture.cli_add(&["openai", "--level", "2"]).await;
     assert!(exit.status.success(), "{exit}");
     let listed = fixture.cli(&["keys", "list"]).await.stdout;
-    assert!(listed.trim_end().ends_with("  active  level 2"), "{listed}");
+    let cells: Vec<&str> = listed.trim_end().split('\t').collect();
+    assert_eq!(cells[1..3], ["openai", "primary"], "{listed}");
+    assert_eq!(cells[4..6], ["active", "2"], "{listed}");
     let shown = fixture.cli(&["keys", "disable", "openai"]).await.stdout;
-    assert!(shown.contains("  disabled"), "{shown}");
+    assert!(shown.contains("\tdisabled\t"), "{shown}");
     assert_eq!(fixture.chat("gpt-4o").await.status, 402);
     let shown = fixture.cli(&["keys", "enable", "openai"]).await.stdout;
-    assert!(shown.contains("  active"), "{shown}");
+    assert!(shown.contains("\tactive\t"), "{shown}");
     fixture.chat("gpt-4o").await.expect(200);
     let switch = json!({"byok": false});
     let path = "/api/v1/admin/providers/openai";
     let admin = &fixture.owner.person.session;
     admin.patch(path, &switch).await.expect(200);
     let listed = fixture.cli(&["keys", "list"]).await.stdout;
-    assert!(listed.contains("  resting"), "{listed}");
+    assert!(listed.contains("\tresting\t"), "{listed}");
     fixture.finish().await;
 }
 
@@ -95,7 +97,7 @@ async fn a_key_is_removed_only_after_somebody_agreed() {
     let backup = ["keys", "remove", "openai", "--label", "backup", "--yes"];
     let removed = fixture.cli(&backup).await;
     assert!(
-        removed.says("Without it another own key serves"),
+        removed.says("without it another own key serves"),
         "{removed}"
     );
     assert!(removed.says("Removed: another own key serves"), "{removed}");
@@ -188,7 +190,7 @@ async fn a_key_with_a_base_url_of_its_own_is_sealed_for_that_place() {
     let (key, exit) = fixture.cli_add(&["openai", "--base-url", &spelled]).await;
     assert!(exit.status.success(), "{exit}");
     assert!(
-        exit.stdout.trim_end().ends_with(&format!("at {url}")),
+        exit.stdout.trim_end().ends_with(&format!("\t{url}")),
         "{exit}"
     );
     fixture.chat("gpt-4o").await.expect(200);

@@ -8,6 +8,7 @@ mod authz;
 mod bad_input;
 mod canary;
 mod cli;
+mod cli_login;
 mod crash;
 mod credits;
 mod data_plane;

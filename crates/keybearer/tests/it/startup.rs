@@ -284,7 +284,7 @@ async fn the_shell_can_do_what_the_page_does() {
         .run_with_input(&["keys", "add", "openai"], &format!("{key}\n"))
         .await;
     assert!(
-        exit.status.success() && exit.says("openai/primary"),
+        exit.status.success() && exit.says("openai\tprimary"),
         "{exit}"
     );
     let sealed_to = [

@@ -2,21 +2,32 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::{Holder, Which, all, row};
+use super::{Holder, Which, show};
 use crate::client::Api;
-use crate::commands::{agreed, remark, say};
+use crate::commands::{confirm, remark};
+use crate::failure::{Failure, Sort};
+use crate::output::Out;
 
 /// Removes a key after saying what its calls will meet.
-pub(super) async fn remove(api: &Api, which: &Which, yes: bool) -> anyhow::Result<ExitCode> {
-    let holder = Holder::chosen(&which.holder)?;
+pub(super) async fn remove(
+    api: &Api,
+    which: &Which,
+    yes: bool,
+    out: Out,
+) -> anyhow::Result<ExitCode> {
+    let holder = Holder::chosen(api, &which.holder).await?;
     let (key, path) = find(api, holder, which).await?;
     let ahead = match holder {
         Holder::Instance => {
             let provider = &which.provider;
             format!("managed calls of {provider}'s models lose this key")
+        }
+        Holder::Account(_) => {
+            let provider = &which.provider;
+            format!("calls of {provider}'s models lose this key in all workspaces of the account")
         }
         Holder::Workspace(_) => {
             // Only a forecast: without it the removal still says what came of it.
@@ -28,16 +39,21 @@ pub(super) async fn remove(api: &Api, which: &Which, yes: bool) -> anyhow::Resul
             )
         }
     };
-    say(&row(&key));
-    remark(&format!("Without it {ahead}."));
-    if !yes && !agreed("Remove it for good?")? {
-        remark("Nothing was removed.");
-        return Ok(ExitCode::FAILURE);
-    }
+    let name = format!(
+        "{}/{} {}",
+        which.provider,
+        which.label,
+        key["mask"].as_str().unwrap_or("")
+    );
+    remark(&format!("{}: without it {ahead}.", name.trim_end()));
+    confirm("Remove it for good?", yes)?;
     let removed = api.delete(&path).await?;
     match removed["then"].as_str() {
         Some(then) => remark(&format!("Removed: {}.", meets(then, &which.provider))),
         None => remark("Removed."),
+    }
+    if out.is_json() {
+        out.json(&removed);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -47,21 +63,27 @@ pub(super) async fn set_enabled(
     api: &Api,
     which: &Which,
     enabled: bool,
+    out: Out,
 ) -> anyhow::Result<ExitCode> {
-    let holder = Holder::chosen(&which.holder)?;
+    let holder = Holder::chosen(api, &which.holder).await?;
     let (_, path) = find(api, holder, which).await?;
     let key = api.patch(&path, &json!({ "enabled": enabled })).await?;
-    say(&row(&key));
+    show(&key, out);
     Ok(ExitCode::SUCCESS)
 }
 
 /// The key, and where it is in the API.
-async fn find(api: &Api, holder: Holder, which: &Which) -> anyhow::Result<(Value, String)> {
-    let keys = all(api, holder).await?;
+pub(super) async fn find(
+    api: &Api,
+    holder: Holder,
+    which: &Which,
+) -> anyhow::Result<(Value, String)> {
+    let answer = api.get(&holder.path()).await?;
+    let keys = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
     if keys.iter().any(|key| key["available"].is_boolean()) {
-        bail!(
-            "the labels of these keys are hidden from you; an admin of the workspace can do this"
-        );
+        let message =
+            "the labels of these keys are hidden from you; an admin of the workspace can do this";
+        return Err(Failure::new(Sort::Denied, message).into());
     }
     let (provider, label) = (which.provider.as_str(), which.label.as_str());
     let found = keys
@@ -73,13 +95,12 @@ async fn find(api: &Api, holder: Holder, which: &Which) -> anyhow::Result<(Value
             format!("{}/{}", text("provider"), text("label"))
         };
         let names: Vec<String> = keys.iter().map(name).collect();
-        if names.is_empty() {
-            bail!("there is no key {provider}/{label}; there are none");
-        }
-        bail!(
-            "there is no key {provider}/{label}; there are {}",
-            names.join(", ")
-        );
+        let others = match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.join(", "),
+        };
+        let message = format!("there is no key {provider}/{label}; there are {others}");
+        return Err(Failure::new(Sort::Missing, message).into());
     };
     let id = key["id"]
         .as_str()

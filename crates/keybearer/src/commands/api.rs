@@ -1,0 +1,167 @@
+//! `keybearer api`: any operation of the server, as the one who is logged in.
+
+use std::io::{Read, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail, ensure};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Map, Value};
+
+use crate::client::{Api, Body};
+use crate::failure::Failure;
+use crate::output::Out;
+
+/// Fields that hold secrets: what is given as an argument is seen by everybody on the machine.
+const SECRET_FIELDS: [&str; 6] = [
+    "key",
+    "api_key",
+    "password",
+    "current_password",
+    "new_password",
+    "token",
+];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    #[arg(value_parser = method)]
+    method: Method,
+    /// The path, such as `/api/v1/me`. An address of another server is refused. `{workspace}` stands for the workspace.
+    path: String,
+    /// Send this file as a JSON body; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "field")]
+    input: Option<PathBuf>,
+    /// Send a JSON object with this field; can be repeated. `true`, `false`, `null` and whole numbers are sent as such,
+    /// other values as text, `@FILE` as the file's text and `@-` as standard input's. Secrets only so.
+    #[arg(short = 'F', long, value_name = "NAME=VALUE")]
+    field: Vec<String>,
+}
+
+fn method(text: &str) -> Result<Method, String> {
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    let upper = text.to_ascii_uppercase();
+    let method = known.contains(&upper.as_str()).then(|| upper.parse().ok());
+    method
+        .flatten()
+        .ok_or_else(|| format!("one of {}", known.join(", ")))
+}
+
+pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    let path = if args.path.contains("{workspace}") {
+        let workspace = api.workspace().await?;
+        args.path.replace("{workspace}", &workspace.to_string())
+    } else {
+        args.path
+    };
+    let body = match &args.input {
+        Some(file) => Some(read(file)?),
+        None if args.field.is_empty() => None,
+        None => Some(fields(&args.field)?.to_string().into_bytes()),
+    };
+    let body = body.map(|bytes| Body {
+        content_type: "application/json",
+        bytes,
+    });
+    let mut response = api.exchange(args.method, &path, body).await?;
+    let status = response.status();
+    if !status.is_success() {
+        let body = response.json().await.unwrap_or(Value::Null);
+        return Err(Failure::refused(status, &body).into());
+    }
+    let is_json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if is_json && out.is_terminal() {
+        let body: Value = response.json().await.context("the server's answer")?;
+        let _ = writeln!(stdout(), "{body:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Piece by piece, so that a stream is seen as it comes.
+    let mut last = b'\n';
+    while let Some(piece) = response.chunk().await.context("the answer broke off")? {
+        last = piece.last().copied().unwrap_or(last);
+        if stdout()
+            .write_all(&piece)
+            .and_then(|()| stdout().flush())
+            .is_err()
+        {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    if last != b'\n' {
+        let _ = writeln!(stdout());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fields(given: &[String]) -> anyhow::Result<Value> {
+    let mut object = Map::new();
+    for field in given {
+        let Some((name, text)) = field.split_once('=') else {
+            bail!("a field is written NAME=VALUE");
+        };
+        let value = match text.strip_prefix('@') {
+            Some(file) => {
+                let bytes = read(Path::new(file))?;
+                let text = String::from_utf8(bytes)
+                    .ok()
+                    .context("the file is not UTF-8")?;
+                Value::String(text.trim_end_matches(['\n', '\r']).to_owned())
+            }
+            None => {
+                ensure!(
+                    !SECRET_FIELDS.contains(&name),
+                    "{name} is a secret, and arguments are seen by everybody on the machine; write {name}=@FILE or {name}=@-"
+                );
+                plain(text)
+            }
+        };
+        object.insert(name.to_owned(), value);
+    }
+    Ok(Value::Object(object))
+}
+
+fn plain(text: &str) -> Value {
+    match text {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        "null" => Value::Null,
+        _ => text
+            .parse::<i64>()
+            .map_or_else(|_| Value::from(text), Value::from),
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        stdin()
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
+    } else {
+        bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn fields_are_values_where_they_look_like_one_and_never_secrets() {
+        let given = ["a=1", "b=true", "c=null", "d=x=y", "e=1.50"].map(str::to_owned);
+        let object = fields(&given).expect("fields");
+        assert_eq!(
+            object,
+            json!({"a": 1, "b": true, "c": null, "d": "x=y", "e": "1.50"})
+        );
+        let error = fields(&["key=sk-1234".to_owned()]).expect_err("a secret");
+        assert!(!error.to_string().contains("sk-1234"), "{error}");
+        assert!(fields(&["nothing".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,199 @@
+//! `keybearer login` and `keybearer logout`: a server and a credential for it, kept for the commands that follow.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use domain::WorkspaceId;
+use domain::credential::{CredentialKind, is_well_formed};
+use serde_json::{Value, json};
+
+use super::whoami::identity;
+use super::{read_secret, read_text, remark};
+use crate::client::{Api, Connection, origin};
+use crate::commands::keys::seen_sealing_key;
+use crate::config::{API_KEY_VARIABLE, variable};
+use crate::failure::{Failure, Sort};
+use crate::logins::{Credential, Logins, place};
+use crate::output::Out;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The server's address; `KEYBEARER_URL`, the last login's or http://127.0.0.1:4356 unless given.
+    #[arg(long)]
+    url: Option<String>,
+    /// Log in with an API key, as in CI: it is read from the terminal or from standard input.
+    #[arg(long, conflicts_with = "email", required_unless_present = "email")]
+    with_key: bool,
+    /// Log in as this person for 14 days; the password is read from the terminal or from standard input.
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// The workspace that commands are about unless told otherwise. An API key has its own; a person's only one is taken.
+    #[arg(long)]
+    workspace: Option<WorkspaceId>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct LogoutArgs {
+    /// The server to log out of; the current one unless given.
+    #[arg(long)]
+    url: Option<String>,
+}
+
+pub(crate) async fn log_in(args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    let mut connection = Connection::anonymous(args.url)?;
+    let (api, credential) = match &args.email {
+        Some(email) => {
+            let mut api = Api::connect(&connection)?;
+            let password = read_text("Password: ", "the password")?;
+            let session = api.log_in(email, &password).await?;
+            (api, Credential::Session(session))
+        }
+        None => {
+            let key = read_secret("API key: ")?;
+            let ours = key.expose(|bytes| {
+                std::str::from_utf8(bytes)
+                    .is_ok_and(|text| is_well_formed(CredentialKind::ApiKey, text))
+            });
+            ensure!(
+                ours,
+                "this is not an API key of a Keybearer, or one with a typing error"
+            );
+            let key = connection.credential.insert(Credential::ApiKey(key));
+            let copy = key.copy();
+            (Api::connect(&connection)?, copy)
+        }
+    };
+    match remember(&api, credential, args.workspace).await {
+        Ok(identity) => {
+            report(&api, &identity, out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            // What cannot be kept must not live on unseen.
+            if args.email.is_some() {
+                let _ = api.log_out().await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Verifies the credential at the server and writes it down.
+async fn remember(
+    api: &Api,
+    credential: Credential,
+    workspace: Option<WorkspaceId>,
+) -> anyhow::Result<Value> {
+    let mut identity = identity(api).await?;
+    let workspace = match workspace {
+        Some(workspace) => Some(workspace),
+        None => only_workspace(&identity)?,
+    };
+    identity["workspace_id"] = json!(workspace);
+    // Pinned now, so that a key that is sealed later goes to the server that was logged in to.
+    seen_sealing_key(api, None).await?;
+    let mut logins = Logins::load()?;
+    let server = logins.servers.entry(api.origin()).or_default();
+    let former = server.credential.replace(credential);
+    server.workspace = workspace;
+    server.who = identity["user"]["email"].as_str().map(str::to_owned);
+    logins.current = Some(api.origin());
+    logins.save()?;
+    if let Some(Credential::Session(former)) = former {
+        end_session(api.address(), Credential::Session(former)).await;
+    }
+    Ok(identity)
+}
+
+/// The API key's workspace, or the only one that a person has.
+fn only_workspace(identity: &Value) -> anyhow::Result<Option<WorkspaceId>> {
+    let of_person = match identity["workspaces"].as_array().map(Vec::as_slice) {
+        Some([only]) => only["id"].as_str(),
+        _ => None,
+    };
+    let id = identity["workspace_id"].as_str().or(of_person);
+    id.map(str::parse)
+        .transpose()
+        .context("the server's answer")
+}
+
+fn report(api: &Api, identity: &Value, out: Out) {
+    if out.is_json() {
+        out.json(identity);
+    }
+    let who = match identity["user"]["email"].as_str() {
+        Some(email) => email.to_owned(),
+        None => format!("API key {}", identity["api_key_id"].as_str().unwrap_or("-")),
+    };
+    remark(&format!("Logged in to {} as {who}.", api.address()));
+    match identity["workspace_id"].as_str() {
+        Some(workspace) => remark(&format!("Commands are about the workspace {workspace}.")),
+        None => remark("You have several workspaces: give --workspace, or log in with it."),
+    }
+    if let Some(place) = place() {
+        remark(&format!("Kept in {}.", place.display()));
+    }
+    if variable(API_KEY_VARIABLE).is_some() {
+        remark("KEYBEARER_API_KEY is set and wins over this login.");
+    }
+}
+
+pub(crate) async fn log_out(args: LogoutArgs, out: Out) -> anyhow::Result<ExitCode> {
+    let mut logins = Logins::load()?;
+    let address = match args.url {
+        Some(url) => Some(origin(&url)?),
+        None => logins.current.clone(),
+    };
+    let server = address.as_ref().and_then(|it| logins.servers.get_mut(it));
+    let credential = server.and_then(|server| {
+        server.workspace = None;
+        server.who = None;
+        server.credential.take()
+    });
+    let (Some(address), Some(credential)) = (address, credential) else {
+        return Err(Failure::new(Sort::NotLoggedIn, "not logged in").into());
+    };
+    if logins.current.as_ref() == Some(&address) {
+        logins.current = None;
+    }
+    // Forgotten first: what the server says of it changes nothing here.
+    logins.save()?;
+    let ended = match credential {
+        Credential::ApiKey(_) => {
+            remark(
+                "The API key was forgotten here and is still valid; revoke it: keybearer api-key revoke",
+            );
+            false
+        }
+        session => end_session(&address, session).await,
+    };
+    if out.is_json() {
+        out.json(&json!({ "server": address, "ended": ended }));
+    }
+    remark(&format!("Logged out of {address}."));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the server to end a session; says so if it does not.
+async fn end_session(address: &str, credential: Credential) -> bool {
+    let connection = Connection {
+        url: address.to_owned(),
+        credential: Some(credential),
+        workspace: None,
+    };
+    let ended = match Api::connect(&connection) {
+        Ok(api) => api.log_out().await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => true,
+        // It was over already.
+        Err(error) if Failure::sort_of(&error) == Sort::NotLoggedIn => true,
+        Err(error) => {
+            remark(&format!(
+                "the server was not told, so the session lives until its end: {error:#}"
+            ));
+            false
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What went wrong in the command line, sorted by what its caller does next: each sort has an exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+/// The exit codes, as every long help shows them.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, or the answer is no (such as `resolve` where nothing would serve)
+  2  wrong arguments
+  3  nobody agreed: the question was answered with no, or there was nobody to ask and no --yes
+  4  not logged in, or the credential is not valid (any more)
+  5  not allowed
+  6  not there
+  7  the server does not answer, or says that it cannot at the moment
+
+Errors and remarks are on standard error. With --json an error is one JSON object there.";
+
+/// What a failure means for whoever ran the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Failed = 1,
+    Declined = 3,
+    NotLoggedIn = 4,
+    Denied = 5,
+    Missing = 6,
+    Unreachable = 7,
+}
+
+/// A failure with what is known of it beyond its text.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    sort: Sort,
+    message: String,
+    code: Option<String>,
+    suggestion: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(sort: Sort, message: impl Into<String>) -> Self {
+        Self {
+            sort,
+            message: message.into(),
+            code: None,
+            suggestion: None,
+            hint: None,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What may have been meant.
+    #[must_use]
+    pub(crate) fn suggestion(mut self, suggestion: impl Into<String>) -> Self {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// A refusal of the server: a problem document, or an error in the form of a provider's API.
+    pub(crate) fn refused(status: StatusCode, body: &Value) -> Self {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let error = &body["error"];
+        let message = text(&body["detail"])
+            .or_else(|| text(&body["title"]))
+            .or_else(|| text(&error["message"]));
+        let code = text(&body["code"]).or_else(|| text(&error["code"]));
+        Self {
+            sort: match status.as_u16() {
+                401 => Sort::NotLoggedIn,
+                403 => Sort::Denied,
+                404 => Sort::Missing,
+                502..=504 => Sort::Unreachable,
+                _ => Sort::Failed,
+            },
+            message: message.unwrap_or_else(|| "the server gave no reason".to_owned()),
+            code: code.or_else(|| Some(status.as_u16().to_string())),
+            suggestion: text(&body["details"]["suggestion"]),
+            hint: text(&body["hint"]),
+        }
+    }
+
+    /// Which sort of failure an error is.
+    pub(crate) fn sort_of(error: &anyhow::Error) -> Sort {
+        Self::of(error).map_or(Sort::Failed, |failure| failure.sort)
+    }
+
+    fn of(error: &anyhow::Error) -> Option<&Self> {
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) => write!(f, "{} ({code})", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The error as lines for a person, or as one JSON object.
+pub(crate) fn text(error: &anyhow::Error, as_json: bool) -> String {
+    let failure = Failure::of(error);
+    let code = failure.and_then(|failure| failure.code.as_deref());
+    let suggestion = failure.and_then(|failure| failure.suggestion.as_deref());
+    let hint = failure.and_then(|failure| failure.hint.as_deref());
+    if as_json {
+        let error = json!({
+            "message": format!("{error:#}"), "code": code, "suggestion": suggestion, "hint": hint,
+            "exit_code": Failure::sort_of(error) as u8,
+        });
+        return json!({ "error": error }).to_string();
+    }
+    let mut lines = vec![format!("error: {error:#}")];
+    lines.extend(suggestion.map(|it| format!("did you mean {it}?")));
+    lines.extend(hint.map(|it| format!("hint: {it}")));
+    lines.join("\n")
+}
+
+/// The exit code of an error.
+pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(Failure::sort_of(error) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_refusal_keeps_its_sort_and_its_hint_under_a_context() {
+        let body = json!({"detail": "no such thing", "code": "not_found", "hint": "look again",
+            "details": {"suggestion": "that thing"}});
+        let refused: anyhow::Result<()> =
+            Err(Failure::refused(StatusCode::NOT_FOUND, &body).into());
+        let error = refused.context("while looking").expect_err("an error");
+        assert_eq!(Failure::sort_of(&error), Sort::Missing);
+        assert_eq!(
+            text(&error, false),
+            "error: while looking: no such thing (not_found)\ndid you mean that thing?\nhint: look again"
+        );
+        let parsed: Value = serde_json::from_str(&text(&error, true)).expect("JSON");
+        assert_eq!(parsed["error"]["code"], "not_found");
+        assert_eq!(parsed["error"]["exit_code"], 6);
+    }
+
+    #[test]
+    fn an_answer_without_words_still_names_its_status() {
+        let failure = Failure::refused(StatusCode::BAD_GATEWAY, &Value::Null);
+        assert_eq!(failure.to_string(), "the server gave no reason (502)");
+        assert_eq!(failure.sort, Sort::Unreachable);
+    }
+}

@@ -1,0 +1,205 @@
+//! How a command shows its result: a table or facts for a person, JSON for a program.
+//!
+//! The result is on standard output, everything else on standard error. On a terminal a table has a header and
+//! aligned columns, and colours unless `NO_COLOR` is set; elsewhere a row is a line with tabs between its cells.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::Value;
+
+use crate::config::variable;
+
+/// A column of a table or a line of facts: its title, and where the value is (a JSON pointer).
+pub(crate) type Column = (&'static str, &'static str);
+
+/// How this run of the program shows results.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Out {
+    json: bool,
+    terminal: bool,
+    colour: bool,
+}
+
+impl Out {
+    pub(crate) fn new(json: bool) -> Self {
+        let terminal = stdout().is_terminal();
+        Self {
+            json,
+            terminal,
+            colour: terminal && colours_wanted(),
+        }
+    }
+
+    /// Whether the result is for a program.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Whether the result is for a person at a terminal.
+    pub(crate) fn is_terminal(self) -> bool {
+        self.terminal && !self.json
+    }
+
+    /// The result as it is, for a program.
+    pub(crate) fn json(self, value: &Value) {
+        say(&value.to_string());
+    }
+
+    /// The entries of a list (`data`), or the whole answer as JSON.
+    pub(crate) fn list(self, answer: &Value, columns: &[Column]) {
+        if self.json {
+            return self.json(answer);
+        }
+        let entries = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
+        let rows = entries.iter().map(|entry| cells(entry, columns));
+        self.table(&titles(columns), &rows.collect::<Vec<_>>());
+    }
+
+    /// The facts of one thing, or the whole answer as JSON. What is not there is left out.
+    pub(crate) fn facts(self, answer: &Value, columns: &[Column]) {
+        if self.json {
+            return self.json(answer);
+        }
+        let width = titles(columns).iter().map(|it| it.len()).max().unwrap_or(0);
+        for (title, pointer) in columns {
+            let value = answer.pointer(pointer).unwrap_or(&Value::Null);
+            if !value.is_null() {
+                let title = self.styled(&format!("{title:<width$}"), Style::new().bold());
+                write_out(&format!("{title}  {}", printable(&cell(value))));
+            }
+        }
+    }
+
+    /// Rows under titles.
+    pub(crate) fn table(self, titles: &[&str], rows: &[Vec<String>]) {
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(|cell| printable(cell)).collect())
+            .collect();
+        if !self.terminal {
+            for row in &rows {
+                write_out(&row.join("\t"));
+            }
+            return;
+        }
+        if rows.is_empty() {
+            return;
+        }
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let cells = cells.map(|cell| cell.chars().count());
+            cells.chain([titles[column].len()]).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..titles.len()).map(width).collect();
+        let header: Vec<String> = titles.iter().map(|it| (*it).to_owned()).collect();
+        write_out(&self.styled(&aligned(&header, &widths), Style::new().bold()));
+        for row in &rows {
+            write_out(&aligned(row, &widths));
+        }
+    }
+
+    fn styled(self, text: &str, style: Style) -> String {
+        if self.colour {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+fn titles(columns: &[Column]) -> Vec<&'static str> {
+    columns.iter().map(|(title, _)| *title).collect()
+}
+
+fn cells(entry: &Value, columns: &[Column]) -> Vec<String> {
+    let at = |(_, pointer): &Column| cell(entry.pointer(pointer).unwrap_or(&Value::Null));
+    columns.iter().map(at).collect()
+}
+
+/// A value in words.
+pub(crate) fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn aligned(row: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in row.iter().zip(widths) {
+        line.push_str(cell);
+        let missing = width.saturating_sub(cell.chars().count()) + 2;
+        line.extend(std::iter::repeat_n(' ', missing));
+    }
+    line.trim_end().to_owned()
+}
+
+/// The text without what a terminal would obey: names are written by other people.
+pub(crate) fn printable(text: &str) -> String {
+    let harmless = |char: char| if char.is_control() { '\u{fffd}' } else { char };
+    text.chars().map(harmless).collect()
+}
+
+fn colours_wanted() -> bool {
+    variable("NO_COLOR").is_none() && variable("TERM").as_deref() != Some("dumb")
+}
+
+/// Prints a line of the command's result. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn say(line: &str) {
+    write_out(&printable(line));
+}
+
+fn write_out(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
+}
+
+/// Prints a line for the person at the terminal, apart from the result.
+pub(crate) fn remark(line: &str) {
+    let _ = writeln!(stderr(), "{}", printable(line));
+}
+
+/// Prints an error, which may have several lines.
+pub(crate) fn complain(text: &str) {
+    let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let colour = stderr().is_terminal() && colours_wanted();
+    for line in text.lines() {
+        let line = printable(line);
+        let _ = match line.strip_prefix("error:") {
+            Some(rest) if colour => writeln!(stderr(), "{style}error:{style:#}{rest}"),
+            _ => writeln!(stderr(), "{line}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = ["ab".to_owned(), "c".to_owned()];
+        assert_eq!(aligned(&row, &[4, 1]), "ab    c");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_printed() {
+        assert_eq!(
+            printable("a\u{1b}[31mb\u{9b}c\r"),
+            "a\u{fffd}[31mb\u{fffd}c\u{fffd}"
+        );
+    }
+
+    #[test]
+    fn values_are_words() {
+        assert_eq!(cell(&json!(["a", 1])), "a, 1");
+        assert_eq!(cell(&json!(null)), "-");
+        assert_eq!(cell(&json!(true)), "yes");
+    }
+}

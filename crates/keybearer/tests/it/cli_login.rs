@@ -1,0 +1,377 @@
+//! The command line as a client: what `login` keeps and to whom it shows it, how failures end, and where a provider
+//! key never stands.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::app::Exit;
+use testkit::provider::{Script, ScriptedProvider};
+
+use crate::Fixture;
+
+const VARIABLES: [&str; 3] = ["KEYBEARER_URL", "KEYBEARER_API_KEY", "KEYBEARER_WORKSPACE"];
+
+impl Fixture {
+    /// An instance that the command line knows by a login only, with the owner's API key: the environment names nothing.
+    async fn logged_in() -> Self {
+        let fixture = Self::without_variables().await;
+        let key = fixture.owner.api_key.clone();
+        fixture.log_in(&["--with-key"], &key).await;
+        fixture
+    }
+
+    /// The same, as the owner in person.
+    async fn logged_in_as_owner() -> Self {
+        let fixture = Self::without_variables().await;
+        let person = fixture.owner.person.clone();
+        fixture
+            .log_in(&["--email", &person.email], &person.password)
+            .await;
+        fixture
+    }
+
+    async fn without_variables() -> Self {
+        let mut fixture = Self::with_cli().await;
+        for name in VARIABLES {
+            fixture.app.builder_mut().remove_env(name);
+        }
+        fixture
+    }
+
+    async fn log_in(&self, how: &[&str], typed: &str) {
+        let url = self.app.url();
+        let arguments = [&["login", "--url", &url], how].concat();
+        let typed = format!("{typed}\n");
+        let exit = self.app.run_with_input(&arguments, &typed).await;
+        assert!(exit.status.success(), "{exit}");
+    }
+
+    /// `keybearer ARGUMENTS --json`, which succeeds with one JSON document.
+    pub(crate) async fn cli_json(&self, arguments: &[&str]) -> Value {
+        let exit = self.cli(&[arguments, &["--json"]].concat()).await;
+        serde_json::from_str(&exit.stdout).unwrap_or_else(|error| panic!("{error}: {exit}"))
+    }
+
+    /// `keybearer ARGUMENTS`, which ends with this code.
+    pub(crate) async fn cli_ends(&self, arguments: &[&str], code: i32) -> Exit {
+        let exit = self.app.run(arguments).await;
+        assert_eq!(exit.status.code(), Some(code), "{arguments:?}: {exit}");
+        exit
+    }
+
+    fn logins_file(&self) -> std::path::PathBuf {
+        self.app.dir().join(".config/keybearer/logins.json")
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_is_kept_for_its_owner_alone_and_serves_the_commands_that_follow() {
+    let fixture = Fixture::logged_in().await;
+    let mode = fixture.logins_file().metadata().expect("the file");
+    assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    let who = fixture.cli_json(&["whoami"]).await;
+    assert_eq!(who["kind"], "api_key");
+    assert_eq!(who["workspace_id"], fixture.owner.workspace.as_str());
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let keys = fixture.cli_json(&["keys", "list"]).await;
+    assert_eq!(keys["data"][0]["provider"], "openai");
+    // Somebody opened it to others: it is not used until it is closed again.
+    let open = PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(fixture.logins_file(), open).expect("chmod");
+    fixture.cli_fails(&["whoami"], "chmod 600").await;
+    let closed = PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(fixture.logins_file(), closed).expect("chmod");
+    // What was not made by the login is not ended by logging out, and that is said.
+    let out = fixture.cli(&["logout"]).await;
+    assert!(out.says("still valid"), "{out}");
+    let exit = fixture.cli_ends(&["whoami"], 4).await;
+    assert!(exit.says("keybearer login"), "{exit}");
+    let file = std::fs::read_to_string(fixture.logins_file()).expect("the file");
+    assert!(!file.contains(&fixture.owner.api_key), "{file}");
+    fixture.owner.key.get("/api/v1/whoami").await.expect(200);
+    fixture.cli_ends(&["logout"], 4).await;
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_persons_login_is_a_session_that_logging_out_ends_at_the_server() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    let who = fixture.cli_json(&["whoami"]).await;
+    assert_eq!(who["user"]["email"], fixture.owner.person.email.as_str());
+    // What an API key may not do: the session acts as the person.
+    fixture.cli_json(&["api", "GET", "/api/v1/me"]).await;
+    fixture.cli_json(&["profile", "list"]).await;
+    // The only workspace is the one that commands are about.
+    fixture.cli_json(&["ai-config", "show"]).await;
+    let kept = std::fs::read_to_string(fixture.logins_file()).expect("the file");
+    let agents = async || {
+        let sessions = fixture.owner.person.session.get("/api/v1/sessions").await;
+        sessions.text().matches("keybearer/").count()
+    };
+    assert_eq!(agents().await, 1);
+    fixture.cli(&["logout"]).await;
+    assert_eq!(agents().await, 0);
+    // Somebody who kept a copy of the file has nothing.
+    std::fs::write(fixture.logins_file(), kept).expect("written");
+    fixture.cli_ends(&["whoami"], 4).await;
+}
+
+#[tokio::test]
+async fn a_login_is_refused_with_a_credential_that_the_server_does_not_know() {
+    let fixture = Fixture::with_cli().await;
+    let typo = format!("{}x\n", fixture.owner.api_key);
+    let exit = fixture
+        .app
+        .run_with_input(&["login", "--with-key"], &typo)
+        .await;
+    assert!(
+        !exit.status.success() && exit.says("typing error"),
+        "{exit}"
+    );
+    assert!(!exit.says(&fixture.owner.api_key), "{exit}");
+    let minted = json!({"name": "short", "scopes": ["inference:invoke"]});
+    let session = &fixture.owner.person.session;
+    let minted = session.post(&fixture.path("/api-keys"), &minted).await;
+    let minted = minted.expect(201).json();
+    let id = minted["id"].as_str().expect("an id");
+    let path = fixture.path(&format!("/api-keys/{id}"));
+    session.delete(&path).await.expect(204);
+    let key = format!("{}\n", minted["key"].as_str().expect("the key"));
+    let exit = fixture
+        .app
+        .run_with_input(&["login", "--with-key"], &key)
+        .await;
+    assert_eq!(exit.status.code(), Some(4), "{exit}");
+    assert!(!fixture.logins_file().exists(), "nothing is kept");
+}
+
+#[tokio::test]
+async fn a_credential_is_shown_to_the_server_that_was_logged_in_to_and_to_no_other() {
+    let mut fixture = Fixture::logged_in().await;
+    let elsewhere = ScriptedProvider::start();
+    let other = elsewhere.address();
+    for path in [
+        format!("http://{other}/api/v1/me"),
+        format!("//{other}/api/v1/me"),
+        format!("/\\{other}/api/v1/me"),
+        "https://example.com/".to_owned(),
+    ] {
+        fixture
+            .cli_fails(&["api", "GET", &path], "leads to another server")
+            .await;
+    }
+    // Its own whole address is fine.
+    let own = format!("{}/api/v1/whoami", fixture.app.url());
+    fixture.cli(&["api", "GET", &own]).await;
+    // Another server by the environment gets nothing of the login.
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_URL", &elsewhere.url());
+    let exit = fixture.cli_ends(&["whoami"], 4).await;
+    assert!(exit.says("not logged in"), "{exit}");
+    assert!(elsewhere.requests().is_empty());
+    // T30: over plain HTTP to another machine nothing is sent at all.
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_URL", "http://192.0.2.1:4356");
+    for arguments in [&["whoami"][..], &["keys", "add", "openai"]] {
+        fixture.cli_fails(arguments, "not an https address").await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_to_another_key_than_the_one_that_was_seen_first() {
+    // T30
+    let fixture = Fixture::logged_in().await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let admin = &fixture.owner.person.session;
+    let rotated = admin.post("/api/v1/sealing-key/rotate", &json!({})).await;
+    let rotated = rotated.expect(200).json();
+    let id = rotated["kek_id"].as_str().expect("an id");
+    let probes = fixture.provider.requests().len();
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(
+        !exit.status.success() && exit.says("nothing was sealed"),
+        "{exit}"
+    );
+    assert!(exit.says(id), "{exit}");
+    let (_, exit) = fixture.cli_add(&["openai", "--fingerprint", "0123"]).await;
+    assert!(!exit.status.success(), "{exit}");
+    assert_eq!(fixture.provider.requests().len(), probes);
+    fixture
+        .cli_fails(&["keys", "trust", "0123"], "fingerprint")
+        .await;
+    fixture.cli(&["keys", "trust", id]).await;
+    let (key, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    fixture.chat("gpt-4o").await.expect(200);
+    assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() {
+    let mut fixture = Fixture::with_cli().await;
+    fixture.cli_ends(&["nonsense"], 2).await;
+    fixture
+        .cli_ends(&["keys", "add", "openai", "sk-abc"], 2)
+        .await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    fixture.cli_ends(&["keys", "remove", "openai"], 3).await;
+    let denied = ["profile", "list"];
+    fixture.cli_ends(&denied, 5).await;
+    let missing = ["keys", "enable", "openai", "--label", "nowhere"];
+    fixture.cli_ends(&missing, 6).await;
+    let exit = fixture
+        .cli_ends(&[&missing[..], &["--json"]].concat(), 6)
+        .await;
+    assert_eq!(exit.stdout, "");
+    let error: Value = serde_json::from_str(&exit.stderr).expect("JSON");
+    assert_eq!(error["error"]["exit_code"], 6);
+    let provider = ["api", "GET", "/api/v1/no/such/thing", "--json"];
+    let exit = fixture.cli_ends(&provider, 6).await;
+    let error: Value = serde_json::from_str(&exit.stderr).expect("JSON");
+    assert_eq!(error["error"]["code"], "not_found");
+    let other = format!(
+        "{}x",
+        &fixture.owner.api_key[..fixture.owner.api_key.len() - 1]
+    );
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_API_KEY", &other);
+    fixture.cli_ends(&["whoami"], 4).await;
+    fixture.app.terminate().await;
+    fixture.cli_ends(&["whoami"], 7).await;
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn any_operation_can_be_called_and_secrets_are_no_arguments() {
+    let fixture = Fixture::with_cli().await;
+    let path = "/api/v1/workspaces/{workspace}";
+    let renamed = ["api", "patch", path, "-F", "name=New name"];
+    let shown: Value = serde_json::from_str(&fixture.cli(&renamed).await.stdout).expect("JSON");
+    assert_eq!(shown["name"], "New name");
+    let body = "{\"name\": \"From a file\"}";
+    let input = ["api", "PATCH", path, "--input", "-"];
+    let exit = fixture.app.run_with_input(&input, body).await;
+    assert!(exit.status.success() && exit.says("From a file"), "{exit}");
+    let text = ["api", "PATCH", path, "-F", "name=@-"];
+    let exit = fixture.app.run_with_input(&text, "From a line\n").await;
+    assert!(exit.status.success() && exit.says("From a line"), "{exit}");
+    let keys = "/api/v1/workspaces/{workspace}/provider-keys";
+    let plain = [
+        "api",
+        "POST",
+        keys,
+        "-F",
+        "provider=openai",
+        "-F",
+        "key=abc",
+    ];
+    fixture.cli_fails(&plain, "is a secret").await;
+    fixture.cli_ends(&["api", "BREW", "/"], 2).await;
+    // A refusal is an error with the server's reason.
+    let wrong = ["api", "PATCH", path, "-F", "name="];
+    fixture.cli_fails(&wrong, "invalid_request").await;
+}
+
+#[tokio::test]
+async fn a_sealed_submission_can_be_sent_by_somebody_else() {
+    let fixture = Fixture::with_cli().await;
+    let key = fixture.canary.openai_key();
+    let exit = fixture
+        .app
+        .run_with_input(&["seal", "openai"], &format!("{key}\n"))
+        .await;
+    assert!(exit.status.success(), "{exit}");
+    assert!(fixture.provider.requests().is_empty());
+    let path = "/api/v1/workspaces/{workspace}/provider-keys";
+    let send = ["api", "POST", path, "--input", "-"];
+    let sent = fixture.app.run_with_input(&send, &exit.stdout).await;
+    assert!(sent.status.success(), "{sent}");
+    fixture.chat("gpt-4o").await.expect(200);
+    assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
+    let again = fixture.app.run_with_input(&send, &exit.stdout).await;
+    assert!(!again.status.success(), "a box is good once: {again}");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_rotated_key_serves_in_the_place_of_the_old_one() {
+    let fixture = Fixture::with_cli().await;
+    let (old, exit) = fixture.cli_add(&["openai", "--level", "3"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let new = fixture.canary.openai_key();
+    let rotate = ["keys", "rotate", "openai"];
+    let exit = fixture
+        .app
+        .run_with_input(&rotate, &format!("{new}\n"))
+        .await;
+    assert!(exit.status.success(), "{exit}");
+    fixture.chat("gpt-4o").await.expect(200);
+    assert_eq!(fixture.provider.last().key(), Some(new.as_str()));
+    assert_ne!(old, new);
+    let keys = fixture.cli_json(&["keys", "list"]).await;
+    assert_eq!(keys["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(keys["data"][0]["level"], 3);
+    let missing = ["keys", "rotate", "openai", "--label", "nowhere"];
+    fixture.cli_ends(&missing, 6).await;
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_provider_key_stands_in_no_argument_no_environment_and_no_file_while_it_is_added() {
+    // T174
+    let fixture = Fixture::with_cli().await;
+    let key = fixture.canary.openai_key();
+    let slow = Script::json(200, &json!({})).delay(Duration::from_secs(3));
+    fixture.provider.always(slow);
+    let home = fixture.app.dir().join("home");
+    std::fs::create_dir(&home).expect("made");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_keybearer"))
+        .args(["keys", "add", "openai"])
+        .env_clear()
+        .env("HOME", &home)
+        .env("TMPDIR", &home)
+        .env("KEYBEARER_URL", fixture.app.url())
+        .env("KEYBEARER_API_KEY", &fixture.owner.api_key)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    let mut typed = child.stdin.take().expect("a pipe");
+    writeln!(typed, "{key}").expect("written");
+    drop(typed);
+    // The server tries the key now: the command holds, or held, it.
+    fixture.provider.wait_for_requests(1).await;
+    assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
+    assert!(child.try_wait().expect("ours").is_none(), "still running");
+    let process = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    let mut sweep = fixture.canary.sweep();
+    let arguments = std::fs::read(process.join("cmdline")).expect("readable");
+    assert!(arguments.starts_with(env!("CARGO_BIN_EXE_keybearer").as_bytes()));
+    sweep.bytes("cmdline", &arguments);
+    if let Ok(environment) = std::fs::read(process.join("environ")) {
+        sweep.bytes("environ", &environment);
+    }
+    for task in std::fs::read_dir(process.join("task")).expect("readable") {
+        let children = task.expect("a task").path().join("children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        assert_eq!(children.trim(), "", "no other program is started");
+    }
+    sweep.path(&home);
+    sweep.assert_clean();
+    child.wait().expect("ended");
+    fixture.finish().await;
+}
