@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::{Remote, RemoteGroup};
 use crate::failure::{self, EXIT_CODES};
 use crate::output::{Out, complain};
 use crate::{commands, config, hardening, serve, telemetry};
@@ -35,6 +36,9 @@ enum Command {
     /// Manage the root key, under which everything is encrypted.
     #[command(subcommand)]
     RootKey(RootKeyCommand),
+    /// Check or show the server's configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Create the first user of a new instance and print the variables that the other commands need.
     Init(commands::init::Args),
     /// Log in to a server, for the commands that follow.
@@ -44,58 +48,47 @@ enum Command {
     Login(commands::login::Args),
     /// Forget a login, and end its session at the server.
     Logout(commands::login::LogoutArgs),
+    /// Accept an invitation and log in. The invitation token, and for a new user a password on the next line, are read from
+    /// the terminal or from standard input.
+    Join(commands::join::Args),
     /// Show who the commands act as, and where.
-    Whoami {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-    },
+    Whoami(Remote<commands::Nothing>),
     /// Call any operation of the server that one is logged in to; `docs/openapi.json` has them all.
-    Api {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-        #[command(flatten)]
-        args: commands::api::Args,
-    },
+    Api(Remote<commands::api::Args>),
     /// Manage provider keys. Keys are sealed here before they leave.
-    Keys {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-        #[command(subcommand)]
-        command: commands::keys::Command,
-    },
-    /// Show or change who pays in a workspace.
-    AiConfig {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-        #[command(subcommand)]
-        command: commands::ai_config::Command,
-    },
+    Keys(RemoteGroup<commands::keys::Command>),
+    /// Manage the account's own keys, as the `/v1/byok` endpoints have them. Keys are sealed here before they leave.
+    Byok(RemoteGroup<commands::byok::Command>),
     /// Seal a provider key here and print the submission, without sending it.
-    Seal {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-        #[command(flatten)]
-        args: commands::keys::SealArgs,
-    },
+    Seal(Remote<commands::keys::SealArgs>),
+    /// Manage one's workspaces.
+    Workspace(RemoteGroup<commands::workspace::Command>),
+    /// Manage who belongs to a workspace.
+    Member(RemoteGroup<commands::member::Command>),
+    /// Manage API keys, which programs present to this server.
+    ApiKey(RemoteGroup<commands::api_key::Command>),
+    /// Show or change who pays in a workspace.
+    AiConfig(RemoteGroup<commands::ai_config::Command>),
+    /// Show or change what calls of a workspace may do: models, fallbacks, prices.
+    Policy(RemoteGroup<commands::policy::Command>),
+    /// List the models that one's keys reach.
+    Models(Remote<commands::models::Args>),
+    /// Show the providers that the server knows.
+    Provider(RemoteGroup<commands::models::ProviderCommand>),
     /// Explain which key would serve a model, who would pay, and why; calls no provider. Fails when none would.
-    Resolve {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-        #[command(flatten)]
-        args: commands::resolve::Args,
-    },
+    Resolve(Remote<commands::resolve::Args>),
+    /// Show the calls of a workspace, or add them up. Neither prompts nor answers are kept.
+    Usage(Remote<commands::usage::Args>),
     /// Show the credits of the workspace's account, and the last 30 days' usage.
-    Credits {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-    },
+    Credits(Remote<commands::Nothing>),
+    /// Show the plan of one's account, and the plans that there are.
+    Plan(RemoteGroup<commands::policy::PlanCommand>),
+    /// Show who did what.
+    Audit(Remote<commands::audit::Args>),
     /// Make the instance behave like a product that people know. Needs an instance admin.
-    Profile {
-        #[command(flatten)]
-        log_in: commands::LogIn,
-        #[command(subcommand)]
-        command: commands::profile::Command,
-    },
+    Profile(RemoteGroup<commands::profile::Command>),
+    /// Manage the instance. Needs an instance admin.
+    Admin(RemoteGroup<commands::admin::Command>),
 }
 
 #[derive(Subcommand)]
@@ -108,6 +101,20 @@ enum RootKeyCommand {
         /// The file with the new root key: 32 raw bytes, owner-only; made if it does not exist.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Read the configuration as `serve` would, and say what is wrong with it.
+    Validate {
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Show every option with its value; passwords and the root key's command are hidden.
+    Show {
+        #[command(flatten)]
+        instance: Instance,
     },
 }
 
@@ -153,49 +160,35 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
             commands::root_key::rotate(config::load(instance.config.as_deref())?, &to).await
         }
+        Command::Config(ConfigCommand::Validate { instance }) => {
+            commands::config::validate(config::load(instance.config.as_deref())?, out)
+        }
+        Command::Config(ConfigCommand::Show { instance }) => {
+            commands::config::show(config::load(instance.config.as_deref())?, out)
+        }
         Command::Init(args) => commands::init::run(args, out).await,
         Command::Login(args) => commands::login::log_in(args, out).await,
         Command::Logout(args) => commands::login::log_out(args, out).await,
-        Command::Whoami { log_in } => {
-            log_in
-                .run(async |api| commands::whoami::run(api, out).await)
-                .await
-        }
-        Command::Api { log_in, args } => {
-            log_in
-                .run(async |api| commands::api::run(api, args, out).await)
-                .await
-        }
-        Command::Keys { log_in, command } => {
-            log_in
-                .run(async |api| commands::keys::run(api, command, out).await)
-                .await
-        }
-        Command::Seal { log_in, args } => {
-            log_in
-                .run(async |api| commands::keys::seal(api, args, out).await)
-                .await
-        }
-        Command::AiConfig { log_in, command } => {
-            log_in
-                .run(async |api| commands::ai_config::run(api, command, out).await)
-                .await
-        }
-        Command::Resolve { log_in, args } => {
-            log_in
-                .run(async |api| commands::resolve::run(api, args, out).await)
-                .await
-        }
-        Command::Credits { log_in } => {
-            log_in
-                .run(async |api| commands::credits::run(api, out).await)
-                .await
-        }
-        Command::Profile { log_in, command } => {
-            log_in
-                .run(async |api| commands::profile::run(api, command, out).await)
-                .await
-        }
+        Command::Join(args) => commands::join::run(args, out).await,
+        Command::Whoami(it) => it.run(commands::whoami::run, out).await,
+        Command::Api(it) => it.run(commands::api::run, out).await,
+        Command::Keys(it) => it.run(commands::keys::run, out).await,
+        Command::Byok(it) => it.run(commands::byok::run, out).await,
+        Command::Seal(it) => it.run(commands::keys::seal, out).await,
+        Command::Workspace(it) => it.run(commands::workspace::run, out).await,
+        Command::Member(it) => it.run(commands::member::run, out).await,
+        Command::ApiKey(it) => it.run(commands::api_key::run, out).await,
+        Command::AiConfig(it) => it.run(commands::ai_config::run, out).await,
+        Command::Policy(it) => it.run(commands::policy::run, out).await,
+        Command::Models(it) => it.run(commands::models::run, out).await,
+        Command::Provider(it) => it.run(commands::models::run_provider, out).await,
+        Command::Resolve(it) => it.run(commands::resolve::run, out).await,
+        Command::Usage(it) => it.run(commands::usage::run, out).await,
+        Command::Credits(it) => it.run(commands::credits::run, out).await,
+        Command::Plan(it) => it.run(commands::policy::run_plan, out).await,
+        Command::Audit(it) => it.run(commands::audit::run, out).await,
+        Command::Profile(it) => it.run(commands::profile::run, out).await,
+        Command::Admin(it) => it.run(commands::admin::run, out).await,
     }
 }
 
@@ -204,12 +197,37 @@ fn fail(error: &anyhow::Error, as_json: bool) -> ExitCode {
     failure::exit_code(error)
 }
 
+/// What `docs/cli.md` says before the commands.
+const INTRODUCTION: &str = "
+One binary is the server and its command line. The commands of a server find it, and who they act as, in this order:
+
+| | environment | else | else |
+|---|---|---|---|
+| server | `KEYBEARER_URL` | the current login | `http://127.0.0.1:4356` |
+| credential | `KEYBEARER_API_KEY` | the login to that very server | none: exit code 4 |
+| workspace | `KEYBEARER_WORKSPACE` | the login's | the API key's own |
+
+`--workspace` and `--email` win over all of these. A login (`keybearer login --with-key` for an API key, `--email` for a
+person, who can do what no API key can) is kept in `logins.json` in `KEYBEARER_CONFIG_DIR`, else in `keybearer` under
+`XDG_CONFIG_HOME` or `~/.config`, for its owner only; one that others can read is refused. Nothing is sent over plain HTTP
+except to this machine, nothing follows a redirect, and a credential goes to no other server than its own.
+
+Provider keys are sealed on this machine before they are sent, to the sealing key that was seen first: if the server
+comes with another one, nothing is sealed until `keybearer keys trust FINGERPRINT`, with a fingerprint from an instance
+admin. Secrets are typed without echo, or read from standard input or a file; no option takes one, because arguments are
+seen by everybody on the machine.
+
+A list is a table on a terminal; elsewhere each entry is a line with tabs between its cells and without a header. `--json`
+prints what the server answers. Colours are left out where `NO_COLOR` is set.
+";
+
 /// `docs/cli.md`: every command's help.
 pub fn reference() -> String {
     use clap::CommandFactory;
 
     let mut text =
         String::from("# Command line\n\n<!-- Generated by `make generate`; do not edit. -->\n");
+    text.push_str(INTRODUCTION);
     let mut root = Cli::command().term_width(100);
     root.build();
     let mut queue = vec![root];
@@ -236,4 +254,47 @@ pub fn reference() -> String {
         queue.extend(children.collect::<Vec<_>>().into_iter().rev());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn every(command: &clap::Command, check: &mut impl FnMut(&clap::Command)) {
+        check(command);
+        for child in command.get_subcommands() {
+            every(child, check);
+        }
+    }
+
+    #[test]
+    fn the_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_option_takes_a_secret() {
+        // T174
+        let mut seen = 0;
+        every(&Cli::command(), &mut |command| {
+            for argument in command.get_arguments() {
+                seen += 1;
+                let name = argument.get_id().as_str();
+                let alarming = ["key", "password", "secret", "token", "credential"];
+                let alarming = alarming.iter().any(|word| name.contains(word));
+                let takes_value = argument.get_action().takes_values();
+                // A file, and the name of an API key.
+                let harmless = ["token_file", "key"].contains(&name)
+                    && (name != "key" || command.get_name() == "revoke");
+                assert!(
+                    !(alarming && takes_value) || harmless,
+                    "{} of {}",
+                    name,
+                    command.get_name()
+                );
+            }
+        });
+        assert!(seen > 50, "{seen} options");
+    }
 }

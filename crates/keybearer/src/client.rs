@@ -6,14 +6,18 @@ use anyhow::{Context, ensure};
 use domain::{Secret, WorkspaceId};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Method, Response, Url, redirect};
-use serde_json::Value;
+use serde_json::{Value, json};
+use url::form_urlencoded;
 
 use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, WORKSPACE_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
 use crate::logins::{Credential, Logins};
+use crate::output::Progress;
 
 /// Where a server listens unless told otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4356";
+/// The most entries that the server gives at once.
+const PART: usize = 100;
 /// The cookie of a session; `control::auth::session` sets it.
 const COOKIE_NAME: &str = "__Host-keybearer_session";
 
@@ -146,10 +150,18 @@ impl Api {
     /// Logs in; what follows is done as this person. Returns the credential of the session, which lasts until
     /// [`Api::log_out`] or 14 days.
     pub(crate) async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<Secret> {
-        let body = serde_json::json!({ "email": email, "password": password });
-        let body = Body::json(&body);
-        let response = self.exchange(Method::POST, "/api/v1/sessions", Some(body));
-        let response = response.await?;
+        let body = json!({ "email": email, "password": password });
+        self.begin_session("/api/v1/sessions", &body).await
+    }
+
+    /// Calls an operation that begins a session, and goes on with it. Returns its credential.
+    pub(crate) async fn begin_session(
+        &mut self,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Secret> {
+        let body = Some(Body::json(body));
+        let response = self.exchange(Method::POST, path, body).await?;
         let cookie = response.headers().get(SET_COOKIE).cloned();
         let status = response.status();
         if !status.is_success() {
@@ -175,6 +187,19 @@ impl Api {
         self.delete("/api/v1/sessions/current").await.map(drop)
     }
 
+    /// Whether an API key is presented, which the data plane takes, and not a session.
+    pub(crate) fn has_api_key(&self) -> bool {
+        let name = self.credential.as_ref().map(|(name, _)| name);
+        name == Some(&AUTHORIZATION)
+    }
+
+    /// Whether this API key is what is presented.
+    pub(crate) fn presents(&self, key: &Secret) -> bool {
+        let presented = self.credential.as_ref().map(|(_, value)| value.as_bytes());
+        let presented = presented.and_then(|value| value.strip_prefix(b"Bearer "));
+        presented.is_some_and(|value| key.expose(|key| key == value))
+    }
+
     /// The server's address without a trailing slash.
     pub(crate) fn address(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
@@ -198,6 +223,38 @@ impl Api {
         Err(failure
             .hint(format!("give --workspace ID or set {WORKSPACE_VARIABLE}; keybearer workspace list shows them"))
             .into())
+    }
+
+    /// Reads a list part by part, at most `most` entries; `next` of the result is there if the server has more.
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        most: usize,
+    ) -> anyhow::Result<Value> {
+        let mut data = Vec::new();
+        let mut after: Option<String> = None;
+        let mut progress = Progress::start();
+        loop {
+            let mut text = form_urlencoded::Serializer::new(String::new());
+            for (name, value) in query {
+                text.append_pair(name, value);
+            }
+            let part = most.saturating_sub(data.len()).clamp(1, PART);
+            text.append_pair("limit", &part.to_string());
+            if let Some(after) = &after {
+                text.append_pair("after", after);
+            }
+            let mut answer = self.get(&format!("{path}?{}", text.finish())).await?;
+            if let Some(part) = answer["data"].as_array_mut() {
+                data.append(part);
+            }
+            after = answer["next"].as_str().map(str::to_owned);
+            if after.is_none() || data.len() >= most {
+                return Ok(json!({ "data": data, "next": after }));
+            }
+            progress.show(&format!("{} entries read", data.len()));
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {

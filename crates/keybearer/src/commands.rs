@@ -1,16 +1,29 @@
 //! The commands, one file each.
 
+pub(crate) mod admin;
 pub(crate) mod ai_config;
 pub(crate) mod api;
+pub(crate) mod api_key;
+pub(crate) mod audit;
+pub(crate) mod byok;
+pub(crate) mod config;
 pub(crate) mod credits;
 pub(crate) mod doctor;
 pub(crate) mod init;
+pub(crate) mod join;
 pub(crate) mod keys;
 pub(crate) mod login;
+pub(crate) mod member;
+pub(crate) mod models;
+pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod root_key;
+pub(crate) mod usage;
 pub(crate) mod whoami;
+pub(crate) mod workspace;
+
+mod when;
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::process::ExitCode;
@@ -20,7 +33,7 @@ use domain::{Secret, WorkspaceId};
 
 use crate::client::{Api, Connection};
 use crate::failure::{Failure, Sort};
-use crate::output::{printable, remark, say};
+use crate::output::{Out, printable, remark, say};
 
 /// Who does it: the environment's API key, the login, or a person who logs in for this one command.
 #[derive(clap::Args)]
@@ -57,6 +70,50 @@ impl LogIn {
         result
     }
 }
+
+/// A command of a server, with who does it.
+#[derive(clap::Args)]
+pub(crate) struct Remote<T: clap::Args> {
+    #[command(flatten)]
+    log_in: LogIn,
+    #[command(flatten)]
+    args: T,
+}
+
+/// Commands of a server about one thing, with who does it.
+#[derive(clap::Args)]
+pub(crate) struct RemoteGroup<T: clap::Subcommand> {
+    #[command(flatten)]
+    log_in: LogIn,
+    #[command(subcommand)]
+    command: T,
+}
+
+impl<T: clap::Args> Remote<T> {
+    pub(crate) async fn run<F>(self, run: F, out: Out) -> anyhow::Result<ExitCode>
+    where
+        F: AsyncFnOnce(&Api, T, Out) -> anyhow::Result<ExitCode>,
+    {
+        let args = self.args;
+        self.log_in.run(async |api| run(api, args, out).await).await
+    }
+}
+
+impl<T: clap::Subcommand> RemoteGroup<T> {
+    pub(crate) async fn run<F>(self, run: F, out: Out) -> anyhow::Result<ExitCode>
+    where
+        F: AsyncFnOnce(&Api, T, Out) -> anyhow::Result<ExitCode>,
+    {
+        let command = self.command;
+        self.log_in
+            .run(async |api| run(api, command, out).await)
+            .await
+    }
+}
+
+/// A command that takes nothing.
+#[derive(clap::Args)]
+pub(crate) struct Nothing {}
 
 /// Asks for a secret: without echo on a terminal, else one line of standard input.
 ///

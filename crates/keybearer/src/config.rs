@@ -7,7 +7,7 @@ mod source;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use source::{
     API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, URL_VARIABLE, WORKSPACE_VARIABLE, load, variable,
@@ -34,7 +34,7 @@ struct OptionDoc {
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty, $kind:ident, $default_text:literal = $default:expr;)*) => {
         /// Every option with its value.
-        #[derive(Debug, Clone, Deserialize)]
+        #[derive(Debug, Clone, Deserialize, Serialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct Config {$(
             $(#[doc = $doc])+
@@ -59,7 +59,7 @@ macro_rules! options {
 }
 
 /// Which forms of key submission the instance takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Submission {
     /// Sealed boxes everywhere; plain text over TLS or loopback.
@@ -69,7 +69,7 @@ pub enum Submission {
 }
 
 /// Whether a key is tried at its provider before it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// One token is asked for; a key that fails is not stored.
@@ -79,7 +79,7 @@ pub enum Probe {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.

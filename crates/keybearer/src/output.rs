@@ -4,6 +4,7 @@
 //! aligned columns, and colours unless `NO_COLOR` is set; elsewhere a row is a line with tabs between its cells.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub(crate) struct Out {
 
 impl Out {
     pub(crate) fn new(json: bool) -> Self {
+        QUIET.store(json, Ordering::Relaxed);
         let terminal = stdout().is_terminal();
         Self {
             json,
@@ -69,6 +71,24 @@ impl Out {
                 write_out(&format!("{title}  {}", printable(&cell(value))));
             }
         }
+    }
+
+    /// A document with parts of its own: indented for a person.
+    pub(crate) fn document(self, answer: &Value) {
+        if self.json {
+            return self.json(answer);
+        }
+        for line in format!("{answer:#}").lines() {
+            say(line);
+        }
+    }
+
+    /// What a command without a result of its own has done: JSON for a program, a remark for a person.
+    pub(crate) fn done(self, answer: &Value, sentence: &str) {
+        if self.json {
+            self.json(answer);
+        }
+        remark(sentence);
     }
 
     /// Rows under titles.
@@ -159,9 +179,44 @@ fn write_out(line: &str) {
     let _ = writeln!(stdout(), "{line}");
 }
 
+/// Whether there is nobody to read remarks: a program reads the result, and standard error is for its error alone.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
 /// Prints a line for the person at the terminal, apart from the result.
 pub(crate) fn remark(line: &str) {
-    let _ = writeln!(stderr(), "{}", printable(line));
+    if !QUIET.load(Ordering::Relaxed) {
+        let _ = writeln!(stderr(), "{}", printable(line));
+    }
+}
+
+/// One line on a terminal that says how far long work is, and is gone when the work is done.
+pub(crate) struct Progress {
+    terminal: bool,
+    shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn start() -> Self {
+        Self {
+            terminal: stderr().is_terminal(),
+            shown: false,
+        }
+    }
+
+    pub(crate) fn show(&mut self, text: &str) {
+        if self.terminal {
+            self.shown = true;
+            let _ = write!(stderr(), "\r\u{1b}[K{}", printable(text));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(stderr(), "\r\u{1b}[K");
+        }
+    }
 }
 
 /// Prints an error, which may have several lines.

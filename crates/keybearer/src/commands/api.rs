@@ -30,6 +30,13 @@ pub(crate) struct Args {
     method: Method,
     /// The path, such as `/api/v1/me`. An address of another server is refused. `{workspace}` stands for the workspace.
     path: String,
+    #[command(flatten)]
+    body: BodyArgs,
+}
+
+/// What is sent, as a file or field by field.
+#[derive(clap::Args)]
+pub(crate) struct BodyArgs {
     /// Send this file as a JSON body; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "field")]
     input: Option<PathBuf>,
@@ -37,6 +44,27 @@ pub(crate) struct Args {
     /// other values as text, `@FILE` as the file's text and `@-` as standard input's. Secrets only so.
     #[arg(short = 'F', long, value_name = "NAME=VALUE")]
     field: Vec<String>,
+}
+
+impl BodyArgs {
+    /// The body, if anything is to be sent.
+    fn bytes(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        match &self.input {
+            Some(file) => read(file).map(Some),
+            None if self.field.is_empty() => Ok(None),
+            None => Ok(Some(fields(&self.field)?.to_string().into_bytes())),
+        }
+    }
+
+    /// The same as JSON, for an operation that takes an object.
+    pub(super) fn object(&self) -> anyhow::Result<Value> {
+        let bytes = self.bytes()?;
+        let bytes = bytes.context("nothing to change; give --field NAME=VALUE or --input FILE")?;
+        // The parser's own text could repeat what was read.
+        let value: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let value = value.filter(Value::is_object);
+        value.context("the input is not a JSON object")
+    }
 }
 
 fn method(text: &str) -> Result<Method, String> {
@@ -55,12 +83,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     } else {
         args.path
     };
-    let body = match &args.input {
-        Some(file) => Some(read(file)?),
-        None if args.field.is_empty() => None,
-        None => Some(fields(&args.field)?.to_string().into_bytes()),
-    };
-    let body = body.map(|bytes| Body {
+    let body = args.body.bytes()?.map(|bytes| Body {
         content_type: "application/json",
         bytes,
     });

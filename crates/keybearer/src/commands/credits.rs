@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::say;
+use super::{Nothing, say};
 use crate::client::Api;
 use crate::output::Out;
 
-pub(crate) async fn run(api: &Api, out: Out) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
     let credits = api.get("/api/v1/users/me/credits").await?;
     let usage = api.get("/api/v1/users/me/ai-usage").await?;
     if out.is_json() {

@@ -14,7 +14,7 @@ use super::{chosen_workspace, remark};
 use crate::client::Api;
 use crate::output::{Column, Out};
 
-pub(crate) use add::Args as SealArgs;
+pub(crate) use add::{Args as SealArgs, Submission, SubmissionArgs};
 pub(crate) use sealing::seen_sealing_key;
 
 #[derive(clap::Subcommand)]
@@ -112,6 +112,11 @@ pub(crate) async fn seal(api: &Api, args: SealArgs, out: Out) -> anyhow::Result<
     add::print_sealed(api, args, out).await
 }
 
+/// Seals a key for one's own account.
+pub(crate) async fn submission(api: &Api, args: &SubmissionArgs) -> anyhow::Result<Submission> {
+    add::seal(api, Holder::own_account(api).await?, args).await
+}
+
 /// Whose keys a command is about.
 #[derive(Clone, Copy)]
 enum Holder {
@@ -126,14 +131,18 @@ impl Holder {
             return Ok(Self::Instance);
         }
         if args.account {
-            let identity = super::whoami::identity(api).await?;
-            let account = identity["account_id"].as_str().unwrap_or_default();
-            let account = account.parse().context("the server's answer")?;
-            return Ok(Self::Account(account));
+            return Self::own_account(api).await;
         }
         chosen_workspace(api, args.workspace)
             .await
             .map(Self::Workspace)
+    }
+
+    async fn own_account(api: &Api) -> anyhow::Result<Self> {
+        let identity = super::whoami::identity(api).await?;
+        let account = identity["account_id"].as_str().unwrap_or_default();
+        let account = account.parse().context("the server's answer")?;
+        Ok(Self::Account(account))
     }
 
     /// Where its keys are in the API.

@@ -63,14 +63,26 @@ pub(crate) async fn log_in(args: Args, out: Out) -> anyhow::Result<ExitCode> {
             (Api::connect(&connection)?, copy)
         }
     };
-    match remember(&api, credential, args.workspace).await {
+    keep(&api, credential, args.workspace, out).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps a credential that was given, or a session that was begun, and says so.
+pub(super) async fn keep(
+    api: &Api,
+    credential: Credential,
+    workspace: Option<WorkspaceId>,
+    out: Out,
+) -> anyhow::Result<()> {
+    let session = matches!(credential, Credential::Session(_));
+    match remember(api, credential, workspace).await {
         Ok(identity) => {
-            report(&api, &identity, out);
-            Ok(ExitCode::SUCCESS)
+            report(api, &identity, out);
+            Ok(())
         }
         Err(error) => {
             // What cannot be kept must not live on unseen.
-            if args.email.is_some() {
+            if session {
                 let _ = api.log_out().await;
             }
             Err(error)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::Nothing;
 use crate::client::Api;
 use crate::output::{Column, Out};
 
@@ -18,7 +19,7 @@ const FACTS: &[Column] = &[
     ("scopes", "/scopes"),
 ];
 
-pub(crate) async fn run(api: &Api, out: Out) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
     out.facts(&identity(api).await?, FACTS);
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ const VARIABLES: [&str; 3] = ["KEYBEARER_URL", "KEYBEARER_API_KEY", "KEYBEARER_W
 
 impl Fixture {
     /// An instance that the command line knows by a login only, with the owner's API key: the environment names nothing.
-    async fn logged_in() -> Self {
+    pub(crate) async fn logged_in() -> Self {
         let fixture = Self::without_variables().await;
         let key = fixture.owner.api_key.clone();
         fixture.log_in(&["--with-key"], &key).await;
@@ -24,7 +24,7 @@ impl Fixture {
     }
 
     /// The same, as the owner in person.
-    async fn logged_in_as_owner() -> Self {
+    pub(crate) async fn logged_in_as_owner() -> Self {
         let fixture = Self::without_variables().await;
         let person = fixture.owner.person.clone();
         fixture
@@ -226,8 +226,12 @@ async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() 
     let (_, exit) = fixture.cli_add(&["openai"]).await;
     assert!(exit.status.success(), "{exit}");
     fixture.cli_ends(&["keys", "remove", "openai"], 3).await;
-    let denied = ["profile", "list"];
+    let denied = ["profile", "apply", "default", "--yes"];
     fixture.cli_ends(&denied, 5).await;
+    let denied = ["profile", "list", "--json"];
+    let exit = fixture.cli_ends(&denied, 5).await;
+    let error: Value = serde_json::from_str(&exit.stderr).expect("nothing but JSON");
+    assert_eq!(error["error"]["code"], "permission_denied");
     let missing = ["keys", "enable", "openai", "--label", "nowhere"];
     fixture.cli_ends(&missing, 6).await;
     let exit = fixture

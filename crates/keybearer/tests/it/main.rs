@@ -9,6 +9,7 @@ mod bad_input;
 mod canary;
 mod cli;
 mod cli_login;
+mod cli_resources;
 mod crash;
 mod credits;
 mod data_plane;

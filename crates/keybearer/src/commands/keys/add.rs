@@ -7,7 +7,7 @@ use domain::{Label, ProviderId};
 use llm::base_url::{Loopback, canonical_base_url};
 use serde_json::{Value, json};
 
-use super::sealing::{Sealed, field, known, read_and_seal};
+use super::sealing::{field, known, read_and_seal};
 use super::{Holder, HolderArgs, Which, change, show};
 use crate::client::Api;
 use crate::commands::remark;
@@ -15,21 +15,37 @@ use crate::output::Out;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    what: SubmissionArgs,
+    #[command(flatten)]
+    holder: HolderArgs,
+    /// The key's level: keys of one level take turns, lower levels serve first, keys without one last.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=9999))]
+    level: Option<i64>,
+}
+
+/// A key that is to be sealed, without the key.
+#[derive(clap::Args)]
+pub(crate) struct SubmissionArgs {
     /// The provider's id, such as `openai`; `keybearer provider list` shows them.
     provider: String,
     /// What to call the key.
     #[arg(long, default_value = "primary")]
-    label: Label,
-    #[command(flatten)]
-    holder: HolderArgs,
+    pub(crate) label: Label,
     /// Where the key is sent, where the instance allows other places than the provider's own.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// The key's level: keys of one level take turns, lower levels serve first, keys without one last.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=9999))]
-    level: Option<i64>,
     #[command(flatten)]
     trust: Trust,
+}
+
+/// A sealed key with all that a submission says of it.
+pub(crate) struct Submission {
+    pub(crate) provider: ProviderId,
+    pub(crate) kek_id: String,
+    pub(crate) ciphertext: String,
+    /// Where the key is sent, if that is not the provider's own place.
+    pub(crate) base_url: Option<String>,
 }
 
 /// Which sealing key of the server is trusted.
@@ -43,18 +59,9 @@ pub(crate) struct Trust {
 
 pub(super) async fn add(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let holder = Holder::chosen(api, &args.holder).await?;
-    let (provider, sealed, base_url) = seal(api, holder, &args).await?;
-    let mut body = json!({
-        "provider": provider, "label": args.label, "kek_id": sealed.kek_id, "ciphertext_b64": sealed.ciphertext,
-    });
-    if let Some(base_url) = base_url {
-        body["base_url"] = json!(base_url);
-    }
-    if let Some(level) = args.level {
-        body["level"] = json!(level);
-    }
-    let stored = api.post(&holder.path(), &body).await?;
-    stored_remark(&stored, &sealed.kek_id, &provider);
+    let sealed = seal(api, holder, &args.what).await?;
+    let stored = api.post(&holder.path(), &body(&sealed, &args)).await?;
+    stored_remark(&stored, &sealed.kek_id, &sealed.provider);
     show(&stored, out);
     Ok(ExitCode::SUCCESS)
 }
@@ -62,17 +69,8 @@ pub(super) async fn add(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
 /// Seals a key and prints what would be submitted, for somebody else to submit.
 pub(super) async fn print_sealed(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let holder = Holder::chosen(api, &args.holder).await?;
-    let (provider, sealed, base_url) = seal(api, holder, &args).await?;
-    let mut body = json!({
-        "provider": provider, "label": args.label, "kek_id": sealed.kek_id, "ciphertext_b64": sealed.ciphertext,
-    });
-    if let Some(base_url) = base_url {
-        body["base_url"] = json!(base_url);
-    }
-    if let Some(level) = args.level {
-        body["level"] = json!(level);
-    }
-    out.json(&body);
+    let sealed = seal(api, holder, &args.what).await?;
+    out.json(&body(&sealed, &args));
     remark(&format!(
         "Nothing was sent. Within 15 minutes, once: keybearer api POST {} --input FILE",
         holder.path()
@@ -80,12 +78,26 @@ pub(super) async fn print_sealed(api: &Api, args: Args, out: Out) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Seals a new key for its provider's place, or the one given; the place is named only where it is another.
-async fn seal(
+fn body(sealed: &Submission, args: &Args) -> Value {
+    let mut body = json!({
+        "provider": sealed.provider, "label": args.what.label, "kek_id": sealed.kek_id,
+        "ciphertext_b64": sealed.ciphertext,
+    });
+    if let Some(base_url) = &sealed.base_url {
+        body["base_url"] = json!(base_url);
+    }
+    if let Some(level) = args.level {
+        body["level"] = json!(level);
+    }
+    body
+}
+
+/// Reads a new key and seals it for its provider's place, or the one given.
+pub(super) async fn seal(
     api: &Api,
     holder: Holder,
-    args: &Args,
-) -> anyhow::Result<(ProviderId, Sealed, Option<String>)> {
+    args: &SubmissionArgs,
+) -> anyhow::Result<Submission> {
     let facts = known(api, &args.provider).await?;
     let provider: ProviderId = field(&facts, "id")?.parse().context("the provider's id")?;
     // Whether it may go there is the server's to say; the box names the place in its only spelling.
@@ -99,7 +111,12 @@ async fn seal(
     };
     let fingerprint = args.trust.fingerprint.as_deref();
     let sealed = read_and_seal(api, holder, &provider, base_url, fingerprint).await?;
-    Ok((provider, sealed, custom))
+    Ok(Submission {
+        provider,
+        kek_id: sealed.kek_id,
+        ciphertext: sealed.ciphertext,
+        base_url: custom,
+    })
 }
 
 /// Puts a new key in the place of a stored one: same label, same level, same destination.

@@ -1,0 +1,188 @@
+//! `keybearer api-key`: API keys of a workspace, which programs present.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use domain::ApiKeyId;
+use domain::access::ApiScope;
+use domain::credential::{CredentialKind, is_well_formed};
+use serde_json::{Value, json};
+
+use super::confirm;
+use super::when::Moment;
+use super::workspace::Which;
+use crate::client::Api;
+use crate::failure::{Failure, Sort};
+use crate::logins::{Credential, Logins};
+use crate::output::{Column, Out, remark, say};
+use crate::sources;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List the API keys that are in force; admins see everybody's.
+    List {
+        /// Also those that were revoked.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Mint an API key and print it: it is shown once.
+    Create {
+        /// What to call it.
+        name: String,
+        /// What it may do; can be repeated.
+        #[arg(long, value_name = "SCOPE", default_value = "inference:invoke")]
+        scope: Vec<ApiScope>,
+        /// When it ends by itself: a date, or a time span such as `30d`.
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<Moment>,
+        /// The model that serves when a call with it says `default` or none.
+        #[arg(long)]
+        model: Option<String>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Replace the API key that the commands use by a new one, and print it or keep it with the login. The old one ends at
+    /// once.
+    Rotate,
+    /// Revoke an API key with all that it minted. Asks.
+    Revoke {
+        /// The id, or the name if only one has it.
+        key: String,
+        #[command(flatten)]
+        which: Which,
+        /// Revoke without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("KEY", "/prefix"),
+    ("SCOPES", "/scopes"),
+    ("EXPIRES", "/expires_at"),
+    ("LAST USED", "/last_used_at"),
+    ("REVOKED", "/revoked_at"),
+];
+/// More API keys are not shown at once.
+const MOST: usize = 10_000;
+
+pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List { all, which } => {
+            let path = which.path(api, "/api-keys").await?;
+            let mut keys = api.list(&path, &[], MOST).await?;
+            if let Some(data) = keys["data"].as_array_mut() {
+                data.retain(|key| all || key["revoked_at"].is_null());
+            }
+            // Nobody wants a column of dashes.
+            let columns = if all { COLUMNS } else { &COLUMNS[..6] };
+            out.list(&keys, columns);
+        }
+        Command::Create {
+            name,
+            scope,
+            expires,
+            model,
+            which,
+        } => {
+            let path = which.path(api, "/api-keys").await?;
+            let mut body = json!({ "name": name, "scopes": scope });
+            if let Some(expires) = expires {
+                body["expires_at"] = json!(expires.after(sources::system().now()));
+            }
+            if let Some(model) = model {
+                body["default_model"] = json!(model);
+            }
+            let made = api.post(&path, &body).await?;
+            print(&made, out)?;
+        }
+        Command::Rotate => rotate(api, out).await?,
+        Command::Revoke { key, which, yes } => {
+            let (name, path) = find(api, &which, &key).await?;
+            confirm(&format!("Revoke {name} with all that it minted?"), yes)?;
+            api.delete(&path).await?;
+            out.done(&json!({ "revoked": true }), &format!("Revoked {name}."));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The key alone on standard output, so that a script can take it.
+fn print(made: &Value, out: Out) -> anyhow::Result<()> {
+    let key = made["key"]
+        .as_str()
+        .filter(|key| is_well_formed(CredentialKind::ApiKey, key));
+    let key = key.context("the server's answer has no API key")?;
+    if out.is_json() {
+        out.json(made);
+    } else {
+        say(key);
+    }
+    remark(&format!(
+        "Minted {}. It is shown once; keep it like a password.",
+        made["id"].as_str().unwrap_or("-")
+    ));
+    Ok(())
+}
+
+async fn rotate(api: &Api, out: Out) -> anyhow::Result<()> {
+    let workspace = api.workspace().await?;
+    let path = format!("/api/v1/workspaces/{workspace}/api-keys/self/rotate");
+    let mut logins = Logins::load()?;
+    let kept = logins.servers.get_mut(&api.origin()).filter(
+        |server| matches!(&server.credential, Some(Credential::ApiKey(key)) if api.presents(key)),
+    );
+    let made = api.post(&path, &json!({})).await?;
+    let Some(server) = kept else {
+        return print(&made, out);
+    };
+    let key = made["key"]
+        .as_str()
+        .context("the server's answer has no API key")?;
+    server.credential = Some(Credential::ApiKey(domain::Secret::from_text(
+        key.to_owned(),
+    )));
+    if let Err(error) = logins.save() {
+        // The old one is gone: better on the terminal than nowhere.
+        print(&made, out)?;
+        return Err(error);
+    }
+    let shown = json!({ "id": made["id"], "prefix": made["prefix"] });
+    out.done(&shown, "Rotated; the login has the new key.");
+    Ok(())
+}
+
+/// A key by id, or by a name that only one has: its name, and its path in the API.
+async fn find(api: &Api, which: &Which, key: &str) -> anyhow::Result<(String, String)> {
+    let path = which.path(api, "/api-keys").await?;
+    let keys = api.list(&path, &[], MOST).await?;
+    let keys = keys["data"].as_array().cloned().unwrap_or_default();
+    let in_force = |entry: &&Value| entry["revoked_at"].is_null();
+    let by_id = key.parse::<ApiKeyId>().is_ok();
+    let field = if by_id { "id" } else { "name" };
+    let found: Vec<&Value> = keys
+        .iter()
+        .filter(in_force)
+        .filter(|entry| entry[field] == key)
+        .collect();
+    match found[..] {
+        [one] => {
+            let text = |field: &str| one[field].as_str().unwrap_or("-").to_owned();
+            let name = format!("{:?} ({})", text("name"), text("prefix"));
+            Ok((name, format!("{path}/{}", text("id"))))
+        }
+        [] => {
+            let failure = Failure::new(Sort::Missing, format!("there is no API key {key}"));
+            Err(failure.hint("keybearer api-key list shows them").into())
+        }
+        _ => {
+            let ids: Vec<_> = found.iter().filter_map(|it| it["id"].as_str()).collect();
+            let message = format!("several API keys have this name: {}", ids.join(", "));
+            Err(Failure::new(Sort::Failed, message).into())
+        }
+    }
+}

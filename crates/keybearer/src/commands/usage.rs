@@ -1,0 +1,247 @@
+//! `keybearer usage`: the calls of a workspace, one by one or added up.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::when::Moment;
+use super::workspace::Which;
+use crate::client::Api;
+use crate::output::{Out, cell, remark};
+use crate::sources;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// From when on: a date, or how long ago, such as `24h` or `30d`.
+    #[arg(long, value_name = "WHEN", default_value = "30d")]
+    since: Moment,
+    /// Until when.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<Moment>,
+    /// The most calls to show, or to add up: of more than this the newest.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: Option<u32>,
+    /// Add the calls up by this.
+    #[arg(long)]
+    by: Option<By>,
+}
+
+/// What calls are added up by.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum By {
+    Model,
+    Provider,
+    /// Whose key served, and its label.
+    Key,
+    ApiKey,
+    User,
+    Day,
+    Status,
+}
+
+const TITLES: [&str; 9] = [
+    "AT", "MODEL", "KEY", "STATUS", "IN", "OUT", "COST", "CREDITS", "MS",
+];
+const SUM_TITLES: [&str; 7] = ["", "CALLS", "FAILED", "IN", "OUT", "COST", "CREDITS"];
+
+pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    let path = args.which.path(api, "/usage").await?;
+    let now = sources::system().now();
+    let mut query = vec![("from", args.since.before(now))];
+    query.extend(args.until.map(|until| ("to", until.before(now))));
+    let most = args
+        .limit
+        .unwrap_or(if args.by.is_some() { 10_000 } else { 25 });
+    let usage = api.list(&path, &query, most as usize).await?;
+    let calls = usage["data"].as_array().map_or(&[][..], Vec::as_slice);
+    if usage["next"].is_string() {
+        remark(&format!(
+            "The newest {} calls; --limit takes more.",
+            calls.len()
+        ));
+    }
+    match args.by {
+        None if out.is_json() => out.json(&usage),
+        None => {
+            let rows: Vec<Vec<String>> = calls.iter().map(row).collect();
+            out.table(&TITLES, &rows);
+        }
+        Some(by) => add_up(calls, by, out),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A call in cells.
+pub(super) fn row(call: &Value) -> Vec<String> {
+    let served = match (call["provider"].as_str(), call["model"].as_str()) {
+        (Some(provider), Some(model)) => format!("{provider}/{model}"),
+        _ => cell(&call["model_requested"]),
+    };
+    let status = match call["error_code"].as_str() {
+        Some(code) => format!("{} {code}", call["status"]),
+        None => cell(&call["status"]),
+    };
+    vec![
+        cell(&call["at"]),
+        served,
+        key(call),
+        status,
+        input_tokens(call).to_string(),
+        output_tokens(call).to_string(),
+        call["cost_nano_usd"]
+            .as_i64()
+            .map_or_else(|| "-".to_owned(), dollars),
+        credits(call["charge_nano_usd"].as_i64().unwrap_or(0)),
+        cell(&call["latency_ms"]),
+    ]
+}
+
+fn key(call: &Value) -> String {
+    match (call["key_source"].as_str(), call["key_label"].as_str()) {
+        (Some("managed"), _) => "credits".to_owned(),
+        (_, Some(label)) => label.to_owned(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// All that was read: from the prompt, and from and to the provider's cache.
+fn input_tokens(call: &Value) -> u64 {
+    ["input_tokens", "cached_input_tokens", "cache_write_tokens"]
+        .iter()
+        .filter_map(|name| call["usage"][*name].as_u64())
+        .sum()
+}
+
+fn output_tokens(call: &Value) -> u64 {
+    call["usage"]["output_tokens"].as_u64().unwrap_or(0)
+}
+
+/// Billionths of a dollar as dollars, with no more digits than there are.
+pub(super) fn dollars(nano_usd: i64) -> String {
+    let sign = if nano_usd < 0 { "-" } else { "" };
+    let (whole, rest) = (
+        nano_usd.unsigned_abs() / 1_000_000_000,
+        nano_usd.unsigned_abs() % 1_000_000_000,
+    );
+    let digits = format!("{rest:09}");
+    let digits = digits.trim_end_matches('0');
+    format!("{sign}${whole}.{digits:0<2}")
+}
+
+/// Billionths of a dollar as credits of a cent.
+pub(super) fn credits(nano_usd: i64) -> String {
+    let sign = if nano_usd < 0 { "-" } else { "" };
+    let (whole, rest) = (
+        nano_usd.unsigned_abs() / 10_000_000,
+        nano_usd.unsigned_abs() % 10_000_000,
+    );
+    let digits = format!("{rest:07}");
+    let digits = digits.trim_end_matches('0');
+    if digits.is_empty() {
+        format!("{sign}{whole}")
+    } else {
+        format!("{sign}{whole}.{digits}")
+    }
+}
+
+/// What some calls come to.
+#[derive(Default, Clone)]
+pub(super) struct Sum {
+    pub(super) calls: u64,
+    pub(super) failed: u64,
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+    pub(super) cost_nano_usd: i64,
+    pub(super) unpriced: u64,
+    pub(super) charge_nano_usd: i64,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, call: &Value) {
+        self.calls += 1;
+        self.failed += u64::from(call["status"].as_i64().is_none_or(|status| status >= 400));
+        self.input_tokens += input_tokens(call);
+        self.output_tokens += output_tokens(call);
+        match call["cost_nano_usd"].as_i64() {
+            Some(cost) => self.cost_nano_usd = self.cost_nano_usd.saturating_add(cost),
+            None => self.unpriced += 1,
+        }
+        let charge = call["charge_nano_usd"].as_i64().unwrap_or(0);
+        self.charge_nano_usd = self.charge_nano_usd.saturating_add(charge);
+    }
+
+    fn json(&self, name: &str) -> Value {
+        json!({
+            "name": name, "calls": self.calls, "failed": self.failed, "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens, "cost_nano_usd": self.cost_nano_usd, "unpriced": self.unpriced,
+            "charge_nano_usd": self.charge_nano_usd,
+        })
+    }
+}
+
+fn add_up(calls: &[Value], by: By, out: Out) {
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for call in calls {
+        let name = match by {
+            By::Model => row(call).swap_remove(1),
+            By::Provider => cell(&call["provider"]),
+            By::Key => format!("{}/{}", cell(&call["provider"]), key(call)),
+            By::ApiKey => cell(&call["api_key_id"]),
+            By::User => cell(&call["user_id"]),
+            By::Day => cell(&call["at"]).chars().take(10).collect(),
+            By::Status => cell(&call["status"]),
+        };
+        sums.entry(name).or_default().add(call);
+    }
+    if out.is_json() {
+        let all: Vec<Value> = sums.iter().map(|(name, sum)| sum.json(name)).collect();
+        return out.json(&json!({ "data": all }));
+    }
+    let rows: Vec<Vec<String>> = sums
+        .iter()
+        .map(|(name, sum)| {
+            vec![
+                name.clone(),
+                sum.calls.to_string(),
+                sum.failed.to_string(),
+                sum.input_tokens.to_string(),
+                sum.output_tokens.to_string(),
+                dollars(sum.cost_nano_usd),
+                credits(sum.charge_nano_usd),
+            ]
+        })
+        .collect();
+    out.table(&SUM_TITLES, &rows);
+    let unpriced: u64 = sums.values().map(|sum| sum.unpriced).sum();
+    if unpriced > 0 {
+        remark(&format!(
+            "{unpriced} calls have no price and are not in the cost."
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_has_the_digits_that_it_has() {
+        assert_eq!(dollars(0), "$0.00");
+        assert_eq!(dollars(1_500_000_000), "$1.50");
+        assert_eq!(dollars(-42), "-$0.000000042");
+        assert_eq!(credits(10_000_000), "1");
+        assert_eq!(credits(1), "0.0000001");
+    }
+
+    #[test]
+    fn what_has_no_price_is_counted_apart() {
+        let mut sum = Sum::default();
+        sum.add(&json!({"status": 200, "cost_nano_usd": 5, "usage": {"input_tokens": 2, "cached_input_tokens": 3}}));
+        sum.add(&json!({"status": 402, "cost_nano_usd": null, "usage": null}));
+        assert_eq!((sum.calls, sum.failed, sum.unpriced), (2, 1, 1));
+        assert_eq!((sum.input_tokens, sum.cost_nano_usd), (5, 5));
+    }
+}

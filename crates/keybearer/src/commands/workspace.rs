@@ -1,0 +1,126 @@
+//! `keybearer workspace`: one's workspaces.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use domain::WorkspaceId;
+use serde_json::json;
+
+use super::{chosen_workspace, confirm};
+use crate::client::Api;
+use crate::logins::Logins;
+use crate::output::{Column, Out};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List one's workspaces. Needs a person; an API key has one workspace only.
+    List,
+    /// Show a workspace.
+    Show {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Make a workspace of one's own account.
+    Create {
+        /// What to call it.
+        name: String,
+    },
+    /// Rename a workspace.
+    Rename {
+        /// What to call it.
+        name: String,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Make a workspace the one that the commands after this login are about.
+    Use {
+        /// The workspace's id.
+        id: WorkspaceId,
+    },
+    /// Delete a workspace with its keys, for good. Asks.
+    Delete {
+        #[command(flatten)]
+        which: Which,
+        /// Delete without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Leave a workspace. Asks.
+    Leave {
+        #[command(flatten)]
+        which: Which,
+        /// Leave without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// The workspace that a command is about.
+#[derive(clap::Args)]
+pub(crate) struct Which {
+    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    #[arg(long)]
+    pub(super) workspace: Option<WorkspaceId>,
+}
+
+impl Which {
+    /// The workspace's path in the API, and what comes below it.
+    pub(super) async fn path(&self, api: &Api, below: &str) -> anyhow::Result<String> {
+        let workspace = chosen_workspace(api, self.workspace).await?;
+        Ok(format!("/api/v1/workspaces/{workspace}{below}"))
+    }
+}
+
+const COLUMNS: &[Column] = &[
+    ("ID", "/id"),
+    ("NAME", "/name"),
+    ("ROLE", "/role"),
+    ("ACCOUNT", "/account_id"),
+    ("CREATED", "/created_at"),
+];
+
+pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List => out.list(&api.get("/api/v1/workspaces").await?, COLUMNS),
+        Command::Show { which } => {
+            out.facts(&api.get(&which.path(api, "").await?).await?, COLUMNS);
+        }
+        Command::Create { name } => {
+            let body = json!({ "name": name });
+            out.facts(&api.post("/api/v1/workspaces", &body).await?, COLUMNS);
+        }
+        Command::Rename { name, which } => {
+            let path = which.path(api, "").await?;
+            let renamed = api.patch(&path, &json!({ "name": name })).await?;
+            out.facts(&renamed, COLUMNS);
+        }
+        Command::Use { id } => {
+            let workspace = api.get(&format!("/api/v1/workspaces/{id}")).await?;
+            let mut logins = Logins::load()?;
+            let server = logins.servers.get_mut(&api.origin());
+            let server = server.filter(|server| server.credential.is_some());
+            let server = server.context("not logged in; set KEYBEARER_WORKSPACE instead")?;
+            server.workspace = Some(id);
+            logins.save()?;
+            out.facts(&workspace, COLUMNS);
+        }
+        Command::Delete { which, yes } => {
+            let path = which.path(api, "").await?;
+            let name = api.get(&path).await?["name"].to_string();
+            confirm(
+                &format!("Delete the workspace {name} with its keys for good?"),
+                yes,
+            )?;
+            api.delete(&path).await?;
+            out.done(&json!({ "deleted": true }), &format!("Deleted {name}."));
+        }
+        Command::Leave { which, yes } => {
+            let path = which.path(api, "").await?;
+            let name = api.get(&path).await?["name"].to_string();
+            confirm(&format!("Leave the workspace {name}?"), yes)?;
+            api.post(&format!("{path}/leave"), &json!({})).await?;
+            out.done(&json!({ "left": true }), &format!("Left {name}."));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
