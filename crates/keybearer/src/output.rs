@@ -45,7 +45,12 @@ impl Out {
 
     /// The result as it is, for a program.
     pub(crate) fn json(self, value: &Value) {
-        say(&value.to_string());
+        let text = value.to_string();
+        if self.terminal {
+            say(&text);
+        } else {
+            write_out(&text);
+        }
     }
 
     /// The entries of a list (`data`), or the whole answer as JSON.
@@ -93,18 +98,22 @@ impl Out {
 
     /// Rows under titles.
     pub(crate) fn table(self, titles: &[&str], rows: &[Vec<String>]) {
+        for line in self.table_lines(titles, rows) {
+            write_out(&line);
+        }
+    }
+
+    /// The same as lines, which may hold colours.
+    pub(crate) fn table_lines(self, titles: &[&str], rows: &[Vec<String>]) -> Vec<String> {
         let rows: Vec<Vec<String>> = rows
             .iter()
             .map(|row| row.iter().map(|cell| printable(cell)).collect())
             .collect();
         if !self.terminal {
-            for row in &rows {
-                write_out(&row.join("\t"));
-            }
-            return;
+            return rows.iter().map(|row| row.join("\t")).collect();
         }
         if rows.is_empty() {
-            return;
+            return Vec::new();
         }
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
@@ -113,9 +122,15 @@ impl Out {
         };
         let widths: Vec<usize> = (0..titles.len()).map(width).collect();
         let header: Vec<String> = titles.iter().map(|it| (*it).to_owned()).collect();
-        write_out(&self.styled(&aligned(&header, &widths), Style::new().bold()));
-        for row in &rows {
-            write_out(&aligned(row, &widths));
+        let header = self.styled(&aligned(&header, &widths), Style::new().bold());
+        let rows = rows.iter().map(|row| aligned(row, &widths));
+        std::iter::once(header).chain(rows).collect()
+    }
+
+    /// Lines that may hold colours.
+    pub(crate) fn lines(self, lines: &[String]) {
+        for line in lines {
+            write_out(line);
         }
     }
 
@@ -164,6 +179,40 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
 pub(crate) fn printable(text: &str) -> String {
     let harmless = |char: char| if char.is_control() { '\u{fffd}' } else { char };
     text.chars().map(harmless).collect()
+}
+
+/// Rows and columns of the terminal; 24 and 80 where it does not say.
+pub(crate) fn screen() -> (u16, u16) {
+    match rustix::termios::tcgetwinsize(stdout()) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
+        _ => (24, 80),
+    }
+}
+
+/// The beginning of a line that fits into so many columns; what switches colours takes none.
+pub(crate) fn fitted(line: &str, columns: usize) -> String {
+    let mut fitted = String::new();
+    let mut taken = 0;
+    let mut in_sequence = false;
+    for char in line.chars() {
+        match char {
+            '\u{1b}' => in_sequence = true,
+            'm' if in_sequence => {
+                in_sequence = false;
+                fitted.push(char);
+                continue;
+            }
+            _ => {}
+        }
+        if !in_sequence {
+            taken += 1;
+            if taken > columns {
+                continue;
+            }
+        }
+        fitted.push(char);
+    }
+    fitted
 }
 
 fn colours_wanted() -> bool {
@@ -249,6 +298,15 @@ mod tests {
             printable("a\u{1b}[31mb\u{9b}c\r"),
             "a\u{fffd}[31mb\u{fffd}c\u{fffd}"
         );
+    }
+
+    #[test]
+    fn a_line_is_cut_at_the_edge_and_its_colours_are_not() {
+        assert_eq!(
+            fitted("\u{1b}[1mabcdef\u{1b}[0m", 3),
+            "\u{1b}[1mabc\u{1b}[0m"
+        );
+        assert_eq!(fitted("ab", 3), "ab");
     }
 
     #[test]

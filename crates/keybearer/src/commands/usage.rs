@@ -42,10 +42,10 @@ enum By {
     Status,
 }
 
-const TITLES: [&str; 9] = [
+pub(super) const TITLES: [&str; 9] = [
     "AT", "MODEL", "KEY", "STATUS", "IN", "OUT", "COST", "CREDITS", "MS",
 ];
-const SUM_TITLES: [&str; 7] = ["", "CALLS", "FAILED", "IN", "OUT", "COST", "CREDITS"];
+pub(super) const SUM_TITLES: [&str; 7] = ["", "CALLS", "FAILED", "IN", "OUT", "COST", "CREDITS"];
 
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let path = args.which.path(api, "/usage").await?;
@@ -76,17 +76,13 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
 
 /// A call in cells.
 pub(super) fn row(call: &Value) -> Vec<String> {
-    let served = match (call["provider"].as_str(), call["model"].as_str()) {
-        (Some(provider), Some(model)) => format!("{provider}/{model}"),
-        _ => cell(&call["model_requested"]),
-    };
     let status = match call["error_code"].as_str() {
         Some(code) => format!("{} {code}", call["status"]),
         None => cell(&call["status"]),
     };
     vec![
         cell(&call["at"]),
-        served,
+        served(call),
         key(call),
         status,
         input_tokens(call).to_string(),
@@ -97,6 +93,14 @@ pub(super) fn row(call: &Value) -> Vec<String> {
         credits(call["charge_nano_usd"].as_i64().unwrap_or(0)),
         cell(&call["latency_ms"]),
     ]
+}
+
+/// The model that served, else the one that was asked for.
+fn served(call: &Value) -> String {
+    match (call["provider"].as_str(), call["model"].as_str()) {
+        (Some(provider), Some(model)) => format!("{provider}/{model}"),
+        _ => cell(&call["model_requested"]),
+    }
 }
 
 fn key(call: &Value) -> String {
@@ -173,7 +177,20 @@ impl Sum {
         self.charge_nano_usd = self.charge_nano_usd.saturating_add(charge);
     }
 
-    fn json(&self, name: &str) -> Value {
+    /// The sum under its name, in cells.
+    pub(super) fn row(&self, name: &str) -> Vec<String> {
+        vec![
+            name.to_owned(),
+            self.calls.to_string(),
+            self.failed.to_string(),
+            self.input_tokens.to_string(),
+            self.output_tokens.to_string(),
+            dollars(self.cost_nano_usd),
+            credits(self.charge_nano_usd),
+        ]
+    }
+
+    pub(super) fn json(&self, name: &str) -> Value {
         json!({
             "name": name, "calls": self.calls, "failed": self.failed, "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens, "cost_nano_usd": self.cost_nano_usd, "unpriced": self.unpriced,
@@ -182,11 +199,22 @@ impl Sum {
     }
 }
 
+/// What the calls of each model come to, most calls first.
+pub(super) fn sums_by_model<'a>(calls: impl Iterator<Item = &'a Value>) -> Vec<(String, Sum)> {
+    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
+    for call in calls {
+        sums.entry(served(call)).or_default().add(call);
+    }
+    let mut sums: Vec<(String, Sum)> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.calls));
+    sums
+}
+
 fn add_up(calls: &[Value], by: By, out: Out) {
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
     for call in calls {
         let name = match by {
-            By::Model => row(call).swap_remove(1),
+            By::Model => served(call),
             By::Provider => cell(&call["provider"]),
             By::Key => format!("{}/{}", cell(&call["provider"]), key(call)),
             By::ApiKey => cell(&call["api_key_id"]),
@@ -200,20 +228,7 @@ fn add_up(calls: &[Value], by: By, out: Out) {
         let all: Vec<Value> = sums.iter().map(|(name, sum)| sum.json(name)).collect();
         return out.json(&json!({ "data": all }));
     }
-    let rows: Vec<Vec<String>> = sums
-        .iter()
-        .map(|(name, sum)| {
-            vec![
-                name.clone(),
-                sum.calls.to_string(),
-                sum.failed.to_string(),
-                sum.input_tokens.to_string(),
-                sum.output_tokens.to_string(),
-                dollars(sum.cost_nano_usd),
-                credits(sum.charge_nano_usd),
-            ]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = sums.iter().map(|(name, sum)| sum.row(name)).collect();
     out.table(&SUM_TITLES, &rows);
     let unpriced: u64 = sums.values().map(|sum| sum.unpriced).sum();
     if unpriced > 0 {

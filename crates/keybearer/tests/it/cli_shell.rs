@@ -1,0 +1,240 @@
+//! The command line in a shell and on a terminal: completions, manual pages, tables, questions, the live view.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::Fixture;
+
+impl Fixture {
+    /// A command that a test runs itself, as the owner's API key.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keybearer"));
+        command.args(arguments);
+        self.as_key(&mut command);
+        command
+    }
+
+    /// The same on a terminal of its own, which `script` makes (util-linux).
+    fn on_terminal(&self, arguments: &[&str]) -> Command {
+        // Without a shell in between, which would answer signals too.
+        let line = [&["exec", env!("CARGO_BIN_EXE_keybearer")], arguments].concat();
+        let mut command = Command::new("script");
+        command.args(["-qec", &line.join(" "), "/dev/null"]);
+        self.as_key(&mut command);
+        command.env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+        command
+    }
+
+    fn as_key(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("HOME", self.app.dir())
+            .env("KEYBEARER_URL", self.app.url())
+            .env("KEYBEARER_API_KEY", &self.owner.api_key)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    }
+}
+
+/// What a command that ends printed on its terminal.
+fn seen(mut command: Command, typed: &str) -> (Option<i32>, String) {
+    let mut child = command.spawn().expect("script is installed");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(typed.as_bytes()).expect("written");
+    let output = child.wait_with_output().expect("ended");
+    drop(input);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), text)
+}
+
+/// The next lines of a child that goes on, read beside the test so that a missing one fails instead of hanging.
+fn lines(child: &mut Child) -> std::sync::mpsc::Receiver<String> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let output = child.stdout.take().expect("a pipe");
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn next(lines: &std::sync::mpsc::Receiver<String>) -> String {
+    lines.recv_timeout(Duration::from_secs(20)).expect("a line")
+}
+
+#[tokio::test]
+async fn shells_complete_commands_and_every_command_has_a_manual_page() {
+    let fixture = Fixture::with_cli().await;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = fixture.cli(&["completions", shell]).await.stdout;
+        assert!(
+            text.contains("api-key") && text.contains("rotate"),
+            "{shell}"
+        );
+    }
+    fixture.cli_ends(&["completions", "cobol"], 2).await;
+    let page = fixture.cli(&["man"]).await.stdout;
+    assert!(
+        page.contains(".TH keybearer 1") && page.contains("Exit codes"),
+        "{page}"
+    );
+    let page = fixture.cli(&["man", "keys", "add"]).await.stdout;
+    assert!(page.contains(".TH keybearer-keys-add 1"), "{page}");
+    fixture.cli_ends(&["man", "keys", "fly"], 6).await;
+    let pages = fixture.app.dir().join("man");
+    fixture
+        .cli(&["man", "--dir", pages.to_str().expect("UTF-8")])
+        .await;
+    let reference = include_str!("../../../../docs/cli.md");
+    let commands = reference
+        .lines()
+        .filter(|line| line.starts_with("## `keybearer"));
+    let written = std::fs::read_dir(&pages).expect("the pages").count();
+    assert_eq!(written, commands.count());
+    assert!(pages.join("keybearer-admin-user-create.1").exists());
+}
+
+#[tokio::test]
+async fn the_completions_are_valid_for_their_shell() {
+    let fixture = Fixture::with_cli().await;
+    let text = fixture.cli(&["completions", "bash"]).await.stdout;
+    let mut bash = Command::new("bash");
+    let mut bash = bash.arg("-n").stdin(Stdio::piped()).spawn().expect("bash");
+    let mut input = bash.stdin.take().expect("a pipe");
+    input.write_all(text.as_bytes()).expect("written");
+    drop(input);
+    assert!(bash.wait().expect("ended").success());
+}
+
+#[tokio::test]
+async fn a_terminal_gets_a_table_with_colours_unless_it_wants_none() {
+    let fixture = Fixture::with_cli().await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let (code, text) = seen(fixture.on_terminal(&["keys", "list"]), "");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.starts_with("\u{1b}[1mID  "), "{text:?}");
+    assert!(text.contains("  openai    primary  "), "{text:?}");
+    let mut plain = fixture.on_terminal(&["keys", "list"]);
+    plain.env("NO_COLOR", "1");
+    let (_, text) = seen(plain, "");
+    assert!(
+        text.starts_with("ID  ") && !text.contains('\u{1b}'),
+        "{text:?}"
+    );
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_question_is_asked_on_a_terminal_and_no_is_no() {
+    let fixture = Fixture::with_cli().await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let remove = ["keys", "remove", "openai"];
+    let (code, text) = seen(fixture.on_terminal(&remove), "n\n");
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("[y/N]"), "{text}");
+    assert_eq!(
+        fixture.cli(&["keys", "list"]).await.stdout.lines().count(),
+        1
+    );
+    let (code, text) = seen(fixture.on_terminal(&remove), "y\n");
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(fixture.cli(&["keys", "list"]).await.stdout, "");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn the_status_counts_what_went_through() {
+    let fixture = Fixture::with_cli().await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    fixture.chat("gpt-4o").await.expect(200);
+    fixture.chat("no-such-model").await;
+    fixture.app.usage(&fixture.owner, 2).await;
+    let status = fixture.cli_json(&["status"]).await;
+    assert_eq!(
+        (&status["total"]["calls"], &status["total"]["failed"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(status["recent"].as_array().map(Vec::len), Some(2));
+    let text = fixture.cli(&["status", "--since", "10m"]).await.stdout;
+    assert!(text.contains(": 2 calls, 1 failed, "), "{text}");
+    assert!(text.contains("\topenai/gpt-4o\tprimary\t200\t"), "{text}");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn the_live_view_is_a_line_for_each_call_on_a_pipe() {
+    let fixture = Fixture::with_cli().await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    fixture.chat("gpt-4o").await.expect(200);
+    fixture.app.usage(&fixture.owner, 1).await;
+    let mut child = fixture
+        .command(&["status", "--watch", "--interval", "1", "--json"])
+        .spawn()
+        .expect("started");
+    let lines = lines(&mut child);
+    let first: Value = serde_json::from_str(&next(&lines)).expect("JSON");
+    assert_eq!(first["model"], "gpt-4o");
+    fixture.chat("gpt-4o-mini").await.expect(200);
+    let second: Value = serde_json::from_str(&next(&lines)).expect("JSON");
+    assert_eq!(second["model"], "gpt-4o-mini");
+    // Each call once.
+    assert!(lines.recv_timeout(Duration::from_secs(3)).is_err());
+    child.kill().expect("ours");
+    child.wait().expect("ended");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn the_live_view_is_redrawn_on_a_terminal_and_leaves_it_as_it_was() {
+    let fixture = Fixture::with_cli().await;
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let mut child = fixture
+        .on_terminal(&["status", "--watch", "--interval", "1"])
+        .spawn()
+        .expect("script is installed");
+    let mut output = child.stdout.take().expect("a pipe");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = output.read(&mut buffer) {
+            if sender.send(buffer[..read].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut text = String::new();
+    let mut until = |what: &str| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !text.contains(what) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let piece = receiver.recv_timeout(left);
+            let piece = piece.unwrap_or_else(|_| panic!("no {what:?} in {text:?}"));
+            text.push_str(&String::from_utf8_lossy(&piece));
+        }
+    };
+    until("\u{1b}[?1049h");
+    until(" 0 calls, ");
+    fixture.chat("gpt-4o").await.expect(200);
+    until(" 1 calls, ");
+    // Control-C.
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(&[3]).expect("written");
+    until("\u{1b}[?25h\u{1b}[?1049l");
+    let status = child.wait().expect("ended");
+    let rest: Vec<u8> = receiver.iter().flatten().collect();
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(status.success(), "{status}: {rest}");
+    fixture.finish().await;
+}
