@@ -226,6 +226,8 @@ path_ids! {
     AccountInPath(domain::AccountId) = "account_id";
     /// The plan in the path.
     PlanInPath(domain::PlanId) = "plan_id";
+    /// The person's code of a program's log-in, as the client wrote it.
+    UserCodeInPath(String) = "user_code";
     /// The name in the path, as the client wrote it.
     NameInPath(String) = "name";
 }

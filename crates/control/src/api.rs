@@ -14,6 +14,7 @@ pub mod audit;
 pub mod billing;
 pub mod byok;
 pub mod credits;
+pub mod device_logins;
 pub mod invitations;
 pub mod key_body;
 pub mod key_view;
@@ -56,6 +57,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(meta::routes())
         .merge(setup::routes())
         .merge(sessions::routes())
+        .merge(device_logins::routes())
         .merge(users::routes())
         .merge(whoami::routes())
         .merge(own_user::routes())

@@ -58,10 +58,12 @@ codes! {
     AmbiguousCredentials = 400 "ambiguous_credentials", "The request carries more than one credential.", "Send one session cookie or one API key.";
     ApiKeyRequired = 400 "api_key_required", "Only an API key can do this, for itself.", "Send the API key as `Authorization: Bearer kb_...`.";
     ModeNotOffered = 400 "mode_not_offered", "The instance does not offer this mode.", "Use a mode of `details.allowed`.";
+    AuthorizationPending = 400 "authorization_pending", "Nobody has approved this log-in yet.", "Ask again after the time in `Retry-After`.";
     AuthenticationRequired = 401 "authentication_required", "There is no valid credential on the request.", "Log in, or send an API key that is neither revoked nor expired.";
     InvalidCredentials = 401 "invalid_credentials", "E-mail and password do not belong together.", "Check both and try again.";
     InvalidSetupToken = 401 "invalid_setup_token", "This is not the set-up credential of this start.", "Use the newest link that the server printed; each start prints a new one.";
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
+    InvalidDeviceCode = 401 "invalid_device_code", "The log-in was refused, used, has expired or was never begun.", "Begin another one.";
     LimitExceeded = 402 "limit_exceeded", "The account's plan allows no more of this.", "Remove one, or ask an admin of the instance for a higher plan; programs find the limit in `details`.";
     PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "Ask an admin or the owner for what it takes, or use a credential that has it; programs find it in `details.needs`.";
     ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave them out, or let somebody make the key who holds them; programs find them in `details.scopes`.";
@@ -71,6 +73,7 @@ codes! {
     PlanRequired = 403 "plan_required", "The account's plan does not have this.", "Ask an admin of the instance for one of the plans in `details.plans`.";
     ByokDisabledForProvider = 403 "byok_disabled_for_provider", "Own keys for the provider are switched off on this instance.", "Use another provider, or ask an admin of the instance to switch them on.";
     NotFound = 404 "not_found", "There is nothing here that the caller may know of.", "Check the path and the ids in it.";
+    UnknownUserCode = 404 "unknown_user_code", "No program waits with this code.", "Compare it with what the program shows; a code is good for ten minutes and once.";
     MethodNotAllowed = 405 "method_not_allowed", "The path exists, but not with this method.", "The `Allow` header lists the methods.";
     Conflict = 409 "conflict", "Somebody changed the same thing, or it already exists.", "Read the current state and try again.";
     AlreadySetUp = 409 "already_set_up", "The instance has its first user.", "Log in.";

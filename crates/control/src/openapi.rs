@@ -213,6 +213,17 @@ refusals! {
     /// What somebody who logs in may be told.
     LogIns = InvalidRequest, InvalidCredentials, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType,
         TooManyAttempts, Unavailable;
+    /// What a program that begins a log-in may be told.
+    DeviceStarts = InvalidRequest, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
+    /// What a program that waits for its log-in may be told.
+    DeviceAnswers = InvalidRequest, AuthorizationPending, InvalidDeviceCode, CrossSiteRequest, RequestTooLarge,
+        UnsupportedMediaType, TooManyAttempts, Unavailable;
+    /// What a person who looks at a program's log-in may be told.
+    DeviceReads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, UnknownUserCode,
+        TooManyAttempts, Unavailable;
+    /// What a person who approves or refuses a program's log-in may be told.
+    DeviceChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
+        UnknownUserCode, TooManyAttempts, Unavailable;
     /// What somebody who changes the password may be told.
     PasswordChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidCredentials,
         PermissionDenied, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;

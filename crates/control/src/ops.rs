@@ -8,6 +8,7 @@ pub mod api_keys;
 pub(crate) mod bulk;
 pub mod credits;
 pub mod destination;
+pub mod device_logins;
 pub mod invitations;
 pub(crate) mod plan_gate;
 pub mod plans;

@@ -88,6 +88,8 @@ pub struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) submissions: Throttle,
+    /// Bounds the log-ins that programs begin, which anybody can.
+    pub(crate) device_logins: Throttle,
     /// Bounds the audit rows of credentials that belong to nobody, which anybody can show.
     pub(crate) refusals: Throttle,
     /// The keyed hash of the set-up credential of this start, while there is no user.
@@ -116,6 +118,7 @@ impl ControlState {
             passwords: Passwords::new(sources.random.clone()),
             guesses: Guesses::new(10, QUARTER_HOUR_MS),
             submissions: Throttle::new(100, QUARTER_HOUR_MS),
+            device_logins: Throttle::new(20, QUARTER_HOUR_MS),
             refusals: Throttle::new(1000, QUARTER_HOUR_MS),
             setup: Mutex::new(None),
             config,

@@ -9,6 +9,7 @@ mod authz;
 mod boxes;
 mod byok;
 mod choice;
+mod device_logins;
 mod doubles;
 mod edge;
 mod hands;

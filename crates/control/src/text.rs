@@ -50,7 +50,7 @@ pub fn name(text: &str) -> Result<String, Problem> {
 }
 
 /// Whether a character could make a name look like another: controls, zero-width marks, bidirectional overrides.
-fn hides(char: char) -> bool {
+pub(crate) fn hides(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -15,6 +15,8 @@ pub enum CredentialKind {
     Session,
     /// An invitation to a workspace, used once: `kbi_`.
     Invitation,
+    /// What a program without a browser keeps until a person approves its log-in: `kbd_`.
+    DeviceCode,
     /// The right to create the first user, printed at the first start: `kbsetup_`.
     Setup,
 }
@@ -26,6 +28,7 @@ impl CredentialKind {
             Self::ApiKey => "kb_",
             Self::Session => "kbs_",
             Self::Invitation => "kbi_",
+            Self::DeviceCode => "kbd_",
             Self::Setup => "kbsetup_",
         }
     }

@@ -17,6 +17,7 @@ mod data_key;
 mod db;
 mod defaults;
 mod deployment;
+mod device_login;
 mod error;
 mod invitation;
 mod limit;
@@ -57,6 +58,7 @@ pub use credit::{
     Reservation,
 };
 pub use defaults::DefaultsRow;
+pub use device_login::{DeviceLoginRow, MAX_DEVICE_LOGINS, NewDeviceLogin};
 pub use error::{DatabaseError, OpenError, StoreError};
 pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
 pub use limit::ResourceUse;

@@ -20,6 +20,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0002_who_pays.sql"),
     ),
     (3, "credits", include_str!("../migrations/0003_credits.sql")),
+    (
+        4,
+        "device_logins",
+        include_str!("../migrations/0004_device_logins.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

@@ -9,6 +9,7 @@ use domain::{KeyOwner, SessionId, Timestamp};
 use crate::Store;
 use crate::account::{self, AccountRow};
 use crate::audit::{AuditNote, Origin};
+use crate::device_login;
 use crate::error::StoreError;
 use crate::revision::Affects;
 use crate::scope::UserScope;
@@ -131,6 +132,41 @@ impl<'a> Own<'a> {
             .await
     }
 
+    /// Lets the program with this hash of its person's code log in as the person, as long as this log-in lasts.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: no such program waits.
+    pub async fn approve_device_login(
+        &self,
+        user_hash: &[u8; 32],
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        let session = self.scope.session();
+        device_login::approve(&mut writing.tx, user_hash, session, now).await?;
+        writing
+            .commit(Affects::Nothing, self.scope.origin(), audit, now)
+            .await
+    }
+
+    /// Ends the log-in of the program with this hash of its person's code.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: no such program waits.
+    pub async fn refuse_device_login(
+        &self,
+        user_hash: &[u8; 32],
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        device_login::refuse(&mut writing.tx, user_hash).await?;
+        writing
+            .commit(Affects::Nothing, self.scope.origin(), audit, now)
+            .await
+    }
+
     /// Changes the person's password and ends their other log-ins.
     ///
     /// # Errors
@@ -156,6 +192,7 @@ impl<'a> Own<'a> {
             return Err(StoreError::NotFound);
         }
         session::delete_of_user(&mut writing.tx, user, Some(self.scope.session())).await?;
+        device_login::drop_of_user(&mut writing.tx, user).await?;
         writing
             .commit(Affects::Nothing, self.scope.origin(), audit, now)
             .await

@@ -11,6 +11,7 @@ use crate::Store;
 use crate::api_key;
 use crate::audit::{self, Actor, AuditNote, AuditRow, Origin};
 use crate::deployment;
+use crate::device_login::{self, DeviceLoginRow, NewDeviceLogin};
 use crate::error::StoreError;
 use crate::invitation::{self, AcceptBy, InvitationRow};
 use crate::limit;
@@ -211,6 +212,63 @@ impl<'a> System<'a> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
+        session::insert(&mut writing.tx, new, now).await?;
+        writing
+            .commit(Affects::Nothing, of_user(new.user), audit, now)
+            .await
+    }
+
+    /// Begins a log-in that a person approves elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: too many wait.
+    pub async fn begin_device_login(
+        &self,
+        new: &NewDeviceLogin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.db().begin().await?;
+        device_login::insert(&mut tx, new, now).await?;
+        tx.commit().await
+    }
+
+    /// The log-in with this hash of the program's code; `None`: unknown, refused, taken or over.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn device_login_by_hash(
+        &self,
+        hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<DeviceLoginRow>, StoreError> {
+        device_login::by_hash(self.store, hash, now).await
+    }
+
+    /// The log-in with this hash of the person's code that nobody approved yet; `None`: unknown, or over.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn open_device_login(
+        &self,
+        user_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<DeviceLoginRow>, StoreError> {
+        device_login::open(self.store, user_hash, now).await
+    }
+
+    /// Adds the session of a log-in that its person approved; of two at once, one is added.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: not approved by this person (any more), taken, over, or the person is suspended.
+    pub async fn take_device_login(
+        &self,
+        hash: &[u8; 32],
+        new: &NewSession,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        device_login::take(&mut writing.tx, hash, new.user, now).await?;
         session::insert(&mut writing.tx, new, now).await?;
         writing
             .commit(Affects::Nothing, of_user(new.user), audit, now)

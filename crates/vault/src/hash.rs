@@ -17,6 +17,10 @@ pub enum HashPurpose {
     Session,
     /// An invitation.
     Invitation,
+    /// What a program keeps until its log-in is approved.
+    DeviceCode,
+    /// What a person types to approve a program's log-in.
+    UserCode,
     /// The right to create the first user.
     Setup,
     /// A sealed box, or the number inside one, that must not be accepted twice.
@@ -25,10 +29,12 @@ pub enum HashPurpose {
 
 impl HashPurpose {
     /// All purposes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::ApiKey,
         Self::Session,
         Self::Invitation,
+        Self::DeviceCode,
+        Self::UserCode,
         Self::Setup,
         Self::Replay,
     ];
@@ -38,6 +44,8 @@ impl HashPurpose {
             Self::ApiKey => "keybearer/hash/api-key/v1",
             Self::Session => "keybearer/hash/session/v1",
             Self::Invitation => "keybearer/hash/invitation/v1",
+            Self::DeviceCode => "keybearer/hash/device-code/v1",
+            Self::UserCode => "keybearer/hash/user-code/v1",
             Self::Setup => "keybearer/hash/setup/v1",
             Self::Replay => "keybearer/hash/replay/v1",
         }

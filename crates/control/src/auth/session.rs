@@ -28,22 +28,35 @@ pub async fn begin(
     user: UserId,
     headers: &HeaderMap,
 ) -> Result<(SessionId, HeaderValue), Problem> {
-    let id: SessionId = state.sources.id()?;
-    let credential = write(CredentialKind::Session, &state.sources.random.bytes()?);
-    let new = NewSession {
-        id,
-        hash: credential.expose(|bytes| state.hasher.hash(HashPurpose::Session, bytes)),
-        user,
-        expires_at: expiry(call.now),
-        user_agent: agent(headers),
-    };
-    let note = call.note_on("session.create", id);
+    let (new, cookie) = draw(state, call, user, headers)?;
+    let note = call.note_on("session.create", new.id);
     state
         .store
         .system()
         .create_session(&new, &note, call.now)
         .await?;
-    Ok((id, cookie(&credential)))
+    Ok((new.id, cookie))
+}
+
+/// A new session that is not stored yet, and the `Set-Cookie` value that carries its credential.
+///
+/// # Errors
+/// `unavailable` when the random source does not answer.
+pub fn draw(
+    state: &ControlState,
+    call: &Call,
+    user: UserId,
+    headers: &HeaderMap,
+) -> Result<(NewSession, HeaderValue), Problem> {
+    let credential = write(CredentialKind::Session, &state.sources.random.bytes()?);
+    let new = NewSession {
+        id: state.sources.id()?,
+        hash: credential.expose(|bytes| state.hasher.hash(HashPurpose::Session, bytes)),
+        user,
+        expires_at: expiry(call.now),
+        user_agent: agent(headers),
+    };
+    Ok((new, cookie(&credential)))
 }
 
 /// The `Set-Cookie` value that makes a browser forget the session.

@@ -6,7 +6,8 @@ use testkit::app::{Auth, Caller};
 
 use crate::Fixture;
 
-const UNKNOWN: [(&str, &str); 9] = [
+const UNKNOWN: [(&str, &str); 10] = [
+    ("{user_code}", "BCDF-GHJK"),
     ("{user_id}", "usr_00000000000000000000000000"),
     ("{session_id}", "ses_00000000000000000000000000"),
     ("{invitation_id}", "inv_00000000000000000000000000"),

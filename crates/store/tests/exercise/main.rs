@@ -10,6 +10,7 @@ mod bundles;
 mod change;
 mod config;
 mod credits;
+mod device_logins;
 mod files;
 mod health;
 mod keys;

@@ -215,6 +215,8 @@ impl World {
             "SELECT count(*) FROM api_keys",
             "SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL",
             "SELECT count(*) FROM sessions",
+            "SELECT count(*) FROM device_logins",
+            "SELECT count(*) FROM device_logins WHERE session_id IS NOT NULL",
             "SELECT count(*) FROM data_keys",
             "SELECT count(*) FROM provider_keys",
             "SELECT CAST(COALESCE(sum(version), 0) AS BIGINT) FROM provider_keys",
