@@ -43,6 +43,9 @@ enum Command {
     Init(commands::init::Args),
     /// Log in to a server, for the commands that follow.
     ///
+    /// Without `--with-key` or `--email` a code is shown, and somebody who is logged in elsewhere approves it: nothing is typed
+    /// here, and no password comes to this machine.
+    ///
     /// What is kept (in `KEYBEARER_CONFIG_DIR`, else `keybearer` in the directory of configuration files) only its owner can
     /// read. `KEYBEARER_URL`, `KEYBEARER_API_KEY` and `KEYBEARER_WORKSPACE` win over it.
     Login(commands::login::Args),
@@ -219,8 +222,8 @@ One binary is the server and its command line. The commands of a server find it,
 | credential | `KEYBEARER_API_KEY` | the login to that very server | none: exit code 4 |
 | workspace | `KEYBEARER_WORKSPACE` | the login's | the API key's own |
 
-`--workspace` and `--email` win over all of these. A login (`keybearer login --with-key` for an API key, `--email` for a
-person, who can do what no API key can) is kept in `logins.json` in `KEYBEARER_CONFIG_DIR`, else in `keybearer` under
+`--workspace` and `--email` win over all of these. A login (`keybearer login`, which shows a code to approve elsewhere;
+`--email` with a password; `--with-key` with an API key, which cannot do all that a person can) is kept in `logins.json` in `KEYBEARER_CONFIG_DIR`, else in `keybearer` under
 `XDG_CONFIG_HOME` or `~/.config`, for its owner only; one that others can read is refused. Nothing is sent over plain HTTP
 except to this machine, nothing follows a redirect, and a credential goes to no other server than its own.
 

@@ -89,6 +89,11 @@ impl Failure {
         }
     }
 
+    /// Whether an error is the server's refusal with this code.
+    pub(crate) fn has_code(error: &anyhow::Error, code: &str) -> bool {
+        Self::of(error).is_some_and(|failure| failure.code.as_deref() == Some(code))
+    }
+
     /// Which sort of failure an error is.
     pub(crate) fn sort_of(error: &anyhow::Error) -> Sort {
         Self::of(error).map_or(Sort::Failed, |failure| failure.sort)

@@ -268,6 +268,11 @@ impl Drop for Progress {
     }
 }
 
+/// Prints what a person must see to go on, also where a program reads the result.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(stderr(), "{}", printable(line));
+}
+
 /// Prints an error, which may have several lines.
 pub(crate) fn complain(text: &str) {
     let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));

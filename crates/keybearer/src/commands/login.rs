@@ -1,5 +1,7 @@
 //! `keybearer login` and `keybearer logout`: a server and a credential for it, kept for the commands that follow.
 
+mod device;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
@@ -8,7 +10,7 @@ use domain::credential::{CredentialKind, is_well_formed};
 use serde_json::{Value, json};
 
 use super::whoami::identity;
-use super::{read_secret, read_text, remark};
+use super::{LogIn, read_secret, read_text, remark};
 use crate::client::{Api, Connection, origin};
 use crate::commands::keys::seen_sealing_key;
 use crate::config::{API_KEY_VARIABLE, variable};
@@ -17,12 +19,13 @@ use crate::logins::{Credential, Logins, place};
 use crate::output::Out;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     /// The server's address; `KEYBEARER_URL`, the last login's or http://127.0.0.1:4356 unless given.
     #[arg(long)]
     url: Option<String>,
     /// Log in with an API key, as in CI: it is read from the terminal or from standard input.
-    #[arg(long, conflicts_with = "email", required_unless_present = "email")]
+    #[arg(long, conflicts_with = "email")]
     with_key: bool,
     /// Log in as this person for 14 days; the password is read from the terminal or from standard input.
     #[arg(long, value_name = "ADDRESS")]
@@ -30,6 +33,29 @@ pub(crate) struct Args {
     /// The workspace that commands are about unless told otherwise. An API key has its own; a person's only one is taken.
     #[arg(long)]
     workspace: Option<WorkspaceId>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Let a program that shows this code log in as the person who is logged in here. Asks.
+    Approve {
+        #[command(flatten)]
+        log_in: LogIn,
+        /// The code, such as `BCDF-GHJK`.
+        code: String,
+        /// Approve without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Refuse the program that shows this code.
+    Refuse {
+        #[command(flatten)]
+        log_in: LogIn,
+        /// The code, such as `BCDF-GHJK`.
+        code: String,
+    },
 }
 
 #[derive(clap::Args)]
@@ -40,12 +66,30 @@ pub(crate) struct LogoutArgs {
 }
 
 pub(crate) async fn log_in(args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Some(Command::Approve { log_in, code, yes }) => {
+            return log_in
+                .run(async |api| device::approve(api, &code, yes, out).await)
+                .await;
+        }
+        Some(Command::Refuse { log_in, code }) => {
+            return log_in
+                .run(async |api| device::refuse(api, &code, out).await)
+                .await;
+        }
+        None => {}
+    }
     let mut connection = Connection::anonymous(args.url)?;
     let (api, credential) = match &args.email {
         Some(email) => {
             let mut api = Api::connect(&connection)?;
             let password = read_text("Password: ", "the password")?;
             let session = api.log_in(email, &password).await?;
+            (api, Credential::Session(session))
+        }
+        None if !args.with_key => {
+            let mut api = Api::connect(&connection)?;
+            let session = device::wait(&mut api).await?;
             (api, Credential::Session(session))
         }
         None => {

@@ -379,3 +379,54 @@ async fn a_provider_key_stands_in_no_argument_no_environment_and_no_file_while_i
     child.wait().expect("ended");
     fixture.finish().await;
 }
+
+#[tokio::test]
+async fn a_machine_without_a_browser_is_logged_in_by_a_code_that_somebody_approves() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    // Another machine, which knows the address alone.
+    let elsewhere = fixture.app.dir().join("elsewhere");
+    let on_the_other = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keybearer"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("KEYBEARER_CONFIG_DIR", &elsewhere)
+            .env("KEYBEARER_URL", fixture.app.url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().expect("started")
+    };
+    let code_of = |child: &mut std::process::Child| {
+        let mut output = std::io::BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut output, &mut line).expect("a line");
+        let code = line.trim().strip_prefix("Your code is ").expect("a code");
+        // Kept open: the command goes on speaking.
+        (code.to_owned(), output)
+    };
+    let mut child = on_the_other(&["login"]);
+    let (code, mut output) = code_of(&mut child);
+    // Nobody is asked here, so it takes --yes; what is shown is who asks.
+    let exit = fixture.cli_ends(&["login", "approve", &code], 3).await;
+    assert!(exit.stdout.contains("keybearer on "), "{exit}");
+    fixture
+        .cli_ends(&["login", "approve", "nothing/../x"], 6)
+        .await;
+    fixture
+        .cli_ends(&["login", "approve", "BCDF-GHJK"], 6)
+        .await;
+    fixture.cli(&["login", "approve", &code, "--yes"]).await;
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut output, &mut rest).expect("text");
+    assert!(child.wait().expect("ended").success(), "{rest}");
+    assert!(rest.contains(&fixture.owner.person.email), "{rest}");
+    let who = on_the_other(&["whoami", "--json"]).wait_with_output();
+    let who: Value = serde_json::from_slice(&who.expect("ended").stdout).expect("JSON");
+    assert_eq!(who["user"]["email"], fixture.owner.person.email.as_str());
+
+    let mut child = on_the_other(&["login"]);
+    let (code, _output) = code_of(&mut child);
+    fixture.cli(&["login", "refuse", &code]).await;
+    assert_eq!(child.wait().expect("ended").code(), Some(4));
+}

@@ -1,0 +1,104 @@
+//! Logging in with a code that a person approves elsewhere (after RFC 8628), and approving one.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use domain::{Secret, Timestamp};
+use serde_json::{Value, json};
+
+use crate::client::Api;
+use crate::commands::confirm;
+use crate::failure::{Failure, Sort};
+use crate::output::{Column, Out, Progress, tell};
+use crate::sources;
+
+const PATH: &str = "/api/v1/device-logins";
+const FACTS: &[Column] = &[
+    ("program", "/client"),
+    ("address", "/address"),
+    ("asked at", "/created_at"),
+];
+/// The longest wait between two questions, whatever the server says.
+const MOST_S: u64 = 60;
+
+/// Shows a code and waits until somebody approves it; returns the credential of the session.
+pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let client = format!("keybearer on {}", host.trim());
+    let begun = api.post(PATH, &json!({ "client": client })).await?;
+    let text = |field: &str| {
+        let value = begun[field].as_str();
+        value.with_context(|| format!("the server's answer lacks {field}"))
+    };
+    let code = text("user_code")?;
+    let until: Timestamp = text("expires_at")?.parse().context("the server's answer")?;
+    let interval = begun["interval_s"].as_u64().unwrap_or(5).clamp(1, MOST_S);
+    tell(&format!("Your code is {code}"));
+    tell(&format!(
+        "Where you are logged in to {} already, approve it: keybearer login approve {code}",
+        api.address()
+    ));
+    let body = json!({ "device_code": text("device_code")? });
+    let clock = sources::system();
+    let mut progress = Progress::start();
+    loop {
+        let left_s = until.millis_since(clock.now()) / 1000;
+        if left_s < 0 {
+            return Err(Failure::new(Sort::Declined, "nobody approved the code in time").into());
+        }
+        progress.show(&format!("waiting, {} min left", left_s / 60 + 1));
+        tokio::time::sleep(Duration::from_secs(interval)).await;
+        let taken = api.begin_session(&format!("{PATH}/session"), &body).await;
+        match taken {
+            Ok(session) => return Ok(session),
+            Err(error) if Failure::has_code(&error, "authorization_pending") => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Shows which program waits, asks, and approves it.
+pub(super) async fn approve(
+    api: &Api,
+    code: &str,
+    yes: bool,
+    out: Out,
+) -> anyhow::Result<ExitCode> {
+    let path = path(code)?;
+    let seen = api.get(&path).await?;
+    if !out.is_json() {
+        out.facts(&seen, FACTS);
+    }
+    confirm(
+        "Let this program log in as you? Only if you started it yourself, just now.",
+        yes,
+    )?;
+    api.post(&format!("{path}/approve"), &json!({})).await?;
+    out.done(
+        &approved(seen),
+        "Approved; it is logged in within a few seconds.",
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn approved(mut seen: Value) -> Value {
+    seen["approved"] = json!(true);
+    seen
+}
+
+pub(super) async fn refuse(api: &Api, code: &str, out: Out) -> anyhow::Result<ExitCode> {
+    api.delete(&path(code)?).await?;
+    out.done(&json!({ "refused": true }), "Refused.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The log-in's path; what cannot be a code names no other path.
+fn path(code: &str) -> anyhow::Result<String> {
+    let harmless = |char: char| char.is_ascii_alphanumeric() || char == '-';
+    if code.is_empty() || !code.chars().all(harmless) {
+        let message = "a code is eight letters, such as BCDF-GHJK";
+        return Err(Failure::new(Sort::Missing, message).into());
+    }
+    Ok(format!("{PATH}/{code}"))
+}
