@@ -120,9 +120,7 @@ impl Db {
     /// Begins to write. SQLite takes the write lock at once: a read first could not be upgraded later.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { writer, .. } => {
-                Tx::Sqlite(Box::pin(writer.begin_with("BEGIN IMMEDIATE")).await?)
-            }
+            Self::Sqlite { writer, .. } => Tx::Sqlite(begin_sqlite(writer).await?),
             Self::Postgres(pool) => {
                 // Named, because a server may be set to another isolation, in which a change that waited
                 // for the one before would fail instead of seeing it.
@@ -156,6 +154,22 @@ impl Db {
             }
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+/// Begins to write, with another connection where the one that is there cannot.
+///
+/// SQLite ends a transaction by itself when a write fails, as on a full disk. The driver (sqlx 0.9) then fails to end it
+/// once more, takes it for open, and never begins another one on that connection, which is the only one.
+async fn begin_sqlite(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match Box::pin(writer.begin_with(BEGIN)).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            tracing::warn!("a connection whose transaction failed is replaced");
+            writer.acquire().await?.close().await?;
+            Box::pin(writer.begin_with(BEGIN)).await
+        }
+        begun => begun,
     }
 }
 
@@ -200,5 +214,30 @@ impl Tx {
             Self::Postgres(tx) => Box::pin(tx.commit()).await?,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    #[tokio::test]
+    async fn writing_goes_on_after_the_database_ended_a_transaction_by_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}/a.db", folder.path().display());
+        let store = Store::open(&url).await.expect("opened");
+        for _ in 0..2 {
+            let mut tx = store.db().begin().await.expect("begun");
+            // As a failed write does.
+            let ended = match &mut tx {
+                Tx::Sqlite(tx) => sqlx::query("ROLLBACK").execute(&mut **tx).await,
+                Tx::Postgres(_) => unreachable!("it is SQLite"),
+            };
+            ended.expect("ended");
+            assert!(tx.commit().await.is_err());
+        }
+        let tx = store.db().begin().await.expect("begun");
+        tx.commit().await.expect("committed");
     }
 }
