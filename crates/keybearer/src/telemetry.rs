@@ -10,6 +10,9 @@ pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).context("option log")?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would tell of a line that cannot be written by another one to the same place, and panic if that cannot be
+        // written either: a full disk under the log, or a closed pipe, would end the task that logs.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => builder.with_ansi(false).init(),

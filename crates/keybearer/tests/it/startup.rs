@@ -330,3 +330,42 @@ async fn stopping_lets_a_running_stream_finish() {
     assert_eq!(rows[0]["status"], 200);
     fixture.finish().await;
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    // Every write there fails, as on a full disk.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_keybearer"))
+        .arg("serve")
+        .current_dir(folder.path())
+        .env_clear()
+        .env("KEYBEARER_LISTEN", "127.0.0.1:0")
+        .env("KEYBEARER_LOG", "trace")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(full.expect("the device"))
+        .spawn()
+        .expect("started");
+    let mut said = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    let address = line.trim().strip_prefix("listening on http://");
+    let answered = address.map(|address| {
+        let mut socket = std::net::TcpStream::connect(address).expect("connected");
+        let request =
+            format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an answer");
+        answer
+    });
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let answered = answered.unwrap_or_else(|| panic!("it did not start: {line:?}"));
+    assert!(answered.starts_with("HTTP/1.1 200"), "{answered}");
+}
