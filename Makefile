@@ -25,6 +25,12 @@ bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some m
 	cargo build --release --locked -p keybearer -p bench
 	@scripts/bench.py
 
+.PHONY: faults
+faults: ## Break what is around it for two minutes: slow clients, wild providers, a locked database, a full disk.
+	@scripts/require.sh
+	cargo build --locked -p keybearer
+	@scripts/faults.py
+
 .PHONY: fuzz
 fuzz: ## Give the readers of hostile bytes random input, each for FUZZ_SECONDS (10).
 	@scripts/fuzz.sh

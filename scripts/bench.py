@@ -209,6 +209,9 @@ id = "small"
 class Keybearer:
     """An instance with one user, one workspace, one own key and one API key."""
 
+    # Further options.
+    MORE = {}
+
     def __init__(self, children, upstream):
         self.children = children
         self.child = None
@@ -223,7 +226,7 @@ class Keybearer:
             "KEYBEARER_ALLOW_ADDRESSES": "127.0.0.0/8",
             "KEYBEARER_MAX_CONNECTIONS": "6000",
             "KEYBEARER_MAX_CALLS_PER_KEY": "6000",
-        }
+        } | self.MORE
         self.address = self.environment["KEYBEARER_LISTEN"]
         self.start()
         self.api_key = self.set_up()
