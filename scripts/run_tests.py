@@ -39,7 +39,7 @@ STEPS = [
     Step("rust-postgres", [*CARGO_TEST, "-p", "keybearer", "--test", "it"], 15, {"KEYBEARER_TEST_DATABASE": "postgres"}),
     Step("scripts", [*PYTEST, "scripts/tests"], 5),
     # Against software that nobody here wrote: the SDKs, libsodium, a mock of the providers. Both engines.
-    Step("sdk", [*PYTEST, "tests/sdk"], 10),
+    Step("sdk", [*PYTEST, "tests/sdk"], 15),
 ]
 
 
