@@ -54,6 +54,11 @@ enum Command {
     /// Accept an invitation and log in. The invitation token, and for a new user a password on the next line, are read from
     /// the terminal or from standard input.
     Join(commands::join::Args),
+    /// Show one's log-ins, and end them.
+    Session(RemoteGroup<commands::session::Command>),
+    /// Change one's password; ends one's other log-ins. The current and the new password are read from the terminal or, a line
+    /// each, from standard input.
+    Password(Remote<commands::Nothing>),
     /// Show who the commands act as, and where.
     Whoami(Remote<commands::Nothing>),
     /// Call any operation of the server that one is logged in to; `docs/openapi.json` has them all.
@@ -85,7 +90,7 @@ enum Command {
     /// Show what goes through a workspace now and what it costs, once or as it happens.
     Status(Remote<commands::status::Args>),
     /// Show the credits of the workspace's account, and the last 30 days' usage.
-    Credits(Remote<commands::Nothing>),
+    Credits(Remote<commands::credits::Args>),
     /// Show the plan of one's account, and the plans that there are.
     Plan(RemoteGroup<commands::policy::PlanCommand>),
     /// Show who did what.
@@ -170,7 +175,7 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
             commands::doctor::run(config::load(instance.config.as_deref())?, out).await
         }
         Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
-            commands::root_key::rotate(config::load(instance.config.as_deref())?, &to).await
+            commands::root_key::rotate(config::load(instance.config.as_deref())?, &to, out).await
         }
         Command::Config(ConfigCommand::Validate { instance }) => {
             commands::config::validate(config::load(instance.config.as_deref())?, out)
@@ -182,6 +187,8 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Login(args) => commands::login::log_in(args, out).await,
         Command::Logout(args) => commands::login::log_out(args, out).await,
         Command::Join(args) => commands::join::run(args, out).await,
+        Command::Session(it) => it.run(commands::session::run, out).await,
+        Command::Password(it) => it.run(commands::session::change_password, out).await,
         Command::Whoami(it) => it.run(commands::whoami::run, out).await,
         Command::Api(it) => it.run(commands::api::run, out).await,
         Command::Keys(it) => it.run(commands::keys::run, out).await,
@@ -298,7 +305,7 @@ mod tests {
                 let takes_value = argument.get_action().takes_values();
                 // A file, and the name of an API key.
                 let harmless = ["token_file", "key"].contains(&name)
-                    && (name != "key" || command.get_name() == "revoke");
+                    && (name != "key" || ["revoke", "set-model"].contains(&command.get_name()));
                 assert!(
                     !(alarming && takes_value) || harmless,
                     "{} of {}",

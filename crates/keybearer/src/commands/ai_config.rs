@@ -17,12 +17,18 @@ pub(crate) enum Command {
         /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
+        /// What new workspaces of one's account start with, instead of a workspace.
+        #[arg(long, conflicts_with = "workspace")]
+        defaults: bool,
     },
     /// Change what is named and keep the rest. The next call follows it.
     Set {
         /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
         #[arg(long)]
         workspace: Option<WorkspaceId>,
+        /// What new workspaces of one's account start with, instead of a workspace.
+        #[arg(long, conflicts_with = "workspace")]
+        defaults: bool,
         /// `managed`: credits pay; `byok`: own keys only; `auto`: own keys, else credits.
         #[arg(long)]
         mode: Option<String>,
@@ -55,9 +61,13 @@ const FACTS: &[Column] = &[
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     let answer = match command {
-        Command::Show { workspace } => api.get(&path(api, workspace).await?).await?,
+        Command::Show {
+            workspace,
+            defaults,
+        } => api.get(&path(api, workspace, defaults).await?).await?,
         Command::Set {
             workspace,
+            defaults,
             mode,
             provider,
             model,
@@ -65,7 +75,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             clear_key,
             clear_model,
         } => {
-            let path = path(api, workspace).await?;
+            let path = path(api, workspace, defaults).await?;
             let mut body = Map::new();
             let mut set = |name: &str, value: Option<Value>| {
                 if let Some(value) = value {
@@ -93,7 +103,10 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-async fn path(api: &Api, workspace: Option<WorkspaceId>) -> anyhow::Result<String> {
+async fn path(api: &Api, workspace: Option<WorkspaceId>, defaults: bool) -> anyhow::Result<String> {
+    if defaults {
+        return Ok("/api/v1/users/me/ai-defaults".to_owned());
+    }
     let workspace = chosen_workspace(api, workspace).await?;
     Ok(format!("/api/v1/workspaces/{workspace}/ai-config"))
 }

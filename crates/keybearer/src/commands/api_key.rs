@@ -43,6 +43,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Choose the model that serves when a call with an API key says `default` or none.
+    SetModel {
+        /// The id, or the name if only one has it.
+        key: String,
+        /// The model; without one the workspace's choice serves.
+        model: Option<String>,
+        #[command(flatten)]
+        which: Which,
+    },
     /// Replace the API key that the commands use by a new one, and print it or keep it with the login. The old one ends at
     /// once.
     Rotate,
@@ -99,6 +108,14 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             }
             let made = api.post(&path, &body).await?;
             print(&made, out)?;
+        }
+        Command::SetModel { key, model, which } => {
+            let (_, path) = find(api, &which, &key).await?;
+            let changed = api.patch(&path, &json!({ "default_model": model })).await?;
+            out.facts(
+                &changed,
+                &[("API key", "/name"), ("model", "/default_model")],
+            );
         }
         Command::Rotate => rotate(api, out).await?,
         Command::Revoke { key, which, yes } => {

@@ -2,16 +2,42 @@
 
 use std::process::ExitCode;
 
-use super::{Nothing, say};
-use crate::client::Api;
-use crate::output::Out;
+use serde_json::{Value, json};
 
-pub(crate) async fn run(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
+use super::say;
+use super::usage::dollars;
+use crate::client::Api;
+use crate::output::{Out, cell};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Show the transactions of the account's ledger instead, the newest first.
+    #[arg(long)]
+    history: bool,
+    /// The most transactions to show.
+    #[arg(long, value_name = "N", default_value = "25", requires = "history",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+const TITLES: [&str; 5] = ["AT", "KIND", "AMOUNT", "REFERENCE", "REQUEST"];
+
+pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    if args.history {
+        let list = api.list("/v1/billing/transactions", &[], args.limit as usize);
+        let list = list.await?;
+        if out.is_json() {
+            out.json(&list);
+        } else {
+            let rows = list["data"].as_array().into_iter().flatten().map(row);
+            out.table(&TITLES, &rows.collect::<Vec<_>>());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let credits = api.get("/api/v1/users/me/credits").await?;
     let usage = api.get("/api/v1/users/me/ai-usage").await?;
     if out.is_json() {
-        let both = serde_json::json!({ "credits": credits, "usage": usage });
-        out.json(&both);
+        out.json(&json!({ "credits": credits, "usage": usage }));
         return Ok(ExitCode::SUCCESS);
     }
     say(&format!(
@@ -29,4 +55,14 @@ pub(crate) async fn run(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitC
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn row(transaction: &Value) -> Vec<String> {
+    vec![
+        cell(&transaction["created_at"]),
+        cell(&transaction["kind"]),
+        dollars(transaction["amount_nano_usd"].as_i64().unwrap_or(0)),
+        cell(&transaction["reference"]),
+        cell(&transaction["request_id"]),
+    ]
 }

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use domain::WorkspaceId;
 use domain::credential::{CredentialKind, is_well_formed};
+use domain::{Secret, WorkspaceId};
 use serde_json::{Value, json};
 
+use super::login::keep;
 use super::{read_secret, remark, say};
 use crate::client::{Api, Connection, DEFAULT_URL};
 use crate::config::{URL_VARIABLE, variable};
+use crate::logins::Credential;
 use crate::output::Out;
 
 #[derive(clap::Args)]
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// E-mail address to log in with.
     #[arg(long)]
     email: String,
+    /// Keep the API key as this machine's login instead of printing it.
+    #[arg(long)]
+    login: bool,
 }
 
 pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
@@ -65,6 +70,16 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
         .parse()
         .context("the server's answer has no workspace")?;
     remark("Created the first user and the workspace \"Personal\".");
+    if args.login {
+        let credential = Credential::ApiKey(Secret::from_text(api_key));
+        let connection = Connection {
+            url: api.address().to_owned(),
+            credential: Some(credential.copy()),
+            workspace: None,
+        };
+        keep(&Api::connect(&connection)?, credential, None, out).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if out.is_json() {
         out.json(&json!({
             "url": api.address(), "workspace_id": workspace, "api_key": api_key,

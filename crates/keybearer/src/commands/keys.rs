@@ -55,6 +55,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Change what is named of a stored key and keep the rest: its label, its level, its place.
+    Change {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        changes: change::Changes,
+    },
     /// Pin the server's sealing key, which must have this fingerprint, in the place of the one that was seen first.
     Trust {
         /// The fingerprint (`kek_id`), as an instance admin sees it.
@@ -96,6 +103,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         Command::Remove { which, yes } => change::remove(api, &which, yes, out).await,
         Command::Enable { which } => change::set_enabled(api, &which, true, out).await,
         Command::Disable { which } => change::set_enabled(api, &which, false, out).await,
+        Command::Change { which, changes } => change::change(api, &which, &changes, out).await,
         Command::Trust { fingerprint } => {
             seen_sealing_key(api, Some(&fingerprint)).await?;
             remark("Pinned: keys are sealed to this one from now on.");

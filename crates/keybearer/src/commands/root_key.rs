@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use serde_json::json;
 use store::AuditNote;
 use vault::Kms;
 use vault::kms::local::LocalKms;
@@ -11,6 +12,7 @@ use vault::root_key::RootKeySource;
 
 use super::{remark, say};
 use crate::config::Loaded;
+use crate::output::{Out, Progress};
 use crate::{open, sources};
 
 const BATCH: i64 = 500;
@@ -19,7 +21,7 @@ const BATCH: i64 = 500;
 ///
 /// The order makes an interruption harmless: until the last step the old key still opens the instance, and
 /// what is under the new one already is passed over the next time.
-pub(crate) async fn rotate(loaded: Loaded, to: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) async fn rotate(loaded: Loaded, to: &Path, out: Out) -> anyhow::Result<ExitCode> {
     let sources = sources::system();
     let new_key = if to.exists() || to.is_symlink() {
         RootKeySource::File(to.to_owned())
@@ -32,13 +34,16 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path) -> anyhow::Result<ExitCode
     let new = LocalKms::new(new_key, sources.random.clone());
     let instance = open::open_existing(loaded, &sources).await?;
     if instance.deployment.kms_key == new.key_id() {
-        remark(&format!("Everything is under {} already.", new.key_id()));
+        let done = json!({ "kms_key": new.key_id(), "data_keys": 0 });
+        let sentence = format!("Everything is under {} already.", new.key_id());
+        out.done(&done, &sentence);
         return Ok(ExitCode::SUCCESS);
     }
     let system = instance.store.system();
     let rotator = instance.root.rotator();
 
     let mut moved = 0u64;
+    let mut progress = Progress::start();
     let mut after = None;
     loop {
         let batch = system.data_keys(after, BATCH).await?;
@@ -52,6 +57,7 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path) -> anyhow::Result<ExitCode
             let rewrapped = rewrapped.with_context(|| format!("data key {}", record.id))?;
             system.replace_data_key_wrapping(record, &rewrapped).await?;
             moved += 1;
+            progress.show(&format!("{moved} data keys moved"));
         }
     }
     if let Some(record) = system.active_sealing_key().await? {
@@ -78,11 +84,16 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path) -> anyhow::Result<ExitCode
     system
         .replace_deployment(&instance.deployment, &rewrapped, &note, sources.now())
         .await?;
+    drop(progress);
     remark(&format!(
         "Moved {moved} data keys from {} to {}.",
         instance.deployment.kms_key, rewrapped.kms_key
     ));
     remark("Start the server with the new key. Keep the old one as long as backups need it.");
-    say(&rewrapped.kms_key);
+    if out.is_json() {
+        out.json(&json!({ "kms_key": rewrapped.kms_key, "data_keys": moved }));
+    } else {
+        say(&rewrapped.kms_key);
+    }
     Ok(ExitCode::SUCCESS)
 }

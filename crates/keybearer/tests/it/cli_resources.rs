@@ -178,6 +178,10 @@ async fn api_keys_are_minted_rotated_and_revoked() {
         .and_then(|all| all.iter().find(|it| it["name"] == "ci"));
     let ci = ci.expect("it is listed").clone();
     assert!(ci["expires_at"].is_string(), "{ci}");
+    let model = ["api-key", "set-model", "ci"];
+    let chosen = fixture.cli_json(&[&model[..], &["level_2"]].concat()).await;
+    assert_eq!(chosen["default_model"], "level_2");
+    assert_eq!(fixture.cli_json(&model).await["default_model"], Value::Null);
     fixture.cli_ends(&["api-key", "revoke", "ci"], 3).await;
     fixture.cli(&["api-key", "revoke", "ci", "--yes"]).await;
     fixture
@@ -447,6 +451,10 @@ async fn an_instance_is_managed_by_its_admins_only() {
         let card = fixture.admin_json(&grant).await;
         assert_eq!(card["granted"]["credits"], 12.5);
     }
+    let history = fixture.cli_json(&["credits", "--history"]).await;
+    assert_eq!(texts(&history, "reference"), ["invoice 1"], "{history}");
+    let history = fixture.cli(&["credits", "--history", "--limit", "1"]).await;
+    assert_eq!(history.stdout.lines().count(), 1, "{history}");
     let floating = [
         "admin",
         "account",
@@ -543,4 +551,100 @@ async fn the_configuration_is_checked_and_shown_without_its_secrets() {
         .builder_mut()
         .set_env("KEYBEARER_PROBE", "maybe");
     fixture.cli_ends(&["config", "validate"], 1).await;
+}
+
+#[tokio::test]
+async fn a_stored_key_changes_its_label_and_place_without_the_key() {
+    let fixture = Fixture::with_cli().await;
+    let (_, exit) = fixture.cli_add(&["openai", "--level", "2"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let change = ["keys", "change", "openai"];
+    fixture.cli_fails(&change, "nothing to change").await;
+    let renamed = [
+        &change[..],
+        &["--rename", "main", "--fallback", "true", "--position", "7"],
+    ]
+    .concat();
+    let shown = fixture.cli_json(&renamed).await;
+    assert_eq!(
+        (text(&shown, "label"), &shown["fallback"]),
+        ("main", &json!(true))
+    );
+    assert_eq!(
+        (&shown["level"], &shown["position"]),
+        (&json!(2), &json!(7))
+    );
+    let cleared = [&change[..], &["--label", "main", "--clear-level"]].concat();
+    assert_eq!(fixture.cli_json(&cleared).await["level"], Value::Null);
+    fixture.cli_ends(&cleared[..3], 1).await;
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_sees_and_ends_log_ins_and_changes_the_password() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    let other = fixture.app.anonymous();
+    let person = &fixture.owner.person;
+    let body = json!({"email": person.email, "password": person.password});
+    let cookie = other
+        .post("/api/v1/sessions", &body)
+        .await
+        .expect(201)
+        .cookie();
+    let cookie = cookie.expect("a cookie");
+    let elsewhere = fixture
+        .app
+        .caller("elsewhere", testkit::app::Auth::Cookie(cookie));
+    let listed = fixture.cli_json(&["session", "list"]).await;
+    let sessions = listed["data"].as_array().expect("sessions");
+    let current: Vec<_> = sessions.iter().filter(|it| it["current"] == true).collect();
+    assert_eq!(current.len(), 1);
+    assert!(text(current[0], "user_agent").starts_with("keybearer/"));
+    let asked = elsewhere.get("/api/v1/sessions").await.expect(200).json();
+    let theirs = asked["data"]
+        .as_array()
+        .and_then(|all| all.iter().find(|it| it["current"] == true));
+    let id = text(theirs.expect("the other one"), "id").to_owned();
+    fixture.cli(&["session", "end", &id]).await;
+    elsewhere
+        .get("/api/v1/me")
+        .await
+        .expect_error(401, "authentication_required");
+    fixture.cli_ends(&["session", "end", &id], 6).await;
+    let typed = format!("{}\nquite another password\n", person.password);
+    let exit = fixture.app.run_with_input(&["password"], &typed).await;
+    assert!(exit.status.success(), "{exit}");
+    let body = json!({"email": person.email, "password": "quite another password"});
+    other.post("/api/v1/sessions", &body).await.expect(201);
+    // This log-in goes on, the others ended.
+    fixture.cli(&["whoami"]).await;
+    person
+        .session
+        .get("/api/v1/me")
+        .await
+        .expect_error(401, "authentication_required");
+}
+
+#[tokio::test]
+async fn what_new_workspaces_start_with_is_set_like_a_workspace() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    let set = [
+        "ai-config",
+        "set",
+        "--defaults",
+        "--mode",
+        "byok",
+        "--provider",
+        "openai",
+    ];
+    let shown = fixture.cli_json(&set).await;
+    assert_eq!(
+        (text(&shown, "mode"), text(&shown, "provider")),
+        ("byok", "openai")
+    );
+    let shown = fixture.cli_json(&["ai-config", "show", "--defaults"]).await;
+    assert_eq!(text(&shown, "provider"), "openai");
+    let made = fixture.cli_json(&["workspace", "create", "Second"]).await;
+    let of_it = ["ai-config", "show", "--workspace", text(&made, "id")];
+    assert_eq!(fixture.cli_json(&of_it).await["provider"], "openai");
 }

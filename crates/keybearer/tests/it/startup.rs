@@ -306,6 +306,28 @@ async fn the_shell_can_do_what_the_page_does() {
 }
 
 #[tokio::test]
+async fn the_first_user_can_be_logged_in_without_an_api_key_on_the_screen() {
+    let app = builder().start().await;
+    let url = app.url();
+    let token_file = app.data_dir().join("setup-token");
+    let token_file = token_file.to_str().expect("UTF-8");
+    let arguments = [
+        "init",
+        "--login",
+        "--url",
+        &url,
+        "--token-file",
+        token_file,
+        "--email",
+        "me@example.com",
+    ];
+    let exit = app.run_with_input(&arguments, "a long password\n").await;
+    assert!(exit.status.success() && !exit.says("kb_"), "{exit}");
+    let exit = app.run(&["whoami", "--json"]).await;
+    assert!(exit.status.success() && exit.says("\"api_key\""), "{exit}");
+}
+
+#[tokio::test]
 async fn stopping_lets_a_running_stream_finish() {
     let mut fixture = Fixture::start().await;
     fixture.with_openai_key().await;

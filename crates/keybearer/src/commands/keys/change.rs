@@ -1,8 +1,9 @@
-//! `keybearer keys remove`, `enable` and `disable`: stored keys, found by provider and label.
+//! `keybearer keys change`, `remove`, `enable` and `disable`: stored keys, found by provider and label.
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use domain::Label;
 use serde_json::{Value, json};
 
 use super::{Holder, Which, show};
@@ -10,6 +11,56 @@ use crate::client::Api;
 use crate::commands::{confirm, remark};
 use crate::failure::{Failure, Sort};
 use crate::output::Out;
+
+/// What of a stored key can change without the key.
+#[derive(clap::Args)]
+pub(crate) struct Changes {
+    /// A new label.
+    #[arg(long, value_name = "LABEL")]
+    rename: Option<Label>,
+    /// The key's level: keys of one level take turns, lower levels serve first, keys without one last.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=9999))]
+    level: Option<i64>,
+    /// The key has no level any more.
+    #[arg(long, conflicts_with = "level")]
+    clear_level: bool,
+    /// Its place among the keys for the provider.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..=9999))]
+    position: Option<i64>,
+    /// Whether it serves only after everything else failed.
+    #[arg(long, value_name = "BOOL")]
+    fallback: Option<bool>,
+}
+
+/// Changes what is named of a stored key.
+pub(super) async fn change(
+    api: &Api,
+    which: &Which,
+    changes: &Changes,
+    out: Out,
+) -> anyhow::Result<ExitCode> {
+    let mut body = json!({});
+    if let Some(label) = &changes.rename {
+        body["label"] = json!(label);
+    }
+    if changes.clear_level {
+        body["level"] = Value::Null;
+    }
+    let numbers = [("level", changes.level), ("position", changes.position)];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            body[name] = json!(number);
+        }
+    }
+    if let Some(fallback) = changes.fallback {
+        body["fallback"] = json!(fallback);
+    }
+    ensure!(body != json!({}), "nothing to change; see --help");
+    let holder = Holder::chosen(api, &which.holder).await?;
+    let (_, path) = find(api, holder, which).await?;
+    show(&api.patch(&path, &body).await?, out);
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Removes a key after saying what its calls will meet.
 pub(super) async fn remove(

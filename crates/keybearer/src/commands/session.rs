@@ -1,0 +1,59 @@
+//! `keybearer session` and `keybearer password`: one's own log-ins.
+
+use std::io::{IsTerminal, stdin};
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use domain::SessionId;
+use serde_json::json;
+
+use super::{Nothing, read_text};
+use crate::client::Api;
+use crate::output::{Column, Out};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// List one's log-ins.
+    List,
+    /// End one of one's log-ins.
+    End {
+        /// The session's id.
+        id: SessionId,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    ("ID", "/id"),
+    ("THIS ONE", "/current"),
+    ("PROGRAM", "/user_agent"),
+    ("BEGAN", "/created_at"),
+    ("LAST SEEN", "/last_seen_at"),
+    ("ENDS", "/expires_at"),
+];
+
+pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List => out.list(&api.get("/api/v1/sessions").await?, COLUMNS),
+        Command::End { id } => {
+            api.delete(&format!("/api/v1/sessions/{id}")).await?;
+            out.done(&json!({ "ended": true }), "Ended.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn change_password(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
+    let current = read_text("Current password: ", "the password")?;
+    let new = read_text("New password (10 characters or more): ", "the password")?;
+    if stdin().is_terminal() {
+        let again = read_text("Again: ", "the password")?;
+        ensure!(new == again, "the two passwords differ");
+    }
+    let body = json!({ "current_password": current, "new_password": new });
+    api.put("/api/v1/me/password", &body).await?;
+    out.done(
+        &json!({ "changed": true }),
+        "Changed; your other log-ins have ended.",
+    );
+    Ok(ExitCode::SUCCESS)
+}
