@@ -229,10 +229,11 @@ One binary is the server and its command line. The commands of a server find it,
 | credential | `KEYBEARER_API_KEY` | the login to that very server | none: exit code 4 |
 | workspace | `KEYBEARER_WORKSPACE` | the login's | the API key's own |
 
-`--workspace` and `--email` win over all of these. A login (`keybearer login`, which shows a code to approve elsewhere;
-`--email` with a password; `--with-key` with an API key, which cannot do all that a person can) is kept in `logins.json` in `KEYBEARER_CONFIG_DIR`, else in `keybearer` under
-`XDG_CONFIG_HOME` or `~/.config`, for its owner only; one that others can read is refused. Nothing is sent over plain HTTP
-except to this machine, nothing follows a redirect, and a credential goes to no other server than its own.
+`--workspace` and `--email` win over all of these. `keybearer login` shows a code to approve elsewhere; with `--email` it
+takes a password, with `--with-key` an API key, which cannot do all that a person can. What it keeps is `logins.json` in
+`KEYBEARER_CONFIG_DIR`, else in `keybearer` under `XDG_CONFIG_HOME` or `~/.config`, for its owner only; a file that others
+can read is refused. Nothing is sent over plain HTTP except to this machine, nothing follows a redirect, and a credential
+goes to no other server than its own.
 
 Provider keys are sealed on this machine before they are sent, to the sealing key that was seen first: if the server
 comes with another one, nothing is sealed until `keybearer keys trust FINGERPRINT`, with a fingerprint from an instance

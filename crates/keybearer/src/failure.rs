@@ -18,7 +18,8 @@ Exit codes:
   6  not there
   7  the server does not answer, or says that it cannot at the moment
 
-Errors and remarks are on standard error. With --json there are no remarks, and an error is one JSON object.";
+Errors and remarks are on standard error. With --json there are no remarks, and an error is one JSON
+object; wrong arguments are told in words.";
 
 /// What a failure means for whoever ran the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

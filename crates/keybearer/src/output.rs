@@ -159,6 +159,11 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => text.clone(),
+        // A sum that happens to be whole.
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.strip_suffix(".0").unwrap_or(&text).to_owned()
+        }
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
@@ -319,5 +324,7 @@ mod tests {
         assert_eq!(cell(&json!(["a", 1])), "a, 1");
         assert_eq!(cell(&json!(null)), "-");
         assert_eq!(cell(&json!(true)), "yes");
+        assert_eq!(cell(&json!(50.0)), "50");
+        assert_eq!(cell(&json!(0.5)), "0.5");
     }
 }

@@ -158,7 +158,7 @@ impl Guess<'_> {
 }
 
 /// The subject for an address: the address itself, or the network of one that owns a whole one (IPv6 /64).
-fn address_subject(address: IpAddr) -> String {
+pub(crate) fn address_subject(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {

@@ -7,6 +7,7 @@ use store::{DeviceLoginRow, NewDeviceLogin, StoreError, UserRow, UserScope};
 use vault::HashPurpose;
 
 use crate::auth::session;
+use crate::auth::throttle::address_subject;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::state::ControlState;
@@ -39,8 +40,8 @@ pub struct Begun {
 /// `too_many_attempts` after twenty in a quarter of an hour from one address, or when too many wait in the whole
 /// instance.
 pub async fn begin(state: &ControlState, call: &Call, client: &str) -> Result<Begun, Problem> {
-    let address = call.client.map(|address| address.to_string());
-    let subject = address.as_deref().unwrap_or("an unknown address");
+    let subject = call.client.map(address_subject);
+    let subject = subject.as_deref().unwrap_or("an unknown address");
     state.device_logins.begin(subject, call.now)?;
     let device_code = write(CredentialKind::DeviceCode, &state.sources.random.bytes()?);
     let user_code = draw_user_code(state)?;
@@ -49,7 +50,7 @@ pub async fn begin(state: &ControlState, call: &Call, client: &str) -> Result<Be
         hash: device_code.expose(|bytes| state.hasher.hash(HashPurpose::DeviceCode, bytes)),
         user_hash: hash_of(state, &user_code),
         client: printable(client),
-        address,
+        address: call.client.map(|address| address.to_string()),
         expires_at,
     };
     let system = state.store.system();

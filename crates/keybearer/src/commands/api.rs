@@ -99,7 +99,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if is_json && out.is_terminal() {
         let body: Value = response.json().await.context("the server's answer")?;
-        let _ = writeln!(stdout(), "{body:#}");
+        out.document(&body);
         return Ok(ExitCode::SUCCESS);
     }
     // Piece by piece, so that a stream is seen as it comes.

@@ -71,9 +71,9 @@ const COLUMNS: &[Column] = &[
     ("ID", "/id"),
     ("NAME", "/name"),
     ("KEY", "/prefix"),
-    ("SCOPES", "/scopes"),
     ("EXPIRES", "/expires_at"),
     ("LAST USED", "/last_used_at"),
+    ("SCOPES", "/scopes"),
     ("REVOKED", "/revoked_at"),
 ];
 /// More API keys are not shown at once.

@@ -42,7 +42,8 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     }
     say(&format!(
         "{} of {} credits left",
-        credits["remaining"], credits["total"]
+        cell(&credits["remaining"]),
+        cell(&credits["total"])
     ));
     for of in usage["by_workspace"].as_array().into_iter().flatten() {
         say(&format!(
