@@ -128,6 +128,9 @@ pub(crate) struct Upstream {
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How long a connection may wait for its next request.
 const POOL_IDLE: Duration = Duration::from_secs(60);
+/// How many connections of a key wait for their next request. As many as it may have calls by default: with fewer, a
+/// busy key would close and open connections all the time.
+const POOL_CONNECTIONS: usize = 256;
 /// How many keys have open pools at once.
 const MAX_POOLS: u64 = 4096;
 
@@ -204,7 +207,7 @@ fn pool(connector: Connector) -> Pool {
         .pool_idle_timeout(POOL_IDLE)
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
-        .pool_max_idle_per_host(32)
+        .pool_max_idle_per_host(POOL_CONNECTIONS)
         .http1_max_buf_size(MAX_HEAD_BYTES)
         .http1_max_headers(100)
         // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
