@@ -1,5 +1,8 @@
 //! Associated data: what a ciphertext is bound to. Every list begins with a purpose that no other list has.
 
+use std::fmt::Display;
+use std::io::Write;
+
 use domain::record::KeyContext;
 use domain::{DataKeyId, DeploymentId, KeyOwner};
 
@@ -18,11 +21,25 @@ pub(crate) const KMS_LOCAL: &str = "keybearer/kms-local/v1";
 pub(crate) fn list(fields: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(fields.iter().map(|field| field.len() + 4).sum());
     for field in fields {
-        let len = u32::try_from(field.len()).expect("a field is far below 4 GiB");
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes.extend_from_slice(field);
+        append(&mut bytes, field);
     }
     bytes
+}
+
+/// Writes one more field behind a list.
+pub(crate) fn append(list: &mut Vec<u8>, field: &[u8]) {
+    let len = u32::try_from(field.len()).expect("a field is far below 4 GiB");
+    list.extend_from_slice(&len.to_be_bytes());
+    list.extend_from_slice(field);
+}
+
+/// As [`append`], of what a field's text is.
+fn append_text(list: &mut Vec<u8>, field: impl Display) {
+    let from = list.len();
+    list.extend_from_slice(&[0; 4]);
+    write!(list, "{field}").expect("memory takes everything");
+    let len = u32::try_from(list.len() - from - 4).expect("a field is far below 4 GiB");
+    list[from..from + 4].copy_from_slice(&len.to_be_bytes());
 }
 
 /// What a wrapped data key is bound to.
@@ -51,24 +68,32 @@ pub(crate) fn deployment_key(deployment: DeploymentId) -> Vec<u8> {
     list(&[DEPLOYMENT_KEY.as_bytes(), deployment.to_string().as_bytes()])
 }
 
-/// What an envelope is bound to, but for its own header, which the caller puts behind these fields.
+/// What an envelope is bound to, but for its own header, which comes behind these fields.
 pub(crate) fn provider_key(
     deployment: DeploymentId,
     context: &KeyContext,
     data_key: DataKeyId,
-) -> [Vec<u8>; 9] {
-    [
-        PROVIDER_KEY.into(),
-        deployment.to_string().into(),
-        context.owner.to_string().into(),
-        context.key.to_string().into(),
-        context.provider.as_str().into(),
-        context.base_url.as_str().into(),
-        context.auth_header.as_str().into(),
-        context.version.to_string().into(),
-        data_key.to_string().into(),
-    ]
+) -> Vec<u8> {
+    // In one piece: it is written for every call.
+    let texts = context.provider.as_str().len()
+        + context.base_url.len()
+        + context.auth_header.len()
+        + PROVIDER_KEY.len();
+    let mut fields = Vec::with_capacity(texts + IDS_BYTES);
+    append(&mut fields, PROVIDER_KEY.as_bytes());
+    append_text(&mut fields, deployment);
+    append_text(&mut fields, context.owner);
+    append_text(&mut fields, context.key);
+    append(&mut fields, context.provider.as_str().as_bytes());
+    append(&mut fields, context.base_url.as_bytes());
+    append(&mut fields, context.auth_header.as_bytes());
+    append_text(&mut fields, context.version);
+    append_text(&mut fields, data_key);
+    fields
 }
+
+/// Room for four ids, a version, the envelope's header and all lengths.
+const IDS_BYTES: usize = 320;
 
 #[cfg(test)]
 mod tests {

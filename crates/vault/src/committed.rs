@@ -35,12 +35,12 @@ impl Fresh {
     }
 }
 
-/// Encrypts `plaintext` under a key derived from `secret`, bound to `fields` and to `prefix`.
+/// Encrypts `plaintext` under a key derived from `secret`, bound to `fields`, a list, and to `prefix`.
 pub(crate) fn seal(
     secret: &[u8; KEY_BYTES],
     info: &str,
     prefix: &[u8],
-    fields: &[&[u8]],
+    fields: Vec<u8>,
     fresh: &Fresh,
     plaintext: &[u8],
 ) -> Vec<u8> {
@@ -60,7 +60,7 @@ pub(crate) fn open(
     secret: &[u8; KEY_BYTES],
     info: &str,
     prefix_bytes: usize,
-    fields: &[&[u8]],
+    fields: Vec<u8>,
     bytes: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
     let derive = |salt: &_| Box::new(Derived::new(secret, info, salt));
@@ -73,7 +73,7 @@ pub(crate) fn open(
 pub(crate) fn open_derived<D: Deref<Target = Derived>>(
     derive: impl FnOnce(&[u8; KEY_BYTES]) -> D,
     prefix_bytes: usize,
-    fields: &[&[u8]],
+    fields: Vec<u8>,
     bytes: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
     let (header, rest) = bytes.split_at_checked(prefix_bytes + KEY_BYTES)?;
@@ -84,7 +84,8 @@ pub(crate) fn open_derived<D: Deref<Target = Derived>>(
     if !crypto::equal(&*derived.commitment, stored) {
         return None;
     }
-    crypto::aead_open(&derived.key, *nonce, &bound(fields, header), ciphertext)
+    let aad = bound(fields, header);
+    crypto::aead_open(&derived.key, *nonce, &aad, ciphertext)
 }
 
 type Key = Zeroizing<[u8; KEY_BYTES]>;
@@ -105,8 +106,7 @@ impl Derived {
     }
 }
 
-fn bound(fields: &[&[u8]], header: &[u8]) -> Vec<u8> {
-    let mut all = fields.to_vec();
-    all.push(header);
-    aad::list(&all)
+fn bound(mut fields: Vec<u8>, header: &[u8]) -> Vec<u8> {
+    aad::append(&mut fields, header);
+    fields
 }

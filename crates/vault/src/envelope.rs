@@ -36,12 +36,11 @@ impl Binding<'_> {
     /// Writes the envelope of `key`, which has passed the check for provider keys.
     pub(crate) fn seal(&self, key: &[u8], fresh: &Fresh) -> Vec<u8> {
         let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
-        let fields = fields.each_ref().map(Vec::as_slice);
         committed::seal(
             self.data_key.secret(),
             INFO,
             &self.header(),
-            &fields,
+            fields,
             fresh,
             &pad(key),
         )
@@ -53,9 +52,8 @@ impl Binding<'_> {
             return None;
         }
         let fields = aad::provider_key(self.deployment, self.context, self.data_key_id);
-        let fields = fields.each_ref().map(Vec::as_slice);
         let derive = |salt: &_| self.data_key.derived(INFO, salt);
-        let padded = committed::open_derived(derive, HEADER_BYTES, &fields, envelope)?;
+        let padded = committed::open_derived(derive, HEADER_BYTES, fields, envelope)?;
         unpad(&padded).map(|key| Secret::new(key.to_vec()))
     }
 
@@ -118,9 +116,8 @@ mod tests {
         };
         let with_header = |header: &[u8]| {
             let fields = aad::provider_key(binding.deployment, &context, binding.data_key_id);
-            let fields = fields.each_ref().map(Vec::as_slice);
-            let plaintext = pad(b"sk-0123456789");
-            committed::seal(&[3; 32], INFO, header, &fields, &fresh, &plaintext)
+                let plaintext = pad(b"sk-0123456789");
+            committed::seal(&[3; 32], INFO, header, fields, &fresh, &plaintext)
         };
         assert!(binding.open(&with_header(&binding.header())).is_some());
         for at in 0..HEADER_BYTES {

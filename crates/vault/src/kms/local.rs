@@ -40,9 +40,9 @@ impl LocalKms {
 
     fn wrap_now(&self, key: &[u8; KEY_BYTES], aad: &[u8]) -> Result<Vec<u8>, KmsError> {
         let fresh = Fresh::draw(&self.random)?;
-        let fields = [aad::KMS_LOCAL.as_bytes(), aad];
+        let fields = aad::list(&[aad::KMS_LOCAL.as_bytes(), aad]);
         Ok(committed::seal(
-            &self.key, WRAP_INFO, &HEADER, &fields, &fresh, key,
+            &self.key, WRAP_INFO, &HEADER, fields, &fresh, key,
         ))
     }
 
@@ -54,8 +54,8 @@ impl LocalKms {
         if wrapped.len() != WRAPPED_BYTES || !wrapped.starts_with(&HEADER) {
             return Err(KmsError::Integrity);
         }
-        let fields = [aad::KMS_LOCAL.as_bytes(), aad];
-        let opened = committed::open(&self.key, WRAP_INFO, HEADER.len(), &fields, wrapped)
+        let fields = aad::list(&[aad::KMS_LOCAL.as_bytes(), aad]);
+        let opened = committed::open(&self.key, WRAP_INFO, HEADER.len(), fields, wrapped)
             .ok_or(KmsError::Integrity)?;
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         key.copy_from_slice(&opened);
@@ -101,9 +101,9 @@ mod tests {
             salt: [6; 32],
             nonce: [7; 12],
         };
-        let fields = [aad::KMS_LOCAL.as_bytes(), b"context"];
+        let fields = aad::list(&[aad::KMS_LOCAL.as_bytes(), b"context"]);
         let wrapped = |header: &[u8], key: &[u8]| {
-            committed::seal(&kms.key, WRAP_INFO, header, &fields, &fresh, key)
+            committed::seal(&kms.key, WRAP_INFO, header, fields.clone(), &fresh, key)
         };
         assert!(
             kms.unwrap_now(&wrapped(&HEADER, &[8; 32]), b"context")

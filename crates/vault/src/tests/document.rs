@@ -169,10 +169,9 @@ fn the_documents_vectors_are_those_of_the_code() {
         &data_key,
         "keybearer/byok/v1",
     );
-    let mut fields = aad::provider_key(deployment, &context, data_key_id).to_vec();
-    fields.push(sealed[..envelope::HEADER_BYTES + 32].to_vec());
-    let fields: Vec<_> = fields.iter().map(Vec::as_slice).collect();
-    vectors.bytes("envelope_aad", &aad::list(&fields));
+    let mut fields = aad::provider_key(deployment, &context, data_key_id);
+    aad::append(&mut fields, &sealed[..envelope::HEADER_BYTES + 32]);
+    vectors.bytes("envelope_aad", &fields);
     vectors.bytes("envelope", &sealed);
 
     // The records, read by the parts that serve.
