@@ -150,10 +150,14 @@ impl BodyTap {
             return;
         }
         // A name that is spelled with escapes is another name.
-        let at = self
-            .named
-            .filter(|at| self.name.as_bytes().get(*at) == Some(&byte));
-        self.named = at.map(|at| at + 1);
+        self.spelled(&[byte]);
+    }
+
+    /// Compares a part of a name with the one that is looked for.
+    fn spelled(&mut self, part: &[u8]) {
+        let name = self.name.as_bytes();
+        let at = self.named.filter(|at| name[*at..].starts_with(part));
+        self.named = at.map(|at| at + part.len());
     }
 
     fn inside_value(&mut self, byte: u8) {
@@ -237,10 +241,14 @@ impl UsageTap for BodyTap {
                 return;
             }
             // Most of a body is text and pictures in strings: go to their end in one step.
-            if self.in_string && self.place == Place::Value && !self.keeping && !self.escaped {
+            if self.in_string && !self.escaped && !(self.keeping && self.place == Place::Value) {
                 let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
                 if end > 0 {
-                    rest = &rest[end..];
+                    let (run, after) = rest.split_at(end);
+                    if self.place == Place::Name {
+                        self.spelled(run);
+                    }
+                    rest = after;
                     continue;
                 }
             }

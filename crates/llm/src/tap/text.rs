@@ -133,7 +133,7 @@ impl TextCounter {
             beyond: 0,
             next: Some(top),
             reading: Reading::Between,
-            name: Vec::new(),
+            name: Vec::with_capacity(MAX_NAME + 1),
             json_from: None,
         }
     }
@@ -150,18 +150,32 @@ impl TextCounter {
     /// Reads on.
     pub(crate) fn push(&mut self, mut bytes: &[u8], tally: &mut Tally) {
         while let Some((&byte, rest)) = bytes.split_first() {
-            // Most of a document is text: go to its end in one step.
-            if self.reading == Reading::Text {
+            // Most of a document is text, and much of the rest is names: go to their end in one step.
+            if matches!(self.reading, Reading::Text | Reading::Name) {
                 let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-                self.count(end, tally);
                 if end > 0 {
-                    bytes = &bytes[end..];
+                    let (run, rest) = bytes.split_at(end);
+                    self.run(run, tally);
+                    bytes = rest;
                     continue;
                 }
             }
             self.take(byte, tally);
             bytes = rest;
         }
+    }
+
+    /// Takes a part of a text or of a name that has neither its end nor an escape.
+    fn run(&mut self, run: &[u8], tally: &mut Tally) {
+        if self.reading == Reading::Text {
+            self.count(run.len(), tally);
+            return;
+        }
+        if self.json_from.is_some() {
+            tally.add(Slot::Text, run.len());
+        }
+        let room = (MAX_NAME + 1).saturating_sub(self.name.len());
+        self.name.extend_from_slice(&run[..run.len().min(room)]);
     }
 
     fn take(&mut self, byte: u8, tally: &mut Tally) {
@@ -172,8 +186,7 @@ impl TextCounter {
             Reading::Between => self.between(byte, tally),
             Reading::Name => match byte {
                 b'"' => self.reading = Reading::Between,
-                b'\\' => self.reading = Reading::Escape { name: true },
-                _ => self.spell(byte),
+                _ => self.reading = Reading::Escape { name: true },
             },
             Reading::Text => match byte {
                 b'"' => self.reading = Reading::Between,
@@ -257,12 +270,6 @@ impl TextCounter {
         let known = known.iter().find(|(name, _)| name.as_bytes() == self.name);
         self.next = known.map(|(_, shape)| *shape);
         tally.begun |= self.next.is_some();
-    }
-
-    fn spell(&mut self, byte: u8) {
-        if self.name.len() <= MAX_NAME {
-            self.name.push(byte);
-        }
     }
 
     fn hex(&mut self, byte: u8, digits: u8, value: u16, tally: &mut Tally) {
