@@ -1,5 +1,7 @@
 //! Which provider keys may serve, best first, and the request as a provider shall get it.
 
+use std::sync::Arc;
+
 use domain::resolve::Candidate;
 use http::{HeaderMap, Method};
 use llm::head::Head;
@@ -17,10 +19,12 @@ use crate::snapshot::View;
 
 mod list;
 pub(crate) mod naming;
+pub(crate) mod plans;
 pub(crate) mod targets;
 pub(crate) mod way;
 
 use naming::Wishes;
+use plans::Wanted;
 use targets::Whose;
 use way::Way;
 
@@ -31,7 +35,7 @@ pub(crate) struct Planned {
     pub(crate) call: &'static Call,
     pub(crate) method: Method,
     /// Best first, never empty.
-    pub(crate) ways: Vec<Way>,
+    pub(crate) ways: Arc<[Way]>,
     /// The client's headers that pass.
     pub(crate) headers: HeaderMap,
     /// How many gateways the request came through before this one.
@@ -56,27 +60,36 @@ pub(crate) fn plan(
         others,
         ..
     } = &admitted;
-    let mut wanted = head.model.clone();
+    let mut named_model = head.model.clone();
     let ways = naming::wishes(headers).and_then(|wishes| {
         let Wishes { no_managed, .. } = wishes;
-        let names = std::iter::once(&head.model).chain(others);
-        list::gather(view, names.map(String::as_str), |name| {
-            let named = naming::name(view, name, &wishes)?;
-            if name == head.model {
-                wanted.clone_from(&named.model);
-            }
-            let targets =
-                targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
-            if headers::hops(headers) >= MAX_HOPS {
-                return Err(Failure::LoopDetected);
-            }
-            way::ways(&plane.registry, view, targets, call, query.as_deref())
+        if headers::hops(headers) >= MAX_HOPS {
+            return Err(Failure::LoopDetected);
+        }
+        let is_plain = others.is_empty() && query.is_none() && wishes.conversation.is_none();
+        let wanted = is_plain.then_some(Wanted {
+            instance: &view.instance,
+            call,
+            model: &head.model,
+            no_managed,
+        });
+        view.caller.plans.ways(wanted, || {
+            let names = std::iter::once(&head.model).chain(others);
+            list::gather(view, names.map(String::as_str), |name| {
+                let named = naming::name(view, name, &wishes)?;
+                if name == head.model {
+                    named_model.clone_from(&named.model);
+                }
+                let targets =
+                    targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
+                way::ways(&plane.registry, view, targets, call, query.as_deref())
+            })
         })
     });
     match ways {
         Ok(ways) => Ok(admitted.along(ways)),
         Err(failure) => {
-            let aim = aim(&plane.registry, view, &head.model, &wanted);
+            let aim = aim(&plane.registry, view, &head.model, &named_model);
             let mut settlement = admitted.settlement;
             if let Some(aim) = aim {
                 aim.write(said);
@@ -124,14 +137,14 @@ pub(crate) fn pass(
         way::passing(&plane.registry, view, targets, how, query.as_deref())
     });
     match ways {
-        Ok(ways) => Ok(admitted.along(ways)),
+        Ok(ways) => Ok(admitted.along(ways.into())),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
 }
 
 impl Admitted {
     /// The call, served by these ways.
-    fn along(self, ways: Vec<Way>) -> Planned {
+    fn along(self, ways: Arc<[Way]>) -> Planned {
         let Self {
             view,
             mut settlement,

@@ -23,11 +23,15 @@ use flights::Flights;
 pub(crate) use instance::Instance;
 use instance::InstanceCache;
 
+use crate::plan::plans::Plans;
+
 /// A caller with everything that serves it, as of one revision.
 pub(crate) struct Loaded {
     pub(crate) record: CallerRecord,
     /// What the rules need to know of the provider keys.
     pub(crate) held: Vec<HeldKey>,
+    /// How its last calls were served.
+    pub(crate) plans: Plans,
     /// The newest change that was known before the load began.
     revision: i64,
 }
@@ -55,6 +59,7 @@ impl Loaded {
         Self {
             held: record.keys.iter().map(HeldKey::from).collect(),
             record,
+            plans: Plans::default(),
             revision,
         }
     }
@@ -73,7 +78,7 @@ impl Loaded {
 
     /// Roughly how many bytes the entry holds.
     fn weight(&self) -> u32 {
-        u32::try_from(weight::of(&self.record)).unwrap_or(u32::MAX)
+        u32::try_from(weight::of(&self.record) + Plans::BYTES).unwrap_or(u32::MAX)
     }
 }
 
