@@ -82,11 +82,13 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                // Not through `fmt`: every usage row has several.
-                let mut text = String::with_capacity($prefix.len() + 26);
-                text.push_str($prefix);
-                text.extend(base32::id_digits(self.0).map(char::from));
-                serializer.serialize_str(&text)
+                // Not through `fmt` nor the heap: every usage row has several.
+                const END: usize = $prefix.len() + 26;
+                let mut text = [0; END];
+                text[..$prefix.len()].copy_from_slice($prefix.as_bytes());
+                text[$prefix.len()..].copy_from_slice(&base32::id_digits(self.0));
+                let text = std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?;
+                serializer.serialize_str(text)
             }
         }
 

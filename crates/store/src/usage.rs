@@ -25,7 +25,8 @@ pub(crate) use summary::{by_day, by_workspace};
 
 /// One call.
 ///
-/// Rows wait in files while the database is away, also across an upgrade: a field that is added needs a default.
+/// Rows wait in files while the database is away, also across an upgrade, as lists of their fields: a field that is added
+/// comes last and has a default, and none is taken out of the middle. The same holds for [`AttemptRow`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRow {
     /// The call; a second row for the same one is ignored.
@@ -90,19 +91,17 @@ pub struct UsageRow {
 }
 
 impl UsageRow {
-    /// The row as bytes, for files of the process that made it.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1024);
-        serde_json::to_writer(&mut bytes, self).expect("texts and numbers are JSON");
-        bytes
+    /// Appends the row as bytes, for files of the process that made it.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        rmp_serde::encode::write(bytes, self).expect("texts and numbers can be written");
     }
 
-    /// The row of [`to_bytes`](Self::to_bytes), also of an earlier version.
+    /// The row of [`write_to`](Self::write_to), also of an earlier version.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]: these bytes are no row.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
-        serde_json::from_slice(bytes)
+        rmp_serde::from_slice(bytes)
             .map_err(|_| StoreError::Corrupt("a usage row in a file".to_owned()))
     }
 }

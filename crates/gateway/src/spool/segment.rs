@@ -1,6 +1,6 @@
 //! One file of the spool.
 //!
-//! It begins with eight bytes, `KBROWS1` and a line feed. Then come records: the length of the row and the CRC-32 of its
+//! It begins with eight bytes, `KBROWS2` and a line feed. Then come records: the length of the row and the CRC-32 of its
 //! bytes, four bytes each with the lowest first, and the row. A record that is cut or damaged ends the file: that
 //! is where the process died while it wrote.
 
@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 
 use store::UsageRow;
 
-const HEADER: &[u8; 8] = b"KBROWS1\n";
+const HEADER: &[u8; 8] = b"KBROWS2\n";
 /// A row has some hundred bytes, and a few thousand after many attempts.
 const MAX_ROW_BYTES: u32 = 1 << 20;
+/// The length and the sum of a row, before it.
+const HEAD_BYTES: usize = 8;
+/// A record of one attempt is no longer.
+const USUAL_BYTES: usize = 768;
 /// What is written, and taken back, to see whether the disk takes something: records of no bytes.
 const TRIAL: [u8; 16 << 10] = [0; 16 << 10];
 
@@ -123,12 +127,13 @@ impl Segment {
 
 /// A row as it stands in a segment.
 pub(super) fn record(row: &UsageRow) -> Vec<u8> {
-    let row = row.to_bytes();
-    let mut record = Vec::with_capacity(row.len() + 8);
+    let mut record = Vec::with_capacity(USUAL_BYTES);
+    record.extend_from_slice(&[0; HEAD_BYTES]);
+    row.write_to(&mut record);
+    let (head, row) = record.split_at_mut(HEAD_BYTES);
     let length = u32::try_from(row.len()).unwrap_or(u32::MAX);
-    record.extend_from_slice(&length.to_le_bytes());
-    record.extend_from_slice(&crc32fast::hash(&row).to_le_bytes());
-    record.extend_from_slice(&row);
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4..].copy_from_slice(&crc32fast::hash(row).to_le_bytes());
     record
 }
 
@@ -180,7 +185,7 @@ impl Rows {
 }
 
 fn read_record(file: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut head = [0; 8];
+    let mut head = [0; HEAD_BYTES];
     file.read_exact(&mut head)?;
     let [a, b, c, d, crc @ ..] = head;
     let length = u32::from_le_bytes([a, b, c, d]);

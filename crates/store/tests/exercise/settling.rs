@@ -115,7 +115,9 @@ async fn a_long_batch_of_all_kinds_is_written_once(world: World) {
             model: Some(format!("model-{n}")),
             ..row
         };
-        assert_eq!(UsageRow::from_bytes(&row.to_bytes()).expect("a row"), row);
+        let mut bytes = Vec::new();
+        row.write_to(&mut bytes);
+        assert_eq!(UsageRow::from_bytes(&bytes).expect("a row"), row);
         rows.push(row);
     }
     let serving = world.store.serving();
