@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use aho_corasick::packed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memchr2;
@@ -28,6 +29,8 @@ pub(crate) struct Needles {
     needles: OnceLock<[Needle; NEEDLES]>,
     /// What a byte may be in the first three places of some form: most bytes can be skipped at once.
     places: [u8; 256],
+    /// Finds the first three characters of any form. Made for the first long piece; `None`: it cannot be.
+    openings: OnceLock<Option<packed::Searcher>>,
 }
 
 /// Bits of [`Needles::places`].
@@ -38,6 +41,8 @@ const THIRD: u8 = 4;
 const ESCAPE: u8 = 8;
 /// The first three characters of every form depend on no more of the key than this.
 const OPENING_BYTES: usize = 3;
+/// The search of longer pieces is worth its preparation.
+const LONG_BYTES: usize = 4096;
 
 impl Needles {
     /// The forms of `key`. Percent-encoding and JSON escapes are undone by the scrubber, for each form.
@@ -60,6 +65,7 @@ impl Needles {
             key: Zeroizing::new(key.to_vec()),
             needles: OnceLock::new(),
             places,
+            openings: OnceLock::new(),
         }
     }
 
@@ -68,6 +74,11 @@ impl Needles {
     /// Where no next bytes can tell, the ones that are there decide.
     pub(crate) fn skip(&self, piece: &[u8]) -> usize {
         let plain = memchr2(b'%', b'\\', piece).unwrap_or(piece.len());
+        if plain >= LONG_BYTES
+            && let Some(openings) = self.openings.get_or_init(|| openings(&self.key))
+        {
+            return self.skip_long(openings, piece, plain);
+        }
         // Of three characters in a row one stands at every third place.
         for last in (2..plain).step_by(3) {
             if self.places[usize::from(piece[last])] & (FIRST | SECOND | THIRD) != 0 {
@@ -80,6 +91,16 @@ impl Needles {
         let rest = plain - plain % 3..plain;
         rest.into_iter()
             .find(|at| self.may_begin(piece, *at))
+            .unwrap_or(plain)
+    }
+
+    /// As [`skip`](Self::skip), of a piece whose first escape stands at `plain`.
+    fn skip_long(&self, openings: &packed::Searcher, piece: &[u8], plain: usize) -> usize {
+        let whole = openings.find(&piece[..plain]).map(|found| found.start());
+        // The last two could begin one that goes on behind.
+        let mut last = plain.saturating_sub(2)..plain;
+        whole
+            .or_else(|| last.find(|at| self.may_begin(piece, *at)))
             .unwrap_or(plain)
     }
 
@@ -146,13 +167,37 @@ fn forms(key: &[u8]) -> [(Zeroizing<Vec<u8>>, Fold); NEEDLES] {
     ]
 }
 
-/// Sets `bit` for each byte that folds to `character`: itself, or what one of the folds changes.
+/// Sets `bit` for each byte that folds to `character`.
 fn mark(character: u8, fold: Fold, bit: u8, places: &mut [u8; 256]) {
-    for byte in [character, character.to_ascii_uppercase(), b'+', b'/'] {
-        if fold(byte) == character {
-            places[usize::from(byte)] |= bit;
+    for byte in spellings(character, fold) {
+        places[usize::from(byte)] |= bit;
+    }
+}
+
+/// The bytes that fold to `character`: itself, or what one of the folds changes.
+fn spellings(character: u8, fold: Fold) -> impl Iterator<Item = u8> + Clone {
+    let upper = character.to_ascii_uppercase();
+    let others = [upper, b'+', b'/'];
+    let others = others.into_iter().filter(move |byte| *byte != character);
+    std::iter::once(character).chain(others.filter(move |byte| fold(*byte) == character))
+}
+
+/// What finds the first three characters of any form, in every spelling; `None`: some form is shorter, or this machine
+/// has no instructions for it.
+fn openings(key: &[u8]) -> Option<packed::Searcher> {
+    let mut builder = packed::Config::new().builder();
+    for (form, fold) in forms(&key[..key.len().min(OPENING_BYTES)]) {
+        let [first, second, third] = *form.first_chunk::<3>()?;
+        let of = |character| spellings(fold(character), fold);
+        for a in of(first) {
+            for b in of(second) {
+                for c in of(third) {
+                    builder.add([a, b, c]);
+                }
+            }
         }
     }
+    builder.build()
 }
 
 /// The characters of the base64 text that depend on the key alone when `before` bytes (mod 3) precede it.
@@ -180,7 +225,7 @@ fn hex_digit(value: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+    use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
 
@@ -199,6 +244,29 @@ mod tests {
             };
             let first = (0..piece.len()).find(begins).unwrap_or(piece.len());
             prop_assert_eq!(needles.skip(&piece), first);
+        }
+
+        #[test]
+        fn the_search_of_long_pieces_stops_where_a_form_begins(
+            key in "[a-c+/?]{3,9}",
+            piece in prop::collection::vec(prop::sample::select(b"abc+/-_?YWJjKz636AaBb".to_vec()), 0..90),
+            escape in prop::sample::select(vec![&b""[..], b"%61", b"\\u0061"]),
+        ) {
+            let needles = Needles::new(key.as_bytes());
+            let plain = piece.len();
+            let piece = [&piece, escape].concat();
+            let openings = openings(key.as_bytes()).expect("this machine has it");
+            let skipped = needles.skip_long(&openings, &piece, plain);
+            let begins = |at: &usize| {
+                forms(key.as_bytes()).iter().any(|(form, fold)| {
+                    let plain = piece[*at..plain].iter().take(form.len());
+                    plain.zip(form.iter()).take(3).all(|(byte, character)| fold(*byte) == fold(*character))
+                })
+            };
+            let first = (0..plain).find(begins).unwrap_or(plain);
+            prop_assert!(skipped <= first, "{skipped} {first}");
+            // And not much earlier: only at the end may it be careful.
+            prop_assert!(skipped == first || skipped >= plain.saturating_sub(2), "{skipped} {first}");
         }
     }
 }
