@@ -255,3 +255,69 @@ pub(crate) async fn of_workspace(
         format!("{}.{}", row.at.millis(), row.request)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a process of an earlier version may have left behind. If this differs, rows in files are lost by an upgrade.
+    const KEPT: &[u8] = include_bytes!("usage/kept.row");
+
+    fn row() -> UsageRow {
+        UsageRow {
+            request: RequestId::from_bytes([1; 16]),
+            at: Timestamp::from_millis(1_700_000_000_000),
+            account: AccountId::from_bytes([2; 16]),
+            workspace: WorkspaceId::from_bytes([3; 16]),
+            api_key: ApiKeyId::from_bytes([4; 16]),
+            user: UserId::from_bytes([5; 16]),
+            wire_format: "openai_chat".to_owned(),
+            operation: "chat_completions".to_owned(),
+            model_requested: "gpt-4o".to_owned(),
+            provider: Some("openai".parse().expect("an id")),
+            model: Some("gpt-4o".to_owned()),
+            key_source: Some(KeySource::Managed),
+            key: Some(ProviderKeyId::from_bytes([6; 16])),
+            key_label: Some("first".parse().expect("a label")),
+            status: 200,
+            error_code: Some("none".to_owned()),
+            streamed: true,
+            usage: Some(Usage {
+                input_tokens: 1,
+                cached_input_tokens: 2,
+                cache_write_tokens: 3,
+                output_tokens: 4,
+                reasoning_tokens: 5,
+            }),
+            latency_ms: 6,
+            first_byte_ms: Some(7),
+            request_bytes: 8,
+            response_bytes: 9,
+            upstream_status: Some(201),
+            cost: Some(NanoUsd::new(10)),
+            pricing: Some(Pricing::Priced),
+            catalog_version: Some("2026-11".to_owned()),
+            charge: NanoUsd::new(11),
+            attempts: vec![AttemptRow {
+                provider: "openai".parse().expect("an id"),
+                model: "gpt-4o".to_owned(),
+                key: Some(ProviderKeyId::from_bytes([6; 16])),
+                label: None,
+                key_source: KeySource::Byok,
+                status: Some(429),
+                outcome: "rate_limited".to_owned(),
+                latency_ms: 12,
+            }],
+            fallback: true,
+        }
+    }
+
+    #[test]
+    fn a_row_that_an_earlier_version_kept_is_read() {
+        assert_eq!(UsageRow::from_bytes(KEPT).expect("a row"), row());
+        let mut written = Vec::new();
+        row().write_to(&mut written);
+        // A later version may write more behind it.
+        assert_eq!(written, KEPT);
+    }
+}

@@ -116,7 +116,7 @@ mod tests {
         };
         let with_header = |header: &[u8]| {
             let fields = aad::provider_key(binding.deployment, &context, binding.data_key_id);
-                let plaintext = pad(b"sk-0123456789");
+            let plaintext = pad(b"sk-0123456789");
             committed::seal(&[3; 32], INFO, header, fields, &fresh, &plaintext)
         };
         assert!(binding.open(&with_header(&binding.header())).is_some());
