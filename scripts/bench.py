@@ -48,12 +48,13 @@ class Case:
 
 ONE, MANY = Case("1 KB, 1 connection", 1), Case("1 KB, 64 connections", 64)
 LARGE = Case("100 KB, 16 connections", 16, 100_000)
+TRANSLATED = Case("1 KB translated, 64 conn.", 64, 1000, "translated")
 STREAM = Case("200 events, 64 streams", 64, 1000, "stream")
 # The same with many keys in use, for the comparison of few keys in the database with a crowd of them.
 KEYS = Case("1 KB, 64 connections, 100 keys", 64)
 KEYS_IN_USE, CROWD = 100, 1_000_000
 OPEN_STREAMS = Case("5,000 open streams", 5000, 1000, "slow")
-CASES = [ONE, Case("1 KB, 16 connections", 16), MANY, Case("1 KB, 256 connections", 256), LARGE, STREAM]
+CASES = [ONE, Case("1 KB, 16 connections", 16), MANY, Case("1 KB, 256 connections", 256), LARGE, TRANSLATED, STREAM]
 
 
 class Children:
@@ -442,6 +443,7 @@ def print_targets(results, idle_mb, loaded_mb, ready_ms, open_mb, crowd, crowd_m
     rows = [
         ("CPU per request, 64 connections", results.ratio(MANY, "cpu_us"), "at most", 1.5, "x nginx (stretch: 1.35)"),
         ("CPU per request, 100 KB bodies", results.ratio(LARGE, "cpu_us"), "at most", 1.2, "x nginx"),
+        ("CPU per translated request, 1 KB", results.ratio(TRANSLATED, "cpu_us"), "at most", 2.5, "x nginx"),
         ("CPU per streamed event", results.ratio(STREAM, "cpu_us"), "at most", 1.3, "x nginx"),
         ("throughput on one core, 64 connections", results.ratio(MANY, "per_second"), "at least", 0.7, "x nginx"),
         ("added latency, 1 connection, p50", added, "at most", 40, f"us over direct (nginx: {added_by_nginx:.0f})"),

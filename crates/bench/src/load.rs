@@ -19,9 +19,29 @@ pub(crate) struct Load {
     pub(crate) body_bytes: usize,
     /// Which streams are asked for; `None`: none.
     pub(crate) streams: Option<Pace>,
+    pub(crate) asks: Asks,
     /// Each connection uses one after the other.
     pub(crate) api_keys: Vec<String>,
 }
+
+/// In which format is asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Asks {
+    path: &'static str,
+    /// What a request of it needs beside model and messages.
+    fields: &'static str,
+}
+
+/// The provider's own.
+pub(crate) const CHAT: Asks = Asks {
+    path: "/v1/chat/completions",
+    fields: "",
+};
+/// Another, which Keybearer translates both ways.
+pub(crate) const MESSAGES: Asks = Asks {
+    path: "/v1/messages",
+    fields: r#""max_tokens":500,"#,
+};
 
 /// Most requests of one connection, whatever the time.
 const MAX_REQUESTS: usize = 200_000;
@@ -108,13 +128,15 @@ fn request(load: &Load, api_key: &str) -> Vec<u8> {
         None => r#""stream":false"#,
     };
     let model = load.streams.unwrap_or(FAST).model;
-    let start =
-        format!(r#"{{"model":"bench/{model}",{stream},"messages":[{{"role":"user","content":""#);
+    let Asks { path, fields } = load.asks;
+    let start = format!(
+        r#"{{"model":"bench/{model}",{stream},{fields}"messages":[{{"role":"user","content":""#
+    );
     let end = r#""}]}"#;
     let text = "word ".repeat(load.body_bytes.saturating_sub(start.len() + end.len()) / 5);
     let length = start.len() + text.len() + end.len();
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\naccept: application/json\r\nuser-agent: bench\r\ncontent-length: {length}\r\n\r\n{start}{text}{end}",
+        "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\naccept: application/json\r\nuser-agent: bench\r\ncontent-length: {length}\r\n\r\n{start}{text}{end}",
         load.address, api_key
     )
     .into_bytes()

@@ -33,17 +33,21 @@ fn main() -> anyhow::Result<()> {
                 milliseconds: milliseconds.parse().context("milliseconds")?,
                 body_bytes: body_bytes.parse().context("body bytes")?,
                 streams: match *kind {
-                    "json" => None,
+                    "json" | "translated" => None,
                     "stream" => Some(upstream::FAST),
                     "slow" => Some(upstream::SLOW),
-                    other => bail!("an answer is json, stream or slow, not {other}"),
+                    other => bail!("an answer is json, translated, stream or slow, not {other}"),
+                },
+                asks: match *kind {
+                    "translated" => load::MESSAGES,
+                    _ => load::CHAT,
                 },
                 api_keys: api_keys.split(',').map(str::to_owned).collect(),
             };
             runtime.block_on(load::run(load))
         }
         _ => bail!(
-            "usage: bench upstream | load ADDRESS CONNECTIONS MILLISECONDS BODY_BYTES json|stream|slow API_KEY[,API_KEY...]"
+            "usage: bench upstream | load ADDRESS CONNECTIONS MILLISECONDS BODY_BYTES json|translated|stream|slow API_KEY[,API_KEY...]"
         ),
     }
 }
