@@ -7,10 +7,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::crypto;
-use crate::seal::BoxContext;
+use crate::seal::{BoxContext, WINDOW_MS};
 
-/// How far the clocks of client and server may be apart, and how long a box lives: 15 minutes.
-const WINDOW_MS: i128 = 15 * 60 * 1000;
 /// The content is padded to a multiple of this.
 const STEP_BYTES: usize = 256;
 

@@ -17,6 +17,8 @@ use crate::{box_v1, intake};
 
 /// Bytes that a box adds to its content: an ephemeral public key and a tag.
 pub const BOX_OVERHEAD_BYTES: usize = 48;
+/// How far the clocks of client and server may be apart, and how long a box lives: 15 minutes.
+pub const WINDOW_MS: i128 = 15 * 60 * 1000;
 
 /// What a box of version 1 says about itself, beside the key.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use crate::frame::Call;
 use crate::state::ControlState;
 
 /// The `__Host-` prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
-const COOKIE_NAME: &str = "__Host-keybearer_session";
+pub const COOKIE_NAME: &str = "__Host-keybearer_session";
 /// Sessions end 14 days after the log-in, whatever happens.
 pub const LIFETIME_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 /// How much of `User-Agent` is kept to tell one's sessions apart.
