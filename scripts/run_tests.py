@@ -15,10 +15,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from commands_run import never_run
 from count_tests import Counts, count
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target" / "test-logs"
+# The arguments of every run of the binary in the integration tests.
+COMMANDS = LOGS / "commands.txt"
 PYTEST = [".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short"]
 CARGO_TEST = ["cargo", "test", "--locked", "--no-fail-fast"]
 
@@ -35,7 +38,10 @@ class Step:
 
 STEPS = [
     # Unit tests, the store's statements on both engines, and the integration tests on SQLite.
-    Step("rust-sqlite", [*CARGO_TEST, "--workspace"], 35, {"KEYBEARER_TEST_DATABASE": "sqlite"}),
+    Step(
+        "rust-sqlite", [*CARGO_TEST, "--workspace"], 35,
+        {"KEYBEARER_TEST_DATABASE": "sqlite", "KEYBEARER_TEST_COMMANDS": str(COMMANDS)},
+    ),
     Step("rust-postgres", [*CARGO_TEST, "-p", "keybearer", "--test", "it"], 15, {"KEYBEARER_TEST_DATABASE": "postgres"}),
     Step("scripts", [*PYTEST, "scripts/tests"], 5),
     # Against software that nobody here wrote: the SDKs, libsodium, a mock of the providers. Both engines.
@@ -91,10 +97,17 @@ def main():
     build = subprocess.run(["cargo", "build", "--locked", "-p", "keybearer"], cwd=ROOT, check=False)
     well = build.returncode == 0
     total = Counts(failed=0 if well else 1)
+    COMMANDS.unlink(missing_ok=True)
     for step in STEPS if well else []:
         counts, fine = run(step)
         total.add(counts)
         well = well and fine
+    if well:
+        missing = never_run((ROOT / "docs" / "cli.md").read_text(), COMMANDS.read_text())
+        for name in missing:
+            print(f"no test runs `keybearer {name}`")
+        total.add(Counts(failed=len(missing)))
+        well = not missing
     print(f"\n{total}")
     (LOGS / "summary.txt").write_text(f"{total}\n")
     return 0 if well else 1

@@ -198,29 +198,3 @@ async fn a_key_with_a_base_url_of_its_own_is_sealed_for_that_place() {
     assert!(fixture.provider.requests().is_empty());
     fixture.finish().await;
 }
-
-#[test]
-fn every_command_is_run_by_a_test() {
-    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let mut run = String::new();
-    for file in std::fs::read_dir(tests).expect("the tests") {
-        let text = std::fs::read_to_string(file.expect("a file").path()).expect("UTF-8");
-        run.push_str(&text.split_whitespace().collect::<Vec<_>>().join(" "));
-    }
-    let reference = include_str!("../../../../docs/cli.md");
-    let commands: Vec<&str> = reference
-        .lines()
-        .filter_map(|line| line.strip_prefix("## `keybearer ")?.strip_suffix('`'))
-        .collect();
-    let is_group = |name: &&str| {
-        let below = format!("{name} ");
-        commands.iter().any(|other| other.starts_with(&below))
-    };
-    let mut missing = commands.clone();
-    missing.retain(|name| {
-        let words: Vec<String> = name.split(' ').map(|word| format!("\"{word}\"")).collect();
-        !is_group(name) && !run.contains(&words.join(", "))
-    });
-    assert_eq!(missing, Vec::<&str>::new());
-    assert!(commands.len() > 50);
-}

@@ -204,8 +204,29 @@ impl Builder {
             command.env("KEYBEARER_PROVIDERS_DIR", providers);
         }
         command.envs(&self.environment);
+        record(arguments);
         command
     }
+}
+
+/// Appends the arguments to the file that `KEYBEARER_TEST_COMMANDS` names, a line with tabs, for whoever wants to know
+/// whether every command was run (`scripts/run_tests.py`).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever runs the tests says where"
+)]
+fn record(arguments: &[&str]) {
+    let Some(path) = std::env::var_os("KEYBEARER_TEST_COMMANDS") else {
+        return;
+    };
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
+    let line = arguments.join("\t").replace('\n', " ") + "\n";
+    // One write, so that lines of tests that run at the same time do not mix.
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .expect("KEYBEARER_TEST_COMMANDS names a file that can be written");
 }
 
 impl Exit {
