@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{Remote, RemoteGroup};
-use crate::failure::{self, EXIT_CODES};
+use crate::failure::{self, EXIT_CODES, Failure};
 use crate::output::{Out, complain};
 use crate::{commands, config, hardening, serve, telemetry};
 
@@ -14,7 +15,7 @@ use crate::{commands, config, hardening, serve, telemetry};
 #[derive(Parser)]
 #[command(name = "keybearer", version, arg_required_else_help = true, after_long_help = EXIT_CODES)]
 pub struct Cli {
-    /// Print the result as JSON on standard output, and an error as JSON on standard error.
+    /// Print the result as one JSON document on standard output, and an error as JSON on standard error.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -28,7 +29,8 @@ enum Command {
         #[command(flatten)]
         instance: Instance,
     },
-    /// Open every stored record, check the ledger of credits and report on each; changes nothing. The server must not be running on SQLite.
+    /// Open every stored record, check the ledger of credits and report on each; changes nothing. The server must not be
+    /// running on SQLite. With --json each record is a JSON object in a line of its own, and the exit code is the verdict.
     Doctor {
         #[command(flatten)]
         instance: Instance,
@@ -89,7 +91,7 @@ enum Command {
     Usage(Remote<commands::usage::Args>),
     /// Show what goes through a workspace now and what it costs, once or as it happens.
     Status(Remote<commands::status::Args>),
-    /// Show the credits of the workspace's account, and the last 30 days' usage.
+    /// Show the credits of one's own account, and the last 30 days' usage.
     Credits(Remote<commands::credits::Args>),
     /// Show the plan of one's account, and the plans that there are.
     Plan(RemoteGroup<commands::policy::PlanCommand>),
@@ -123,7 +125,8 @@ enum RootKeyCommand {
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Read the configuration as `serve` would, and say what is wrong with it.
+    /// Read the configuration as `serve` would, provider files included, and say what is wrong with it. Opens neither the
+    /// database nor the root key.
     Validate {
         #[command(flatten)]
         instance: Instance,
@@ -146,7 +149,10 @@ struct Instance {
 /// Parses the arguments and runs the command. The exit codes stand in [`EXIT_CODES`].
 pub fn run() -> ExitCode {
     hardening::apply();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_arguments(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -191,7 +197,7 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Password(it) => it.run(commands::session::change_password, out).await,
         Command::Whoami(it) => it.run(commands::whoami::run, out).await,
         Command::Api(it) => it.run(commands::api::run, out).await,
-        Command::Keys(it) => it.run(commands::keys::run, out).await,
+        Command::Keys(it) => commands::keys::run(it, out).await,
         Command::Byok(it) => it.run(commands::byok::run, out).await,
         Command::Seal(it) => it.run(commands::keys::seal, out).await,
         Command::Workspace(it) => it.run(commands::workspace::run, out).await,
@@ -214,6 +220,25 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What is wrong with the arguments, or the help that was asked for.
+fn wrong_arguments(error: &clap::Error) -> ExitCode {
+    // Parsing failed, so this is read by hand; what stands behind `--` is no option.
+    let mut options = std::env::args_os().take_while(|argument| argument != "--");
+    if !error.use_stderr() || !options.any(|argument| argument == "--json") {
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = match error.kind() {
+        // The text would be the whole help.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        _ => error.to_string(),
+    };
+    let first = text.lines().next().unwrap_or_default();
+    let message = first.strip_prefix("error: ").unwrap_or(first);
+    let failure = Failure::usage(message).hint("--help shows what there is");
+    fail(&failure.into(), true)
+}
+
 fn fail(error: &anyhow::Error, as_json: bool) -> ExitCode {
     complain(&failure::text(error, as_json));
     failure::exit_code(error)
@@ -226,22 +251,29 @@ One binary is the server and its command line. The commands of a server find it,
 | | environment | else | else |
 |---|---|---|---|
 | server | `KEYBEARER_URL` | the current login | `http://127.0.0.1:4356` |
-| credential | `KEYBEARER_API_KEY` | the login to that very server | none: exit code 4 |
-| workspace | `KEYBEARER_WORKSPACE` | the login's | the API key's own |
+| credential | `KEYBEARER_API_KEY`, for `KEYBEARER_URL` or the default only | the login to that very server | none: exit code 4 |
+| workspace | `KEYBEARER_WORKSPACE` | the login's | the API key's own, or a person's only one |
 
 `--workspace` and `--email` win over all of these. `keybearer login` shows a code to approve elsewhere; with `--email` it
 takes a password, with `--with-key` an API key, which cannot do all that a person can. What it keeps is `logins.json` in
 `KEYBEARER_CONFIG_DIR`, else in `keybearer` under `XDG_CONFIG_HOME` or `~/.config`, for its owner only; a file that others
 can read is refused. Nothing is sent over plain HTTP except to this machine, nothing follows a redirect, and a credential
-goes to no other server than its own.
+goes to no other server than its own: a login's to the server that was logged in to, the environment's to the one that
+the environment names. `KEYBEARER_API_KEY` without `KEYBEARER_URL` is refused while the login is to another server than
+the default.
 
-Provider keys are sealed on this machine before they are sent, to the sealing key that was seen first: if the server
-comes with another one, nothing is sealed until `keybearer keys trust FINGERPRINT`, with a fingerprint from an instance
-admin. Secrets are typed without echo, or read from standard input or a file; no option takes one, because arguments are
-seen by everybody on the machine.
+Provider keys are sealed on this machine before they are sent (except by `ai-config set --key`, which sends the key as
+it is, over TLS or to this machine), to the sealing key that was seen first: if the server comes with another one,
+nothing is sealed until `keybearer keys trust FINGERPRINT`, with a fingerprint from an instance admin. Secrets are typed
+without echo, or read from standard input or a file; no option takes one, because arguments are seen by everybody on the
+machine.
 
 A list is a table on a terminal; elsewhere each entry is a line with tabs between its cells and without a header. `--json`
-prints what the server answers. Colours are left out where `NO_COLOR` is set.
+prints one JSON document: what the server answers, or what the command made of it where it does more than one call or
+adds up (`status`, `usage --by`, `credits`, `models --all`, and what was deleted, left or rotated). Where `next` in it is
+not null, or `truncated` is true, there was more than was read. `doctor`, `status --watch` and `api` of a stream print as
+they go: the first two a JSON object in each line, `api` what the server sends. Colours are left out where `NO_COLOR` is
+set.
 ";
 
 /// `docs/cli.md`: every command's help.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use control::auth::session::COOKIE_NAME;
 use domain::{Secret, WorkspaceId};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Method, Response, Url, redirect};
@@ -18,8 +19,12 @@ use crate::output::Progress;
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4356";
 /// The most entries that the server gives at once.
 const PART: usize = 100;
-/// The cookie of a session; `control::auth::session` sets it.
-const COOKIE_NAME: &str = "__Host-keybearer_session";
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may be silent in the middle of an answer, which may be a stream without an end.
+const SILENCE: Duration = Duration::from_secs(120);
+/// How long an operation may take in all.
+const TOTAL: Duration = Duration::from_secs(120);
 
 /// Where the server is, what to present to it, and which workspace commands are about.
 pub(crate) struct Connection {
@@ -32,12 +37,17 @@ pub(crate) struct Connection {
 impl Connection {
     /// What the environment says (`KEYBEARER_URL`, `KEYBEARER_API_KEY`, `KEYBEARER_WORKSPACE`), else the login.
     ///
-    /// A credential of the login is presented to the server that was logged in to, and to no other.
+    /// A credential of the login is presented to the server that was logged in to, and to no other; the environment's
+    /// to the server that the environment names, and to no other.
     pub(crate) fn chosen() -> anyhow::Result<Self> {
         let mut logins = Logins::load()?;
-        let url = chosen_url(None, &logins);
+        let environments = variable(API_KEY_VARIABLE);
+        let url = match &environments {
+            Some(_) => environments_url(&logins)?,
+            None => chosen_url(None, &logins),
+        };
         let known = logins.servers.remove(&origin(&url)?).unwrap_or_default();
-        let (credential, workspace) = match variable(API_KEY_VARIABLE) {
+        let (credential, workspace) = match environments {
             // The workspace of another credential would be a guess.
             Some(key) => (Some(Credential::ApiKey(Secret::from_text(key))), None),
             None => (known.credential, known.workspace),
@@ -66,7 +76,27 @@ impl Connection {
     }
 }
 
-fn chosen_url(given: Option<String>, logins: &Logins) -> String {
+/// Where the environment's API key goes: to `KEYBEARER_URL`, or to the default. Never to where somebody logged in.
+fn environments_url(logins: &Logins) -> anyhow::Result<String> {
+    if let Some(url) = variable(URL_VARIABLE) {
+        return Ok(url);
+    }
+    match &logins.current {
+        Some(current) if *current != origin(DEFAULT_URL)? => {
+            let message = format!(
+                "{API_KEY_VARIABLE} is set without {URL_VARIABLE}, and the login is to {current}, which may not be its server"
+            );
+            let failure = Failure::new(Sort::Usage, message);
+            let hint =
+                format!("set {URL_VARIABLE} to the API key's server, or unset {API_KEY_VARIABLE}");
+            Err(failure.hint(hint).into())
+        }
+        _ => Ok(DEFAULT_URL.to_owned()),
+    }
+}
+
+/// The server that a command is about: the one given, the environment's, the login's, the default.
+pub(crate) fn chosen_url(given: Option<String>, logins: &Logins) -> String {
     given
         .or_else(|| variable(URL_VARIABLE))
         .or_else(|| logins.current.clone())
@@ -94,6 +124,12 @@ fn server(url: &str) -> anyhow::Result<Url> {
     ensure!(
         url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)),
         "{url} is not an https address: an API key would cross the network in plain text"
+    );
+    // Every path of the API begins at the root; what stands here would be left out without a word.
+    ensure!(
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none(),
+        "the server's address is scheme, host and port only, without {}",
+        &url[url::Position::BeforePath..]
     );
     Ok(url)
 }
@@ -134,7 +170,8 @@ impl Api {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
-            .timeout(Duration::from_secs(120))
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
             .user_agent(concat!("keybearer/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("cannot prepare the HTTP client")?;
@@ -148,7 +185,7 @@ impl Api {
     }
 
     /// Logs in; what follows is done as this person. Returns the credential of the session, which lasts until
-    /// [`Api::log_out`] or 14 days.
+    /// [`Api::log_out`] or [`control::auth::session::LIFETIME_MS`].
     pub(crate) async fn log_in(&mut self, email: &str, password: &str) -> anyhow::Result<Secret> {
         let body = json!({ "email": email, "password": password });
         self.begin_session("/api/v1/sessions", &body).await
@@ -161,20 +198,19 @@ impl Api {
         body: &Value,
     ) -> anyhow::Result<Secret> {
         let body = Some(Body::json(body));
-        let response = self.exchange(Method::POST, path, body).await?;
-        let cookie = response.headers().get(SET_COOKIE).cloned();
-        let status = response.status();
-        if !status.is_success() {
-            let body = response.json().await.unwrap_or(Value::Null);
-            return Err(Failure::refused(status, &body).into());
+        let response = self
+            .exchange_within(Some(TOTAL), Method::POST, path, body)
+            .await?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
         }
-        let cookie = cookie.context("the server's answer has no session")?;
-        let session = cookie
-            .to_str()
-            .ok()
-            .and_then(|text| text.split(';').next())
-            .and_then(|pair| pair.strip_prefix(COOKIE_NAME)?.strip_prefix('='))
-            .context("the server's answer has no session of ours")?;
+        // Others, such as a load balancer in between, set cookies of their own.
+        let cookies = response.headers().get_all(SET_COOKIE);
+        let session = cookies
+            .iter()
+            .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+            .find_map(|pair| pair.strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+            .context("the server's answer has no session")?;
         let session = Secret::from_text(session.to_owned());
         let credential = Credential::Session(session);
         self.credential = Some(header(&credential)?);
@@ -210,14 +246,26 @@ impl Api {
         self.base.origin().ascii_serialization()
     }
 
-    /// The workspace that commands are about: the environment's, the login's, or the API key's own.
+    /// What the server says of the credential, with the server's address and, of a person, the profile.
+    pub(crate) async fn identity(&self) -> anyhow::Result<Value> {
+        let mut identity = self.get("/api/v1/whoami").await?;
+        identity["server"] = json!(self.address());
+        if identity["kind"] == "session" {
+            let me = self.get("/api/v1/me").await?;
+            identity["user"] = me["user"].clone();
+            identity["workspaces"] = me["workspaces"].clone();
+            identity["account_id"] = me["user"]["account_id"].clone();
+        }
+        Ok(identity)
+    }
+
+    /// The workspace that commands are about: the environment's, the login's, the API key's own, or a person's only one.
     pub(crate) async fn workspace(&self) -> anyhow::Result<WorkspaceId> {
         if let Some(workspace) = self.workspace {
             return Ok(workspace);
         }
-        let identity = self.get("/api/v1/whoami").await?;
-        if let Some(workspace) = identity["workspace_id"].as_str() {
-            return workspace.parse().context("the server's answer");
+        if let Some(workspace) = only_workspace(&self.identity().await?)? {
+            return Ok(workspace);
         }
         let failure = Failure::new(Sort::Failed, "no workspace was named");
         Err(failure
@@ -245,11 +293,15 @@ impl Api {
             if let Some(after) = &after {
                 text.append_pair("after", after);
             }
-            let mut answer = self.get(&format!("{path}?{}", text.finish())).await?;
+            let mut answer = self.get_list(&format!("{path}?{}", text.finish())).await?;
+            let before = data.len();
             if let Some(part) = answer["data"].as_array_mut() {
                 data.append(part);
             }
             after = answer["next"].as_str().map(str::to_owned);
+            if after.is_some() && data.len() == before {
+                bail!("the server says that there is more, and gives nothing");
+            }
             if after.is_none() || data.len() >= most {
                 return Ok(json!({ "data": data, "next": after }));
             }
@@ -259,6 +311,18 @@ impl Api {
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.send(Method::GET, path, None).await
+    }
+
+    /// Reads a list that comes as a whole: its entries are in `data`.
+    pub(crate) async fn get_list(&self, path: &str) -> anyhow::Result<Value> {
+        let answer = self.get(path).await?;
+        if answer["data"].is_array() {
+            return Ok(answer);
+        }
+        let message = format!("{} answered without a list", self.address());
+        Err(Failure::new(Sort::Unreachable, message)
+            .hint(NOT_OURS)
+            .into())
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -277,9 +341,20 @@ impl Api {
         self.send(Method::DELETE, path, None).await
     }
 
-    /// Sends a request to the server and returns whatever it answers. A path that leads to another server is refused.
+    /// Sends a request to the server and returns whatever it answers, which may be a stream. A path that leads to
+    /// another server is refused.
     pub(crate) async fn exchange(
         &self,
+        method: Method,
+        path: &str,
+        body: Option<Body>,
+    ) -> anyhow::Result<Response> {
+        self.exchange_within(None, method, path, body).await
+    }
+
+    async fn exchange_within(
+        &self,
+        total: Option<Duration>,
         method: Method,
         path: &str,
         body: Option<Body>,
@@ -291,6 +366,9 @@ impl Api {
             self.origin()
         );
         let mut request = self.http.request(method, url);
+        if let Some(total) = total {
+            request = request.timeout(total);
+        }
         if let Some((name, value)) = &self.credential {
             request = request.header(name.clone(), value.clone());
         }
@@ -317,15 +395,69 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
-        let response = self.exchange(method, path, body.map(Body::json)).await?;
-        let status = response.status();
-        let body: Value = response.json().await.unwrap_or(Value::Null);
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(Failure::refused(status, &body).into())
+        let body = body.map(Body::json);
+        let response = self
+            .exchange_within(Some(TOTAL), method, path, body)
+            .await?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
         }
+        self.document(response).await
     }
+
+    /// The answer as JSON; null if it has no body. Anything else, such as a proxy's page, is no answer of the server.
+    pub(crate) async fn document(&self, response: Response) -> anyhow::Result<Value> {
+        let bytes = response.bytes().await.map_err(|error| self.cut(error))?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        // The parser's own text could repeat what the answer says.
+        serde_json::from_slice(&bytes).map_err(|_| {
+            let message = format!("{} answered, and not in JSON", self.address());
+            Failure::new(Sort::Unreachable, message)
+                .hint(NOT_OURS)
+                .into()
+        })
+    }
+
+    /// An answer that is not the one asked for, as an error.
+    pub(crate) async fn refusal(&self, response: Response) -> anyhow::Error {
+        let status = response.status();
+        if status.is_redirection() {
+            let message = format!(
+                "{} answered with a redirect ({}), which is not followed",
+                self.address(),
+                status.as_u16()
+            );
+            let failure = Failure::new(Sort::Unreachable, message);
+            return failure.hint(NOT_OURS).into();
+        }
+        let body = response.json().await.unwrap_or(Value::Null);
+        Failure::refused(status, &body).into()
+    }
+
+    /// The error of an answer that does not come to its end.
+    pub(crate) fn cut(&self, error: reqwest::Error) -> anyhow::Error {
+        let error = anyhow::Error::new(error.without_url());
+        let message = format!("the answer of {} broke off: {error:#}", self.address());
+        Failure::new(Sort::Unreachable, message).into()
+    }
+}
+
+/// What to do where something else answers.
+const NOT_OURS: &str =
+    "does KEYBEARER_URL, or the login, name a Keybearer? a proxy in between may have answered";
+
+/// The workspace of an identity: the API key's, or the only one that a person has.
+pub(crate) fn only_workspace(identity: &Value) -> anyhow::Result<Option<WorkspaceId>> {
+    let of_person = match identity["workspaces"].as_array().map(Vec::as_slice) {
+        Some([only]) => only["id"].as_str(),
+        _ => None,
+    };
+    let id = identity["workspace_id"].as_str().or(of_person);
+    id.map(str::parse)
+        .transpose()
+        .context("the server's answer")
 }
 
 /// The header that carries a credential, marked as one that is never shown.

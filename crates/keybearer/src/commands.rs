@@ -26,16 +26,21 @@ pub(crate) mod usage;
 pub(crate) mod whoami;
 pub(crate) mod workspace;
 
+mod people;
 mod when;
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use domain::{Secret, WorkspaceId};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::client::{Api, Connection};
-use crate::failure::{Failure, Sort};
+use crate::failure::{Failure, INTERRUPTED, Sort};
 use crate::output::{Out, printable, remark, say};
 
 /// Who does it: the environment's API key, the login, or a person who logs in for this one command.
@@ -48,7 +53,8 @@ pub(crate) struct LogIn {
 }
 
 impl LogIn {
-    /// Runs `command` with a connection to the server. A session that was begun for it ends with it.
+    /// Runs `command` with a connection to the server. A session that was begun for it ends with it, also when somebody
+    /// interrupts it.
     pub(crate) async fn run<F>(self, command: F) -> anyhow::Result<ExitCode>
     where
         F: AsyncFnOnce(&Api) -> anyhow::Result<ExitCode>,
@@ -58,6 +64,7 @@ impl LogIn {
             let result = command(&api).await;
             if let Err(error) = &result
                 && Failure::sort_of(error) == Sort::Denied
+                && api.has_api_key()
             {
                 remark("with --email ADDRESS you log in for this one command");
             }
@@ -66,12 +73,41 @@ impl LogIn {
         let mut api = Api::connect(&Connection::anonymous(None)?)?;
         let password = read_text("Password: ", "the password")?;
         api.log_in(&email, &password).await?;
+        let api = Arc::new(api);
+        let watch = end_when_interrupted(Arc::clone(&api))?;
         let result = command(&api).await;
+        watch.abort();
         if let Err(error) = api.log_out().await {
             remark(&format!("the session could not be ended: {error:#}"));
         }
         result
     }
+}
+
+/// Ends the session when the command is interrupted. In a task of its own, because a command that waits for somebody to
+/// type notices nothing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the thread that would return from `main` waits for somebody to type; nothing is left to be dropped"
+)]
+fn end_when_interrupted(api: Arc<Api>) -> anyhow::Result<JoinHandle<()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // A command that ends by itself ends its session too.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::select! {
+            _ = api.log_out() => {}
+            // Somebody is in a hurry.
+            _ = interrupt.recv() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+        std::process::exit(INTERRUPTED)
+    }))
 }
 
 /// A command of a server, with who does it.
@@ -143,6 +179,17 @@ fn read_text(prompt: &str, what: &str) -> anyhow::Result<String> {
     let text = secret.expose(|bytes| String::from_utf8(bytes.to_vec()));
     // The error would hold the secret's bytes.
     text.ok().with_context(|| format!("{what} is not UTF-8"))
+}
+
+/// Asks for a password that is to be, on a terminal twice.
+fn read_new_password(whose: &str) -> anyhow::Result<String> {
+    let prompt = format!("{whose} password (10 characters or more): ");
+    let password = read_text(&prompt, "the password")?;
+    if stdin().is_terminal() {
+        let again = read_text("Again: ", "the password")?;
+        ensure!(password == again, "the two passwords differ");
+    }
+    Ok(password)
 }
 
 /// Goes on only if the person at the terminal agrees, or did so with `--yes`.

@@ -16,15 +16,19 @@ Exit codes:
   4  not logged in, or the credential is not valid (any more)
   5  not allowed
   6  not there
-  7  the server does not answer, or says that it cannot at the moment
+  7  the server does not answer, or says that it cannot at the moment, or something else answers in its place
+130  interrupted
 
-Errors and remarks are on standard error. With --json there are no remarks, and an error is one JSON
-object; wrong arguments are told in words.";
+Errors and remarks are on standard error. With --json there are no remarks, and an error is one JSON object.";
+
+/// The exit code of a command that was interrupted: what shells make of SIGINT.
+pub(crate) const INTERRUPTED: i32 = 130;
 
 /// What a failure means for whoever ran the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sort {
     Failed = 1,
+    Usage = 2,
     Declined = 3,
     NotLoggedIn = 4,
     Denied = 5,
@@ -51,6 +55,17 @@ impl Failure {
             suggestion: None,
             hint: None,
         }
+    }
+
+    /// Arguments that do not fit, which only the command itself could see.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Sort::Usage, message)
+    }
+
+    /// A command that changes what its options name, and was given none.
+    pub(crate) fn nothing_to_change(command: &str) -> Self {
+        let hint = format!("keybearer {command} --help shows what can be");
+        Self::usage("nothing to change").hint(hint)
     }
 
     /// What to do about it.

@@ -1,7 +1,7 @@
 //! The Keybearer binary: configuration, wiring, command line.
 //!
-//! Holds no logic worth a unit test beyond reading its own options: what the product does lives in the
-//! crates below. Start at [`cli`] (the commands) and `serve` (how the crates are put together).
+//! Holds no logic worth a unit test beyond reading its own options and showing what a server answers: what the product
+//! does lives in the crates below. Start at [`cli`] (the commands) and `serve` (how the crates are put together).
 
 pub mod cli;
 pub mod config;

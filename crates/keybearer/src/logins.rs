@@ -4,16 +4,18 @@
 //! and the fingerprint of the sealing key that provider keys were sealed to first.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use domain::{Secret, WorkspaceId};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CONFIG_DIR_VARIABLE, variable};
+use crate::failure::{Failure, Sort};
 
 const FILE: &str = "logins.json";
 
@@ -95,7 +97,7 @@ impl Logins {
     /// Reads the file; without one nobody has logged in.
     ///
     /// # Errors
-    /// When it can be read by others, or is not what [`Logins::save`] writes.
+    /// When it can be read by others, or is not what [`Logins::change`] writes.
     pub(crate) fn load() -> anyhow::Result<Self> {
         match directory() {
             Some(directory) => Self::load_from(&directory),
@@ -105,7 +107,7 @@ impl Logins {
 
     fn load_from(directory: &Path) -> anyhow::Result<Self> {
         let path = directory.join(FILE);
-        let metadata = match path.metadata() {
+        let metadata = match path.symlink_metadata() {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => {
@@ -113,10 +115,15 @@ impl Logins {
             }
         };
         ensure!(
-            metadata.mode() & 0o077 == 0,
-            "{} can be read by others; log in again after: chmod 600 {0}",
+            metadata.is_file(),
+            "{} is a link or no file; it must be a file of its own",
             path.display()
         );
+        if metadata.mode() & 0o077 != 0 {
+            let message = format!("{} can be read by others", path.display());
+            let hint = format!("log in again after: chmod 600 {}", path.display());
+            return Err(Failure::new(Sort::Failed, message).hint(hint).into());
+        }
         ensure!(
             metadata.uid() == rustix::process::geteuid().as_raw(),
             "{} belongs to somebody else",
@@ -127,28 +134,49 @@ impl Logins {
         // The parser's own text could repeat a credential.
         match serde_json::from_str(&text) {
             Ok(logins) => Ok(logins),
-            Err(error) => bail!(
-                "{} is damaged in line {}; remove it and log in again",
-                path.display(),
-                error.line()
-            ),
+            Err(error) => {
+                let message = format!("{} is damaged in line {}", path.display(), error.line());
+                let failure = Failure::new(Sort::Failed, message);
+                Err(failure.hint("remove it and log in again").into())
+            }
         }
     }
 
-    /// Writes the file: whole or not at all, for its owner only.
-    pub(crate) fn save(&self) -> anyhow::Result<()> {
-        let directory = directory().context(
-            "no place to keep the login: HOME is not set; set KEYBEARER_CONFIG_DIR to a directory",
-        )?;
-        self.save_in(&directory)
-            .with_context(|| format!("cannot write {}", directory.join(FILE).display()))
+    /// Changes the file: whole or not at all, for its owner only, one program after the other. Nothing that takes
+    /// long, such as a call of the server, belongs into `change`.
+    pub(crate) fn change<T>(
+        change: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let Some(directory) = directory() else {
+            let message = "no place to keep the login: HOME is not set";
+            let failure = Failure::new(Sort::Failed, message);
+            return Err(failure
+                .hint("set KEYBEARER_CONFIG_DIR to a directory")
+                .into());
+        };
+        Self::change_in(&directory, change)
+    }
+
+    fn change_in<T>(
+        directory: &Path,
+        change: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let cannot = || format!("cannot write {}", directory.join(FILE).display());
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory);
+        made.with_context(cannot)?;
+        // The file itself is replaced, so the lock is on its directory; it ends with the handle.
+        let lock = File::open(directory).with_context(cannot)?;
+        flock(&lock, FlockOperation::LockExclusive).with_context(cannot)?;
+        let mut logins = Self::load_from(directory)?;
+        let result = change(&mut logins)?;
+        logins.save_in(directory).with_context(cannot)?;
+        Ok(result)
     }
 
     fn save_in(&self, directory: &Path) -> anyhow::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
         let fresh = directory.join(format!(".{FILE}.{}", std::process::id()));
         // What a killed run left would be refused by `create_new` for ever.
         let _ = std::fs::remove_file(&fresh);
@@ -208,8 +236,13 @@ mod tests {
     fn the_file_is_its_owners_alone_and_comes_back_as_it_was() {
         let home = tempfile::tempdir().expect("a directory");
         let directory = home.path().join("deep/er");
-        logins().save_in(&directory).expect("written");
-        logins().save_in(&directory).expect("written again");
+        for _ in 0..2 {
+            let written = Logins::change_in(&directory, |it| {
+                *it = logins();
+                Ok(())
+            });
+            written.expect("written");
+        }
         let mode = |path: &Path| path.metadata().expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(&directory), 0o700);
         assert_eq!(mode(&directory.join(FILE)), 0o600);
@@ -228,10 +261,44 @@ mod tests {
         logins().save_in(home.path()).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("chmod");
         let error = Logins::load_from(home.path()).err().expect("refused");
-        assert!(error.to_string().contains("chmod 600"), "{error}");
+        let said = crate::failure::text(&error, false);
+        assert!(
+            said.contains("hint: log in again after: chmod 600"),
+            "{said}"
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
         std::fs::write(&path, r#"{"current": 1, "x": "kbs_secret"}"#).expect("written");
         let error = Logins::load_from(home.path()).err().expect("refused");
         assert!(!format!("{error:#}").contains("kbs_secret"), "{error:#}");
+    }
+
+    #[test]
+    fn a_link_is_refused() {
+        let home = tempfile::tempdir().expect("a directory");
+        let elsewhere = home.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).expect("made");
+        logins().save_in(&elsewhere).expect("written");
+        std::os::unix::fs::symlink(elsewhere.join(FILE), home.path().join(FILE)).expect("linked");
+        let error = Logins::load_from(home.path()).err().expect("refused");
+        assert!(error.to_string().contains("is a link"), "{error}");
+    }
+
+    #[test]
+    fn changes_at_the_same_time_are_all_kept() {
+        let home = tempfile::tempdir().expect("a directory");
+        std::thread::scope(|scope| {
+            for name in 0..20 {
+                let home = home.path();
+                scope.spawn(move || {
+                    Logins::change_in(home, |it| {
+                        it.servers.insert(name.to_string(), Server::default());
+                        Ok(())
+                    })
+                    .expect("changed");
+                });
+            }
+        });
+        let read = Logins::load_from(home.path()).expect("readable");
+        assert_eq!(read.servers.len(), 20);
     }
 }

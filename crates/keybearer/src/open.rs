@@ -78,6 +78,16 @@ pub(crate) async fn open_existing(loaded: Loaded, sources: &Sources) -> anyhow::
     unlock(store, record, &source, sources).await
 }
 
+/// What can be said of the options without opening anything.
+pub(crate) fn check(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, root_key } = loaded;
+    database_url(&config)?;
+    if config.data_dir.exists() {
+        check_data_dir(&config.data_dir)?;
+    }
+    root_key_source(&config, root_key).map(drop)
+}
+
 async fn unlock(
     store: Store,
     deployment: DeploymentRecord,

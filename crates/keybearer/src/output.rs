@@ -43,6 +43,11 @@ impl Out {
         self.terminal && !self.json
     }
 
+    /// Whether what is printed meets a terminal, whoever it is for.
+    pub(crate) fn meets_terminal(self) -> bool {
+        self.terminal
+    }
+
     /// The result as it is, for a program.
     pub(crate) fn json(self, value: &Value) {
         let text = value.to_string();
@@ -53,7 +58,7 @@ impl Out {
         }
     }
 
-    /// The entries of a list (`data`), or the whole answer as JSON.
+    /// The entries of a list (`data`), or the whole answer as JSON. Says so if the server has more (`next`).
     pub(crate) fn list(self, answer: &Value, columns: &[Column]) {
         if self.json {
             return self.json(answer);
@@ -61,6 +66,9 @@ impl Out {
         let entries = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
         let rows = entries.iter().map(|entry| cells(entry, columns));
         self.table(&titles(columns), &rows.collect::<Vec<_>>());
+        if answer["next"].is_string() {
+            remark(&format!("There are more than these {}.", entries.len()));
+        }
     }
 
     /// The facts of one thing, or the whole answer as JSON. What is not there is left out.
@@ -182,8 +190,52 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
 
 /// The text without what a terminal would obey: names are written by other people.
 pub(crate) fn printable(text: &str) -> String {
-    let harmless = |char: char| if char.is_control() { '\u{fffd}' } else { char };
     text.chars().map(harmless).collect()
+}
+
+fn harmless(char: char) -> char {
+    // Those that turn the direction of writing (Unicode 16, Bidi_Control) make a name look like another one.
+    let turns = matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if char.is_control() || turns {
+        '\u{fffd}'
+    } else {
+        char
+    }
+}
+
+/// Text that comes in pieces, for a terminal: lines and tabs stay, everything else that it would obey does not.
+#[derive(Default)]
+pub(crate) struct PrintableStream {
+    /// The beginning of a character whose rest has not come.
+    begun: Vec<u8>,
+}
+
+impl PrintableStream {
+    /// What can be printed once this piece has come.
+    pub(crate) fn with(&mut self, piece: &[u8]) -> String {
+        let mut bytes = std::mem::take(&mut self.begun);
+        bytes.extend_from_slice(piece);
+        let mut text = String::new();
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            text.extend(chunk.valid().chars().filter_map(|char| match char {
+                '\n' | '\t' => Some(char),
+                '\r' => None,
+                other => Some(harmless(other)),
+            }));
+            let odd = chunk.invalid();
+            if odd.is_empty() {
+                continue;
+            }
+            let has_begun = std::str::from_utf8(odd).is_err_and(|it| it.error_len().is_none());
+            if has_begun && chunks.peek().is_none() {
+                self.begun = odd.to_vec();
+            } else {
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        text
+    }
 }
 
 /// Rows and columns of the terminal; 24 and 80 where it does not say.
@@ -239,7 +291,34 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// Prints a line for the person at the terminal, apart from the result.
 pub(crate) fn remark(line: &str) {
     if !QUIET.load(Ordering::Relaxed) {
-        let _ = writeln!(stderr(), "{}", printable(line));
+        tell(line);
+    }
+}
+
+/// Prints a line that a person must see, also where a program reads the result.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(stderr(), "{}", printable(line));
+}
+
+/// Whether the whole screen is drawn by a live view, into which nothing else writes.
+static SCREEN_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal's second screen, without a cursor. Ends with its value, however that comes about.
+pub(crate) struct Screen(());
+
+impl Screen {
+    pub(crate) fn take() -> Self {
+        SCREEN_TAKEN.store(true, Ordering::Relaxed);
+        let _ = write!(stdout(), "\u{1b}[?1049h\u{1b}[?25l");
+        Self(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        SCREEN_TAKEN.store(false, Ordering::Relaxed);
+        let _ = write!(stdout(), "\u{1b}[?25h\u{1b}[?1049l");
+        let _ = stdout().flush();
     }
 }
 
@@ -252,7 +331,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn start() -> Self {
         Self {
-            terminal: stderr().is_terminal(),
+            terminal: stderr().is_terminal() && !SCREEN_TAKEN.load(Ordering::Relaxed),
             shown: false,
         }
     }
@@ -271,11 +350,6 @@ impl Drop for Progress {
             let _ = write!(stderr(), "\r\u{1b}[K");
         }
     }
-}
-
-/// Prints what a person must see to go on, also where a program reads the result.
-pub(crate) fn tell(line: &str) {
-    let _ = writeln!(stderr(), "{}", printable(line));
 }
 
 /// Prints an error, which may have several lines.
@@ -308,6 +382,21 @@ mod tests {
             printable("a\u{1b}[31mb\u{9b}c\r"),
             "a\u{fffd}[31mb\u{fffd}c\u{fffd}"
         );
+        assert_eq!(
+            printable("a\u{202e}b\u{2066}c\u{200f}"),
+            "a\u{fffd}b\u{fffd}c\u{200f}"
+        );
+    }
+
+    #[test]
+    fn a_stream_is_printable_however_it_is_cut() {
+        let whole = "é\u{1b}[2J\t€\r\n\u{9b}ü".as_bytes();
+        for size in 1..whole.len() {
+            let mut stream = PrintableStream::default();
+            let text: String = whole.chunks(size).map(|it| stream.with(it)).collect();
+            assert_eq!(text, "é\u{fffd}[2J\t€\n\u{fffd}ü", "pieces of {size}");
+        }
+        assert_eq!(PrintableStream::default().with(b"a\xffb"), "a\u{fffd}b");
     }
 
     #[test]

@@ -223,8 +223,22 @@ fn write_token(path: &Path, token: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Whether the address to listen on has the form of one; whether it is this machine's shows when it is bound.
+pub(crate) fn check_listen(config: &Config) -> anyhow::Result<()> {
+    let text = &config.listen;
+    let is_named = || {
+        let (host, port) = text.rsplit_once(':')?;
+        (!host.is_empty() && !host.contains(':')).then(|| port.parse::<u16>().ok())?
+    };
+    anyhow::ensure!(
+        text.parse::<SocketAddr>().is_ok() || is_named().is_some(),
+        "option listen: {text:?} is not an address with a port, such as 127.0.0.1:4356"
+    );
+    Ok(())
+}
+
 /// The providers that come with the binary, and those in `directory` over them.
-fn registry(directory: Option<&Path>) -> anyhow::Result<Registry> {
+pub(crate) fn registry(directory: Option<&Path>) -> anyhow::Result<Registry> {
     let bundled = Registry::bundled().context("the bundled providers")?;
     let Some(directory) = directory else {
         return Ok(bundled);

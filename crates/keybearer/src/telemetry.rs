@@ -5,9 +5,17 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
 
+/// What is logged.
+///
+/// # Errors
+/// When the option is no filter.
+pub(crate) fn filter(config: &Config) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&config.log).context("option log")
+}
+
 /// Starts logging as configured. Called once.
 pub(crate) fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).context("option log")?;
+    let filter = filter(config)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // It would tell of a line that cannot be written by another one to the same place, and panic if that cannot be

@@ -2,30 +2,28 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
-use domain::WorkspaceId;
 use serde_json::{Map, Value};
 
-use super::{chosen_workspace, read_text};
+use super::read_text;
+use super::workspace::Which;
 use crate::client::Api;
+use crate::failure::Failure;
 use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Show the workspace's mode, provider, model and whether it can serve.
     Show {
-        /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-        #[arg(long)]
-        workspace: Option<WorkspaceId>,
+        #[command(flatten)]
+        which: Which,
         /// What new workspaces of one's account start with, instead of a workspace.
         #[arg(long, conflicts_with = "workspace")]
         defaults: bool,
     },
     /// Change what is named and keep the rest. The next call follows it.
     Set {
-        /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-        #[arg(long)]
-        workspace: Option<WorkspaceId>,
+        #[command(flatten)]
+        which: Which,
         /// What new workspaces of one's account start with, instead of a workspace.
         #[arg(long, conflicts_with = "workspace")]
         defaults: bool,
@@ -61,12 +59,9 @@ const FACTS: &[Column] = &[
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     let answer = match command {
-        Command::Show {
-            workspace,
-            defaults,
-        } => api.get(&path(api, workspace, defaults).await?).await?,
+        Command::Show { which, defaults } => api.get(&path(api, &which, defaults).await?).await?,
         Command::Set {
-            workspace,
+            which,
             defaults,
             mode,
             provider,
@@ -75,7 +70,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             clear_key,
             clear_model,
         } => {
-            let path = path(api, workspace, defaults).await?;
+            let path = path(api, &which, defaults).await?;
             let mut body = Map::new();
             let mut set = |name: &str, value: Option<Value>| {
                 if let Some(value) = value {
@@ -95,7 +90,9 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 let key = read_text("Provider key: ", "the key")?;
                 set("api_key", Some(Value::from(key)));
             }
-            ensure!(!body.is_empty(), "nothing to change; see --help");
+            if body.is_empty() {
+                return Err(Failure::nothing_to_change("ai-config set").into());
+            }
             api.put(&path, &Value::Object(body)).await?
         }
     };
@@ -103,10 +100,9 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-async fn path(api: &Api, workspace: Option<WorkspaceId>, defaults: bool) -> anyhow::Result<String> {
+async fn path(api: &Api, which: &Which, defaults: bool) -> anyhow::Result<String> {
     if defaults {
         return Ok("/api/v1/users/me/ai-defaults".to_owned());
     }
-    let workspace = chosen_workspace(api, workspace).await?;
-    Ok(format!("/api/v1/workspaces/{workspace}/ai-config"))
+    which.path(api, "/ai-config").await
 }

@@ -4,14 +4,14 @@ use std::io::{Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
 use crate::client::{Api, Body};
 use crate::failure::Failure;
-use crate::output::Out;
+use crate::output::{Out, PrintableStream};
 
 /// Fields that hold secrets: what is given as an argument is seen by everybody on the machine.
 const SECRET_FIELDS: [&str; 6] = [
@@ -59,7 +59,9 @@ impl BodyArgs {
     /// The same as JSON, for an operation that takes an object.
     pub(super) fn object(&self) -> anyhow::Result<Value> {
         let bytes = self.bytes()?;
-        let bytes = bytes.context("nothing to change; give --field NAME=VALUE or --input FILE")?;
+        let bytes = bytes.ok_or_else(|| {
+            Failure::usage("nothing to change").hint("give --field NAME=VALUE or --input FILE")
+        })?;
         // The parser's own text could repeat what was read.
         let value: Option<Value> = serde_json::from_slice(&bytes).ok();
         let value = value.filter(Value::is_object);
@@ -88,34 +90,40 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         bytes,
     });
     let mut response = api.exchange(args.method, &path, body).await?;
-    let status = response.status();
-    if !status.is_success() {
-        let body = response.json().await.unwrap_or(Value::Null);
-        return Err(Failure::refused(status, &body).into());
+    if !response.status().is_success() {
+        return Err(api.refusal(response).await);
     }
     let is_json = response
         .headers()
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     if is_json && out.is_terminal() {
-        let body: Value = response.json().await.context("the server's answer")?;
-        out.document(&body);
+        out.document(&api.document(response).await?);
         return Ok(ExitCode::SUCCESS);
     }
     // Piece by piece, so that a stream is seen as it comes.
-    let mut last = b'\n';
-    while let Some(piece) = response.chunk().await.context("the answer broke off")? {
-        last = piece.last().copied().unwrap_or(last);
+    let mut last = None;
+    let mut printable = PrintableStream::default();
+    while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
+        last = piece.last().copied().or(last);
+        let shown = match out.meets_terminal() {
+            true => printable.with(&piece).into_bytes(),
+            false => piece.into(),
+        };
         if stdout()
-            .write_all(&piece)
+            .write_all(&shown)
             .and_then(|()| stdout().flush())
             .is_err()
         {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    if last != b'\n' {
-        let _ = writeln!(stdout());
+    match last {
+        None if out.is_json() => out.json(&Value::Null),
+        None | Some(b'\n') => {}
+        Some(_) => {
+            let _ = writeln!(stdout());
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -124,7 +132,7 @@ fn fields(given: &[String]) -> anyhow::Result<Value> {
     let mut object = Map::new();
     for field in given {
         let Some((name, text)) = field.split_once('=') else {
-            bail!("a field is written NAME=VALUE");
+            return Err(Failure::usage("a field is written NAME=VALUE").into());
         };
         let value = match text.strip_prefix('@') {
             Some(file) => {
@@ -135,10 +143,13 @@ fn fields(given: &[String]) -> anyhow::Result<Value> {
                 Value::String(text.trim_end_matches(['\n', '\r']).to_owned())
             }
             None => {
-                ensure!(
-                    !SECRET_FIELDS.contains(&name),
-                    "{name} is a secret, and arguments are seen by everybody on the machine; write {name}=@FILE or {name}=@-"
-                );
+                if SECRET_FIELDS.contains(&name) {
+                    let message = format!(
+                        "{name} is a secret, and arguments are seen by everybody on the machine"
+                    );
+                    let hint = format!("write {name}=@FILE or {name}=@-");
+                    return Err(Failure::usage(message).hint(hint).into());
+                }
                 plain(text)
             }
         };

@@ -3,15 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use domain::ApiKeyId;
 use domain::access::ApiScope;
 use domain::credential::{CredentialKind, is_well_formed};
+use domain::{ApiKeyId, Secret};
 use serde_json::{Value, json};
 
 use super::confirm;
 use super::when::Moment;
 use super::workspace::Which;
 use crate::client::Api;
+use crate::config::{API_KEY_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
 use crate::logins::{Credential, Logins};
 use crate::output::{Column, Out, remark, say};
@@ -128,12 +129,16 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
+/// The new key, if it has the form of one.
+fn minted(made: &Value) -> anyhow::Result<&str> {
+    let key = made["key"].as_str();
+    key.filter(|key| is_well_formed(CredentialKind::ApiKey, key))
+        .context("the server's answer has no API key")
+}
+
 /// The key alone on standard output, so that a script can take it.
 fn print(made: &Value, out: Out) -> anyhow::Result<()> {
-    let key = made["key"]
-        .as_str()
-        .filter(|key| is_well_formed(CredentialKind::ApiKey, key));
-    let key = key.context("the server's answer has no API key")?;
+    let key = minted(made)?;
     if out.is_json() {
         out.json(made);
     } else {
@@ -149,27 +154,35 @@ fn print(made: &Value, out: Out) -> anyhow::Result<()> {
 async fn rotate(api: &Api, out: Out) -> anyhow::Result<()> {
     let workspace = api.workspace().await?;
     let path = format!("/api/v1/workspaces/{workspace}/api-keys/self/rotate");
-    let mut logins = Logins::load()?;
-    let kept = logins.servers.get_mut(&api.origin()).filter(
-        |server| matches!(&server.credential, Some(Credential::ApiKey(key)) if api.presents(key)),
-    );
     let made = api.post(&path, &json!({})).await?;
-    let Some(server) = kept else {
-        return print(&made, out);
+    let key = minted(&made)?;
+    // Only now, so that nothing that another program writes in the meantime is lost.
+    let kept = Logins::change(|logins| {
+        let server = logins.servers.get_mut(&api.origin());
+        let kept = server.filter(
+            |server| matches!(&server.credential, Some(Credential::ApiKey(old)) if api.presents(old)),
+        );
+        let Some(server) = kept else { return Ok(false) };
+        server.credential = Some(Credential::ApiKey(Secret::from_text(key.to_owned())));
+        Ok(true)
+    });
+    let kept = match kept {
+        Ok(kept) => kept,
+        Err(error) => {
+            // The old one is gone: better on the terminal than nowhere.
+            print(&made, out)?;
+            return Err(error);
+        }
     };
-    let key = made["key"]
-        .as_str()
-        .context("the server's answer has no API key")?;
-    server.credential = Some(Credential::ApiKey(domain::Secret::from_text(
-        key.to_owned(),
-    )));
-    if let Err(error) = logins.save() {
-        // The old one is gone: better on the terminal than nowhere.
+    if kept {
+        let shown = json!({ "id": made["id"], "prefix": made["prefix"] });
+        out.done(&shown, "Rotated; the login has the new key.");
+    } else {
         print(&made, out)?;
-        return Err(error);
     }
-    let shown = json!({ "id": made["id"], "prefix": made["prefix"] });
-    out.done(&shown, "Rotated; the login has the new key.");
+    if variable(API_KEY_VARIABLE).is_some() {
+        remark("KEYBEARER_API_KEY still has the old one, which ended.");
+    }
     Ok(())
 }
 

@@ -36,16 +36,16 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     let path = if args.instance {
         "/api/v1/audit".to_owned()
     } else if args.account {
-        let identity = super::whoami::identity(api).await?;
+        let identity = api.identity().await?;
         let account = identity["account_id"].as_str().unwrap_or("-");
         format!("/api/v1/accounts/{account}/audit")
     } else {
         args.which.path(api, "/audit").await?
     };
     let events = api.list(&path, &[], args.limit as usize).await?;
-    if events["next"].is_string() {
-        remark("There is more; --limit takes more.");
-    }
     out.list(&events, COLUMNS);
+    if events["next"].is_string() {
+        remark("--limit takes more.");
+    }
     Ok(ExitCode::SUCCESS)
 }

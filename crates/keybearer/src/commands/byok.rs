@@ -43,7 +43,7 @@ const COLUMNS: &[Column] = &[
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List => out.list(&api.get(PATH).await?, COLUMNS),
+        Command::List => out.list(&api.get_list(PATH).await?, COLUMNS),
         Command::Set(args) => {
             let sealed = submission(api, &args).await?;
             let mut body = json!({

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::say;
-use super::usage::dollars;
+use super::usage::{dollars, money};
 use crate::client::Api;
-use crate::output::{Out, cell};
+use crate::output::{Out, cell, remark};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,6 +31,9 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         } else {
             let rows = list["data"].as_array().into_iter().flatten().map(row);
             out.table(&TITLES, &rows.collect::<Vec<_>>());
+            if list["next"].is_string() {
+                remark("There is more; --limit takes more.");
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -62,7 +65,7 @@ fn row(transaction: &Value) -> Vec<String> {
     vec![
         cell(&transaction["created_at"]),
         cell(&transaction["kind"]),
-        dollars(transaction["amount_nano_usd"].as_i64().unwrap_or(0)),
+        dollars(money(transaction, "amount_nano_usd").unwrap_or_default()),
         cell(&transaction["reference"]),
         cell(&transaction["request_id"]),
     ]

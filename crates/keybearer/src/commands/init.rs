@@ -1,6 +1,6 @@
 //! `keybearer init`: the first user, from the shell.
 
-use std::io::{IsTerminal, stdin, stdout};
+use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,9 +10,10 @@ use domain::{Secret, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::login::keep;
-use super::{read_secret, remark, say};
+use super::{read_new_password, remark, say};
 use crate::client::{Api, Connection, DEFAULT_URL};
 use crate::config::{URL_VARIABLE, variable};
+use crate::failure::{Failure, Sort};
 use crate::logins::Credential;
 use crate::output::Out;
 
@@ -38,23 +39,17 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let url = url.unwrap_or_else(|| DEFAULT_URL.to_owned());
     let api = Api::connect(&Connection::anonymous(Some(url))?)?;
     let status = api.get("/api/v1/setup").await?;
-    ensure!(
-        status["needed"] == Value::Bool(true),
-        "this instance has its first user already; log in instead"
-    );
-    let token = std::fs::read_to_string(&args.token_file).with_context(|| {
-        let file = args.token_file.display();
-        format!("cannot read the set-up token from {file}; the server writes it to `setup-token` in its data_dir")
-    })?;
-    let password = read_secret("Choose a password (10 characters or more): ")?;
-    if stdin().is_terminal() {
-        let again = read_secret("Again: ")?;
-        let same = password.expose(|first| again.expose(|second| first == second));
-        ensure!(same, "the two passwords differ");
+    if status["needed"] != Value::Bool(true) {
+        let failure = Failure::new(Sort::Failed, "this instance has its first user already");
+        return Err(failure.hint("log in instead: keybearer login").into());
     }
-    let password = password.expose(|bytes| String::from_utf8(bytes.to_vec()));
-    // The error would hold the password's bytes.
-    let password = password.ok().context("the password is not UTF-8")?;
+    let token = std::fs::read_to_string(&args.token_file).map_err(|error| {
+        let file = args.token_file.display();
+        let message = format!("cannot read the set-up token from {file}: {error}");
+        let failure = Failure::new(Sort::Failed, message);
+        failure.hint("the server writes it to `setup-token` in its data_dir; --token-file names it")
+    })?;
+    let password = read_new_password("Choose a")?;
     let body = json!({ "token": token.trim(), "email": args.email, "password": password });
     let created = api.post("/api/v1/setup", &body).await?;
     // Used up: a stale file would only mislead.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::login::keep;
-use super::{read_text, remark};
+use super::{read_new_password, read_text, remark};
 use crate::client::{Api, Connection};
 use crate::logins::Credential;
 use crate::output::Out;
@@ -37,10 +37,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
         remark("Joined.");
         return Ok(ExitCode::SUCCESS);
     }
-    let password = read_text(
-        "Choose a password (10 characters or more): ",
-        "the password",
-    )?;
+    let password = read_new_password("Choose a")?;
     let body = json!({ "token": token, "password": password });
     let session = api.begin_session(PATH, &body).await?;
     keep(&api, Credential::Session(session), None, out).await?;

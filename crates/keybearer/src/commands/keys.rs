@@ -10,12 +10,12 @@ use anyhow::Context;
 use domain::{AccountId, Label, WorkspaceId};
 use serde_json::{Value, json};
 
-use super::{chosen_workspace, remark};
-use crate::client::Api;
+use super::{RemoteGroup, chosen_workspace, remark};
+use crate::client::{Api, Connection};
 use crate::output::{Column, Out};
 
 pub(crate) use add::{Args as SealArgs, Submission, SubmissionArgs};
-pub(crate) use sealing::seen_sealing_key;
+pub(crate) use sealing::pin_at_login;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -33,14 +33,14 @@ pub(crate) enum Command {
     /// from standard input.
     Rotate {
         #[command(flatten)]
-        which: Which,
+        which: StoredKey,
         #[command(flatten)]
         trust: add::Trust,
     },
     /// Remove a provider key for good. Says first what its calls will meet, and asks.
     Remove {
         #[command(flatten)]
-        which: Which,
+        which: StoredKey,
         /// Remove without asking.
         #[arg(long)]
         yes: bool,
@@ -48,21 +48,22 @@ pub(crate) enum Command {
     /// Let a disabled provider key serve again, from the next call on.
     Enable {
         #[command(flatten)]
-        which: Which,
+        which: StoredKey,
     },
     /// Keep a provider key and let it serve no more, from the next call on.
     Disable {
         #[command(flatten)]
-        which: Which,
+        which: StoredKey,
     },
     /// Change what is named of a stored key and keep the rest: its label, its level, its place.
     Change {
         #[command(flatten)]
-        which: Which,
+        which: StoredKey,
         #[command(flatten)]
         changes: change::Changes,
     },
-    /// Pin the server's sealing key, which must have this fingerprint, in the place of the one that was seen first.
+    /// Pin the server's sealing key, which must have this fingerprint, in the place of the one that was seen first. Needs
+    /// no login.
     Trust {
         /// The fingerprint (`kek_id`), as an instance admin sees it.
         fingerprint: String,
@@ -85,7 +86,7 @@ pub(crate) struct HolderArgs {
 
 /// The key that a command is about.
 #[derive(clap::Args)]
-pub(crate) struct Which {
+pub(crate) struct StoredKey {
     /// The provider's id, such as `openai`.
     provider: String,
     /// What the key is called.
@@ -95,7 +96,23 @@ pub(crate) struct Which {
     holder: HolderArgs,
 }
 
-pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(group: RemoteGroup<Command>, out: Out) -> anyhow::Result<ExitCode> {
+    if let Command::Trust { fingerprint } = group.command {
+        let api = Api::connect(&Connection::anonymous(None)?)?;
+        return trust(&api, &fingerprint, out).await;
+    }
+    group.run(run_with, out).await
+}
+
+/// The sealing key is public; whoever must trust a new one need not be logged in.
+async fn trust(api: &Api, fingerprint: &str, out: Out) -> anyhow::Result<ExitCode> {
+    let id = sealing::trust(api, fingerprint).await?;
+    let answer = json!({ "server": api.origin(), "kek_id": id });
+    out.done(&answer, "Pinned: keys are sealed to this one from now on.");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
         Command::Add(args) => add::add(api, args, out).await,
         Command::List { holder } => list(api, Holder::chosen(api, &holder).await?, out).await,
@@ -104,14 +121,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         Command::Enable { which } => change::set_enabled(api, &which, true, out).await,
         Command::Disable { which } => change::set_enabled(api, &which, false, out).await,
         Command::Change { which, changes } => change::change(api, &which, &changes, out).await,
-        Command::Trust { fingerprint } => {
-            seen_sealing_key(api, Some(&fingerprint)).await?;
-            remark("Pinned: keys are sealed to this one from now on.");
-            if out.is_json() {
-                out.json(&json!({ "server": api.origin(), "kek_id": fingerprint }));
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Trust { fingerprint } => trust(api, &fingerprint, out).await,
     }
 }
 
@@ -147,7 +157,7 @@ impl Holder {
     }
 
     async fn own_account(api: &Api) -> anyhow::Result<Self> {
-        let identity = super::whoami::identity(api).await?;
+        let identity = api.identity().await?;
         let account = identity["account_id"].as_str().unwrap_or_default();
         let account = account.parse().context("the server's answer")?;
         Ok(Self::Account(account))
@@ -177,7 +187,7 @@ const COLUMNS: &[Column] = &[
 const MEMBERS_COLUMNS: &[Column] = &[("PROVIDER", "/provider"), ("AVAILABLE", "/available")];
 
 async fn list(api: &Api, holder: Holder, out: Out) -> anyhow::Result<ExitCode> {
-    let answer = api.get(&holder.path()).await?;
+    let answer = api.get_list(&holder.path()).await?;
     let first = &answer["data"][0];
     if first.is_null() {
         remark(match holder {

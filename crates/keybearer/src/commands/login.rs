@@ -4,15 +4,15 @@ mod device;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
+use control::auth::session::LIFETIME_MS;
 use domain::WorkspaceId;
 use domain::credential::{CredentialKind, is_well_formed};
 use serde_json::{Value, json};
 
-use super::whoami::identity;
 use super::{LogIn, read_secret, read_text, remark};
-use crate::client::{Api, Connection, origin};
-use crate::commands::keys::seen_sealing_key;
+use crate::client::{Api, Connection, chosen_url, only_workspace, origin};
+use crate::commands::keys::pin_at_login;
 use crate::config::{API_KEY_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
 use crate::logins::{Credential, Logins, place};
@@ -27,8 +27,11 @@ pub(crate) struct Args {
     /// Log in with an API key, as in CI: it is read from the terminal or from standard input.
     #[arg(long, conflicts_with = "email")]
     with_key: bool,
-    /// Log in as this person for 14 days; the password is read from the terminal or from standard input.
-    #[arg(long, value_name = "ADDRESS")]
+    // The text names what the server has.
+    #[arg(long, value_name = "ADDRESS", help = format!(
+        "Log in as this person for {} days; the password is read from the terminal or from standard input",
+        LIFETIME_MS / (24 * 60 * 60 * 1000)
+    ))]
     email: Option<String>,
     /// The workspace that commands are about unless told otherwise. An API key has its own; a person's only one is taken.
     #[arg(long)]
@@ -60,7 +63,7 @@ enum Command {
 
 #[derive(clap::Args)]
 pub(crate) struct LogoutArgs {
-    /// The server to log out of; the current one unless given.
+    /// The server to log out of; `KEYBEARER_URL` or the last login's unless given.
     #[arg(long)]
     url: Option<String>,
 }
@@ -140,38 +143,29 @@ async fn remember(
     credential: Credential,
     workspace: Option<WorkspaceId>,
 ) -> anyhow::Result<Value> {
-    let mut identity = identity(api).await?;
+    let mut identity = api.identity().await?;
     let workspace = match workspace {
         Some(workspace) => Some(workspace),
         None => only_workspace(&identity)?,
     };
     identity["workspace_id"] = json!(workspace);
     // Pinned now, so that a key that is sealed later goes to the server that was logged in to.
-    seen_sealing_key(api, None).await?;
-    let mut logins = Logins::load()?;
-    let server = logins.servers.entry(api.origin()).or_default();
-    let former = server.credential.replace(credential);
-    server.workspace = workspace;
-    server.who = identity["user"]["email"].as_str().map(str::to_owned);
-    logins.current = Some(api.origin());
-    logins.save()?;
+    pin_at_login(api).await?;
+    let former = Logins::change(|logins| {
+        let server = logins.servers.entry(api.origin()).or_default();
+        let former = server.credential.replace(credential);
+        server.workspace = workspace;
+        server.who = identity["user"]["email"].as_str().map(str::to_owned);
+        logins.current = Some(api.origin());
+        Ok(former)
+    })?;
     if let Some(Credential::Session(former)) = former {
         end_session(api.address(), Credential::Session(former)).await;
     }
     Ok(identity)
 }
 
-/// The API key's workspace, or the only one that a person has.
-fn only_workspace(identity: &Value) -> anyhow::Result<Option<WorkspaceId>> {
-    let of_person = match identity["workspaces"].as_array().map(Vec::as_slice) {
-        Some([only]) => only["id"].as_str(),
-        _ => None,
-    };
-    let id = identity["workspace_id"].as_str().or(of_person);
-    id.map(str::parse)
-        .transpose()
-        .context("the server's answer")
-}
+const ENVIRONMENT_WINS: &str = "KEYBEARER_API_KEY is set and wins over every login.";
 
 fn report(api: &Api, identity: &Value, out: Out) {
     if out.is_json() {
@@ -190,30 +184,29 @@ fn report(api: &Api, identity: &Value, out: Out) {
         remark(&format!("Kept in {}.", place.display()));
     }
     if variable(API_KEY_VARIABLE).is_some() {
-        remark("KEYBEARER_API_KEY is set and wins over this login.");
+        remark(ENVIRONMENT_WINS);
     }
 }
 
 pub(crate) async fn log_out(args: LogoutArgs, out: Out) -> anyhow::Result<ExitCode> {
-    let mut logins = Logins::load()?;
-    let address = match args.url {
-        Some(url) => Some(origin(&url)?),
-        None => logins.current.clone(),
-    };
-    let server = address.as_ref().and_then(|it| logins.servers.get_mut(it));
-    let credential = server.and_then(|server| {
-        server.workspace = None;
-        server.who = None;
-        server.credential.take()
-    });
-    let (Some(address), Some(credential)) = (address, credential) else {
-        return Err(Failure::new(Sort::NotLoggedIn, "not logged in").into());
-    };
-    if logins.current.as_ref() == Some(&address) {
-        logins.current = None;
-    }
     // Forgotten first: what the server says of it changes nothing here.
-    logins.save()?;
+    let (address, credential) = Logins::change(|logins| {
+        let address = origin(&chosen_url(args.url, logins))?;
+        let server = logins.servers.get_mut(&address);
+        let credential = server.and_then(|server| {
+            server.workspace = None;
+            server.who = None;
+            server.credential.take()
+        });
+        let Some(credential) = credential else {
+            let message = format!("not logged in to {address}");
+            return Err(Failure::new(Sort::NotLoggedIn, message).into());
+        };
+        if logins.current.as_ref() == Some(&address) {
+            logins.current = None;
+        }
+        Ok((address, credential))
+    })?;
     let ended = match credential {
         Credential::ApiKey(_) => {
             remark(
@@ -227,6 +220,9 @@ pub(crate) async fn log_out(args: LogoutArgs, out: Out) -> anyhow::Result<ExitCo
         out.json(&json!({ "server": address, "ended": ended }));
     }
     remark(&format!("Logged out of {address}."));
+    if variable(API_KEY_VARIABLE).is_some() {
+        remark(ENVIRONMENT_WINS);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use domain::InvitationId;
 use domain::access::Role;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::confirm;
+use super::people::People;
 use super::workspace::Which;
 use crate::client::Api;
-use crate::failure::{Failure, Sort};
 use crate::output::{Column, Out, remark, say};
 
 #[derive(clap::Subcommand)]
@@ -136,19 +136,12 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
 /// A member by e-mail address or id: the address, and the path in the API.
 async fn find(api: &Api, which: &Which, member: &str) -> anyhow::Result<(String, String)> {
     let path = which.path(api, "/members").await?;
-    let members = api.list(&path, &[], MOST).await?;
-    let mut members = members["data"].as_array().into_iter().flatten();
-    let is_meant = |entry: &&Value| {
-        entry["user_id"] == member
-            || entry["email"]
-                .as_str()
-                .is_some_and(|email| email.eq_ignore_ascii_case(member))
+    let members = People {
+        path: &path,
+        id: "user_id",
+        most: MOST,
+        missing: "the workspace has no member",
+        shown_by: "keybearer member list",
     };
-    let Some(found) = members.find(is_meant) else {
-        let message = format!("the workspace has no member {member}");
-        let failure = Failure::new(Sort::Missing, message);
-        return Err(failure.hint("keybearer member list shows them").into());
-    };
-    let text = |field: &str| found[field].as_str().unwrap_or("-").to_owned();
-    Ok((text("email"), format!("{path}/{}", text("user_id"))))
+    members.find(api, member).await
 }

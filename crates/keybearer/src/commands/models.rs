@@ -69,7 +69,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         out.list(&json!({ "data": listed }), LISTED_COLUMNS);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut models = api.get("/v1/models").await?;
+    let mut models = api.get_list("/v1/models").await?;
     if let (Some(provider), Some(data)) = (provider, models["data"].as_array_mut()) {
         data.retain(|model| model["owned_by"] == provider);
     }
@@ -81,7 +81,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
 }
 
 async fn providers(api: &Api) -> anyhow::Result<Vec<Value>> {
-    let providers = api.get("/v1/providers").await?;
+    let providers = api.get_list("/v1/providers").await?;
     Ok(providers["data"].as_array().cloned().unwrap_or_default())
 }
 
@@ -109,7 +109,7 @@ pub(crate) async fn run_provider(
     out: Out,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        ProviderCommand::List => out.list(&api.get("/v1/providers").await?, PROVIDER_COLUMNS),
+        ProviderCommand::List => out.list(&api.get_list("/v1/providers").await?, PROVIDER_COLUMNS),
         ProviderCommand::Show { provider } => {
             let all = providers(api).await?;
             let Some(found) = all.iter().find(|it| it["id"] == provider.as_str()) else {

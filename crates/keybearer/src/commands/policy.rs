@@ -45,7 +45,7 @@ const LIMIT_COLUMNS: &[Column] = &[
     ("USED", "/used"),
     ("ALLOWED", "/allowed"),
 ];
-const PLAN_COLUMNS: &[Column] = &[
+pub(super) const PLAN_COLUMNS: &[Column] = &[
     ("ID", "/id"),
     ("NAME", "/name"),
     ("RANK", "/rank"),
@@ -80,7 +80,7 @@ pub(crate) async fn run_plan(
                 out.list(&json!({ "data": limits["resources"] }), LIMIT_COLUMNS);
             }
         }
-        PlanCommand::List => out.list(&api.get("/api/v1/plans").await?, PLAN_COLUMNS),
+        PlanCommand::List => out.list(&api.get_list("/api/v1/plans").await?, PLAN_COLUMNS),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::{confirm, remark, say};
 use crate::client::Api;
+use crate::failure::Failure;
 use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
@@ -31,7 +31,7 @@ const COLUMNS: &[Column] = &[("NAME", "/name"), ("DESCRIPTION", "/description")]
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
         Command::List => {
-            out.list(&api.get("/api/v1/admin/profiles").await?, COLUMNS);
+            out.list(&api.get_list("/api/v1/admin/profiles").await?, COLUMNS);
             Ok(ExitCode::SUCCESS)
         }
         Command::Apply { name, yes, dry_run } => apply(api, &name, yes, dry_run, out).await,
@@ -50,7 +50,8 @@ async fn apply(
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !fits {
-        bail!("not the name of a profile; `keybearer profile list` shows them");
+        let failure = Failure::usage(format!("{name:?} is not the name of a profile"));
+        return Err(failure.hint("keybearer profile list shows them").into());
     }
     let path = format!("/api/v1/admin/profiles/{name}");
     let planned = api.post(&path, &json!({ "dry_run": true })).await?;
@@ -60,27 +61,34 @@ async fn apply(
             say(&one_line(change));
         }
     }
-    let mut unmet = 0;
+    let mut unmet = Vec::new();
     for option in planned["requires"].as_array().into_iter().flatten() {
         if option["wanted"] != option["actual"] {
-            unmet += 1;
             let name = option["option"].as_str().unwrap_or("-");
-            remark(&format!(
+            let line = format!(
                 "the server's option `{name}` is {}; this profile needs {}",
                 option["actual"], option["wanted"]
-            ));
+            );
+            remark(&line);
+            unmet.push(line);
         }
     }
     if changes.is_empty() {
         remark(&format!(
             "Nothing to change: the instance is as {name} has it."
         ));
-        return shown(&planned, unmet, out);
+        return shown(&planned, unmet.is_empty(), out);
     }
     if dry_run {
-        return shown(&planned, unmet, out);
+        return shown(&planned, unmet.is_empty(), out);
     }
-    confirm(&format!("Apply these {} changes?", changes.len()), yes)?;
+    let mut question = format!("Apply these {} changes of {name}?", changes.len());
+    if out.is_json() {
+        // Nothing was shown so far.
+        let shown = changes.iter().map(one_line).chain(unmet.iter().cloned());
+        question = format!("{}. {question}", shown.collect::<Vec<_>>().join("; "));
+    }
+    confirm(&question, yes)?;
     let applied = api.post(&path, &json!({ "dry_run": false })).await?;
     let raced = applied["changes"].as_array().map(Vec::as_slice) != Some(&changes[..]);
     if raced {
@@ -92,7 +100,7 @@ async fn apply(
     remark(&format!(
         "Applied the profile {name}; it takes effect with the next call."
     ));
-    shown(&applied, unmet, out)
+    shown(&applied, unmet.is_empty(), out)
 }
 
 fn one_line(change: &Value) -> String {
@@ -101,11 +109,11 @@ fn one_line(change: &Value) -> String {
 }
 
 /// Shows a program the server's answer; fails where an option of the server is not as the profile needs it.
-fn shown(answer: &Value, unmet: usize, out: Out) -> anyhow::Result<ExitCode> {
+fn shown(answer: &Value, fits: bool, out: Out) -> anyhow::Result<ExitCode> {
     if out.is_json() {
         out.json(answer);
     }
-    Ok(if unmet == 0 {
+    Ok(if fits {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

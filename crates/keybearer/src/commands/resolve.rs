@@ -4,10 +4,10 @@ mod words;
 
 use std::process::ExitCode;
 
-use domain::WorkspaceId;
 use serde_json::{Value, json};
 
-use super::{chosen_workspace, say};
+use super::say;
+use super::workspace::Which;
 use crate::client::Api;
 use crate::output::Out;
 
@@ -18,9 +18,8 @@ pub(crate) struct Args {
     /// Further models that the request names in `models`, to turn to when those before fail.
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-    #[arg(long)]
-    workspace: Option<WorkspaceId>,
+    #[command(flatten)]
+    which: Which,
     /// As if the request carried `x-keybearer-no-managed: true`.
     #[arg(long)]
     no_managed: bool,
@@ -30,12 +29,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
-    let workspace = chosen_workspace(api, args.workspace).await?;
+    let path = args.which.path(api, "/resolve").await?;
     let mut body = json!({ "model": args.model, "no_managed": args.no_managed });
     if !args.models.is_empty() {
         body["models"] = json!(args.models);
     }
-    let path = format!("/api/v1/workspaces/{workspace}/resolve");
     let answer = api.post(&path, &body).await?;
     let refused = !answer["refusal"].is_null();
     if out.is_json() {

@@ -1,13 +1,11 @@
 //! `keybearer session` and `keybearer password`: one's own log-ins.
 
-use std::io::{IsTerminal, stdin};
 use std::process::ExitCode;
 
-use anyhow::ensure;
 use domain::SessionId;
 use serde_json::json;
 
-use super::{Nothing, read_text};
+use super::{Nothing, read_new_password, read_text};
 use crate::client::Api;
 use crate::output::{Column, Out};
 
@@ -33,7 +31,7 @@ const COLUMNS: &[Column] = &[
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List => out.list(&api.get("/api/v1/sessions").await?, COLUMNS),
+        Command::List => out.list(&api.get_list("/api/v1/sessions").await?, COLUMNS),
         Command::End { id } => {
             api.delete(&format!("/api/v1/sessions/{id}")).await?;
             out.done(&json!({ "ended": true }), "Ended.");
@@ -44,11 +42,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
 
 pub(crate) async fn change_password(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
     let current = read_text("Current password: ", "the password")?;
-    let new = read_text("New password (10 characters or more): ", "the password")?;
-    if stdin().is_terminal() {
-        let again = read_text("Again: ", "the password")?;
-        ensure!(new == again, "the two passwords differ");
-    }
+    let new = read_new_password("New")?;
     let body = json!({ "current_password": current, "new_password": new });
     api.put("/api/v1/me/password", &body).await?;
     out.done(

@@ -12,14 +12,16 @@ use super::usage::{Sum, dollars, row, sums_by_model};
 use super::when::Moment;
 use super::workspace::Which;
 use crate::client::Api;
-use crate::output::{Out, cell, fitted, printable, screen};
+use crate::failure::{Failure, Sort};
+use crate::output::{Out, Screen, cell, fitted, printable, remark, screen};
 use crate::sources;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Go on until it is interrupted: redrawn on a terminal, else one line for each call as it ends.
+    /// Go on until it is interrupted: redrawn on a terminal, else one line for each call, first those since --since, then
+    /// each as it ends. With --json each line is a JSON object. A look that fails is said and tried again.
     #[arg(short, long)]
     watch: bool,
     /// Count calls from when on: a date, or how long ago.
@@ -43,8 +45,12 @@ struct View {
     since: String,
     /// By the moment of their end and by id, so that the newest are last.
     calls: BTreeMap<(String, String), Value>,
-    /// `None` where the caller may not see them.
+    /// Whether there were more calls than are kept, so that the sums are of the newest.
+    truncated: bool,
+    /// The caller's account's; `None` where the caller may not see them.
     credits: Option<Value>,
+    /// Why the last look failed.
+    trouble: Option<String>,
     fresh: BTreeSet<(String, String)>,
 }
 
@@ -54,7 +60,9 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         path: args.which.path(api, "/usage").await?,
         since: args.since.before(now),
         calls: BTreeMap::new(),
+        truncated: false,
         credits: None,
+        trouble: None,
         fresh: BTreeSet::new(),
     };
     view.look(api).await?;
@@ -67,10 +75,10 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     if out.is_terminal() {
-        let _ = write!(stdout(), "\u{1b}[?1049h\u{1b}[?25l");
-        let ended = view.redraw_until_interrupted(api, out, args.interval).await;
-        let _ = write!(stdout(), "\u{1b}[?25h\u{1b}[?1049l");
-        let _ = stdout().flush();
+        let screen = Screen::take();
+        let ended = view.redraw_until_stopped(api, out, args.interval).await;
+        // Before an error is printed.
+        drop(screen);
         ended?;
     } else {
         view.follow(api, out, args.interval).await?;
@@ -91,8 +99,9 @@ impl View {
                 )
                 .max(self.since.clone()),
         };
-        let read = api.list(&self.path, &[("from", from)], MOST).await?;
         self.fresh.clear();
+        let read = api.list(&self.path, &[("from", from)], MOST).await?;
+        self.truncated |= read["next"].is_string();
         for call in read["data"].as_array().into_iter().flatten() {
             let key = (cell(&call["at"]), cell(&call["request_id"]));
             if self.calls.insert(key.clone(), call.clone()).is_none() {
@@ -101,9 +110,14 @@ impl View {
         }
         while self.calls.len() > MOST {
             self.calls.pop_first();
+            self.truncated = true;
         }
-        // Nothing that the view depends on; a caller may be allowed one and not the other.
-        self.credits = api.get("/api/v1/users/me/credits").await.ok();
+        // A caller may be allowed one and not the other.
+        self.credits = match api.get("/api/v1/users/me/credits").await {
+            Ok(credits) => Some(credits),
+            Err(error) if Failure::sort_of(&error) == Sort::Denied => None,
+            Err(error) => return Err(error),
+        };
         Ok(())
     }
 
@@ -116,7 +130,7 @@ impl View {
     fn json(&self, api: &Api) -> Value {
         let newest = self.calls.values().rev().take(SHOWN);
         json!({
-            "server": api.address(), "since": self.since, "total": self.sum().json("total"),
+            "server": api.address(), "since": self.since, "total": self.sum().json("total"), "truncated": self.truncated,
             "by_model": sums_by_model(self.calls.values()).iter().map(|(name, sum)| sum.json(name)).collect::<Vec<_>>(),
             "credits": self.credits, "recent": newest.collect::<Vec<_>>(),
         })
@@ -126,21 +140,28 @@ impl View {
     fn lines(&self, api: &Api, out: Out, shown: usize) -> Vec<String> {
         let sum = self.sum();
         let credits = match &self.credits {
-            Some(credits) => format!("{} credits left", cell(&credits["remaining"])),
-            None => "credits not shown to you".to_owned(),
+            Some(credits) => format!(
+                "your account's credits: {} left",
+                printable(&cell(&credits["remaining"]))
+            ),
+            None => "your account's credits are not shown to you".to_owned(),
+        };
+        let of = match self.truncated {
+            true => "the newest ",
+            false => "",
         };
         let mut lines = vec![
             format!("{}  {credits}", api.address()),
             format!(
-                "since {}: {} calls, {} failed, {} tokens in, {} out, {}",
+                "since {}: {of}{} calls, {} failed, {} tokens in, {} out, {}",
                 self.since,
                 sum.calls,
                 sum.failed,
                 sum.input_tokens,
                 sum.output_tokens,
-                dollars(sum.cost_nano_usd)
+                dollars(sum.cost)
             ),
-            String::new(),
+            self.trouble.as_deref().map_or_else(String::new, printable),
         ];
         let models = sums_by_model(self.calls.values());
         let models: Vec<Vec<String>> = models
@@ -156,13 +177,13 @@ impl View {
         lines
     }
 
-    async fn redraw_until_interrupted(
+    async fn redraw_until_stopped(
         &mut self,
         api: &Api,
         out: Out,
         interval: u64,
     ) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut stop = Stop::new()?;
         loop {
             let (rows, columns) = screen();
             let shown = usize::from(rows).saturating_sub(13).clamp(1, 200);
@@ -179,16 +200,21 @@ impl View {
             {
                 return Ok(());
             }
-            if !self.next_look(api, &mut interrupt, interval).await? {
+            if !self.next_look(api, &mut stop, interval).await? {
                 return Ok(());
             }
         }
     }
 
-    /// One line for each call that ends from now on.
+    /// One line for each call: those that ended since the beginning, then each as it ends.
     async fn follow(&mut self, api: &Api, out: Out, interval: u64) -> anyhow::Result<()> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut stop = Stop::new()?;
+        let mut said = None;
         loop {
+            if self.trouble != said {
+                said.clone_from(&self.trouble);
+                remark(said.as_deref().unwrap_or("The server answers again."));
+            }
             for key in &self.fresh {
                 let call = &self.calls[key];
                 let line = if out.is_json() {
@@ -203,26 +229,57 @@ impl View {
                     return Ok(());
                 }
             }
-            if !self.next_look(api, &mut interrupt, interval).await? {
+            if !self.next_look(api, &mut stop, interval).await? {
                 return Ok(());
             }
         }
     }
 
-    /// Waits and looks again; false when somebody interrupts.
+    /// Waits and looks again; false when somebody stops it. A look that fails may succeed the next time, unless the
+    /// server says that it is not for the caller.
     async fn next_look(
         &mut self,
         api: &Api,
-        interrupt: &mut Signal,
+        stop: &mut Stop,
         seconds: u64,
     ) -> anyhow::Result<bool> {
         let look = async {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
             self.look(api).await
         };
+        let looked = tokio::select! {
+            () = stop.told() => return Ok(false),
+            looked = look => looked,
+        };
+        self.trouble = match looked {
+            Ok(()) => None,
+            Err(error) => match Failure::sort_of(&error) {
+                Sort::NotLoggedIn | Sort::Denied | Sort::Missing => return Err(error),
+                _ => Some(format!("{error:#}")),
+            },
+        };
+        Ok(true)
+    }
+}
+
+/// Somebody who ends the view: Control-C, or whoever ends programs.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn told(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => Ok(false),
-            looked = look => looked.map(|()| true),
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }

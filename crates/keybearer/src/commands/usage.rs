@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use domain::NanoUsd;
 use serde_json::{Value, json};
 
 use super::when::Moment;
@@ -24,7 +25,7 @@ pub(crate) struct Args {
     /// The most calls to show, or to add up: of more than this the newest.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: Option<u32>,
-    /// Add the calls up by this.
+    /// Add the calls up by this; up to 10000 of them unless --limit says more.
     #[arg(long)]
     by: Option<By>,
 }
@@ -69,7 +70,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
             let rows: Vec<Vec<String>> = calls.iter().map(row).collect();
             out.table(&TITLES, &rows);
         }
-        Some(by) => add_up(calls, by, out),
+        Some(by) => add_up(calls, &usage["next"], by, out),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -87,10 +88,8 @@ pub(super) fn row(call: &Value) -> Vec<String> {
         status,
         input_tokens(call).to_string(),
         output_tokens(call).to_string(),
-        call["cost_nano_usd"]
-            .as_i64()
-            .map_or_else(|| "-".to_owned(), dollars),
-        credits(call["charge_nano_usd"].as_i64().unwrap_or(0)),
+        money(call, "cost_nano_usd").map_or_else(|| "-".to_owned(), dollars),
+        credits(money(call, "charge_nano_usd").unwrap_or_default()),
         cell(&call["latency_ms"]),
     ]
 }
@@ -123,32 +122,21 @@ fn output_tokens(call: &Value) -> u64 {
     call["usage"]["output_tokens"].as_u64().unwrap_or(0)
 }
 
-/// Billionths of a dollar as dollars, with no more digits than there are.
-pub(super) fn dollars(nano_usd: i64) -> String {
-    let sign = if nano_usd < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        nano_usd.unsigned_abs() / 1_000_000_000,
-        nano_usd.unsigned_abs() % 1_000_000_000,
-    );
-    let digits = format!("{rest:09}");
-    let digits = digits.trim_end_matches('0');
-    format!("{sign}${whole}.{digits:0<2}")
+pub(super) fn money(call: &Value, field: &str) -> Option<NanoUsd> {
+    call[field].as_i64().map(NanoUsd::new)
 }
 
-/// Billionths of a dollar as credits of a cent.
-pub(super) fn credits(nano_usd: i64) -> String {
-    let sign = if nano_usd < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        nano_usd.unsigned_abs() / 10_000_000,
-        nano_usd.unsigned_abs() % 10_000_000,
-    );
-    let digits = format!("{rest:07}");
-    let digits = digits.trim_end_matches('0');
-    if digits.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{digits}")
+/// In dollars, what is owed with its sign in front.
+pub(super) fn dollars(amount: NanoUsd) -> String {
+    let text = amount.to_string();
+    match text.strip_prefix('-') {
+        Some(owed) => format!("-${owed}"),
+        None => format!("${text}"),
     }
+}
+
+fn credits(amount: NanoUsd) -> String {
+    amount.credits().to_string()
 }
 
 /// What some calls come to.
@@ -158,9 +146,9 @@ pub(super) struct Sum {
     pub(super) failed: u64,
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
-    pub(super) cost_nano_usd: i64,
+    pub(super) cost: NanoUsd,
     pub(super) unpriced: u64,
-    pub(super) charge_nano_usd: i64,
+    pub(super) charge: NanoUsd,
 }
 
 impl Sum {
@@ -169,12 +157,12 @@ impl Sum {
         self.failed += u64::from(call["status"].as_i64().is_none_or(|status| status >= 400));
         self.input_tokens += input_tokens(call);
         self.output_tokens += output_tokens(call);
-        match call["cost_nano_usd"].as_i64() {
-            Some(cost) => self.cost_nano_usd = self.cost_nano_usd.saturating_add(cost),
+        match money(call, "cost_nano_usd") {
+            Some(cost) => self.cost = self.cost.plus(cost),
             None => self.unpriced += 1,
         }
-        let charge = call["charge_nano_usd"].as_i64().unwrap_or(0);
-        self.charge_nano_usd = self.charge_nano_usd.saturating_add(charge);
+        let charge = money(call, "charge_nano_usd").unwrap_or_default();
+        self.charge = self.charge.plus(charge);
     }
 
     /// The sum under its name, in cells.
@@ -185,16 +173,16 @@ impl Sum {
             self.failed.to_string(),
             self.input_tokens.to_string(),
             self.output_tokens.to_string(),
-            dollars(self.cost_nano_usd),
-            credits(self.charge_nano_usd),
+            dollars(self.cost),
+            credits(self.charge),
         ]
     }
 
     pub(super) fn json(&self, name: &str) -> Value {
         json!({
             "name": name, "calls": self.calls, "failed": self.failed, "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens, "cost_nano_usd": self.cost_nano_usd, "unpriced": self.unpriced,
-            "charge_nano_usd": self.charge_nano_usd,
+            "output_tokens": self.output_tokens, "cost_nano_usd": self.cost, "unpriced": self.unpriced,
+            "charge_nano_usd": self.charge,
         })
     }
 }
@@ -210,7 +198,8 @@ pub(super) fn sums_by_model<'a>(calls: impl Iterator<Item = &'a Value>) -> Vec<(
     sums
 }
 
-fn add_up(calls: &[Value], by: By, out: Out) {
+/// `next` is there where the server has more calls than were added up.
+fn add_up(calls: &[Value], next: &Value, by: By, out: Out) {
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
     for call in calls {
         let name = match by {
@@ -226,7 +215,7 @@ fn add_up(calls: &[Value], by: By, out: Out) {
     }
     if out.is_json() {
         let all: Vec<Value> = sums.iter().map(|(name, sum)| sum.json(name)).collect();
-        return out.json(&json!({ "data": all }));
+        return out.json(&json!({ "data": all, "next": next }));
     }
     let rows: Vec<Vec<String>> = sums.iter().map(|(name, sum)| sum.row(name)).collect();
     out.table(&SUM_TITLES, &rows);
@@ -244,11 +233,10 @@ mod tests {
 
     #[test]
     fn money_has_the_digits_that_it_has() {
-        assert_eq!(dollars(0), "$0.00");
-        assert_eq!(dollars(1_500_000_000), "$1.50");
-        assert_eq!(dollars(-42), "-$0.000000042");
-        assert_eq!(credits(10_000_000), "1");
-        assert_eq!(credits(1), "0.0000001");
+        assert_eq!(dollars(NanoUsd::ZERO), "$0");
+        assert_eq!(dollars(NanoUsd::new(-42)), "-$0.000000042");
+        assert_eq!(credits(NanoUsd::from_credits(1)), "1");
+        assert_eq!(credits(NanoUsd::new(1)), "0.0000001");
     }
 
     #[test]
@@ -257,6 +245,6 @@ mod tests {
         sum.add(&json!({"status": 200, "cost_nano_usd": 5, "usage": {"input_tokens": 2, "cached_input_tokens": 3}}));
         sum.add(&json!({"status": 402, "cost_nano_usd": null, "usage": null}));
         assert_eq!((sum.calls, sum.failed, sum.unpriced), (2, 1, 1));
-        assert_eq!((sum.input_tokens, sum.cost_nano_usd), (5, 5));
+        assert_eq!((sum.input_tokens, sum.cost), (5, NanoUsd::new(5)));
     }
 }

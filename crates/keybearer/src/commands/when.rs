@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 
-/// A moment as it was written: RFC 3339, or a time span such as `24h`.
+/// A moment as it was written: RFC 3339, a date (its first moment in UTC), or a time span such as `24h`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Moment {
     At(Timestamp),
@@ -16,12 +16,19 @@ impl std::str::FromStr for Moment {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "a date such as 2026-01-31T00:00:00Z, or a time span such as 90m, 24h or 30d";
+        let wrong = "a date such as 2026-01-31 or 2026-01-31T12:00:00Z, or a time span such as 90m, 24h or 30d";
         let unit_ms = match text.bytes().last() {
             Some(b'm') => 60_000,
             Some(b'h') => 3_600_000,
             Some(b'd') => 86_400_000,
-            _ => return text.parse().map(Self::At).map_err(|_| wrong),
+            _ => {
+                let day = || format!("{text}T00:00:00Z").parse();
+                return text
+                    .parse()
+                    .or_else(|_| day())
+                    .map(Self::At)
+                    .map_err(|_| wrong);
+            }
         };
         let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong)?;
         let span = count.checked_mul(unit_ms);
@@ -64,6 +71,8 @@ mod tests {
         assert_eq!("30d".parse(), Ok(Moment::Span(30 * 86_400_000)));
         let date: Moment = "1970-01-01T00:00:01Z".parse().expect("a date");
         assert_eq!(date, Moment::At(Timestamp::from_millis(1000)));
+        let day: Moment = "1970-01-02".parse().expect("a day");
+        assert_eq!(day, Moment::At(Timestamp::from_millis(86_400_000)));
         for wrong in ["", "h", "-1h", "0h", "tomorrow", "1y", "99999999999d", "é"] {
             assert!(wrong.parse::<Moment>().is_err(), "{wrong}");
         }

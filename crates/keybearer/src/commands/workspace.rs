@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use domain::WorkspaceId;
 use serde_json::json;
 
 use super::{chosen_workspace, confirm};
 use crate::client::Api;
+use crate::failure::{Failure, Sort};
 use crate::logins::Logins;
 use crate::output::{Column, Out};
 
@@ -81,7 +81,7 @@ const COLUMNS: &[Column] = &[
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::List => out.list(&api.get("/api/v1/workspaces").await?, COLUMNS),
+        Command::List => out.list(&api.get_list("/api/v1/workspaces").await?, COLUMNS),
         Command::Show { which } => {
             out.facts(&api.get(&which.path(api, "").await?).await?, COLUMNS);
         }
@@ -96,12 +96,17 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         }
         Command::Use { id } => {
             let workspace = api.get(&format!("/api/v1/workspaces/{id}")).await?;
-            let mut logins = Logins::load()?;
-            let server = logins.servers.get_mut(&api.origin());
-            let server = server.filter(|server| server.credential.is_some());
-            let server = server.context("not logged in; set KEYBEARER_WORKSPACE instead")?;
-            server.workspace = Some(id);
-            logins.save()?;
+            Logins::change(|logins| {
+                let server = logins.servers.get_mut(&api.origin());
+                let server = server.filter(|server| server.credential.is_some());
+                let server = server.ok_or_else(|| {
+                    let message = format!("not logged in to {}", api.origin());
+                    let failure = Failure::new(Sort::NotLoggedIn, message);
+                    failure.hint("log in, or set KEYBEARER_WORKSPACE instead")
+                })?;
+                server.workspace = Some(id);
+                Ok(())
+            })?;
             out.facts(&workspace, COLUMNS);
         }
         Command::Delete { which, yes } => {

@@ -62,7 +62,7 @@ impl Fixture {
         exit
     }
 
-    fn logins_file(&self) -> std::path::PathBuf {
+    pub(crate) fn logins_file(&self) -> std::path::PathBuf {
         self.app.dir().join(".config/keybearer/logins.json")
     }
 }
@@ -188,7 +188,13 @@ async fn a_credential_is_shown_to_the_server_that_was_logged_in_to_and_to_no_oth
 #[tokio::test]
 async fn nothing_is_sealed_to_another_key_than_the_one_that_was_seen_first() {
     // T30
-    let fixture = Fixture::logged_in().await;
+    let mut fixture = Fixture::logged_in().await;
+    // Logging in pinned it, before anything was sealed.
+    let file = std::fs::read_to_string(fixture.logins_file()).expect("the file");
+    let kept: Value = serde_json::from_str(&file).expect("JSON");
+    let first = fixture.app.sealing_key(&fixture.owner.key).await.kek_id;
+    let pinned = &kept["servers"][fixture.app.url()]["sealing_key"];
+    assert_eq!(pinned, first.as_str());
     let (_, exit) = fixture.cli_add(&["openai"]).await;
     assert!(exit.status.success(), "{exit}");
     let admin = &fixture.owner.person.session;
@@ -202,13 +208,38 @@ async fn nothing_is_sealed_to_another_key_than_the_one_that_was_seen_first() {
         "{exit}"
     );
     assert!(exit.says(id), "{exit}");
+    // What the suspect says of itself does not stand where it is pasted from.
+    assert!(exit.says("keys trust FINGERPRINT"), "{exit}");
+    assert!(!exit.says(&format!("trust {id}")), "{exit}");
     let (_, exit) = fixture.cli_add(&["openai", "--fingerprint", "0123"]).await;
     assert!(!exit.status.success(), "{exit}");
     assert_eq!(fixture.provider.requests().len(), probes);
     fixture
         .cli_fails(&["keys", "trust", "0123"], "fingerprint")
         .await;
+    // Logging in again, which seals nothing, is no trust.
+    let key = fixture.owner.api_key.clone();
+    let url = fixture.app.url();
+    let again = ["login", "--url", &url, "--with-key"];
+    let exit = fixture
+        .app
+        .run_with_input(&again, &format!("{key}\n"))
+        .await;
+    assert!(
+        exit.status.success() && exit.says("not the one that was seen first"),
+        "{exit}"
+    );
+    let (_, exit) = fixture.cli_add(&["openai"]).await;
+    assert!(!exit.status.success(), "{exit}");
+    // Who is logged out can trust: it takes the fingerprint and nothing else.
+    fixture.cli(&["logout"]).await;
+    fixture.app.builder_mut().set_env("KEYBEARER_URL", &url);
     fixture.cli(&["keys", "trust", id]).await;
+    let exit = fixture
+        .app
+        .run_with_input(&again, &format!("{key}\n"))
+        .await;
+    assert!(exit.status.success() && !exit.says("seen first"), "{exit}");
     let (key, exit) = fixture.cli_add(&["openai"]).await;
     assert!(exit.status.success(), "{exit}");
     fixture.chat("gpt-4o").await.expect(200);
@@ -222,6 +253,32 @@ async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() 
     fixture.cli_ends(&["nonsense"], 2).await;
     fixture
         .cli_ends(&["keys", "add", "openai", "sk-abc"], 2)
+        .await;
+    for wrong in [
+        &["nonsense", "--json"][..],
+        &["--json"],
+        &["keys", "--json"],
+        &["usage", "--since", "never", "--json"],
+    ] {
+        let exit = fixture.cli_ends(wrong, 2).await;
+        let error: Value = serde_json::from_str(&exit.stderr).expect("nothing but JSON");
+        assert_eq!(error["error"]["exit_code"], 2, "{exit}");
+        assert_ne!(error["error"]["message"], "", "{exit}");
+    }
+    // What only the command itself can see of its arguments.
+    for wrong in [
+        &["ai-config", "set"][..],
+        &["policy", "set"],
+        &["keys", "change", "openai"],
+        &["admin", "provider", "set", "openai"],
+        &["profile", "apply", "UPPER"],
+        &["api", "POST", "/x", "-F", "nothing"],
+    ] {
+        let exit = fixture.cli_ends(wrong, 2).await;
+        assert!(exit.says("error: "), "{exit}");
+    }
+    fixture
+        .cli_ends(&["workspace", "use", &fixture.owner.workspace.clone()], 4)
         .await;
     let (_, exit) = fixture.cli_add(&["openai"]).await;
     assert!(exit.status.success(), "{exit}");
@@ -333,6 +390,21 @@ async fn a_rotated_key_serves_in_the_place_of_the_old_one() {
     fixture.finish().await;
 }
 
+/// The processes that another one started and that still run.
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("readable");
+    let numbers = processes.filter_map(|it| it.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |process: &u32| {
+        // One that ended in the meantime has none.
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+        let status = status.unwrap_or_default();
+        status
+            .lines()
+            .any(|line| line == format!("PPid:\t{parent}"))
+    };
+    numbers.filter(is_child).collect()
+}
+
 #[tokio::test]
 async fn a_provider_key_stands_in_no_argument_no_environment_and_no_file_while_it_is_added() {
     // T174
@@ -366,14 +438,15 @@ async fn a_provider_key_stands_in_no_argument_no_environment_and_no_file_while_i
     let arguments = std::fs::read(process.join("cmdline")).expect("readable");
     assert!(arguments.starts_with(env!("CARGO_BIN_EXE_keybearer").as_bytes()));
     sweep.bytes("cmdline", &arguments);
-    if let Ok(environment) = std::fs::read(process.join("environ")) {
-        sweep.bytes("environ", &environment);
+    match std::fs::read(process.join("environ")) {
+        Ok(environment) => {
+            sweep.bytes("environ", &environment);
+        }
+        // The command hides it, from everybody.
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
     }
-    for task in std::fs::read_dir(process.join("task")).expect("readable") {
-        let children = task.expect("a task").path().join("children");
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        assert_eq!(children.trim(), "", "no other program is started");
-    }
+    assert_eq!(children_of(child.id()), Vec::<u32>::new());
+    assert!(children_of(std::process::id()).contains(&child.id()));
     sweep.path(&home);
     sweep.assert_clean();
     child.wait().expect("ended");

@@ -35,11 +35,17 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 #[tokio::test]
 async fn workspaces_are_made_renamed_chosen_and_deleted() {
-    let fixture = Fixture::with_cli().await;
+    let mut fixture = Fixture::with_cli().await;
+    // A person's only workspace need not be named, also where the log-in is for one command.
+    fixture.app.builder_mut().remove_env("KEYBEARER_WORKSPACE");
+    let only = fixture.admin_json(&["workspace", "show"]).await;
+    assert_eq!(only["id"], fixture.owner.workspace.as_str());
     let made = fixture.admin_json(&["workspace", "create", "Second"]).await;
     let id = text(&made, "id").to_owned();
     let listed = fixture.admin_json(&["workspace", "list"]).await;
     assert_eq!(texts(&listed, "name").len(), 2, "{listed}");
+    let exit = fixture.as_owner(&["workspace", "show"], "").await;
+    assert!(!exit.status.success() && exit.says("--workspace"), "{exit}");
     let renamed = ["workspace", "rename", "Other", "--workspace", &id];
     assert_eq!(fixture.admin_json(&renamed).await["name"], "Other");
     let shown = fixture.cli_json(&["workspace", "show"]).await;
@@ -199,7 +205,12 @@ async fn api_keys_are_minted_rotated_and_revoked() {
         .app
         .builder_mut()
         .set_env("KEYBEARER_API_KEY", &owners);
-    let rotated = fixture.cli(&["api-key", "rotate"]).await.stdout;
+    let exit = fixture.cli(&["api-key", "rotate"]).await;
+    assert!(
+        exit.says("KEYBEARER_API_KEY still has the old one"),
+        "{exit}"
+    );
+    let rotated = exit.stdout;
     fixture.cli_ends(&["whoami"], 4).await;
     fixture
         .app
@@ -551,6 +562,24 @@ async fn the_configuration_is_checked_and_shown_without_its_secrets() {
         .builder_mut()
         .set_env("KEYBEARER_PROBE", "maybe");
     fixture.cli_ends(&["config", "validate"], 1).await;
+    fixture.app.builder_mut().remove_env("KEYBEARER_PROBE");
+    // The environment of before names the root key twice.
+    fixture
+        .cli_fails(&["config", "validate"], "exclude each other")
+        .await;
+    fixture.app.builder_mut().remove_env("KEYBEARER_ROOT_KEY");
+    fixture.cli(&["config", "validate"]).await;
+    // What `serve` refuses is not valid.
+    for (name, value) in [
+        ("KEYBEARER_LISTEN", "nonsense"),
+        ("KEYBEARER_LISTEN", "127.0.0.1:99999"),
+        ("KEYBEARER_LOG", "info,=x=y"),
+        ("KEYBEARER_PROVIDERS_DIR", "/nowhere"),
+    ] {
+        fixture.app.builder_mut().set_env(name, value);
+        fixture.cli_ends(&["config", "validate"], 1).await;
+        fixture.app.builder_mut().remove_env(name);
+    }
 }
 
 #[tokio::test]
@@ -576,7 +605,7 @@ async fn a_stored_key_changes_its_label_and_place_without_the_key() {
     );
     let cleared = [&change[..], &["--label", "main", "--clear-level"]].concat();
     assert_eq!(fixture.cli_json(&cleared).await["level"], Value::Null);
-    fixture.cli_ends(&cleared[..3], 1).await;
+    fixture.cli_ends(&cleared[..3], 2).await;
     fixture.finish().await;
 }
 

@@ -10,7 +10,7 @@ use crate::Fixture;
 
 impl Fixture {
     /// A command that a test runs itself, as the owner's API key.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keybearer"));
         command.args(arguments);
         self.as_key(&mut command);
@@ -18,7 +18,7 @@ impl Fixture {
     }
 
     /// The same on a terminal of its own, which `script` makes (util-linux).
-    fn on_terminal(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn on_terminal(&self, arguments: &[&str]) -> Command {
         // Without a shell in between, which would answer signals too.
         let line = [&["exec", env!("CARGO_BIN_EXE_keybearer")], arguments].concat();
         let mut command = Command::new("script");
@@ -41,7 +41,7 @@ impl Fixture {
 }
 
 /// What a command that ends printed on its terminal.
-fn seen(mut command: Command, typed: &str) -> (Option<i32>, String) {
+pub(crate) fn seen(mut command: Command, typed: &str) -> (Option<i32>, String) {
     let mut child = command.spawn().expect("script is installed");
     let mut input = child.stdin.take().expect("a pipe");
     input.write_all(typed.as_bytes()).expect("written");
@@ -52,7 +52,7 @@ fn seen(mut command: Command, typed: &str) -> (Option<i32>, String) {
 }
 
 /// The next lines of a child that goes on, read beside the test so that a missing one fails instead of hanging.
-fn lines(child: &mut Child) -> std::sync::mpsc::Receiver<String> {
+pub(crate) fn lines(child: &mut Child) -> std::sync::mpsc::Receiver<String> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let output = child.stdout.take().expect("a pipe");
     std::thread::spawn(move || {
@@ -65,7 +65,7 @@ fn lines(child: &mut Child) -> std::sync::mpsc::Receiver<String> {
     receiver
 }
 
-fn next(lines: &std::sync::mpsc::Receiver<String>) -> String {
+pub(crate) fn next(lines: &std::sync::mpsc::Receiver<String>) -> String {
     lines.recv_timeout(Duration::from_secs(20)).expect("a line")
 }
 
@@ -145,6 +145,12 @@ async fn a_question_is_asked_on_a_terminal_and_no_is_no() {
         fixture.cli(&["keys", "list"]).await.stdout.lines().count(),
         1
     );
+    // The question says what it is about, also where a program reads the result.
+    let json = [&remove[..], &["--json"]].concat();
+    let (code, text) = seen(fixture.on_terminal(&json), "n\n");
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("openai/primary"), "{text}");
+    assert!(text.contains("will be refused with 402. Remove"), "{text}");
     let (code, text) = seen(fixture.on_terminal(&remove), "y\n");
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(fixture.cli(&["keys", "list"]).await.stdout, "");
@@ -200,41 +206,83 @@ async fn the_live_view_is_redrawn_on_a_terminal_and_leaves_it_as_it_was() {
     let fixture = Fixture::with_cli().await;
     let (_, exit) = fixture.cli_add(&["openai"]).await;
     assert!(exit.status.success(), "{exit}");
-    let mut child = fixture
-        .on_terminal(&["status", "--watch", "--interval", "1"])
-        .spawn()
-        .expect("script is installed");
-    let mut output = child.stdout.take().expect("a pipe");
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        while let Ok(read @ 1..) = output.read(&mut buffer) {
-            if sender.send(buffer[..read].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-    let mut text = String::new();
-    let mut until = |what: &str| {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !text.contains(what) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let piece = receiver.recv_timeout(left);
-            let piece = piece.unwrap_or_else(|_| panic!("no {what:?} in {text:?}"));
-            text.push_str(&String::from_utf8_lossy(&piece));
-        }
-    };
-    until("\u{1b}[?1049h");
-    until(" 0 calls, ");
+    let (mut child, mut screen) = fixture.watched();
+    screen.until("\u{1b}[?1049h");
+    screen.until(" 0 calls, ");
     fixture.chat("gpt-4o").await.expect(200);
-    until(" 1 calls, ");
+    screen.until(" 1 calls, ");
     // Control-C.
     let mut input = child.stdin.take().expect("a pipe");
     input.write_all(&[3]).expect("written");
-    until("\u{1b}[?25h\u{1b}[?1049l");
+    screen.until("\u{1b}[?25h\u{1b}[?1049l");
     let status = child.wait().expect("ended");
-    let rest: Vec<u8> = receiver.iter().flatten().collect();
-    let rest = String::from_utf8_lossy(&rest);
-    assert!(status.success(), "{status}: {rest}");
+    assert!(status.success(), "{status}");
+    // The same for whoever ends programs.
+    let (mut child, mut screen) = fixture.watched();
+    screen.until(" 1 calls, ");
+    let [viewer] = crate::cli_login::children_of(child.id())[..] else {
+        panic!("script started something else");
+    };
+    let viewer = i32::try_from(viewer).ok();
+    let viewer = viewer.and_then(rustix::process::Pid::from_raw);
+    let viewer = viewer.expect("a process");
+    rustix::process::kill_process(viewer, rustix::process::Signal::TERM).expect("ours");
+    screen.until("\u{1b}[?25h\u{1b}[?1049l");
+    let status = child.wait().expect("ended");
+    assert!(status.success(), "{status}");
     fixture.finish().await;
+}
+
+/// What a command that goes on draws on its terminal.
+struct Drawn {
+    pieces: std::sync::mpsc::Receiver<Vec<u8>>,
+    text: String,
+}
+
+impl Drawn {
+    /// Waits until this was drawn.
+    fn until(&mut self, what: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.text.contains(what) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let piece = self.pieces.recv_timeout(left);
+            let piece = piece.unwrap_or_else(|_| panic!("no {what:?} in {:?}", self.text));
+            self.text.push_str(&String::from_utf8_lossy(&piece));
+        }
+    }
+}
+
+impl Fixture {
+    /// The live view on a terminal, and what it draws there.
+    fn watched(&self) -> (Child, Drawn) {
+        let mut child = self
+            .on_terminal(&["status", "--watch", "--interval", "1"])
+            .spawn()
+            .expect("script is installed");
+        let mut output = child.stdout.take().expect("a pipe");
+        let (sender, pieces) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = output.read(&mut buffer) {
+                if sender.send(buffer[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let text = String::new();
+        (child, Drawn { pieces, text })
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_is_asked_for_twice_where_nobody_sees_it() {
+    let fixture = Fixture::with_cli().await;
+    let token = fixture.cli(&["member", "invite", "new@example.com"]).await;
+    let typed = format!(
+        "{}\na long password\na long passwort\n",
+        token.stdout.trim()
+    );
+    let (code, text) = seen(fixture.on_terminal(&["join"]), &typed);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("the two passwords differ"), "{text}");
 }

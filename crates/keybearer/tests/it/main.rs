@@ -10,6 +10,7 @@ mod canary;
 mod cli;
 mod cli_login;
 mod cli_resources;
+mod cli_server;
 mod cli_shell;
 mod crash;
 mod credits;

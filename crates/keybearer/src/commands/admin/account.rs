@@ -1,13 +1,14 @@
 //! `keybearer admin account` and `plan`: what accounts have and may.
 
-use anyhow::ensure;
 use domain::{AccountId, PlanId};
 use serde_json::json;
 
 use crate::client::Api;
 use crate::commands::api::BodyArgs;
 use crate::commands::confirm;
+use crate::commands::policy::PLAN_COLUMNS;
 use crate::commands::when::Moment;
+use crate::failure::Failure;
 use crate::output::{Column, Out};
 use crate::sources;
 
@@ -103,14 +104,6 @@ const CARD_FACTS: &[Column] = &[
     ("expires", "/expires_at"),
     ("reference", "/reference"),
 ];
-const PLAN_COLUMNS: &[Column] = &[
-    ("ID", "/id"),
-    ("NAME", "/name"),
-    ("RANK", "/rank"),
-    ("CREDITS", "/terms/monthly_credits"),
-    ("OWN KEYS", "/terms/byok"),
-    ("TIERS", "/terms/tiers"),
-];
 /// More accounts are not shown.
 const MOST: usize = 100_000;
 
@@ -131,10 +124,10 @@ pub(super) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 body["reference"] = json!(reference);
             }
             if let Some(expires) = expires {
-                ensure!(
-                    reference_is_none || !expires.is_span(),
-                    "with --reference give --expires as a date: a time span would end elsewhere each time"
-                );
+                if !reference_is_none && expires.is_span() {
+                    let message = "with --reference give --expires as a date: a time span would end elsewhere each time";
+                    return Err(Failure::usage(message).into());
+                }
                 body["expires_at"] = json!(expires.after(sources::system().now()));
             }
             let card = api.post(&format!("{PATH}/{id}/credits"), &body).await?;
@@ -158,7 +151,7 @@ pub(super) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
 
 pub(super) async fn run_plan(api: &Api, command: PlanCommand, out: Out) -> anyhow::Result<()> {
     match command {
-        PlanCommand::List => out.list(&api.get(PLANS).await?, PLAN_COLUMNS),
+        PlanCommand::List => out.list(&api.get_list(PLANS).await?, PLAN_COLUMNS),
         PlanCommand::Set { id, body } => {
             let plan = api.put(&format!("{PLANS}/{id}"), &body.object()?).await?;
             out.facts(&plan, PLAN_COLUMNS);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::client::Api;
 use crate::commands::api::BodyArgs;
 use crate::commands::confirm;
+use crate::failure::Failure;
 use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
@@ -94,7 +95,7 @@ pub(super) async fn run_provider(
     out: Out,
 ) -> anyhow::Result<()> {
     match command {
-        ProviderCommand::List => out.list(&api.get(PROVIDERS).await?, PROVIDER_COLUMNS),
+        ProviderCommand::List => out.list(&api.get_list(PROVIDERS).await?, PROVIDER_COLUMNS),
         ProviderCommand::Set {
             provider,
             enabled,
@@ -118,6 +119,9 @@ pub(super) async fn run_provider(
                 body["models"] = Value::Null;
             } else if !model.is_empty() {
                 body["models"] = json!(model);
+            }
+            if body == json!({}) {
+                return Err(Failure::nothing_to_change("admin provider set").into());
             }
             let switched = api.patch(&format!("{PROVIDERS}/{provider}"), &body).await?;
             out.facts(&switched, PROVIDER_COLUMNS);

@@ -1,10 +1,10 @@
 //! `keybearer admin user`: people.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::Api;
-use crate::commands::{confirm, read_text};
-use crate::failure::{Failure, Sort};
+use crate::commands::people::People;
+use crate::commands::{confirm, read_new_password};
 use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
@@ -42,26 +42,30 @@ const COLUMNS: &[Column] = &[
 ];
 /// More users are not shown or searched.
 const MOST: usize = 100_000;
+const USERS: People = People {
+    path: PATH,
+    id: "id",
+    most: MOST,
+    missing: "there is no user",
+    shown_by: "keybearer admin user list",
+};
 
 pub(super) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<()> {
     match command {
         Command::List => out.list(&api.list(PATH, &[], MOST).await?, COLUMNS),
         Command::Create { address } => {
-            let password = read_text(
-                "The user's password (10 characters or more): ",
-                "the password",
-            )?;
+            let password = read_new_password("The user's")?;
             let body = json!({ "email": address, "password": password });
             out.facts(&api.post(PATH, &body).await?, COLUMNS);
         }
         Command::Suspend { user, yes } => {
-            let (name, path) = find(api, &user).await?;
+            let (name, path) = USERS.find(api, &user).await?;
             confirm(&format!("Suspend {name}?"), yes)?;
             api.patch(&path, &json!({ "suspended": true })).await?;
             out.done(&json!({ "suspended": true }), &format!("Suspended {name}."));
         }
         Command::Restore { user } => {
-            let (name, path) = find(api, &user).await?;
+            let (name, path) = USERS.find(api, &user).await?;
             api.patch(&path, &json!({ "suspended": false })).await?;
             out.done(
                 &json!({ "suspended": false }),
@@ -70,21 +74,4 @@ pub(super) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         }
     }
     Ok(())
-}
-
-async fn find(api: &Api, user: &str) -> anyhow::Result<(String, String)> {
-    let users = api.list(PATH, &[], MOST).await?;
-    let mut users = users["data"].as_array().into_iter().flatten();
-    let is_meant = |entry: &&Value| {
-        entry["id"] == user
-            || entry["email"]
-                .as_str()
-                .is_some_and(|email| email.eq_ignore_ascii_case(user))
-    };
-    let Some(found) = users.find(is_meant) else {
-        let failure = Failure::new(Sort::Missing, format!("there is no user {user}"));
-        return Err(failure.hint("keybearer admin user list shows them").into());
-    };
-    let text = |field: &str| found[field].as_str().unwrap_or("-").to_owned();
-    Ok((text("email"), format!("{PATH}/{}", text("id"))))
 }

@@ -6,9 +6,10 @@ use anyhow::Context;
 use domain::{Label, ProviderId};
 use llm::base_url::{Loopback, canonical_base_url};
 use serde_json::{Value, json};
+use vault::seal::WINDOW_MS;
 
 use super::sealing::{field, known, read_and_seal};
-use super::{Holder, HolderArgs, Which, change, show};
+use super::{Holder, HolderArgs, StoredKey, change, show};
 use crate::client::Api;
 use crate::commands::remark;
 use crate::output::Out;
@@ -48,7 +49,7 @@ pub(crate) struct Submission {
     pub(crate) base_url: Option<String>,
 }
 
-/// Which sealing key of the server is trusted.
+/// StoredKey sealing key of the server is trusted.
 #[derive(clap::Args)]
 pub(crate) struct Trust {
     /// The fingerprint (`kek_id`) that the server's sealing key must have; it is pinned instead of the one that was
@@ -72,7 +73,8 @@ pub(super) async fn print_sealed(api: &Api, args: Args, out: Out) -> anyhow::Res
     let sealed = seal(api, holder, &args.what).await?;
     out.json(&body(&sealed, &args));
     remark(&format!(
-        "Nothing was sent. Within 15 minutes, once: keybearer api POST {} --input FILE",
+        "Nothing was sent. Within {} minutes, once: keybearer api POST {} --input FILE",
+        WINDOW_MS / 60_000,
         holder.path()
     ));
     Ok(ExitCode::SUCCESS)
@@ -122,7 +124,7 @@ pub(super) async fn seal(
 /// Puts a new key in the place of a stored one: same label, same level, same destination.
 pub(super) async fn rotate(
     api: &Api,
-    which: &Which,
+    which: &StoredKey,
     trust: &Trust,
     out: Out,
 ) -> anyhow::Result<ExitCode> {

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use domain::Label;
 use serde_json::{Value, json};
 
-use super::{Holder, Which, show};
+use super::{Holder, StoredKey, show};
 use crate::client::Api;
 use crate::commands::{confirm, remark};
 use crate::failure::{Failure, Sort};
@@ -35,7 +35,7 @@ pub(crate) struct Changes {
 /// Changes what is named of a stored key.
 pub(super) async fn change(
     api: &Api,
-    which: &Which,
+    which: &StoredKey,
     changes: &Changes,
     out: Out,
 ) -> anyhow::Result<ExitCode> {
@@ -55,7 +55,9 @@ pub(super) async fn change(
     if let Some(fallback) = changes.fallback {
         body["fallback"] = json!(fallback);
     }
-    ensure!(body != json!({}), "nothing to change; see --help");
+    if body == json!({}) {
+        return Err(Failure::nothing_to_change("keys change").into());
+    }
     let holder = Holder::chosen(api, &which.holder).await?;
     let (_, path) = find(api, holder, which).await?;
     show(&api.patch(&path, &body).await?, out);
@@ -65,7 +67,7 @@ pub(super) async fn change(
 /// Removes a key after saying what its calls will meet.
 pub(super) async fn remove(
     api: &Api,
-    which: &Which,
+    which: &StoredKey,
     yes: bool,
     out: Out,
 ) -> anyhow::Result<ExitCode> {
@@ -96,8 +98,12 @@ pub(super) async fn remove(
         which.label,
         key["mask"].as_str().unwrap_or("")
     );
-    remark(&format!("{}: without it {ahead}.", name.trim_end()));
-    confirm("Remove it for good?", yes)?;
+    let ahead = format!("{}: without it {ahead}.", name.trim_end());
+    if yes {
+        remark(&ahead);
+    }
+    // In one piece with what it is about: remarks are silent where the result is for a program.
+    confirm(&format!("{ahead} Remove it for good?"), yes)?;
     let removed = api.delete(&path).await?;
     match removed["then"].as_str() {
         Some(then) => remark(&format!("Removed: {}.", meets(then, &which.provider))),
@@ -112,7 +118,7 @@ pub(super) async fn remove(
 /// Lets a key serve or not, from the next call on.
 pub(super) async fn set_enabled(
     api: &Api,
-    which: &Which,
+    which: &StoredKey,
     enabled: bool,
     out: Out,
 ) -> anyhow::Result<ExitCode> {
@@ -127,9 +133,9 @@ pub(super) async fn set_enabled(
 pub(super) async fn find(
     api: &Api,
     holder: Holder,
-    which: &Which,
+    which: &StoredKey,
 ) -> anyhow::Result<(Value, String)> {
-    let answer = api.get(&holder.path()).await?;
+    let answer = api.get_list(&holder.path()).await?;
     let keys = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
     if keys.iter().any(|key| key["available"].is_boolean()) {
         let message =

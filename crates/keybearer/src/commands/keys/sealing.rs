@@ -1,6 +1,6 @@
 //! Sealing a provider key on this machine, to a server that is the one it was before.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::key::check_key;
@@ -14,6 +14,7 @@ use crate::client::Api;
 use crate::commands::{read_secret, remark};
 use crate::failure::{Failure, Sort};
 use crate::logins::Logins;
+use crate::output::tell;
 use crate::sources;
 
 /// A sealed box, and the id of the key that it is sealed to.
@@ -63,14 +64,65 @@ pub(super) async fn read_and_seal(
     })
 }
 
-/// Looks at the server's sealing key and pins it; used by `login`.
-pub(crate) async fn seen_sealing_key(api: &Api, fingerprint: Option<&str>) -> anyhow::Result<()> {
-    checked_sealing_key(api, fingerprint).await.map(drop)
+/// Pins the server's sealing key if none is; another one than the pinned is remarked on and changes nothing.
+///
+/// Logging in seals nothing, and whoever is to trust a new key may have to be logged in to learn of it.
+pub(crate) async fn pin_at_login(api: &Api) -> anyhow::Result<()> {
+    let seen = fetched(api).await?;
+    match pinned(api)? {
+        None => pin(api, &seen.id),
+        Some(pinned) if pinned != seen.id => remark(&format!(
+            "The sealing key is not the one that was seen first: {pinned} became {}; nothing is sealed to it until it is trusted.",
+            seen.id
+        )),
+        Some(_) => {}
+    }
+    Ok(())
 }
 
-/// The server's sealing key. It must match its id, not be of low order, and be the one that was seen first, unless
-/// somebody names the new one's fingerprint.
+/// Pins the server's sealing key, which must have this fingerprint. Returns its id.
+pub(super) async fn trust(api: &Api, fingerprint: &str) -> anyhow::Result<String> {
+    let seen = fetched(api).await?;
+    seen.must_be(fingerprint)?;
+    // Here the pin is what was asked for.
+    Logins::change(|logins| {
+        let server = logins.servers.entry(api.origin()).or_default();
+        server.sealing_key = Some(seen.id.clone());
+        Ok(())
+    })?;
+    Ok(seen.id)
+}
+
+/// The sealing key to seal to: the one that was seen first, unless somebody names the new one's fingerprint.
 async fn checked_sealing_key(api: &Api, fingerprint: Option<&str>) -> anyhow::Result<SealingKey> {
+    let seen = fetched(api).await?;
+    if let Some(fingerprint) = fingerprint {
+        seen.must_be(fingerprint)?;
+    }
+    match pinned(api)? {
+        Some(pinned) if pinned == seen.id => {}
+        Some(pinned) if fingerprint.is_none() => {
+            let message = format!(
+                "the sealing key of {} is not the one that was seen first: {pinned} became {}; nothing was sealed",
+                api.origin(),
+                seen.id
+            );
+            // What the server itself says must not stand where somebody pastes it from.
+            let failure = Failure::new(Sort::Failed, message);
+            return Err(failure
+                .hint(
+                    "it changes when it is rotated; ask an instance admin for the fingerprint, whom keybearer admin \
+                     sealing-key show tells it, then: keybearer keys trust FINGERPRINT",
+                )
+                .into());
+        }
+        _ => pin(api, &seen.id),
+    }
+    Ok(seen)
+}
+
+/// The server's sealing key, which must match its id and not be of low order.
+async fn fetched(api: &Api) -> anyhow::Result<SealingKey> {
     let sealing = api.get("/v1/byok/encryption-pubkey").await?;
     let public_key: [u8; 32] = STANDARD
         .decode(field(&sealing, "public_key")?)
@@ -79,43 +131,46 @@ async fn checked_sealing_key(api: &Api, fingerprint: Option<&str>) -> anyhow::Re
         .context("the server's public key is not 32 bytes of base64")?;
     let id = field(&sealing, "kek_id")?.to_owned();
     check_public_key(&id, &public_key).context("the server's sealing key is refused")?;
-    // The API also shows it in groups, which people copy.
-    let expected = fingerprint.map(|text| text.split_whitespace().collect::<String>());
-    if let Some(expected) = &expected
-        && *expected != id
-    {
-        bail!("the server's sealing key has the fingerprint {id}, not {expected}");
-    }
-    let mut logins = Logins::load()?;
-    let server = logins.servers.entry(api.origin()).or_default();
-    match &server.sealing_key {
-        Some(pinned) if *pinned == id => return Ok(SealingKey { id, public_key }),
-        Some(pinned) if expected.is_none() => {
-            let message = format!(
-                "the sealing key of {} is not the one that was seen first: {pinned} became {id}; nothing was sealed",
-                api.origin()
-            );
-            let failure = Failure::new(Sort::Failed, message);
-            return Err(failure
-                .hint(format!(
-                    "it changes when it is rotated; ask an instance admin for the fingerprint \
-                     (GET /api/v1/sealing-key), then: keybearer keys trust {id}"
-                ))
-                .into());
-        }
-        _ => {}
-    }
-    server.sealing_key = Some(id.clone());
-    // Without a place to keep it the key is as good as it was for the first time.
-    if let Err(error) = logins.save() {
-        remark(&format!("the sealing key could not be pinned: {error:#}"));
-    }
     Ok(SealingKey { id, public_key })
+}
+
+impl SealingKey {
+    fn must_be(&self, fingerprint: &str) -> anyhow::Result<()> {
+        // The API also shows it in groups, which people copy.
+        let expected: String = fingerprint.split_whitespace().collect();
+        ensure!(
+            expected == self.id,
+            "the server's sealing key has the fingerprint {}, not {expected}",
+            self.id
+        );
+        Ok(())
+    }
+}
+
+/// The id of the server's sealing key that was seen first, or trusted since.
+fn pinned(api: &Api) -> anyhow::Result<Option<String>> {
+    let mut logins = Logins::load()?;
+    let known = logins.servers.remove(&api.origin());
+    Ok(known.and_then(|server| server.sealing_key))
+}
+
+/// Pins a sealing key. Without a place to keep the pin the key is as good as it was for the first time, which is said.
+fn pin(api: &Api, id: &str) {
+    let pinned = Logins::change(|logins| {
+        let server = logins.servers.entry(api.origin()).or_default();
+        server.sealing_key = Some(id.to_owned());
+        Ok(())
+    });
+    if let Err(error) = pinned {
+        tell(&format!(
+            "the sealing key could not be pinned, so another one would not be noticed: {error:#}"
+        ));
+    }
 }
 
 /// What the server says of the provider with this id.
 pub(super) async fn known(api: &Api, id: &str) -> anyhow::Result<Value> {
-    let providers = api.get("/v1/providers").await?;
+    let providers = api.get_list("/v1/providers").await?;
     let data = providers["data"].as_array().cloned().unwrap_or_default();
     if let Some(facts) = data.iter().find(|entry| entry["id"] == id) {
         return Ok(facts.clone());

@@ -70,10 +70,13 @@ pub(super) async fn approve(
     if !out.is_json() {
         out.facts(&seen, FACTS);
     }
-    confirm(
-        "Let this program log in as you? Only if you started it yourself, just now.",
-        yes,
-    )?;
+    let text = |field: &str| seen[field].as_str().unwrap_or("-").to_owned();
+    let question = format!(
+        "Let {:?} from {} log in as you? Only if you started it yourself, just now.",
+        text("client"),
+        text("address")
+    );
+    confirm(&question, yes)?;
     api.post(&format!("{path}/approve"), &json!({})).await?;
     out.done(
         &approved(seen),

@@ -1,0 +1,293 @@
+//! The command line before servers that answer otherwise than they should, and before several of them.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::app::TestApp;
+use testkit::provider::{Script, ScriptedProvider};
+
+use crate::Fixture;
+use crate::cli_shell::{lines, next, seen};
+
+const WORKSPACE: &str = "ws_00000000000000000000000000";
+
+impl Fixture {
+    /// The same command line, to which another server is named.
+    fn pointed_at(&mut self, server: &ScriptedProvider) {
+        let builder = self.app.builder_mut();
+        builder.set_env("KEYBEARER_URL", &server.url());
+        builder.set_env("KEYBEARER_WORKSPACE", WORKSPACE);
+    }
+}
+
+fn list(data: Value, next: Option<&str>) -> Script {
+    Script::json(200, &json!({ "data": data, "next": next }))
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_a_keybearer_is_an_error_and_not_an_empty_result() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let elsewhere = ScriptedProvider::start();
+    let page = || Script::text(200, "text/html", "<html>log in first</html>");
+    let cases = [
+        (page(), "not in JSON"),
+        (
+            Script::json(200, &json!({"data": [{"id": "x"}]})).cut_after(80),
+            "broke off",
+        ),
+        (Script::json(200, &json!({"answer": 42})), "without a list"),
+        (Script::status(200), "without a list"),
+        (
+            Script::redirect(302, &format!("{}/api", elsewhere.url())),
+            "redirect (302)",
+        ),
+        (Script::hang_up(), "no answer from"),
+    ];
+    for (script, said) in cases {
+        server.always(script);
+        for command in [
+            &["usage"][..],
+            &["member", "list"],
+            &["keys", "list"],
+            &["provider", "list"],
+        ] {
+            let exit = fixture.cli_ends(command, 7).await;
+            assert!(exit.says(said), "{command:?}: {exit}");
+            assert_eq!(exit.stdout, "", "{command:?}");
+        }
+    }
+    server.always(page());
+    fixture.cli_ends(&["workspace", "show"], 7).await;
+    assert!(elsewhere.requests().is_empty(), "no redirect is followed");
+    // An answer without a body is one.
+    server.always(Script::status(204));
+    fixture
+        .cli(&["member", "uninvite", "inv_00000000000000000000000000"])
+        .await;
+    let answer = fixture
+        .cli_json(&["api", "DELETE", "/api/v1/sessions/current"])
+        .await;
+    assert_eq!(answer, Value::Null);
+}
+
+#[tokio::test]
+async fn an_address_with_a_path_is_refused_before_anything_is_sent() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    for rest in ["/keybearer", "/?x=1", "/#x"] {
+        let url = format!("{}{rest}", server.url());
+        fixture.app.builder_mut().set_env("KEYBEARER_URL", &url);
+        fixture
+            .cli_fails(&["whoami"], "scheme, host and port only")
+            .await;
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_session_is_found_among_the_cookies_of_others() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let session = Script::json(200, &json!({}))
+        .header("set-cookie", "balancer=1; Path=/")
+        .header(
+            "set-cookie",
+            "__Host-keybearer_session=kbs_ours; Path=/; Secure",
+        );
+    server.on_path("/api/v1/sessions", session);
+    server.on_path("/api/v1/whoami", Script::json(200, &json!({"kind": "x"})));
+    server.on_path("/api/v1/sessions/current", Script::status(204));
+    let whoami = ["whoami", "--email", "a@example.com"];
+    let exit = fixture.app.run_with_input(&whoami, "a password\n").await;
+    assert!(exit.status.success(), "{exit}");
+    let last = server.last();
+    assert_eq!(
+        (last.method.as_str(), last.path(), last.header("cookie")),
+        (
+            "DELETE",
+            "/api/v1/sessions/current",
+            Some("__Host-keybearer_session=kbs_ours")
+        )
+    );
+}
+
+#[tokio::test]
+async fn what_others_wrote_does_nothing_to_the_terminal() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let evil = "evil\u{1b}[2J\u{9b}2J\u{202e}name";
+    server.always(list(json!([{"id": "x", "name": evil}]), None));
+    let harmless = "evil\u{fffd}[2J\u{fffd}2J\u{fffd}name";
+    let shown = fixture.cli(&["workspace", "list"]).await.stdout;
+    assert!(shown.contains(harmless), "{shown:?}");
+    for command in [
+        &["workspace", "list"][..],
+        &["api", "GET", "/api/v1/x"],
+        &["api", "GET", "/api/v1/x", "--json"],
+        &["api", "GET", "/api/v1/text"],
+    ] {
+        let text = Script::text(200, "text/plain", format!("a\tb\n{evil}\n"));
+        server.on_path("/api/v1/text", text);
+        let mut terminal = fixture.on_terminal(command);
+        terminal
+            .env("KEYBEARER_URL", server.url())
+            .env("NO_COLOR", "1");
+        let (code, text) = seen(terminal, "");
+        assert_eq!(code, Some(0), "{text:?}");
+        for bad in ['\u{1b}', '\u{9b}', '\u{202e}'] {
+            assert!(!text.contains(bad), "{command:?}: {text:?}");
+        }
+        assert!(text.contains("evil"), "{text:?}");
+    }
+    // For a program the bytes are the server's.
+    let raw = fixture.cli(&["api", "GET", "/api/v1/text"]).await.stdout;
+    assert_eq!(raw, format!("a\tb\n{evil}\n"));
+}
+
+#[tokio::test]
+async fn what_was_not_read_is_said() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let call =
+        json!({"at": "2026-01-01T00:00:00Z", "request_id": "r", "status": 200, "model": "m"});
+    let calls: Vec<_> = std::iter::repeat_n(call, 100).collect();
+    server.always(list(json!(calls), Some("more")));
+    server.on_path("/api/v1/users/me/credits", Script::status(403));
+    let status = fixture.cli_json(&["status"]).await;
+    assert_eq!(status["truncated"], true);
+    let text = fixture.cli(&["status"]).await.stdout;
+    assert!(text.contains(": the newest "), "{text}");
+    assert!(text.contains("your account's credits are not"), "{text}");
+    let by = fixture
+        .cli_json(&["usage", "--by", "model", "--limit", "100"])
+        .await;
+    assert_eq!(by["next"], "more");
+    let members = fixture.cli(&["member", "list"]).await;
+    assert!(members.says("more than these 10000"), "{members}");
+    let audit = fixture.cli(&["audit", "--limit", "100"]).await;
+    assert!(audit.says("more than these 100"), "{audit}");
+    server.always(list(json!(calls), None));
+    let status = fixture.cli_json(&["status"]).await;
+    assert_eq!(status["truncated"], false);
+    // Not to be allowed is one thing, a broken answer another.
+    server.on_path("/api/v1/users/me/credits", Script::status(500));
+    fixture.cli_ends(&["status"], 1).await;
+}
+
+#[tokio::test]
+async fn the_live_view_outlives_a_look_that_fails_and_ends_when_it_is_told_to() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let path = format!("/api/v1/workspaces/{WORKSPACE}/usage");
+    let call =
+        |name: &str| json!({"at": "2026-01-01T00:00:00Z", "request_id": name, "status": 200});
+    server.on_path("/api/v1/users/me/credits", Script::status(403));
+    server.on_path(&path, list(json!([call("first")]), None));
+    let mut command = fixture.command(&["status", "--watch", "--interval", "1"]);
+    command
+        .env("KEYBEARER_URL", server.url())
+        .env("KEYBEARER_WORKSPACE", WORKSPACE);
+    let mut child = command.spawn().expect("started");
+    let output = lines(&mut child);
+    assert!(next(&output).starts_with("2026-01-01"));
+    server.on_path(&path, Script::status(503));
+    let asked = server.requests().len();
+    server.wait_for_requests(asked + 2).await;
+    server.on_path(&path, list(json!([call("first"), call("second")]), None));
+    assert!(next(&output).starts_with("2026-01-01"));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("ours");
+    let ended = child.wait_with_output().expect("ended");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{}: {said}", ended.status);
+    assert!(said.contains("503"), "{said}");
+    assert!(said.contains("answers again"), "{said}");
+}
+
+/// Two servers that one command line is logged in to, the second one last.
+async fn two_logins() -> (Fixture, TestApp) {
+    let fixture = Fixture::logged_in().await;
+    let second = crate::builder().start().await;
+    let owner = second.setup().await;
+    let url = second.url();
+    let login = ["login", "--url", &url, "--with-key"];
+    let typed = format!("{}\n", owner.api_key);
+    let exit = fixture.app.run_with_input(&login, &typed).await;
+    assert!(exit.status.success(), "{exit}");
+    (fixture, second)
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_login_of_the_server_that_is_meant() {
+    let (mut fixture, second) = two_logins().await;
+    let first = fixture.app.url();
+    let key = fixture.owner.api_key.clone();
+    fixture.app.builder_mut().set_env("KEYBEARER_URL", &first);
+    fixture.app.builder_mut().set_env("KEYBEARER_API_KEY", &key);
+    let exit = fixture.cli(&["logout"]).await;
+    assert!(exit.says(&format!("Logged out of {first}.")), "{exit}");
+    assert!(exit.says("KEYBEARER_API_KEY is set and wins"), "{exit}");
+    fixture.app.builder_mut().remove_env("KEYBEARER_API_KEY");
+    fixture.cli_ends(&["whoami"], 4).await;
+    fixture.cli_ends(&["logout"], 4).await;
+    fixture.app.builder_mut().remove_env("KEYBEARER_URL");
+    let who = fixture.cli_json(&["whoami"]).await;
+    assert_eq!(who["server"], second.url());
+    let exit = fixture.cli(&["logout"]).await;
+    assert!(exit.says(&second.url()), "{exit}");
+}
+
+#[tokio::test]
+async fn the_environments_api_key_goes_to_no_server_that_the_environment_does_not_name() {
+    let mut fixture = Fixture::logged_in().await;
+    let (first, key) = (fixture.app.url(), fixture.owner.api_key.clone());
+    let server = ScriptedProvider::start();
+    let other = json!({"current": server.url(), "servers": {}});
+    std::fs::write(fixture.logins_file(), other.to_string()).expect("written");
+    fixture.app.builder_mut().set_env("KEYBEARER_API_KEY", &key);
+    let exit = fixture.cli_ends(&["whoami"], 2).await;
+    assert!(
+        exit.says("set KEYBEARER_URL") && exit.says(&server.url()),
+        "{exit}"
+    );
+    assert!(server.requests().is_empty());
+    fixture.app.builder_mut().set_env("KEYBEARER_URL", &first);
+    fixture.cli(&["whoami"]).await;
+}
+
+#[tokio::test]
+async fn a_session_for_one_command_ends_with_it_also_when_it_is_interrupted() {
+    let fixture = Fixture::with_cli().await;
+    let person = fixture.owner.person.clone();
+    let add = ["keys", "add", "openai", "--email", &person.email];
+    let mut command = fixture.command(&add);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("started");
+    let mut typed = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut typed, format!("{}\n", person.password).as_bytes())
+        .expect("written");
+    let sessions = async || {
+        let sessions = person.session.get("/api/v1/sessions").await;
+        sessions.text().matches("keybearer/").count()
+    };
+    let mut tries = 0;
+    while sessions().await == 0 {
+        tries += 1;
+        assert!(tries < 400, "no session");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // It waits for the key now, which nobody types.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("ours");
+    let status = child.wait().expect("ended");
+    drop(typed);
+    assert_eq!(status.code(), Some(130), "{status}");
+    assert_eq!(sessions().await, 0);
+}
