@@ -152,7 +152,7 @@ pub(crate) async fn insert(
     if let Some(parent) = parent {
         within_parent(tx, workspace, parent, new, now).await?;
     }
-    crate::limit::api_keys(tx, workspace).await?;
+    crate::limit::api_keys(tx, workspace, now).await?;
     tx.run(
         sql(
             "INSERT INTO api_keys (id, workspace_id, user_id, parent_id, name, prefix, hash,
@@ -309,6 +309,68 @@ pub(crate) async fn set_default_model(
         return Err(StoreError::NotFound);
     }
     Ok(())
+}
+
+/// Moves the end of a key that ends by itself and has not ended; `by` is the API key that asks for it.
+///
+/// A key outlives neither the one that minted it nor the one that renews it, so that none can prolong itself.
+pub(crate) async fn renew(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    key: ApiKeyId,
+    by: Option<ApiKeyId>,
+    end: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let outlived: Option<(String,)> = tx
+        .optional(
+            sql("SELECT o.id
+                 FROM api_keys o
+                 WHERE o.workspace_id = $1
+                   AND (o.id = $2
+                        OR o.id = (SELECT k.parent_id FROM api_keys k
+                                   WHERE k.workspace_id = $1 AND k.id = $3))
+                   AND (o.revoked_at IS NOT NULL
+                        OR (o.expires_at IS NOT NULL AND o.expires_at < $4))
+                 LIMIT 1")
+            .bind(workspace)
+            .bind(by)
+            .bind(key)
+            .bind(end),
+        )
+        .await?;
+    if outlived.is_some() {
+        return Err(StoreError::Conflict(
+            "an API key ends no later than the one that mints or renews it",
+        ));
+    }
+    let renewed = tx
+        .run(
+            sql("UPDATE api_keys SET expires_at = $3
+                 WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL
+                   AND expires_at > $4 AND expires_at <= $3")
+            .bind(workspace)
+            .bind(key)
+            .bind(end)
+            .bind(now),
+        )
+        .await?;
+    if renewed > 0 {
+        return Ok(());
+    }
+    let known: Option<(String,)> = tx
+        .optional(
+            sql("SELECT id FROM api_keys WHERE workspace_id = $1 AND id = $2")
+                .bind(workspace)
+                .bind(key),
+        )
+        .await?;
+    Err(match known {
+        Some(_) => StoreError::Conflict(
+            "the API key has ended, was revoked, never ends or ends later than that",
+        ),
+        None => StoreError::NotFound,
+    })
 }
 
 fn read(row: Stored) -> Result<ApiKeyRow, StoreError> {

@@ -1,7 +1,7 @@
 //! How much an account may have, by the terms that it subscribed to. Asked inside the change that would add one.
 
 use domain::plan::ResourceLimits;
-use domain::{AccountId, KeyOwner, WorkspaceId};
+use domain::{AccountId, KeyOwner, Timestamp, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
@@ -34,11 +34,18 @@ pub(crate) async fn members(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), S
     room(tx, "members", limit, count).await
 }
 
-/// Makes sure that a workspace may have another API key.
-pub(crate) async fn api_keys(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), StoreError> {
+/// Makes sure that a workspace may have another API key. Those that were revoked or have ended do not count.
+pub(crate) async fn api_keys(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let limit = of_workspace(tx, workspace).await?.api_keys;
-    let count = sql("SELECT count(*) FROM api_keys WHERE workspace_id = $1 AND revoked_at IS NULL")
-        .bind(workspace);
+    let count = sql("SELECT count(*) FROM api_keys
+                     WHERE workspace_id = $1 AND revoked_at IS NULL
+                       AND (expires_at IS NULL OR expires_at > $2)")
+    .bind(workspace)
+    .bind(now);
     room(tx, "api_keys", limit, count).await
 }
 
@@ -58,6 +65,7 @@ pub(crate) async fn used(
     store: &Store,
     account: AccountId,
     limits: ResourceLimits,
+    now: Timestamp,
 ) -> Result<Vec<ResourceUse>, StoreError> {
     let (workspaces, members, api_keys, provider_keys): (i64, i64, i64, i64) = store
         .db()
@@ -74,6 +82,7 @@ pub(crate) async fn used(
                                FROM api_keys k
                                JOIN workspaces w ON w.id = k.workspace_id
                                WHERE w.account_id = $1 AND k.revoked_at IS NULL
+                                 AND (k.expires_at IS NULL OR k.expires_at > $2)
                                GROUP BY w.id) AS of_each),
                         (SELECT COALESCE(max(n), 0)
                          FROM (SELECT count(*) AS n
@@ -81,7 +90,8 @@ pub(crate) async fn used(
                                WHERE account_id = $1 AND template = 0
                                GROUP BY owner_id) AS of_each)",
             )
-            .bind(account),
+            .bind(account)
+            .bind(now),
         )
         .await?;
     let of = |resource, used, limit| ResourceUse {

@@ -17,7 +17,7 @@ use crate::body::{Json, Query, given};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, Mints, Reads, SelfRotations, Writes};
-use crate::ops::api_keys::{self, Minted, Wanted};
+use crate::ops::api_keys::{self, End, Minted, Wanted};
 use crate::page::{List, PageQuery};
 use crate::schema;
 use crate::state::ControlState;
@@ -145,6 +145,23 @@ pub struct NewApiKey {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Moment>,
+    /// Instead of `expires_at`: ends so many seconds from now, by the server's clock.
+    #[serde(default)]
+    #[schema(minimum = 1, example = 600)]
+    expires_in_s: Option<u32>,
+}
+
+/// The end that a client names in one of two ways.
+fn end(at: Option<Moment>, in_seconds: Option<u32>) -> Result<Option<End>, Problem> {
+    match (at, in_seconds) {
+        (Some(_), Some(_)) => Err(Problem::field(
+            "expires_in_s",
+            "expires_at and expires_in_s say the same; give one of them",
+        )),
+        (Some(at), None) => Ok(Some(End::At(at.0))),
+        (None, Some(seconds)) => Ok(Some(End::InSeconds(seconds))),
+        (None, None) => Ok(None),
+    }
 }
 
 /// A moment as a client writes it.
@@ -172,7 +189,7 @@ async fn create_api_key(
         name: text::name(&body.name)?,
         scopes: body.scopes,
         default_model: body.default_model,
-        expires_at: body.expires_at.map(|at| at.0),
+        end: end(body.expires_at, body.expires_in_s)?,
     };
     let minted = api_keys::mint(&state, &call, &access.scope, wanted).await?;
     Ok((StatusCode::CREATED, axum::Json(minted.into())))
@@ -192,17 +209,27 @@ async fn rotate_own_api_key(
     Ok(axum::Json(minted.into()))
 }
 
-/// What may change of an API key.
+/// What may change of an API key. What is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyPatch {
     /// The model that serves when a call with it names none; `null`: the workspace's choice.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, required, example = "level_2")]
+    #[schema(value_type = Option<String>, example = "level_2")]
     default_model: Option<Option<ModelName>>,
+    /// A later end for a key that ends by itself and has not ended; RFC 3339. No later than the end of the API key that
+    /// minted it, and of the one that is presented: a key cannot prolong itself.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Moment>,
+    /// Instead of `expires_at`: ends so many seconds from now, by the server's clock.
+    #[serde(default)]
+    #[schema(minimum = 1, example = 600)]
+    expires_in_s: Option<u32>,
 }
 
-/// Change which model serves when a call with an API key names none: one's own key, or as an admin anybody's.
+/// Change which model serves when a call with an API key names none, or move its end: one's own key, or as an admin
+/// anybody's.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/api-keys/{api_key_id}", tag = "api keys",
     extensions(("x-action" = json!("write_api_keys"))), request_body = ApiKeyPatch,
     responses((status = 200, body = ApiKeyView), Writes))]
@@ -213,11 +240,19 @@ async fn update_api_key(
     call: Call,
     Json(body): Json<ApiKeyPatch>,
 ) -> Result<axum::Json<ApiKeyView>, Problem> {
-    let Some(model) = body.default_model else {
-        return Err(Problem::field("default_model", "default_model is missing"));
+    let end = end(body.expires_at, body.expires_in_s)?;
+    let row = match (body.default_model, end) {
+        (Some(model), None) => {
+            let model = model.as_ref();
+            api_keys::set_default_model(&state, &call, &access.scope, id, model).await?
+        }
+        (None, Some(end)) => api_keys::renew(&state, &call, &access.scope, id, end).await?,
+        // Two changes would be two entries of the audit log, and could be done by half.
+        (Some(_), Some(_)) | (None, None) => {
+            let rule = "give default_model or a new end, and not both";
+            return Err(Problem::field("default_model", rule));
+        }
     };
-    let model = model.as_ref();
-    let row = api_keys::set_default_model(&state, &call, &access.scope, id, model).await?;
     Ok(axum::Json(row.into()))
 }
 

@@ -10,6 +10,7 @@ use utoipa_axum::routes;
 use crate::access::{Access, ReadBilling};
 use crate::body::{NoParameters, Query};
 use crate::error::Problem;
+use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::schema;
 use crate::state::ControlState;
@@ -62,11 +63,12 @@ pub struct LimitView {
 async fn get_limits(
     access: Access<ReadBilling>,
     State(state): State<ControlState>,
+    call: Call,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<AccountLimits>, Problem> {
     let within = state.store.within_account(&access.scope);
     let subscription = within.subscription().await?;
-    let used = within.limits_used().await?.into_iter();
+    let used = within.limits_used(call.now).await?.into_iter();
     let terms = &subscription.terms;
     let open = Tier::ALL.iter().filter(|tier| terms.opens(**tier));
     Ok(axum::Json(AccountLimits {

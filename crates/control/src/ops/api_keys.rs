@@ -20,7 +20,25 @@ pub struct Wanted {
     /// The model that serves when a call with it names none.
     pub default_model: Option<ModelName>,
     /// When it ends by itself.
-    pub expires_at: Option<Timestamp>,
+    pub end: Option<End>,
+}
+
+/// When an API key ends, as its client says it.
+#[derive(Clone, Copy)]
+pub enum End {
+    /// At this moment.
+    At(Timestamp),
+    /// So many seconds after the request, by the server's clock.
+    InSeconds(u32),
+}
+
+impl End {
+    fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(moment) => moment,
+            Self::InSeconds(seconds) => now.plus_millis(i64::from(seconds) * 1000),
+        }
+    }
 }
 
 /// An API key in the only moment in which its text is known.
@@ -62,17 +80,15 @@ pub async fn mint(
             .because(detail)
             .with("scopes", beyond));
     }
-    if wanted.expires_at.is_some_and(|at| at <= call.now) {
-        return Err(Problem::field(
-            "expires_at",
-            "expires_at must lie in the future",
-        ));
+    let expires_at = wanted.end.map(|end| end.at(call.now));
+    if expires_at.is_some_and(|at| at <= call.now) {
+        return Err(in_the_past());
     }
     let within = state.store.within(scope);
     if let Some(parent) = scope.api_key() {
         let parent = within.api_key(parent).await?;
         let end = parent.and_then(|parent| parent.expires_at);
-        if end.is_some_and(|end| wanted.expires_at.is_none_or(|at| at > end)) {
+        if end.is_some_and(|end| expires_at.is_none_or(|at| at > end)) {
             let rule = "expires_at must be no later than that of the API key that mints";
             return Err(Problem::field("expires_at", rule));
         }
@@ -87,7 +103,7 @@ pub async fn mint(
         hash,
         scopes,
         default_model: wanted.default_model,
-        expires_at: wanted.expires_at,
+        expires_at,
     };
     let note = call.note_on("api_key.create", id);
     let row = within.create_api_key(&new, &note, call.now).await?;
@@ -136,6 +152,30 @@ pub async fn revoke(
     Ok(())
 }
 
+/// Moves the end of an API key that ends by itself and has not ended: the caller's own, or as an admin anybody's.
+///
+/// # Errors
+/// `not_found`; `permission_denied` for another's when the caller is no admin; `invalid_request` for a moment that
+/// has passed; `conflict` when the key was revoked, has ended, never ends or ends later, or would outlive the API key
+/// that minted it or the one that renews it.
+pub async fn renew(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: ApiKeyId,
+    end: End,
+) -> Result<ApiKeyRow, Problem> {
+    reach(state, scope, id).await?;
+    let end = end.at(call.now);
+    if end <= call.now {
+        return Err(in_the_past());
+    }
+    let note = call.note_on("api_key.renew", id);
+    let within = state.store.within(scope);
+    within.renew_api_key(id, end, &note, call.now).await?;
+    reach(state, scope, id).await
+}
+
 /// Says which model serves when a call with an API key names none: the caller's own key, or as an admin anybody's.
 ///
 /// # Errors
@@ -171,6 +211,10 @@ async fn reach(
         return Err(Problem::denied("the role admin"));
     }
     Ok(row)
+}
+
+fn in_the_past() -> Problem {
+    Problem::field("expires_at", "expires_at must lie in the future")
 }
 
 /// A new credential, what may be shown of it, and its keyed hash.

@@ -68,7 +68,7 @@ pub async fn create_first_user(
         name: "First key".to_owned(),
         scopes: everyday_scopes(),
         default_model: None,
-        expires_at: None,
+        end: None,
     };
     let api_key = api_keys::mint(state, call, &scope, wanted).await?;
     Ok(FirstUser {

@@ -95,4 +95,23 @@ impl Within<'_> {
         api_key::set_default_model(&mut writing.tx, self.scope.workspace(), id, model).await?;
         commit(writing, origin, audit, now).await
     }
+
+    /// Moves the end of an API key that ends by itself and has not ended. It ends no later than the API key that
+    /// minted it, and than the one with which this is done.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: none with this id here. [`StoreError::Conflict`]: it was revoked, has ended, never
+    /// ends, or ends later than `end`; or a key that it must not outlive ends earlier.
+    pub async fn renew_api_key(
+        &self,
+        id: ApiKeyId,
+        end: Timestamp,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (workspace, by) = (self.scope.workspace(), self.scope.api_key());
+        let (mut writing, origin) = self.writing().await?;
+        api_key::renew(&mut writing.tx, workspace, id, by, end, now).await?;
+        commit(writing, origin, audit, now).await
+    }
 }

@@ -26,9 +26,9 @@ impl WithinAccount<'_> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if it is gone.
-    pub async fn limits_used(&self) -> Result<Vec<ResourceUse>, StoreError> {
+    pub async fn limits_used(&self, now: Timestamp) -> Result<Vec<ResourceUse>, StoreError> {
         let limits = self.subscription().await?.terms.limits;
-        limit::used(self.store, self.scope.account(), limits).await
+        limit::used(self.store, self.scope.account(), limits, now).await
     }
 
     /// What its new workspaces start with, beside its template keys.

@@ -7,6 +7,7 @@ use crate::world::{NOW, World, on_both_engines};
 
 on_both_engines![
     an_api_key_lives_until_it_expires_or_is_revoked,
+    an_api_key_is_renewed_within_the_life_of_what_made_it,
     an_api_key_rotates_itself,
     of_many_rotations_of_an_api_key_one_wins,
     what_an_api_key_minted_ends_with_it,
@@ -68,6 +69,93 @@ async fn an_api_key_lives_until_it_expires_or_is_revoked(world: World) {
     assert_eq!(row.revoked_at, Some(NOW));
     let refused = within.revoke_api_key(world.id(), &note, NOW).await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
+}
+
+async fn an_api_key_is_renewed_within_the_life_of_what_made_it(world: World) {
+    let first = world.first().await;
+    let person = world.scope(&first, Action::WriteApiKeys).await;
+    let within = world.store.within(&person);
+    let note = world.note("api_key.create");
+    let at = |seconds: i64| NOW.plus_millis(seconds * 1000);
+    let new = |seconds: Option<i64>| NewApiKey {
+        id: world.id(),
+        user: first.user,
+        name: "ci".to_owned(),
+        prefix: "kb_123456".to_owned(),
+        hash: world.hash(),
+        scopes: vec![ApiScope::KeysWrite, ApiScope::InferenceInvoke],
+        default_model: None,
+        expires_at: seconds.map(at),
+    };
+    let parent = new(Some(100));
+    within
+        .create_api_key(&parent, &note, NOW)
+        .await
+        .expect("minted");
+    let as_key = |key: &NewApiKey| {
+        let principal = Principal::ApiKey {
+            key: key.id,
+            user: first.user,
+            workspace: first.workspace,
+            account: first.account,
+            scopes: key.scopes.clone(),
+        };
+        let world = &world;
+        async move {
+            let scope =
+                world
+                    .store
+                    .authorize_workspace(&principal, first.workspace, Action::WriteApiKeys);
+            scope.await.expect("may")
+        }
+    };
+    let parent_scope = as_key(&parent).await;
+    let by_parent = world.store.within(&parent_scope);
+    let child = new(Some(10));
+    by_parent
+        .create_api_key(&child, &note, NOW)
+        .await
+        .expect("minted");
+    let note = world.note("api_key.renew");
+    by_parent
+        .renew_api_key(child.id, at(50), &note, NOW)
+        .await
+        .expect("renewed");
+    let row = within.api_key(child.id).await.expect("asks");
+    assert_eq!(row.expect("there").expires_at, Some(at(50)));
+    let caller = world.store.serving().caller(&child.hash, at(49)).await;
+    assert!(caller.expect("asks").is_some());
+
+    let before = world.traces().await;
+    let conflicts = |result| assert!(matches!(result, Err(StoreError::Conflict(_))));
+    // Neither beyond the key that minted it, whoever asks, nor by itself, nor backwards.
+    conflicts(by_parent.renew_api_key(child.id, at(101), &note, NOW).await);
+    conflicts(within.renew_api_key(child.id, at(101), &note, NOW).await);
+    let child_scope = as_key(&child).await;
+    let by_child = world.store.within(&child_scope);
+    conflicts(by_child.renew_api_key(child.id, at(51), &note, NOW).await);
+    conflicts(by_child.renew_api_key(parent.id, at(120), &note, NOW).await);
+    conflicts(within.renew_api_key(child.id, at(49), &note, NOW).await);
+    // What has ended stays so, and what never ends does not begin to.
+    conflicts(within.renew_api_key(child.id, at(60), &note, at(50)).await);
+    let endless = new(None);
+    let refused = within.renew_api_key(endless.id, at(9), &note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+    assert_eq!(world.traces().await, before);
+    within
+        .create_api_key(&endless, &note, NOW)
+        .await
+        .expect("minted");
+    conflicts(within.renew_api_key(endless.id, at(9), &note, NOW).await);
+    within
+        .revoke_api_key(child.id, &note, NOW)
+        .await
+        .expect("revoked");
+    conflicts(within.renew_api_key(child.id, at(60), &note, NOW).await);
+    within
+        .renew_api_key(parent.id, at(200), &note, NOW)
+        .await
+        .expect("a person may prolong it");
 }
 
 async fn an_api_key_rotates_itself(world: World) {

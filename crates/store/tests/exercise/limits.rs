@@ -49,7 +49,7 @@ fn exceeded<T: std::fmt::Debug>(result: Result<T, StoreError>, what: &str, at: i
 
 async fn used(world: &World, person: &Person, what: &str) -> ResourceUse {
     let scope = world.account(person).await;
-    let all = world.store.within_account(&scope).limits_used().await;
+    let all = world.store.within_account(&scope).limits_used(NOW).await;
     let all = all.expect("reads");
     assert_eq!(
         all.iter().map(|one| one.resource).collect::<Vec<_>>(),
@@ -204,6 +204,38 @@ async fn api_keys_that_are_not_revoked_are_limited(world: World) {
     let caller = world.store.serving().caller(&new.hash, NOW).await;
     let caller = caller.expect("reads").expect("lives");
     assert_eq!(caller.default_model, new.default_model);
+
+    // One that has ended gives its place back.
+    within
+        .revoke_api_key(new.id, &note, NOW)
+        .await
+        .expect("revoked");
+    let ending = |id, hash| NewApiKey {
+        id,
+        hash,
+        expires_at: Some(NOW.plus_millis(1000)),
+        ..new.clone()
+    };
+    let short = ending(world.id(), world.hash());
+    within
+        .create_api_key(&short, &note, NOW)
+        .await
+        .expect("there is room");
+    let next = ending(world.id(), world.hash());
+    exceeded(
+        within.create_api_key(&next, &note, NOW).await,
+        "api_keys",
+        1,
+    );
+    let later = NewApiKey {
+        expires_at: None,
+        ..next
+    };
+    within
+        .create_api_key(&later, &note, NOW.plus_millis(1000))
+        .await
+        .expect("there is room again");
+    assert_eq!(used(&world, &first, "api_keys").await.used, 2);
 }
 
 async fn provider_keys_are_limited_by_owner_and_templates_are_not(world: World) {

@@ -63,6 +63,26 @@ async fn a_change_moves_the_floor_of_its_account_before_it_returns(world: World)
         .await
         .expect("rotated");
     moved("replace_api_key_hash");
+    let short = store::NewApiKey {
+        id: world.id(),
+        user: b.user,
+        name: "short".to_owned(),
+        prefix: "kb_123456".to_owned(),
+        hash: world.hash(),
+        scopes: vec![ApiScope::UsageRead],
+        default_model: None,
+        expires_at: Some(NOW.plus_millis(1000)),
+    };
+    within
+        .create_api_key(&short, &note, NOW)
+        .await
+        .expect("minted");
+    moved("create_api_key");
+    within
+        .renew_api_key(short.id, NOW.plus_millis(2000), &note, NOW)
+        .await
+        .expect("renewed");
+    moved("renew_api_key");
     within
         .revoke_api_key(api_key, &note, NOW)
         .await
