@@ -210,7 +210,8 @@ class Keybearer:
 
 
 SCOPES = [
-    "inference:invoke", "byok:read", "byok:write", "usage:read", "policy:read", "policy:write", "billing:read",
+    "inference:invoke", "keys:write", "byok:read", "byok:write", "usage:read", "policy:read", "policy:write",
+    "billing:read",
 ]
 
 

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod sources;
 pub mod time;
 pub mod usage;
+pub mod variable;
 
 pub use id::{
     AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId,

@@ -97,6 +97,20 @@ enum Command {
     Plan(RemoteGroup<commands::policy::PlanCommand>),
     /// Show who did what.
     Audit(Remote<commands::audit::Args>),
+    /// Run a program that finds the gateway under the names that SDKs read, with a key that ends with it.
+    ///
+    /// No provider key enters the program. It inherits of this environment only what says where and for whom it runs.
+    Run(commands::run::Args),
+    /// Start a tool with its own settings pointing at the gateway. Its files stay as they are.
+    Launch(commands::run::LaunchArgs),
+    /// Print how to point a tool at the gateway by hand.
+    Setup(commands::run::SetupArgs),
+    /// Print the variables that SDKs read, for a shell: `eval "$(keybearer env)"`. Their key can call models and ends by
+    /// itself.
+    Env(commands::run::EnvArgs),
+    /// Become a program.
+    #[command(hide = true, name = commands::run::STAGE)]
+    Stage(commands::run::EnterArgs),
     /// Make the instance behave like a product that people know. Needs an instance admin.
     Profile(RemoteGroup<commands::profile::Command>),
     /// Manage the instance. Needs an instance admin.
@@ -153,6 +167,10 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong_arguments(&error),
     };
+    if let Command::Stage(args) = cli.command {
+        // Before anything is open here.
+        return commands::run::enter(args);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -213,6 +231,12 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Credits(it) => it.run(commands::credits::run, out).await,
         Command::Plan(it) => it.run(commands::policy::run_plan, out).await,
         Command::Audit(it) => it.run(commands::audit::run, out).await,
+        Command::Run(args) => commands::run::run(args).await,
+        Command::Launch(args) => commands::run::launch(args).await,
+        Command::Setup(args) => commands::run::setup(&args),
+        Command::Env(args) => commands::run::env(args).await,
+        // Done before the runtime began.
+        Command::Stage(args) => Ok(commands::run::enter(args)),
         Command::Profile(it) => it.run(commands::profile::run, out).await,
         Command::Admin(it) => it.run(commands::admin::run, out).await,
         Command::Completions { shell } => Ok(commands::shell::completions(Cli::command(), shell)),
@@ -302,7 +326,7 @@ pub fn reference() -> String {
         ));
         let children = command
             .get_subcommands()
-            .filter(|child| child.get_name() != "help")
+            .filter(|child| child.get_name() != "help" && !child.is_hide_set())
             .cloned();
         queue.extend(children.collect::<Vec<_>>().into_iter().rev());
     }

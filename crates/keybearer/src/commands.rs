@@ -19,6 +19,7 @@ pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod root_key;
+pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod shell;
 pub(crate) mod status;

@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use source::{
-    API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, URL_VARIABLE, WORKSPACE_VARIABLE, load, variable,
+    API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, URL_VARIABLE, WORKSPACE_VARIABLE, environment,
+    load, variable,
 };
 
 /// What an option's text in the environment stands for.

@@ -2,6 +2,7 @@
 //!
 //! This is the only file that reads the environment.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -66,6 +67,15 @@ pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
 )]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The whole environment, for what a program inherits of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one file that reads the environment"
+)]
+pub fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
 }
 
 /// Refuses variables that look like options and are none: a misspelled one would be silently without effect.

@@ -22,6 +22,7 @@ mod people;
 mod plans;
 mod profiles;
 mod replicas;
+mod runtime;
 mod startup;
 mod streaming;
 mod tampering;

@@ -1,0 +1,144 @@
+//! `keybearer run`, `launch` and `env`: programs with a workspace's credentials.
+
+mod enter;
+mod env;
+mod launch;
+mod lease;
+mod supervise;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use domain::WorkspaceId;
+use domain::variable::{self, VariableName};
+use runtime::variables::{self, Gateway};
+
+use super::chosen_workspace;
+use crate::client::{Api, Connection};
+use crate::config;
+use crate::output::remark;
+
+pub(crate) use enter::Args as EnterArgs;
+pub(crate) use env::Args as EnvArgs;
+pub(crate) use launch::{Args as LaunchArgs, SetupArgs};
+use lease::Lease;
+
+pub(crate) use enter::{NAME as STAGE, run as enter};
+pub(crate) use env::run as env;
+pub(crate) use launch::{run as launch, setup};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    with: With,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// With what a program runs.
+#[derive(clap::Args)]
+struct With {
+    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    #[arg(long)]
+    workspace: Option<WorkspaceId>,
+    /// Another variable for the program: `NAME` as it is here, or `NAME=VALUE`. Can be given more than once.
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    variables: Vec<String>,
+}
+
+/// `keybearer run`.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut command = args.command;
+    let program = command.remove(0);
+    let api = Api::connect(&Connection::chosen()?)?;
+    args.with.start(&api, program, command, |_| Ok(())).await
+}
+
+/// A program's environment, while it is put together.
+type Environment = Vec<(OsString, OsString)>;
+
+impl With {
+    /// Runs a program to its end. `change` sees the environment last, and the gateway's key in it.
+    async fn start(
+        self,
+        api: &Api,
+        program: OsString,
+        arguments: Vec<OsString>,
+        change: impl FnOnce(&mut Changes<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitCode> {
+        let workspace = chosen_workspace(api, self.workspace).await?;
+        let declared = declared(&self.variables)?;
+        let mut environment: Environment = runtime::inherited(config::environment()).collect();
+        environment.extend(declared);
+        let name = lease::name("run", &program);
+        let lease = Lease::take(api, workspace, &name, lease::WHILE_IT_RUNS).await?;
+        let started = lease.key().expose(|key| {
+            let key = str::from_utf8(key).context("the server's key is not text")?;
+            let gateway = Gateway {
+                address: api.address(),
+                key,
+            };
+            for (name, value) in gateway.variables() {
+                set(&mut environment, name, &value);
+            }
+            let mut changes = Changes {
+                environment: &mut environment,
+                key,
+            };
+            change(&mut changes)?;
+            let stage = enter::stage(program, arguments);
+            let program = runtime::Program::start(&stage, environment);
+            program.context("the program cannot be started")
+        });
+        let ended = match started {
+            Ok(program) => supervise::supervise(program, &lease).await,
+            Err(error) => Err(error),
+        };
+        lease.give_back().await;
+        ended.map(ExitCode::from)
+    }
+}
+
+/// What a tool's own settings change in an environment.
+struct Changes<'a> {
+    environment: &'a mut Environment,
+    key: &'a str,
+}
+
+/// Gives a variable a value, whatever it had.
+fn set(environment: &mut Environment, name: &str, value: &str) {
+    unset(environment, name);
+    environment.push((name.into(), value.into()));
+}
+
+fn unset(environment: &mut Environment, name: &str) {
+    environment.retain(|(it, _)| it != name);
+}
+
+/// The variables that `--env` names.
+fn declared(arguments: &[String]) -> anyhow::Result<Environment> {
+    arguments.iter().map(|text| one(text)).collect()
+}
+
+fn one(argument: &str) -> anyhow::Result<(OsString, OsString)> {
+    let (name, value) = match argument.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (argument, config::variable(argument)),
+    };
+    let refused = || {
+        format!(
+            "--env {name} (what the program itself may set, it can: keybearer run -- env {name}=... COMMAND)"
+        )
+    };
+    if variables::is_pinned(name) {
+        bail!("--env {name}: the gateway's address and key stand there");
+    }
+    let name: VariableName = name.parse().with_context(refused)?;
+    let Some(value) = value else {
+        bail!("--env {name}: there is no such variable here; give {name}=VALUE");
+    };
+    variable::check_value(&value).with_context(|| format!("--env {name}"))?;
+    Ok((name.as_str().into(), value.into()))
+}

@@ -1,0 +1,85 @@
+//! `keybearer env`: the variables for a shell, or in a file.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use domain::WorkspaceId;
+use runtime::variables::{Form, Gateway, write};
+
+use super::lease::{self, Lease};
+use super::{chosen_workspace, remark};
+use crate::client::{Api, Connection};
+use crate::output::say;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    #[arg(long)]
+    workspace: Option<WorkspaceId>,
+    /// Hours until the key ends, 1 to 24.
+    #[arg(long, value_name = "HOURS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=24))]
+    hours: u64,
+    /// Write `NAME=value` lines to this file, for its owner only, in place of what it had; nothing is printed.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// `keybearer env`.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let api = Api::connect(&Connection::chosen()?)?;
+    let workspace = chosen_workspace(&api, args.workspace).await?;
+    let life = Duration::from_secs(args.hours * 3600);
+    let name = lease::name("env", "".as_ref());
+    let lease = Lease::take(&api, workspace, &name, life).await?;
+    let written = lease.key().expose(|key| {
+        let gateway = Gateway {
+            address: api.address(),
+            key: str::from_utf8(key).context("the server's key is not text")?,
+        };
+        let variables = gateway.variables();
+        match &args.file {
+            Some(file) => replace(file, &write(&variables, Form::EnvFile))
+                .with_context(|| format!("cannot write {}", file.display())),
+            None => {
+                write(&variables, Form::Shell).lines().for_each(say);
+                Ok(())
+            }
+        }
+    });
+    if let Err(error) = written {
+        lease.give_back().await;
+        return Err(error);
+    }
+    if args.file.is_none() && stdout().is_terminal() {
+        remark("Meant for a shell: eval \"$(keybearer env)\"");
+    }
+    remark(&format!(
+        "The key {} can call models in {workspace} until {}.",
+        lease.id(),
+        lease.ends_at
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts a file in place as a whole, readable for its owner only from its first byte.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = file.with_file_name(name);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut it| it.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&new, file));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written
+}

@@ -1,0 +1,464 @@
+//! Programs that run with a workspace's credentials: what they find, what they do not, and what ends with them.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::app::{Auth, Caller, Exit};
+
+use crate::{Fixture, chat};
+
+/// Programs see no more of the test's environment than this, unless they inherit it.
+const WRONG: [(&str, &str); 7] = [
+    ("OPENAI_BASE_URL", "http://evil.example"),
+    ("ANTHROPIC_BASE_URL", "http://evil.example"),
+    ("HTTPS_PROXY", "http://evil.example"),
+    ("http_proxy", "http://evil.example"),
+    ("REQUESTS_CA_BUNDLE", "/evil.pem"),
+    ("NODE_OPTIONS", "--require=/evil.js"),
+    ("GITHUB_TOKEN", "ghp_of_somebody_else"),
+];
+
+impl Fixture {
+    /// An instance with an OpenAI key, to which the command line speaks with the owner's API key.
+    async fn with_programs() -> Self {
+        let mut fixture = Self::start().await;
+        fixture.with_openai_key().await;
+        let (url, owner) = (fixture.app.url(), &fixture.owner);
+        let ours = [
+            ("KEYBEARER_URL", url),
+            ("KEYBEARER_API_KEY", owner.api_key.clone()),
+            ("KEYBEARER_WORKSPACE", owner.workspace.clone()),
+        ];
+        let builder = fixture.app.builder_mut();
+        for (name, value) in ours {
+            builder.set_env(name, &value);
+        }
+        for (name, value) in WRONG {
+            builder.set_env(name, value);
+        }
+        fixture
+    }
+
+    /// `keybearer run ARGUMENTS -- sh -c SCRIPT`.
+    async fn run_script(&self, arguments: &[&str], script: &str) -> Exit {
+        let all = [&["run"], arguments, &["--", "sh", "-c", script]].concat();
+        self.app.run(&all).await
+    }
+
+    /// A file that a program writes. It stands where the search for leaked keys looks.
+    fn file(&self, name: &str) -> PathBuf {
+        self.app.dir().join(name)
+    }
+
+    /// The workspace's API keys that a program has or had, newest first.
+    async fn program_keys(&self) -> Vec<Value> {
+        let path = self.path("/api-keys?limit=100");
+        let page = self.owner.person.session.get(&path).await.expect(200);
+        let all = page.json()["data"].as_array().cloned().unwrap_or_default();
+        let ours = |key: &Value| {
+            let name = key["name"].as_str().unwrap_or_default();
+            name.starts_with("keybearer ")
+        };
+        all.into_iter().filter(ours).collect()
+    }
+
+    fn bearer(&self, key: &str) -> Caller {
+        self.app.caller("the program", Auth::Bearer(key.to_owned()))
+    }
+}
+
+/// The text of a file, once it ends with a line break. Panics after 10 seconds.
+async fn written(path: &Path) -> String {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.ends_with('\n') => return text,
+            _ => {}
+        }
+        assert!(Instant::now() < deadline, "{} is missing", path.display());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until a process is gone. Panics after 10 seconds.
+async fn gone(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let runs = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        status.is_ok_and(|text| !text.contains(") Z "))
+    };
+    while runs() {
+        assert!(Instant::now() < deadline, "{pid} still runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn signal(pid: &str, name: &str) {
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status();
+    assert!(status.expect("sh runs").success(), "kill -{name} {pid}");
+}
+
+/// The value of a variable in lines of `NAME=value`.
+fn value<'a>(lines: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = lines.lines().filter_map(|line| line.split_once('='));
+    found.find_map(|(it, value)| (it == name).then_some(value))
+}
+
+/// T170, T173, T181, rows 142 and 143.
+#[tokio::test]
+async fn a_program_finds_the_gateway_and_no_other_credential() {
+    let fixture = Fixture::with_programs().await;
+    let (environ, go) = (fixture.file("environ"), fixture.file("go"));
+    let script = "tr '\\0' '\\n' < /proc/$$/environ > environ.new; mv environ.new environ; \
+                  ls /proc/$$/fd; echo said; while [ ! -e go ]; do sleep 0.05; done; exit 7";
+    let program = fixture.run_script(&["--env", "GREETING=hello there"], script);
+    let watch = async {
+        let lines = written(&environ).await;
+        let key = value(&lines, "OPENAI_API_KEY").expect("a key").to_owned();
+        for name in ["ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"] {
+            assert_eq!(value(&lines, name), Some(key.as_str()), "{name}");
+        }
+        let url = fixture.app.url();
+        let v1 = format!("{url}/v1");
+        assert_eq!(value(&lines, "OPENAI_BASE_URL"), Some(v1.as_str()));
+        assert_eq!(value(&lines, "OPENROUTER_BASE_URL"), Some(v1.as_str()));
+        assert_eq!(value(&lines, "ANTHROPIC_BASE_URL"), Some(url.as_str()));
+        assert_eq!(value(&lines, "GOOGLE_GEMINI_BASE_URL"), Some(url.as_str()));
+        assert_eq!(value(&lines, "GREETING"), Some("hello there"));
+        assert!(value(&lines, "PATH").is_some() && value(&lines, "HOME").is_some());
+        assert!(
+            !lines.contains("evil") && !lines.contains("GITHUB_TOKEN"),
+            "{lines}"
+        );
+        assert!(!lines.contains("KEYBEARER_"), "{lines}");
+        assert!(!lines.contains(&fixture.owner.api_key), "{lines}");
+
+        // What it holds calls models here, and does nothing else.
+        let bearer = fixture.bearer(&key);
+        let call = async || bearer.post("/v1/chat/completions", &chat("gpt-4o")).await;
+        call().await.expect(200);
+        let keys = fixture.path("/api-keys");
+        bearer.get(&keys).await.expect(403);
+        bearer
+            .get(&fixture.path("/provider-keys"))
+            .await
+            .expect(403);
+        let listed = fixture.program_keys().await;
+        assert_eq!(listed[0]["name"], "keybearer run sh");
+        assert_eq!(listed[0]["scopes"], json!(["inference:invoke"]));
+        std::fs::write(&go, "").expect("can be written");
+        bearer
+    };
+    let (exit, bearer) = tokio::join!(program, watch);
+    assert_eq!(exit.status.code(), Some(7), "{exit}");
+    assert_eq!(exit.stdout, "0\n1\n2\nsaid\n");
+    assert_eq!(exit.stderr, "");
+    // T176: it died with the program.
+    bearer
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(401);
+    assert!(fixture.program_keys().await[0]["revoked_at"].is_string());
+    fixture.finish().await;
+}
+
+/// A provider key is replaced while a program runs: it goes on with what it has.
+#[tokio::test]
+async fn a_provider_key_rotates_under_a_running_program() {
+    let fixture = Fixture::with_programs().await;
+    let (environ, go) = (fixture.file("environ"), fixture.file("go"));
+    let script =
+        "env > environ.new; mv environ.new environ; while [ ! -e go ]; do sleep 0.05; done";
+    let program = fixture.run_script(&[], script);
+    let watch = async {
+        let lines = written(&environ).await;
+        let bearer = fixture.bearer(value(&lines, "OPENAI_API_KEY").expect("a key"));
+        let call = async || bearer.post("/v1/chat/completions", &chat("gpt-4o")).await;
+        call().await.expect(200);
+        let first = fixture.provider.last().key().map(str::to_owned);
+        let rotated = fixture.with_openai_key().await;
+        call().await.expect(200);
+        assert_ne!(first.as_deref(), Some(rotated.as_str()));
+        assert_eq!(fixture.provider.last().key(), Some(rotated.as_str()));
+        std::fs::write(&go, "").expect("can be written");
+    };
+    let (exit, ()) = tokio::join!(program, watch);
+    assert!(exit.status.success(), "{exit}");
+    fixture.finish().await;
+}
+
+/// T173: files that the starter's starter left open stay behind.
+#[tokio::test]
+async fn a_program_inherits_no_open_file() {
+    let fixture = Fixture::with_programs().await;
+    let binary = env!("CARGO_BIN_EXE_keybearer");
+    let (url, owner) = (fixture.app.url(), &fixture.owner);
+    let script = format!("exec 7</dev/null 9>/dev/null; {binary} run -- sh -c 'ls /proc/$$/fd'");
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .env("KEYBEARER_URL", url)
+        .env("KEYBEARER_API_KEY", &owner.api_key)
+        .env("KEYBEARER_WORKSPACE", &owner.workspace)
+        .output()
+        .expect("bash runs");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "0\n1\n2\n",
+        "{output:?}"
+    );
+    fixture.finish().await;
+}
+
+/// T172.
+#[tokio::test]
+async fn variables_that_redirect_or_run_code_are_refused() {
+    let fixture = Fixture::with_programs().await;
+    for name in [
+        "LD_PRELOAD=/x.so",
+        "NODE_OPTIONS",
+        "HTTPS_PROXY",
+        "PATH=/tmp",
+        "OPENAI_BASE_URL=http://evil.example",
+        "OPENAI_API_KEY=sk-other",
+        "KEYBEARER_API_KEY",
+        "lower=1",
+        "=1",
+        "NOT_SET_ANYWHERE",
+    ] {
+        let exit = fixture.run_script(&["--env", name], "echo ran").await;
+        assert_eq!(exit.status.code(), Some(1), "{name}: {exit}");
+        assert!(
+            exit.stdout.is_empty() && exit.says("--env"),
+            "{name}: {exit}"
+        );
+    }
+    assert!(fixture.program_keys().await.is_empty());
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_start_leaves_no_key() {
+    let fixture = Fixture::with_programs().await;
+    let exit = fixture.app.run(&["run", "--", "no-such-program"]).await;
+    assert_eq!(exit.status.code(), Some(127), "{exit}");
+    assert!(exit.says("cannot run no-such-program"), "{exit}");
+    let keys = fixture.program_keys().await;
+    assert!(keys.len() == 1 && keys[0]["revoked_at"].is_string());
+    // Nothing runs without a key.
+    let mut fixture = fixture;
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_API_KEY", "kb_wrong");
+    let exit = fixture.run_script(&[], "echo ran").await;
+    assert!(!exit.status.success() && exit.stdout.is_empty(), "{exit}");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn signals_reach_the_program_and_its_exit_code_comes_back() {
+    let fixture = Fixture::with_programs().await;
+    let pids = fixture.file("pids");
+    let script =
+        "trap 'exit 9' TERM; echo $PPID > pids.new; mv pids.new pids; while :; do sleep 0.05; done";
+    let program = fixture.run_script(&[], script);
+    let watch = async { signal(written(&pids).await.trim(), "TERM") };
+    let (exit, ()) = tokio::join!(program, watch);
+    assert_eq!(exit.status.code(), Some(9), "{exit}");
+    // As a shell says it.
+    let exit = fixture.run_script(&[], "kill -9 $$").await;
+    assert_eq!(exit.status.code(), Some(137), "{exit}");
+    fixture.finish().await;
+}
+
+/// T177.
+#[tokio::test]
+async fn what_a_program_leaves_behind_ends_with_it() {
+    let fixture = Fixture::with_programs().await;
+    let script = "setsid sh -c 'trap \"\" TERM; while :; do sleep 0.05; done' >/dev/null 2>&1 & echo $! > left; exit 0";
+    let exit = fixture.run_script(&[], script).await;
+    assert!(exit.status.success(), "{exit}");
+    let left = written(&fixture.file("left")).await;
+    gone(left.trim()).await;
+    fixture.finish().await;
+}
+
+/// T177: who starts it is killed, and has no time to end anything.
+#[tokio::test]
+async fn a_program_dies_with_its_starter_and_its_key_soon_after() {
+    let fixture = Fixture::with_programs().await;
+    let pids = fixture.file("pids");
+    let script = "echo $PPID $$ > pids.new; mv pids.new pids; while :; do sleep 0.05; done";
+    let program = fixture.run_script(&[], script);
+    let watch = async {
+        let text = written(&pids).await;
+        let (starter, program) = text.trim().split_once(' ').expect("two ids");
+        signal(starter, "KILL");
+        gone(program).await;
+    };
+    let (exit, ()) = tokio::join!(program, watch);
+    assert!(!exit.status.success(), "{exit}");
+    let keys = fixture.program_keys().await;
+    let moment = |field: &str| {
+        let text = keys[0][field].as_str().expect("a moment");
+        text.parse::<domain::Timestamp>().expect("RFC 3339")
+    };
+    let life = moment("expires_at").millis_since(moment("created_at"));
+    assert_eq!(life, 600_000);
+    fixture.finish().await;
+}
+
+/// Row 144.
+#[tokio::test]
+async fn a_shell_evaluates_the_variables() {
+    let fixture = Fixture::with_programs().await;
+    let exit = fixture.app.run(&["env", "--hours", "2"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let shell = format!("{}\nenv", exit.stdout);
+    let output = std::process::Command::new("sh")
+        .args(["-c", &shell])
+        .env_clear()
+        .output()
+        .expect("sh runs");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let key = value(&lines, "OPENAI_API_KEY").expect("a key");
+    let v1 = format!("{}/v1", fixture.app.url());
+    assert_eq!(value(&lines, "OPENAI_BASE_URL"), Some(v1.as_str()));
+    let bearer = fixture.bearer(key);
+    bearer
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(200);
+    let keys = fixture.program_keys().await;
+    assert!(exit.says(keys[0]["id"].as_str().expect("an id")), "{exit}");
+
+    let file = fixture.file("program.env");
+    std::fs::write(&file, "OLD=1\n").expect("can be written");
+    let exit = fixture.app.run(&["env", "--file", "program.env"]).await;
+    assert!(exit.status.success() && exit.stdout.is_empty(), "{exit}");
+    let lines = written(&file).await;
+    assert_eq!(value(&lines, "OPENAI_BASE_URL"), Some(v1.as_str()));
+    assert!(!lines.contains("OLD") && !exit.says(value(&lines, "OPENAI_API_KEY").expect("a key")));
+    let mode = std::fs::metadata(&file).expect("is there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    for hours in ["0", "25"] {
+        let exit = fixture.app.run(&["env", "--hours", hours]).await;
+        assert_eq!(exit.status.code(), Some(2), "{exit}");
+    }
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_tool_is_started_with_its_own_settings() {
+    let mut fixture = Fixture::with_programs().await;
+    let bin = fixture.file("bin");
+    std::fs::create_dir(&bin).expect("can be made");
+    for tool in ["claude", "codex", "opencode", "aider"] {
+        let path = bin.join(tool);
+        let script = "#!/bin/sh\nfor a in \"$@\"; do echo \"arg=$a\"; done; env\n";
+        std::fs::write(&path, script).expect("can be written");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("can be set");
+    }
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    fixture.app.builder_mut().set_env("PATH", &path);
+    let url = fixture.app.url();
+    let launch = async |tool: &str| {
+        let exit = fixture.app.run(&["launch", tool, "-p", "hi there"]).await;
+        assert!(exit.status.success(), "{exit}");
+        let lines = exit.stdout;
+        assert!(lines.contains("arg=-p\narg=hi there\n"), "{lines}");
+        // T174: everybody can read a command line.
+        let key = value(&lines, "OPENAI_API_KEY").expect("a key");
+        let arguments = lines.lines().filter(|line| line.starts_with("arg="));
+        assert!(arguments.clone().all(|line| !line.contains(key)), "{lines}");
+        assert!(!lines.contains("evil"), "{lines}");
+        lines
+    };
+    let claude = launch("claude").await;
+    assert_eq!(value(&claude, "ANTHROPIC_BASE_URL"), Some(url.as_str()));
+    assert!(value(&claude, "ANTHROPIC_AUTH_TOKEN").is_some());
+    assert_eq!(value(&claude, "ANTHROPIC_API_KEY"), None);
+    assert!(claude.contains(&format!("\"ANTHROPIC_BASE_URL\":\"{url}\"")));
+    let codex = launch("codex").await;
+    assert!(codex.contains(&format!("base_url=\"{url}/v1\"")), "{codex}");
+    let opencode = launch("opencode").await;
+    let config = value(&opencode, "OPENCODE_CONFIG_CONTENT").expect("a configuration");
+    let config: Value = serde_json::from_str(config).expect("JSON");
+    let options = &config["provider"]["openai"]["options"];
+    assert_eq!(options["baseURL"], format!("{url}/v1"));
+    assert_eq!(options["apiKey"], "{env:OPENAI_API_KEY}");
+    let aider = launch("aider").await;
+    assert!(aider.contains(&format!("arg=--openai-api-base\narg={url}/v1\n")));
+    let keys = fixture.program_keys().await;
+    assert_eq!(keys.len(), 4);
+    assert!(keys.iter().all(|key| key["revoked_at"].is_string()));
+
+    // By hand: no server is asked and no key is shown.
+    let exit = fixture.app.run(&["setup", "claude"]).await;
+    assert!(
+        exit.says(&format!("export ANTHROPIC_BASE_URL={url}\n")),
+        "{exit}"
+    );
+    assert!(
+        exit.says("export ANTHROPIC_AUTH_TOKEN=\"$KEYBEARER_API_KEY\""),
+        "{exit}"
+    );
+    assert!(!exit.says("kb_"), "{exit}");
+    let exit = fixture.app.run(&["launch", "emacs"]).await;
+    assert!(
+        exit.status.code() == Some(2) && exit.says("claude"),
+        "{exit}"
+    );
+    assert_eq!(fixture.program_keys().await.len(), 4);
+    fixture.finish().await;
+}
+
+/// What renews a program's key: no key prolongs itself.
+#[tokio::test]
+async fn an_api_key_is_renewed_by_another_and_not_by_itself() {
+    let fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
+    let owner = &fixture.owner.person.session;
+    let path = fixture.path("/api-keys");
+    let scopes = ["inference:invoke", "keys:write"];
+    let body = json!({"name": "short", "scopes": scopes, "expires_in_s": 2});
+    let minted = owner.post(&path, &body).await.expect(201).json();
+    let key = fixture.bearer(minted["key"].as_str().expect("the key"));
+    let own = format!("{path}/{}", minted["id"].as_str().expect("an id"));
+    let longer = json!({"expires_in_s": 600});
+    key.patch(&own, &longer).await.expect_error(409, "conflict");
+    let renewed = owner.patch(&own, &longer).await.expect(200).json();
+    assert!(renewed["expires_at"].as_str() > minted["expires_at"].as_str());
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    let call = async || key.post("/v1/chat/completions", &chat("gpt-4o")).await;
+    call().await.expect(200);
+    // One that has ended stays so.
+    let minted = owner.post(&path, &body).await.expect(201).json();
+    let ended = format!("{path}/{}", minted["id"].as_str().expect("an id"));
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    owner
+        .patch(&ended, &longer)
+        .await
+        .expect_error(409, "conflict");
+    for wrong in [
+        json!({}),
+        json!({"expires_in_s": 0}),
+        json!({"expires_in_s": 5, "expires_at": "2099-01-01T00:00:00Z"}),
+        json!({"expires_at": "2001-01-01T00:00:00Z"}),
+        json!({"expires_in_s": 5, "default_model": "gpt-4o"}),
+        json!({"expires_at": null, "expires_in_s": null}),
+    ] {
+        owner.patch(&own, &wrong).await.expect(400);
+    }
+    let audit = fixture.path("/audit?limit=100");
+    let audit = owner.get(&audit).await.expect(200).json();
+    let renewals = audit["data"].as_array().into_iter().flatten();
+    let renewals = renewals.filter(|row| row["action"] == "api_key.renew");
+    assert_eq!(renewals.count(), 1);
+    fixture.finish().await;
+}

@@ -1,0 +1,56 @@
+//! The last steps before a program's first: they run in the process that becomes the program.
+//!
+//! What must be done between `fork` and `exec` cannot be done from safe code in the starter. So the starter starts this
+//! binary once more; it gives up what it must, and becomes the program.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+/// What to do, and what to become.
+pub struct Entry {
+    /// The process that started this one. When it is gone, so shall be the program.
+    pub starter: u32,
+    /// The program: a name that is looked for in `PATH`, or a path.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// Becomes the program; returns only when that fails.
+///
+/// Must run before anything in this process opened a file: every descriptor but the first three is closed.
+pub fn enter(entry: Entry) -> io::Error {
+    match prepare(&entry) {
+        Ok(()) => Command::new(entry.program).args(entry.arguments).exec(),
+        Err(error) => error,
+    }
+}
+
+fn prepare(entry: &Entry) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before the line above; then nobody will send the signal.
+    let parent = getppid().map(Pid::as_raw_nonzero);
+    if parent.is_none_or(|parent| parent.get().unsigned_abs() != entry.starter) {
+        return Err(io::Error::other(
+            "the process that started this one is gone",
+        ));
+    }
+    close_inherited()
+}
+
+/// Closes what the starter's starter left open. What Rust opens is closed by `exec` as it is.
+fn close_inherited() -> io::Result<()> {
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .collect();
+    for number in open {
+        // The listing's own descriptor is among them and closed already.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! Programs that run with a workspace's credentials: which variables they get, what walls stand around them, and how
+//! they end.
+//!
+//! A program gets the gateway's address and a key of the gateway that lives as long as the program, under the names
+//! that SDKs read. It never gets a provider key, and never what opened the door for it: the environment is put together
+//! from an allowlist, and files that were open stay behind.
+//!
+//! Knows neither the store nor the vault nor HTTP: who starts a program hands the key in. Start reading at [`Program`].
+
+mod enter;
+mod inherit;
+pub mod program;
+pub mod tool;
+pub mod variables;
+
+pub use enter::{Entry, enter};
+pub use inherit::inherited;
+pub use program::Program;

@@ -1,0 +1,242 @@
+//! Agents and tools that can be started with their own, documented settings pointing at the gateway.
+//!
+//! Nothing is written: a tool gets variables and arguments, and its files stay as they are. What a project's file could
+//! set otherwise is said on the command line, which wins over it; the key stands in a variable only, since everybody can
+//! read a command line.
+
+use serde_json::json;
+
+use crate::variables::quoted;
+
+/// A tool that [`launch`] knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// Claude Code.
+    Claude,
+    /// Codex.
+    Codex,
+    /// OpenCode.
+    Opencode,
+    /// Aider.
+    Aider,
+}
+
+/// What stands in a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// This text.
+    Text(String),
+    /// The gateway's key.
+    Key,
+}
+
+/// How a tool is started.
+#[derive(Debug)]
+pub struct Launch {
+    /// The program's name.
+    pub program: &'static str,
+    /// Arguments that come before the user's.
+    pub arguments: Vec<String>,
+    /// Variables beside those of [`crate::variables`].
+    pub set: Vec<(&'static str, Value)>,
+    /// Variables that it must not find.
+    pub unset: &'static [&'static str],
+}
+
+impl Tool {
+    /// Every tool.
+    pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Opencode, Self::Aider];
+
+    /// What it is called, on the command line too.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Opencode => "opencode",
+            Self::Aider => "aider",
+        }
+    }
+
+    /// The tool with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// How it is started for a gateway at `address`, whose host is `host`.
+    pub fn launch(self, address: &str, host: &str) -> Launch {
+        match self {
+            Self::Claude => claude(address, host),
+            Self::Codex => codex(address),
+            Self::Opencode => opencode(address),
+            Self::Aider => aider(address, host),
+        }
+    }
+
+    /// The same for somebody's own shell: lines to copy. The key is named, not shown.
+    pub fn by_hand(self, address: &str, host: &str) -> String {
+        let launch = self.launch(address, host);
+        let mut text = String::from(
+            "# KEYBEARER_API_KEY: an API key of the workspace; inference:invoke is all that it needs.\n",
+        );
+        for (name, value) in &launch.set {
+            let value = match value {
+                Value::Text(text) => quoted(text),
+                Value::Key => "\"$KEYBEARER_API_KEY\"".to_owned(),
+            };
+            text.push_str(&format!("export {name}={value}\n"));
+        }
+        if !launch.unset.is_empty() {
+            text.push_str(&format!("unset {}\n", launch.unset.join(" ")));
+        }
+        text.push_str(launch.program);
+        for argument in &launch.arguments {
+            text.push(' ');
+            text.push_str(&quoted(argument));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// Settings on the command line win over those of the user and of the project, which may set `env`, too (CVE-2026-21852;
+/// code.claude.com/docs/en/settings, 2026-11). A bearer token needs no approval at the first start, as an API key does.
+fn claude(address: &str, host: &str) -> Launch {
+    let settings = json!({ "env": {
+        "ANTHROPIC_BASE_URL": address,
+        // Another provider would be sent the same token.
+        "CLAUDE_CODE_USE_BEDROCK": "",
+        "CLAUDE_CODE_USE_VERTEX": "",
+        "CLAUDE_CODE_USE_FOUNDRY": "",
+        "HTTP_PROXY": "",
+        "HTTPS_PROXY": "",
+        "http_proxy": "",
+        "https_proxy": "",
+        "NO_PROXY": host,
+        "no_proxy": host,
+        "NODE_EXTRA_CA_CERTS": "",
+        "NODE_TLS_REJECT_UNAUTHORIZED": "1",
+    }});
+    Launch {
+        program: "claude",
+        arguments: vec!["--settings".to_owned(), settings.to_string()],
+        set: vec![
+            ("ANTHROPIC_BASE_URL", Value::Text(address.to_owned())),
+            ("ANTHROPIC_AUTH_TOKEN", Value::Key),
+        ],
+        // Both would be sent.
+        unset: &["ANTHROPIC_API_KEY"],
+    }
+}
+
+/// `-c` wins over every file, and a project's file cannot name the provider at all (developers.openai.com/codex, 2026-11).
+fn codex(address: &str) -> Launch {
+    let provider = format!(
+        "model_providers.keybearer={{name=\"Keybearer\",base_url=\"{address}/v1\",env_key=\"OPENAI_API_KEY\",wire_api=\"responses\"}}"
+    );
+    let arguments = ["-c", "model_provider=\"keybearer\"", "-c", &provider];
+    Launch {
+        program: "codex",
+        arguments: arguments.map(str::to_owned).into(),
+        set: vec![("OPENAI_API_KEY", Value::Key)],
+        unset: &[],
+    }
+}
+
+/// `OPENCODE_CONFIG_CONTENT` is merged over every file (opencode.ai/docs/config, 2026-11).
+fn opencode(address: &str) -> Launch {
+    let provider = |base: &str, variable: &str| json!({ "options": { "baseURL": base, "apiKey": format!("{{env:{variable}}}") } });
+    let v1 = format!("{address}/v1");
+    let config = json!({ "provider": {
+        "anthropic": provider(&v1, "ANTHROPIC_API_KEY"),
+        "google": provider(&format!("{address}/v1beta"), "GEMINI_API_KEY"),
+        "openai": provider(&v1, "OPENAI_API_KEY"),
+        "openrouter": provider(&v1, "OPENROUTER_API_KEY"),
+    }});
+    Launch {
+        program: "opencode",
+        arguments: Vec::new(),
+        set: vec![
+            ("ANTHROPIC_API_KEY", Value::Key),
+            ("GEMINI_API_KEY", Value::Key),
+            ("OPENAI_API_KEY", Value::Key),
+            ("OPENROUTER_API_KEY", Value::Key),
+            ("OPENCODE_CONFIG_CONTENT", Value::Text(config.to_string())),
+        ],
+        unset: &[],
+    }
+}
+
+/// Aider reads a project's `.env` over the environment; what the command line sets, it sets after that (aider 0.86).
+fn aider(address: &str, host: &str) -> Launch {
+    let v1 = format!("{address}/v1");
+    let mut arguments = vec!["--openai-api-base".to_owned(), v1.clone()];
+    for (name, value) in [
+        ("OPENAI_API_BASE", v1.as_str()),
+        ("OPENAI_BASE_URL", &v1),
+        ("ANTHROPIC_API_BASE", address),
+        ("ANTHROPIC_BASE_URL", address),
+        ("GEMINI_API_BASE", &format!("{address}/v1beta")),
+        ("OPENROUTER_API_BASE", &v1),
+        ("HTTP_PROXY", ""),
+        ("HTTPS_PROXY", ""),
+        ("ALL_PROXY", ""),
+        ("http_proxy", ""),
+        ("https_proxy", ""),
+        ("all_proxy", ""),
+        ("NO_PROXY", host),
+        ("no_proxy", host),
+    ] {
+        arguments.push("--set-env".to_owned());
+        arguments.push(format!("{name}={value}"));
+    }
+    Launch {
+        program: "aider",
+        arguments,
+        set: vec![
+            ("OPENAI_API_KEY", Value::Key),
+            ("ANTHROPIC_API_KEY", Value::Key),
+            ("GEMINI_API_KEY", Value::Key),
+            ("OPENROUTER_API_KEY", Value::Key),
+        ],
+        unset: &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: &str = "http://127.0.0.1:4356";
+
+    #[test]
+    fn every_tool_is_pointed_at_the_gateway_and_only_there() {
+        for tool in Tool::ALL {
+            let launch = tool.launch(ADDRESS, "127.0.0.1");
+            assert_eq!(Tool::from_name(tool.name()), Some(tool));
+            let text = tool.by_hand(ADDRESS, "127.0.0.1");
+            assert!(text.contains(ADDRESS), "{text}");
+            for (start, _) in text.match_indices("http") {
+                let rest = &text[start..];
+                assert!(
+                    rest.starts_with(ADDRESS)
+                        || rest.starts_with("http_")
+                        || rest.starts_with("https_"),
+                    "{rest}"
+                );
+            }
+            assert!(launch.set.iter().any(|(_, value)| *value == Value::Key));
+        }
+        assert_eq!(Tool::from_name("emacs"), None);
+    }
+
+    /// T181: what a project's file may set is said by the command line, which wins over it.
+    #[test]
+    fn a_projects_file_cannot_redirect_claude() {
+        let launch = Tool::Claude.launch(ADDRESS, "127.0.0.1");
+        let settings: serde_json::Value =
+            serde_json::from_str(&launch.arguments[1]).expect("settings are JSON");
+        assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], ADDRESS);
+        assert_eq!(settings["env"]["HTTPS_PROXY"], "");
+        assert_eq!(launch.unset, ["ANTHROPIC_API_KEY"]);
+    }
+}
