@@ -309,6 +309,16 @@ impl Api {
         }
     }
 
+    /// The port in the server's address, or the scheme's.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.base.port_or_known_default()
+    }
+
+    /// Whether somebody must be asked for the address of the server's host.
+    pub(crate) fn host_is_a_name(&self) -> bool {
+        matches!(self.base.host(), Some(url::Host::Domain(name)) if name != "localhost")
+    }
+
     /// The host in the server's address.
     pub(crate) fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default()

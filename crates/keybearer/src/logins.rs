@@ -203,7 +203,7 @@ pub(crate) fn place() -> Option<PathBuf> {
 }
 
 /// `KEYBEARER_CONFIG_DIR`, else `keybearer` under the XDG base directory of configuration.
-fn directory() -> Option<PathBuf> {
+pub(crate) fn directory() -> Option<PathBuf> {
     if let Some(directory) = variable(CONFIG_DIR_VARIABLE) {
         return Some(PathBuf::from(directory));
     }

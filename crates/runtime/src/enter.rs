@@ -8,24 +8,49 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::sandbox::{Held, Sandbox, SandboxError};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 /// What to do, and what to become.
 pub struct Entry {
     /// The process that started this one. When it is gone, so shall be the program.
     pub starter: u32,
+    /// The walls around it, if any.
+    pub sandbox: Option<Sandbox>,
     /// The program: a name that is looked for in `PATH`, or a path.
     pub program: OsString,
     /// Its arguments.
     pub arguments: Vec<OsString>,
 }
 
-/// Becomes the program; returns only when that fails.
+/// Why this process did not become the program.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The operating system's.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// There would be no walls.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// Becomes the program; returns only when that fails. `weak` hears of a sandbox that the kernel holds only in part.
 ///
 /// Must run before anything in this process opened a file: every descriptor but the first three is closed.
-pub fn enter(entry: Entry) -> io::Error {
-    match prepare(&entry) {
-        Ok(()) => Command::new(entry.program).args(entry.arguments).exec(),
+pub fn enter(entry: Entry, weak: impl FnOnce(Held)) -> EnterError {
+    let prepared = prepare(&entry).map_err(EnterError::from);
+    let walled = prepared.and_then(|()| match &entry.sandbox {
+        None => Ok(Held::Wholly),
+        Some(sandbox) => Ok(sandbox.enter()?),
+    });
+    match walled {
+        Ok(held) => {
+            if held != Held::Wholly {
+                weak(held);
+            }
+            let error = Command::new(entry.program).args(entry.arguments).exec();
+            error.into()
+        }
         Err(error) => error,
     }
 }

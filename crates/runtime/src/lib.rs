@@ -10,9 +10,10 @@
 mod enter;
 mod inherit;
 pub mod program;
+pub mod sandbox;
 pub mod tool;
 pub mod variables;
 
-pub use enter::{Entry, enter};
+pub use enter::{EnterError, Entry, enter};
 pub use inherit::inherited;
 pub use program::Program;

@@ -5,6 +5,7 @@ mod env;
 mod launch;
 mod lease;
 mod supervise;
+mod walls;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ pub(crate) use enter::Args as EnterArgs;
 pub(crate) use env::Args as EnvArgs;
 pub(crate) use launch::{Args as LaunchArgs, SetupArgs};
 use lease::Lease;
+use walls::Walls;
 
 pub(crate) use enter::{NAME as STAGE, run as enter};
 pub(crate) use env::run as env;
@@ -46,6 +48,8 @@ struct With {
     /// Another variable for the program: `NAME` as it is here, or `NAME=VALUE`. Can be given more than once.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     variables: Vec<String>,
+    #[command(flatten)]
+    walls: Walls,
 }
 
 /// `keybearer run`.
@@ -70,6 +74,7 @@ impl With {
     ) -> anyhow::Result<ExitCode> {
         let workspace = chosen_workspace(api, self.workspace).await?;
         let declared = declared(&self.variables)?;
+        let prepared = self.walls.prepare(api)?;
         let mut environment: Environment = runtime::inherited(config::environment()).collect();
         environment.extend(declared);
         let name = lease::name("run", &program);
@@ -88,7 +93,12 @@ impl With {
                 key,
             };
             change(&mut changes)?;
-            let stage = enter::stage(program, arguments);
+            if let Some(prepared) = &prepared {
+                environment.retain(|(name, _)| name != "TMPDIR");
+                environment.push(("TMPDIR".into(), prepared.temporary.clone().into()));
+            }
+            let sandbox = prepared.as_ref().map(|it| &it.sandbox);
+            let stage = enter::stage(sandbox, program, arguments);
             let program = runtime::Program::start(&stage, environment);
             program.context("the program cannot be started")
         });

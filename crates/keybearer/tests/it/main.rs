@@ -23,6 +23,7 @@ mod plans;
 mod profiles;
 mod replicas;
 mod runtime;
+mod sandbox;
 mod startup;
 mod streaming;
 mod tampering;

@@ -70,7 +70,7 @@ impl Fixture {
 }
 
 /// The text of a file, once it ends with a line break. Panics after 10 seconds.
-async fn written(path: &Path) -> String {
+pub(crate) async fn written(path: &Path) -> String {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         match std::fs::read_to_string(path) {

@@ -1,15 +1,34 @@
 //! The hidden command that becomes a program.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use runtime::Entry;
+use runtime::sandbox::{Held, Sandbox};
+use runtime::{EnterError, Entry};
+
+use super::walls;
 
 /// What [`stage`] writes. Nobody else calls this command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[arg(long)]
     starter: u32,
+    #[arg(long)]
+    walls: bool,
+    #[arg(long)]
+    best_effort: bool,
+    #[arg(long)]
+    names: bool,
+    #[arg(long)]
+    network: bool,
+    #[arg(long)]
+    read: Vec<PathBuf>,
+    #[arg(long)]
+    write: Vec<PathBuf>,
+    #[arg(long)]
+    port: Vec<u16>,
     #[arg(required = true, last = true)]
     command: Vec<OsString>,
 }
@@ -18,15 +37,21 @@ pub(crate) struct Args {
 pub(crate) const NAME: &str = "run-stage";
 
 /// The arguments of this binary that make it become `program`.
-pub(super) fn stage(program: OsString, arguments: Vec<OsString>) -> Vec<OsString> {
-    let own = [
+pub(super) fn stage(
+    sandbox: Option<&Sandbox>,
+    program: OsString,
+    arguments: Vec<OsString>,
+) -> Vec<OsString> {
+    let mut stage: Vec<OsString> = vec![
         NAME.into(),
         "--starter".into(),
         std::process::id().to_string().into(),
-        "--".into(),
-        program,
     ];
-    own.into_iter().chain(arguments).collect()
+    stage.extend(sandbox.map(walls::arguments).unwrap_or_default());
+    stage.push("--".into());
+    stage.push(program);
+    stage.extend(arguments);
+    stage
 }
 
 /// Becomes the program. Returns only when that fails, with the exit code that a shell would have.
@@ -38,14 +63,45 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let mut command = args.command;
     let program = command.remove(0);
     let shown = program.to_string_lossy().into_owned();
-    let error = runtime::enter(Entry {
+    let sandbox = args.walls.then_some(Sandbox {
+        best_effort: args.best_effort,
+        read: args.read,
+        write: args.write,
+        ports: args.port,
+        names: args.names,
+        network: args.network,
+    });
+    let walled = sandbox.is_some();
+    let entry = Entry {
         starter: args.starter,
+        sandbox,
         program,
         arguments: command,
+    };
+    let error = runtime::enter(entry, |held| {
+        let part = match held {
+            Held::CallsOnly => "neither files nor ports, only system calls",
+            Held::Partly | Held::Wholly => "only a part",
+        };
+        eprintln!("warning: this kernel limits {part}; the program is not fully in a sandbox");
     });
-    eprintln!("error: cannot run {shown}: {error}");
-    match error.kind() {
-        std::io::ErrorKind::NotFound => ExitCode::from(127),
-        _ => ExitCode::from(126),
+    eprintln!("error: cannot run {shown}: {}", causes(&error));
+    match error {
+        EnterError::System(error) if error.kind() == ErrorKind::NotFound => ExitCode::from(127),
+        EnterError::System(error) if walled && error.kind() == ErrorKind::PermissionDenied => {
+            eprintln!("hint: the sandbox may not open where it lies; --allow-read PATH does");
+            ExitCode::from(126)
+        }
+        EnterError::System(_) | EnterError::Sandbox(_) => ExitCode::from(126),
     }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
