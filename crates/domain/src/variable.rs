@@ -31,6 +31,10 @@ const REFUSED: &[&str] = &[
     "PS4",
     "PROMPT_COMMAND",
     "ZDOTDIR",
+    "HOME",
+    "SHELL",
+    "TERMINFO",
+    "XDG_CONFIG_HOME",
     "CDPATH",
     // Interpreters.
     "PYTHONSTARTUP",
@@ -68,6 +72,19 @@ const REFUSED: &[&str] = &[
     "DOTNET_*",
     "CORECLR_*",
     "COR_*",
+    "GOFLAGS",
+    "GOPROXY",
+    "RUSTFLAGS",
+    "MAKEFLAGS",
+    "CC",
+    "CXX",
+    "*_OPTS",
+    "R_PROFILE_USER",
+    "JULIA_LOAD_PATH",
+    "ERL_FLAGS",
+    "PIP_*",
+    "UV_*",
+    "YARN_*",
     "RUSTC",
     "RUSTC_*",
     "CARGO_*",
@@ -82,6 +99,9 @@ const REFUSED: &[&str] = &[
     "LESSOPEN",
     "LESSCLOSE",
     "MANPAGER",
+    "VIMINIT",
+    "GTK_MODULES",
+    "QT_PLUGIN_PATH",
     // Whom it trusts, and what it writes of its connections.
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -96,11 +116,18 @@ const REFUSED: &[&str] = &[
     "*_BASE_URL",
     "*_API_BASE",
     "*_API_URL",
-    "*_API_ENDPOINT",
+    "*_ENDPOINT",
+    "OLLAMA_HOST",
     "HOSTALIASES",
     "RESOLV_HOST_CONF",
     "RES_OPTIONS",
     "LOCALDOMAIN",
+    // Where tools keep their settings, which say all of this.
+    "AIDER_*",
+    "CLAUDE_CONFIG_DIR",
+    "CLAUDE_CODE_USE_*",
+    "CODEX_HOME",
+    "OPENCODE_CONFIG*",
     // Ours.
     "KEYBEARER_*",
 ];
@@ -149,7 +176,7 @@ impl FromStr for VariableName {
         if !formed {
             return Err(RefusedVariable::Form);
         }
-        if REFUSED.iter().any(|pattern| matches(pattern, text)) {
+        if is_among(text, REFUSED) {
             return Err(RefusedVariable::Dangerous);
         }
         Ok(Self(text.into()))
@@ -165,6 +192,11 @@ pub fn check_value(value: &str) -> Result<(), RefusedVariable> {
         return Err(RefusedVariable::Value);
     }
     Ok(())
+}
+
+/// Whether a name is one of these. An asterisk at a pattern's begin or end stands for anything.
+pub fn is_among(name: &str, patterns: &[&str]) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, name))
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -197,6 +229,9 @@ mod tests {
             "OPENAI_BASE_URL",
             "ANTHROPIC_API_URL",
             "KEYBEARER_API_KEY",
+            "MAVEN_OPTS",
+            "OPENCODE_CONFIG",
+            "AZURE_OPENAI_ENDPOINT",
         ] {
             let refused = name.parse::<VariableName>();
             assert_eq!(refused, Err(RefusedVariable::Dangerous), "{name}");

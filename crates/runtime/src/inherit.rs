@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 
+use domain::variable::is_among;
+
 /// Names that are passed on. An asterisk stands for any rest.
 const INHERITED: &[&str] = &[
     "PATH",
@@ -54,17 +56,9 @@ const INHERITED: &[&str] = &[
 pub fn inherited(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> impl Iterator<Item = (OsString, OsString)> {
-    environment.into_iter().filter(|(name, _)| {
-        name.to_str()
-            .is_some_and(|name| INHERITED.iter().any(|pattern| matches(pattern, name)))
-    })
-}
-
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
-    }
+    environment
+        .into_iter()
+        .filter(|(name, _)| name.to_str().is_some_and(|name| is_among(name, INHERITED)))
 }
 
 #[cfg(test)]

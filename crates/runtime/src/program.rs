@@ -1,24 +1,43 @@
 //! A program that runs with a workspace's credentials, from its start to its end.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use rustix::process::Signal;
 use rustix::process::{
-    Pid, WaitOptions, WaitStatus, getpgrp, getpid, kill_process, set_child_subreaper, wait,
+    Pid, PidfdFlags, WaitOptions, WaitStatus, getpgrp, getpid, kill_process, pidfd_open,
+    pidfd_send_signal, set_child_subreaper, wait,
 };
 
 /// How long what a program left behind has to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long one that was killed may take to be gone.
+const KILLED: Duration = Duration::from_secs(1);
 
 /// A running program.
 pub struct Program {
     pid: Pid,
+    handle: Arc<OwnedFd>,
     /// Never waited for through this value: [`Program::wait`] reaps every child of this process.
     _child: Child,
+}
+
+/// Sends signals to a program. Holds on to the process itself: another one that gets its number is never meant.
+#[derive(Clone)]
+pub struct Signals(Arc<OwnedFd>);
+
+impl Signals {
+    /// Passes a signal on. A program that is gone needs none.
+    pub fn send(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.0, signal);
+    }
 }
 
 impl Program {
@@ -36,43 +55,50 @@ impl Program {
         // Not a path, which an update may have given to another file: the binary that runs.
         let mut command = Command::new("/proc/self/exe");
         command.args(stage).env_clear().envs(environment);
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
-        Ok(Self { pid, _child: child })
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(handle) => Ok(Self {
+                pid,
+                handle: Arc::new(handle),
+                _child: child,
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error.into())
+            }
+        }
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> Pid {
-        self.pid
+    /// Its signals.
+    pub fn signals(&self) -> Signals {
+        Signals(Arc::clone(&self.handle))
     }
 
-    /// Waits until it ends and returns its exit code, 128 and the signal's number where a signal ended it.
+    /// Waits until it ends and returns its exit code, 128 and the signal's number where a signal ended it. Blocks.
     ///
-    /// Blocks. What it left behind is ended, too: first it is asked, and after two seconds it is not asked any more.
+    /// What it left behind still runs: see [`end_the_rest`].
     ///
     /// # Errors
     /// The operating system's.
     pub fn wait(self) -> io::Result<u8> {
-        let code = loop {
+        loop {
             match wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) if pid == self.pid => break exit_code(status),
+                Ok(Some((pid, status))) if pid == self.pid => return Ok(exit_code(status)),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-        };
-        end_the_rest();
-        Ok(code)
+        }
     }
 }
 
-/// Passes a signal on to a program. One that is gone needs none.
-pub fn forward(pid: Pid, signal: Signal) {
-    let _ = kill_process(pid, signal);
-}
-
 /// Whether the terminal itself sends its signals (`Ctrl-C`) to the program: it does to the whole foreground group.
+///
+/// The terminal is asked by its own name: standard input may be anything.
 pub fn terminal_signals_arrive() -> bool {
-    rustix::termios::tcgetpgrp(std::io::stdin()).is_ok_and(|group| group == getpgrp())
+    let terminal = File::open("/dev/tty");
+    terminal.is_ok_and(|it| rustix::termios::tcgetpgrp(it).is_ok_and(|group| group == getpgrp()))
 }
 
 fn exit_code(status: WaitStatus) -> u8 {
@@ -84,25 +110,37 @@ fn exit_code(status: WaitStatus) -> u8 {
     u8::try_from(code & 0xff).unwrap_or(1)
 }
 
-/// Ends every process that came to be ours because its parent ended.
-fn end_the_rest() {
-    let deadline = Instant::now() + GRACE;
-    loop {
-        // Those whose parent lives are that parent's until it ends, and ours in a later round.
-        let left = children();
-        if left.is_empty() {
-            return;
+/// Ends every process that came to be ours because its parent ended: each is asked once, and killed after two seconds.
+/// Blocks. Returns false where one is left that cannot be killed, such as another user's.
+pub fn end_the_rest() -> bool {
+    let mut asked = HashSet::new();
+    let start = Instant::now();
+    while any_left() {
+        let waited = start.elapsed();
+        if waited > GRACE + KILLED {
+            return false;
         }
-        let signal = if Instant::now() < deadline {
-            Signal::TERM
-        } else {
-            Signal::KILL
-        };
-        for pid in left {
-            let _ = kill_process(pid, signal);
+        // Those whose parent lives are that parent's until it ends, and ours in a later round.
+        for pid in children() {
+            if waited > GRACE {
+                let _ = kill_process(pid, Signal::KILL);
+            } else if asked.insert(pid) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
         }
         std::thread::sleep(Duration::from_millis(20));
-        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+    }
+    true
+}
+
+/// Takes leave of those that ended, and says whether others have not.
+fn any_left() -> bool {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
     }
 }
 

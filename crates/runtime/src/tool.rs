@@ -4,6 +4,8 @@
 //! set otherwise is said on the command line, which wins over it; the key stands in a variable only, since everybody can
 //! read a command line.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use crate::variables::quoted;
@@ -60,6 +62,41 @@ impl Tool {
     /// The tool with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Files of a project that this tool obeys and that could send the key elsewhere in a way that no argument forbids.
+    pub const fn obeyed_files(self) -> &'static [&'static str] {
+        match self {
+            // The first asks whether a project is trusted, the second lets no project name a provider; what both read of
+            // base URLs is pinned.
+            Self::Claude | Self::Codex => &[],
+            // A provider of the project's own, an address of one model's, a plugin.
+            Self::Opencode => &["opencode.json", "opencode.jsonc", ".opencode"],
+            // `extra_params` of a model, and what names such a file.
+            Self::Aider => &[
+                ".aider.conf.yml",
+                ".aider.model.settings.yml",
+                ".aider.model.metadata.json",
+            ],
+        }
+    }
+
+    /// The first such file in a directory or above it: up to the top of its repository, or to `home`, which is not looked
+    /// in.
+    pub fn obeyed_file(self, directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+        for place in directory.ancestors() {
+            if Some(place) == home {
+                return None;
+            }
+            let files = self.obeyed_files().iter().map(|name| place.join(name));
+            if let Some(found) = files.into_iter().find(|file| file.exists()) {
+                return Some(found);
+            }
+            if place.join(".git").exists() {
+                return None;
+            }
+        }
+        None
     }
 
     /// How it is started for a gateway at `address`, whose host is `host`.
@@ -142,11 +179,14 @@ fn codex(address: &str) -> Launch {
     }
 }
 
+/// The providers that OpenCode finds behind the gateway; it uses no other.
+const PROVIDERS: [&str; 4] = ["anthropic", "google", "openai", "openrouter"];
+
 /// `OPENCODE_CONFIG_CONTENT` is merged over every file (opencode.ai/docs/config, 2026-11).
 fn opencode(address: &str) -> Launch {
     let provider = |base: &str, variable: &str| json!({ "options": { "baseURL": base, "apiKey": format!("{{env:{variable}}}") } });
     let v1 = format!("{address}/v1");
-    let config = json!({ "provider": {
+    let config = json!({ "enabled_providers": PROVIDERS, "provider": {
         "anthropic": provider(&v1, "ANTHROPIC_API_KEY"),
         "google": provider(&format!("{address}/v1beta"), "GEMINI_API_KEY"),
         "openai": provider(&v1, "OPENAI_API_KEY"),
@@ -170,6 +210,10 @@ fn opencode(address: &str) -> Launch {
 fn aider(address: &str, host: &str) -> Launch {
     let v1 = format!("{address}/v1");
     let mut arguments = vec!["--openai-api-base".to_owned(), v1.clone()];
+    // A project's `.env` could name files of settings; these two win over it.
+    for file in ["--model-settings-file", "--model-metadata-file"] {
+        arguments.extend([file.to_owned(), "/dev/null".to_owned()]);
+    }
     for (name, value) in [
         ("OPENAI_API_BASE", v1.as_str()),
         ("OPENAI_BASE_URL", &v1),

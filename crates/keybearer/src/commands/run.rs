@@ -9,6 +9,7 @@ mod walls;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use domain::WorkspaceId;
@@ -48,6 +49,9 @@ struct With {
     /// Another variable for the program: `NAME` as it is here, or `NAME=VALUE`. Can be given more than once.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     variables: Vec<String>,
+    /// Seconds that the program's key lives on when nobody renews it, as when this machine sleeps; 3 to 3600.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(3..=3600))]
+    lease: u64,
     #[command(flatten)]
     walls: Walls,
 }
@@ -78,7 +82,9 @@ impl With {
         let mut environment: Environment = runtime::inherited(config::environment()).collect();
         environment.extend(declared);
         let name = lease::name("run", &program);
-        let lease = Lease::take(api, workspace, &name, lease::WHILE_IT_RUNS).await?;
+        // From here on a signal ends nothing half-way.
+        let mut heard = supervise::listen()?;
+        let lease = Lease::take(api, workspace, &name, Duration::from_secs(self.lease)).await?;
         let started = lease.key().expose(|key| {
             let key = str::from_utf8(key).context("the server's key is not text")?;
             let gateway = Gateway {
@@ -103,10 +109,11 @@ impl With {
             program.context("the program cannot be started")
         });
         let ended = match started {
-            Ok(program) => supervise::supervise(program, &lease).await,
+            Ok(program) => supervise::supervise(program, &mut heard, &lease).await,
             Err(error) => Err(error),
         };
         lease.give_back().await;
+        supervise::clean_up().await;
         ended.map(ExitCode::from)
     }
 }

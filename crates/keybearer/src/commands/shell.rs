@@ -64,7 +64,7 @@ fn write_pages(command: &clap::Command, directory: &Path) -> anyhow::Result<usiz
         .with_context(|| format!("cannot write {}", path.display()))?;
     let mut pages = 1;
     for child in command.get_subcommands() {
-        if child.get_name() != "help" {
+        if child.get_name() != "help" && !child.is_hide_set() {
             pages += write_pages(child, directory)?;
         }
     }

@@ -275,15 +275,157 @@ async fn signals_reach_the_program_and_its_exit_code_comes_back() {
     fixture.finish().await;
 }
 
-/// T177.
+/// T177: asked once, then killed; the key is dead before.
 #[tokio::test]
-async fn what_a_program_leaves_behind_ends_with_it() {
+async fn what_a_program_leaves_behind_ends_with_it_and_without_a_key() {
     let fixture = Fixture::with_programs().await;
-    let script = "setsid sh -c 'trap \"\" TERM; while :; do sleep 0.05; done' >/dev/null 2>&1 & echo $! > left; exit 0";
-    let exit = fixture.run_script(&[], script).await;
+    let call = "import os, urllib.request as r, urllib.error as e\n\
+                q = r.Request(os.environ['OPENAI_BASE_URL'] + '/models', headers={'authorization': 'Bearer ' + os.environ['OPENAI_API_KEY']})\n\
+                try: print(r.urlopen(q).status)\n\
+                except e.HTTPError as error: print(error.code)\n";
+    std::fs::write(fixture.file("call.py"), call).expect("can be written");
+    let left = "trap \"echo asked >> asked\" TERM; python3 call.py > before; : > ready; \
+                while [ ! -e asked ]; do sleep 0.05; done; python3 call.py > after; while :; do sleep 0.05; done";
+    let script = format!(
+        "setsid sh -c '{left}' >/dev/null 2>&1 & echo $! > left; while [ ! -e ready ]; do sleep 0.05; done"
+    );
+    let exit = fixture.run_script(&[], &script).await;
+    assert!(exit.status.success() && exit.stderr.is_empty(), "{exit}");
+    let read = |name: &str| std::fs::read_to_string(fixture.file(name)).unwrap_or_default();
+    gone(read("left").trim()).await;
+    assert_eq!(read("asked"), "asked\n");
+    assert_eq!(
+        (read("before").as_str(), read("after").as_str()),
+        ("200\n", "401\n")
+    );
+    fixture.finish().await;
+}
+
+/// The key lives on because it is renewed: it was minted for three seconds.
+#[tokio::test]
+async fn a_programs_key_is_renewed_while_it_runs() {
+    let fixture = Fixture::with_programs().await;
+    let (environ, go) = (fixture.file("environ"), fixture.file("go"));
+    let script =
+        "env > environ.new; mv environ.new environ; while [ ! -e go ]; do sleep 0.05; done";
+    let program = fixture.run_script(&["--lease", "3"], script);
+    let watch = async {
+        let lines = written(&environ).await;
+        let bearer = fixture.bearer(value(&lines, "OPENAI_API_KEY").expect("a key"));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let call = async || bearer.post("/v1/chat/completions", &chat("gpt-4o")).await;
+        call().await.expect(200);
+        // Somebody revokes it: the program is told, and not left with attempts for ever.
+        let id = fixture.program_keys().await[0]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        let path = fixture.path(&format!("/api-keys/{id}"));
+        fixture.owner.person.session.delete(&path).await.expect(204);
+        call().await.expect(401);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        std::fs::write(&go, "").expect("can be written");
+    };
+    let (exit, ()) = tokio::join!(program, watch);
     assert!(exit.status.success(), "{exit}");
-    let left = written(&fixture.file("left")).await;
-    gone(left.trim()).await;
+    assert_eq!(
+        exit.stderr.matches("cannot be renewed").count(),
+        1,
+        "{exit}"
+    );
+    fixture.finish().await;
+}
+
+/// The terminal sends `Ctrl-C` to the whole group; it must not arrive twice, whatever standard input is.
+#[tokio::test]
+async fn the_terminals_interrupt_arrives_once() {
+    const DRIVER: &str = r#"
+import os, pty, sys, time
+binary, directory = sys.argv[1:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.chdir(directory)
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    script = "trap 'echo interrupted >> interrupts' INT; : > ready; n=0; while [ $n -lt 60 ]; do sleep 0.05; n=$((n+1)); done; exit 5"
+    os.execv(binary, [binary, "run", "--", "sh", "-c", script])
+while not os.path.exists(directory + "/ready"):
+    time.sleep(0.05)
+os.write(terminal, b"\x03")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+    let fixture = Fixture::with_programs().await;
+    let output = std::process::Command::new("python3")
+        .args(["-c", DRIVER, env!("CARGO_BIN_EXE_keybearer")])
+        .arg(fixture.app.dir())
+        .env("KEYBEARER_URL", fixture.app.url())
+        .env("KEYBEARER_API_KEY", &fixture.owner.api_key)
+        .env("KEYBEARER_WORKSPACE", &fixture.owner.workspace)
+        .output()
+        .expect("python3 runs");
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let interrupts = std::fs::read_to_string(fixture.file("interrupts"));
+    assert_eq!(interrupts.expect("it arrived"), "interrupted\n");
+    fixture.finish().await;
+}
+
+/// T181: a project's file that a tool would obey.
+#[tokio::test]
+async fn a_project_cannot_make_a_tool_send_the_key_elsewhere() {
+    let mut fixture = Fixture::with_programs().await;
+    let (bin, project) = (fixture.file("bin"), fixture.file("project/part"));
+    std::fs::create_dir_all(&bin).expect("can be made");
+    std::fs::create_dir_all(&project).expect("can be made");
+    for tool in ["opencode", "aider"] {
+        let path = bin.join(tool);
+        std::fs::write(&path, "#!/bin/sh\necho started\n").expect("can be written");
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).expect("can be set");
+    }
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    fixture.app.builder_mut().set_env("PATH", &path);
+    let launch = |options: &[&str], tool: &str| {
+        let arguments = [&["launch"], options, &[tool]].concat();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_keybearer"))
+            .args(arguments)
+            .current_dir(&project)
+            .env_clear()
+            .env("PATH", &path)
+            .env("KEYBEARER_URL", fixture.app.url())
+            .env("KEYBEARER_API_KEY", &fixture.owner.api_key)
+            .output()
+            .expect("the binary runs");
+        let text = String::from_utf8_lossy;
+        (
+            output.status.success(),
+            format!("{}{}", text(&output.stdout), text(&output.stderr)),
+        )
+    };
+    std::fs::create_dir(fixture.file("project/.git")).expect("can be made");
+    // Above the repository nothing counts.
+    std::fs::write(fixture.file("opencode.json"), "{}").expect("can be written");
+    for tool in ["opencode", "aider"] {
+        assert_eq!(launch(&[], tool), (true, "started\n".to_owned()));
+    }
+    let before = fixture.program_keys().await.len();
+    for (tool, file) in [
+        ("opencode", "opencode.json"),
+        ("opencode", "opencode.jsonc"),
+        ("opencode", ".opencode"),
+        ("aider", ".aider.model.settings.yml"),
+        ("aider", ".aider.model.metadata.json"),
+        ("aider", ".aider.conf.yml"),
+    ] {
+        for place in ["project", "project/part"] {
+            let file = fixture.file(place).join(file);
+            std::fs::write(&file, "{}").expect("can be written");
+            let (started, said) = launch(&[], tool);
+            assert!(!started && said.contains("--trust-project"), "{said}");
+            assert!(launch(&["--trust-project"], tool).0);
+            std::fs::remove_file(&file).expect("is there");
+        }
+    }
+    // Nothing was minted for what was refused: one key for each that was trusted.
+    assert_eq!(fixture.program_keys().await.len(), before + 12);
     fixture.finish().await;
 }
 

@@ -1,19 +1,26 @@
 //! `keybearer launch` and `keybearer setup`: known tools with their own settings pointing at the gateway.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use runtime::tool::{Tool, Value};
 
 use super::{With, set, unset};
 use crate::client::{Api, Connection};
+use crate::config::variable;
+use crate::failure::{Failure, Sort};
 use crate::output::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     with: With,
+    /// Start it although a file of the project could send the key elsewhere.
+    #[arg(long)]
+    trust_project: bool,
     /// The tool.
     #[arg(value_parser = names())]
     tool: String,
@@ -36,7 +43,11 @@ fn names() -> PossibleValuesParser {
 /// `keybearer launch`.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let api = Api::connect(&Connection::chosen()?)?;
-    let launch = tool(&args.tool)?.launch(api.address(), api.host());
+    let tool = tool(&args.tool)?;
+    if !args.trust_project {
+        check_project(tool)?;
+    }
+    let launch = tool.launch(api.address(), api.host());
     let arguments = launch.arguments.into_iter().map(OsString::from);
     let arguments = arguments.chain(args.arguments).collect();
     let change = |changes: &mut super::Changes<'_>| {
@@ -54,6 +65,25 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let program = launch.program.into();
     args.with.start(&api, program, arguments, change).await
+}
+
+/// A tool that obeys a project's file would send the key where that says. Nothing is started then.
+fn check_project(tool: Tool) -> anyhow::Result<()> {
+    let here = std::env::current_dir().context("the working directory is gone")?;
+    let home = variable("HOME").map(PathBuf::from);
+    let home = home.and_then(|home| home.canonicalize().ok());
+    let Some(file) = tool.obeyed_file(&here, home.as_deref()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} could make {} send the key elsewhere",
+        file.display(),
+        tool.name()
+    );
+    let failure = Failure::new(Sort::Failed, message);
+    Err(failure
+        .hint("read it, and start again with --trust-project")
+        .into())
 }
 
 /// `keybearer setup`. Asks no server.

@@ -12,10 +12,6 @@ use serde_json::json;
 use super::remark;
 use crate::client::Api;
 
-/// How long a running program's key lives on when nobody renews it: when its starter was killed, say.
-pub(super) const WHILE_IT_RUNS: Duration = Duration::from_secs(600);
-/// How often it is renewed: there is time for two more attempts.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(200);
 /// How long the end of a program waits for the end of its key.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(10);
 
@@ -76,6 +72,10 @@ impl<'a> Lease<'a> {
         self.id
     }
 
+    pub(super) fn life(&self) -> Duration {
+        self.life
+    }
+
     /// Moves the key's end to a whole life from now.
     pub(super) async fn renew(&self) -> anyhow::Result<()> {
         let body = json!({ "expires_in_s": self.life.as_secs() });
@@ -91,9 +91,9 @@ impl<'a> Lease<'a> {
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "no answer in time".to_owned(),
         };
-        let minutes = self.life.as_secs() / 60;
+        let seconds = self.life.as_secs();
         remark(&format!(
-            "the program's key could not be revoked ({why}); it ends by itself within {minutes} minutes"
+            "the program's key could not be revoked ({why}); it ends by itself within {seconds} seconds"
         ));
     }
 

@@ -1,60 +1,103 @@
 //! What happens while a program runs: its key is renewed, and signals are passed on.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::Context;
 use runtime::Program;
-use runtime::program::{Signal, forward, terminal_signals_arrive};
+use runtime::program::{Signal, Signals, end_the_rest, terminal_signals_arrive};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{sleep, timeout};
 
-use super::lease::{Lease, RENEW_EVERY};
-use super::remark;
+use super::lease::Lease;
+use crate::failure::{Failure, Sort};
+use crate::output::remark;
 
-/// After a renewal that failed.
-const RENEW_AGAIN: Duration = Duration::from_secs(20);
+/// How long a renewal may take.
+const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
-/// Waits for the program's end and returns its exit code.
-pub(super) async fn supervise(program: Program, lease: &Lease<'_>) -> anyhow::Result<u8> {
-    let mut signals = signals()?;
-    let pid = program.pid();
-    let (done, mut ended) = oneshot::channel();
+/// The signals that somebody may send to this process and mean the program by. Who has this is not ended by them.
+pub(super) struct Heard(mpsc::Receiver<Signal>);
+
+/// Waits for the program's end and returns its exit code. What it left behind may still run.
+pub(super) async fn supervise(
+    program: Program,
+    heard: &mut Heard,
+    lease: &Lease<'_>,
+) -> anyhow::Result<u8> {
+    let signals = program.signals();
+    let (done, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("wait".to_owned())
         .spawn(move || done.send(program.wait()))
         .context("cannot wait for the program")?;
-    let mut renew_at = Instant::now() + RENEW_EVERY;
-    let mut told = false;
-    loop {
-        tokio::select! {
-            code = &mut ended => {
-                return code.context("cannot wait for the program")?.context("cannot wait for the program");
-            }
-            Some(signal) = signals.recv() => {
-                let from_terminal = matches!(signal, Signal::INT | Signal::QUIT);
-                if !(from_terminal && terminal_signals_arrive()) {
-                    forward(pid, signal);
-                }
-            }
-            () = sleep_until(renew_at) => {
-                let renewed = lease.renew().await;
-                renew_at = Instant::now() + if renewed.is_ok() { RENEW_EVERY } else { RENEW_AGAIN };
-                match renewed {
-                    Ok(()) => told = false,
-                    Err(error) if !told => {
-                        told = true;
-                        remark(&format!("the program's key could not be renewed: {error:#}"));
-                    }
-                    Err(_) => {}
-                }
-            }
-        }
+    tokio::select! {
+        code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program"),
+        never = forward(heard, &signals) => match never {},
+        never = renew(lease) => match never {},
     }
 }
 
-/// The signals that somebody may send to this process and mean the program by.
-fn signals() -> anyhow::Result<mpsc::Receiver<Signal>> {
+/// Ends what the program left behind.
+pub(super) async fn clean_up() {
+    let ended = tokio::task::spawn_blocking(end_the_rest).await;
+    if !ended.unwrap_or(false) {
+        remark("a process that the program started could not be ended; its key is revoked");
+    }
+}
+
+async fn forward(heard: &mut Heard, signals: &Signals) -> Infallible {
+    while let Some(signal) = heard.0.recv().await {
+        let from_terminal = matches!(signal, Signal::INT | Signal::QUIT);
+        if !(from_terminal && terminal_signals_arrive()) {
+            signals.send(signal);
+        }
+    }
+    std::future::pending().await
+}
+
+/// Renews the key three times in its life. A server that does not answer is asked again sooner; one that refuses is not.
+async fn renew(lease: &Lease<'_>) -> Infallible {
+    let mut told = false;
+    let mut pause = lease.life() / 3;
+    loop {
+        sleep(pause).await;
+        let renewed = timeout(RENEW_WITHIN, lease.renew()).await;
+        let error = match renewed {
+            Ok(Ok(())) => {
+                told = false;
+                pause = lease.life() / 3;
+                continue;
+            }
+            Ok(Err(error)) => error,
+            Err(_) => anyhow::anyhow!("no answer in time"),
+        };
+        if is_final(&error) {
+            remark(&format!(
+                "the program's key cannot be renewed: {error:#}; start the program again for another"
+            ));
+            return std::future::pending().await;
+        }
+        if !told {
+            remark(&format!(
+                "the program's key could not be renewed: {error:#}"
+            ));
+        }
+        told = true;
+        pause = lease.life() / 30;
+    }
+}
+
+/// Whether the answer will be the same next time: the key has ended, as after a long sleep of this machine, or was revoked.
+fn is_final(error: &anyhow::Error) -> bool {
+    let sort = Failure::sort_of(error);
+    matches!(sort, Sort::Denied | Sort::Missing | Sort::NotLoggedIn)
+        || Failure::has_code(error, "conflict")
+}
+
+/// Begins to listen for signals.
+pub(super) fn listen() -> anyhow::Result<Heard> {
     let (sender, receiver) = mpsc::channel(16);
     for (kind, signal) in [
         (SignalKind::terminate(), Signal::TERM),
@@ -74,5 +117,5 @@ fn signals() -> anyhow::Result<mpsc::Receiver<Signal>> {
             }
         });
     }
-    Ok(receiver)
+    Ok(Heard(receiver))
 }
