@@ -15,6 +15,9 @@ pub struct GatewayConfig {
     pub addresses: AddressPolicy,
     /// How long callers are served from memory while the database is away, in milliseconds.
     pub max_staleness_ms: u64,
+    /// Whether the caller's provider keys come from variables of the environment: then a refusal for want of a key
+    /// names them.
+    pub keys_from_environment: bool,
 }
 
 /// Sizes, in bytes unless the name says otherwise.
@@ -68,6 +71,7 @@ impl Default for GatewayConfig {
             timeouts: Timeouts::default(),
             addresses: AddressPolicy::default(),
             max_staleness_ms: 60_000,
+            keys_from_environment: false,
         }
     }
 }

@@ -7,6 +7,8 @@ use domain::policy::{KeySource, Mode, Tier};
 use domain::{Label, NanoUsd, PlanId, ProviderId, Timestamp, WorkspaceId};
 use http::{HeaderName, StatusCode};
 use llm::head::HeadError;
+use llm::provider::Provider;
+use llm::registry::Registry;
 use llm::translate::NotTranslatable;
 
 use crate::endpoint::{self, Takes};
@@ -49,6 +51,8 @@ pub(crate) struct KeyName {
     pub(crate) provider: ProviderId,
     pub(crate) label: Label,
     pub(crate) workspace: WorkspaceId,
+    /// The variables of the environment in which a key is looked for, where keys come from there.
+    pub(crate) variables: Box<[String]>,
 }
 
 /// Which rule forbids what would serve.
@@ -106,6 +110,10 @@ pub(crate) enum Failure {
     CredentialsMissing,
     #[error("the API key is not valid")]
     CredentialsInvalid,
+    #[error(
+        "a request without an API key is taken from programs of this machine only, and this one may be a page's"
+    )]
+    CrossSite,
     #[error("the API key lacks the scope {0}")]
     PermissionDenied(&'static str),
     #[error("the API key has {limit} calls running, which is the most at once")]
@@ -141,10 +149,12 @@ pub(crate) enum Failure {
     TierLocked { tier: Tier, plans: Vec<PlanId> },
     #[error("this instance does not offer the mode of the workspace")]
     ModeNotOffered,
-    #[error("{}", rules::missing_text(.providers, *.workspace))]
+    #[error("{}", rules::missing_text(.providers, *.workspace, .variables))]
     KeyMissing {
         providers: Vec<ProviderId>,
         workspace: WorkspaceId,
+        /// As [`KeyName::variables`].
+        variables: Box<[String]>,
     },
     #[error("every provider key that could serve this model is disabled; the first is {label:?} for {provider}", label = .0.label.as_str(), provider = .0.provider)]
     KeyDisabled(KeyName),
@@ -256,6 +266,35 @@ impl Failure {
         }
     }
 
+    /// The same, with the variables of the environment in which the key that is missing is looked for.
+    pub(crate) fn naming_variables(self, registry: &Registry) -> Self {
+        let of = |provider: &ProviderId| {
+            let provider = registry.get(provider);
+            provider.map_or_else(Vec::new, Provider::key_variables)
+        };
+        let named = |key: KeyName| KeyName {
+            variables: of(&key.provider).into(),
+            ..key
+        };
+        match self {
+            Self::KeyMissing {
+                providers,
+                workspace,
+                ..
+            } => Self::KeyMissing {
+                variables: providers.iter().flat_map(of).collect(),
+                providers,
+                workspace,
+            },
+            Self::KeyRevoked(key) => Self::KeyRevoked(named(key)),
+            Self::NoneServed { first, lacks } => Self::NoneServed {
+                first: Box::new(first.naming_variables(registry)),
+                lacks,
+            },
+            other => other,
+        }
+    }
+
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
@@ -278,6 +317,7 @@ impl Failure {
             | Self::ModeNotOffered
             | Self::ByokRequired(_)
             | Self::ByokForbidden
+            | Self::CrossSite
             | Self::PathClosed
             | Self::FieldNeedsOwnKey(_) => StatusCode::FORBIDDEN,
             Self::MediaType(_) | Self::ContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -335,6 +375,7 @@ impl Failure {
             Self::CredentialsInQuery => "api_key_in_query",
             Self::CredentialsMissing => "api_key_missing",
             Self::CredentialsInvalid => "api_key_invalid",
+            Self::CrossSite => "cross_site_request",
             Self::PermissionDenied(_) => "permission_denied",
             Self::TooManyCalls { .. } => "too_many_calls",
             Self::MediaType(_) => "unsupported_media_type",

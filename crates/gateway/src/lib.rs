@@ -40,7 +40,7 @@ mod tests;
 mod upstream;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -114,6 +114,8 @@ pub(crate) struct Plane {
     pub(crate) noted: Cache<KeyVersion, ()>,
     /// The name under which this process holds credits, another one at each start.
     pub(crate) node: String,
+    /// The keyed hash of the API key for which calls without one count; unset: there are none.
+    pub(crate) anonymous: OnceLock<[u8; 32]>,
     /// How many calls each API key makes.
     pub(crate) calls: Calls,
     /// The memory for request bodies, in KiB.
@@ -158,12 +160,19 @@ impl Gateway {
             repeats: Repeats::new(),
             noted: Cache::new(MAX_NOTED),
             node: node.iter().map(|byte| format!("{byte:02x}")).collect(),
+            anonymous: OnceLock::new(),
             calls: Calls::new(config.limits.calls_per_key),
             body_memory: Arc::new(Semaphore::new(body_kib)),
             store,
             queue: Mutex::new(Some(queue)),
             config,
         })))
+    }
+
+    /// Takes calls without an API key of ours as calls with the one that has this keyed hash; only those that programs
+    /// of this machine make. Meant for a server that listens at loopback for one person. The first call counts.
+    pub fn take_anonymous_calls(&self, api_key: [u8; 32]) {
+        let _ = self.0.anonymous.set(api_key);
     }
 
     /// The data plane's endpoint of this method and path; `None`: the path is not the data plane's.

@@ -63,7 +63,13 @@ where
         Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
         Route::Unknown(_) => Err(Failure::EndpointNotFound),
     };
-    outcome.unwrap_or_else(|failure| refusal(&failure, said, format, id))
+    outcome.unwrap_or_else(|failure| {
+        let failure = match plane.config.keys_from_environment {
+            true => failure.naming_variables(&plane.registry),
+            false => failure,
+        };
+        refusal(&failure, said, format, id)
+    })
 }
 
 /// One call of a model, `model` if the path names it. Each step takes what the one before made; after the second, every way out has

@@ -21,6 +21,9 @@ pub use paths::PathRule;
 pub use place::{KeyPlace, MODEL_PLACE, percent_encoded};
 pub use thinking::{Thinking, ThinkingRules};
 
+/// What the names of variables begin with in which a key is looked for, whatever the provider, in this order.
+pub const KEY_VARIABLE_PREFIXES: [&str; 2] = ["KEYBEARER", "BITROUTER"];
+
 /// A provider of the registry. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
@@ -38,7 +41,7 @@ pub struct Provider {
     pub payment_modes: Vec<PaymentMode>,
     /// How a key is presented to it.
     pub auth: Auth,
-    /// Names of environment variables in which its users keep a key.
+    /// Names of environment variables in which its users keep a key, the one that its own tools prefer first.
     pub env: Vec<String>,
     /// What a key looks like and where to get one.
     pub key: KeyHint,
@@ -71,6 +74,23 @@ impl Provider {
     /// [`FileError`] with the line and the field of the first offence.
     pub fn parse(name: &str, toml: &str) -> Result<Self, FileError> {
         file::parse(name, toml)
+    }
+
+    /// The names of the environment variables in which a key for it is looked for, first to last: with our prefix, with
+    /// that of BitRouter, which people come from, and then those that its file names. There is no plain name for a
+    /// provider whose file names none: `MY_PROVIDER_API_KEY` may be anybody's.
+    pub fn key_variables(&self) -> Vec<String> {
+        let id = self.id.as_str().to_uppercase().replace('-', "_");
+        let prefixed = KEY_VARIABLE_PREFIXES
+            .iter()
+            .map(|prefix| format!("{prefix}_{id}_API_KEY"));
+        let mut variables: Vec<String> = prefixed.collect();
+        for name in &self.env {
+            if !variables.contains(name) {
+                variables.push(name.clone());
+            }
+        }
+        variables
     }
 
     /// Whether a key of one's own may be brought for it.

@@ -25,11 +25,13 @@ pub enum HashPurpose {
     Setup,
     /// A sealed box, or the number inside one, that must not be accepted twice.
     Replay,
+    /// A provider key from the environment, to know it again.
+    Found,
 }
 
 impl HashPurpose {
     /// All purposes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ApiKey,
         Self::Session,
         Self::Invitation,
@@ -37,6 +39,7 @@ impl HashPurpose {
         Self::UserCode,
         Self::Setup,
         Self::Replay,
+        Self::Found,
     ];
 
     const fn info(self) -> &'static str {
@@ -48,6 +51,7 @@ impl HashPurpose {
             Self::UserCode => "keybearer/hash/user-code/v1",
             Self::Setup => "keybearer/hash/setup/v1",
             Self::Replay => "keybearer/hash/replay/v1",
+            Self::Found => "keybearer/hash/found/v1",
         }
     }
 }

@@ -87,7 +87,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "402",
         "byok_key_missing",
         "Neither the workspace nor its account has a provider key for the model.",
-        "Add one; `missing`, `providers` and `link` say where.",
+        "Add one; `missing`, `providers` and `link` say where, and in local mode `variables` which variables were looked at.",
     ),
     (
         "402",
@@ -130,6 +130,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "byok_forbidden",
         "Only own keys could serve, and the workspace forbids them.",
         "An admin of the workspace can change its policy.",
+    ),
+    (
+        "403",
+        "cross_site_request",
+        "The request has no API key and may be sent by a page of another site: its `Origin`, `Sec-Fetch-Site` or `Host` is not this machine's.",
+        "Call from a program of this machine, or send an API key.",
     ),
     (
         "403",

@@ -7,7 +7,7 @@ use llm::format::{ErrorBody, WireFormat};
 use llm::head::HeadError;
 use serde_json::{Map, Value, json};
 
-use super::rules::{any_mode, any_of, exhausted_hint, label, missing_text};
+use super::rules::{any_mode, any_of, exhausted_hint, label, missing_text, set_one};
 use super::{Failure, KeyName, Layer, OwnKeys, Side};
 use crate::headers;
 use crate::{Body, endpoint};
@@ -36,6 +36,8 @@ impl Failure {
                 Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),
                 None => "write the model as `provider/name`; GET /v1/models lists what your keys reach".to_owned(),
             },
+            Self::CrossSite => "send an API key of this instance (kb_...), or call from a program of this machine, at a loopback address".to_owned(),
+            Self::KeyMissing { variables, .. } | Self::KeyRevoked(KeyName { variables, .. }) if !variables.is_empty() => set_one(variables),
             Self::KeyMissing { .. } => {
                 "add one: `keybearer keys add`, or sealed by POST to the path in `link`; or ask an admin of the workspace".to_owned()
             }
@@ -106,12 +108,17 @@ impl Failure {
             Self::KeyMissing {
                 providers,
                 workspace,
-            } => json!({
-                "providers": providers,
-                "workspace": workspace,
-                "missing": missing_text(providers, *workspace),
-                "link": keys_link(*workspace),
-            }),
+                variables,
+            } => {
+                let mut details = json!({
+                    "providers": providers,
+                    "workspace": workspace,
+                    "missing": missing_text(providers, *workspace, variables),
+                    "link": keys_link(*workspace),
+                });
+                name_variables(&mut details, variables);
+                details
+            }
             Self::WorkspaceKeyMissing {
                 provider,
                 workspace,
@@ -286,12 +293,22 @@ fn amount(amount: NanoUsd) -> Value {
 }
 
 fn named(key: &KeyName) -> Value {
-    json!({
+    let mut details = json!({
         "providers": [key.provider],
         "label": key.label,
         "workspace": key.workspace,
         "link": keys_link(key.workspace),
-    })
+    });
+    name_variables(&mut details, &key.variables);
+    details
+}
+
+/// Says in which variables a key was looked for, as a choice and as a list, if it was.
+fn name_variables(details: &mut Value, variables: &[String]) {
+    if !variables.is_empty() {
+        details["missing"] = json!(variables.join(" or "));
+        details["variables"] = json!(variables);
+    }
 }
 
 fn keys_link(workspace: WorkspaceId) -> String {

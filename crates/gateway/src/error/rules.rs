@@ -17,6 +17,7 @@ pub(crate) fn from_rules(refusal: Refusal, view: &View, suggestion: Option<Provi
         provider,
         label,
         workspace,
+        variables: Box::default(),
     };
     match refusal {
         Refusal::ModelNotFound => Failure::ModelNotFound { suggestion },
@@ -24,6 +25,7 @@ pub(crate) fn from_rules(refusal: Refusal, view: &View, suggestion: Option<Provi
         Refusal::KeyMissing { providers } => Failure::KeyMissing {
             providers,
             workspace,
+            variables: Box::default(),
         },
         Refusal::KeyDisabled { provider, label } => Failure::KeyDisabled(key(provider, label)),
         Refusal::KeyRevoked { provider, label } => Failure::KeyRevoked(key(provider, label)),
@@ -96,10 +98,28 @@ pub(super) fn any_of(plans: &[PlanId]) -> String {
     names.join(" or ")
 }
 
-pub(super) fn missing_text(providers: &[ProviderId], workspace: WorkspaceId) -> String {
+pub(super) fn missing_text(
+    providers: &[ProviderId],
+    workspace: WorkspaceId,
+    variables: &[String],
+) -> String {
+    let providers = or(providers);
+    match variables {
+        [] => format!(
+            "a provider key for {providers} is missing in workspace {workspace} and in its account"
+        ),
+        variables => format!(
+            "a provider key for {providers} is missing: none of {} is set",
+            variables.join(", ")
+        ),
+    }
+}
+
+/// What to do about a key that was looked for in these variables.
+pub(super) fn set_one(variables: &[String]) -> String {
+    let first = variables.first().map_or("one of them", String::as_str);
     format!(
-        "a provider key for {} is missing in workspace {workspace} and in its account",
-        or(providers)
+        "set one of `missing`: `export {first}=...`, then `keybearer reload` in that shell; or write it to the file of `--env-file`"
     )
 }
 

@@ -327,3 +327,21 @@ fn lines_are_found_in_any_text() {
     assert_eq!(locate("a = 1\n[[b]]\n", &(6..8)), (2, "b".to_owned()));
     assert_eq!(locate("é = 1", &(1..2)), (1, "é".to_owned()));
 }
+
+#[test]
+fn a_key_is_looked_for_under_the_prefixes_and_then_under_the_names_of_the_file() {
+    let names = |toml: &str| parsed(toml).key_variables();
+    let prefixed = [
+        "KEYBEARER_MY_PROVIDER_API_KEY",
+        "BITROUTER_MY_PROVIDER_API_KEY",
+    ];
+    assert_eq!(
+        names(FULL),
+        [&prefixed[..], &["MY_PROVIDER_API_KEY"]].concat()
+    );
+    // Never a plain name that the file does not declare.
+    let undeclared = FULL.replace("env = [\"MY_PROVIDER_API_KEY\"]\n", "");
+    assert_eq!(names(&undeclared), prefixed);
+    let again = FULL.replace("\"MY_PROVIDER_API_KEY\"", "\"X\", \"X\"");
+    assert_eq!(names(&again), [&prefixed[..], &["X"]].concat());
+}

@@ -18,6 +18,7 @@ fn samples() -> Vec<Failure> {
         provider: provider.clone(),
         label: Label::default(),
         workspace,
+        variables: Box::default(),
     };
     let mut samples = vec![Failure::MethodNotAllowed("POST")];
     while let Some(last) = samples.last() {
@@ -36,7 +37,8 @@ fn samples() -> Vec<Failure> {
             Failure::CredentialsAmbiguous => Failure::CredentialsInQuery,
             Failure::CredentialsInQuery => Failure::CredentialsMissing,
             Failure::CredentialsMissing => Failure::CredentialsInvalid,
-            Failure::CredentialsInvalid => Failure::PermissionDenied("inference:invoke"),
+            Failure::CredentialsInvalid => Failure::CrossSite,
+            Failure::CrossSite => Failure::PermissionDenied("inference:invoke"),
             Failure::PermissionDenied(_) => Failure::TooManyCalls { limit: 1 },
             Failure::TooManyCalls { .. } => Failure::MediaType(&[]),
             Failure::MediaType(_) => Failure::ContentEncoding,
@@ -61,6 +63,7 @@ fn samples() -> Vec<Failure> {
             Failure::ModeNotOffered => Failure::KeyMissing {
                 providers: vec![provider.clone()],
                 workspace,
+                variables: Box::default(),
             },
             Failure::KeyMissing { .. } => Failure::KeyDisabled(key.clone()),
             Failure::KeyDisabled(_) => Failure::KeyRevoked(key.clone()),
