@@ -189,6 +189,11 @@ impl Problem {
         self.code
     }
 
+    /// What happened, for people; as safe as the code.
+    pub fn text(&self) -> &str {
+        self.detail.as_deref().unwrap_or(self.code.meaning())
+    }
+
     /// The body, for the request with this id.
     pub(crate) fn body(&self, request_id: &str) -> ProblemBody {
         ProblemBody {

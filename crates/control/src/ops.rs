@@ -10,6 +10,7 @@ pub mod credits;
 pub mod destination;
 pub mod device_logins;
 pub mod invitations;
+pub mod local;
 pub(crate) mod plan_gate;
 pub mod plans;
 pub mod policy;

@@ -9,21 +9,27 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::{Remote, RemoteGroup};
 use crate::failure::{self, EXIT_CODES, Failure};
 use crate::output::{Out, complain};
-use crate::{commands, config, hardening, serve, telemetry};
+use crate::{commands, config, hardening, local, serve, telemetry};
 
 /// The AI gateway where every workspace brings its own provider keys.
+///
+/// Without a command it serves one person on this machine: see `keybearer local`.
 #[derive(Parser)]
-#[command(name = "keybearer", version, arg_required_else_help = true, after_long_help = EXIT_CODES)]
+#[command(name = "keybearer", version, after_long_help = EXIT_CODES)]
 pub struct Cli {
     /// Print the result as one JSON document on standard output, and an error as JSON on standard error.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve one person on this machine, with the provider keys of the environment.
+    Local(local::Args),
+    /// Tell the running local instance which provider keys this shell has now; connections are kept.
+    Reload(local::ReloadArgs),
     /// Run the server.
     Serve {
         #[command(flatten)]
@@ -124,6 +130,12 @@ enum Command {
     Man(commands::shell::ManArgs),
 }
 
+impl Default for Command {
+    fn default() -> Self {
+        Self::Local(local::Args::default())
+    }
+}
+
 #[derive(Subcommand)]
 enum RootKeyCommand {
     /// Put everything under another root key. Stop every server of this database first. Can be run again when it was
@@ -167,10 +179,11 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong_arguments(&error),
     };
-    if let Command::Stage(args) = cli.command {
+    let command = match cli.command.unwrap_or_default() {
         // Before anything is open here.
-        return commands::run::enter(args);
-    }
+        Command::Stage(args) => return commands::run::enter(args),
+        command => command,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -181,7 +194,7 @@ pub fn run() -> ExitCode {
             return fail(&error, cli.json);
         }
     };
-    match runtime.block_on(dispatch(cli.command, Out::new(cli.json))) {
+    match runtime.block_on(dispatch(command, Out::new(cli.json))) {
         Ok(code) => code,
         Err(error) => fail(&error, cli.json),
     }
@@ -189,10 +202,15 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Local(args) => {
+            local::run(args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Reload(args) => local::reload(args).await,
         Command::Serve { instance } => {
             let loaded = config::load(instance.config.as_deref())?;
-            telemetry::start(&loaded.config)?;
-            serve::serve(loaded).await?;
+            let filter = telemetry::start(&loaded.config)?;
+            serve::serve(loaded, filter, None).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor { instance } => {

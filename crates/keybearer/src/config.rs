@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use source::{
-    API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, URL_VARIABLE, WORKSPACE_VARIABLE, environment,
-    load, variable,
+    API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, Origin, Parent, URL_VARIABLE,
+    WORKSPACE_VARIABLE, environment, load, load_local, parent, secrets, variable,
 };
 
 /// What an option's text in the environment stands for.
@@ -45,6 +45,17 @@ macro_rules! options {
         impl Default for Config {
             fn default() -> Self {
                 Self {$($name: $default,)*}
+            }
+        }
+
+        impl Config {
+            /// The names of the options whose values are others in `new`.
+            pub fn differences(&self, new: &Self) -> Vec<&'static str> {
+                let mut names = Vec::new();
+                $(if self.$name != new.$name {
+                    names.push(stringify!($name));
+                })*
+                names
             }
         }
 

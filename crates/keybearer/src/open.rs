@@ -26,7 +26,9 @@ pub(crate) struct Instance {
 /// Fails, naming the key ids, when the root key is missing, badly guarded or another instance's; then no
 /// stored record is touched and no key is made.
 pub(crate) async fn open_or_create(loaded: Loaded, sources: &Sources) -> anyhow::Result<Instance> {
-    let Loaded { config, root_key } = loaded;
+    let Loaded {
+        config, root_key, ..
+    } = loaded;
     if !config.data_dir.exists() {
         let mut builder = std::fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(&config.data_dir);
@@ -63,7 +65,9 @@ pub(crate) async fn open_or_create(loaded: Loaded, sources: &Sources) -> anyhow:
 
 /// Opens an instance that was started before; creates and migrates nothing.
 pub(crate) async fn open_existing(loaded: Loaded, sources: &Sources) -> anyhow::Result<Instance> {
-    let Loaded { config, root_key } = loaded;
+    let Loaded {
+        config, root_key, ..
+    } = loaded;
     check_data_dir(&config.data_dir)?;
     let store = Store::open_existing(&database_url(&config)?)
         .await
@@ -80,7 +84,9 @@ pub(crate) async fn open_existing(loaded: Loaded, sources: &Sources) -> anyhow::
 
 /// What can be said of the options without opening anything.
 pub(crate) fn check(loaded: Loaded) -> anyhow::Result<()> {
-    let Loaded { config, root_key } = loaded;
+    let Loaded {
+        config, root_key, ..
+    } = loaded;
     database_url(&config)?;
     if config.data_dir.exists() {
         check_data_dir(&config.data_dir)?;

@@ -22,13 +22,22 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::config::{Config, Loaded, Probe, Submission};
+use crate::hangup::Hangups;
+use crate::local::Local;
+use crate::telemetry::Filter;
 use crate::{open, sources};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Runs the server until `SIGTERM` or `SIGINT`, then lets running requests finish.
-pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
+/// Runs the server until `SIGTERM` or `SIGINT` or the end of its terminal, then lets running requests finish. `local`: for one person, whose keys
+/// come from the environment; else for those who are let in.
+pub(crate) async fn serve(
+    loaded: Loaded,
+    filter: Filter,
+    local: Option<Local>,
+) -> anyhow::Result<()> {
     let sources = sources::system();
+    let hangups = Hangups::begin(loaded.origin.clone(), filter)?;
     let config = loaded.config.clone();
     let registry = Arc::new(registry(config.providers_dir.as_deref())?);
     let instance = open::open_or_create(loaded, &sources).await?;
@@ -41,7 +50,10 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let spool = Spool::open(&config.data_dir);
     let spool = spool.with_context(|| format!("usage spool in {}", config.data_dir.display()))?;
     let gateway = Gateway::new(
-        gateway_config(&config),
+        GatewayConfig {
+            keys_from_environment: local.is_some(),
+            ..gateway_config(&config)
+        },
         spool,
         instance.store.clone(),
         instance.root.opener(),
@@ -87,16 +99,23 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let (stop, stopping) = watch::channel(false);
     let jobs = tokio::spawn(control::jobs::run(control.clone(), stopping));
 
-    let setup = control::auth::setup::offer(&control)
-        .await
-        .map_err(|problem| refused("offer set-up", &problem))?;
-    announce(&config, address, setup)?;
+    // Before anything is offered: it takes a moment in which nobody would be answered and SIGTERM would kill.
+    let service = service(gateway.clone(), control::router(control.clone()));
+    let local = match local {
+        Some(local) => Some(Box::pin(local.begin(&config, &control, &gateway, address)).await?),
+        None => {
+            let setup = control::auth::setup::offer(&control).await;
+            let setup = setup.map_err(|problem| refused("offer set-up", &problem))?;
+            announce(&config, address, setup)?;
+            None
+        }
+    };
     let drained = edge::serve(
         listener,
         edge_config(&config),
         sources,
-        service(gateway.clone(), control::router(control)),
-        told_to_stop(),
+        service,
+        told_to_stop(Box::pin(hangups.until_terminal_closes(local.as_ref()))),
     )
     .await;
     if drained.cut > 0 {
@@ -105,6 +124,9 @@ pub(crate) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
             "cut {} connections at the end of the drain",
             drained.cut
         );
+    }
+    if let Some(local) = local {
+        local.stop().await;
     }
     // The receiver ends only with the task.
     let _ = stop.send(true);
@@ -145,11 +167,11 @@ fn service(
 /// An answer of either plane, on its way.
 type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-fn refused(what: &str, problem: &Problem) -> anyhow::Error {
+pub(crate) fn refused(what: &str, problem: &Problem) -> anyhow::Error {
     anyhow::anyhow!("cannot {what}: {}", problem.code().meaning())
 }
 
-async fn told_to_stop() {
+async fn told_to_stop(terminal_closed: impl Future<Output = ()>) {
     let terminate = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signal) => {
@@ -164,6 +186,7 @@ async fn told_to_stop() {
     tokio::select! {
         () = terminate => {}
         _ = tokio::signal::ctrl_c() => {}
+        () = terminal_closed => {}
     }
     tracing::info!("stopping: no new connections, running requests may finish");
 }
@@ -285,6 +308,7 @@ fn gateway_config(config: &Config) -> GatewayConfig {
             allow: config.allow_addresses.clone(),
         },
         max_staleness_ms: config.max_staleness_ms,
+        keys_from_environment: false,
     }
 }
 

@@ -30,6 +30,11 @@ impl<'de> Deserialize<'de> for Password {
 }
 
 impl Password {
+    /// A password that the program chose.
+    pub fn new(text: Secret) -> Self {
+        Self(text)
+    }
+
     /// Refuses a new password that is too short or too long; there are no other rules.
     ///
     /// # Errors

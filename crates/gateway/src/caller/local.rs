@@ -1,7 +1,8 @@
 //! Calls that need no API key: those that programs of this machine make, and no page that a browser shows.
 //!
 //! A browser sends what any page tells it to, to loopback too. It says so in `Origin` and `Sec-Fetch-Site`; and a page
-//! whose own name was bound to loopback after it was loaded (DNS rebinding) still has that name in `Host`.
+//! whose own name was bound to loopback after it was loaded (DNS rebinding) still has that name in `Host`. What a proxy
+//! of this machine passes on may come from anywhere.
 
 use std::net::IpAddr;
 
@@ -10,12 +11,23 @@ use http::header::{HOST, ORIGIN};
 
 use crate::error::Failure;
 
+/// What a proxy adds: whoever asked it need not be on this machine.
+const FORWARDED: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
 /// `anonymous`, unless the request may be a page's of another site.
 pub(super) fn only(headers: &HeaderMap, anonymous: &[u8; 32]) -> Result<[u8; 32], Failure> {
     let mut sites = headers.get_all("sec-fetch-site").iter();
     let mut origins = headers.get_all(ORIGIN).iter();
     let mut hosts = headers.get_all(HOST).iter();
-    let ours = sites.all(|site| site != "cross-site")
+    let ours = !FORWARDED.iter().any(|name| headers.contains_key(*name))
+        && sites.all(|site| site != "cross-site")
         && origins.all(|origin| {
             let authority = origin.to_str().ok().and_then(|it| it.split_once("://"));
             authority.is_some_and(|(_, authority)| is_loopback(authority))
@@ -90,6 +102,9 @@ mod tests {
             ],
         ] {
             assert!(!taken(&[&[host], page].concat()), "{page:?}");
+        }
+        for name in FORWARDED {
+            assert!(!taken(&[host, (name, "x")]), "{name}");
         }
         for host in ["evil.test:4356", "10.0.0.1:4356", "localhost.evil.test", ""] {
             assert!(!taken(&[("host", host)]), "{host}");

@@ -2,7 +2,9 @@
 //!
 //! This is the only file that reads the environment.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -21,6 +23,8 @@ pub const API_KEY_VARIABLE: &str = "KEYBEARER_API_KEY";
 pub const WORKSPACE_VARIABLE: &str = "KEYBEARER_WORKSPACE";
 /// The directory of the file of logins.
 pub const CONFIG_DIR_VARIABLE: &str = "KEYBEARER_CONFIG_DIR";
+/// The directory in which local mode keeps what it must know again.
+const HOME_VARIABLE: &str = "KEYBEARER_HOME";
 /// What begins like an option and is none.
 const OTHER_VARIABLES: &[&str] = &[
     ROOT_KEY_VARIABLE,
@@ -29,34 +33,136 @@ const OTHER_VARIABLES: &[&str] = &[
     API_KEY_VARIABLE,
     WORKSPACE_VARIABLE,
     CONFIG_DIR_VARIABLE,
+    HOME_VARIABLE,
 ];
 
 /// The configuration and what came with it from the environment only.
 pub struct Loaded {
     /// The options.
     pub config: Config,
+    /// Where they were read, to read them again.
+    pub origin: Origin,
     /// `KEYBEARER_ROOT_KEY`, if set: never an option of the file.
     pub root_key: Option<Secret>,
 }
 
+/// Where options were read, and what they were.
+#[derive(Clone)]
+pub struct Origin {
+    file: Option<PathBuf>,
+    defaults: toml::Table,
+    read: Config,
+}
+
+impl Origin {
+    /// Reads them again, and gives them with the names of those that are not what the process runs with.
+    pub fn again(&self) -> anyhow::Result<(Config, Vec<&'static str>)> {
+        let new = read(self.file.as_deref(), &self.defaults)?;
+        let changed = self.read.differences(&new);
+        Ok((new, changed))
+    }
+
+    /// From now on the process runs with this filter of the log.
+    pub fn took_log(&mut self, log: &str) {
+        log.clone_into(&mut self.read.log);
+    }
+}
+
 /// Reads the file (given, or named by `KEYBEARER_CONFIG`, or none) and then the environment.
 pub fn load(file: Option<&Path>) -> anyhow::Result<Loaded> {
+    load_over(file, &toml::Table::new())
+}
+
+/// As [`load`], for local mode: unless said otherwise, data is kept in the state directory and keys are stored untried.
+pub fn load_local(file: Option<&Path>) -> anyhow::Result<Loaded> {
+    let home = home()?;
+    let home = home.to_str().context("the state directory is not UTF-8")?;
+    let text = |text: &str| toml::Value::String(text.to_owned());
+    let mut defaults = toml::Table::new();
+    defaults.insert("data_dir".to_owned(), text(home));
+    defaults.insert("probe".to_owned(), text("off"));
+    load_over(file, &defaults)
+}
+
+/// Where local mode keeps its state: `KEYBEARER_HOME`, else `keybearer` in the state directory of the XDG base
+/// directory specification.
+fn home() -> anyhow::Result<PathBuf> {
+    if let Some(home) = variable(HOME_VARIABLE) {
+        return std::path::absolute(home).context(HOME_VARIABLE);
+    }
+    // The specification ignores relative paths.
+    let absolute = |name| {
+        variable(name)
+            .map(PathBuf::from)
+            .filter(|it| it.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let state = state.with_context(|| format!("neither {HOME_VARIABLE} nor HOME is set"))?;
+    Ok(state.join("keybearer"))
+}
+
+/// Those of the variables with these names that are set, as secrets.
+pub fn secrets<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<String, Secret> {
+    let set = names.filter_map(|name| Some((name.to_owned(), Secret::from_text(variable(name)?))));
+    set.collect()
+}
+
+/// The parent process, and those of the variables with the names that were asked for which it was started with.
+pub struct Parent {
+    /// Its id.
+    pub process: i32,
+    /// The variables.
+    pub variables: BTreeMap<String, Secret>,
+}
+
+/// The parent process, where the operating system shows its environment (Linux does, to the same user): the one that it
+/// was started with, whatever it has exported since.
+pub fn parent<'a>(names: impl Iterator<Item = &'a str>) -> Option<Parent> {
+    const MAX_BYTES: u64 = 4 * 1024 * 1024;
+    let process = rustix::process::getppid()?.as_raw_nonzero().get();
+    let file = std::fs::File::open(format!("/proc/{process}/environ")).ok()?;
+    let mut block = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut block).ok()?;
+    let block = Secret::new(block);
+    let variables = block.expose(|block| {
+        let value = |name: &str| {
+            let mut entries = block.split(|byte| *byte == 0);
+            let value = entries.find_map(|it| it.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            value.filter(|value| !value.is_empty())
+        };
+        let set =
+            names.filter_map(|name| Some((name.to_owned(), Secret::new(value(name)?.to_vec()))));
+        set.collect()
+    });
+    Some(Parent { process, variables })
+}
+
+fn load_over(file: Option<&Path>, defaults: &toml::Table) -> anyhow::Result<Loaded> {
     check_environment()?;
     let file = file
         .map(Path::to_owned)
         .or_else(|| variable(CONFIG_VARIABLE).map(PathBuf::from));
-    let text = match &file {
+    let config = read(file.as_deref(), defaults)?;
+    Ok(Loaded {
+        origin: Origin {
+            file,
+            defaults: defaults.clone(),
+            read: config.clone(),
+        },
+        config,
+        root_key: variable(ROOT_KEY_VARIABLE).map(Secret::from_text),
+    })
+}
+
+fn read(file: Option<&Path>, defaults: &toml::Table) -> anyhow::Result<Config> {
+    let text = match file {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the configuration file {}", path.display()))?,
         None => String::new(),
     };
-    let config = merge(&text, variable).with_context(|| match &file {
+    merge(&text, defaults, variable).with_context(|| match file {
         Some(path) => format!("configuration file {}", path.display()),
         None => "configuration from the environment".to_owned(),
-    })?;
-    Ok(Loaded {
-        config,
-        root_key: variable(ROOT_KEY_VARIABLE).map(Secret::from_text),
     })
 }
 
@@ -92,7 +198,9 @@ fn check_environment() -> anyhow::Result<()> {
 fn unknown(name: &str) -> Option<String> {
     let ours = name.strip_prefix("KEYBEARER_")?;
     let option = |option: &&OptionDoc| option.name.eq_ignore_ascii_case(ours);
-    if OTHER_VARIABLES.contains(&name) || OPTIONS.iter().any(|entry| option(&entry)) {
+    // A provider's key, for local mode; of which provider, only the provider files say.
+    let is_key = ours.ends_with("_API_KEY");
+    if is_key || OTHER_VARIABLES.contains(&name) || OPTIONS.iter().any(|entry| option(&entry)) {
         return None;
     }
     let alike = |entry: &&OptionDoc| {
@@ -116,10 +224,15 @@ fn names() -> Vec<String> {
         .collect()
 }
 
-fn merge(text: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Config> {
+fn merge(
+    text: &str,
+    defaults: &toml::Table,
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<Config> {
     // Parsed on its own first: this error has the line and the column.
     toml::from_str::<Config>(text)?;
-    let mut table: toml::Table = toml::from_str(text)?;
+    let mut table = defaults.clone();
+    table.extend(toml::from_str::<toml::Table>(text)?);
     for option in OPTIONS {
         let name = variable_name(option.name);
         let Some(value) = variable(&name) else {
@@ -199,7 +312,7 @@ mod tests {
     use super::*;
 
     fn merged(text: &str, variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        merge(text, |name| {
+        merge(text, &toml::Table::new(), |name| {
             variables
                 .iter()
                 .find(|(variable, _)| *variable == name)
@@ -269,6 +382,7 @@ mod tests {
             "KEYBEARER_SUBMISSION",
             "KEYBEARER_ROOT_KEY",
             "KEYBEARER_URL",
+            "KEYBEARER_MY_PROVIDER_API_KEY",
             "PATH",
         ] {
             assert_eq!(unknown(known), None, "{known}");

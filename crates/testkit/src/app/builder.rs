@@ -18,6 +18,7 @@ use crate::provider::ScriptedProvider;
 pub struct Builder {
     binary: PathBuf,
     engine: Option<Engine>,
+    arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     providers: BTreeMap<String, String>,
 }
@@ -43,6 +44,7 @@ impl Builder {
         Self {
             binary,
             engine: None,
+            arguments: vec!["serve".to_owned()],
             environment: environment
                 .map(|(name, value)| (name.into(), value.into()))
                 .into(),
@@ -55,6 +57,18 @@ impl Builder {
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// Starts it with these arguments instead of `serve`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.set_arguments(arguments);
+        self
+    }
+
+    /// Like [`arguments`](Self::arguments), for a restart.
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|it| (*it).to_owned()).collect();
     }
 
     /// Sets a variable of the child's environment, which is empty otherwise but for `PATH` and `HOME`.
@@ -135,7 +149,8 @@ impl Builder {
     ) -> Result<(Process, String), Exit> {
         let stdout = dir.join("stdout");
         let skip = read(&stdout).len();
-        let mut process = Process::start(&mut self.command(dir, database, &["serve"]), dir);
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        let mut process = Process::start(&mut self.command(dir, database, &arguments), dir);
         match process.listening(&stdout, skip).await {
             Ok(url) => Ok((process, url)),
             Err(status) => Err(Exit {

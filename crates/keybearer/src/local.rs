@@ -1,0 +1,279 @@
+//! Local mode: the same server for one person on one machine, whose provider keys are in the environment.
+//!
+//! It is a configuration: other defaults ([`config::load_local`]), one user made at the first start
+//! (`control::ops::local`), and calls without an API key taken as that user's (`gateway`). What is found in the
+//! environment is kept in step by `rotation`.
+
+mod env_file;
+mod files;
+mod rotation;
+mod socket;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use control::ControlState;
+use control::ops::local::{self, Change, What};
+use domain::ProviderId;
+use gateway::Gateway;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+use crate::config::{self, Config, Probe};
+use crate::serve::{self, refused};
+use crate::telemetry;
+
+use env_file::EnvFile;
+use rotation::Rotation;
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Configuration file; the environment (`KEYBEARER_*`) wins over it. None is needed.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// File with `KEY=value` lines. It is watched: a changed key serves the next request. What it sets wins over the
+    /// environment.
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Ask every caller for the API key that is printed, instead of taking calls from programs of this machine as they
+    /// come.
+    #[arg(long)]
+    require_key: bool,
+    /// Try each key with one token at its provider before it is stored.
+    #[arg(long)]
+    probe: bool,
+}
+
+/// What local mode adds to a server.
+pub(crate) struct Local {
+    require_key: bool,
+    env_file: Option<EnvFile>,
+}
+
+/// What keeps the keys in step while the server runs. Ends with its value.
+pub(crate) struct Running {
+    rotation: Arc<Mutex<Rotation>>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Reads again what can be read again.
+    pub(crate) async fn hang_up(&self) {
+        let rotation = Arc::clone(&self.rotation);
+        // To its end, also when the server is told to stop meanwhile.
+        let hung_up = tokio::spawn(async move { rotation.lock().await.hang_up().await });
+        if hung_up.await.is_err() {
+            tracing::error!("reading the keys again panicked");
+        }
+    }
+
+    /// Ends, and waits for a change that is under way.
+    pub(crate) async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        drop(self.rotation.lock().await);
+    }
+}
+
+/// Serves until told to stop.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut loaded = config::load_local(args.config.as_deref())?;
+    if args.probe {
+        loaded.config.probe = Probe::Required;
+    }
+    check(&loaded.config)?;
+    let directory = &loaded.config.data_dir;
+    ensure!(
+        !socket::answers(directory).await,
+        "a local instance runs on {} already; `keybearer reload` tells it which keys this shell has",
+        directory.display()
+    );
+    let filter = telemetry::start(&loaded.config)?;
+    let local = Local {
+        require_key: args.require_key,
+        env_file: args.env_file.map(EnvFile::open).transpose()?,
+    };
+    serve::serve(loaded, filter, Some(local)).await
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ReloadArgs {
+    /// The configuration file of the instance, if it has one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Let the instance forget the variables that this shell does not have.
+    #[arg(long)]
+    exact: bool,
+}
+
+/// Tells the running local instance what the recognised variables of this shell are now.
+#[expect(clippy::print_stdout, reason = "whoever reloads reads this")]
+pub(crate) async fn reload(args: ReloadArgs) -> anyhow::Result<ExitCode> {
+    let directory = config::load_local(args.config.as_deref())?.config.data_dir;
+    let report = socket::tell(&directory, args.exact, |names| {
+        config::secrets(names.iter().map(String::as_str))
+    })
+    .await?;
+    if let Some(error) = report.error {
+        bail!("{error}");
+    }
+    let mut refused = false;
+    for line in &report.changes {
+        let why = line.why.as_ref().map(|why| format!(": {why}"));
+        refused |= why.is_some();
+        let why = why.unwrap_or_default();
+        println!(
+            "{:<12} {:<9} {}{why}",
+            line.provider, line.what, line.variable
+        );
+    }
+    if report.changes.is_empty() {
+        println!("no provider key was found");
+    }
+    if !report.stay.is_empty() {
+        let names = report.stay.join(", ");
+        println!("kept, though this shell has none (--exact lets them go): {names}");
+    }
+    Ok(match refused {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+/// Refuses what would let others in: there is no log-in in front of the person's keys.
+fn check(config: &Config) -> anyhow::Result<()> {
+    let listen = &config.listen;
+    let host = listen.rsplit_once(':').map_or(listen.as_str(), |it| it.0);
+    let address: Option<SocketAddr> = listen.parse().ok();
+    ensure!(
+        host == "localhost" || address.is_some_and(|it| it.ip().is_loopback()),
+        "local mode listens at a loopback address only, not at {listen}; `keybearer serve` serves others"
+    );
+    ensure!(
+        config.public_url.is_none(),
+        "local mode has no public_url: it is for this machine only; `keybearer serve` serves others"
+    );
+    Ok(())
+}
+
+impl Local {
+    /// Prepares the owner and the keys, and says how to use them. What it gives keeps the keys in step as long as it
+    /// lives.
+    pub(crate) async fn begin(
+        self,
+        config: &Config,
+        control: &ControlState,
+        gateway: &Gateway,
+        address: SocketAddr,
+    ) -> anyhow::Result<Running> {
+        // What the name of `listen` stood for.
+        ensure!(
+            address.ip().is_loopback(),
+            "local mode listens at a loopback address only, and {address} is none"
+        );
+        let directory = &config.data_dir;
+        let key_file = directory.join("local-api-key");
+        let owner = local::owner(control, files::read_secret(&key_file)?).await;
+        let owner = owner.map_err(|problem| refused("prepare the local workspace", &problem))?;
+        files::write_secret(&key_file, &owner.api_key)?;
+        if !self.require_key {
+            gateway.take_anonymous_calls(owner.api_key_hash);
+        }
+        let said = Said {
+            address,
+            key_file,
+            workspace: owner.workspace.to_string(),
+            require_key: self.require_key,
+        };
+        let (rotation, changes) = Rotation::begin(control, owner, directory, self.env_file).await?;
+        said.print(&changes, &rotation.not_found())?;
+        let rotation = Arc::new(Mutex::new(rotation));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch(Arc::clone(&rotation)));
+        match socket::Listening::begin(directory) {
+            Ok(socket) => {
+                tasks.spawn(socket.serve(Arc::clone(&rotation)));
+            }
+            Err(error) => {
+                tracing::warn!("`keybearer reload` cannot reach this instance: {error:#}")
+            }
+        }
+        Ok(Running { rotation, tasks })
+    }
+}
+
+/// Looks at the file of `--env-file` every second.
+async fn watch(rotation: Arc<Mutex<Rotation>>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        let rotation = Arc::clone(&rotation);
+        // To its end, also when the server is told to stop meanwhile.
+        let looked = tokio::spawn(async move { rotation.lock().await.look().await });
+        if looked.await.is_err() {
+            tracing::error!("looking for changed keys panicked");
+        }
+    }
+}
+
+/// What is printed at the start.
+struct Said {
+    address: SocketAddr,
+    key_file: PathBuf,
+    workspace: String,
+    require_key: bool,
+}
+
+impl Said {
+    #[expect(clippy::print_stdout, reason = "whoever starts the server reads this")]
+    fn print(
+        &self,
+        changes: &[Change],
+        not_found: &[(ProviderId, Vec<String>)],
+    ) -> anyhow::Result<()> {
+        let url = format!("http://{}", self.address);
+        println!("listening on {url}\n");
+        for change in changes {
+            println!("  {}", line(change));
+        }
+        if !changes.iter().any(|it| it.what != What::Removed) {
+            println!("  no provider key was found");
+        }
+        println!("\nnot found:");
+        for (provider, variables) in not_found {
+            println!("  {:<12} {}", provider.as_str(), variables.join(", "));
+        }
+        let file = self.key_file.display();
+        let key = match self.require_key {
+            true => format!("\"$(cat '{file}')\""),
+            // Clients want some key; what it is, nobody looks at.
+            false => "local".to_owned(),
+        };
+        println!(
+            "\nfor clients of OpenAI's API:     export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}"
+        );
+        println!(
+            "for clients of Anthropic's API:  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key}"
+        );
+        println!(
+            "for `keybearer`'s own commands:  export KEYBEARER_URL={url} KEYBEARER_WORKSPACE={} KEYBEARER_API_KEY=\"$(cat '{file}')\"",
+            self.workspace
+        );
+        std::io::stdout().flush().context("standard output")
+    }
+}
+
+/// A change in a line: the provider, the variable and what happened; never the value.
+fn line(change: &Change) -> String {
+    let what = match &change.what {
+        What::Added | What::Replaced | What::Same => "",
+        What::Removed => ": is gone, and the key was removed",
+        What::Refused(why) => &format!(": refused, {why}"),
+        What::Deferred(why) => &format!(": is tried again, {why}"),
+    };
+    format!("{:<12} {}{what}", change.provider.as_str(), change.variable)
+}

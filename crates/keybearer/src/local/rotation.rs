@@ -1,0 +1,228 @@
+//! Keeps the stored keys in step with what is found in the environment.
+//!
+//! Three things may say something new: the file of `--env-file`, `keybearer reload`, and the parent process, which is
+//! looked at on `SIGHUP`. A variable of the file wins over the same one of the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use control::ControlState;
+use control::ops::local::{self, Change, Found, Kept, Owner, What};
+use domain::{ProviderId, Secret};
+
+use super::env_file::EnvFile;
+use super::files;
+use crate::config::{self, Parent};
+use crate::serve::refused;
+
+/// Values by the names of their variables.
+pub(super) type Variables = BTreeMap<String, Secret>;
+
+/// How long to wait before what could not be stored is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What was found, and what became of it.
+pub(super) struct Rotation {
+    control: ControlState,
+    owner: Owner,
+    /// Where a key is looked for, first to last, by provider.
+    places: Vec<(ProviderId, Vec<String>)>,
+    /// What is set in the environment, as far as it was told.
+    environment: Variables,
+    file: Option<EnvFile>,
+    /// The parent process as it was seen last.
+    parent: Option<Parent>,
+    /// When to try again what could not be stored.
+    again_at: Option<Instant>,
+    kept: Vec<Kept>,
+    /// Where `kept` is written for the next start.
+    kept_file: PathBuf,
+}
+
+impl Rotation {
+    /// Looks at the environment and the file for the first time.
+    pub(super) async fn begin(
+        control: &ControlState,
+        owner: Owner,
+        directory: &Path,
+        file: Option<EnvFile>,
+    ) -> anyhow::Result<(Self, Vec<Change>)> {
+        let places = local::variables(control);
+        let names = places.iter().flat_map(|(_, names)| names);
+        let kept_file = directory.join("local-keys.json");
+        let mut rotation = Self {
+            control: control.clone(),
+            owner,
+            environment: config::secrets(names.clone().map(String::as_str)),
+            parent: config::parent(names.map(String::as_str)),
+            places,
+            file,
+            again_at: None,
+            kept: read(&kept_file)?,
+            kept_file,
+        };
+        let changes = rotation.apply().await?;
+        Ok((rotation, changes))
+    }
+
+    /// The providers for which nothing is set, and what was looked for.
+    pub(super) fn not_found(&self) -> Vec<(ProviderId, Vec<String>)> {
+        let places = self
+            .places
+            .iter()
+            .filter(|(_, names)| self.first(names).is_none());
+        places.cloned().collect()
+    }
+
+    /// Every name under which a key is looked for.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.places.iter().flat_map(|(_, names)| names);
+        names.map(String::as_str)
+    }
+
+    /// Takes the variables of another shell in place of those of the same names; `exact`: in place of all. Gives what
+    /// changed and, of what is set here, the names that stay because that shell has none.
+    pub(super) async fn take(
+        &mut self,
+        mut told: Variables,
+        exact: bool,
+    ) -> anyhow::Result<(Vec<Change>, Vec<String>)> {
+        told.retain(|name, _| self.names().any(|known| known == name));
+        let stay = |name: &&String| !exact && !told.contains_key(*name);
+        let stay: Vec<String> = self.environment.keys().filter(stay).cloned().collect();
+        if exact {
+            self.environment = told;
+        } else {
+            self.environment.extend(told);
+        }
+        Ok((self.apply().await?, stay))
+    }
+
+    /// Looks whether the file changed, and tries again what could not be stored.
+    pub(super) async fn look(&mut self) {
+        let looked = self.file.as_mut().and_then(EnvFile::look);
+        let due = self.again_at.is_some_and(|at| at <= Instant::now());
+        if let Some(read) = looked {
+            self.after_reading(read).await;
+        } else if due {
+            self.after_reading(Ok(())).await;
+        }
+    }
+
+    /// Reads the file, and the parent's environment as far as it shows something new.
+    pub(super) async fn hang_up(&mut self) {
+        self.look_at_parent();
+        let read = self.file.as_mut().map_or(Ok(()), EnvFile::read);
+        self.after_reading(read).await;
+    }
+
+    /// What the system shows of a process is the environment that it was started with. So it says something only where
+    /// the same parent has another one than before: it became another program. Its old one may be older than ours.
+    fn look_at_parent(&mut self) {
+        let Some(now) = config::parent(self.names()) else {
+            return;
+        };
+        let Some(before) = self.parent.replace(now) else {
+            return;
+        };
+        let Some(now) = self
+            .parent
+            .as_ref()
+            .filter(|now| now.process == before.process)
+        else {
+            return;
+        };
+        let names: Vec<String> = self.names().map(str::to_owned).collect();
+        for name in names {
+            match (before.variables.get(&name), now.variables.get(&name)) {
+                (_, Some(new))
+                    if before
+                        .variables
+                        .get(&name)
+                        .is_none_or(|old| !same(old, new)) =>
+                {
+                    self.environment.insert(name, copy(new));
+                }
+                (Some(_), None) => {
+                    self.environment.remove(&name);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn after_reading(&mut self, read: anyhow::Result<()>) {
+        if let Err(error) = read {
+            tracing::error!("{error:#}; the keys stay as they were");
+        }
+        match self.apply().await {
+            Ok(changes) => log(&changes),
+            Err(error) => tracing::error!("{error:#}; it is tried again"),
+        }
+    }
+
+    /// Makes the stored keys those that are found.
+    async fn apply(&mut self) -> anyhow::Result<Vec<Change>> {
+        let found: Vec<Found> = self
+            .places
+            .iter()
+            .filter_map(|(provider, names)| {
+                let (variable, key) = self.first(names)?;
+                Some(Found {
+                    provider: provider.clone(),
+                    variable: variable.to_owned(),
+                    key: copy(key),
+                })
+            })
+            .collect();
+        let changes = local::sync(&self.control, &self.owner, &found, &mut self.kept).await;
+        let deferred = |it: &Change| matches!(it.what, What::Deferred(_));
+        let whole = changes.as_ref().is_ok_and(|it| !it.iter().any(deferred));
+        self.again_at = (!whole).then(|| Instant::now() + AGAIN);
+        // Also after a failure: some may have been stored.
+        let text = serde_json::to_vec(&self.kept).context("the list of keys is plain data")?;
+        files::write(&self.kept_file, &text)?;
+        changes.map_err(|problem| refused("store the keys of the environment", &problem))
+    }
+
+    /// The first of these variables that is set.
+    fn first<'a>(&'a self, names: &'a [String]) -> Option<(&'a str, &'a Secret)> {
+        let in_file = |name: &String| self.file.as_ref()?.values().get(name);
+        let mut set = names.iter().filter_map(|name| {
+            let value = in_file(name).or_else(|| self.environment.get(name))?;
+            Some((name.as_str(), value))
+        });
+        set.next()
+    }
+}
+
+/// What an earlier start left. A file that cannot be read costs a new version of each key, nothing else: the keys are
+/// found again by their labels.
+fn read(path: &Path) -> anyhow::Result<Vec<Kept>> {
+    let bytes = files::read(path)?.unwrap_or_default();
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+fn log(changes: &[Change]) {
+    let said = changes.iter().filter(|change| change.what != What::Same);
+    for change in said {
+        let (provider, variable) = (&change.provider, &change.variable);
+        match &change.what {
+            What::Refused(why) | What::Deferred(why) => {
+                let what = change.what.as_str();
+                tracing::warn!("the key for {provider} in {variable} is {what}: {why}");
+            }
+            what => tracing::info!("the key for {provider} in {variable} was {}", what.as_str()),
+        }
+    }
+}
+
+fn copy(secret: &Secret) -> Secret {
+    secret.expose(|bytes| Secret::new(bytes.to_vec()))
+}
+
+fn same(one: &Secret, other: &Secret) -> bool {
+    one.expose(|one| other.expose(|other| one == other))
+}
