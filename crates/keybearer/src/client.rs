@@ -1,5 +1,7 @@
 //! The HTTP client of the command line: talks to a running Keybearer, and to nothing else.
 
+mod connection;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -10,13 +12,14 @@ use reqwest::{Method, Response, Url, redirect};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, WORKSPACE_VARIABLE, variable};
+use crate::config::WORKSPACE_VARIABLE;
 use crate::failure::{Failure, Sort};
-use crate::logins::{Credential, Logins};
+use crate::logins::Credential;
 use crate::output::Progress;
 
-/// Where a server listens unless told otherwise.
-pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:4356";
+use connection::server;
+pub(crate) use connection::{Connection, DEFAULT_URL, chosen_url, origin};
+
 /// The most entries that the server gives at once.
 const PART: usize = 100;
 /// How long a connection may take to come about.
@@ -25,114 +28,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(120);
 /// How long an operation may take in all.
 const TOTAL: Duration = Duration::from_secs(120);
-
-/// Where the server is, what to present to it, and which workspace commands are about.
-pub(crate) struct Connection {
-    /// The server's address, such as `http://127.0.0.1:4356`.
-    pub(crate) url: String,
-    pub(crate) credential: Option<Credential>,
-    pub(crate) workspace: Option<WorkspaceId>,
-}
-
-impl Connection {
-    /// What the environment says (`KEYBEARER_URL`, `KEYBEARER_API_KEY`, `KEYBEARER_WORKSPACE`), else the login.
-    ///
-    /// A credential of the login is presented to the server that was logged in to, and to no other; the environment's
-    /// to the server that the environment names, and to no other.
-    pub(crate) fn chosen() -> anyhow::Result<Self> {
-        let mut logins = Logins::load()?;
-        let environments = variable(API_KEY_VARIABLE);
-        let url = match &environments {
-            Some(_) => environments_url(&logins)?,
-            None => chosen_url(None, &logins),
-        };
-        let known = logins.servers.remove(&origin(&url)?).unwrap_or_default();
-        let (credential, workspace) = match environments {
-            // The workspace of another credential would be a guess.
-            Some(key) => (Some(Credential::ApiKey(Secret::from_text(key))), None),
-            None => (known.credential, known.workspace),
-        };
-        if credential.is_none() {
-            let failure = Failure::new(Sort::NotLoggedIn, format!("not logged in to {url}"));
-            return Err(failure
-                .hint("keybearer login --with-key, or set KEYBEARER_API_KEY; a new server: keybearer init")
-                .into());
-        }
-        Ok(Self {
-            url,
-            credential,
-            workspace: environments_workspace()?.or(workspace),
-        })
-    }
-
-    /// Without a credential, for who logs in.
-    pub(crate) fn anonymous(url: Option<String>) -> anyhow::Result<Self> {
-        let logins = Logins::load()?;
-        Ok(Self {
-            url: chosen_url(url, &logins),
-            credential: None,
-            workspace: environments_workspace()?,
-        })
-    }
-}
-
-/// Where the environment's API key goes: to `KEYBEARER_URL`, or to the default. Never to where somebody logged in.
-fn environments_url(logins: &Logins) -> anyhow::Result<String> {
-    if let Some(url) = variable(URL_VARIABLE) {
-        return Ok(url);
-    }
-    match &logins.current {
-        Some(current) if *current != origin(DEFAULT_URL)? => {
-            let message = format!(
-                "{API_KEY_VARIABLE} is set without {URL_VARIABLE}, and the login is to {current}, which may not be its server"
-            );
-            let failure = Failure::new(Sort::Usage, message);
-            let hint =
-                format!("set {URL_VARIABLE} to the API key's server, or unset {API_KEY_VARIABLE}");
-            Err(failure.hint(hint).into())
-        }
-        _ => Ok(DEFAULT_URL.to_owned()),
-    }
-}
-
-/// The server that a command is about: the one given, the environment's, the login's, the default.
-pub(crate) fn chosen_url(given: Option<String>, logins: &Logins) -> String {
-    given
-        .or_else(|| variable(URL_VARIABLE))
-        .or_else(|| logins.current.clone())
-        .unwrap_or_else(|| DEFAULT_URL.to_owned())
-}
-
-fn environments_workspace() -> anyhow::Result<Option<WorkspaceId>> {
-    let text = variable(WORKSPACE_VARIABLE);
-    let parsed = text.map(|text| text.parse()).transpose();
-    parsed.context(WORKSPACE_VARIABLE)
-}
-
-/// The server's origin, as the file of logins names it: scheme, host and port.
-pub(crate) fn origin(url: &str) -> anyhow::Result<String> {
-    Ok(server(url)?.origin().ascii_serialization())
-}
-
-/// The server's address, if an API key may be sent there.
-fn server(url: &str) -> anyhow::Result<Url> {
-    let url = Url::parse(url).context("the server's address is not a URL")?;
-    ensure!(
-        url.username().is_empty() && url.password().is_none(),
-        "the server's address must not contain credentials"
-    );
-    ensure!(
-        url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)),
-        "{url} is not an https address: an API key would cross the network in plain text"
-    );
-    // Every path of the API begins at the root; what stands here would be left out without a word.
-    ensure!(
-        url.path() == "/" && url.query().is_none() && url.fragment().is_none(),
-        "the server's address is scheme, host and port only, without {}",
-        &url[url::Position::BeforePath..]
-    );
-    Ok(url)
-}
 
 /// A server's API.
 pub(crate) struct Api {
@@ -487,13 +382,4 @@ fn header(credential: &Credential) -> anyhow::Result<(HeaderName, HeaderValue)> 
         .context("the credential is malformed")?;
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
