@@ -32,7 +32,7 @@ pub(crate) enum ProviderCommand {
 
 const COLUMNS: &[Column] = &[("MODEL", "/id"), ("PROVIDER", "/owned_by")];
 const LISTED_COLUMNS: &[Column] = &[
-    ("MODEL", "/model"),
+    ("MODEL", "/id"),
     ("CONTEXT", "/context_tokens"),
     ("OUTPUT", "/max_output_tokens"),
 ];
@@ -85,6 +85,7 @@ async fn providers(api: &Api) -> anyhow::Result<Vec<Value>> {
     Ok(providers["data"].as_array().cloned().unwrap_or_default())
 }
 
+/// As the data plane lists models, with what the registry knows besides.
 fn listed(providers: &[Value], wanted: Option<&str>) -> Vec<Value> {
     let mut listed = Vec::new();
     for provider in providers {
@@ -95,7 +96,7 @@ fn listed(providers: &[Value], wanted: Option<&str>) -> Vec<Value> {
         for model in provider["models"].as_array().into_iter().flatten() {
             let name = model["id"].as_str().unwrap_or("-");
             listed.push(json!({
-                "model": format!("{id}/{name}"), "context_tokens": model["context_tokens"],
+                "id": format!("{id}/{name}"), "owned_by": id, "context_tokens": model["context_tokens"],
                 "max_output_tokens": model["max_output_tokens"],
             }));
         }

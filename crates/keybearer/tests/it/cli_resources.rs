@@ -287,7 +287,8 @@ async fn models_and_providers_are_what_the_server_says() {
     let all = fixture
         .cli_json(&["models", "--all", "--provider", "anthropic"])
         .await;
-    let all = texts(&all, "model");
+    assert!(texts(&all, "owned_by").iter().all(|it| *it == "anthropic"));
+    let all = texts(&all, "id");
     assert!(!all.is_empty() && all.iter().all(|it| it.starts_with("anthropic/")));
     let providers = fixture.cli_json(&["provider", "list"]).await;
     assert!(texts(&providers, "id").contains(&"openai"));
