@@ -291,3 +291,22 @@ async fn a_session_for_one_command_ends_with_it_also_when_it_is_interrupted() {
     assert_eq!(status.code(), Some(130), "{status}");
     assert_eq!(sessions().await, 0);
 }
+
+#[tokio::test]
+async fn a_sealing_key_that_cannot_be_pinned_is_said_also_to_who_reads_json() {
+    let mut fixture = Fixture::with_cli().await;
+    fixture.app.builder_mut().set_env("HOME", "");
+    let (_, exit) = fixture.cli_add(&["openai", "--json"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let stored: Value = serde_json::from_str(&exit.stdout).expect("JSON");
+    assert_eq!(stored["provider"], "openai");
+    assert!(exit.stderr.contains("could not be pinned"), "{exit}");
+    let trust = [
+        "keys",
+        "trust",
+        &fixture.app.sealing_key(&fixture.owner.key).await.kek_id,
+    ];
+    let exit = fixture.cli_fails(&trust, "no place to keep").await;
+    assert!(exit.says("hint: set KEYBEARER_CONFIG_DIR"), "{exit}");
+    fixture.finish().await;
+}
