@@ -256,7 +256,6 @@ async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() 
         .await;
     for wrong in [
         &["nonsense", "--json"][..],
-        &["--json"],
         &["keys", "--json"],
         &["usage", "--since", "never", "--json"],
     ] {
