@@ -54,7 +54,9 @@ def way(kind, tenant, api_key):
 
 def check_metered(tenant, kind, streamed):
     [row] = tenant.usage(1)
-    check_usage(tenant, row["request_id"], kind.provider, streamed)
+    # It leaves a stream at its last event, sometimes before the end of the body: then the client went away, with all of it.
+    statuses = (200, 499) if streamed else (200,)
+    check_usage(tenant, row["request_id"], kind.provider, streamed, statuses=statuses)
 
 
 def test_a_chat(kind, to, tenant, mock, keys):
@@ -84,7 +86,8 @@ def test_async_calls_at_once(to, tenant):
         return [answer.choices[0].message.content for answer in answers] + [said]
 
     assert together(all_of_them()) == [SAID] * 4
-    assert {row["status"] for row in tenant.usage(4)} == {200}
+    # One of them is a stream, see `check_metered`.
+    assert {row["status"] for row in tenant.usage(4)} <= {200, 499}
 
 
 def test_a_tool_is_called_and_answered(to):
