@@ -1,7 +1,7 @@
 //! Puts the crates together and serves until told to stop.
 
 use std::future::Future;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use gateway::edge::{self, EdgeConfig, Inbound};
 use gateway::{AddressPolicy, Body, Gateway, GatewayConfig, Limits, Spool, Timeouts};
 use http::{Request, Response};
 use llm::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -42,7 +42,7 @@ pub(crate) async fn serve(
     let registry = Arc::new(registry(config.providers_dir.as_deref())?);
     let instance = open::open_or_create(loaded, &sources).await?;
     // Bound before anything is offered, so that a taken port leaves nothing behind.
-    let listener = TcpListener::bind(&config.listen)
+    let listener = listen(&config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the listening address")?;
@@ -140,6 +140,29 @@ pub(crate) async fn serve(
     usage.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How many connections wait to be accepted: as many as are served at once by default. Where the queue is full, a client
+/// waits for seconds before it tries again. The kernel may have a lower limit.
+const WAITING_CONNECTIONS: u32 = 4096;
+
+/// Listens at the first of the addresses that can be listened at.
+async fn listen(addresses: &str) -> io::Result<TcpListener> {
+    let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in tokio::net::lookup_host(addresses).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        outcome = socket
+            .bind(address)
+            .and_then(|()| socket.listen(WAITING_CONNECTIONS));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 /// The data plane answers what it knows; everything else is the control plane's.
