@@ -117,7 +117,7 @@ pub async fn refuse(
 ///
 /// # Errors
 /// `authorization_pending`; `invalid_device_code`, the same for unknown, refused, used and expired ones;
-/// `too_many_attempts` for a program that asks too often.
+/// `too_many_attempts` after many wrong codes from one address. Nobody holds a program to [`INTERVAL_S`].
 pub async fn take(
     state: &ControlState,
     call: &Call,
