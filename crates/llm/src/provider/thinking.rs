@@ -1,7 +1,8 @@
-//! How a provider's models are asked to think in Anthropic's messages.
+//! How a provider's models are asked to think in Anthropic's messages and in Gemini's content.
 //!
 //! Source: <https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking> and `effort` beside it. From Claude 4.6 on a
-//! model thinks as it sees fit, with an effort; those before know a budget of tokens and no effort.
+//! model thinks as it sees fit, with an effort; those before know a budget of tokens and no effort. So it is with Gemini 3,
+//! <https://ai.google.dev/gemini-api/docs/thinking>, where an effort is a level.
 
 use domain::glob::Glob;
 use serde::Deserialize;
@@ -16,6 +17,8 @@ pub enum Thinking {
     Always,
     /// Within a budget of tokens.
     Budget,
+    /// So, and it cannot be told not to.
+    BudgetAlways,
     /// It cannot.
     Never,
 }
@@ -30,6 +33,9 @@ pub struct ThinkingRules {
     /// Those that know only a budget.
     #[serde(default)]
     pub budget: Vec<Glob>,
+    /// Those that know only a budget and cannot be told not to think.
+    #[serde(default)]
+    pub budget_always: Vec<Glob>,
     /// Those that do not think.
     #[serde(default)]
     pub never: Vec<Glob>,
@@ -41,6 +47,7 @@ impl ThinkingRules {
         let rules = [
             (&self.always, Thinking::Always),
             (&self.budget, Thinking::Budget),
+            (&self.budget_always, Thinking::BudgetAlways),
             (&self.never, Thinking::Never),
         ];
         let fitting = rules.into_iter().flat_map(|(patterns, thinking)| {

@@ -2,6 +2,7 @@
 
 use crate::neutral::{NotTranslatable, Object, Part, Request, Role, ToolChoice, Warnings};
 use crate::provider::Thinking;
+use crate::translate::effort_of;
 
 use super::write::Written;
 
@@ -38,24 +39,30 @@ pub(super) fn asked(
         // With it, turns without their thinking are taken, too.
         Thinking::Adaptive | Thinking::Always => Ok(Asked {
             thinking: Some(Object::typed("adaptive").maybe("display", display)),
-            effort,
+            effort: effort.or_else(|| {
+                let word = effort_of(reasoning.budget_tokens?);
+                warnings.changed("approximated", "thinking");
+                Some(word)
+            }),
         }),
-        Thinking::Budget => Ok(match budget(request, effort, max_tokens) {
-            Some(tokens) => {
-                if reasoning.budget_tokens.is_none() {
-                    warnings.changed("approximated", "reasoning_effort");
+        Thinking::Budget | Thinking::BudgetAlways => {
+            Ok(match budget(request, effort, max_tokens) {
+                Some(tokens) => {
+                    if reasoning.budget_tokens.is_none() {
+                        warnings.changed("approximated", "reasoning_effort");
+                    }
+                    let thinking = Object::typed("enabled").with("budget_tokens", tokens);
+                    Asked {
+                        thinking: Some(thinking),
+                        effort: None,
+                    }
                 }
-                let thinking = Object::typed("enabled").with("budget_tokens", tokens);
-                Asked {
-                    thinking: Some(thinking),
-                    effort: None,
+                None => {
+                    warnings.dropped("reasoning_effort");
+                    Asked::default()
                 }
-            }
-            None => {
-                warnings.dropped("reasoning_effort");
-                Asked::default()
-            }
-        }),
+            })
+        }
         Thinking::Never => {
             warnings.dropped("reasoning_effort");
             Ok(Asked::default())
@@ -76,6 +83,11 @@ fn not_at_all(how: Thinking, warnings: &mut Warnings) -> Asked {
                 thinking: None,
                 effort: Some("low"),
             }
+        }
+        // Without a budget it thinks as little as it can.
+        Thinking::BudgetAlways => {
+            warnings.changed("approximated", "reasoning_effort");
+            Asked::default()
         }
         Thinking::Never => Asked::default(),
     }
