@@ -70,6 +70,7 @@ pub(crate) async fn serve(
         headers,
         hops,
         head,
+        listed,
         body: Held {
             bytes,
             media_type,
@@ -89,6 +90,7 @@ pub(crate) async fn serve(
             headers,
             hops,
             head,
+            listed,
             body: bytes,
             media_type,
         },

@@ -82,6 +82,17 @@ pub(crate) fn main(format: FormatId) -> Option<&'static Call> {
     calls.find(|call| call.format == format && call.beside.is_none())
 }
 
+/// Whether `call` is its format's main one, whole or as a stream.
+pub(crate) fn is_main(call: &Call) -> bool {
+    main(call.format).is_some_and(|main| main.operation == call.operation)
+}
+
+/// The main call of a format as a stream, where that has a path of its own.
+pub(crate) fn stream(format: FormatId) -> Option<&'static Call> {
+    let mut calls = CALLS.iter();
+    calls.find(|call| call.format == format && call.streams())
+}
+
 /// Everything that is served, as method and path. A star: any of [`pass::METHODS`], and whatever is below the path.
 pub(crate) fn served() -> Vec<String> {
     let calls = CALLS.iter().map(|call| format!("POST {}", call.path));

@@ -84,7 +84,7 @@ const MAX_VALUE_BYTES: usize = 4096;
 /// The part of the query that reaches the provider.
 const TO_UPSTREAM_QUERY: &str = "beta";
 /// The one of Gemini's: a stream of events, not a list that comes piece by piece.
-const EVENTS: &str = "alt=sse";
+pub(crate) const EVENTS: &str = "alt=sse";
 
 /// What a refused call was meant for, as far as the registry knows it.
 #[derive(Debug, Clone)]

@@ -5,11 +5,12 @@ use domain::policy::{KeySource, Tier};
 use domain::resolve::Target;
 use http::{HeaderMap, HeaderValue, Response, header};
 use llm::format::FormatId;
+use llm::translate;
 use serde_json::{Value, json};
 
 use crate::admit::may_invoke;
 use crate::bill::Bill;
-use crate::endpoint::{CALLS, Call, Priced};
+use crate::endpoint::{CALLS, Call, Priced, is_main};
 use crate::error::Failure;
 use crate::plan::naming::{self, Wishes};
 use crate::plan::targets;
@@ -126,13 +127,17 @@ fn entry(plane: &Plane, served: &Served, format: FormatId) -> Value {
     })
 }
 
-/// What may be done with the model here is what its provider speaks of Gemini's formats.
+/// What may be done with the model here is what its provider speaks of Gemini's formats, and what is translated.
 fn gemini_entry(plane: &Plane, served: &Served, ours: &Value) -> Value {
     let Served { id, target, .. } = served;
     let (provider, model) = (&target.provider, &target.model);
-    let spoken = |call: &&Call| {
+    let speaks = |format: FormatId| {
         let provider = plane.registry.get(provider);
-        provider.is_some_and(|provider| provider.rule(model, call.format).is_some())
+        provider.is_some_and(|provider| provider.rule(model, format).is_some())
+    };
+    let spoken = |call: &&Call| {
+        let mut others = translate::instead_of(call.format).iter();
+        speaks(call.format) || is_main(call) && others.any(|other| speaks(*other))
     };
     let methods: Vec<&str> = CALLS
         .iter()

@@ -41,6 +41,8 @@ pub(crate) struct Planned {
     /// How many gateways the request came through before this one.
     pub(crate) hops: u32,
     pub(crate) head: Head,
+    /// Whether the client wants its stream as a list, not as events.
+    pub(crate) listed: bool,
     pub(crate) body: Held,
 }
 
@@ -151,6 +153,7 @@ impl Admitted {
             call,
             method,
             headers,
+            query,
             head,
             body,
             ..
@@ -165,6 +168,7 @@ impl Admitted {
             hops: headers::hops(&headers),
             headers: headers::to_upstream(&headers),
             head,
+            listed: call.streams() && headers::query_to_upstream(call, query.as_deref()).is_none(),
             body,
         }
     }

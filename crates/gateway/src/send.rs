@@ -43,6 +43,8 @@ pub(crate) struct Parcel {
     pub(crate) headers: HeaderMap,
     pub(crate) hops: u32,
     pub(crate) head: Head,
+    /// Whether the client wants its stream as a list, not as events.
+    pub(crate) listed: bool,
     pub(crate) body: Bytes,
     /// What the body is; `None`: nobody said.
     pub(crate) media_type: Option<HeaderValue>,
@@ -222,6 +224,8 @@ pub(crate) async fn send(
     let format = translated.map_or(way.speaks, |it| it.plan.upstream());
     let other = way.also.iter().find(|(it, _)| *it == format);
     let reach = other.map_or(reach, |(_, reach)| reach);
+    let streams = translated.is_some() && parcel.head.stream;
+    let stream_url = reach.stream_url.as_ref().filter(|_| streams);
     // A translated request has the wish already.
     let wished = match translated {
         Some(_) => None,
@@ -234,7 +238,7 @@ pub(crate) async fn send(
     let outgoing = Outgoing {
         pool: way.key,
         method: parcel.method.clone(),
-        url: reach.url.clone(),
+        url: stream_url.unwrap_or(&reach.url).clone(),
         headers,
         body: wished.unwrap_or(body),
         media_type: parcel.media_type.clone(),

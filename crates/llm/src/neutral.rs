@@ -114,13 +114,15 @@ pub(crate) enum Proof {
     Sealed(String),
     /// OpenAI's reasoning itself, sealed, under its id.
     Encrypted { id: String, content: String },
+    /// Gemini's signature of what it thought, which stands in the part that came after.
+    Thought(String),
 }
 
 impl Proof {
     /// How long it is.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Signature(text) | Self::Sealed(text) => text.len(),
+            Self::Signature(text) | Self::Sealed(text) | Self::Thought(text) => text.len(),
             Self::Encrypted { id, content } => id.len() + content.len(),
         }
     }

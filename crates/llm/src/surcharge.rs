@@ -12,6 +12,7 @@ use crate::head;
 
 mod gemini;
 
+pub(crate) use gemini::camel;
 pub use gemini::find_gemini;
 
 /// Fields that cost nothing of their own, whatever they hold: what is said, and how the tokens are chosen.

@@ -9,7 +9,8 @@
 use bytes::Bytes;
 
 use crate::format::{
-    AnthropicMessages, ErrorBody, FormatId, OpenaiChat, OpenaiResponses, TokenLimit,
+    AnthropicMessages, ErrorBody, FormatId, GeminiGenerateContent, OpenaiChat, OpenaiResponses,
+    TokenLimit,
 };
 use crate::neutral::{Answer, Happening, Mishap, Request};
 pub use crate::neutral::{NotTranslatable, Warnings};
@@ -92,23 +93,49 @@ pub fn can(client: FormatId, upstream: FormatId) -> bool {
 
 /// Formats that a client of `client` can be served by, best first: the one with the most in common.
 pub fn instead_of(client: FormatId) -> &'static [FormatId] {
-    use FormatId::{AnthropicMessages, OpenaiChat, OpenaiResponses};
+    use FormatId::{AnthropicMessages, GeminiGenerateContent, OpenaiChat, OpenaiResponses};
     match client {
-        OpenaiChat => &[OpenaiResponses, AnthropicMessages],
-        OpenaiResponses => &[OpenaiChat, AnthropicMessages],
-        // The reasoning of responses can be sent back, that of chat completions cannot.
-        AnthropicMessages => &[OpenaiResponses, OpenaiChat],
+        OpenaiChat => &[OpenaiResponses, AnthropicMessages, GeminiGenerateContent],
+        OpenaiResponses => &[OpenaiChat, AnthropicMessages, GeminiGenerateContent],
+        // What was thought can be sent back, but for chat completions.
+        AnthropicMessages => &[OpenaiResponses, GeminiGenerateContent, OpenaiChat],
+        GeminiGenerateContent => &[OpenaiResponses, AnthropicMessages, OpenaiChat],
         _ => &[],
     }
 }
 
-/// Translates a request whose `model` is the target's already.
+/// What stands in the path of a request in some formats, and not in its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// The target's name for the model.
+    pub model: &'a str,
+    /// Whether a stream is wanted.
+    pub stream: bool,
+    /// Whether it is wanted as a list that comes piece by piece, not as events.
+    pub listed: bool,
+}
+
+/// Translates a request whose `model` is the target's already, and whose body says everything.
 ///
 /// # Errors
-/// [`NotTranslatable`] names the field that no translation would be true to, or that cannot be read.
+/// As [`request_beside`].
 pub fn request(
     client: FormatId,
     upstream: FormatId,
+    body: &[u8],
+    target: &Target,
+) -> Result<Translated, NotTranslatable> {
+    request_beside(client, upstream, None, body, target)
+}
+
+/// Translates a request. What `beside` says counts more than the body.
+///
+/// # Errors
+/// [`NotTranslatable`] names the field that no translation would be true to, or that cannot be read.
+pub fn request_beside(
+    client: FormatId,
+    upstream: FormatId,
+    beside: Option<Beside<'_>>,
     body: &[u8],
     target: &Target,
 ) -> Result<Translated, NotTranslatable> {
@@ -118,7 +145,15 @@ pub fn request(
         .filter(|_| client != upstream)
         .ok_or_else(none)?;
     let mut warnings = Warnings::default();
-    let request = from.read_request(body, &mut warnings)?;
+    let mut request = from.read_request(body, &mut warnings)?;
+    if let Some(beside) = beside {
+        if beside.listed {
+            let why = "a translated stream is one of events: `alt=sse`";
+            return Err(NotTranslatable::new("alt", why));
+        }
+        beside.model.clone_into(&mut request.model);
+        request.stream = beside.stream;
+    }
     let asked = Asked {
         reports_usage: request.reports_usage,
         echo: Echo::of(client, body, &mut warnings),
@@ -233,6 +268,11 @@ pub(crate) trait StreamWriter: Send {
     /// Adds the text for what happened.
     fn write(&mut self, happening: Happening, out: &mut String);
 
+    /// What it has no words for, after which nothing more can be written but an error.
+    fn fault(&self) -> Option<Mishap> {
+        None
+    }
+
     /// How many bytes it keeps until the end.
     fn kept_bytes(&self) -> usize {
         0
@@ -244,6 +284,7 @@ fn dialect(format: FormatId) -> Option<&'static dyn Dialect> {
         FormatId::OpenaiChat => Some(&OpenaiChat),
         FormatId::OpenaiResponses => Some(&OpenaiResponses),
         FormatId::AnthropicMessages => Some(&AnthropicMessages),
+        FormatId::GeminiGenerateContent => Some(&GeminiGenerateContent),
         _ => None,
     }
 }

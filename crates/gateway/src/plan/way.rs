@@ -42,6 +42,8 @@ pub(crate) struct Way {
 /// Where a key is sent, and how.
 pub(crate) struct Reach {
     pub(crate) url: Uri,
+    /// Where a translated request for a stream goes, if that is elsewhere.
+    pub(crate) stream_url: Option<Uri>,
     pub(crate) auth: AuthPlace,
     pub(crate) extra_headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -144,6 +146,7 @@ pub(crate) fn passing(
             speaks: format,
             rule: None,
             path: pass.below(&base_url).into(),
+            stream_path: None,
         };
         way(registry, view, target, &[place], query.as_deref())
     };
@@ -178,6 +181,8 @@ struct Place<'a> {
     /// By which the format is spoken, if one is.
     rule: Option<&'a FormatRule>,
     path: Cow<'a, str>,
+    /// The path of a translated request for a stream, where it is another.
+    stream_path: Option<Cow<'a, str>>,
 }
 
 /// Where `call` can be made of `target`: in its own format, else in those that it can be translated to, closest first.
@@ -188,6 +193,7 @@ fn places<'a>(registry: &'a Registry, view: &View, target: &Target, call: &Call)
             speaks: call.format,
             rule: Some(rule),
             path,
+            stream_path: None,
         })
     };
     if let Some(own) = place(call) {
@@ -195,10 +201,17 @@ fn places<'a>(registry: &'a Registry, view: &View, target: &Target, call: &Call)
     }
     // Of a format's calls only the main one has counterparts.
     let others = translate::instead_of(call.format).iter();
-    let others = others.filter(|_| call.beside.is_none());
-    others
-        .filter_map(|format| place(endpoint::main(*format)?))
-        .collect()
+    let others = others.filter(|_| endpoint::is_main(call));
+    let other = |format: &FormatId| {
+        let place = place(endpoint::main(*format)?)?;
+        let stream = endpoint::stream(*format);
+        let stream = stream.and_then(|it| spoken(registry, view, target, it));
+        Some(Place {
+            stream_path: stream.map(|(_, path)| path),
+            ..place
+        })
+    };
+    others.filter_map(other).collect()
 }
 
 /// `None`: a record is missing, or there is no place.
@@ -218,6 +231,10 @@ fn way(
         let base = place.rule.map_or(Some(bound), |rule| rule.base(bound))?;
         Some(Reach {
             url: upstream::url(base, &place.path, query)?,
+            stream_url: match &place.stream_path {
+                Some(path) => Some(upstream::url(base, path, Some(headers::EVENTS))?),
+                None => None,
+            },
             auth: auth_place(provider?, place.rule, &context.auth_header)?,
             extra_headers: extra_headers(&provider?.auth),
         })

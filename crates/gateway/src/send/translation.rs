@@ -10,7 +10,7 @@ use llm::format::FormatId;
 use llm::head;
 use llm::provider::Provider;
 use llm::translate::{
-    self, MAX_ANSWER_BYTES, Plan, Stamp, StreamTranslator, Target, Translated, Warnings,
+    self, Beside, MAX_ANSWER_BYTES, Plan, Stamp, StreamTranslator, Target, Translated, Warnings,
 };
 
 use super::{Answer, Content, Kind, Missed, Next, Parcel};
@@ -65,7 +65,12 @@ pub(crate) fn translated(
         stream_usage: provider.is_some_and(|it| it.takes_stream_options),
     };
     let body = head::with_model(&parcel.body, &parcel.head, model);
-    let into = |format| translate::request(client, format, &body, &target);
+    let beside = Beside {
+        model,
+        stream: parcel.head.stream,
+        listed: parcel.listed,
+    };
+    let into = |format| translate::request_beside(client, format, Some(beside), &body, &target);
     let mut others = way.also.iter().map(|(format, _)| *format);
     into(way.speaks)
         .or_else(|why| others.find_map(|it| into(it).ok()).ok_or(why))

@@ -20,6 +20,7 @@ use super::provider::{Provider, Step, chunk};
 mod credits;
 mod models;
 mod refusals;
+mod translated;
 
 const CALL: &str = r#"{"contents":[{"parts":[{"text":"hi"}]}],"unknown":[1.0e3],"generationConfig":{"maxOutputTokens":40}}"#;
 const ANSWER: &str = r#"{"candidates":[{"content":{"parts":[{"text":"four"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":30,"cachedContentTokenCount":10,"candidatesTokenCount":5,"thoughtsTokenCount":4,"totalTokenCount":39}}"#;
@@ -337,7 +338,8 @@ async fn another_name_takes_the_place_of_the_first_in_path_and_body() {
         "google/gemini-x%252f",
         "google/..",
     ] {
-        let path = format!("/v1beta/models/{name}:generateContent");
+        // Counts, which are not translated to a format where the body names the model.
+        let path = format!("/v1beta/models/{name}:countTokens");
         assert_eq!(
             post(&harness, &path, CALL).await.code(),
             "format_not_supported",

@@ -15,6 +15,13 @@ use crate::tap::{
     self, BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
 };
 
+mod answer;
+mod dialect;
+mod logprobs;
+mod part;
+mod request;
+mod stream;
+
 /// The format; see the module. A stream is one of events (`alt=sse`), or a list of bodies that comes piece by piece.
 #[derive(Debug, Clone, Copy)]
 pub struct GeminiGenerateContent;

@@ -7,6 +7,7 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 use super::{NotTranslatable, Warnings};
+use crate::surcharge::camel;
 
 /// The fields of an object that nobody has taken yet. `null` counts as absent; of several fields of one name the last
 /// counts.
@@ -24,6 +25,28 @@ impl<'a> Fields<'a> {
         let Entries(entries) = serde_json::from_str(raw.get())
             .map_err(|_| NotTranslatable::new(place, "it must be made of JSON objects"))?;
         Ok(Self { place, entries })
+    }
+
+    /// The same with every name in camel case, for formats where each field has a name in snake case as well.
+    pub(crate) fn in_camel_case(mut self) -> Self {
+        for (name, _) in &mut self.entries {
+            if name.contains('_') {
+                *name = camel(name);
+            }
+        }
+        self
+    }
+
+    /// What nobody has taken yet, in its order.
+    pub(crate) fn rest(self) -> Vec<(String, &'a RawValue)> {
+        self.entries
+    }
+
+    /// Whether there is a field of this name that nobody has taken yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let mut entries = self.entries.iter().rev();
+        let last = entries.find(|(it, _)| it == name);
+        last.is_some_and(|(_, value)| value.get() != "null")
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Option<&'a RawValue> {

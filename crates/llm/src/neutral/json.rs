@@ -52,6 +52,11 @@ impl Object {
         }
     }
 
+    /// The object if it has a field.
+    pub(crate) fn if_any(self) -> Option<Self> {
+        (self.0.len() > 1).then_some(self)
+    }
+
     pub(crate) fn end(mut self) -> String {
         self.0.push('}');
         self.0

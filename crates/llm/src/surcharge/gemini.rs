@@ -161,7 +161,7 @@ fn is_picture(data: &Json) -> bool {
 }
 
 /// The name in camel case; every field has one in snake case as well.
-fn camel(name: &str) -> String {
+pub(crate) fn camel(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
     let mut raise = false;
     for letter in name.chars() {

@@ -22,7 +22,9 @@ pub(crate) fn mishap_of(status: u16, body: &[u8]) -> Option<Mishap> {
     let error = error.unwrap_or(root);
     let word = |name: &str| error.get(name).and_then(Value::as_str);
     let message = word("message").or(error.as_str())?.to_owned();
-    let code = word("code").or_else(|| word("type")).map(str::to_owned);
+    // Google's code is the status as a number, its name stands beside it.
+    let code = word("code").or_else(|| word("type"));
+    let code = code.or_else(|| word("status")).map(str::to_owned);
     Some(Mishap {
         status,
         code,

@@ -113,6 +113,10 @@ impl Relay {
             self.whole = matches!(happening, Happening::End);
             self.over = self.whole || matches!(happening, Happening::Failed(_));
             self.writer.write(happening, out);
+            if let Some(mishap) = self.writer.fault().filter(|_| !self.over) {
+                self.over = true;
+                self.writer.write(Happening::Failed(mishap), out);
+            }
         }
         if self.writer.kept_bytes() > MAX_KEPT_BYTES || out.len() > MAX_AT_ONCE_BYTES {
             self.fail(broken("the answer is too long to be translated"), out);

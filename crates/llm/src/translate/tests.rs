@@ -10,13 +10,15 @@ use crate::format::FORMATS;
 
 mod bounds;
 mod bytes;
+mod gemini;
 mod proofs;
 mod rounds;
 
-const ALL: [FormatId; 3] = [
+const ALL: [FormatId; 4] = [
     FormatId::OpenaiChat,
     FormatId::OpenaiResponses,
     FormatId::AnthropicMessages,
+    FormatId::GeminiGenerateContent,
 ];
 
 fn stamp() -> Stamp {
@@ -143,7 +145,7 @@ fn streams_in_every_other_format_and_cut_at_every_byte() {
             let whole = stream(&plan, [bytes.as_slice()]);
             assert_eq!(stream(&plan, bytes.chunks(1)), whole, "{name} byte by byte");
             // Of long ones every seventh place is enough: byte by byte each place was a cut already.
-            let step = if bytes.len() > 2_500 { 7 } else { 1 };
+            let step = if bytes.len() > 1_000 { 7 } else { 1 };
             for cut in (0..=bytes.len()).step_by(step) {
                 let (head, tail) = bytes.split_at(cut);
                 assert_eq!(stream(&plan, [head, tail]), whole, "{name} cut at {cut}");

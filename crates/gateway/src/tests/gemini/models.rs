@@ -46,6 +46,18 @@ async fn models_are_listed_in_googles_shape_for_its_clients() {
 }
 
 #[tokio::test]
+async fn what_is_translated_is_listed_as_what_the_model_can_do() {
+    let harness = Harness::start().await;
+    harness.bring("anthropic").await;
+    let path = "/v1beta/models/anthropic/claude-tiny";
+    let one = harness.send(request(&harness, Method::GET, path, "")).await;
+    assert_eq!(
+        one.json()["supportedGenerationMethods"],
+        json!(["generateContent", "streamGenerateContent"])
+    );
+}
+
+#[tokio::test]
 async fn a_key_is_tried_out_where_and_how_the_probes_format_is_called() {
     let harness = Harness::start().await;
     let upstream = Provider::start().await;

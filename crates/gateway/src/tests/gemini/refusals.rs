@@ -19,14 +19,22 @@ async fn a_key_that_is_bound_elsewhere_is_not_sent_to_a_place_that_nobody_named(
             },
         )
         .await;
-        let refused = post(&harness, "/v1beta/models/gemini-x:generateContent", CALL).await;
-        assert_eq!(
-            (refused.status, refused.code().as_str()),
-            (400, "format_not_supported")
-        );
-        let metadata = &refused.json()["error"]["details"][0]["metadata"];
-        assert_eq!(metadata["endpoint"], "/v1/chat/completions");
-        assert_eq!(provider.hits(), 0);
+        for action in ["countTokens", "embedContent"] {
+            let place = format!("/v1beta/models/gemini-x:{action}");
+            let refused = post(&harness, &place, CALL).await;
+            assert_eq!(
+                (refused.status, refused.code().as_str()),
+                (400, "format_not_supported")
+            );
+            // Whoever counts is not helped by another way to pay.
+            let endpoint = match action {
+                "countTokens" => Value::Null,
+                _ => json!("/v1/chat/completions"),
+            };
+            let metadata = &refused.json()["error"]["details"][0]["metadata"];
+            assert_eq!(metadata["endpoint"], endpoint, "{action}");
+            assert_eq!(provider.hits(), 0);
+        }
     }
     // A key that is bound to another header must be brought again, whatever the rule's header is.
     let harness = Harness::start().await;

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::read_report;
 use crate::neutral::{
-    Answer, Call, Fields, Json, NotTranslatable, Object, Part, Proof, Stop, Thinking, all_input,
-    array, list, text, whole,
+    Answer, Call, Carrier, Fields, Json, NotTranslatable, Object, Part, Proof, Stop, Thinking,
+    all_input, array, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -193,6 +193,10 @@ pub(super) fn detail(thinking: &Thinking, place: usize) -> Option<Object> {
         Proof::Signature(signature) => Object::typed("reasoning.text")
             .with("text", &thinking.text)
             .with("signature", signature),
+        // Marked, so that it goes back to its maker only.
+        proof @ Proof::Thought(_) => Object::typed("reasoning.text")
+            .with("text", &thinking.text)
+            .with("signature", &Carrier::Signature.write(proof)),
         Proof::Sealed(data) => Object::typed("reasoning.encrypted").with("data", data),
         Proof::Encrypted { id, content } => Object::typed("reasoning.encrypted")
             .with("id", id)

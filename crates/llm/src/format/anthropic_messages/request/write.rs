@@ -159,7 +159,7 @@ fn block(part: &Part, warnings: &mut Warnings) -> Written<Option<Object>> {
             .maybe("title", name.as_ref()),
         Part::Thinking(thinking) => match &thinking.proof {
             Some(Proof::Signature(_) | Proof::Sealed(_)) => write_thinking(thinking),
-            Some(Proof::Encrypted { .. }) | None => {
+            Some(Proof::Encrypted { .. } | Proof::Thought(_)) | None => {
                 warnings.dropped("reasoning");
                 return Ok(None);
             }

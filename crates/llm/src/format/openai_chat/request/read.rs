@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 
 use super::EXTRAS;
 use crate::neutral::{
-    Call, Fields, NotTranslatable, Part, Proof, Request, Role, Shape, Source, Thinking, Tool,
-    ToolChoice, Turn, Warnings, list, media_of, text, whole, without_data_url,
+    Call, Carrier, Fields, NotTranslatable, Part, Proof, Request, Role, Shape, Source, Thinking,
+    Tool, ToolChoice, Turn, Warnings, list, media_of, text, whole, without_data_url,
 };
 
 type Read<T> = Result<T, NotTranslatable>;
@@ -138,7 +138,9 @@ fn thinking(fields: &mut Fields<'_>, parts: &mut Vec<Part>) -> Read<()> {
         let id = detail.text("id")?.unwrap_or_default();
         let data = detail.text("data")?.filter(|data| !data.is_empty());
         let proof = match (detail.text("signature")?, data) {
-            (Some(signature), _) if !signature.is_empty() => Some(Proof::Signature(signature)),
+            (Some(signature), _) if !signature.is_empty() => {
+                Carrier::Signature.read(&signature, "")
+            }
             (_, Some(content)) if !id.is_empty() => Some(Proof::Encrypted { id, content }),
             (_, Some(data)) => Some(Proof::Sealed(data)),
             _ => None,

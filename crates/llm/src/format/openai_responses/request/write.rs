@@ -95,7 +95,7 @@ fn write_turn(turn: &Turn, items: &mut Vec<Object>, warnings: &mut Warnings) -> 
             }
             Part::Thinking(thinking) => match &thinking.proof {
                 Some(Proof::Encrypted { id, .. }) => item::write_thinking(thinking, id),
-                Some(Proof::Signature(_) | Proof::Sealed(_)) | None => {
+                Some(Proof::Signature(_) | Proof::Sealed(_) | Proof::Thought(_)) | None => {
                     warnings.dropped("thinking");
                     continue;
                 }

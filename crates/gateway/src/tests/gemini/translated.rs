@@ -1,0 +1,159 @@
+//! Content for clients of other formats, and other formats for clients of content.
+
+use super::*;
+
+const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"text","text":"hello"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":12,"cache_read_input_tokens":20,"output_tokens":9}}"#;
+const CHUNKS: [&str; 4] = [
+    "data: {\"id\":\"chatcmpl-1\",\"created\":1,\"model\":\"gpt-x\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"hello\"}}]}\n\n",
+    "data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+    "data: {\"id\":\"chatcmpl-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":9,\"total_tokens\":39}}\n\n",
+    "data: [DONE]\n\n",
+];
+
+fn newest(provider: &Provider) -> (String, Value) {
+    let (head, body) = provider.requests().pop().expect("a request");
+    (head, serde_json::from_slice(&body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn a_client_of_messages_is_served_by_content_whole_and_as_a_stream() {
+    let harness = Harness::start().await;
+    let provider = own(&harness, "one", |_| {}).await;
+    provider.says(ANSWER);
+    let call = r#"{"model":"gemini-x","max_tokens":50,"system":"Be brief.","messages":[{"role":"user","content":"hi"}]}"#;
+    let answer = harness
+        .send(harness.request(Method::POST, "/v1/messages", call))
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("x-keybearer-translated"),
+        "gemini_generate_content"
+    );
+    assert_eq!(answer.json()["content"][0]["text"], "four");
+    assert_eq!(answer.json()["usage"]["cache_read_input_tokens"], 10);
+    let (head, body) = newest(&provider);
+    assert!(
+        head.starts_with("POST /base/models/gemini-x:generateContent HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert_eq!(sent(&head, "x-goog-api-key"), Some(KEY));
+    assert_eq!(
+        body,
+        json!({
+            "systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+            "generationConfig": {"maxOutputTokens": 50},
+        })
+    );
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!((row.usage, row.streamed), (Some(USED), false));
+
+    provider.script(stream(&[FIRST, LAST]));
+    let call = call.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"");
+    let answer = harness
+        .send(harness.request(Method::POST, "/v1/messages", &call))
+        .await;
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    assert!(text.contains("event: message_stop"), "{text}");
+    assert!(text.contains("\"text\":\"fo\"") && text.contains("\"text\":\"ur\""));
+    let (head, _) = newest(&provider);
+    let line = "POST /base/models/gemini-x:streamGenerateContent?alt=sse HTTP/1.1\r\n";
+    assert!(head.starts_with(line), "{head}");
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!((row.usage, row.streamed), (Some(USED), true));
+}
+
+#[tokio::test]
+async fn a_client_of_content_is_served_by_messages() {
+    let harness = Harness::start().await;
+    harness.bring("anthropic").await;
+    harness.provider.says(MESSAGE);
+    let path = "/v1beta/models/claude-x:generateContent";
+    let answer = post(&harness, path, CALL).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("x-keybearer-translated"),
+        "anthropic_messages"
+    );
+    assert_eq!(answer.header("x-keybearer-warnings"), "dropped:unlisted");
+    let body = answer.json();
+    let parts = &body["candidates"][0]["content"]["parts"];
+    assert_eq!(parts[0]["thought"], true);
+    assert_eq!(parts[1], json!({"text": "hello"}));
+    assert_eq!(body["usageMetadata"]["promptTokenCount"], 32);
+    let (_, sent) = newest(&harness.provider);
+    assert_eq!(
+        (&sent["model"], &sent["max_tokens"], &sent["stream"]),
+        (&json!("claude-x"), &json!(40), &Value::Null)
+    );
+    // What comes back to Anthropic has its proof.
+    let content = body["candidates"][0]["content"].clone();
+    let again =
+        json!({"contents": [{"parts": [{"text": "hi"}]}, content, {"parts": [{"text": "and"}]}]});
+    assert_eq!(post(&harness, path, &again.to_string()).await.status, 200);
+    let (_, sent) = newest(&harness.provider);
+    assert_eq!(
+        sent["messages"][1]["content"][0],
+        json!({"type": "thinking", "thinking": "hm", "signature": "c2ln"})
+    );
+    let refused = r#"{"contents":[{"parts":[{"text":"hi"}]}],"tools":[{"googleSearch":{}}]}"#;
+    let refused = post(&harness, path, refused).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "not_translatable")
+    );
+    let metadata = &refused.json()["error"]["details"][0]["metadata"];
+    assert_eq!(metadata["field"], "tools");
+}
+
+#[tokio::test]
+async fn a_client_of_content_has_the_stream_that_its_path_wants_and_counts_are_not_translated() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.script(stream(&CHUNKS));
+    let path = "/v1beta/models/gpt-x:streamGenerateContent?alt=sse";
+    // Nothing stops at a text in responses, the closer format of this provider.
+    let call =
+        r#"{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"stopSequences":["x"]}}"#;
+    let answer = post(&harness, path, call).await;
+    assert_eq!(answer.status, 200, "{}", answer.code());
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+        .collect();
+    assert_eq!(
+        events[0]["candidates"][0]["content"]["parts"][0]["text"],
+        "hello"
+    );
+    let last = events.last().expect("an event");
+    assert_eq!(last["candidates"][0]["finishReason"], "STOP");
+    assert_eq!(last["usageMetadata"]["totalTokenCount"], 39);
+    let (head, sent) = newest(&harness.provider);
+    assert_eq!(sent["stream"], true);
+    assert!(!head.contains("alt=sse"), "{head}");
+    let hits = harness.provider.hits();
+    let count = post(&harness, "/v1beta/models/gpt-x:countTokens", CALL).await;
+    assert_eq!(
+        (count.status, count.code().as_str()),
+        (400, "format_not_supported")
+    );
+    assert_eq!(harness.provider.hits(), hits);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_wanted_as_a_list_is_not_translated() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    for query in ["", "?alt=json", "?alt=SSE"] {
+        let path = format!("/v1beta/models/gpt-x:streamGenerateContent{query}");
+        let refused = post(&harness, &path, CALL).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (400, "not_translatable")
+        );
+        let metadata = &refused.json()["error"]["details"][0]["metadata"];
+        assert_eq!(metadata["field"], "alt", "{query}");
+    }
+    assert_eq!(harness.provider.hits(), 0);
+}

@@ -1,0 +1,215 @@
+//! A whole answer of Gemini's, to and from the form that all formats share.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::part::{call_arguments, think, write_call, write_text, write_thought};
+use super::{logprobs, read_report};
+use crate::neutral::{
+    Answer, Call, Carrier, Fields, Mishap, NotTranslatable, Object, Part, Proof, Stop, all_input,
+    array, whole,
+};
+use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
+
+type Read<T> = Result<T, NotTranslatable>;
+
+/// The place of everything that a model says.
+const CANDIDATES: &str = "candidates";
+
+pub(super) fn read(body: &[u8]) -> Read<Answer> {
+    let mut fields = Fields::of(whole(body)?, "")?;
+    let mut answer = Answer {
+        id: fields.text("responseId")?,
+        model: fields.text("modelVersion")?.unwrap_or_default(),
+        created_s: None,
+        parts: Vec::new(),
+        stop: Stop::End,
+        usage: fields.take(super::REPORT).and_then(read_report),
+        logprobs: None,
+        mishap: mishap_of_event(body),
+    };
+    if answer.mishap.is_some() {
+        return Ok(answer);
+    }
+    let blocked = is_blocked(&mut fields)?;
+    let candidates = fields.list(CANDIDATES)?.unwrap_or_default();
+    let Some(first) = candidates.first() else {
+        if blocked {
+            answer.stop = Stop::Refusal;
+            return Ok(answer);
+        }
+        return Err(NotTranslatable::new(CANDIDATES, "there is no answer"));
+    };
+    let mut candidate = Fields::of(first, CANDIDATES)?;
+    let mut calls = 0;
+    if let Some(mut content) = candidate.object("content")? {
+        for raw in content.list("parts")?.unwrap_or_default() {
+            for said in said(raw)? {
+                match said {
+                    Said::Thought(text, proof) => think(&mut answer.parts, &text, proof),
+                    Said::Text(more) => match answer.parts.last_mut() {
+                        Some(Part::Text(text)) => text.push_str(&more),
+                        _ => answer.parts.push(Part::Text(more)),
+                    },
+                    Said::Call(mut call) => {
+                        if call.id.is_empty() {
+                            call.id = call_name(answer.id.as_deref(), calls);
+                        }
+                        calls += 1;
+                        answer.parts.push(Part::Call(call));
+                    }
+                }
+            }
+        }
+    }
+    if let Some(result) = candidate.take("logprobsResult") {
+        answer.logprobs = logprobs::read(result);
+    }
+    if let Some(reason) = candidate.text("finishReason")? {
+        match stop_of(&reason, calls > 0) {
+            Ok(stop) => answer.stop = stop,
+            Err(mishap) => answer.mishap = Some(mishap),
+        }
+    }
+    Ok(answer)
+}
+
+/// Whether the provider did not let the prompt through.
+pub(super) fn is_blocked(fields: &mut Fields<'_>) -> Read<bool> {
+    let Some(mut feedback) = fields.object("promptFeedback")? else {
+        return Ok(false);
+    };
+    let reason = feedback.text("blockReason")?;
+    Ok(reason.is_some_and(|it| !it.ends_with("REASON_UNSPECIFIED")))
+}
+
+/// What a part says, in its order.
+pub(super) enum Said {
+    Thought(String, Option<Proof>),
+    Text(String),
+    /// Without an id, if it has none.
+    Call(Call),
+}
+
+pub(super) fn said(raw: &RawValue) -> Read<Vec<Said>> {
+    let mut fields = Fields::of(raw, CANDIDATES)?;
+    let signature = fields.text("thoughtSignature")?.unwrap_or_default();
+    let proof = Carrier::ThoughtSignature.read(&signature, "");
+    let text = fields.text("text")?.filter(|text| !text.is_empty());
+    if fields.flag("thought")? == Some(true) {
+        return Ok(vec![Said::Thought(text.unwrap_or_default(), proof)]);
+    }
+    if fields.take("inlineData").is_some() || fields.take("fileData").is_some() {
+        let why = "what a model drew or spoke has no counterpart";
+        return Err(fields.wrong("inlineData", why));
+    }
+    let mut said = Vec::new();
+    said.extend(proof.map(|it| Said::Thought(String::new(), Some(it))));
+    said.extend(text.map(Said::Text));
+    if let Some(mut call) = fields.object("functionCall")? {
+        if call.has("partialArgs") || call.flag("willContinue")? == Some(true) {
+            return Err(fields.wrong("partialArgs", "a call is whole"));
+        }
+        said.push(Said::Call(Call {
+            id: call.text("id")?.unwrap_or_default(),
+            name: call.needed_text("name")?,
+            arguments: call_arguments(&mut call),
+        }));
+    }
+    // Nobody asked for what the provider's own tools do.
+    Ok(said)
+}
+
+/// Why it ended. `Err`: it is no answer.
+pub(super) fn stop_of(reason: &str, calls: bool) -> Result<Stop, Mishap> {
+    Ok(match reason {
+        // Google says of calls that they are an end like any other, some servers of its format do not.
+        "STOP" | "FINISH_REASON_UNSPECIFIED" | "FUNCTION_CALL" if calls => Stop::Tools,
+        "STOP" | "FINISH_REASON_UNSPECIFIED" | "FUNCTION_CALL" => Stop::End,
+        // Newer models end so where a request may not become longer; what goes on is another one.
+        "MAX_TOKENS" | "CONTINUATION" => Stop::Length,
+        "MALFORMED_FUNCTION_CALL" => {
+            return Err(broken("the model's call of a function is broken"));
+        }
+        "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => {
+            return Err(broken("the model called a function that it must not call"));
+        }
+        "MALFORMED_RESPONSE" | "MISSING_THOUGHT_SIGNATURE" => {
+            return Err(broken("the provider gave the answer up"));
+        }
+        // Its rules on safety, on what others wrote, and whatever it does not name.
+        _ => Stop::Refusal,
+    })
+}
+
+fn broken(message: &str) -> Mishap {
+    Mishap {
+        status: 502,
+        code: Some("upstream_invalid_response".to_owned()),
+        message: message.to_owned(),
+    }
+}
+
+pub(super) fn reason_of(stop: &Stop) -> &'static str {
+    match stop {
+        Stop::End | Stop::Sequence(_) | Stop::Tools => "STOP",
+        Stop::Length => "MAX_TOKENS",
+        Stop::Refusal => "SAFETY",
+    }
+}
+
+pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
+    let mut parts = Vec::new();
+    let mut signature: Option<&str> = None;
+    for part in &answer.parts {
+        let written = match part {
+            Part::Text(text) | Part::Refusal(text) => write_text(text, signature.take()),
+            Part::Thinking(thinking) => match &thinking.proof {
+                // The format's own, which stands in the part that follows.
+                Some(Proof::Thought(proof)) => {
+                    parts.extend(signature.replace(proof).map(|it| write_text("", Some(it))));
+                    if thinking.text.is_empty() {
+                        continue;
+                    }
+                    write_thought(&thinking.text, None)
+                }
+                proof => write_thought(&thinking.text, proof.as_ref()),
+            },
+            Part::Call(call) => write_call(call, signature.take())
+                .ok_or_else(|| NotTranslatable::new("arguments", "they are no JSON object"))?,
+            Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
+        };
+        parts.push(written);
+    }
+    parts.extend(signature.map(|it| write_text("", Some(it))));
+    let result = answer.logprobs.as_deref().and_then(logprobs::write);
+    let content = Object::new()
+        .with("parts", array(parts))
+        .with("role", "model");
+    let candidate = Object::new()
+        .with("content", content)
+        .with("finishReason", reason_of(&answer.stop))
+        .with("index", 0_u64)
+        .maybe("logprobsResult", result);
+    let body = Object::new()
+        .with(CANDIDATES, array([candidate]))
+        .maybe(super::REPORT, answer.usage.as_ref().map(write_usage))
+        .with("modelVersion", &answer.model)
+        .with("responseId", &named("", answer.id.as_deref(), stamp));
+    Ok(body.end())
+}
+
+/// Gemini counts what the cache held within the prompt, and thoughts beside the answer.
+pub(super) fn write_usage(usage: &Usage) -> Object {
+    let input = all_input(usage);
+    let (cached, thought) = (usage.cached_input_tokens, usage.reasoning_tokens);
+    Object::new()
+        .with("promptTokenCount", input)
+        .maybe("cachedContentTokenCount", (cached > 0).then_some(cached))
+        .with(
+            "candidatesTokenCount",
+            usage.output_tokens.saturating_sub(thought),
+        )
+        .maybe("thoughtsTokenCount", (thought > 0).then_some(thought))
+        .with("totalTokenCount", input.saturating_add(usage.output_tokens))
+}

@@ -1,0 +1,45 @@
+//! How the format takes part in translation.
+
+use super::{GeminiGenerateContent, answer, request, stream};
+use crate::neutral::{Answer, NotTranslatable, Request, Warnings};
+use crate::translate::{Asked, Dialect, Stamp, StreamReader, StreamWriter, Target};
+
+impl Dialect for GeminiGenerateContent {
+    fn read_request(
+        &self,
+        body: &[u8],
+        warnings: &mut Warnings,
+    ) -> Result<Request, NotTranslatable> {
+        request::read(body, warnings)
+    }
+
+    fn write_request(
+        &self,
+        request: Request,
+        target: &Target,
+        warnings: &mut Warnings,
+    ) -> Result<String, NotTranslatable> {
+        request::write(request, target, warnings)
+    }
+
+    fn read_answer(&self, body: &[u8]) -> Result<Answer, NotTranslatable> {
+        answer::read(body)
+    }
+
+    fn write_answer(
+        &self,
+        answer: &Answer,
+        asked: &Asked,
+        stamp: &Stamp,
+    ) -> Result<String, NotTranslatable> {
+        answer::write(answer, asked, stamp)
+    }
+
+    fn stream_reader(&self) -> Box<dyn StreamReader> {
+        Box::new(stream::Reader::default())
+    }
+
+    fn stream_writer(&self, asked: Asked, stamp: Stamp) -> Box<dyn StreamWriter> {
+        Box::new(stream::Writer::new(asked, stamp))
+    }
+}

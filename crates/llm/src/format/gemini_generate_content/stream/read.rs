@@ -1,0 +1,183 @@
+//! The provider sends Gemini's events, each an answer of its own with what is new.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::super::answer::{Said, is_blocked, said, stop_of};
+use super::super::{REPORT, logprobs, read_report};
+use crate::neutral::{Block, Call, Delta, Fields, Happening, Mishap, Proof, Stop};
+use crate::sse::Event;
+use crate::translate::{StreamReader, call_name, mishap_of_event};
+
+/// What the events have told up to here.
+#[derive(Default)]
+pub(in super::super) struct Reader {
+    id: Option<String>,
+    begun: bool,
+    open: Option<Open>,
+    /// How many calls there were.
+    calls: u64,
+    stop: Option<Stop>,
+    usage: Option<Usage>,
+    over: bool,
+}
+
+/// The block that is open. Calls come whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Text,
+    Thinking,
+}
+
+impl StreamReader for Reader {
+    fn event(&mut self, event: Event<'_>, happened: &mut Vec<Happening>) {
+        if self.over {
+            return;
+        }
+        let mishap = mishap_of_event(event.data);
+        let failed = mishap.or_else(|| match self.chunk(event.data, happened) {
+            Some(()) => None,
+            None => Some(unreadable()),
+        });
+        if let Some(mishap) = failed {
+            self.fail(mishap, happened);
+        }
+    }
+
+    /// The end of the stream is the end of the answer, if it was said why.
+    fn finish(&mut self, happened: &mut Vec<Happening>) {
+        let Some(stop) = self.stop.take().filter(|_| !self.over) else {
+            return;
+        };
+        self.close(happened);
+        happened.push(Happening::Stop(stop));
+        happened.extend(self.usage.map(Happening::Usage));
+        happened.push(Happening::End);
+        self.over = true;
+    }
+}
+
+impl Reader {
+    /// `None`: it cannot be read, or holds what has no counterpart.
+    fn chunk(&mut self, data: &[u8], happened: &mut Vec<Happening>) -> Option<()> {
+        let raw: &RawValue = serde_json::from_slice(data).ok()?;
+        let mut fields = Fields::of(raw, "").ok()?;
+        self.usage = fields.take(REPORT).and_then(read_report).or(self.usage);
+        if !self.begun {
+            self.begun = true;
+            self.id = fields.text("responseId").ok()?;
+            happened.push(Happening::Start {
+                id: self.id.clone(),
+                model: fields.text("modelVersion").ok()?.unwrap_or_default(),
+                created_s: None,
+                usage: self.usage,
+            });
+        }
+        if is_blocked(&mut fields).ok()? {
+            self.stop = Some(Stop::Refusal);
+        }
+        for raw in fields.list("candidates").ok()?.unwrap_or_default() {
+            let mut candidate = Fields::of(raw, "candidates").ok()?;
+            // Nobody asked for others.
+            if candidate.whole("index").ok()?.unwrap_or(0) == 0 {
+                self.candidate(&mut candidate, happened)?;
+            }
+        }
+        Some(())
+    }
+
+    fn candidate(
+        &mut self,
+        candidate: &mut Fields<'_>,
+        happened: &mut Vec<Happening>,
+    ) -> Option<()> {
+        let result = candidate.take("logprobsResult");
+        let mut logprobs = result.and_then(logprobs::read);
+        if let Some(mut content) = candidate.object("content").ok()? {
+            for raw in content.list("parts").ok()?.unwrap_or_default() {
+                for said in said(raw).ok()? {
+                    match said {
+                        Said::Thought(text, proof) => self.think(text, proof, happened),
+                        Said::Text(text) => {
+                            self.open(Open::Text, Block::Text, happened);
+                            // Once: for each part they would grow out of all proportion to the event.
+                            let logprobs = logprobs.take().map(Delta::Logprobs);
+                            happened.extend(logprobs.map(Happening::Delta));
+                            happened.push(Happening::Delta(Delta::Text(text)));
+                        }
+                        Said::Call(call) => self.call(call, happened),
+                    }
+                }
+            }
+        }
+        // Of words that came before.
+        if self.open == Some(Open::Text) {
+            happened.extend(logprobs.map(|it| Happening::Delta(Delta::Logprobs(it))));
+        }
+        if let Some(reason) = candidate.text("finishReason").ok()? {
+            match stop_of(&reason, self.calls > 0) {
+                Ok(stop) => self.stop = Some(stop),
+                Err(mishap) => self.fail(mishap, happened),
+            }
+        }
+        Some(())
+    }
+
+    fn think(&mut self, text: String, proof: Option<Proof>, happened: &mut Vec<Happening>) {
+        if text.is_empty() && proof.is_none() {
+            return;
+        }
+        self.open(Open::Thinking, Block::Thinking, happened);
+        if !text.is_empty() {
+            happened.push(Happening::Delta(Delta::Text(text)));
+        }
+        if let Some(proof) = proof {
+            happened.push(Happening::Delta(Delta::Proof(proof)));
+            // What is thought afterwards has a proof of its own.
+            self.close(happened);
+        }
+    }
+
+    fn call(&mut self, call: Call, happened: &mut Vec<Happening>) {
+        self.close(happened);
+        let id = match call.id.is_empty() {
+            true => call_name(self.id.as_deref(), self.calls),
+            false => call.id,
+        };
+        self.calls += 1;
+        let name = call.name;
+        happened.push(Happening::Open(Block::Call { id, name }));
+        happened.push(Happening::Delta(Delta::Text(call.arguments)));
+        happened.push(Happening::Close);
+    }
+
+    /// Opens this block unless it is open.
+    fn open(&mut self, open: Open, block: Block, happened: &mut Vec<Happening>) {
+        if self.open == Some(open) {
+            return;
+        }
+        self.close(happened);
+        self.open = Some(open);
+        happened.push(Happening::Open(block));
+    }
+
+    fn close(&mut self, happened: &mut Vec<Happening>) {
+        if self.open.take().is_some() {
+            happened.push(Happening::Close);
+        }
+    }
+
+    fn fail(&mut self, mishap: Mishap, happened: &mut Vec<Happening>) {
+        if !std::mem::replace(&mut self.over, true) {
+            happened.push(Happening::Failed(mishap));
+        }
+    }
+}
+
+fn unreadable() -> Mishap {
+    Mishap {
+        status: 502,
+        code: Some("upstream_invalid_response".to_owned()),
+        message: "an event cannot be read".to_owned(),
+    }
+}

@@ -1,0 +1,170 @@
+//! The client reads Gemini's events. A call stands in one of them, whole.
+
+use domain::Usage;
+use serde_json::value::RawValue;
+
+use super::super::answer::{reason_of, write_usage};
+use super::super::part::{write_call, write_text, write_thought};
+use super::super::{GeminiGenerateContent, REPORT, logprobs};
+use crate::format::WireFormat;
+use crate::neutral::{Block, Call, Delta, Happening, Mishap, Object, Proof, Stop, array};
+use crate::translate::{Asked, Stamp, StreamWriter, named, with_error};
+
+/// What the client was told up to here.
+pub(in super::super) struct Writer {
+    stamp: Stamp,
+    id: String,
+    model: String,
+    open: Option<Block>,
+    /// The arguments of the call that is open.
+    arguments: String,
+    /// The proof of the thought that is open.
+    proof: Option<Proof>,
+    /// Of the words that come next.
+    logprobs: Option<Box<RawValue>>,
+    stop: Stop,
+    usage: Option<Usage>,
+    fault: Option<Mishap>,
+}
+
+impl Writer {
+    pub(in super::super) fn new(_asked: Asked, stamp: Stamp) -> Self {
+        Self {
+            stamp,
+            id: String::new(),
+            model: String::new(),
+            open: None,
+            arguments: String::new(),
+            proof: None,
+            logprobs: None,
+            stop: Stop::End,
+            usage: None,
+            fault: None,
+        }
+    }
+
+    /// An event with this part. `stop`: it is the last.
+    fn event(&mut self, part: Object, stop: Option<&Stop>) -> String {
+        let content = Object::new()
+            .with("parts", array([part]))
+            .with("role", "model");
+        let result = self.logprobs.take();
+        let result = result.as_deref().and_then(logprobs::write);
+        let candidate = Object::new()
+            .with("content", content)
+            .maybe("finishReason", stop.map(reason_of))
+            .with("index", 0_u64)
+            .maybe("logprobsResult", result);
+        let usage = self.usage.as_ref().filter(|_| stop.is_some());
+        let event = Object::new()
+            .with("candidates", array([candidate]))
+            .maybe(REPORT, usage.map(write_usage))
+            .with("modelVersion", &self.model)
+            .with("responseId", &self.id);
+        format!("data: {}\n\n", event.end())
+    }
+
+    fn delta(&mut self, delta: Delta) -> Option<Object> {
+        match (delta, self.open.as_ref()?) {
+            (Delta::Text(text), Block::Text | Block::Refusal) => Some(write_text(&text, None)),
+            (Delta::Text(text), Block::Thinking) => Some(write_thought(&text, None)),
+            (Delta::Text(text), Block::Call { .. }) => {
+                self.arguments.push_str(&text);
+                None
+            }
+            (Delta::Proof(proof), _) => {
+                let before = self.proof.take();
+                self.proof = Some(proof.behind(before));
+                None
+            }
+            (Delta::Logprobs(logprobs), _) => {
+                self.logprobs = Some(logprobs);
+                None
+            }
+        }
+    }
+
+    fn close(&mut self) -> Option<Object> {
+        match self.open.take()? {
+            Block::Text | Block::Refusal => None,
+            Block::Thinking => match self.proof.take()? {
+                Proof::Thought(signature) => Some(write_text("", Some(&signature))),
+                proof => Some(write_thought("", Some(&proof))),
+            },
+            Block::Call { id, name } => {
+                let arguments = std::mem::take(&mut self.arguments);
+                let call = write_call(
+                    &Call {
+                        id,
+                        name,
+                        arguments,
+                    },
+                    None,
+                );
+                if call.is_none() {
+                    self.fault = Some(Mishap {
+                        status: 502,
+                        code: Some("upstream_invalid_response".to_owned()),
+                        message: "the arguments of a call are no JSON object".to_owned(),
+                    });
+                }
+                call
+            }
+        }
+    }
+}
+
+impl StreamWriter for Writer {
+    fn write(&mut self, happening: Happening, out: &mut String) {
+        let part = match happening {
+            Happening::Start { id, model, .. } => {
+                self.id = named("", id.as_deref(), &self.stamp);
+                self.model = model;
+                None
+            }
+            // Some of the format's clients take every line for JSON, comments too.
+            Happening::Ping => None,
+            Happening::Open(block) => {
+                self.open = Some(block);
+                None
+            }
+            Happening::Delta(delta) => self.delta(delta),
+            Happening::Close => self.close(),
+            Happening::Stop(stop) => {
+                self.stop = stop;
+                None
+            }
+            Happening::Usage(usage) => {
+                self.usage = Some(usage);
+                None
+            }
+            Happening::End => {
+                let stop = std::mem::take(&mut self.stop);
+                let last = self.event(write_text("", None), Some(&stop));
+                out.push_str(&last);
+                None
+            }
+            Happening::Failed(mishap) => {
+                let error = with_error(&mishap, &self.stamp, |it| {
+                    GeminiGenerateContent.stream_error(it)
+                });
+                out.push_str(&String::from_utf8_lossy(&error));
+                None
+            }
+        };
+        if let Some(part) = part {
+            let event = self.event(part, None);
+            out.push_str(&event);
+        }
+    }
+
+    fn fault(&self) -> Option<Mishap> {
+        self.fault.clone()
+    }
+
+    fn kept_bytes(&self) -> usize {
+        let logprobs = self.logprobs.as_ref().map_or(0, |it| it.get().len());
+        let proof = self.proof.as_ref().map_or(0, Proof::bytes);
+        self.arguments.len() + proof + logprobs
+    }
+}
