@@ -91,13 +91,14 @@ pub fn can(client: FormatId, upstream: FormatId) -> bool {
     client != upstream && dialect(client).is_some() && dialect(upstream).is_some()
 }
 
-/// Formats that a client of `client` can be served by, best first: the one with the most in common.
+/// Formats that a client of `client` can be served by, best first: for clients that send back what was thought one that
+/// proves it, then the one with the most in common.
 pub fn instead_of(client: FormatId) -> &'static [FormatId] {
     use FormatId::{AnthropicMessages, GeminiGenerateContent, OpenaiChat, OpenaiResponses};
     match client {
         OpenaiChat => &[OpenaiResponses, AnthropicMessages, GeminiGenerateContent],
-        OpenaiResponses => &[OpenaiChat, AnthropicMessages, GeminiGenerateContent],
-        // What was thought can be sent back, but for chat completions.
+        // Chat completions have no word for what was thought, which some models want back beside their calls.
+        OpenaiResponses => &[AnthropicMessages, GeminiGenerateContent, OpenaiChat],
         AnthropicMessages => &[OpenaiResponses, GeminiGenerateContent, OpenaiChat],
         GeminiGenerateContent => &[OpenaiResponses, AnthropicMessages, OpenaiChat],
         _ => &[],

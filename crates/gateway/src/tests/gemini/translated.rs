@@ -157,3 +157,31 @@ async fn a_stream_that_is_wanted_as_a_list_is_not_translated() {
     }
     assert_eq!(harness.provider.hits(), 0);
 }
+
+#[tokio::test]
+async fn a_client_of_responses_is_served_by_the_format_that_keeps_signatures() {
+    let harness = Harness::start().await;
+    let provider = own(&harness, "one", |_| {}).await;
+    provider.says(r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}},"thoughtSignature":"CiQBc2ln"}]},"finishReason":"STOP"}],"modelVersion":"gemini-x","responseId":"r"}"#);
+    let tools = json!([{"type": "function", "name": "f", "parameters": {"type": "object"}}]);
+    let mut input = vec![json!({"role": "user", "content": "go"})];
+    let respond = async |input: &[Value]| {
+        let body = json!({"model": "gemini-x", "input": input, "tools": tools});
+        let request = harness.request(Method::POST, "/v1/responses", &body.to_string());
+        harness.send(request).await
+    };
+    // Google has an endpoint for chat completions, too, which have no word for signatures.
+    let answer = respond(&input).await;
+    assert_eq!(
+        answer.header("x-keybearer-translated"),
+        "gemini_generate_content"
+    );
+    input.extend(answer.json()["output"].as_array().expect("items").clone());
+    let call = input.last().expect("a call")["call_id"].clone();
+    input.push(json!({"type": "function_call_output", "call_id": call, "output": "ok"}));
+    assert_eq!(respond(&input).await.status, 200);
+    let (_, sent) = newest(&provider);
+    let part = &sent["contents"][1]["parts"][0];
+    assert_eq!(part["thoughtSignature"], "CiQBc2ln");
+    assert_eq!(part["functionCall"]["name"], "f");
+}
