@@ -130,3 +130,104 @@ fn a_namespaces_name_does_not_make_a_request_grow() {
     };
     assert!(request(128) && !request(129));
 }
+
+#[test]
+fn a_functions_name_does_not_make_a_request_grow() {
+    let request = |length: usize| {
+        let name = "n".repeat(length);
+        let outcome = r#"{"role":"tool","tool_call_id":"a","content":""}"#;
+        let outcomes = vec![outcome; 100].join(",");
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"assistant","tool_calls":[{{"id":"a","type":"function","function":{{"name":"{name}","arguments":"{{}}"}}}}]}},{outcomes}]}}"#
+        );
+        let (from, to) = (FormatId::OpenaiChat, FormatId::GeminiGenerateContent);
+        super::request(from, to, body.as_bytes(), &target()).is_ok()
+    };
+    assert!(request(128) && !request(129));
+}
+
+/// A stream of content for each other client.
+fn content() -> [StreamTranslator; 3] {
+    [
+        FormatId::OpenaiChat,
+        FormatId::OpenaiResponses,
+        FormatId::AnthropicMessages,
+    ]
+    .map(|client| {
+        let plan = super::plan(client, FormatId::GeminiGenerateContent);
+        plan.stream(stamp()).expect("a translation")
+    })
+}
+
+#[test]
+fn what_comes_once_in_an_event_of_content_is_told_once() {
+    let long = "a".repeat(10_000);
+    let parts = vec![r#"{"text":"b"}"#; 2_000].join(",");
+    let event = format!(
+        "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{parts}]}},\"logprobsResult\":{{\"chosenCandidates\":[{{\"token\":\"{long}\",\"logProbability\":0}}]}}}}],\"modelVersion\":\"{long}\",\"responseId\":\"{long}\"}}\n\n"
+    );
+    for mut stream in content() {
+        let out = stream.push(event.as_bytes());
+        assert!(out.matches(&long).count() <= 2, "{}", out.len());
+        assert!(out.len() < 2_000_000, "{}", out.len());
+    }
+}
+
+#[test]
+fn signatures_of_content_count_where_they_are_kept() {
+    let long = "s".repeat(500_000);
+    let event = format!(
+        "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"b\",\"thoughtSignature\":\"{long}\"}}]}}}}]}}\n\n"
+    );
+    let [_, mut responses, _] = content();
+    for _ in 0..40 {
+        responses.push(event.as_bytes());
+    }
+    assert!(responses.is_over() && !responses.is_whole());
+}
+
+#[test]
+fn a_client_of_content_is_told_no_more_than_there_is() {
+    let chunk = |delta: &str| {
+        let long = "n".repeat(300_000);
+        format!(
+            "data: {{\"id\":\"{long}\",\"model\":\"{long}\",\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n"
+        )
+    };
+    let plan = super::plan(FormatId::GeminiGenerateContent, FormatId::OpenaiChat);
+    let start = || plan.stream(stamp()).expect("a translation");
+    let mut stream = start();
+    let out = stream.push(chunk(r#"{"content":"x"}"#).repeat(10).as_bytes());
+    assert!(
+        out.matches("\"x\"").count() == 10 && out.len() < 10_000,
+        "{}",
+        out.len()
+    );
+    // A call is told whole, so it is kept until then.
+    let mut stream = start();
+    stream.push(
+        chunk(r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#)
+            .as_bytes(),
+    );
+    let more = "a".repeat(500_000);
+    let more = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{{\"index\":0,\"function\":{{\"arguments\":\"{more}\"}}}}]}}}}]}}\n\n"
+    );
+    for _ in 0..40 {
+        assert!(stream.push(more.as_bytes()).len() < 1_000);
+    }
+    assert!(stream.is_over() && !stream.is_whole());
+    // So is the proof of what was thought.
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m\",\"usage\":{}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"}}\n\n";
+    let more = "s".repeat(500_000);
+    let more = format!(
+        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"signature_delta\",\"signature\":\"{more}\"}}}}\n\n"
+    );
+    let plan = super::plan(FormatId::GeminiGenerateContent, FormatId::AnthropicMessages);
+    let mut stream = plan.stream(stamp()).expect("a translation");
+    stream.push(start.as_bytes());
+    for _ in 0..40 {
+        stream.push(more.as_bytes());
+    }
+    assert!(stream.is_over() && !stream.is_whole());
+}

@@ -149,14 +149,23 @@ fn endless_depth_is_refused_or_read_without_end_of_the_stack() {
     ] {
         for (client, upstream) in pairs() {
             let plan = plan(client, upstream);
-            for body in [
+            let gemini = [client, upstream].contains(&FormatId::GeminiGenerateContent);
+            let all = if gemini { 4 } else { 2 };
+            let bodies = [
                 format!(
                     r#"{{"model":"m","messages":[{{"role":"user","content":{nested}}}],"input":{nested}}}"#
                 ),
                 format!(
                     r#"{{"choices":[{{"message":{{"content":{nested}}}}}],"content":{nested},"output":{nested}}}"#
                 ),
-            ] {
+                format!(
+                    r#"{{"contents":[{{"role":"model","parts":[{{"functionCall":{{"name":"f","args":{nested}}}}}]}}],"candidates":[{{"content":{{"parts":{nested}}}}}]}}"#
+                ),
+                format!(
+                    r#"{{"contents":{nested},"generationConfig":{{"responseMimeType":"application/json","responseSchema":{nested}}},"candidates":[{{"content":{{"parts":[{{"functionCall":{{"name":"f","args":{nested}}}}}]}}}}]}}"#
+                ),
+            ];
+            for body in &bodies[..all] {
                 let _ = request(client, upstream, body.as_bytes(), &target());
                 let _ = plan.answer(body.as_bytes(), &stamp());
                 let _ = plan.error(400, body.as_bytes(), &stamp());

@@ -7,6 +7,8 @@ use super::*;
 use crate::provider::Thinking;
 use crate::registry::Registry;
 
+mod fields;
+
 const GEMINI: FormatId = FormatId::GeminiGenerateContent;
 
 fn to(client: FormatId, upstream: FormatId, body: &Value, how: Thinking) -> (Value, String) {
