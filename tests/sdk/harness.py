@@ -134,6 +134,20 @@ def provider_file(name, origin):
     return text
 
 
+def content_only(origin):
+    """Google's file without its endpoint for chat completions: a provider that speaks Gemini's content and nothing else."""
+    text = provider_file("google", origin)
+    for old, new in [
+        ('id = "google"', 'id = "content-only"'),
+        ('native_patterns = ["gemini-*"]\n', ""),
+        ('[probe]\nformat = "openai_chat"', '[probe]\nformat = "gemini_generate_content"'),
+        ('[[formats]]\nformat = "openai_chat"\npath = "/chat/completions"\n', ""),
+    ]:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
 class Keybearer:
     """A running instance with its first user."""
 
@@ -143,6 +157,7 @@ class Keybearer:
         files.mkdir()
         for name, origin in providers.items():
             (files / f"{name}.toml").write_text(provider_file(name, origin))
+        (files / "content-only.toml").write_text(content_only(providers["google"]))
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
