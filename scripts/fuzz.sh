@@ -12,7 +12,7 @@ seconds=${FUZZ_SECONDS:-10}
 host=$(rustc -vV | sed -n 's/^host: //p')
 work=$PWD/target/fuzz
 targets=("$@")
-[ $# -gt 0 ] || targets=(sse usage_taps head form provider_file base_url)
+[ $# -gt 0 ] || targets=(sse usage_taps translate head form provider_file base_url)
 
 # With --target the flags reach no build script.
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -28,6 +28,7 @@ seeds_of() {
     case $1 in
         sse) found=(crates/llm/src/fixtures/*/*.sse) ;;
         usage_taps) found=(crates/llm/src/fixtures/{openai,anthropic,gemini,rerank}*/*) ;;
+        translate) found=(crates/llm/src/fixtures/translate/*/*) ;;
         provider_file) found=(providers/*.toml) ;;
         *) found=(fuzz/seeds/"$1"/*) ;;
     esac
@@ -38,6 +39,10 @@ seeds_of() {
             # The byte in front chooses the format; see the target.
             place=$(format_of "$file")
             { printf "\\x$(printf %02x "$place")"; cat "$file"; } >"$into/$name"
+        elif [ "$1" = translate ]; then
+            # Two bytes in front choose the formats and where it is cut; a request is its client's, the rest its provider's.
+            place=$(pair_of "$file")
+            { printf "\\x$(printf %02x "$place")\\x28"; cat "$file"; } >"$into/$name"
         else
             ln -s "$PWD/$file" "$into/$name"
         fi
@@ -51,6 +56,24 @@ format_of() {
         openai_transcriptions rerank anthropic_messages gemini_generate_content gemini_embeddings \
         openai_realtime; do
         [ "$name" != "$(basename "$(dirname "$1")")" ] || { echo "$at"; return; }
+        at=$((at + 1))
+    done
+    echo "fuzz: no format is named like the folder of $1" >&2
+    return 1
+}
+
+# A place in the target's pairs with the format of a fixture: as the client's of a request, else as the provider's.
+pair_of() {
+    local at=0 name
+    for name in openai_chat openai_responses anthropic_messages gemini_generate_content; do
+        if [ "$name" = "$(basename "$(dirname "$1")")" ]; then
+            case $(basename "$1") in
+                request*) echo $((at * 3)) ;;
+                # The client before it, one step away.
+                *) echo $(((at + 3) % 4 * 3)) ;;
+            esac
+            return
+        fi
         at=$((at + 1))
     done
     echo "fuzz: no format is named like the folder of $1" >&2
