@@ -51,6 +51,7 @@ impl Call {
             provider: None,
             label: None,
             kek_id: None,
+            content_sha256: None,
             subject: None,
             outcome: "ok",
             request: self.request,

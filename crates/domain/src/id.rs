@@ -119,6 +119,10 @@ ids! {
     SessionId = "ses_";
     /// An offer to join a workspace.
     InvitationId = "inv_";
+    /// A script that sets a machine up.
+    ScriptId = "scr_";
+    /// A service that a machine keeps running.
+    ServiceId = "svc_";
     /// One request on the data plane or the control plane.
     RequestId = "req_";
 }

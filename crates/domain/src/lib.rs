@@ -21,6 +21,7 @@ pub mod price;
 pub mod record;
 pub mod resolve;
 pub mod secret;
+pub mod service;
 pub mod settings;
 pub mod sources;
 pub mod time;
@@ -28,8 +29,8 @@ pub mod usage;
 pub mod variable;
 
 pub use id::{
-    AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId,
-    SessionId, UserId, WorkspaceId,
+    AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId, ScriptId,
+    ServiceId, SessionId, UserId, WorkspaceId,
 };
 pub use key::{KeyOwner, Label, PlanId, ProviderId};
 pub use money::{Decimal, NanoUsd};

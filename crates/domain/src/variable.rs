@@ -9,6 +9,15 @@ use std::str::FromStr;
 /// The longest value of a variable, in bytes.
 pub const MAX_VALUE_BYTES: usize = 32 * 1024;
 
+/// The names under which SDKs look for a key: the gateway's stands there, and nobody else's.
+pub const KEY_NAMES: &[&str] = &[
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "OPENROUTER_API_KEY",
+];
+
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 

@@ -44,6 +44,8 @@ pub struct AuditNote {
     pub kek_id: Option<String>,
     /// The id of the thing concerned.
     pub subject: Option<String>,
+    /// SHA-256 of the code that was written, in hex: of a script or a service.
+    pub content_sha256: Option<String>,
     /// How it ended: `ok`, `refused`, `probe_failed`.
     pub outcome: &'static str,
     /// The request that asked for it.
@@ -73,6 +75,8 @@ pub struct AuditRow {
     pub kek_id: Option<String>,
     /// The id of the thing concerned.
     pub subject: Option<String>,
+    /// SHA-256 of the code that was written, in hex: of a script or a service.
+    pub content_sha256: Option<String>,
     /// How it ended.
     pub outcome: String,
     /// The request that asked for it.
@@ -99,6 +103,7 @@ struct Stored {
     label: Option<String>,
     kek_id: Option<String>,
     subject: Option<String>,
+    content_sha256: Option<String>,
     outcome: String,
     request_id: String,
 }
@@ -114,8 +119,9 @@ pub(crate) async fn insert(
     tx.run(
         sql(
             "INSERT INTO audit (sequence, at, account_id, workspace_id, actor, action,
-                                provider, label, kek_id, subject, outcome, request_id)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                provider, label, kek_id, subject, outcome, request_id,
+                                content_sha256)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(sequence)
         .bind(now)
@@ -128,7 +134,8 @@ pub(crate) async fn insert(
         .bind(note.kek_id.as_deref())
         .bind(note.subject.as_deref())
         .bind(note.outcome)
-        .bind(note.request),
+        .bind(note.request)
+        .bind(note.content_sha256.as_deref()),
     )
     .await?;
     Ok(())
@@ -146,7 +153,7 @@ pub(crate) async fn of_workspace(
         .all(
             sql(
                 "SELECT sequence, at, account_id, workspace_id, actor, action,
-                        provider, label, kek_id, subject, outcome, request_id
+                        provider, label, kek_id, subject, content_sha256, outcome, request_id
                  FROM audit
                  WHERE workspace_id = $1 AND sequence < $2
                  ORDER BY sequence DESC LIMIT $3",
@@ -171,7 +178,7 @@ pub(crate) async fn of_account(
         .all(
             sql(
                 "SELECT sequence, at, account_id, workspace_id, actor, action,
-                        provider, label, kek_id, subject, outcome, request_id
+                        provider, label, kek_id, subject, content_sha256, outcome, request_id
                  FROM audit
                  WHERE account_id = $1 AND workspace_id IS NULL AND sequence < $2
                  ORDER BY sequence DESC LIMIT $3",
@@ -195,7 +202,7 @@ pub(crate) async fn of_instance(
         .all(
             sql(
                 "SELECT sequence, at, account_id, workspace_id, actor, action,
-                        provider, label, kek_id, subject, outcome, request_id
+                        provider, label, kek_id, subject, content_sha256, outcome, request_id
                  FROM audit
                  WHERE account_id IS NULL AND sequence < $1
                  ORDER BY sequence DESC LIMIT $2",
@@ -224,6 +231,7 @@ fn read(row: Stored) -> Result<AuditRow, StoreError> {
         action: row.action,
         kek_id: row.kek_id,
         subject: row.subject,
+        content_sha256: row.content_sha256,
         outcome: row.outcome,
     })
 }

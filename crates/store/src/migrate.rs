@@ -25,6 +25,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "device_logins",
         include_str!("../migrations/0004_device_logins.sql"),
     ),
+    (
+        5,
+        "services",
+        include_str!("../migrations/0005_services.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

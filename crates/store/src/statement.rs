@@ -160,6 +160,8 @@ written_as_text!(
     domain::KeyOwner,
     domain::ProviderKeyId,
     domain::RequestId,
+    domain::ScriptId,
+    domain::ServiceId,
     domain::SessionId,
     domain::UserId,
     domain::WorkspaceId,

@@ -2,6 +2,7 @@
 
 mod config;
 mod payer;
+mod services;
 
 use domain::access::Role;
 use domain::{ApiKeyId, InvitationId, KeyOwner, Timestamp, UserId};

@@ -8,6 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::crypto;
 
+/// SHA-256 of something that is no secret, in hex: a name for what was written, in the audit log and on the screen of
+/// whoever runs it.
+pub fn content_sha256(content: &[u8]) -> String {
+    crypto::hex(&crypto::sha256(&[content]))
+}
+
 /// What a hash is for. The same value has a different hash for each purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HashPurpose {

@@ -34,7 +34,7 @@ pub mod seal;
 #[cfg(test)]
 mod tests;
 
-pub use hash::{HashPurpose, Hasher};
+pub use hash::{HashPurpose, Hasher, content_sha256};
 pub use intake::{Accepted, Intake, IntakeError, IntakeRules, RawBox, Submission};
 pub use kms::{BoxFuture, Kms, KmsError};
 pub use open::{OpenError, Opener};

@@ -27,6 +27,7 @@ async fn second_admin(world: &World, root: &Person) -> Person {
         provider: None,
         label: None,
         kek_id: None,
+        content_sha256: None,
         subject: None,
         outcome: "ok",
         request: state.sources.id().expect("an id"),

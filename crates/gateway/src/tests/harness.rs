@@ -390,6 +390,7 @@ fn note(sources: &Sources) -> AuditNote {
         provider: None,
         label: None,
         kek_id: None,
+        content_sha256: None,
         subject: None,
         outcome: "ok",
         request: id::<RequestId>(sources),

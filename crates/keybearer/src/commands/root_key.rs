@@ -77,6 +77,7 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path, out: Out) -> anyhow::Resul
         provider: None,
         label: None,
         kek_id: None,
+        content_sha256: None,
         subject: Some(rewrapped.id.to_string()),
         outcome: "ok",
         request: sources.id()?,

@@ -72,6 +72,7 @@ pub(crate) async fn note(
         provider: Some(fallback.provider.clone()),
         label: Some(fallback.label.clone()),
         kek_id: None,
+        content_sha256: None,
         subject: Some(fallback.key.to_string()),
         outcome: "ok",
         request: fallback.request,

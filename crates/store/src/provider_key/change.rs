@@ -58,6 +58,7 @@ impl KeyChange {
             action,
             label: self.label.clone().or_else(|| audit.label.clone()),
             kek_id: None,
+            content_sha256: None,
             ..audit.clone()
         };
         self.actions().into_iter().map(note)

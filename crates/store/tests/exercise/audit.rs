@@ -94,6 +94,7 @@ async fn a_row_says_who_did_what_to_which_key(world: World) {
             label: Some(record.label.clone()),
             kek_id: record.kek_id.clone(),
             subject: Some(record.context.key.to_string()),
+            content_sha256: None,
             outcome: "ok",
             request: world.id(),
         };

@@ -25,6 +25,7 @@ mod platform;
 mod purse;
 mod revisions;
 mod sealing;
+mod services;
 mod settling;
 mod templates;
 mod world;

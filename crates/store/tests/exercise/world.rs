@@ -256,6 +256,7 @@ impl World {
             provider: None,
             label: None,
             kek_id: None,
+            content_sha256: None,
             subject: None,
             outcome: "ok",
             request: self.id::<RequestId>(),
