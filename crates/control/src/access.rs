@@ -102,6 +102,8 @@ permissions! {
     WriteProviderKeys: WorkspaceScope;
     ReadPolicy: WorkspaceScope;
     WritePolicy: WorkspaceScope;
+    ReadServices: WorkspaceScope;
+    WriteServices: WorkspaceScope;
     ReadUsage: WorkspaceScope;
     ReadAudit: WorkspaceScope;
 }
@@ -216,6 +218,10 @@ path_ids! {
     InvitationInPath(domain::InvitationId) = "invitation_id";
     /// The API key in the path.
     ApiKeyInPath(domain::ApiKeyId) = "api_key_id";
+    /// The script in the path.
+    ScriptInPath(domain::ScriptId) = "script_id";
+    /// The service in the path.
+    ServiceInPath(domain::ServiceId) = "service_id";
     /// The provider key in the path.
     ProviderKeyInPath(domain::ProviderKeyId) = "key_id";
     /// The provider in the path.

@@ -29,7 +29,9 @@ pub mod profiles;
 pub mod provider_keys;
 pub mod provider_switches;
 pub mod resolution;
+pub mod scripts;
 pub mod sealing_key;
+pub mod services;
 pub mod sessions;
 pub mod settings;
 pub mod settings_view;
@@ -67,6 +69,8 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(members::routes())
         .merge(invitations::routes())
         .merge(api_keys::routes())
+        .merge(scripts::routes())
+        .merge(services::routes())
         .merge(provider_keys::routes())
         .merge(account_keys::routes())
         .merge(byok::routes())

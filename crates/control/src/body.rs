@@ -225,6 +225,11 @@ pub(crate) fn rule(text: &str) -> Option<&str> {
         "a pattern has ",
         "a model's name has ",
         "a number has digits",
+        "a service",
+        "a script has ",
+        "an order is ",
+        "a command has ",
+        "a variable's name ",
     ];
     let ours = ours.iter().any(|start| text.starts_with(start));
     let rule = text.rsplit_once(" at line ").map_or(text, |(rule, _)| rule);

@@ -17,6 +17,7 @@ use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
+use domain::service::{Restart, RunOn};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
@@ -49,6 +50,10 @@ schemas! {
         providers there is a key. Those of the account's keys are the owner's.", &Role::ALL, Role::as_str, role);
     /// Scopes of an API key.
     api_scopes = list_of("What the API key may do.", ApiScope::ALL, ApiScope::as_str, scope);
+    /// When a script runs.
+    run_on = one_of("When the script runs.", RunOn::ALL, RunOn::as_str, run_on);
+    /// A service's end.
+    restart = one_of("What happens when the service ends by itself.", Restart::ALL, Restart::as_str, restart);
     /// Why a key failed.
     failure_kind = one_of("Why the provider did not accept the key.", &FailureKind::ALL, FailureKind::as_str, failure);
     /// Why a key failed, or `null`.

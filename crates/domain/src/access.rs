@@ -99,6 +99,10 @@ api_scopes! {
     ByokRead = "byok:read";
     /// Add, change and remove provider keys.
     ByokWrite = "byok:write";
+    /// Read scripts and services.
+    ServicesRead = "services:read";
+    /// Write scripts and services: code that runs on every machine that starts the workspace.
+    ServicesWrite = "services:write";
     /// Read who pays and which models stand behind names.
     PolicyRead = "policy:read";
     /// Change who pays and which models stand behind names.
@@ -240,6 +244,10 @@ actions! {
     ReadPolicy = "read_policy", Standing::Workspace(Role::Member), Some(ApiScope::PolicyRead);
     /// Change who pays and which models stand behind names.
     WritePolicy = "write_policy", Standing::Workspace(Role::Admin), Some(ApiScope::PolicyWrite);
+    /// See the scripts and services of a workspace.
+    ReadServices = "read_services", Standing::Workspace(Role::Member), Some(ApiScope::ServicesRead);
+    /// Write scripts and services: code that runs on every machine that starts the workspace.
+    WriteServices = "write_services", Standing::Workspace(Role::Admin), Some(ApiScope::ServicesWrite);
     /// Read the usage of a workspace.
     ReadUsage = "read_usage", Standing::Workspace(Role::Admin), Some(ApiScope::UsageRead);
     /// Read the audit log of a workspace.

@@ -51,6 +51,9 @@ pub struct AuditView {
     /// The id of the thing concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// SHA-256 of the code that was written, in hex: of a script, or of a service's definition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_sha256: Option<String>,
     /// The request that asked for it.
     request_id: String,
 }
@@ -131,6 +134,7 @@ fn view(row: AuditRow, detail: AuditDetail) -> AuditView {
         label: row.label.map(|label| label.to_string()),
         kek_id: row.kek_id.filter(|_| shown),
         subject: row.subject,
+        content_sha256: row.content_sha256,
         request_id: row.request.to_string(),
     }
 }

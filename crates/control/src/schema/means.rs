@@ -7,6 +7,7 @@ use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
+use domain::service::{Restart, RunOn};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
@@ -41,6 +42,8 @@ meanings! {
         KeysWrite = "mint and revoke API keys",
         ByokRead = "list provider keys",
         ByokWrite = "add, change and remove provider keys",
+        ServicesRead = "read scripts and services",
+        ServicesWrite = "write them: code that runs on every machine that starts the workspace",
         PolicyRead = "read who pays and which models stand behind names",
         PolicyWrite = "change that",
         BillingRead = "read credits, the ledger and limits",
@@ -48,6 +51,15 @@ meanings! {
         AuditRead = "read the audit log",
         InstanceRead = "read settings, plans and accounts of the instance; for instance admins",
         InstanceWrite = "change them; for instance admins",
+    }
+    run_on(RunOn) {
+        FirstBoot = "once on each machine, at the first start at which it is there",
+        EveryStart = "at every start",
+    }
+    restart(Restart) {
+        Always = "started again",
+        OnFailure = "started again unless the exit code was 0",
+        No = "stays ended",
     }
     failure(FailureKind) {
         InvalidKey = "the provider does not know the key (401)",

@@ -68,6 +68,8 @@ impl Cast {
             .replace("{user_id}", "usr_00000000000000000000000000")
             .replace("{session_id}", "ses_00000000000000000000000000")
             .replace("{invitation_id}", "inv_00000000000000000000000000")
+            .replace("{script_id}", "scr_00000000000000000000000000")
+            .replace("{service_id}", "svc_00000000000000000000000000")
             .replace("{api_key_id}", "ak_00000000000000000000000000")
             .replace("{key_id}", "pk_00000000000000000000000000")
             .replace("{provider}", "openai")

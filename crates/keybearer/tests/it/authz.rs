@@ -6,11 +6,13 @@ use testkit::app::{Auth, Caller};
 
 use crate::Fixture;
 
-const UNKNOWN: [(&str, &str); 10] = [
+const UNKNOWN: [(&str, &str); 12] = [
     ("{user_code}", "BCDF-GHJK"),
     ("{user_id}", "usr_00000000000000000000000000"),
     ("{session_id}", "ses_00000000000000000000000000"),
     ("{invitation_id}", "inv_00000000000000000000000000"),
+    ("{script_id}", "scr_00000000000000000000000000"),
+    ("{service_id}", "svc_00000000000000000000000000"),
     ("{api_key_id}", "ak_00000000000000000000000000"),
     ("{key_id}", "pk_00000000000000000000000000"),
     ("{provider_key_id}", "pk_00000000000000000000000000"),

@@ -26,6 +26,7 @@ mod profiles;
 mod replicas;
 mod runtime;
 mod sandbox;
+mod services;
 mod startup;
 mod streaming;
 mod tampering;

@@ -251,6 +251,7 @@ mod tests {
             ApiScope::UsageRead,
             ApiScope::AuditRead,
             ApiScope::PolicyWrite,
+            ApiScope::ServicesWrite,
             ApiScope::BillingRead,
             ApiScope::InstanceRead,
             ApiScope::InstanceWrite,

@@ -34,7 +34,7 @@ fn script(world: &World, name: &str, order: u16) -> ScriptRow {
 
 async fn scripts_are_kept_in_their_order(world: World) {
     let first = world.first().await;
-    let scope = world.scope(&first, Action::WritePolicy).await;
+    let scope = world.scope(&first, Action::WriteServices).await;
     let within = world.store.within(&scope);
     let note = world.note("script.create");
     for (name, order) in [("b", 2), ("c", 1), ("a", 2)] {
@@ -51,7 +51,7 @@ async fn scripts_are_kept_in_their_order(world: World) {
     assert!(matches!(taken, Err(StoreError::Conflict(_))));
     // Another workspace has nothing of it.
     let other = world.person(&first, "other@example.com").await;
-    let elsewhere = world.scope(&other, Action::WritePolicy).await;
+    let elsewhere = world.scope(&other, Action::WriteServices).await;
     let elsewhere = world.store.within(&elsewhere);
     let id = listed[0].id;
     assert!(elsewhere.scripts().await.expect("listed").is_empty());
@@ -65,7 +65,7 @@ async fn scripts_are_kept_in_their_order(world: World) {
 
 async fn services_are_kept_as_they_were_said(world: World) {
     let first = world.first().await;
-    let scope = world.scope(&first, Action::WritePolicy).await;
+    let scope = world.scope(&first, Action::WriteServices).await;
     let within = world.store.within(&scope);
     let note = world.note("service.create");
     let env = BTreeMap::from([("PORT".to_owned(), "1".to_owned())]);
@@ -112,7 +112,7 @@ async fn services_are_kept_as_they_were_said(world: World) {
 
 async fn a_workspace_has_only_so_many_scripts(world: World) {
     let first = world.first().await;
-    let scope = world.scope(&first, Action::WritePolicy).await;
+    let scope = world.scope(&first, Action::WriteServices).await;
     let within = world.store.within(&scope);
     let note = world.note("script.create");
     for number in 0..MAX_SCRIPTS {
@@ -127,7 +127,7 @@ async fn a_workspace_has_only_so_many_scripts(world: World) {
 
 async fn of_two_changes_at_once_one_is_made(world: World) {
     let first = world.first().await;
-    let scope = world.scope(&first, Action::WritePolicy).await;
+    let scope = world.scope(&first, Action::WriteServices).await;
     let within = world.store.within(&scope);
     let mut note = world.note("script.update");
     note.content_sha256 = Some("hash".to_owned());

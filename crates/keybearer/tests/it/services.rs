@@ -1,0 +1,183 @@
+//! Scripts and services of a workspace: who may write them.
+
+use serde_json::{Value, json};
+
+use crate::Fixture;
+
+impl Fixture {
+    async fn script(&self, name: &str, run_on: &str, order: u16, content: &str) -> Value {
+        let body = json!({"name": name, "run_on": run_on, "order": order, "content": content});
+        let session = &self.owner.person.session;
+        let made = session.post(&self.path("/scripts"), &body).await;
+        made.expect(201).json()
+    }
+
+    async fn service(&self, name: &str, restart: &str, script: &str) -> Value {
+        let body = json!({
+            "name": name,
+            "command": ["sh", "-c", script],
+            "env": {"GREETING": "hello"},
+            "restart": restart,
+            "auto_enable": true,
+        });
+        let session = &self.owner.person.session;
+        let made = session.post(&self.path("/services"), &body).await;
+        made.expect(201).json()
+    }
+}
+
+#[tokio::test]
+async fn scripts_are_written_read_changed_and_removed() {
+    let fixture = Fixture::start().await;
+    let session = &fixture.owner.person.session;
+    let made = fixture.script("tools", "first_boot", 7, "echo x\n").await;
+    let id = made["id"].as_str().expect("an id");
+    assert_eq!(made["content"], "echo x\n");
+    // printf 'echo x\n' | sha256sum
+    let hash = "641da915aff92d2166ad038a3cf184f73b47a8b3f5a508bad472ec531d8423a7";
+    assert_eq!(made["content_sha256"], hash);
+    let path = fixture.path(&format!("/scripts/{id}"));
+
+    let list = session.get(&fixture.path("/scripts")).await.expect(200);
+    let entry = &list.json()["data"][0];
+    assert_eq!(
+        (&entry["name"], &entry["order"]),
+        (&json!("tools"), &json!(7))
+    );
+    assert_eq!(entry["content_bytes"], 7);
+    assert!(entry.get("content").is_none(), "{entry}");
+
+    let body = json!({"content": "echo y\n"});
+    let changed = session.patch(&path, &body).await.expect(200).json();
+    assert_eq!(
+        (&changed["version"], &changed["name"]),
+        (&json!(2), &json!("tools"))
+    );
+    assert_ne!(changed["content_sha256"], made["content_sha256"]);
+    let read = session.get(&path).await.expect(200).json();
+    assert_eq!(read["content"], "echo y\n");
+
+    // The name is taken, and each field has its limit.
+    let again = json!({"name": "tools", "run_on": "every_start", "content": "x"});
+    let path_of_all = fixture.path("/scripts");
+    let taken = session.post(&path_of_all, &again).await;
+    taken.expect_error(409, "conflict");
+    for (field, value) in [
+        ("name", json!("../x")),
+        ("name", json!("UP")),
+        ("run_on", json!("never")),
+        ("order", json!(10_000)),
+        ("order", json!(-1)),
+        ("content", json!("")),
+        ("content", json!("x".repeat(65_537))),
+        ("content", json!("a\u{0}b")),
+    ] {
+        let mut body = json!({"name": "b", "run_on": "every_start", "order": 0, "content": "x"});
+        body[field] = value;
+        let refused = session.post(&path_of_all, &body).await;
+        let refused = refused.expect_error(400, "invalid_request").json();
+        assert_eq!(refused["details"]["field"], field, "{refused}");
+    }
+
+    session.delete(&path).await.expect(204);
+    session.get(&path).await.expect_error(404, "not_found");
+    session.delete(&path).await.expect_error(404, "not_found");
+
+    // Each change is there with the hash of what was written.
+    let audit = session
+        .get(&fixture.path("/audit"))
+        .await
+        .expect(200)
+        .json();
+    let rows = audit["data"].as_array().expect("rows");
+    let of = |action: &str| {
+        let row = rows.iter().find(|row| row["action"] == action);
+        row.unwrap_or_else(|| panic!("{action} is missing")).clone()
+    };
+    assert_eq!(
+        of("script.create")["content_sha256"],
+        made["content_sha256"]
+    );
+    assert_eq!(
+        of("script.update")["content_sha256"],
+        changed["content_sha256"]
+    );
+    assert_eq!(of("script.delete")["subject"], id);
+}
+
+#[tokio::test]
+async fn services_refuse_variables_that_decide_too_much() {
+    let fixture = Fixture::start().await;
+    let session = &fixture.owner.person.session;
+    let made = fixture.service("web", "always", "exit 0").await;
+    let path = fixture.path(&format!(
+        "/services/{}",
+        made["id"].as_str().expect("an id")
+    ));
+    for name in [
+        "LD_PRELOAD",
+        "PATH",
+        "OPENAI_BASE_URL",
+        "HTTPS_PROXY",
+        "OPENAI_API_KEY",
+        "a",
+    ] {
+        let body = json!({"env": {name: "x"}});
+        let refused = session.patch(&path, &body).await;
+        let refused = refused.expect_error(400, "invalid_request").json();
+        assert_eq!(refused["details"]["field"], "env", "{refused}");
+    }
+    for command in [json!([]), json!([""]), json!(["a\nb"]), json!("sh -c x")] {
+        let body = json!({"command": command});
+        let refused = session.patch(&path, &body).await;
+        let refused = refused.expect_error(400, "invalid_request").json();
+        assert_eq!(refused["details"]["field"], "command", "{refused}");
+    }
+    let body = json!({"restart": "no", "auto_enable": false, "env": {}});
+    let changed = session.patch(&path, &body).await.expect(200).json();
+    assert_eq!(changed["env"], json!({}));
+    assert_eq!(
+        (&changed["restart"], &changed["auto_enable"]),
+        (&json!("no"), &json!(false))
+    );
+    let audit = session
+        .get(&fixture.path("/audit"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(audit["data"][0]["action"], "service.update");
+    assert_eq!(
+        audit["data"][0]["content_sha256"],
+        changed["content_sha256"]
+    );
+    session.delete(&path).await.expect(204);
+}
+
+#[tokio::test]
+async fn only_admins_and_keys_with_the_scope_write_what_machines_run() {
+    let fixture = Fixture::start().await;
+    let (app, owner) = (&fixture.app, &fixture.owner);
+    let body = json!({"name": "x", "run_on": "every_start", "content": "x"});
+    let path = fixture.path("/scripts");
+    let member = app.member(owner).await;
+    member.session.get(&path).await.expect(200);
+    let refused = member.session.post(&path, &body).await;
+    refused.expect_error(403, "permission_denied");
+    let outsider = app.outsider(owner).await;
+    outsider
+        .session
+        .get(&path)
+        .await
+        .expect_error(404, "not_found");
+    let workspace = &owner.workspace;
+    // Neither of the scopes that could change a workspace before.
+    let scopes = ["workspace:write", "policy:write", "services:read"];
+    let key = app.api_key(&owner.person.session, workspace, &scopes).await;
+    key.post(&path, &body)
+        .await
+        .expect_error(403, "permission_denied");
+    let key = app
+        .api_key(&owner.person.session, workspace, &["services:write"])
+        .await;
+    key.post(&path, &body).await.expect(201);
+}
