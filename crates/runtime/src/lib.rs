@@ -8,8 +8,10 @@
 //! Knows neither the store nor the vault nor HTTP: who starts a program hands the key in. Start reading at [`Program`].
 
 mod enter;
+pub mod fleet;
 mod inherit;
 pub mod program;
+pub mod render;
 pub mod sandbox;
 pub mod tool;
 pub mod variables;

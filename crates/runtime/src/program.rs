@@ -144,7 +144,7 @@ fn any_left() -> bool {
     }
 }
 
-fn children() -> Vec<Pid> {
+pub(crate) fn children() -> Vec<Pid> {
     // Every thread has its own.
     let Ok(threads) = std::fs::read_dir(Path::new("/proc/self/task")) else {
         return Vec::new();

@@ -1,5 +1,7 @@
 //! The variables under which SDKs look for their base URL and key.
 
+use domain::variable::KEY_NAMES;
+
 /// What a program is given to reach the gateway. Holds the key: never logged, never printed but where it was asked for.
 pub struct Gateway<'a> {
     /// The gateway's address, without a slash at the end: `http://127.0.0.1:4356`.
@@ -29,15 +31,6 @@ const BASE_URLS: &[(&str, Base)] = &[
     ("OPENROUTER_API_BASE", Base::V1),
 ];
 
-/// The SDKs' variables for a key.
-const KEYS: &[&str] = &[
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "OPENROUTER_API_KEY",
-];
-
 impl Gateway<'_> {
     /// Each variable with its value. The key stands in those whose name ends in `_KEY`, and nowhere else.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
@@ -48,14 +41,14 @@ impl Gateway<'_> {
             };
             (*name, value)
         });
-        let keys = KEYS.iter().map(|name| (*name, self.key.to_owned()));
+        let keys = KEY_NAMES.iter().map(|name| (*name, self.key.to_owned()));
         bases.chain(keys).collect()
     }
 }
 
 /// Whether a variable is one that the gateway's address or key stands in, so that nobody else may set it.
 pub fn is_pinned(name: &str) -> bool {
-    KEYS.contains(&name) || BASE_URLS.iter().any(|(base, _)| *base == name)
+    KEY_NAMES.contains(&name) || BASE_URLS.iter().any(|(base, _)| *base == name)
 }
 
 /// A form in which variables are written down.

@@ -1,0 +1,178 @@
+//! Several programs that run side by side, each with its output in a pipe and in a process group of its own.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, set_child_subreaper, waitid,
+};
+
+use crate::program::children;
+
+/// The longest line that is passed on whole, in bytes.
+const MAX_LINE_BYTES: u64 = 8 * 1024;
+
+/// The programs that this process has started. Beside them it may have no other children but what they left behind.
+#[derive(Clone)]
+pub struct Fleet(Arc<Mutex<HashSet<Pid>>>);
+
+/// A program of a fleet, with its standard output and standard error.
+pub struct Member {
+    /// Its end and its signals.
+    pub handle: Handle,
+    /// What it says.
+    pub stdout: Option<ChildStdout>,
+    /// What it complains of.
+    pub stderr: Option<ChildStderr>,
+}
+
+/// A program's process group: for as long as nobody has taken leave of the program, its number cannot be another's.
+#[derive(Clone)]
+pub struct Handle {
+    pid: Pid,
+    fleet: Fleet,
+}
+
+impl Fleet {
+    /// A fleet without programs. From here on this process is the parent of whatever they leave behind.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn new() -> io::Result<Self> {
+        set_child_subreaper(Some(getpid()))?;
+        Ok(Self(Arc::default()))
+    }
+
+    /// Starts `stage` (this binary, told to [`enter`](crate::enter)) with exactly this environment and no input.
+    ///
+    /// The program ends with the thread that calls this, so that must be one that lasts.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn start(
+        &self,
+        stage: &[OsString],
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> io::Result<Member> {
+        // Not a path, which an update may have given to another file: the binary that runs.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(stage)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        // Held meanwhile, so that nobody takes it for something that was left behind.
+        let mut running = self.running();
+        let mut child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        running.insert(pid);
+        Ok(Member {
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+            handle: Handle {
+                pid,
+                fleet: self.clone(),
+            },
+        })
+    }
+
+    /// Takes leave of what programs left behind and has ended since.
+    pub fn reap(&self) {
+        let running = self.running();
+        let left = children().into_iter().filter(|pid| !running.contains(pid));
+        for pid in left {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = waitid(WaitId::Pid(pid), options);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
+    /// The program's process id.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Sends a signal to the program and what it started in its group. A program that is gone needs none.
+    pub fn send(&self, signal: Signal) {
+        if self.fleet.running().contains(&self.pid) {
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// Waits until the program ends, kills what is left of its group, and returns its exit code, 128 and the signal's
+    /// number where a signal ended it. Blocks.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn wait(&self) -> io::Result<u8> {
+        // It stays there as a zombie, so that its number is not given to another group before the signal is sent.
+        self.wait_for(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        let mut running = self.fleet.running();
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        let code = self.wait_for(WaitIdOptions::EXITED);
+        running.remove(&self.pid);
+        code
+    }
+
+    fn wait_for(&self, options: WaitIdOptions) -> io::Result<u8> {
+        loop {
+            match waitid(WaitId::Pid(self.pid), options) {
+                Ok(Some(status)) => {
+                    let code = match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => code,
+                        (None, Some(signal)) => 128 + signal,
+                        (None, None) => 1,
+                    };
+                    return Ok(u8::try_from(code & 0xff).unwrap_or(1));
+                }
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Hands each line of a stream on, without its end; a long one in parts of 8 KiB. Blocks until the stream ends.
+pub fn each_line(stream: impl Read, mut hand_on: impl FnMut(&[u8])) {
+    let mut reader = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match reader
+            .by_ref()
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut line)
+        {
+            Ok(0) | Err(_) => return,
+            Ok(_) => hand_on(line.strip_suffix(b"\n").unwrap_or(&line)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_handed_on_and_long_ones_cut() {
+        let long = "x".repeat(MAX_LINE_BYTES as usize + 1);
+        let text = format!("a\n\n{long}\nlast");
+        let mut lines = Vec::new();
+        each_line(text.as_bytes(), |line| lines.push(line.to_vec()));
+        let lengths: Vec<usize> = lines.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [1, 0, MAX_LINE_BYTES as usize, 1, 4]);
+        assert_eq!(lines.last().map(Vec::as_slice), Some(&b"last"[..]));
+    }
+}

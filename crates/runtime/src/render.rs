@@ -1,0 +1,301 @@
+//! A workspace's scripts and services in the words of other supervisors: systemd, Compose.
+//!
+//! No key stands in what is written here. Each program is started by `keybearer run`, which mints one for it.
+
+use domain::WorkspaceId;
+use domain::service::{RunOn, Script, Service};
+
+/// A file to write, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name: no part of a path.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Where systemd's units find the credential of `keybearer run`.
+const CREDENTIAL: &str = "/etc/keybearer/run.env";
+
+/// Units for systemd, and the scripts that they run from `directory`.
+pub fn systemd(
+    workspace: WorkspaceId,
+    directory: &str,
+    scripts: &[Script],
+    services: &[Service],
+) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut before: Option<String> = None;
+    for script in scripts {
+        let unit = format!("keybearer-script-{}.service", script.name);
+        files.push(File {
+            name: format!("{}.script", script.name),
+            text: script.content.as_str().to_owned(),
+        });
+        files.push(File {
+            text: script_unit(workspace, directory, script, before.as_deref()),
+            name: unit.clone(),
+        });
+        before = Some(unit);
+    }
+    for service in services {
+        files.push(File {
+            name: format!("keybearer-service-{}.service", service.name),
+            text: service_unit(workspace, service, before.as_deref()),
+        });
+    }
+    files
+}
+
+fn head(workspace: WorkspaceId, what: &str, before: Option<&str>, more: &str) -> String {
+    let before = before.map_or(String::new(), |unit| {
+        format!("Requires={unit}\nAfter={unit}\n")
+    });
+    format!(
+        "# Written by `keybearer workspace render --systemd`. There is no key in here: `keybearer run` mints one for the\n\
+         # program, renews it and revokes it at the end. It needs a credential for that, in {CREDENTIAL}, for root only:\n\
+         #   KEYBEARER_URL=https://...\n\
+         #   KEYBEARER_API_KEY=kb_...   from: keybearer api-key create NAME --scope inference:invoke --scope keys:write\n\
+         # It runs as root unless a drop-in says User=.\n\
+         [Unit]\n\
+         Description={what} of the workspace {workspace}\n\
+         Wants=network-online.target\n\
+         After=network-online.target\n\
+         {before}{more}\n\
+         [Service]\n\
+         EnvironmentFile={CREDENTIAL}\n"
+    )
+}
+
+fn script_unit(
+    workspace: WorkspaceId,
+    directory: &str,
+    script: &Script,
+    before: Option<&str>,
+) -> String {
+    let name = &script.name;
+    let file = format!("{directory}/{name}.script");
+    let words: Vec<&str> = match script.content.as_str().starts_with("#!") {
+        true => vec![&file],
+        false => vec!["sh", &file],
+    };
+    let once = format!("/var/lib/keybearer/first-boot-{workspace}-{name}");
+    let once = (script.run_on == RunOn::FirstBoot).then_some(once);
+    let what = format!("Script {name}");
+    // Where it is met, what requires the unit starts all the same (systemd.unit, "Requires=").
+    let condition = once
+        .as_ref()
+        .map(|once| format!("ConditionPathExists=!{once}\n"));
+    let condition = condition.unwrap_or_default();
+    let mut unit = head(workspace, &what, before, &condition);
+    if let Some(once) = once {
+        unit.push_str(&format!(
+            "ExecStartPost=/bin/sh -c \"mkdir -p /var/lib/keybearer && touch {once}\"\n"
+        ));
+    }
+    unit.push_str(&format!(
+        "Type=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/env {}\n",
+        run(workspace, std::iter::empty(), words)
+    ));
+    unit
+}
+
+fn service_unit(workspace: WorkspaceId, service: &Service, before: Option<&str>) -> String {
+    let what = format!("Service {}", service.name);
+    // Otherwise the fifth start within ten seconds would be the last. Later each time from systemd 254 on; an older one
+    // says that it does not know how, and starts it each second.
+    let mut unit = head(workspace, &what, before, "StartLimitIntervalSec=0\n");
+    for (name, value) in service.env.iter() {
+        let assignment = format!("{name}={value}");
+        unit.push_str(&format!("Environment={}\n", quoted(&assignment, false)));
+    }
+    let names = service.env.iter().map(|(name, _)| name);
+    let words = service.command.words().iter().map(String::as_str);
+    unit.push_str(&format!(
+        "ExecStart=/usr/bin/env {}\nRestart={}\nRestartSec=1\nRestartSteps=6\nRestartMaxDelaySec=60\n",
+        run(workspace, names, words),
+        service.restart
+    ));
+    if service.auto_enable {
+        unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
+    }
+    unit
+}
+
+/// `keybearer run` with a program, for `ExecStart=`.
+fn run<'a>(
+    workspace: WorkspaceId,
+    names: impl Iterator<Item = &'a str>,
+    words: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let words = arguments(workspace, names, words);
+    let words = words.iter().map(|word| quoted(word, true));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn arguments<'a>(
+    workspace: WorkspaceId,
+    names: impl Iterator<Item = &'a str>,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let mut all = vec![
+        "keybearer".to_owned(),
+        "run".to_owned(),
+        "--workspace".to_owned(),
+        workspace.to_string(),
+    ];
+    for name in names {
+        all.extend(["--env".to_owned(), name.to_owned()]);
+    }
+    all.push("--".to_owned());
+    all.extend(words.into_iter().map(str::to_owned));
+    all
+}
+
+/// A word for a unit's file (systemd.syntax, systemd.service, "Command lines"): quoted, without specifiers, and in a command
+/// without variables.
+fn quoted(word: &str, in_command: bool) -> String {
+    let mut text = String::from("\"");
+    for char in word.chars() {
+        match char {
+            '"' | '\\' => text.extend(['\\', char]),
+            '%' => text.push_str("%%"),
+            '$' if in_command => text.push_str("$$"),
+            '\n' => text.push_str("\\n"),
+            char if char.is_control() => {
+                let mut bytes = [0; 4];
+                for byte in char.encode_utf8(&mut bytes).bytes() {
+                    text.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+            char => text.push(char),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// A Compose file. Scripts have no place in it: what they do belongs in the image.
+pub fn compose(workspace: WorkspaceId, services: &[Service]) -> File {
+    let mut text = String::from(
+        "# Written by `keybearer workspace render --compose`. There is no key in here: `keybearer run` mints one for each\n\
+         # service, renews it and revokes it at the end. It needs a credential for that, in keybearer.env beside this file,\n\
+         # for its owner only:\n\
+         #   KEYBEARER_URL=https://...\n\
+         #   KEYBEARER_API_KEY=kb_...   from: keybearer api-key create NAME --scope inference:invoke --scope keys:write\n\
+         # The image must have `keybearer` and the services' programs; what the workspace's scripts do belongs in it, too.\n",
+    );
+    if services.is_empty() {
+        text.push_str("services: {}\n");
+    } else {
+        text.push_str("services:\n");
+    }
+    for service in services {
+        let names = service.env.iter().map(|(name, _)| name);
+        let words = service.command.words().iter().map(String::as_str);
+        let command = arguments(workspace, names, words);
+        let command: Vec<String> = command.iter().map(|word| scalar(word)).collect();
+        text.push_str(&format!(
+            "  {}:\n    image: ${{KEYBEARER_SERVICE_IMAGE:?name an image that has keybearer and the programs}}\n    \
+             entrypoint: []\n    command: [{}]\n    env_file: [keybearer.env]\n    restart: \"{}\"\n",
+            service.name,
+            command.join(", "),
+            service.restart
+        ));
+        if !service.env.is_empty() {
+            text.push_str("    environment:\n");
+        }
+        for (name, value) in service.env.iter() {
+            text.push_str(&format!("      {name}: {}\n", scalar(value)));
+        }
+        if !service.auto_enable {
+            text.push_str("    profiles: [manual]\n");
+        }
+    }
+    File {
+        name: "compose.yaml".to_owned(),
+        text,
+    }
+}
+
+/// A text as a double-quoted scalar (YAML 1.2, 7.3.1), in which Compose replaces no variable.
+fn scalar(word: &str) -> String {
+    let mut text = String::from("\"");
+    for char in word.chars() {
+        match char {
+            '"' | '\\' => text.extend(['\\', char]),
+            '$' => text.push_str("$$"),
+            char if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+                text.push_str(&format!("\\u{:04x}", u32::from(char)));
+            }
+            char => text.push(char),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::service::Restart;
+
+    use super::*;
+
+    fn service() -> Service {
+        let words = ["sh", "-c", "echo \"$HOME\" 100% \\"].map(str::to_owned);
+        let env = BTreeMap::from([("GREETING".to_owned(), "a \"b\"\n$c %d".to_owned())]);
+        Service {
+            name: "web".parse().expect("a name"),
+            command: words.to_vec().try_into().expect("a command"),
+            env: env.try_into().expect("variables"),
+            restart: Restart::OnFailure,
+            auto_enable: true,
+        }
+    }
+
+    #[test]
+    fn units_say_what_runs_and_hold_no_key() {
+        let workspace = WorkspaceId::from_bytes([0; 16]);
+        let script = Script {
+            name: "tools".parse().expect("a name"),
+            run_on: RunOn::FirstBoot,
+            order: Default::default(),
+            content: "echo x\n".parse().expect("a script"),
+        };
+        let files = systemd(workspace, "/srv/units", &[script], &[service()]);
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "tools.script",
+                "keybearer-script-tools.service",
+                "keybearer-service-web.service"
+            ]
+        );
+        assert!(files[1].text.contains("\"sh\" \"/srv/units/tools.script\""));
+        let unit = &files[2].text;
+        assert!(unit.contains("After=keybearer-script-tools.service\n"));
+        assert!(unit.contains("Environment=\"GREETING=a \\\"b\\\"\\n$c %%d\"\n"));
+        assert!(unit.contains(
+            "\"--env\" \"GREETING\" \"--\" \"sh\" \"-c\" \"echo \\\"$$HOME\\\" 100%% \\\\\"\n"
+        ));
+        assert!(
+            unit.contains("\nStartLimitIntervalSec=0\n\n[Service]\n"),
+            "{unit}"
+        );
+        assert!(unit.contains("Restart=on-failure\n") && unit.contains("WantedBy="));
+    }
+
+    #[test]
+    fn a_compose_file_replaces_no_variable() {
+        let file = compose(WorkspaceId::from_bytes([0; 16]), &[service()]);
+        assert!(file.text.contains("\"echo \\\"$$HOME\\\" 100% \\\\\"]\n"));
+        assert!(
+            file.text
+                .contains("      GREETING: \"a \\\"b\\\"\\u000a$$c %d\"\n")
+        );
+        assert!(file.text.contains("    restart: \"on-failure\"\n"));
+    }
+}
