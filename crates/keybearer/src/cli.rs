@@ -79,6 +79,10 @@ enum Command {
     Seal(Remote<commands::keys::SealArgs>),
     /// Manage one's workspaces.
     Workspace(RemoteGroup<commands::workspace::Command>),
+    /// Manage the scripts that set a workspace's machines up. They run on every machine that does `workspace up`.
+    Script(RemoteGroup<commands::script::Command>),
+    /// Manage the services that a workspace's machines keep running.
+    Service(RemoteGroup<commands::service::Command>),
     /// Manage who belongs to a workspace.
     Member(RemoteGroup<commands::member::Command>),
     /// Manage API keys, which programs present to this server.
@@ -237,6 +241,8 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Byok(it) => it.run(commands::byok::run, out).await,
         Command::Seal(it) => it.run(commands::keys::seal, out).await,
         Command::Workspace(it) => it.run(commands::workspace::run, out).await,
+        Command::Script(it) => it.run(commands::script::run, out).await,
+        Command::Service(it) => it.run(commands::service::run, out).await,
         Command::Member(it) => it.run(commands::member::run, out).await,
         Command::ApiKey(it) => it.run(commands::api_key::run, out).await,
         Command::AiConfig(it) => it.run(commands::ai_config::run, out).await,

@@ -20,6 +20,8 @@ pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod root_key;
 pub(crate) mod run;
+pub(crate) mod script;
+pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod shell;
 pub(crate) mod status;

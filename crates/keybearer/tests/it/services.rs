@@ -1,10 +1,35 @@
 //! Scripts and services of a workspace: who may write them.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::Fixture;
 
 impl Fixture {
+    /// An instance to which the command line speaks with the owner's API key, and that keeps its state here.
+    async fn with_machine() -> Self {
+        let mut fixture = Self::start().await;
+        fixture.with_openai_key().await;
+        let state = fixture.app.dir().join("state");
+        let (url, owner) = (fixture.app.url(), &fixture.owner);
+        let ours = [
+            ("KEYBEARER_URL", url),
+            ("KEYBEARER_API_KEY", owner.api_key.clone()),
+            ("KEYBEARER_WORKSPACE", owner.workspace.clone()),
+            ("XDG_STATE_HOME", state.display().to_string()),
+        ];
+        let builder = fixture.app.builder_mut();
+        for (name, value) in ours {
+            builder.set_env(name, &value);
+        }
+        fixture
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.app.dir().join(name)
+    }
+
     async fn script(&self, name: &str, run_on: &str, order: u16, content: &str) -> Value {
         let body = json!({"name": name, "run_on": run_on, "order": order, "content": content});
         let session = &self.owner.person.session;
@@ -180,4 +205,72 @@ async fn only_admins_and_keys_with_the_scope_write_what_machines_run() {
         .api_key(&owner.person.session, workspace, &["services:write"])
         .await;
     key.post(&path, &body).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_command_line_manages_scripts_and_services() {
+    let fixture = Fixture::with_machine().await;
+    let app = &fixture.app;
+    let file = fixture.place("tools.sh");
+    std::fs::write(&file, "echo x\n").expect("a file");
+    let file = file.display().to_string();
+    let made = app
+        .run(&["script", "create", "tools", "--file", &file, "--order", "3"])
+        .await;
+    assert!(made.status.success(), "{}", made.stderr);
+    let shown = app.run(&["script", "show", "tools"]).await;
+    assert_eq!(shown.stdout, "echo x\n");
+    let renamed = app
+        .run(&["script", "update", "tools", "--rename", "kit"])
+        .await;
+    assert!(renamed.status.success(), "{}", renamed.stderr);
+    let listed = app.run(&["script", "list"]).await;
+    assert!(
+        listed.stdout.starts_with("kit\tfirst_boot\t3\t7\t"),
+        "{}",
+        listed.stdout
+    );
+    let gone = app.run(&["script", "delete", "tools", "--yes"]).await;
+    assert_eq!(gone.status.code(), Some(6), "{}", gone.stderr);
+    let deleted = app.run(&["script", "delete", "kit", "--yes"]).await;
+    assert!(deleted.status.success(), "{}", deleted.stderr);
+
+    let create = [
+        "service", "create", "web", "--env", "PORT=1", "--", "sleep", "9",
+    ];
+    let made = app.run(&create).await;
+    assert!(made.status.success(), "{}", made.stderr);
+    let update = [
+        "service",
+        "update",
+        "web",
+        "--no-env",
+        "--auto-enable",
+        "true",
+    ];
+    let updated = app.run(&[&["--json"], &update[..]].concat()).await;
+    let updated: Value = serde_json::from_str(&updated.stdout).expect("JSON");
+    assert_eq!(
+        (&updated["env"], &updated["auto_enable"]),
+        (&json!({}), &json!(true))
+    );
+    assert_eq!(updated["command"], json!(["sleep", "9"]));
+    let nothing = app.run(&["service", "update", "web"]).await;
+    assert_eq!(nothing.status.code(), Some(2), "{}", nothing.stderr);
+    let listed = app.run(&["service", "list"]).await;
+    assert!(
+        listed
+            .stdout
+            .starts_with("web\tsleep, 9\ton-failure\tyes\t"),
+        "{}",
+        listed.stdout
+    );
+    let shown = app.run(&["service", "show", "web"]).await;
+    let hash = updated["content_sha256"].as_str().expect("a hash");
+    assert!(shown.stdout.contains(hash), "{}", shown.stdout);
+    let deleted = app.run(&["service", "delete", "web", "--yes"]).await;
+    assert!(deleted.status.success(), "{}", deleted.stderr);
+    let gone = app.run(&["service", "show", "web"]).await;
+    assert_eq!(gone.status.code(), Some(6), "{}", gone.stderr);
+    fixture.finish().await;
 }
