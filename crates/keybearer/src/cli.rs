@@ -240,7 +240,7 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Keys(it) => commands::keys::run(it, out).await,
         Command::Byok(it) => it.run(commands::byok::run, out).await,
         Command::Seal(it) => it.run(commands::keys::seal, out).await,
-        Command::Workspace(it) => it.run(commands::workspace::run, out).await,
+        Command::Workspace(it) => commands::workspace::run(it, out).await,
         Command::Script(it) => it.run(commands::script::run, out).await,
         Command::Service(it) => it.run(commands::service::run, out).await,
         Command::Member(it) => it.run(commands::member::run, out).await,

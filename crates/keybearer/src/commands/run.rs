@@ -5,6 +5,7 @@ mod env;
 mod launch;
 mod lease;
 mod supervise;
+pub(crate) mod up;
 mod walls;
 
 use std::ffi::OsString;

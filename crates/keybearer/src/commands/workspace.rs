@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use domain::WorkspaceId;
 use serde_json::json;
 
-use super::{chosen_workspace, confirm};
+use super::{RemoteGroup, chosen_workspace, confirm};
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
 use crate::logins::Logins;
@@ -45,6 +45,16 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Run the workspace's scripts and look after its services on this machine. Shows them, and asks.
+    ///
+    /// Scripts run in their order, those of the first boot once on each machine; then the services that start by themselves
+    /// run until they end or this command is told to end (SIGTERM, Ctrl-C). All have a key that ends with this command.
+    /// What they print comes behind their names; SIGUSR1 shows what each is doing.
+    Up(super::run::up::Args),
+    /// Show what `workspace up` is doing on this machine. Ends with 1 where it is not up.
+    Status(super::run::up::StatusArgs),
+    /// Write the workspace's services for another supervisor. No key stands in what is written.
+    Render(super::service::RenderArgs),
     /// Leave a workspace. Asks.
     Leave {
         #[command(flatten)]
@@ -79,8 +89,25 @@ const COLUMNS: &[Column] = &[
     ("CREATED", "/created_at"),
 ];
 
-pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(group: RemoteGroup<Command>, out: Out) -> anyhow::Result<ExitCode> {
+    // It runs for long and handles signals itself, which a session for one command does as well.
+    if let Command::Up(args) = group.command {
+        if group.log_in.email.is_some() {
+            let failure = Failure::usage("up takes no --email");
+            return Err(failure
+                .hint("keybearer login first, or set KEYBEARER_API_KEY")
+                .into());
+        }
+        return super::run::up::run(args).await;
+    }
+    group.run(run_with, out).await
+}
+
+async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Up(args) => return super::run::up::run(args).await,
+        Command::Status(args) => return super::run::up::status(api, args, out).await,
+        Command::Render(args) => super::service::render(api, args).await?,
         Command::List => out.list(&api.get_list("/api/v1/workspaces").await?, COLUMNS),
         Command::Show { which } => {
             out.facts(&api.get(&which.path(api, "").await?).await?, COLUMNS);

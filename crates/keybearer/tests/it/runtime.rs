@@ -83,7 +83,7 @@ pub(crate) async fn written(path: &Path) -> String {
 }
 
 /// Waits until a process is gone. Panics after 10 seconds.
-async fn gone(pid: &str) {
+pub(crate) async fn gone(pid: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
     let runs = || {
         let status = std::fs::read_to_string(format!("/proc/{pid}/stat"));
@@ -95,7 +95,7 @@ async fn gone(pid: &str) {
     }
 }
 
-fn signal(pid: &str, name: &str) {
+pub(crate) fn signal(pid: &str, name: &str) {
     let status = std::process::Command::new("sh")
         .args(["-c", &format!("kill -{name} {pid}")])
         .status();

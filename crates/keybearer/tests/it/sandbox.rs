@@ -72,7 +72,7 @@ print(json.dumps(done))
 
 impl Fixture {
     /// `keybearer ARGUMENTS` in `here`, as the owner. The server's files lie elsewhere.
-    fn keybearer_in(&self, here: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn keybearer_in(&self, here: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keybearer"));
         command
             .args(arguments)
@@ -89,7 +89,7 @@ impl Fixture {
     }
 
     /// Whether this kernel holds the sandbox. One that does not starts nothing, and says how it would.
-    fn kernel_holds_it(&self) -> bool {
+    pub(crate) fn kernel_holds_it(&self) -> bool {
         let here = elsewhere();
         let run = |level: &str| {
             let output = self

@@ -1,10 +1,15 @@
-//! Scripts and services of a workspace: who may write them.
+//! Scripts and services of a workspace: who may write them, and what a machine does with them.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::app::{Auth, Exit};
 
 use crate::Fixture;
+use crate::runtime::{gone, signal, written};
 
 impl Fixture {
     /// An instance to which the command line speaks with the owner's API key, and that keeps its state here.
@@ -49,6 +54,51 @@ impl Fixture {
         let made = session.post(&self.path("/services"), &body).await;
         made.expect(201).json()
     }
+
+    async fn up(&self, arguments: &[&str]) -> Exit {
+        let all = [&["workspace", "up"], arguments].concat();
+        self.app.run(&all).await
+    }
+
+    /// What `workspace status` says, once it fits. Panics after 20 seconds.
+    async fn status_that(&self, fits: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let shown = self.app.run(&["--json", "workspace", "status"]).await;
+            let status: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+            let up = status["up"].as_bool().expect("a word");
+            assert_eq!(shown.status.code(), Some(i32::from(!up)), "{status}");
+            if fits(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{status}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn append(&self, word: &str, file: &str) -> String {
+        format!("echo {word} >> {}", self.place(file).display())
+    }
+}
+
+/// What is said of a program.
+fn entry<'a>(status: &'a Value, name: &str) -> &'a Value {
+    let mut programs = status["programs"].as_array().into_iter().flatten();
+    let entry = programs.find(|entry| entry["name"] == name);
+    entry.unwrap_or(&Value::Null)
+}
+
+fn runs(status: &Value, name: &str) -> bool {
+    entry(status, name)["state"] == "running"
+}
+
+/// The hash of all of it, as `up` shows it.
+fn hash_in(up: &Exit) -> String {
+    let line = up.stderr.lines().find_map(|line| {
+        let hash = line.strip_prefix("All of it together: sha256 ");
+        hash.map(str::to_owned)
+    });
+    line.unwrap_or_else(|| panic!("no hash in {}", up.stderr))
 }
 
 #[tokio::test]
@@ -205,6 +255,530 @@ async fn only_admins_and_keys_with_the_scope_write_what_machines_run() {
         .api_key(&owner.person.session, workspace, &["services:write"])
         .await;
     key.post(&path, &body).await.expect(201);
+}
+
+#[tokio::test]
+async fn up_runs_scripts_in_order_and_the_first_boot_once() {
+    let fixture = Fixture::with_machine().await;
+    let said = fixture.place("said");
+    let say = |word: &str| format!("echo {word} >> {}\n", said.display());
+    fixture
+        .script("late", "every_start", 20, &say("late"))
+        .await;
+    fixture
+        .script("first", "first_boot", 10, &say("first"))
+        .await;
+    fixture
+        .script(
+            "shebang",
+            "every_start",
+            15,
+            &format!("#!/bin/sh\n{}", say("shebang")),
+        )
+        .await;
+
+    // Nobody agreed: nothing runs.
+    let asked = fixture.app.run(&["workspace", "up"]).await;
+    assert_eq!(asked.status.code(), Some(3), "{}", asked.stderr);
+    assert!(asked.stderr.contains("echo first"), "{}", asked.stderr);
+    assert!(!said.exists());
+
+    for expected in [
+        "first\nshebang\nlate\n",
+        "first\nshebang\nlate\nshebang\nlate\n",
+    ] {
+        let up = fixture.app.run(&["workspace", "up", "--yes"]).await;
+        assert!(up.status.success(), "{}", up.stderr);
+        assert_eq!(std::fs::read_to_string(&said).expect("said"), expected);
+    }
+    let state = fixture
+        .place("state/keybearer/workspaces")
+        .join(&fixture.owner.workspace);
+    for entry in std::fs::read_dir(&state).expect("state") {
+        let mode = entry
+            .expect("an entry")
+            .metadata()
+            .expect("a file")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
+    // What others could have written decides nothing.
+    let mut open = std::fs::metadata(&state).expect("state").permissions();
+    open.set_mode(0o777);
+    std::fs::set_permissions(&state, open.clone()).expect("set");
+    let refused = fixture.app.run(&["workspace", "up", "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        refused.stderr.contains("open to others"),
+        "{}",
+        refused.stderr
+    );
+    open.set_mode(0o700);
+    std::fs::set_permissions(&state, open).expect("set");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_script_that_fails_keeps_services_from_starting_and_runs_again() {
+    let fixture = Fixture::with_machine().await;
+    let started = fixture.place("started");
+    fixture
+        .script("bad", "first_boot", 0, "echo tried; exit 9\n")
+        .await;
+    fixture
+        .service("web", "no", &format!("echo yes > {}", started.display()))
+        .await;
+    for _ in 0..2 {
+        let up = fixture.app.run(&["workspace", "up", "--yes"]).await;
+        assert_eq!(up.status.code(), Some(1), "{}", up.stderr);
+        assert!(
+            up.stderr.contains("the script bad ended with 9"),
+            "{}",
+            up.stderr
+        );
+        assert!(up.stdout.contains("bad | tried"), "{}", up.stdout);
+    }
+    assert!(!started.exists());
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn services_start_again_and_end_with_up_and_so_does_their_key() {
+    let fixture = Fixture::with_machine().await;
+    let (log, key_file) = (fixture.place("log"), fixture.place("key"));
+    // Ends badly the first time.
+    let script = format!(
+        "echo start $GREETING; echo $PPID >> {log}; \
+         if [ $(wc -l < {log}) -lt 2 ]; then exit 4; fi; \
+         printf '%s\\n' \"$OPENAI_API_KEY\" > {key}.new; mv {key}.new {key}; \
+         sleep 600 & wait",
+        log = log.display(),
+        key = key_file.display(),
+    );
+    fixture.service("web", "on-failure", &script).await;
+    fixture.service("once", "no", "echo bye; exit 0").await;
+    let up = fixture.app.run(&["workspace", "up", "--yes"]);
+    let watch = async {
+        let key = written(&key_file).await.trim().to_owned();
+        let program = fixture.app.caller("a service", Auth::Bearer(key));
+        program.get("/v1/models").await.expect(200);
+        let pid = std::fs::read_to_string(&log).expect("a log");
+        let pid = pid.lines().next().expect("a pid").to_owned();
+        let begun = Instant::now();
+        let sent = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -TERM {pid}")])
+            .status();
+        assert!(sent.expect("sh runs").success());
+        (program, begun)
+    };
+    let (up, (program, begun)) = tokio::join!(up, watch);
+    assert!(begun.elapsed() < Duration::from_secs(9), "it was killed");
+    assert!(up.status.success(), "{}", up.stderr);
+    assert_eq!(
+        up.stdout.matches("web | start hello").count(),
+        2,
+        "{}",
+        up.stdout
+    );
+    assert!(up.stdout.contains("once | bye"), "{}", up.stdout);
+    assert!(
+        up.stderr.contains("web: starts again in 1 s"),
+        "{}",
+        up.stderr
+    );
+    program.get("/v1/models").await.expect(401);
+    let _ = std::fs::remove_file(&key_file);
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_not_agreed_to_does_not_run() {
+    let fixture = Fixture::with_machine().await;
+    let ran = fixture.place("ran");
+    let ran = || std::fs::read_to_string(&ran).unwrap_or_default();
+    let script = fixture
+        .script("a", "every_start", 0, &fixture.append("one", "ran"))
+        .await;
+    let service = fixture
+        .service("web", "no", &fixture.append("web", "ran"))
+        .await;
+    let asked = fixture.up(&[]).await;
+    assert_eq!(asked.status.code(), Some(3), "{}", asked.stderr);
+    for part in [&script, &service] {
+        let hash = part["content_sha256"].as_str().expect("a hash");
+        assert!(
+            asked.stderr.contains(&format!("sha256 {hash}")),
+            "{}",
+            asked.stderr
+        );
+    }
+    let hash = hash_in(&asked);
+    // Anybody can compute it from what the API says.
+    let lines = format!(
+        "printf 'script a every_start {}\\nservice web {}\\n' | sha256sum",
+        script["content_sha256"].as_str().expect("a hash"),
+        service["content_sha256"].as_str().expect("a hash"),
+    );
+    let sum = std::process::Command::new("sh")
+        .args(["-c", &lines])
+        .output()
+        .expect("sh runs");
+    assert_eq!(String::from_utf8_lossy(&sum.stdout), format!("{hash}  -\n"));
+
+    // `--yes` runs what there is, and is nobody's agreement to just this.
+    assert!(fixture.up(&["--yes"]).await.status.success());
+    assert_eq!(ran(), "one\nweb\n");
+    let nothing = fixture.up(&["--agreed"]).await;
+    assert_eq!(nothing.status.code(), Some(3), "{}", nothing.stderr);
+    for arguments in [["--pin", &hash].as_slice(), &["--agreed"]] {
+        let up = fixture.up(arguments).await;
+        assert!(up.status.success(), "{}", up.stderr);
+    }
+    assert_eq!(ran(), "one\nweb\n".repeat(3));
+
+    // A service that nothing starts changes nothing.
+    let session = &fixture.owner.person.session;
+    let aside = json!({"name": "aside", "command": ["true"]});
+    let aside = session.post(&fixture.path("/services"), &aside).await;
+    aside.expect(201);
+    assert!(fixture.up(&["--agreed"]).await.status.success());
+    let before = ran();
+
+    let id = |part: &Value| part["id"].as_str().expect("an id").to_owned();
+    let script = fixture.path(&format!("/scripts/{}", id(&script)));
+    let service = fixture.path(&format!("/services/{}", id(&service)));
+    let text = fixture.append("one", "ran");
+    for (path, change, back) in [
+        (
+            &script,
+            json!({"content": "echo two"}),
+            json!({"content": text}),
+        ),
+        (
+            &script,
+            json!({"run_on": "first_boot"}),
+            json!({"run_on": "every_start"}),
+        ),
+        (
+            &service,
+            json!({"env": {"GREETING": "bye"}}),
+            json!({"env": {"GREETING": "hello"}}),
+        ),
+        (
+            &service,
+            json!({"restart": "always"}),
+            json!({"restart": "no"}),
+        ),
+        (
+            &service,
+            json!({"auto_enable": false}),
+            json!({"auto_enable": true}),
+        ),
+    ] {
+        session.patch(path, &change).await.expect(200);
+        for arguments in [["--pin", &hash].as_slice(), &["--agreed"]] {
+            let refused = fixture.up(arguments).await;
+            assert_eq!(refused.status.code(), Some(3), "{}", refused.stderr);
+            assert!(
+                refused.stderr.contains("is not what was agreed to"),
+                "{}",
+                refused.stderr
+            );
+        }
+        session.patch(path, &back).await.expect(200);
+    }
+    assert_eq!(ran(), before);
+    for wrong in [["--pin", "abc"].as_slice(), &["--yes", "--agreed"]] {
+        assert_eq!(fixture.up(wrong).await.status.code(), Some(2));
+    }
+    assert!(fixture.up(&["--agreed"]).await.status.success());
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn services_start_again_as_their_policy_says_and_later_each_time() {
+    let fixture = Fixture::with_machine().await;
+    let times = fixture.place("always");
+    let always = format!("date +%s%3N >> {}", times.display());
+    fixture.service("always", "always", &always).await;
+    let well = fixture.append("x", "well");
+    fixture.service("well", "on-failure", &well).await;
+    let badly = fixture.append("x", "badly");
+    fixture
+        .service("badly", "no", &format!("{badly}; exit 3"))
+        .await;
+    let watch = async {
+        let status = fixture
+            .status_that(|it| entry(it, "always")["starts"].as_u64() >= Some(3))
+            .await;
+        for (name, code) in [("well", 0), ("badly", 3)] {
+            let entry = entry(&status, name);
+            assert_eq!(entry["state"], "ended", "{entry}");
+            assert_eq!(
+                (&entry["starts"], &entry["exit_code"]),
+                (&json!(1), &json!(code))
+            );
+        }
+        let status = fixture
+            .status_that(|it| entry(it, "always")["state"] == "restarting")
+            .await;
+        assert!(entry(&status, "always")["next_start_at"].is_string());
+        signal(&status["process"].to_string(), "TERM");
+    };
+    let (up, ()) = tokio::join!(fixture.up(&["--yes"]), watch);
+    assert!(up.status.success(), "{}", up.stderr);
+    for pause in ["1 s", "2 s", "4 s"] {
+        let said = format!("always: starts again in {pause}");
+        assert!(up.stderr.contains(&said), "{}", up.stderr);
+    }
+    let times = std::fs::read_to_string(&times).expect("times");
+    let times: Vec<u64> = times.lines().map(|it| it.parse().expect("ms")).collect();
+    assert!(
+        times[1] - times[0] >= 1_000 && times[2] - times[1] >= 2_000,
+        "{times:?}"
+    );
+    for name in ["well", "badly"] {
+        let starts = std::fs::read_to_string(fixture.place(name)).expect("a start");
+        assert_eq!(starts, "x\n", "{name}");
+    }
+
+    // When all have ended, it says whether they ended well.
+    let session = &fixture.owner.person.session;
+    let list = session.get(&fixture.path("/services")).await.expect(200);
+    let always = &list.json()["data"][0];
+    let path = fixture.path(&format!(
+        "/services/{}",
+        always["id"].as_str().expect("an id")
+    ));
+    session.delete(&path).await.expect(204);
+    let up = fixture.up(&["--yes"]).await;
+    assert_eq!(up.status.code(), Some(1), "{}", up.stderr);
+    assert!(up.stderr.contains("not every service ended well"));
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn one_up_at_a_time_which_shows_what_it_does() {
+    let fixture = Fixture::with_machine().await;
+    fixture.service("same", "no", "exec sleep 600").await;
+    fixture.script("same", "every_start", 0, "true\n").await;
+    let down = fixture.status_that(|_| true).await;
+    assert_eq!(down["up"], false);
+    let watch = async {
+        let running = |status: &Value| status["programs"][1]["state"] == "running";
+        let status = fixture.status_that(running).await;
+        let script = &status["programs"][0];
+        assert_eq!(
+            (&script["kind"], &script["state"]),
+            (&json!("script"), &json!("ended"))
+        );
+        assert_eq!(status["programs"][1]["kind"], "service");
+        assert_eq!(status["sandbox"], false);
+        assert_eq!(status["content_sha256"].as_str().map(str::len), Some(64));
+        let shown = fixture.app.run(&["workspace", "status"]).await;
+        assert!(
+            shown.stdout.contains("\nsame\tservice\trunning\t"),
+            "{}",
+            shown.stdout
+        );
+
+        let second = fixture.up(&["--yes"]).await;
+        assert_eq!(second.status.code(), Some(1), "{}", second.stderr);
+        assert!(
+            second.stderr.contains("is up on this machine already"),
+            "{}",
+            second.stderr
+        );
+        let pid = status["process"].to_string();
+        signal(&pid, "USR1");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        signal(&pid, "KILL");
+        (pid, status["programs"][1]["process"].to_string())
+    };
+    let (up, (pid, program)) = tokio::join!(fixture.up(&["--yes"]), watch);
+    // Said at the start, and asked for.
+    let said = format!("same: runs as process {program}");
+    assert_eq!(up.stderr.matches(&said).count(), 2, "{}", up.stderr);
+    // The machine knows that it is gone, and so are its programs.
+    gone(&pid).await;
+    gone(&program).await;
+    let down = fixture.status_that(|_| true).await;
+    assert_eq!(down["up"], false);
+    let watch = async {
+        let status = fixture
+            .status_that(|it| it["programs"][1]["state"] == "running")
+            .await;
+        signal(&status["process"].to_string(), "INT");
+    };
+    let (up, ()) = tokio::join!(fixture.up(&["--yes"]), watch);
+    assert!(up.status.success(), "{}", up.stderr);
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn the_key_lives_with_the_services_and_they_end_with_it() {
+    let fixture = Fixture::with_machine().await;
+    let key_file = fixture.place("key");
+    let script = format!(
+        "printf '%s\\n' \"$OPENAI_API_KEY\" > {key}.new; mv {key}.new {key}; exec sleep 600",
+        key = key_file.display(),
+    );
+    fixture.service("web", "always", &script).await;
+    let watch = async {
+        let key = written(&key_file).await.trim().to_owned();
+        let program = fixture.app.caller("a service", Auth::Bearer(key));
+        // Longer than its life of three seconds.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        program.get("/v1/models").await.expect(200);
+        let status = fixture.status_that(|it| runs(it, "web")).await;
+        let session = &fixture.owner.person.session;
+        let keys = session.get(&fixture.path("/api-keys?limit=100")).await;
+        let keys = keys.expect(200).json();
+        let mut keys = keys["data"].as_array().expect("keys").iter();
+        let ours = keys.find(|key| key["name"] == "keybearer up");
+        let id = ours.expect("the key of up")["id"].as_str().expect("an id");
+        let path = fixture.path(&format!("/api-keys/{id}"));
+        session.delete(&path).await.expect(204);
+        gone(&entry(&status, "web")["process"].to_string()).await;
+    };
+    let (up, ()) = tokio::join!(fixture.up(&["--yes", "--lease", "3"]), watch);
+    assert_eq!(up.status.code(), Some(1), "{}", up.stderr);
+    assert!(
+        up.stderr.contains("the key cannot be renewed"),
+        "{}",
+        up.stderr
+    );
+    let _ = std::fs::remove_file(&key_file);
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn nothing_outlives_up() {
+    let fixture = Fixture::with_machine().await;
+    let file = |name: &str| fixture.place(name).display().to_string();
+    // One in the service's group, one that left it and does not listen, one whose parent is gone.
+    let script = format!(
+        "sh -c 'echo $$ > {child}; sleep 600; :' & \
+         setsid sh -c 'trap \"\" TERM; echo $$ > {apart}; while :; do sleep 1; done' & \
+         (setsid sh -c 'echo $$ > {orphan}; sleep 600; :' &) ; wait",
+        child = file("child"),
+        apart = file("apart"),
+        orphan = file("orphan"),
+    );
+    fixture.service("web", "always", &script).await;
+    let watch = async {
+        let mut pids = Vec::new();
+        for name in ["child", "apart", "orphan"] {
+            let pid = written(&fixture.place(name)).await;
+            pids.push(pid.trim().to_owned());
+        }
+        let status = fixture.status_that(|it| runs(it, "web")).await;
+        signal(&status["process"].to_string(), "TERM");
+        pids
+    };
+    let (up, pids) = tokio::join!(fixture.up(&["--yes"]), watch);
+    assert!(up.status.success(), "{}", up.stderr);
+    for pid in pids {
+        let path = format!("/proc/{pid}");
+        assert!(!std::path::Path::new(&path).exists(), "{pid} outlived it");
+    }
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn in_a_sandbox_nothing_reaches_what_decides_what_runs() {
+    let fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
+    if !fixture.kernel_holds_it() {
+        return fixture.finish().await;
+    }
+    let (here, state) = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let known = state.path().join("keybearer/workspaces");
+    let known = known.join(&fixture.owner.workspace);
+    let attempts = |name: &str| {
+        format!(
+            "cat {data}/root.key && echo opened >> {name}; \
+             cat {known}/known-* && echo read >> {name}; \
+             echo x > {known}/new && echo written >> {name}; \
+             echo x > $TMPDIR/x && echo temporary >> {name}; \
+             echo done >> {name}",
+            data = fixture.app.data_dir().display(),
+            known = known.display(),
+        )
+    };
+    fixture.script("first", "first_boot", 0, "true\n").await;
+    let script = format!("#!/bin/sh\n{}", attempts("script"));
+    fixture.script("try", "every_start", 1, &script).await;
+    fixture.service("web", "no", &attempts("service")).await;
+    let up = |arguments: &[&str]| {
+        let all = [&["workspace", "up", "--yes"], arguments].concat();
+        let mut command = fixture.keybearer_in(here.path(), &all);
+        command
+            .env("XDG_STATE_HOME", state.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.output().expect("the binary runs")
+    };
+    let walled = up(&["--sandbox"]);
+    let said = String::from_utf8_lossy(&walled.stderr);
+    assert!(walled.status.success(), "{said}");
+    for name in ["script", "service"] {
+        let done = std::fs::read_to_string(here.path().join(name)).expect("it ran");
+        assert_eq!(done, "temporary\ndone\n", "{said}");
+    }
+    // Outside of it they can do all of it.
+    let open = up(&[]);
+    assert!(open.status.success());
+    let done = std::fs::read_to_string(here.path().join("service")).expect("it ran");
+    assert!(done.contains("opened\nread\nwritten\n"), "{done}");
+    // A sandbox that would open the state is refused.
+    let exposing = up(&[
+        "--sandbox",
+        "--allow-write",
+        &state.path().display().to_string(),
+    ]);
+    let said = String::from_utf8_lossy(&exposing.stderr);
+    assert_eq!(exposing.status.code(), Some(1), "{said}");
+    assert!(said.contains("the sandbox would open"), "{said}");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_rendered_for_others_has_no_key() {
+    let fixture = Fixture::with_machine().await;
+    fixture.script("tools", "first_boot", 0, "echo x\n").await;
+    fixture.service("web", "always", "exec sleep 1").await;
+    let to = fixture.place("units");
+    let directory = to.display().to_string();
+    for form in ["--systemd", "--compose"] {
+        let rendered = ["workspace", "render", form, "--to", &directory];
+        let rendered = fixture.app.run(&rendered).await;
+        assert!(rendered.status.success(), "{}", rendered.stderr);
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&to).expect("units") {
+        let entry = entry.expect("an entry");
+        let text = std::fs::read_to_string(entry.path()).expect("text");
+        let has_key = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+        let has_key = has_key
+            .into_iter()
+            .any(|word| word.starts_with("kb_") && word.len() > 8);
+        assert!(!has_key, "{text}");
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    let expected = [
+        "compose.yaml",
+        "keybearer-script-tools.service",
+        "keybearer-service-web.service",
+        "tools.script",
+    ];
+    assert_eq!(names, expected);
+    fixture.finish().await;
 }
 
 #[tokio::test]

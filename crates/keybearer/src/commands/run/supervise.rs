@@ -20,6 +20,16 @@ const RENEW_WITHIN: Duration = Duration::from_secs(10);
 /// The signals that somebody may send to this process and mean the program by. Who has this is not ended by them.
 pub(super) struct Heard(mpsc::Receiver<Signal>);
 
+impl Heard {
+    /// The next signal.
+    pub(super) async fn next(&mut self) -> Signal {
+        match self.0.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Waits for the program's end and returns its exit code. What it left behind may still run.
 pub(super) async fn supervise(
     program: Program,
@@ -35,7 +45,7 @@ pub(super) async fn supervise(
     tokio::select! {
         code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program"),
         never = forward(heard, &signals) => match never {},
-        never = renew(lease) => match never {},
+        never = renew_or_tell(lease) => match never {},
     }
 }
 
@@ -57,8 +67,17 @@ async fn forward(heard: &mut Heard, signals: &Signals) -> Infallible {
     std::future::pending().await
 }
 
-/// Renews the key three times in its life. A server that does not answer is asked again sooner; one that refuses is not.
-async fn renew(lease: &Lease<'_>) -> Infallible {
+async fn renew_or_tell(lease: &Lease<'_>) -> Infallible {
+    let error = renew(lease).await;
+    remark(&format!(
+        "the program's key cannot be renewed: {error:#}; start the program again for another"
+    ));
+    std::future::pending().await
+}
+
+/// Renews the key three times in its life. A server that does not answer is asked again sooner; with one that refuses this
+/// ends.
+pub(super) async fn renew(lease: &Lease<'_>) -> anyhow::Error {
     let mut told = false;
     let mut pause = lease.life() / 3;
     loop {
@@ -74,10 +93,7 @@ async fn renew(lease: &Lease<'_>) -> Infallible {
             Err(_) => anyhow::anyhow!("no answer in time"),
         };
         if is_final(&error) {
-            remark(&format!(
-                "the program's key cannot be renewed: {error:#}; start the program again for another"
-            ));
-            return std::future::pending().await;
+            return error;
         }
         if !told {
             remark(&format!(

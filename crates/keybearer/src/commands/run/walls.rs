@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use runtime::sandbox::{self, Sandbox};
 
+use super::up::state_home;
 use crate::client::Api;
 use crate::config::{self, variable};
 use crate::failure::{Failure, Sort};
@@ -100,10 +101,11 @@ fn working_directory() -> anyhow::Result<PathBuf> {
     Ok(here)
 }
 
-/// What of a server's files and of this user's logins can be found here. A server that runs as another user is guarded
-/// by the file system.
+/// What of a server's files and of this user's logins can be found here, and what says which code may run here without
+/// walls. A server that runs as another user is guarded by the file system.
 fn secrets() -> Vec<PathBuf> {
     let mut secrets: Vec<PathBuf> = logins::directory().into_iter().collect();
+    secrets.extend(state_home());
     // A configuration that cannot be read belongs to no server here.
     if let Ok(loaded) = config::load(None) {
         let config = loaded.config;

@@ -1,0 +1,179 @@
+//! Looks after programs: their lines, their ends, their next starts.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use domain::service::{Restart, Service};
+use runtime::fleet::{Fleet, Handle, each_line};
+use runtime::program::Signal;
+use runtime::sandbox::Sandbox;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::super::{Environment, enter, set};
+use super::board::{Board, Event, Kind};
+use crate::output::say;
+
+/// The first pause before a service is started again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A service that ran so long begins with the first pause again.
+const STEADY: Duration = Duration::from_secs(60);
+/// How long a program that is asked to end may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What it takes to start programs.
+#[derive(Clone)]
+pub(super) struct Hand {
+    pub(super) fleet: Fleet,
+    /// Holds the key.
+    pub(super) environment: Arc<Environment>,
+    /// The walls around each of them.
+    pub(super) sandbox: Option<Arc<Sandbox>>,
+    pub(super) board: Board,
+    pub(super) stop: watch::Sender<bool>,
+    /// True from the moment in which everything is to end.
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// How a program ended.
+pub(super) enum Ended {
+    /// By itself, with this exit code.
+    Itself(u8),
+    /// Because everything was to end.
+    Stopped,
+}
+
+/// A program to start.
+pub(super) struct Job<'a> {
+    pub(super) kind: Kind,
+    pub(super) name: &'a str,
+    pub(super) words: Vec<OsString>,
+    /// Its own variables.
+    pub(super) own: Vec<(&'a str, &'a str)>,
+    /// Its text, which it can read in a sandbox too.
+    pub(super) file: Option<&'a Path>,
+}
+
+impl Hand {
+    /// Runs a program to its end.
+    pub(super) async fn run_once(&self, job: &Job<'_>) -> anyhow::Result<Ended> {
+        let mut stopped = self.stopped.clone();
+        if *stopped.borrow() {
+            return Ok(Ended::Stopped);
+        }
+        let handle = self.start(job)?;
+        let note = |event| self.board.note(job.kind, job.name, event);
+        note(Event::Runs(handle.id()));
+        let mut ended = watch_over(handle.clone())?;
+        tokio::select! {
+            code = &mut ended => {
+                let code = code.context("cannot wait for a program")??;
+                note(Event::EndedItself(code));
+                return Ok(Ended::Itself(code));
+            }
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+        handle.send(Signal::TERM);
+        if timeout(GRACE, &mut ended).await.is_ok() {
+            note(Event::WasEnded);
+        } else {
+            handle.send(Signal::KILL);
+            let _ = ended.await;
+            note(Event::WasKilled);
+        }
+        Ok(Ended::Stopped)
+    }
+
+    fn start(&self, job: &Job<'_>) -> anyhow::Result<Handle> {
+        let mut environment = (*self.environment).clone();
+        for (name, value) in &job.own {
+            set(&mut environment, name, value);
+        }
+        let mut sandbox = self.sandbox.as_deref().cloned();
+        if let (Some(sandbox), Some(file)) = (&mut sandbox, job.file) {
+            sandbox.read.push(file.to_owned());
+        }
+        let (program, arguments) = job.words.split_first().context("a command has no words")?;
+        let stage = enter::stage(sandbox.as_ref(), program.clone(), arguments.to_vec());
+        let member = self.fleet.start(&stage, environment);
+        let member = member.context("cannot be started")?;
+        pass_on(job.name, member.stdout)?;
+        pass_on(job.name, member.stderr)?;
+        Ok(member.handle)
+    }
+
+    /// Keeps a service running as its policy says. Returns whether it ended well.
+    pub(super) async fn tend(self, service: Service) -> bool {
+        let job = Job {
+            kind: Kind::Service,
+            name: service.name.as_str(),
+            words: service.command.words().iter().map(OsString::from).collect(),
+            own: service.env.iter().collect(),
+            file: None,
+        };
+        let note = |event| self.board.note(job.kind, job.name, event);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let start = Instant::now();
+            let code = match self.run_once(&job).await {
+                Ok(Ended::Itself(code)) => code,
+                Ok(Ended::Stopped) => return true,
+                Err(error) => {
+                    note(Event::CannotStart(format!("{error:#}")));
+                    126
+                }
+            };
+            let again = match service.restart {
+                Restart::Always => true,
+                Restart::OnFailure => code != 0,
+                Restart::No => false,
+            };
+            if !again {
+                return code == 0;
+            }
+            if start.elapsed() >= STEADY {
+                pause = FIRST_PAUSE;
+            }
+            note(Event::StartsAgainIn(pause));
+            let mut stopped = self.stopped.clone();
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = stopped.wait_for(|stopped| *stopped) => return true,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// Prints a program's lines, each behind its name, until it says no more.
+fn pass_on(name: &str, stream: Option<impl Read + Send + 'static>) -> anyhow::Result<()> {
+    let Some(stream) = stream else {
+        return Ok(());
+    };
+    let name = name.to_owned();
+    std::thread::Builder::new()
+        .name("lines".to_owned())
+        .spawn(move || {
+            each_line(stream, |line| {
+                say(&format!("{name} | {}", String::from_utf8_lossy(line)));
+            });
+        })
+        .context("cannot read what a program says")?;
+    Ok(())
+}
+
+/// Waits for a program's end in a thread of its own.
+fn watch_over(handle: Handle) -> anyhow::Result<oneshot::Receiver<std::io::Result<u8>>> {
+    let (done, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("wait".to_owned())
+        .spawn(move || done.send(handle.wait()))
+        .context("cannot wait for a program")?;
+    Ok(ended)
+}
