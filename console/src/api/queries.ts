@@ -1,0 +1,84 @@
+import { infiniteQueryOptions, MutationCache, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
+import { api, ok } from "./client";
+import { ApiError } from "./error";
+
+/** How often a page that somebody looks at asks anew for what others may change. */
+export const LIVE_MS = 15_000;
+
+/** Entries of one part of a list. */
+export const PAGE_ITEMS = 50;
+
+/**
+ * The cache of answers. `loggedOut` is called when an answer says that the session is over, except to a query whose
+ * `meta.mayBeAnonymous` says that it asks just that.
+ */
+export function createQueryClient(loggedOut: () => void): QueryClient {
+  const check = (error: unknown) => {
+    if (error instanceof ApiError && error.isLoggedOut) loggedOut();
+  };
+  return new QueryClient({
+    queryCache: new QueryCache({ onError: (error, { meta }) => !meta?.mayBeAnonymous && check(error) }),
+    mutationCache: new MutationCache({ onError: check }),
+    defaultOptions: {
+      queries: {
+        staleTime: 5_000,
+        retry: (count, error) => count < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
+      },
+    },
+  });
+}
+
+/** Who is logged in, with the workspaces. */
+export const meQuery = queryOptions({
+  queryKey: ["me"],
+  queryFn: ({ signal }) => ok(api.GET("/api/v1/me", { signal })),
+  meta: { mayBeAnonymous: true },
+  staleTime: 60_000,
+});
+
+/** What is needed to seal a key for this installation. */
+export const instanceQuery = queryOptions({
+  queryKey: ["instance"],
+  queryFn: ({ signal }) => ok(api.GET("/api/v1/instance", { signal })),
+  staleTime: 60_000,
+});
+
+/** The providers that are switched on. */
+export const providersQuery = queryOptions({
+  queryKey: ["providers"],
+  queryFn: async ({ signal }) => (await ok(api.GET("/v1/providers", { signal }))).data,
+  staleTime: 60_000,
+});
+
+/** The workspace's provider keys; members get one entry for each provider. */
+export const providerKeysQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "provider-keys"],
+    queryFn: async ({ signal }) => {
+      const params = { path: { workspace_id: workspace } };
+      return (await ok(api.GET("/api/v1/workspaces/{workspace_id}/provider-keys", { params, signal }))).data;
+    },
+    refetchInterval: LIVE_MS,
+  });
+
+/** The workspace's policy: who pays, which models. */
+export const policyQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "policy"],
+    queryFn: ({ signal }) =>
+      ok(
+        api.GET("/api/v1/workspaces/{workspace_id}/policy", { params: { path: { workspace_id: workspace } }, signal }),
+      ),
+  });
+
+/** The people of the workspace. */
+export const membersQuery = (workspace: string) =>
+  infiniteQueryOptions({
+    queryKey: ["workspace", workspace, "members"],
+    queryFn: ({ pageParam, signal }) => {
+      const params = { path: { workspace_id: workspace }, query: { limit: PAGE_ITEMS, after: pageParam } };
+      return ok(api.GET("/api/v1/workspaces/{workspace_id}/members", { params, signal }));
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  });

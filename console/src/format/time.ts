@@ -1,0 +1,34 @@
+/** A moment in the viewer's zone and language, with the zone, for tooltips and details. */
+export function fullTime(iso: string, zone?: string, locale?: string): string {
+  return new Intl.DateTimeFormat(locale, {
+    dateStyle: "medium",
+    timeStyle: "long",
+    ...(zone ? { timeZone: zone } : {}),
+  }).format(new Date(iso));
+}
+
+/** A day in the viewer's zone: `Nov 28, 2026`. */
+export function day(iso: string, zone?: string, locale?: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", ...(zone ? { timeZone: zone } : {}) }).format(
+    new Date(iso),
+  );
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 365 * 86_400],
+  ["month", 30 * 86_400],
+  ["week", 7 * 86_400],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+
+/** `3 minutes ago`, `in 2 days`; `just now` within half a minute. */
+export function relativeTime(iso: string, nowMs: number, locale?: string): string {
+  const seconds = (Date.parse(iso) - nowMs) / 1000;
+  if (Math.abs(seconds) < 30) return "just now";
+  const words = new Intl.RelativeTimeFormat(locale ?? "en", { numeric: "auto" });
+  const size = Math.abs(seconds);
+  const [unit, length] = STEPS.find(([, length]) => size >= length) ?? ["second", 1];
+  return words.format(Math.trunc(seconds / length), unit);
+}

@@ -1,0 +1,39 @@
+/**
+ * The pages that exist. A page is a folder here with a component `Page`, and its line in one of these tables; routes,
+ * sidebar, command palette and the browser tests follow the tables.
+ */
+import type { LucideIcon } from "lucide-react";
+import { KeyRound } from "lucide-react";
+import type { ComponentType } from "react";
+
+export type Role = "member" | "admin" | "owner";
+
+export interface PageEntry {
+  /** Below the part's path: `keys` is `/console/w/<workspace>/keys`. May have parameters: `usage/$request`. */
+  path: string;
+  title: string;
+  /** Without an icon it is not in the sidebar: a page that others lead to. */
+  icon?: LucideIcon;
+  /** The least role that can do anything with it. */
+  role?: Role;
+  /** More words by which the command palette finds it. */
+  words?: string;
+  load: () => Promise<{ Page: ComponentType }>;
+}
+
+/** Below `/console/w/<workspace>/`; the first is where a workspace opens. */
+export const WORKSPACE_PAGES: PageEntry[] = [
+  {
+    path: "keys",
+    title: "Keys",
+    icon: KeyRound,
+    words: "provider own byok secret seal",
+    load: () => import("./keys/Page"),
+  },
+];
+
+/** Below `/console/account/`. */
+export const ACCOUNT_PAGES: PageEntry[] = [];
+
+/** Below `/console/admin/`, for admins of the instance. */
+export const ADMIN_PAGES: PageEntry[] = [];

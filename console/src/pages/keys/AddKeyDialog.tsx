@@ -1,0 +1,154 @@
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, useRef, useState } from "react";
+import { api, ok } from "@/api/client";
+import { instanceQuery } from "@/api/queries";
+import { keyFault } from "@/seal";
+import { canonicalBaseUrl } from "@/sealing";
+import { useWorkspace } from "@/shell/workspace";
+import { Button } from "@/ui/Button";
+import { Combobox } from "@/ui/Combobox";
+import { Dialog, DialogActions } from "@/ui/Dialog";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Field, TextField } from "@/ui/Field";
+import { Note } from "@/ui/Note";
+import type { Key, Provider } from "./keys";
+import { Progress } from "./progress";
+import { SealingNote } from "./SealingNote";
+import { SecretField, takeKey } from "./SecretField";
+import { Stored } from "./Stored";
+import { useSubmitKey } from "./useSubmitKey";
+
+/** Takes a key in, seals it, and says what the provider made of it. */
+export function AddKeyDialog({
+  provider: given,
+  providers,
+  keys,
+  onClose,
+}: {
+  provider: string | undefined;
+  providers: Provider[];
+  keys: Key[];
+  onClose: () => void;
+}) {
+  const workspace = useWorkspace();
+  const instance = useQuery(instanceQuery);
+  const [id, setId] = useState(given ?? null);
+  const [label, setLabel] = useState("primary");
+  const [baseUrl, setBaseUrl] = useState("");
+  const [faults, setFaults] = useState<Faults>({});
+  const input = useRef<HTMLInputElement>(null);
+  const submission = useSubmitKey();
+  const provider = providers.find((provider) => provider.id === id);
+  const replaced = keys.find((key) => key.provider === id && key.label === label.trim());
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const key = input.current?.value.trim() ?? "";
+    const found = faultsOf(provider, key, baseUrl);
+    setFaults(found);
+    if (!provider || Object.values(found).some(Boolean)) return;
+    const custom = baseUrl.trim() === "" ? undefined : canonicalBaseUrl(baseUrl);
+    // Out of the page before anything is sent, whatever comes of it.
+    takeKey(input);
+    submission.mutate(() => ({
+      key,
+      provider: provider.id,
+      baseUrl: custom ?? provider.base_url,
+      submit: (sealed) =>
+        ok(
+          api.POST("/api/v1/workspaces/{workspace_id}/provider-keys", {
+            params: { path: { workspace_id: workspace.id } },
+            body: { provider: provider.id, label: label.trim(), ...(custom ? { base_url: custom } : {}), ...sealed },
+          }),
+        ),
+    }));
+  };
+
+  if (submission.data && provider) {
+    return (
+      <Dialog open onClose={onClose} title="Key stored">
+        <Stored stored={submission.data} provider={provider.name} onClose={onClose} />
+      </Dialog>
+    );
+  }
+  const choices = providers
+    .filter(({ byok }) => byok)
+    .map(({ id, name, key }) => ({ value: id, label: name, detail: key.pattern ?? undefined }));
+  return (
+    <Dialog open onClose={onClose} title={given && provider ? `Add a key for ${provider.name}` : "Add a key"}>
+      <form onSubmit={submit} noValidate className="flex flex-col gap-4">
+        {!given && (
+          <Field label="Provider" error={faults.provider}>
+            {(control) => (
+              <Combobox
+                control={control}
+                value={id}
+                onChange={setId}
+                options={choices}
+                placeholder="Choose or type"
+                empty="No provider is called like that."
+              />
+            )}
+          </Field>
+        )}
+        <SecretField input={input} provider={provider} error={faults.key} onEdit={() => setFaults({})} />
+        <TextField
+          label="Label"
+          hint="Your name for it, shown beside every call that it serves"
+          value={label}
+          required
+          maxLength={64}
+          autoComplete="off"
+          onChange={(event) => setLabel(event.target.value)}
+        />
+        {replaced && (
+          <Note tone="warn">
+            There is a key with this label ({replaced.mask}). The new one takes its place; choose another label to keep
+            both.
+          </Note>
+        )}
+        {instance.data?.custom_base_urls && (
+          <TextField
+            label="Base URL"
+            optional
+            hint="Where to send it, if not to the provider itself. The key is bound to this place."
+            placeholder={provider?.base_url}
+            error={faults.baseUrl}
+            type="url"
+            value={baseUrl}
+            autoComplete="off"
+            onChange={(event) => setBaseUrl(event.target.value)}
+          />
+        )}
+        <SealingNote />
+        {submission.step && provider && <Progress step={submission.step} provider={provider.name} />}
+        {submission.isError && (
+          <div className="flex flex-col gap-2">
+            <ErrorNote error={submission.error} title="The key was not stored" />
+            <p className="text-xs text-soft">The field was emptied when you submitted. Paste the key again to retry.</p>
+          </div>
+        )}
+        <DialogActions>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary" busy={submission.isPending}>
+            Seal and add
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+interface Faults {
+  provider?: string;
+  key?: string;
+  baseUrl?: string;
+}
+
+function faultsOf(provider: Provider | undefined, key: string, baseUrl: string): Faults {
+  return {
+    provider: provider ? undefined : "Choose a provider.",
+    key: keyFault(key),
+    baseUrl: baseUrl.trim() === "" || URL.canParse(baseUrl.trim()) ? undefined : "This is no URL.",
+  };
+}

@@ -1,0 +1,76 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { providerKeysQuery } from "@/api/queries";
+import { useWorkspace } from "@/shell/workspace";
+import { Button } from "@/ui/Button";
+import { Dialog, DialogActions } from "@/ui/Dialog";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { TextField } from "@/ui/Field";
+import { Switch } from "@/ui/Switch";
+import { toast } from "@/ui/Toaster";
+import { type Key, patchKey } from "./keys";
+
+/** Changes what can change of a key without the key. */
+export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; name: string; onClose: () => void }) {
+  const queries = useQueryClient();
+  const workspace = useWorkspace();
+  const [label, setLabel] = useState(key.label);
+  const [level, setLevel] = useState(key.level === null ? "" : String(key.level));
+  const [fallback, setFallback] = useState(key.fallback);
+  const save = useMutation({
+    mutationFn: () =>
+      patchKey(workspace.id, key.id, {
+        label: label.trim(),
+        level: level === "" ? null : Number(level),
+        fallback,
+      }),
+    onSuccess: async () => {
+      await queries.invalidateQueries(providerKeysQuery(workspace.id));
+      toast("Key changed");
+      onClose();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate();
+  };
+  return (
+    <Dialog open onClose={onClose} title={`Edit ${name} ${key.label}`}>
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        <TextField
+          label="Label"
+          value={label}
+          required
+          maxLength={64}
+          autoComplete="off"
+          onChange={(event) => setLabel(event.target.value)}
+        />
+        <TextField
+          label="Level"
+          optional
+          hint="Keys of one level take turns; lower levels come first, keys without a level last"
+          type="number"
+          min={0}
+          max={9999}
+          step={1}
+          value={level}
+          onChange={(event) => setLevel(event.target.value)}
+        />
+        <div className="flex items-start justify-between gap-4">
+          <div>
+            <p className="text-sm font-medium">Fallback</p>
+            <p className="text-xs text-soft">Serves only after everything else failed, credits too</p>
+          </div>
+          <Switch label="Fallback" checked={fallback} onChange={setFallback} />
+        </div>
+        {save.isError && <ErrorNote error={save.error} />}
+        <DialogActions>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary" busy={save.isPending} disabled={label.trim() === ""}>
+            Save
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,64 @@
+import { useQuery } from "@tanstack/react-query";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+import { providerKeysQuery, providersQuery } from "@/api/queries";
+import { isAtLeast, useWorkspace } from "@/shell/workspace";
+import { Button } from "@/ui/Button";
+import { ErrorState } from "@/ui/ErrorNote";
+import { PageBody } from "@/ui/Page";
+import { SkeletonRows } from "@/ui/Skeleton";
+import { AddKeyDialog } from "./AddKeyDialog";
+import { KeyList } from "./KeyList";
+import { isKey } from "./keys";
+import { MemberView } from "./MemberView";
+import { ModeNote } from "./ModeNote";
+
+/** The workspace's own keys for providers. */
+export function Page() {
+  const workspace = useWorkspace();
+  const keys = useQuery(providerKeysQuery(workspace.id));
+  const providers = useQuery(providersQuery);
+  const [adding, setAdding] = useState<{ provider?: string }>();
+  const mayWrite = isAtLeast(workspace.role, "admin");
+  const error = keys.error ?? providers.error;
+  const retry = () => {
+    keys.refetch();
+    providers.refetch();
+  };
+  return (
+    <PageBody
+      title="Keys"
+      lead="Provider keys of this workspace. They are sealed in your browser before they leave it, and no page or answer shows them again."
+      actions={
+        mayWrite && (
+          <Button look="primary" onClick={() => setAdding({})}>
+            <Plus aria-hidden="true" size={16} /> Add key
+          </Button>
+        )
+      }
+    >
+      <ModeNote workspace={workspace.id} />
+      {error ? (
+        <ErrorState error={error} retry={retry} />
+      ) : !keys.data || !providers.data ? (
+        <SkeletonRows label="Loading the keys" />
+      ) : mayWrite ? (
+        <KeyList
+          keys={keys.data.filter(isKey)}
+          providers={providers.data}
+          onAdd={(provider) => setAdding({ provider })}
+        />
+      ) : (
+        <MemberView entries={keys.data} providers={providers.data} />
+      )}
+      {adding && providers.data && (
+        <AddKeyDialog
+          provider={adding.provider}
+          providers={providers.data}
+          keys={keys.data?.filter(isKey) ?? []}
+          onClose={() => setAdding(undefined)}
+        />
+      )}
+    </PageBody>
+  );
+}

@@ -1,0 +1,79 @@
+import type { QueryClient } from "@tanstack/react-query";
+import { api, ok, type Schemas } from "@/api/client";
+import { providerKeysQuery } from "@/api/queries";
+
+export type Key = Schemas["ProviderKeyView"];
+export type Availability = Schemas["AvailabilityView"];
+export type Provider = Schemas["ProviderView"];
+
+/** Whether an entry is a key, as owners and admins see it; members see that there is one. */
+export function isKey(entry: Key | Availability): entry is Key {
+  return "id" in entry;
+}
+
+/** The keys of one provider in the order in which they serve. */
+export function inOrder(keys: Key[]): Key[] {
+  return [...keys].sort(
+    (one, other) => one.position - other.position || one.created_at.localeCompare(other.created_at),
+  );
+}
+
+/** What calls of the provider's models meet, in words. */
+export function outcome(then: Schemas["RemovedKeyView"]["then"], provider: string): string {
+  switch (then) {
+    case "other_own_key":
+      return `Another own key serves calls of ${provider}'s models.`;
+    case "managed_credits":
+      return `Credits pay for calls of ${provider}'s models.`;
+    case "refused_402":
+      return `Calls of ${provider}'s models are refused with 402, because nothing pays for them.`;
+    case "refused":
+      return `Calls of ${provider}'s models are refused, by a guardrail of this workspace or a switch of the instance.`;
+  }
+}
+
+const FAILURES: Record<Schemas["FailureView"]["kind"], string> = {
+  invalid_key: "the provider does not know the key",
+  no_permission: "the key lacks a permission",
+  no_quota: "its quota or balance is used up",
+  rate_limited: "too many requests",
+  provider_error: "the provider failed",
+  unreachable: "no answer from the provider",
+};
+
+/** Why a key failed, in words. */
+export function failureText(kind: Schemas["FailureView"]["kind"]): string {
+  return FAILURES[kind];
+}
+
+/** Whether a text looks like the provider's hint of its keys, a glob in which `*` stands for any text. */
+export function looksLike(key: string, pattern: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`, "s").test(key);
+}
+
+/** Changes of a key that need no new value. */
+export async function patchKey(workspace: string, key: string, body: Schemas["KeyPatch"]): Promise<Key> {
+  const params = { path: { workspace_id: workspace, key_id: key } };
+  return ok(api.PATCH("/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", { params, body }));
+}
+
+/** Gives the keys of a provider the places of this order; shown at once, put back if the server refuses. */
+export async function orderKeys(queries: QueryClient, workspace: string, ids: string[]): Promise<void> {
+  const query = providerKeysQuery(workspace);
+  await queries.cancelQueries(query);
+  const before = queries.getQueryData(query.queryKey);
+  const place = new Map(ids.map((id, index) => [id, index]));
+  queries.setQueryData(query.queryKey, (entries) =>
+    entries?.map((entry) => (isKey(entry) ? { ...entry, position: place.get(entry.id) ?? entry.position } : entry)),
+  );
+  try {
+    for (const entry of before ?? []) {
+      if (!isKey(entry)) continue;
+      const position = place.get(entry.id);
+      if (position !== undefined && position !== entry.position) await patchKey(workspace, entry.id, { position });
+    }
+  } finally {
+    await queries.invalidateQueries(query);
+  }
+}

@@ -1,0 +1,37 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Schemas } from "@/api/client";
+import { instanceQuery, providerKeysQuery } from "@/api/queries";
+import { type Sealed, submitSealed } from "@/sealing";
+import { useWorkspace } from "@/shell/workspace";
+import type { Step } from "./progress";
+
+interface Submission {
+  key: string;
+  provider: string;
+  baseUrl: string;
+  submit: (sealed: Sealed) => Promise<Schemas["StoredKeyView"]>;
+}
+
+/** Seals a key for the workspace and submits it; tells how far it is. The key is kept nowhere. */
+export function useSubmitKey() {
+  const queries = useQueryClient();
+  const workspace = useWorkspace();
+  const [step, setStep] = useState<Step>();
+  const mutation = useMutation({
+    // The variables of a mutation stay in the cache while it lives there: a function, so that no key does.
+    mutationFn: (take: () => Submission) => submitOne(take()),
+    gcTime: 0,
+    onSuccess: () => queries.invalidateQueries(providerKeysQuery(workspace.id)),
+    onSettled: () => setStep(undefined),
+  });
+  const submitOne = async ({ key, provider, baseUrl, submit }: Submission) => {
+    setStep("sealing");
+    const { deployment_id } = await queries.ensureQueryData(instanceQuery);
+    return submitSealed(key, { node: deployment_id, owner: workspace.id, provider, baseUrl }, (sealed) => {
+      setStep("probing");
+      return submit(sealed);
+    });
+  };
+  return { ...mutation, step };
+}

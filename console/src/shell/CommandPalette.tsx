@@ -1,0 +1,145 @@
+import { Dialog } from "@base-ui/react/dialog";
+import { useNavigate, useParams } from "@tanstack/react-router";
+import { Boxes, LogOut, type LucideIcon, Moon, Search, Sun } from "lucide-react";
+import { type KeyboardEvent, useId, useMemo, useState } from "react";
+import { ACCOUNT_PAGES, ADMIN_PAGES, type PageEntry, WORKSPACE_PAGES } from "@/pages";
+import { cx } from "@/ui/cx";
+import { useTheme } from "@/ui/theme";
+import { useLogOut } from "./UserMenu";
+import { isAtLeast, useMe } from "./workspace";
+
+interface Command {
+  id: string;
+  title: string;
+  group: string;
+  icon: LucideIcon;
+  words: string;
+  run: () => void;
+}
+
+/** Every page and a few actions, found by typing. Opens with Ctrl-K or Command-K. */
+export function CommandPalette({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
+  return (
+    <Dialog.Root open={open} onOpenChange={onOpenChange}>
+      <Dialog.Portal>
+        <Dialog.Backdrop className="fixed inset-0 z-40 bg-veil" />
+        <Dialog.Popup className="fixed top-[12vh] left-1/2 z-50 flex max-h-[70vh] w-[calc(100vw-2rem)] max-w-lg -translate-x-1/2 flex-col overflow-hidden rounded-lg border border-line bg-surface shadow-float outline-none">
+          <Dialog.Title className="sr-only">Go to</Dialog.Title>
+          <Palette close={() => onOpenChange(false)} />
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
+
+function Palette({ close }: { close: () => void }) {
+  const commands = useCommands();
+  const [text, setText] = useState("");
+  const [chosen, setChosen] = useState(0);
+  const list = useId();
+  const found = useMemo(() => search(commands, text), [commands, text]);
+  const run = (command: Command | undefined) => {
+    if (!command) return;
+    close();
+    command.run();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step !== undefined && found.length > 0) {
+      event.preventDefault();
+      setChosen((chosen + step + found.length) % found.length);
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      run(found[chosen]);
+    }
+  };
+  return (
+    <>
+      <div className="flex items-center gap-2.5 border-b border-line px-4">
+        <Search aria-hidden="true" size={16} className="text-soft" />
+        <input
+          // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type
+          autoFocus
+          role="combobox"
+          aria-label="Go to a page or do something"
+          aria-expanded="true"
+          aria-controls={list}
+          aria-activedescendant={found[chosen] && `${list}-${found[chosen].id}`}
+          value={text}
+          placeholder="Where to?"
+          autoComplete="off"
+          spellCheck={false}
+          onChange={(event) => {
+            setText(event.target.value);
+            setChosen(0);
+          }}
+          onKeyDown={onKeyDown}
+          className="h-12 min-w-0 flex-1 bg-transparent text-base outline-none sm:text-sm"
+        />
+      </div>
+      <div id={list} role="listbox" aria-label="Results" className="overflow-y-auto p-1.5">
+        {found.map((command, index) => (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the keyboard stays in the field above
+          <div
+            key={command.id}
+            id={`${list}-${command.id}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={index === chosen}
+            onClick={() => run(command)}
+            onPointerMove={() => setChosen(index)}
+            className={cx("flex h-9 items-center gap-2.5 rounded-md px-2.5", index === chosen && "bg-hover")}
+          >
+            <command.icon aria-hidden="true" size={16} className="text-soft" />
+            <span className="min-w-0 flex-1 truncate">{command.title}</span>
+            <span className="text-xs text-soft">{command.group}</span>
+          </div>
+        ))}
+      </div>
+      {found.length === 0 && <p className="px-4 pb-6 text-center text-soft">Nothing is called like that.</p>}
+    </>
+  );
+}
+
+function search(commands: Command[], text: string): Command[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = ({ title, group, words: more }: Command) => {
+    const all = `${title} ${group} ${more}`.toLowerCase();
+    return words.every((word) => all.includes(word));
+  };
+  return commands.filter(matches).slice(0, 50);
+}
+
+function useCommands(): Command[] {
+  const me = useMe();
+  const navigate = useNavigate();
+  const logOut = useLogOut();
+  const [theme, setTheme] = useTheme();
+  const { workspace: id } = useParams({ strict: false }) as { workspace?: string };
+  const go = (to: string) => () => void navigate({ to });
+  const pages = (group: string, base: string, entries: PageEntry[]): Command[] =>
+    entries.flatMap(({ path, title, icon, words = "" }) =>
+      icon ? [{ id: `${base}/${path}`, title, group, icon, words, run: go(`${base}/${path}`) }] : [],
+    );
+  const workspace = me.workspaces.find((workspace) => workspace.id === id);
+  const allowed = WORKSPACE_PAGES.filter(({ role = "member" }) => workspace && isAtLeast(workspace.role, role));
+  return [
+    ...(workspace ? pages(workspace.name, `/w/${workspace.id}`, allowed) : []),
+    ...pages("Account", "/account", ACCOUNT_PAGES),
+    ...(me.user.instance_admin ? pages("Instance", "/admin", ADMIN_PAGES) : []),
+    ...me.workspaces
+      .filter((other) => other.id !== id)
+      .map((other) => ({
+        id: other.id,
+        title: other.name,
+        group: "Workspace",
+        icon: Boxes,
+        words: "switch",
+        run: go(`/w/${other.id}`),
+      })),
+    theme === "dark"
+      ? { id: "light", title: "Light theme", group: "Action", icon: Sun, words: "", run: () => setTheme("light") }
+      : { id: "dark", title: "Dark theme", group: "Action", icon: Moon, words: "", run: () => setTheme("dark") },
+    { id: "log-out", title: "Log out", group: "Action", icon: LogOut, words: "sign", run: () => void logOut() },
+  ];
+}

@@ -1,0 +1,70 @@
+import { AlertDialog as BaseAlert } from "@base-ui/react/alert-dialog";
+import { Dialog as Base } from "@base-ui/react/dialog";
+import { X } from "lucide-react";
+import type { ReactNode } from "react";
+import { buttonClass } from "./Button";
+import { cx } from "./cx";
+
+const backdrop =
+  "fixed inset-0 z-40 bg-veil transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0";
+const popup = cx(
+  "fixed z-50 flex max-h-[calc(100dvh-2rem)] w-[calc(100vw-2rem)] flex-col overflow-hidden rounded-lg border border-line bg-surface shadow-float",
+  "top-1/2 left-1/2 -translate-x-1/2 -translate-y-1/2 outline-none",
+  "transition-opacity duration-150 data-ending-style:opacity-0 data-starting-style:opacity-0",
+);
+
+interface DialogProps {
+  open: boolean;
+  onClose: () => void;
+  title: string;
+  description?: ReactNode;
+  children: ReactNode;
+  wide?: boolean;
+}
+
+/** A window over the page. Escape and a click beside it close it. */
+export function Dialog({ open, onClose, title, description, children, wide }: DialogProps) {
+  return (
+    <Base.Root open={open} onOpenChange={(next) => !next && onClose()}>
+      <Base.Portal>
+        <Base.Backdrop className={backdrop} />
+        <Base.Popup className={cx(popup, wide ? "max-w-2xl" : "max-w-lg")}>
+          <header className="flex items-start gap-4 border-b border-line px-5 py-4">
+            <div className="min-w-0 flex-1">
+              <Base.Title className="text-base font-semibold">{title}</Base.Title>
+              {description && <Base.Description className="mt-1 text-sm text-soft">{description}</Base.Description>}
+            </div>
+            <Base.Close aria-label="Close" className={cx(buttonClass("quiet"), "-mr-2 size-8 px-0")}>
+              <X size={16} />
+            </Base.Close>
+          </header>
+          <div className="overflow-y-auto px-5 py-4">{children}</div>
+        </Base.Popup>
+      </Base.Portal>
+    </Base.Root>
+  );
+}
+
+/** The row of buttons at the end of a form in a dialog. */
+export function DialogActions({ children }: { children: ReactNode }) {
+  return <div className="mt-5 flex flex-wrap justify-end gap-2">{children}</div>;
+}
+
+/** A question that wants an answer: nothing but its buttons and Escape close it. */
+export function AlertDialog({ open, onClose, title, children }: Omit<DialogProps, "description" | "wide">) {
+  return (
+    <BaseAlert.Root open={open} onOpenChange={(next) => !next && onClose()}>
+      <BaseAlert.Portal>
+        <BaseAlert.Backdrop className={backdrop} />
+        <BaseAlert.Popup className={cx(popup, "max-w-md")}>
+          <div className="overflow-y-auto p-5">
+            <BaseAlert.Title className="text-base font-semibold">{title}</BaseAlert.Title>
+            <BaseAlert.Description render={<div />} className="mt-2 flex flex-col gap-3 text-sm text-soft">
+              {children}
+            </BaseAlert.Description>
+          </div>
+        </BaseAlert.Popup>
+      </BaseAlert.Portal>
+    </BaseAlert.Root>
+  );
+}

@@ -1,0 +1,46 @@
+import { TriangleAlert } from "lucide-react";
+import { type ApiError, asApiError, sentence } from "@/api/error";
+import { Button } from "./Button";
+
+/** A refusal where it happened: what happened, what to do, and the code to search for. */
+export function ErrorNote({ error, title }: { error: unknown; title?: string }) {
+  const shown = asApiError(error);
+  return (
+    <div role="alert" className="flex gap-2.5 rounded-md bg-bad-soft px-3 py-2.5 text-sm text-text">
+      <TriangleAlert aria-hidden="true" size={16} className="mt-0.5 shrink-0 text-bad" />
+      <div className="min-w-0">
+        <p className="font-medium text-bad">{title ?? sentence(shown.detail)}</p>
+        {title && <p>{sentence(shown.detail)}</p>}
+        {shown.hint && <p>{sentence(shown.hint)}</p>}
+        <Reference error={shown} />
+      </div>
+    </div>
+  );
+}
+
+/** Stands in the place of what could not be loaded. */
+export function ErrorState({ error, retry }: { error: unknown; retry?: () => void }) {
+  const shown = asApiError(error);
+  return (
+    <div role="alert" className="flex flex-col items-center gap-2 rounded-lg border border-line px-6 py-12 text-center">
+      <TriangleAlert aria-hidden="true" size={20} className="text-bad" />
+      <p className="font-medium">{sentence(shown.detail)}</p>
+      {shown.hint && <p className="max-w-md text-soft">{sentence(shown.hint)}</p>}
+      <Reference error={shown} />
+      {retry && (
+        <Button className="mt-2" onClick={retry}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function Reference({ error }: { error: ApiError }) {
+  return (
+    <p className="mt-1 font-mono text-xs break-all text-soft">
+      {error.code}
+      {error.requestId && ` · ${error.requestId}`}
+    </p>
+  );
+}

@@ -1,0 +1,65 @@
+import { type ComponentProps, type ReactNode, useId } from "react";
+import { cx } from "./cx";
+
+export const inputClass = cx(
+  "block w-full min-w-0 rounded-md border border-line-strong bg-surface px-3 text-base text-text sm:text-sm",
+  "h-9 disabled:opacity-60 aria-invalid:border-bad",
+);
+
+interface FieldProps {
+  label: string;
+  /** What to know before filling it in. */
+  hint?: ReactNode;
+  /** What is wrong with what was filled in. */
+  error?: string;
+  /** Whether it may stay empty. */
+  optional?: boolean;
+  className?: string;
+}
+
+/** A label, a control, its hint and its error, bound to each other for screen readers. */
+export function Field({
+  label,
+  hint,
+  error,
+  optional,
+  className,
+  children,
+}: FieldProps & { children: (props: ControlProps) => ReactNode }) {
+  const id = useId();
+  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+  return (
+    <div className={cx("flex min-w-0 flex-col gap-1.5", className)}>
+      <label htmlFor={id} className="text-sm font-medium">
+        {label}
+        {optional && <span className="font-normal text-soft"> (optional)</span>}
+      </label>
+      {children({ id, "aria-describedby": described || undefined, "aria-invalid": error ? true : undefined })}
+      {error && (
+        <p id={`${id}-error`} className="text-sm text-bad">
+          {error}
+        </p>
+      )}
+      {hint && (
+        <div id={`${id}-hint`} className="text-xs text-soft">
+          {hint}
+        </div>
+      )}
+    </div>
+  );
+}
+
+export interface ControlProps {
+  id: string;
+  "aria-describedby": string | undefined;
+  "aria-invalid": true | undefined;
+}
+
+/** A line of text with its label. */
+export function TextField({ label, hint, error, optional, className, ...input }: FieldProps & ComponentProps<"input">) {
+  return (
+    <Field label={label} hint={hint} error={error} optional={optional} className={className}>
+      {(control) => <input {...input} {...control} className={inputClass} />}
+    </Field>
+  );
+}
