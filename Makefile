@@ -11,6 +11,7 @@ help: ## List the commands.
 .PHONY: run
 run: ## Build and start Keybearer on SQLite, on http://127.0.0.1:4356, with its data in ./data.
 	@scripts/require.sh
+	@scripts/build_console.sh
 	cargo build --locked -p keybearer
 	@exec cargo run --quiet --locked -p keybearer -- serve
 
@@ -18,6 +19,17 @@ run: ## Build and start Keybearer on SQLite, on http://127.0.0.1:4356, with its 
 test: ## Install what the tests need and run all of them, on SQLite and PostgreSQL.
 	@scripts/install_test_requisites.sh
 	@scripts/with_postgres.py scripts/run_tests.py
+
+.PHONY: release
+release: ## Build the binary as it ships, with the console in it: target/release/keybearer.
+	@scripts/require.sh
+	@scripts/build_console.sh
+	cargo build --release --locked -p keybearer
+
+.PHONY: console
+console: ## Serve the console's sources with live reload, in front of a running `make run`.
+	@scripts/build_console.sh
+	cd console && npm run dev
 
 .PHONY: bench
 bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some minutes and wants a quiet machine.
@@ -69,6 +81,8 @@ fresh: ## Check that generated files are up to date.
 .PHONY: generate
 generate: ## Write the generated files.
 	cargo run --quiet --locked -p xtask -- generate
+	@scripts/build_console.sh --install
+	cd console && npm run --silent generate
 
 .PHONY: catalog
 catalog: ## Write the catalog of list prices from the locked version of its source.

@@ -30,10 +30,12 @@ pub use frame::Peer;
 pub use openapi::openapi;
 pub use state::{ControlConfig, ControlState, ProbePolicy, SubmissionPolicy};
 
-/// The router of everything that is not a call of a model. The edge puts [`Peer`] on each request.
-pub fn router(state: ControlState) -> axum::Router {
+/// The router of everything that is not a call of a model, `pages` for people's browsers among it. The edge puts [`Peer`]
+/// on each request.
+pub fn router(state: ControlState, pages: axum::Router<ControlState>) -> axum::Router {
     let (router, _) = openapi::routes().split_for_parts();
     router
+        .merge(pages)
         .fallback(frame::no_such_path)
         .method_not_allowed_fallback(frame::no_such_method)
         .layer(axum::middleware::from_fn_with_state(

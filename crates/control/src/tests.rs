@@ -129,7 +129,7 @@ impl World {
             .await
             .expect("a sealing key");
         Self {
-            router: crate::router(state.clone()),
+            router: crate::router(state.clone(), axum::Router::new()),
             state,
             probe,
             opener: root.opener(),

@@ -8,6 +8,7 @@ pub mod config;
 
 mod client;
 mod commands;
+mod console;
 mod failure;
 mod hangup;
 mod hardening;

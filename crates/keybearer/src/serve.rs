@@ -25,7 +25,7 @@ use crate::config::{Config, Loaded, Probe, Submission};
 use crate::hangup::Hangups;
 use crate::local::Local;
 use crate::telemetry::Filter;
-use crate::{open, sources};
+use crate::{console, open, sources};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -100,7 +100,8 @@ pub(crate) async fn serve(
     let jobs = tokio::spawn(control::jobs::run(control.clone(), stopping));
 
     // Before anything is offered: it takes a moment in which nobody would be answered and SIGTERM would kill.
-    let service = service(gateway.clone(), control::router(control.clone()));
+    let router = control::router(control.clone(), console::pages());
+    let service = service(gateway.clone(), router);
     let local = match local {
         Some(local) => Some(Box::pin(local.begin(&config, &control, &gateway, address)).await?),
         None => {
@@ -230,7 +231,7 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
         token.expose(|token| write_token(&token_file, token))?;
         token.expose(|token| {
             println!(
-                "set-up link: {origin}/setup#token={}",
+                "set-up link: {origin}/console/setup#token={}",
                 String::from_utf8_lossy(token)
             )
         });

@@ -1,9 +1,9 @@
-//! The first start: the page and the operation that create the first user.
+//! The first start: the operation that creates the first user.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,11 +21,7 @@ use crate::state::ControlState;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
-        .routes(routes!(get_setup, create_first_user))
-        .routes(routes!(get_setup_page))
-        .routes(routes!(get_setup_script))
-        .routes(routes!(get_setup_style))
+    OpenApiRouter::new().routes(routes!(get_setup, create_first_user))
 }
 
 /// Whether the instance waits for its first user.
@@ -104,52 +100,4 @@ async fn create_first_user(
         axum::Json(done),
     )
         .into_response())
-}
-
-/// What the page may load and do: its own script and style, and calls of this server.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// Get the page for the first start.
-#[utoipa::path(get, path = "/setup", tag = "setup",
-    extensions(("x-action" = json!("public"))),
-    responses((status = 200, content_type = "text/html", body = String), PublicReads))]
-async fn get_setup_page() -> Response {
-    asset(
-        "text/html; charset=utf-8",
-        include_str!("../../assets/setup.html"),
-    )
-}
-
-/// Get the script of the page for the first start.
-#[utoipa::path(get, path = "/setup.js", tag = "setup",
-    extensions(("x-action" = json!("public"))),
-    responses((status = 200, content_type = "text/javascript", body = String), PublicReads))]
-async fn get_setup_script() -> Response {
-    asset(
-        "text/javascript; charset=utf-8",
-        include_str!("../../assets/setup.js"),
-    )
-}
-
-/// Get the style of the page for the first start.
-#[utoipa::path(get, path = "/setup.css", tag = "setup",
-    extensions(("x-action" = json!("public"))),
-    responses((status = 200, content_type = "text/css", body = String), PublicReads))]
-async fn get_setup_style() -> Response {
-    asset(
-        "text/css; charset=utf-8",
-        include_str!("../../assets/setup.css"),
-    )
-}
-
-fn asset(content_type: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(PAGE_POLICY),
-        ),
-    ];
-    (headers, text).into_response()
 }

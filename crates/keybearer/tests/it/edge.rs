@@ -163,6 +163,8 @@ async fn every_answer_carries_the_headers_that_protect_browsers() {
         "/nothing",
         "/api/v1/me",
         "/setup",
+        "/console/",
+        "/console/w/ws_1/keys",
         "/v1/providers",
         "/v1/models",
     ] {

@@ -36,8 +36,11 @@ pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
     let interval = begun["interval_s"].as_u64().unwrap_or(5).clamp(1, MOST_S);
     tell(&format!("Your code is {code}"));
     tell(&format!(
-        "Where you are logged in to {} already, approve it: keybearer login approve {code}",
+        "Approve it in a browser: {}/console/device?code={code}",
         api.address()
+    ));
+    tell(&format!(
+        "or where you are logged in already: keybearer login approve {code}"
     ));
     let body = json!({ "device_code": text("device_code")? });
     let clock = sources::system();
