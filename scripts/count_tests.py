@@ -3,7 +3,7 @@
 
     scripts/count_tests.py LOG...
 
-Understands cargo's `test result: ...` lines and pytest's last line. Prints `N passed, N failed`, with `N skipped`
+Understands cargo's `test result: ...` lines, and the last lines of pytest, vitest and Playwright. Prints `N passed, N failed`, with `N skipped`
 behind it when tests were left out. Exits with 1 when a test failed or none passed.
 """
 
@@ -16,6 +16,10 @@ from dataclasses import dataclass
 CARGO = re.compile(r"test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;")
 PYTEST = re.compile(r"^=*\s*(\d+ (?:passed|failed|error|skipped|xfailed|xpassed|warning|deselected|rerun)[^=]*) in [\d.]+s")
 PYTEST_PART = re.compile(r"(\d+) (passed|failed|errors?|skipped)")
+# `      Tests  1 failed | 12 passed | 2 skipped (15)`
+VITEST = re.compile(r"^\s*Tests\s+(\d+ (?:passed|failed|skipped|todo).*) \(\d+\)$")
+# `  12 passed (34.5s)`, each kind on a line of its own; only the first has the time.
+PLAYWRIGHT = re.compile(r"^  (\d+) (passed|failed|skipped|flaky|did not run|interrupted)(?: \([\d.]+(?:ms|s|m|h)\))?$")
 COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -46,11 +50,12 @@ def count(text):
             passed, failed, ignored = map(int, cargo.groups())
             counts.add(Counts(passed, failed, ignored))
             continue
-        pytest = PYTEST.match(line)
-        if pytest:
-            for number, kind in PYTEST_PART.findall(pytest.group(1)):
-                name = {"passed": "passed", "skipped": "skipped"}.get(kind, "failed")
-                setattr(counts, name, getattr(counts, name) + int(number))
+        summary = PYTEST.match(line) or VITEST.match(line)
+        parts = PYTEST_PART.findall(summary.group(1)) if summary else PLAYWRIGHT.findall(line)
+        for number, kind in parts:
+            # A flaky test failed at first: no success either.
+            name = {"passed": "passed", "skipped": "skipped"}.get(kind, "failed")
+            setattr(counts, name, getattr(counts, name) + int(number))
     return counts
 
 

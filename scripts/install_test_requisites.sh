@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside the Rust toolchain: Debian packages by name, and the locked packages of the
-# SDK tests from PyPI (.venv) and npm (tests/sdk/node_modules). Does nothing where everything is there.
+# Installs what the tests need beside the Rust toolchain: Debian packages by name (Chromium for the console's tests among
+# them), and the locked packages of the SDK tests from PyPI (.venv) and npm (tests/sdk/node_modules). Does nothing where everything is there.
 # What is missing and cannot be installed is named, with the command that would.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,8 @@ if ! command -v initdb >/dev/null 2>&1 && ! compgen -G '/usr/lib/postgresql/*/bi
 elif [ "$(id -u)" -eq 0 ] && ! getent passwd postgres >/dev/null; then
     packages+=(postgresql)
 fi
+
+command -v chromium >/dev/null 2>&1 || [ -n "${KEYBEARER_CHROMIUM:-}" ] || packages+=(chromium)
 
 if [ ${#packages[@]} -gt 0 ]; then
     install="apt-get install -y --no-install-recommends ${packages[*]}"

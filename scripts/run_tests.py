@@ -46,6 +46,9 @@ STEPS = [
     Step("scripts", [*PYTEST, "scripts/tests"], 5),
     # Against software that nobody here wrote: the SDKs, libsodium, a mock of the providers. Both engines.
     Step("sdk", [*PYTEST, "tests/sdk"], 15),
+    # The console: what needs no browser, then Chromium against the binary.
+    Step("console-unit", ["scripts/test_console.sh", "unit"], 10),
+    Step("console-browser", ["scripts/test_console.sh", "browser"], 15),
 ]
 
 
@@ -94,8 +97,9 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     # Ended from outside, as by Ctrl-C: the `finally` above takes the running step down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    build = subprocess.run(["cargo", "build", "--locked", "-p", "keybearer"], cwd=ROOT, check=False)
-    well = build.returncode == 0
+    # The console first: cargo takes it into the binary.
+    builds = [["scripts/build_console.sh"], ["cargo", "build", "--locked", "-p", "keybearer"]]
+    well = all(subprocess.run(build, cwd=ROOT, check=False).returncode == 0 for build in builds)
     total = Counts(failed=0 if well else 1)
     COMMANDS.unlink(missing_ok=True)
     for step in STEPS if well else []:

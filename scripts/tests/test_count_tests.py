@@ -30,6 +30,13 @@ def test_pytest_results_are_read_in_every_spelling():
     assert counts("2 passed in 71.02s (0:01:11)\n") == (2, 0, 0)
 
 
+def test_vitest_and_playwright_results_are_read():
+    assert counts(" Test Files  2 passed (2)\n      Tests  13 passed (13)\n") == (13, 0, 0)
+    assert counts("      Tests  1 failed | 12 passed | 2 skipped (15)\n") == (12, 1, 2)
+    assert counts("\n  2 failed\n    [x] a.spec.ts\n  1 flaky\n  1 skipped\n  9 passed (34.5s)\n") == (9, 3, 1)
+    assert counts("  3 did not run\n  9 passed (1.2m)\n") == (9, 3, 0)
+
+
 def test_other_lines_are_no_results():
     assert counts("test result: broken\n3 passed the door\nno tests ran in 0.01s\n") == (0, 0, 0)
 

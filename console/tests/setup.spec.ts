@@ -1,0 +1,30 @@
+import { Instance } from "./support/instance";
+import { PASSWORD } from "./support/people";
+import { expect, look, test } from "./support/test";
+
+test("the printed link creates the admin, and the token leaves the address bar", async ({ page }) => {
+  const fresh = await Instance.start();
+  try {
+    await page.goto(`${fresh.url}/setup#token=${fresh.setupToken}`);
+    await expect(page.getByRole("heading", { name: "Set up Keybearer" })).toBeVisible();
+    expect(page.url()).toBe(`${fresh.url}/console/setup`);
+    await look(page, "setup");
+    await page.getByLabel("E-mail").fill("first@example.com");
+    await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+    await page.getByLabel("The same password again").fill("something else");
+    await page.getByRole("button", { name: "Create the admin" }).click();
+    await expect(page.getByText("The two passwords differ.")).toBeVisible();
+    await page.getByLabel("The same password again").fill(PASSWORD);
+    await page.getByRole("button", { name: "Create the admin" }).click();
+    await expect(page.getByRole("heading", { name: "Your API key" })).toBeVisible();
+    await expect(page.getByRole("region", { name: "API key" })).toContainText("kb_");
+    await look(page, "setup-done");
+    await page.getByRole("link", { name: "Go on" }).click();
+    await expect(page).toHaveURL(/\/console\/w\/ws_[a-z0-9]+\//);
+
+    await page.goto(`${fresh.url}/setup#token=${fresh.setupToken}`);
+    await expect(page.getByText("This instance is set up already.")).toBeVisible();
+  } finally {
+    await fresh.stop();
+  }
+});

@@ -1,0 +1,73 @@
+import { expect, look, test } from "./support/test";
+
+test("a path that leads nowhere, or to another's workspace, is the same page", async ({ page, owner }) => {
+  for (const path of [
+    "/console/nothing",
+    "/console/w/ws_06evr40e1m73fwp2hw6n0xq8kc/keys",
+    `/console/w/${owner.workspace}/nothing`,
+  ]) {
+    await page.goto(path);
+    await expect(page.getByRole("heading", { name: "There is no such page" })).toBeVisible();
+  }
+  await look(page, "not-found");
+});
+
+test("the command palette finds pages and actions by the keyboard alone", async ({ page, owner }) => {
+  await page.goto(`/console/w/${owner.workspace}/keys`);
+  await expect(page.getByRole("heading", { name: "Keys", exact: true })).toBeVisible();
+  await page.keyboard.press("Control+k");
+  await expect(page.getByRole("combobox")).toBeFocused();
+  await look(page, "palette");
+  await page.keyboard.type("dark");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await page.reload();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+});
+
+test("a workspace is made and switched to", async ({ page, owner }) => {
+  await page.goto(`/console/w/${owner.workspace}/keys`);
+  await page.getByRole("button", { name: /^Workspace:/ }).click();
+  await page.getByRole("menuitem", { name: "New workspace" }).click();
+  await page.getByLabel("Name").fill("Research");
+  await page.getByRole("button", { name: "Create workspace" }).click();
+  await expect(page.getByRole("button", { name: "Workspace: Research" })).toBeVisible();
+  expect(page.url()).not.toContain(owner.workspace);
+  await page.goto("/console/");
+  await expect(page.getByRole("button", { name: "Workspace: Research" })).toBeVisible();
+});
+
+test("the navigation opens as a drawer where the window is narrow", async ({ page, owner }) => {
+  await page.setViewportSize({ width: 360, height: 780 });
+  await page.goto(`/console/w/${owner.workspace}/keys`);
+  await page.getByRole("button", { name: "Open the navigation" }).click();
+  await expect(page.getByRole("dialog").getByRole("link", { name: "Keys" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toBeHidden();
+});
+
+test("a browser that comes to the root is led to the console", async ({ page, owner }) => {
+  await page.goto("/");
+  await expect(page).toHaveURL(new RegExp(`/console/w/${owner.workspace}/keys`));
+});
+
+test("the first page is small, comes from here alone, and is kept", async ({ page, owner, world }) => {
+  const sizes = new Map<string, number>();
+  const client = await page.context().newCDPSession(page);
+  await client.send("Network.enable");
+  const urls = new Map<string, string>();
+  client.on("Network.requestWillBeSent", ({ requestId, request }) => urls.set(requestId, request.url));
+  client.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    const url = urls.get(requestId) ?? requestId;
+    sizes.set(url, (sizes.get(url) ?? 0) + encodedDataLength);
+  });
+  await page.goto(`/console/w/${owner.workspace}/keys`, { waitUntil: "networkidle" });
+  await expect(page.getByRole("heading", { name: "Keys", exact: true })).toBeVisible();
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  process.stdout.write(`the first page transfers ${Math.round(total / 1024)} KiB in ${sizes.size} answers\n`);
+  expect(total).toBeLessThan(250 * 1024);
+  for (const url of urls.values()) expect(url.startsWith(world.instance.url), url).toBe(true);
+  const script = [...urls.values()].find((url) => url.endsWith(".js") && url.includes("/assets/"));
+  const answer = await page.request.get(String(script));
+  expect(answer.headers()["cache-control"]).toContain("immutable");
+});

@@ -1,0 +1,104 @@
+/**
+ * `test` with an instance for each worker and a fresh person for each test, whose page fails the test when its policy is
+ * violated or a script throws. `look` checks a page as people see it: accessible, and kept as pictures.
+ */
+import { mkdirSync } from "node:fs";
+import { resolve } from "node:path";
+import AxeBuilder from "@axe-core/playwright";
+import { test as base, expect, type Page, request } from "@playwright/test";
+import { Instance } from "./instance";
+import { logIn, newPerson, PASSWORD, type Person, setUp } from "./people";
+
+const SCREENSHOTS = resolve(import.meta.dirname, "../../../target/console-screenshots");
+mkdirSync(SCREENSHOTS, { recursive: true });
+
+interface World {
+  instance: Instance;
+  root: Person;
+}
+
+interface Fixtures {
+  /** Somebody who is logged in in `page`, owner of `owner.workspace`. */
+  owner: Person;
+  /** What went wrong in the page beside the test's own checks. Expected entries are taken out. */
+  faults: string[];
+}
+
+export const test = base.extend<Fixtures, { world: World }>({
+  world: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the pattern
+    async ({}, use) => {
+      const instance = await Instance.start();
+      try {
+        const context = await request.newContext();
+        const root = await setUp(context, instance.url, instance.setupToken);
+        await context.dispose();
+        await use({ instance, root });
+      } finally {
+        await instance.stop();
+      }
+    },
+    { scope: "worker" },
+  ],
+  baseURL: async ({ world }, use) => use(world.instance.url),
+  faults: [
+    async ({ page }, use) => {
+      const faults: string[] = [];
+      watch(page, faults);
+      await use(faults);
+      expect(faults, "faults of the page").toEqual([]);
+    },
+    { auto: true },
+  ],
+  owner: async ({ page, world }, use) => {
+    const { url } = world.instance;
+    const admin = await request.newContext();
+    await admin.post(`${url}/api/v1/sessions`, { data: { email: world.root.email, password: PASSWORD } });
+    const person = await newPerson(admin, url);
+    await admin.dispose();
+    await logIn(page, url, person.email);
+    const { workspaces } = await (await page.request.get(`${url}/api/v1/me`)).json();
+    person.workspace = workspaces[0]?.id ?? (await ownWorkspace(page, url));
+    await use(person);
+  },
+});
+
+async function ownWorkspace(page: Page, url: string): Promise<string> {
+  const made = await page.request.post(`${url}/api/v1/workspaces`, { data: { name: "Personal" } });
+  return (await made.json()).id;
+}
+
+/** Notes violations of the policy, errors of scripts and what the console says. */
+export function watch(page: Page, faults: string[]): void {
+  page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
+  page.on("console", (message) => {
+    // A refused request is logged by the browser itself; whether it should be refused is the test's to say.
+    if (message.type() === "error" && !message.text().startsWith("Failed to load resource"))
+      faults.push(message.text());
+    else if (/Content.Security.Policy|TrustedScript|TrustedHTML/i.test(message.text())) faults.push(message.text());
+  });
+}
+
+/**
+ * Looks at the page: axe finds nothing, nothing is wider than the window, and pictures are kept in both themes at 1440
+ * and 360 pixels.
+ */
+export async function look(page: Page, name: string): Promise<void> {
+  for (const scheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+    for (const width of [1440, 360]) {
+      await page.setViewportSize({ width, height: width === 360 ? 780 : 900 });
+      await page.screenshot({ path: `${SCREENSHOTS}/${name}-${width}-${scheme}.png`, animations: "disabled" });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect(wide, `${name} at ${width} pixels scrolls sideways by`).toBeLessThanOrEqual(0);
+    }
+    const found = await new AxeBuilder({ page })
+      .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+      .analyze();
+    const said = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+    expect(said, `axe on ${name} (${scheme})`).toEqual([]);
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+export { expect };
