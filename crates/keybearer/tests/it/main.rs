@@ -12,7 +12,7 @@ mod cli_login;
 mod cli_resources;
 mod cli_server;
 mod cli_shell;
-mod console;
+mod console_pages;
 mod crash;
 mod credits;
 mod data_plane;
