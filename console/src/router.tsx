@@ -103,13 +103,13 @@ const admin = createRoute({
   component: lazyRouteComponent(() => import("./shell/Shell"), "AdminShell"),
 });
 
-/** The routes of a table of pages; the part's own path leads to its first page. */
+/** The routes of a table of pages; the part's own path leads to where it opens. */
 function children(parent: typeof workspace | typeof account | typeof admin, pages: PageEntry[]) {
   const first = createRoute({
     getParentRoute: () => parent,
     path: "/",
     beforeLoad: ({ location }) => {
-      const page = pages[0];
+      const page = pages.find(({ opens }) => opens) ?? pages[0];
       if (!page) throw notFound();
       throw redirect({ to: `${location.pathname.replace(/\/$/, "")}/${page.path}`, replace: true });
     },

@@ -3,7 +3,7 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import { KeyRound } from "lucide-react";
+import { KeyRound, Rocket, Settings, SquareTerminal, Users } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -18,17 +18,48 @@ export interface PageEntry {
   role?: Role;
   /** More words by which the command palette finds it. */
   words?: string;
+  /** The part of the console opens here; else at its first page. */
+  opens?: true;
   load: () => Promise<{ Page: ComponentType }>;
 }
 
-/** Below `/console/w/<workspace>/`; the first is where a workspace opens. */
+/** Below `/console/w/<workspace>/`. */
 export const WORKSPACE_PAGES: PageEntry[] = [
+  {
+    path: "start",
+    title: "Get started",
+    icon: Rocket,
+    words: "first guide curl snippet example",
+    load: () => import("./start/Page"),
+  },
   {
     path: "keys",
     title: "Keys",
     icon: KeyRound,
     words: "provider own byok secret seal",
+    opens: true,
     load: () => import("./keys/Page"),
+  },
+  {
+    path: "api-keys",
+    title: "API keys",
+    icon: SquareTerminal,
+    words: "token mint revoke scopes kb_",
+    load: () => import("./api-keys/Page"),
+  },
+  {
+    path: "members",
+    title: "Members",
+    icon: Users,
+    words: "people invite invitation role",
+    load: () => import("./members/Page"),
+  },
+  {
+    path: "settings",
+    title: "Settings",
+    icon: Settings,
+    words: "rename delete leave danger id",
+    load: () => import("./settings/Page"),
   },
 ];
 

@@ -41,7 +41,7 @@ export function WorkspaceSwitcher({ current }: { current?: Schemas["OwnWorkspace
       <NewWorkspaceDialog
         open={creating}
         onClose={() => setCreating(false)}
-        onCreated={(id) => navigate({ to: `/w/${id}` })}
+        onCreated={(id) => navigate({ to: `/w/${id}/start` })}
       />
     </>
   );

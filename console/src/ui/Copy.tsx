@@ -1,6 +1,7 @@
 import { Check, Copy as CopyIcon } from "lucide-react";
 import { useEffect, useState } from "react";
 import { Button } from "./Button";
+import { cx } from "./cx";
 import { toast } from "./Toaster";
 
 /** Copies a text and says so. */
@@ -29,8 +30,8 @@ export function CopyButton({ text, label = "Copy", name }: { text: string; label
   );
 }
 
-/** A text to copy whole, in the letters of code. */
-export function CodeBlock({ text, name }: { text: string; name?: string }) {
+/** A text to copy whole, in the letters of code. `wrap` is for one long line that should be seen whole. */
+export function CodeBlock({ text, name, wrap }: { text: string; name?: string; wrap?: boolean }) {
   return (
     <div className="overflow-hidden rounded-md border border-line bg-sunken">
       <div className="flex items-center justify-between gap-2 border-b border-line py-1.5 pr-1.5 pl-3">
@@ -39,7 +40,7 @@ export function CodeBlock({ text, name }: { text: string; name?: string }) {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
       <section tabIndex={0} aria-label={name} className="overflow-x-auto px-3 py-2.5">
-        <pre className="font-mono text-xs leading-5">{text}</pre>
+        <pre className={cx("font-mono text-xs leading-5", wrap && "break-all whitespace-pre-wrap")}>{text}</pre>
       </section>
     </div>
   );

@@ -20,12 +20,14 @@ interface DialogProps {
   description?: ReactNode;
   children: ReactNode;
   wide?: boolean;
+  /** Shows what cannot be shown again: a click beside it does not close it. */
+  once?: boolean;
 }
 
 /** A window over the page. Escape and a click beside it close it. */
-export function Dialog({ open, onClose, title, description, children, wide }: DialogProps) {
+export function Dialog({ open, onClose, title, description, children, wide, once = false }: DialogProps) {
   return (
-    <Base.Root open={open} onOpenChange={(next) => !next && onClose()}>
+    <Base.Root open={open} onOpenChange={(next) => !next && onClose()} disablePointerDismissal={once}>
       <Base.Portal>
         <Base.Backdrop className={backdrop} />
         <Base.Popup className={cx(popup, wide ? "max-w-2xl" : "max-w-lg")}>
@@ -51,7 +53,7 @@ export function DialogActions({ children }: { children: ReactNode }) {
 }
 
 /** A question that wants an answer: nothing but its buttons and Escape close it. */
-export function AlertDialog({ open, onClose, title, children }: Omit<DialogProps, "description" | "wide">) {
+export function AlertDialog({ open, onClose, title, children }: Omit<DialogProps, "description" | "wide" | "once">) {
   return (
     <BaseAlert.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <BaseAlert.Portal>

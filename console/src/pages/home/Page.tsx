@@ -21,7 +21,7 @@ export function Page() {
       <NewWorkspaceDialog
         open={creating}
         onClose={() => setCreating(false)}
-        onCreated={(id) => navigate({ to: `/w/${id}` })}
+        onCreated={(id) => navigate({ to: `/w/${id}/start` })}
       />
     </Frame>
   );

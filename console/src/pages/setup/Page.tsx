@@ -102,12 +102,12 @@ function Done({ done }: { done: Schemas["SetupDone"] }) {
   return (
     <Frame title="Your API key" lead="It is shown this once. Keep it where you keep passwords.">
       <div className="flex flex-col gap-5">
-        <CodeBlock name="API key" text={done.api_key.key} />
+        <CodeBlock wrap name="API key" text={done.api_key.key} />
         <p className="text-soft">
           Programs call models with it. It belongs to the workspace Personal and has all scopes; you can revoke it at
           any time. You are logged in as {done.user.email}.
         </p>
-        <Link to={`/w/${done.workspace_id}`} className={buttonClass("primary", "large")}>
+        <Link to={`/w/${done.workspace_id}/start`} className={buttonClass("primary", "large")}>
           Go on
         </Link>
       </div>

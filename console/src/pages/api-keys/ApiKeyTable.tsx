@@ -1,0 +1,67 @@
+import type { Schemas } from "@/api/client";
+import { Badge } from "@/ui/Badge";
+import { Button } from "@/ui/Button";
+import { Cell, Table } from "@/ui/Table";
+import { Time } from "@/ui/Time";
+import { scopesText } from "./scopes";
+
+/** API keys, without the keys. */
+export function ApiKeyTable({
+  keys,
+  me,
+  onRevoke,
+}: {
+  keys: Schemas["ApiKeyView"][];
+  me: string;
+  onRevoke: (key: Schemas["ApiKeyView"]) => void;
+}) {
+  return (
+    <Table
+      label="API keys"
+      head={[
+        "Name",
+        "May",
+        "Minted",
+        "Last used",
+        "Ends",
+        <span key="actions" className="sr-only">
+          Actions
+        </span>,
+      ]}
+    >
+      {keys.map((key) => (
+        <tr key={key.id} className={key.revoked_at ? "text-soft" : undefined}>
+          <Cell>
+            <p className="font-medium whitespace-nowrap">{key.name}</p>
+            <code className="font-mono text-xs text-soft">{key.prefix}…</code>
+          </Cell>
+          <Cell className="whitespace-nowrap">
+            <span title={key.scopes.join(", ")}>{scopesText(key.scopes)}</span>
+          </Cell>
+          <Cell className="whitespace-nowrap">
+            <Time at={key.created_at} />
+            {key.user_id === me && <span className="text-soft"> by you</span>}
+          </Cell>
+          <Cell>{key.last_used_at ? <Time at={key.last_used_at} /> : <span className="text-soft">never</span>}</Cell>
+          <Cell>
+            <End of={key} />
+          </Cell>
+          <Cell className="text-right">
+            {!key.revoked_at && (
+              <Button size="small" look="danger" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
+                Revoke
+              </Button>
+            )}
+          </Cell>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+function End({ of: key }: { of: Schemas["ApiKeyView"] }) {
+  if (key.revoked_at) return <Badge>Revoked</Badge>;
+  if (!key.expires_at) return <span className="text-soft">never</span>;
+  if (Date.parse(key.expires_at) < Date.now()) return <Badge tone="warn">Ended</Badge>;
+  return <Time at={key.expires_at} />;
+}

@@ -1,0 +1,53 @@
+import type { Schemas } from "@/api/client";
+import { usd } from "@/format/money";
+import { count, milliseconds } from "@/format/number";
+import { Badge } from "@/ui/Badge";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Card } from "@/ui/Page";
+import { Time } from "@/ui/Time";
+
+/** Waits for calls and shows the latest as they come in. */
+export function FirstCall({ calls, error }: { calls: Schemas["UsageView"][] | undefined; error: unknown }) {
+  if (error) return <ErrorNote error={error} />;
+  if (!calls || calls.length === 0) {
+    return (
+      <p role="status" className="flex items-center gap-2.5 text-soft">
+        <span className="relative flex size-2.5" aria-hidden="true">
+          <span className="absolute inline-flex size-full animate-ping rounded-full bg-accent opacity-60" />
+          <span className="relative inline-flex size-2.5 rounded-full bg-accent" />
+        </span>
+        Waiting for the first call. It appears here by itself.
+      </p>
+    );
+  }
+  return (
+    <Card>
+      <ul aria-label="Latest calls" className="divide-y divide-line">
+        {calls.map((call) => (
+          <Call key={call.request_id} call={call} />
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
+function Call({ call }: { call: Schemas["UsageView"] }) {
+  const tokens = call.usage ? call.usage.input_tokens + call.usage.output_tokens : undefined;
+  return (
+    <li className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3">
+      <Badge tone={call.status < 400 ? "ok" : "bad"}>{call.status}</Badge>
+      <span className="min-w-0 font-medium break-all">{call.model ?? call.model_requested}</span>
+      <span className="text-soft">
+        {call.key_source === "byok" && `own key ${call.key_label ?? ""}`}
+        {call.key_source === "managed" && "credits"}
+        {!call.key_source && (call.error_code ?? "nothing served")}
+      </span>
+      <span className="ml-auto flex flex-wrap gap-x-4 text-xs text-soft">
+        {tokens !== undefined && <span>{count(tokens)} tokens</span>}
+        {typeof call.cost_nano_usd === "number" && <span>{usd(call.cost_nano_usd)}</span>}
+        <span>{milliseconds(call.latency_ms)}</span>
+        <Time at={call.at} />
+      </span>
+    </li>
+  );
+}
