@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Page } from "@playwright/test";
-import { expect, look, test } from "./support/test";
+import { expect, joined, look, test } from "./support/test";
 
 const newKey = () => `sk-proj-${randomBytes(24).toString("hex")}`;
 const unknown = {
@@ -35,6 +35,7 @@ test("a key is sealed before it leaves the page; a failing probe stores nothing,
   owner,
   world,
 }) => {
+  // T117
   const [bad, good] = [newKey(), newKey()];
   await world.instance.script({ key: bad, status: 401, body: unknown });
   const requests = sent(page);
@@ -149,4 +150,57 @@ test("keys are put in another order by the keyboard and by dragging, and stay so
   await page.waitForLoadState("networkidle");
   await page.reload();
   await expect.poll(labels).toEqual(["three", "two", "one"]);
+});
+
+test("members see that there is a key, and nothing more of it", async ({ page, owner, browser, world }) => {
+  await open(page, owner.workspace);
+  await add(page, newKey(), "hidden-label");
+  await page.getByRole("button", { name: "Done" }).click();
+  const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
+  const theirs = member.page;
+  await theirs.goto(`/console/w/${owner.workspace}/keys`);
+  await expect(theirs.getByText("A key may serve")).toBeVisible();
+  await expect(theirs.getByRole("button", { name: "Add key" })).toBeHidden();
+  expect(await theirs.content()).not.toContain("hidden-label");
+  await look(theirs, "keys-member");
+  expect(member.faults).toEqual([]);
+  await theirs.context().close();
+});
+
+test("names with markup in them are text", async ({ page, owner }) => {
+  // T111
+  const name = '<img src=x onerror="document.title=1"><script>document.title=1</script>';
+  await page.request.patch(`/api/v1/workspaces/${owner.workspace}`, { data: { name } });
+  await open(page, owner.workspace);
+  await expect(page.getByRole("button", { name: `Workspace: ${name}` })).toBeVisible();
+  expect(await page.title()).toBe("Keys · Keybearer");
+});
+
+test("a sealing key that is not what the server says it is gets no key", async ({ page, owner, faults }) => {
+  // T30
+  await page.route("**/v1/byok/encryption-pubkey", async (route) => {
+    const answer = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...answer, public_key: Buffer.alloc(32, 7).toString("base64") } });
+  });
+  const requests = sent(page);
+  await open(page, owner.workspace);
+  await add(page, newKey(), "primary");
+  await expect(page.getByText("The sealing key cannot be used")).toBeVisible();
+  await expect(page.getByText("The key was not stored")).toBeVisible();
+  expect(requests.filter((text) => text.startsWith("POST"))).toEqual([]);
+  expect(faults).toEqual([]);
+});
+
+test("a sealing key that was replaced in between is fetched anew", async ({ page, owner }) => {
+  await open(page, owner.workspace);
+  let stale = 0;
+  await page.route("**/provider-keys", async (route) => {
+    if (route.request().method() !== "POST" || stale > 0) return route.fallback();
+    stale += 1;
+    const json = { code: "stale_kek", detail: "the sealing key was replaced", status: 409, details: {} };
+    return route.fulfill({ status: 409, contentType: "application/problem+json", body: JSON.stringify(json) });
+  });
+  await add(page, newKey(), "primary");
+  await expect(page.getByRole("status")).toContainText("OpenAI accepted the key.");
+  expect(stale).toBe(1);
 });

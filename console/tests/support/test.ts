@@ -5,9 +5,9 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
-import { test as base, expect, type Page, request } from "@playwright/test";
+import { type Browser, test as base, expect, type Page, request } from "@playwright/test";
 import { Instance } from "./instance";
-import { logIn, newPerson, PASSWORD, type Person, setUp } from "./people";
+import { logIn, newPerson, PASSWORD, type Person, post, setUp } from "./people";
 
 const SCREENSHOTS = resolve(import.meta.dirname, "../../../target/console-screenshots");
 mkdirSync(SCREENSHOTS, { recursive: true });
@@ -66,6 +66,19 @@ export const test = base.extend<Fixtures, { world: World }>({
 async function ownWorkspace(page: Page, url: string): Promise<string> {
   const made = await page.request.post(`${url}/api/v1/workspaces`, { data: { name: "Personal" } });
   return (await made.json()).id;
+}
+
+/** Somebody else, invited to the workspace by the person in `page`, in a browser of their own. */
+export async function joined(page: Page, browser: Browser, url: string, workspace: string, role: "member" | "admin") {
+  const email = `${role}-${Date.now()}@example.com`;
+  const { token } = await post(page.request, `${url}/api/v1/workspaces/${workspace}/invitations`, { email, role });
+  const context = await browser.newContext({ baseURL: url, locale: "en-US" });
+  const theirs = await context.newPage();
+  const faults: string[] = [];
+  watch(theirs, faults);
+  await post(theirs.request, `${url}/api/v1/invitations/accept`, { token, password: PASSWORD });
+  await logIn(theirs, url, email);
+  return { page: theirs, email, faults };
 }
 
 /** Notes violations of the policy, errors of scripts and what the console says. */

@@ -1,0 +1,23 @@
+import { expect, look, test } from "./support/test";
+
+test("a workspace is renamed, and deleted only after its name is typed", async ({ page, owner }) => {
+  const made = await page.request.post("/api/v1/workspaces", { data: { name: "Second" } });
+  const { id } = await made.json();
+  await page.goto(`/console/w/${id}/settings`);
+  await page.getByLabel("Workspace name").fill("Renamed");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("button", { name: "Workspace: Renamed" })).toBeVisible();
+  await look(page, "settings");
+  await page.getByRole("button", { name: "Delete workspace" }).click();
+  const dialog = page.getByRole("alertdialog");
+  const confirm = dialog.getByRole("button", { name: "Delete workspace" });
+  await expect(confirm).toBeDisabled();
+  await dialog.getByLabel("Type Renamed to confirm").fill("renamed");
+  await expect(confirm).toBeDisabled();
+  await dialog.getByLabel("Type Renamed to confirm").fill("Renamed");
+  await look(page, "settings-delete");
+  await confirm.click();
+  await expect(page.getByText("Renamed is deleted")).toBeVisible();
+  await expect(page).toHaveURL(new RegExp(`/console/w/${owner.workspace}/`));
+  expect((await page.request.get(`/api/v1/workspaces/${id}`)).status()).toBe(404);
+});
