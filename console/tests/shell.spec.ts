@@ -41,7 +41,7 @@ test("the navigation opens as a drawer where the window is narrow", async ({ pag
   await page.setViewportSize({ width: 360, height: 780 });
   await page.goto(`/console/w/${owner.workspace}/keys`);
   await page.getByRole("button", { name: "Open the navigation" }).click();
-  await expect(page.getByRole("dialog").getByRole("link", { name: "Keys" })).toBeVisible();
+  await expect(page.getByRole("dialog").getByRole("link", { name: "Keys", exact: true })).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toBeHidden();
 });

@@ -1315,6 +1315,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/scripts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the scripts of a workspace in the order in which they run, without their texts.
+         * @description All in one answer: there are at most 50.
+         */
+        get: operations["list_scripts"];
+        put?: never;
+        /**
+         * Add a script.
+         * @description It runs on every machine that starts the workspace from then on.
+         */
+        post: operations["create_script"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/scripts/{script_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a script with its text. */
+        get: operations["get_script"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a script.
+         * @description Machines on which it ran stay as they are.
+         */
+        delete: operations["delete_script"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a script.
+         * @description A machine on which it ran at its first boot does not run it again.
+         */
+        patch: operations["update_script"];
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the services of a workspace, by name.
+         * @description All in one answer: there are at most 50.
+         */
+        get: operations["list_services"];
+        put?: never;
+        /**
+         * Add a service.
+         * @description With `auto_enable` it runs on every machine that starts the workspace from then on.
+         */
+        post: operations["create_service"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/services/{service_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a service. */
+        get: operations["get_service"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a service.
+         * @description Where it runs it goes on, until the workspace is started again there.
+         */
+        delete: operations["delete_service"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a service.
+         * @description Where it runs it goes on as it was started, until the workspace is started again there.
+         */
+        patch: operations["update_service"];
+        trace?: never;
+    };
     "/api/v1/workspaces/{workspace_id}/usage": {
         parameters: {
             query?: never;
@@ -1781,8 +1879,8 @@ export interface components {
             prefix: string;
             /** @description When it was revoked. */
             revoked_at?: string | null;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
             /** @description Who minted it; it acts for this person. */
             user_id: string;
         };
@@ -1844,6 +1942,8 @@ export interface components {
             actor?: string | null;
             /** @description When. */
             at: string;
+            /** @description SHA-256 of the code that was written, in hex: of a script, or of a service's definition. */
+            content_sha256?: string | null;
             /** @description The sealing key concerned; absent where the instance's setting `audit_detail` hides it. */
             kek_id?: string | null;
             /** @description The label of the key concerned. */
@@ -2198,8 +2298,8 @@ export interface components {
              * @example api_key
              */
             kind: string;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes?: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes?: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
             /** @description The person, or on whose behalf the API key acts. */
             user_id?: string | null;
             /** @description The workspace of the API key. */
@@ -2380,8 +2480,8 @@ export interface components {
                 prefix: string;
                 /** @description When it was revoked. */
                 revoked_at?: string | null;
-                /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-                scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+                /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+                scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
                 /** @description Who minted it; it acts for this person. */
                 user_id: string;
             }[];
@@ -2401,6 +2501,8 @@ export interface components {
                 actor?: string | null;
                 /** @description When. */
                 at: string;
+                /** @description SHA-256 of the code that was written, in hex: of a script, or of a service's definition. */
+                content_sha256?: string | null;
                 /** @description The sealing key concerned; absent where the instance's setting `audit_detail` hides it. */
                 kek_id?: string | null;
                 /** @description The label of the key concerned. */
@@ -2699,6 +2801,99 @@ export interface components {
             next?: string | null;
         };
         /** @description A part of a list. */
+        List_ScriptView: {
+            /** @description The entries. */
+            data: {
+                /** @description Its text; left out in a list. */
+                content?: string | null;
+                /** @description How long its text is. */
+                content_bytes: number;
+                /** @description SHA-256 of its text, in hex. */
+                content_sha256: string;
+                /** @description When it was made. */
+                created_at: string;
+                /**
+                 * @description The id.
+                 * @example scr_06evr40e1m73fwp2hw6n0xq8kc
+                 */
+                id: string;
+                /**
+                 * @description What it is called.
+                 * @example install-tools
+                 */
+                name: string;
+                /**
+                 * Format: int32
+                 * @description Its place: lower ones run first, equal ones by name.
+                 * @example 10
+                 */
+                order: number;
+                /**
+                 * @description When the script runs. `first_boot`: once on each machine, at the first start at which it is there; `every_start`: at every start.
+                 * @enum {string}
+                 */
+                run_on: "first_boot" | "every_start";
+                /** @description When it was changed the last time. */
+                updated_at: string;
+                /**
+                 * Format: int64
+                 * @description Counts its changes, from 1.
+                 */
+                version: number;
+            }[];
+            /** @description Given as `after`, gets the following part; absent at the end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        List_ServiceView: {
+            /** @description The entries. */
+            data: {
+                /** @description Whether `keybearer workspace up` starts it. */
+                auto_enable: boolean;
+                /**
+                 * @description The program and its arguments.
+                 * @example [
+                 *       "python",
+                 *       "-m",
+                 *       "agent"
+                 *     ]
+                 */
+                command: string[];
+                /** @description SHA-256 of the definition, in hex. */
+                content_sha256: string;
+                /** @description When it was made. */
+                created_at: string;
+                /** @description Its own variables. Members of the workspace see them: they are no place for secrets. */
+                env: {
+                    [key: string]: string;
+                };
+                /**
+                 * @description The id.
+                 * @example svc_06evr40e1m73fwp2hw6n0xq8kc
+                 */
+                id: string;
+                /**
+                 * @description What it is called.
+                 * @example web
+                 */
+                name: string;
+                /**
+                 * @description What happens when the service ends by itself. `always`: started again; `on-failure`: started again unless the exit code was 0; `no`: stays ended.
+                 * @enum {string}
+                 */
+                restart: "always" | "on-failure" | "no";
+                /** @description When it was changed the last time. */
+                updated_at: string;
+                /**
+                 * Format: int64
+                 * @description Counts its changes, from 1.
+                 */
+                version: number;
+            }[];
+            /** @description Given as `after`, gets the following part; absent at the end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
         List_SessionView: {
             /** @description The entries. */
             data: {
@@ -2987,8 +3182,8 @@ export interface components {
             expires_in_s?: number | null;
             /** @description 1 to 100 characters. */
             name: string;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
         };
         /** @description Credits to give. */
         NewCredits: {
@@ -3103,6 +3298,67 @@ export interface components {
              * @enum {string}
              */
             role: "member" | "admin";
+        };
+        /** @description What a new script is to be. */
+        NewScript: {
+            /**
+             * @description Its text, 1 to 65536 bytes. A first line that begins with `#!` names what reads it; without one `sh` does.
+             * @example #!/bin/sh
+             *     set -e
+             *     pip install -r requirements.txt
+             */
+            content: string;
+            /**
+             * @description 1 to 40 characters of a-z, 0-9 and hyphens, beginning with a letter; no other script here has it.
+             * @example install-tools
+             */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its place: lower ones run first, equal ones by name.
+             * @example 10
+             */
+            order?: number;
+            /**
+             * @description When the script runs. `first_boot`: once on each machine, at the first start at which it is there; `every_start`: at every start.
+             * @enum {string}
+             */
+            run_on: "first_boot" | "every_start";
+        };
+        /** @description What a new service is to be. */
+        NewService: {
+            /** @description Whether `keybearer workspace up` starts it; `false` when left out. */
+            auto_enable?: boolean;
+            /**
+             * @description The program and its arguments, 1 to 64 words of at most 8192 bytes together, without control characters. No shell
+             *     reads it.
+             * @example [
+             *       "python",
+             *       "-m",
+             *       "agent"
+             *     ]
+             */
+            command: string[];
+            /**
+             * @description Its own variables: at most 64, of at most 32768 bytes each and 65536 together. Names that decide what code runs, whom
+             *     it trusts or where it sends are refused. Members of the workspace see them: they are no place for secrets.
+             * @example {
+             *       "PORT": "8080"
+             *     }
+             */
+            env?: {
+                [key: string]: string;
+            };
+            /**
+             * @description 1 to 40 characters of a-z, 0-9 and hyphens, beginning with a letter; no other service here has it.
+             * @example web
+             */
+            name: string;
+            /**
+             * @description `always`, `on-failure` or `no`; `on-failure` when left out.
+             * @example on-failure
+             */
+            restart?: string | null;
         };
         /** @description A new person. */
         NewUser: {
@@ -3703,6 +3959,65 @@ export interface components {
             /** @description Whether the request forbids credits, as the header `x-keybearer-no-managed` does. */
             no_managed?: boolean;
         };
+        /** @description What is to change of a script. What is left out stays. */
+        ScriptPatch: {
+            /** @description Another text, 1 to 65536 bytes. */
+            content?: string | null;
+            /**
+             * @description Another name.
+             * @example install-tools
+             */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description Another place.
+             */
+            order?: number | null;
+            /**
+             * @description `first_boot` or `every_start`.
+             * @example every_start
+             */
+            run_on?: string | null;
+        };
+        /** @description A script. */
+        ScriptView: {
+            /** @description Its text; left out in a list. */
+            content?: string | null;
+            /** @description How long its text is. */
+            content_bytes: number;
+            /** @description SHA-256 of its text, in hex. */
+            content_sha256: string;
+            /** @description When it was made. */
+            created_at: string;
+            /**
+             * @description The id.
+             * @example scr_06evr40e1m73fwp2hw6n0xq8kc
+             */
+            id: string;
+            /**
+             * @description What it is called.
+             * @example install-tools
+             */
+            name: string;
+            /**
+             * Format: int32
+             * @description Its place: lower ones run first, equal ones by name.
+             * @example 10
+             */
+            order: number;
+            /**
+             * @description When the script runs. `first_boot`: once on each machine, at the first start at which it is there; `every_start`: at every start.
+             * @enum {string}
+             */
+            run_on: "first_boot" | "every_start";
+            /** @description When it was changed the last time. */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description Counts its changes, from 1.
+             */
+            version: number;
+        };
         /** @description The current sealing key. */
         SealingKeyView: {
             /** @description When it became the current one. */
@@ -3713,6 +4028,71 @@ export interface components {
             fingerprint: string;
             /** @description Its id, computed from the public key. */
             kek_id: string;
+        };
+        /** @description What is to change of a service. What is left out stays. */
+        ServicePatch: {
+            /** @description Whether `keybearer workspace up` starts it. */
+            auto_enable?: boolean | null;
+            /** @description Another command. */
+            command?: string[] | null;
+            /** @description Its variables, all of them: they take the place of those that it has. */
+            env?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * @description Another name.
+             * @example web
+             */
+            name?: string | null;
+            /**
+             * @description `always`, `on-failure` or `no`.
+             * @example always
+             */
+            restart?: string | null;
+        };
+        /** @description A service. */
+        ServiceView: {
+            /** @description Whether `keybearer workspace up` starts it. */
+            auto_enable: boolean;
+            /**
+             * @description The program and its arguments.
+             * @example [
+             *       "python",
+             *       "-m",
+             *       "agent"
+             *     ]
+             */
+            command: string[];
+            /** @description SHA-256 of the definition, in hex. */
+            content_sha256: string;
+            /** @description When it was made. */
+            created_at: string;
+            /** @description Its own variables. Members of the workspace see them: they are no place for secrets. */
+            env: {
+                [key: string]: string;
+            };
+            /**
+             * @description The id.
+             * @example svc_06evr40e1m73fwp2hw6n0xq8kc
+             */
+            id: string;
+            /**
+             * @description What it is called.
+             * @example web
+             */
+            name: string;
+            /**
+             * @description What happens when the service ends by itself. `always`: started again; `on-failure`: started again unless the exit code was 0; `no`: stays ended.
+             * @enum {string}
+             */
+            restart: "always" | "on-failure" | "no";
+            /** @description When it was changed the last time. */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description Counts its changes, from 1.
+             */
+            version: number;
         };
         /** @description One of one's sessions. */
         SessionView: {
@@ -14337,6 +14717,1064 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resolution"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_scripts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ScriptView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_script: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScript"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_script: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                script_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_script: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                script_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_script: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                script_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScriptPatch"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_services: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ServiceView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewService"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServicePatch"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
                 };
             };
             /**
