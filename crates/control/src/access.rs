@@ -104,6 +104,7 @@ permissions! {
     WritePolicy: WorkspaceScope;
     ReadServices: WorkspaceScope;
     WriteServices: WorkspaceScope;
+    UsePlayground: WorkspaceScope;
     ReadUsage: WorkspaceScope;
     ReadAudit: WorkspaceScope;
 }

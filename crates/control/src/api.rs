@@ -21,9 +21,11 @@ pub mod key_view;
 pub mod limits;
 pub mod members;
 pub mod meta;
+pub mod models;
 pub mod own_user;
 pub mod plans;
 pub mod platform_keys;
+pub mod playground_key;
 pub mod policy;
 pub mod profiles;
 pub mod provider_keys;
@@ -37,6 +39,8 @@ pub mod settings;
 pub mod settings_view;
 pub mod setup;
 pub mod usage;
+pub mod usage_csv;
+pub mod usage_summary;
 pub mod users;
 pub mod whoami;
 pub mod workspaces;
@@ -71,6 +75,8 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(api_keys::routes())
         .merge(scripts::routes())
         .merge(services::routes())
+        .merge(playground_key::routes())
+        .merge(models::routes())
         .merge(provider_keys::routes())
         .merge(account_keys::routes())
         .merge(byok::routes())
@@ -87,5 +93,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .nest("/api/v1", unversioned())
         .nest(UNVERSIONED, unversioned())
         .merge(usage::routes())
+        .merge(usage_csv::routes())
+        .merge(usage_summary::routes())
         .merge(audit::routes())
 }

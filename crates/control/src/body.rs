@@ -57,7 +57,22 @@ async fn read(body: Body) -> Result<Secret, Problem> {
 }
 
 /// The parameters that some operation takes in its query.
-const PARAMETERS: [&str; 6] = ["limit", "after", "from", "to", "label", "days"];
+const PARAMETERS: [&str; 14] = [
+    "limit",
+    "after",
+    "from",
+    "to",
+    "label",
+    "days",
+    "group_by",
+    "provider",
+    "model",
+    "provider_key_id",
+    "api_key_id",
+    "user_id",
+    "key_source",
+    "status",
+];
 
 /// A query string of the documented form.
 pub struct Query<T>(pub T);

@@ -85,8 +85,8 @@ async fn follow(state: &ControlState) {
     }
 }
 
-/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended and
-/// all but the newest changes. The hashes of submitted boxes stay for ever: a box without context has no time in
+/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, what
+/// is older than a day of how keys fared, and all but the newest changes. The hashes of submitted boxes stay for ever: a box without context has no time in
 /// it, so it must never be taken twice.
 async fn tidy(state: &ControlState) {
     if let Err(problem) = sealing_key::rotate_if_due(state).await {
@@ -96,6 +96,9 @@ async fn tidy(state: &ControlState) {
     let system = state.store.system();
     if let Err(error) = system.prune_sessions(state.sources.now()).await {
         tracing::warn!(error = %error, "could not prune sessions: {error}");
+    }
+    if let Err(error) = system.prune_key_hours(state.sources.now()).await {
+        tracing::warn!(error = %error, "could not prune the hours of provider keys: {error}");
     }
     if let Err(error) = system.prune_changes().await {
         tracing::warn!(error = %error, "could not prune the list of changes: {error}");

@@ -11,6 +11,7 @@ pub mod destination;
 pub mod device_logins;
 pub mod invitations;
 pub mod local;
+pub mod models;
 pub(crate) mod plan_gate;
 pub mod plans;
 pub mod policy;

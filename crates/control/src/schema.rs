@@ -28,6 +28,22 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema
 /// A name and what it means.
 type Word = (&'static str, &'static str);
 
+/// The wire formats, in the order of the documentation.
+pub(crate) const FORMATS: [FormatId; 12] = [
+    FormatId::OpenaiChat,
+    FormatId::OpenaiResponses,
+    FormatId::OpenaiEmbeddings,
+    FormatId::OpenaiModerations,
+    FormatId::OpenaiImages,
+    FormatId::OpenaiSpeech,
+    FormatId::OpenaiTranscriptions,
+    FormatId::OpenaiRealtime,
+    FormatId::Rerank,
+    FormatId::AnthropicMessages,
+    FormatId::GeminiGenerateContent,
+    FormatId::GeminiEmbeddings,
+];
+
 macro_rules! schemas {
     ($($(#[$doc:meta])* $schema:ident = $form:ident($says:expr, $all:expr, $name:expr, $means:ident $(, $null:literal)?);)*) => {$(
         $(#[$doc])*
@@ -87,6 +103,8 @@ schemas! {
     /// Names that stand for models.
     tiers = list_of("The tiers that may be called by name, by the account's plan; `level_1` and `embeddings` always.",
         Tier::ALL, Tier::as_str, tier);
+    /// A name that stands for a model.
+    tier = one_of("The name to call it by.", Tier::ALL, Tier::as_str, tier);
     /// A name that stands for a model, or `null`.
     nullable_tier = one_or_null("The tier that was chosen.", Tier::ALL, Tier::as_str, tier, "a model was chosen by name");
     /// Who chose a model, or `null`.
@@ -126,9 +144,7 @@ schemas! {
     payment_modes = list_of("How the provider's calls may be paid.", &[PaymentMode::Byok, PaymentMode::Managed],
         PaymentMode::as_str, payment);
     /// Wire formats.
-    formats = list_of("The formats that the provider speaks.", &[FormatId::OpenaiChat, FormatId::OpenaiResponses, FormatId::OpenaiEmbeddings, FormatId::OpenaiModerations, FormatId::OpenaiImages,
-        FormatId::OpenaiSpeech, FormatId::OpenaiTranscriptions, FormatId::OpenaiRealtime, FormatId::Rerank,
-        FormatId::AnthropicMessages, FormatId::GeminiGenerateContent, FormatId::GeminiEmbeddings],
+    formats = list_of("The formats that the provider speaks.", &FORMATS,
         FormatId::as_str, format);
     /// What happens where own keys are switched off.
     on_byok_disabled = one_of("What happens to calls of workspaces that have an own key for a provider whose own keys are \

@@ -248,6 +248,8 @@ actions! {
     ReadServices = "read_services", Standing::Workspace(Role::Member), Some(ApiScope::ServicesRead);
     /// Write scripts and services: code that runs on every machine that starts the workspace.
     WriteServices = "write_services", Standing::Workspace(Role::Admin), Some(ApiScope::ServicesWrite);
+    /// Call models from a page, as the person who is logged in.
+    UsePlayground = "use_playground", Standing::Workspace(Role::Member), None;
     /// Read the usage of a workspace.
     ReadUsage = "read_usage", Standing::Workspace(Role::Admin), Some(ApiScope::UsageRead);
     /// Read the audit log of a workspace.

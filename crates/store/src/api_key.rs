@@ -4,7 +4,7 @@ mod live;
 
 use domain::access::ApiScope;
 use domain::policy::ModelName;
-use domain::{ApiKeyId, Timestamp, UserId, WorkspaceId};
+use domain::{ApiKeyId, SessionId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
@@ -82,7 +82,7 @@ struct Stored {
     created_at: i64,
 }
 
-/// The API keys of a workspace, or those of one member, newest first, revoked ones included.
+/// The API keys of a workspace, or those of one member, newest first, revoked ones included; without those of log-ins.
 pub(crate) async fn list(
     store: &Store,
     workspace: WorkspaceId,
@@ -101,6 +101,7 @@ pub(crate) async fn list(
                         default_model, expires_at, revoked_at, last_used_at, created_at
                  FROM api_keys
                  WHERE workspace_id = $1 AND ($2 IS NULL OR user_id = $2) AND id < $3
+                   AND session_id IS NULL
                  ORDER BY id DESC LIMIT $4",
             )
             .bind(workspace)
@@ -153,11 +154,65 @@ pub(crate) async fn insert(
         within_parent(tx, workspace, parent, new, now).await?;
     }
     crate::limit::api_keys(tx, workspace, now).await?;
+    add(tx, workspace, (parent, None), new, now).await
+}
+
+/// How many API keys of one workspace a log-in has at a time.
+const KEYS_OF_SESSION: i64 = 8;
+
+/// Adds an API key that ends with a log-in of its minter, at the latest. Those of the log-in that have ended go, and the
+/// oldest where there are too many.
+pub(crate) async fn insert_for_session(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    session: SessionId,
+    new: &NewApiKey,
+    now: Timestamp,
+) -> Result<ApiKeyRow, StoreError> {
+    let live: Option<(i64,)> = tx
+        .optional(
+            sql("SELECT expires_at FROM sessions
+                 WHERE id = $1 AND user_id = $2 AND expires_at > $3")
+            .bind(session)
+            .bind(new.user)
+            .bind(now),
+        )
+        .await?;
+    let (ends_at,) = live.ok_or(StoreError::NotFound)?;
+    let ends_at = Timestamp::from_millis(ends_at);
+    tx.run(
+        sql("DELETE FROM api_keys
+             WHERE session_id = $1 AND workspace_id = $2
+               AND (expires_at <= $3 OR revoked_at IS NOT NULL
+                    OR id NOT IN (SELECT id FROM api_keys
+                                  WHERE session_id = $1 AND workspace_id = $2
+                                    AND expires_at > $3 AND revoked_at IS NULL
+                                  ORDER BY created_at DESC, id DESC LIMIT $4))")
+        .bind(session)
+        .bind(workspace)
+        .bind(now)
+        .bind(KEYS_OF_SESSION - 1),
+    )
+    .await?;
+    let new = NewApiKey {
+        expires_at: Some(new.expires_at.map_or(ends_at, |end| end.min(ends_at))),
+        ..new.clone()
+    };
+    add(tx, workspace, (None, Some(session)), &new, now).await
+}
+
+async fn add(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    (parent, session): (Option<ApiKeyId>, Option<SessionId>),
+    new: &NewApiKey,
+    now: Timestamp,
+) -> Result<ApiKeyRow, StoreError> {
     tx.run(
         sql(
             "INSERT INTO api_keys (id, workspace_id, user_id, parent_id, name, prefix, hash,
-                                   scopes, default_model, expires_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                                   scopes, default_model, expires_at, created_at, session_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(new.id)
         .bind(workspace)
@@ -169,7 +224,8 @@ pub(crate) async fn insert(
         .bind(&json(&new.scopes))
         .bind(new.default_model.as_ref())
         .bind(new.expires_at)
-        .bind(now),
+        .bind(now)
+        .bind(session),
     )
     .await
     .map_err(|error| error.or_conflict("this API key exists already"))?;
@@ -348,7 +404,7 @@ pub(crate) async fn renew(
         .run(
             sql("UPDATE api_keys SET expires_at = $3
                  WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL
-                   AND expires_at > $4 AND expires_at <= $3")
+                   AND session_id IS NULL AND expires_at > $4 AND expires_at <= $3")
             .bind(workspace)
             .bind(key)
             .bind(end)
@@ -367,7 +423,7 @@ pub(crate) async fn renew(
         .await?;
     Err(match known {
         Some(_) => StoreError::Conflict(
-            "the API key has ended, was revoked, never ends or ends later than that",
+            "the API key has ended, was revoked, ends with a log-in, never ends or ends later than that",
         ),
         None => StoreError::NotFound,
     })

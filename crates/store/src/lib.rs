@@ -69,7 +69,7 @@ pub use own::Own;
 pub use page::{MAX_PAGE_ITEMS, Page, PageRequest};
 pub use plan::SubscriptionRow;
 pub use policy::PolicyRow;
-pub use provider_key::{Expect, KeyChange, MAX_PROVIDER_KEYS, ProviderKeys};
+pub use provider_key::{Expect, KeyChange, KeyHealth, MAX_PROVIDER_KEYS, ProviderKeys};
 pub use revision::Revisions;
 pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, WorkspaceScope};
 pub use script::ScriptRow;
@@ -77,7 +77,10 @@ pub use service::ServiceRow;
 pub use serving::{CallerRecord, InstanceRecord, Serving};
 pub use session::{NewSession, SessionRow};
 pub use system::{AccountSummary, System};
-pub use usage::{AttemptRow, MAX_WORKSPACES, UsageFilter, UsageOfDay, UsageOfWorkspace, UsageRow};
+pub use usage::{
+    AttemptRow, MAX_USAGE_GROUPS, MAX_WORKSPACES, StatusFilter, SumsRequest, UsageDimension,
+    UsageFilter, UsageGroup, UsageOfDay, UsageOfWorkspace, UsageRow, UsageSummary, UsageSums,
+};
 pub use user::{NewUser, UserRow};
 pub use within::{Within, WithinAccount};
 pub use workspace::{NewWorkspace, WorkspaceRow};

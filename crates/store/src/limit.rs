@@ -34,7 +34,8 @@ pub(crate) async fn members(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), S
     room(tx, "members", limit, count).await
 }
 
-/// Makes sure that a workspace may have another API key. Those that were revoked or have ended do not count.
+/// Makes sure that a workspace may have another API key. Those that were revoked or have ended do not count,
+/// and those of log-ins neither.
 pub(crate) async fn api_keys(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -42,7 +43,7 @@ pub(crate) async fn api_keys(
 ) -> Result<(), StoreError> {
     let limit = of_workspace(tx, workspace).await?.api_keys;
     let count = sql("SELECT count(*) FROM api_keys
-                     WHERE workspace_id = $1 AND revoked_at IS NULL
+                     WHERE workspace_id = $1 AND revoked_at IS NULL AND session_id IS NULL
                        AND (expires_at IS NULL OR expires_at > $2)")
     .bind(workspace)
     .bind(now);
@@ -82,6 +83,7 @@ pub(crate) async fn used(
                                FROM api_keys k
                                JOIN workspaces w ON w.id = k.workspace_id
                                WHERE w.account_id = $1 AND k.revoked_at IS NULL
+                                 AND k.session_id IS NULL
                                  AND (k.expires_at IS NULL OR k.expires_at > $2)
                                GROUP BY w.id) AS of_each),
                         (SELECT COALESCE(max(n), 0)

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "services",
         include_str!("../migrations/0005_services.sql"),
     ),
+    (6, "console", include_str!("../migrations/0006_console.sql")),
 ];
 
 /// Where the driver keeps what it has applied.
@@ -177,7 +178,7 @@ fn render_types(line: &str, engine: Engine, rendered: &mut String) {
 }
 
 #[cfg(test)]
-mod upgrade;
+pub(crate) mod upgrade;
 
 #[cfg(test)]
 mod tests {

@@ -124,8 +124,13 @@ impl<'a> Own<'a> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
-        if !session::delete_own(&mut writing.tx, self.scope.user(), id).await? {
+        let user = self.scope.user();
+        let served = session::served_accounts(&mut writing.tx, user, Some(id)).await?;
+        if !session::delete_own(&mut writing.tx, user, id).await? {
             return Err(StoreError::NotFound);
+        }
+        for account in served {
+            writing.affects_also(account).await?;
         }
         writing
             .commit(Affects::Nothing, self.scope.origin(), audit, now)
@@ -191,7 +196,11 @@ impl<'a> Own<'a> {
         if changed == 0 {
             return Err(StoreError::NotFound);
         }
+        let served = session::served_accounts(&mut writing.tx, user, None).await?;
         session::delete_of_user(&mut writing.tx, user, Some(self.scope.session())).await?;
+        for account in served {
+            writing.affects_also(account).await?;
+        }
         device_login::drop_of_user(&mut writing.tx, user).await?;
         writing
             .commit(Affects::Nothing, self.scope.origin(), audit, now)

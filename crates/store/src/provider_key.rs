@@ -1,7 +1,10 @@
 //! Provider keys: theirs, brought to us. The store holds envelopes and never a key.
 
 mod change;
+mod health;
 mod put;
+
+use std::collections::BTreeMap;
 
 use domain::access::Role;
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
@@ -18,6 +21,7 @@ use crate::statement::sql;
 use crate::{removed_key, user};
 
 pub use change::KeyChange;
+pub use health::KeyHealth;
 pub use put::Expect;
 pub(crate) use put::insert;
 
@@ -93,6 +97,17 @@ impl<'a> ProviderKeys<'a> {
                 )
                 .await?,
         )
+    }
+
+    /// How those of them that were tried in the last 24 hours fared, to the hour.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn health(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ProviderKeyId, KeyHealth>, StoreError> {
+        health::of_owner(self.store, self.owner, now).await
     }
 
     /// The key with this id, if it is here.

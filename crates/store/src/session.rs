@@ -1,6 +1,6 @@
 //! Sessions: log-ins of people. Only a keyed hash of the cookie is stored.
 
-use domain::{SessionId, Timestamp, UserId};
+use domain::{AccountId, SessionId, Timestamp, UserId};
 
 use crate::Store;
 use crate::db::Tx;
@@ -115,6 +115,34 @@ pub(crate) async fn insert(
         return Err(StoreError::NotFound);
     }
     Ok(())
+}
+
+/// The accounts whose workspaces are called with API keys of a person's sessions, or of one of them: what ends with a
+/// session is served no more.
+pub(crate) async fn served_accounts(
+    tx: &mut Tx,
+    user: UserId,
+    session: Option<SessionId>,
+) -> Result<Vec<AccountId>, StoreError> {
+    let rows: Vec<(String,)> = tx
+        .all(
+            sql("SELECT DISTINCT w.account_id
+                 FROM sessions s
+                 JOIN api_keys k ON k.session_id = s.id
+                 JOIN workspaces w ON w.id = k.workspace_id
+                 WHERE s.user_id = $1 AND ($2 IS NULL OR s.id = $2)")
+            .bind(user)
+            .bind(session),
+        )
+        .await?;
+    let read = |(id,): (String,)| {
+        let place = Place {
+            table: "workspaces",
+            id: &id,
+        };
+        place.parse("account_id", &id)
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Ends one of a person's sessions; false if it is not theirs.

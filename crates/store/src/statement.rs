@@ -32,6 +32,15 @@ pub(crate) struct InOrder {
 impl InOrder {
     /// In `text` each `$` is an argument.
     pub(crate) fn new(text: &str) -> Self {
+        Self::with_index(text, None)
+    }
+
+    /// As [`InOrder::new`], and `{by}` behind a table's name makes SQLite read it by this index: without statistics it
+    /// takes one index for as good as another. PostgreSQL knows.
+    pub(crate) fn with_index(text: &str, index: Option<&str>) -> Self {
+        let by = index.map_or(String::new(), |index| format!(" INDEXED BY {index}"));
+        let sqlite = text.replace("{by}", &by);
+        let text = text.replace("{by}", "");
         let parts = text.split('$').enumerate();
         let numbered = parts.map(|(number, part)| match number {
             0 => part.to_owned(),
@@ -39,7 +48,7 @@ impl InOrder {
         });
         Self {
             numbered: numbered.collect(),
-            plain: text.replace('$', "?"),
+            plain: sqlite.replace('$', "?"),
             arguments: text.matches('$').count(),
         }
     }

@@ -22,6 +22,7 @@ use crate::scope::{InstanceScope, Principal};
 use crate::sealed_box;
 use crate::session::{self, NewSession, SessionRow};
 use crate::statement::sql;
+use crate::usage::{self, SumsRequest, UsageSummary, Whose};
 use crate::user::{self, NewUser, UserRow};
 
 pub use instance::AccountSummary;
@@ -132,6 +133,18 @@ impl<'a> System<'a> {
         page: &PageRequest,
     ) -> Result<Page<UserRow>, StoreError> {
         user::list(self.store, page).await
+    }
+
+    /// What the calls of everybody came to.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn usage_sums(
+        &self,
+        _scope: &InstanceScope,
+        request: &SumsRequest,
+    ) -> Result<UsageSummary, StoreError> {
+        usage::sums(self.store, Whose::Instance, request).await
     }
 
     /// The audit log of what is about the instance and nobody's account, newest first.

@@ -1,8 +1,14 @@
 //! Usage: one row for each call, failed ones too. No prompt and no answer.
 
+mod list;
+#[cfg(test)]
+mod plans;
+mod rollup;
 mod stored;
 mod summary;
+mod sums;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use domain::policy::KeySource;
@@ -13,15 +19,20 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Store;
 use crate::db::Tx;
 use crate::error::StoreError;
-use crate::page::{List, Page, PageRequest};
-use crate::statement::{InOrder, sql};
+use crate::statement::InOrder;
 
+pub(crate) use list::of_workspace;
+pub use list::{StatusFilter, UsageFilter};
+pub(crate) use rollup::{HOURS, hour, note, prune_hours};
 pub(crate) use stored::Stored;
 pub use summary::{MAX_WORKSPACES, UsageOfDay, UsageOfWorkspace};
 pub(crate) use summary::{by_day, by_workspace};
+pub use sums::{
+    MAX_USAGE_GROUPS, SumsRequest, UsageDimension, UsageGroup, UsageSummary, UsageSums,
+};
+pub(crate) use sums::{Whose, sums};
 
 /// One call.
 ///
@@ -146,52 +157,39 @@ pub struct AttemptRow {
     pub latency_ms: i64,
 }
 
-/// Which usage rows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct UsageFilter {
-    /// From this moment on.
-    pub from: Option<Timestamp>,
-    /// Before this moment.
-    pub to: Option<Timestamp>,
-}
-
-/// The end of a page: rows are ordered by time, then by call.
-struct Cursor {
-    at: i64,
-    request: String,
-}
-
-impl std::str::FromStr for Cursor {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        let (at, request) = text.split_once('.').ok_or(StoreError::InvalidCursor)?;
-        let request: RequestId = request.parse().map_err(|_| StoreError::InvalidCursor)?;
-        Ok(Self {
-            at: at.parse().map_err(|_| StoreError::InvalidCursor)?,
-            request: request.to_string(),
-        })
-    }
-}
-
 /// Adds a row, unless the call has one, and says whether it did.
 pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<bool, StoreError> {
     let added = tx.run(row.bind(INSERT_ONE.statement())).await?;
     Ok(added > 0)
 }
 
-/// Adds rows of calls that have none.
-pub(crate) async fn insert_all(tx: &mut Tx, rows: &[&UsageRow]) -> Result<(), StoreError> {
+/// Adds rows of calls that have none, and answers with those that were added.
+pub(crate) async fn insert_all<'a>(
+    tx: &mut Tx,
+    rows: &[&'a UsageRow],
+) -> Result<Vec<&'a UsageRow>, StoreError> {
+    let mut added = Vec::with_capacity(rows.len());
     let mut chunks = rows.chunks_exact(MANY);
     for chunk in &mut chunks {
         let bound = |statement, row: &&UsageRow| row.bind(statement);
-        tx.run(chunk.iter().fold(INSERT_MANY.statement(), bound))
+        let ids: Vec<(String,)> = tx
+            .all(chunk.iter().fold(INSERT_MANY.statement(), bound))
             .await?;
+        if ids.len() == chunk.len() {
+            added.extend(chunk);
+            continue;
+        }
+        let mut ids: BTreeSet<String> = ids.into_iter().map(|(id,)| id).collect();
+        // Of two rows of one call the first was added.
+        let new = |row: &&&UsageRow| ids.remove(&row.request.to_string());
+        added.extend(chunk.iter().filter(new));
     }
     for row in chunks.remainder() {
-        insert(tx, row).await?;
+        if insert(tx, row).await? {
+            added.push(*row);
+        }
     }
-    Ok(())
+    Ok(added)
 }
 
 /// How many rows one statement adds: a statement costs more than a row.
@@ -208,52 +206,18 @@ const COLUMNS: &str = "request_id, at, account_id, workspace_id, api_key_id, use
                        fallback";
 
 fn insert_text(rows: usize) -> InOrder {
+    let returning = rows > 1;
     let row = vec!["$"; COLUMNS.split(',').count()].join(", ");
     let rows = vec![format!("({row})"); rows].join(", ");
+    // Of many, which were added must be known.
+    let added = if returning {
+        " RETURNING request_id"
+    } else {
+        ""
+    };
     InOrder::new(&format!(
-        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING"
+        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING{added}"
     ))
-}
-
-/// The calls of a workspace, newest first.
-pub(crate) async fn of_workspace(
-    store: &Store,
-    workspace: WorkspaceId,
-    filter: UsageFilter,
-    page: &PageRequest,
-) -> Result<Page<UsageRow>, StoreError> {
-    let list = List("usage");
-    let before = list.place(page)?.unwrap_or(Cursor {
-        at: i64::MAX,
-        request: String::new(),
-    });
-    let rows = store
-        .db()
-        .all(
-            sql(
-                "SELECT request_id, at, account_id, workspace_id, api_key_id, user_id,
-                        wire_format, operation, model_requested, provider, model,
-                        key_source, provider_key_id, key_label, status, error_code,
-                        streamed, input_tokens, cached_input_tokens, cache_write_tokens,
-                        output_tokens, reasoning_tokens, latency_ms, first_byte_ms,
-                        request_bytes, response_bytes, upstream_status, cost, pricing,
-                        catalog_version, charge, attempts, fallback
-                 FROM usage
-                 WHERE workspace_id = $1 AND at >= $2 AND at < $3
-                   AND (at, request_id) < ($4, $5)
-                 ORDER BY at DESC, request_id DESC LIMIT $6",
-            )
-            .bind(workspace)
-            .bind(filter.from.map_or(i64::MIN, Timestamp::millis))
-            .bind(filter.to.map_or(i64::MAX, Timestamp::millis))
-            .bind(before.at)
-            .bind(&before.request)
-            .bind(page.rows()),
-        )
-        .await?;
-    list.page(page, rows, Stored::read, |row| {
-        format!("{}.{}", row.at.millis(), row.request)
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod payer;
 mod services;
 
 use domain::access::Role;
-use domain::{ApiKeyId, InvitationId, KeyOwner, Timestamp, UserId};
+use domain::{ApiKeyId, InvitationId, KeyOwner, SessionId, Timestamp, UserId};
 
 use crate::Store;
 use crate::account::{self, AccountRow};
@@ -18,7 +18,7 @@ use crate::page::{Page, PageRequest};
 use crate::provider_key::{ProviderKeys, Reach};
 use crate::revision::{Affects, Writing};
 use crate::scope::{AccountScope, WorkspaceScope};
-use crate::usage::{self, UsageFilter, UsageRow};
+use crate::usage::{self, SumsRequest, UsageFilter, UsageRow, UsageSummary, Whose};
 use crate::workspace::{self, WorkspaceRow};
 
 /// One workspace.
@@ -177,7 +177,28 @@ impl<'a> Within<'a> {
         Ok(row)
     }
 
-    /// Its API keys, or one member's, newest first, revoked ones included.
+    /// Adds an API key that ends with the log-in `session` of the person who mints it, at the latest. It is in no list
+    /// and counts towards no limit; of one log-in eight of them live at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: the log-in has ended, or is another person's; [`StoreError::Conflict`]: the key exists
+    /// already.
+    pub async fn create_session_key(
+        &self,
+        new: &NewApiKey,
+        session: SessionId,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<ApiKeyRow, StoreError> {
+        let (mut writing, origin) = self.writing().await?;
+        let workspace = self.scope.workspace();
+        let row =
+            api_key::insert_for_session(&mut writing.tx, workspace, session, new, now).await?;
+        commit(writing, origin, audit, now).await?;
+        Ok(row)
+    }
+
+    /// Its API keys, or one member's, newest first, revoked ones included; without those of log-ins.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
@@ -232,7 +253,7 @@ impl<'a> Within<'a> {
         commit(writing, origin, audit, now).await
     }
 
-    /// Its calls, newest first.
+    /// Its calls that fit, newest first.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
@@ -241,7 +262,20 @@ impl<'a> Within<'a> {
         filter: UsageFilter,
         page: &PageRequest,
     ) -> Result<Page<UsageRow>, StoreError> {
-        usage::of_workspace(self.store, self.scope.workspace(), filter, page).await
+        usage::of_workspace(self.store, self.scope.workspace(), &filter, page).await
+    }
+
+    /// What its calls came to.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn usage_sums(&self, request: &SumsRequest) -> Result<UsageSummary, StoreError> {
+        usage::sums(
+            self.store,
+            Whose::Workspace(self.scope.workspace()),
+            request,
+        )
+        .await
     }
 
     /// Its audit log, newest first.
@@ -318,6 +352,14 @@ impl<'a> WithinAccount<'a> {
             self.scope.origin(),
             Reach::Owner(self.scope.user()),
         )
+    }
+
+    /// What the calls of its workspaces came to.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn usage_sums(&self, request: &SumsRequest) -> Result<UsageSummary, StoreError> {
+        usage::sums(self.store, Whose::Account(self.scope.account()), request).await
     }
 
     /// Its audit log without its workspaces' rows, newest first.

@@ -1,12 +1,15 @@
 //! What is shown of provider keys. No type here has a field for the key.
 
-use domain::KeyOwner;
+use std::collections::BTreeMap;
+
 use domain::key::FailureKind;
 use domain::plan::PlanTerms;
 use domain::price::PriceOverride;
 use domain::record::{KeyContext, ProviderKeyRecord};
 use domain::settings::{MaskStyle, Settings};
+use domain::{KeyOwner, ProviderKeyId};
 use serde::Serialize;
+use store::KeyHealth;
 use utoipa::ToSchema;
 
 use crate::error::Problem;
@@ -68,6 +71,32 @@ pub struct ProviderKeyView {
     /// The last time that the provider did not accept it.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<FailureView>,
+    /// How it fared in the last 24 hours.
+    health: HealthView,
+}
+
+/// How the tries with a provider key ended in the last 24 hours: in the hour that runs, and in the 23 before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthView {
+    /// How often the provider was called with it.
+    calls: i64,
+    /// How often that did not serve.
+    failed: i64,
+    /// How often the provider answered 401.
+    unauthorized: i64,
+    /// How often the provider answered 429.
+    rate_limited: i64,
+}
+
+impl From<KeyHealth> for HealthView {
+    fn from(health: KeyHealth) -> Self {
+        Self {
+            calls: health.calls,
+            failed: health.failed,
+            unauthorized: health.unauthorized,
+            rate_limited: health.rate_limited,
+        }
+    }
 }
 
 /// A provider key that was just stored.
@@ -148,6 +177,8 @@ pub(crate) struct Look {
     settings: Settings,
     /// The terms that the keys are under; none for the instance's own.
     terms: Option<PlanTerms>,
+    /// How the holder's keys fared; none are told of to a caller who sees no labels.
+    health: BTreeMap<ProviderKeyId, KeyHealth>,
     /// Whether the caller may see labels and masks.
     pub(crate) sees: bool,
 }
@@ -157,8 +188,14 @@ impl Look {
     pub(crate) async fn of(state: &ControlState, holder: &Holder<'_>) -> Result<Self, Problem> {
         let settings = state.store.system().settings().await?;
         let least = settings.mask_visible_to;
+        let sees = holder.role.is_none_or(|role| role >= least);
+        let health = match sees {
+            true => holder.keys.health(state.sources.now()).await?,
+            false => BTreeMap::new(),
+        };
         Ok(Self {
-            sees: holder.role.is_none_or(|role| role >= least),
+            sees,
+            health,
             terms: holder.terms().await?,
             settings,
         })
@@ -171,7 +208,7 @@ impl Look {
         ProviderKeyView {
             mask,
             state: serves,
-            ..view(state, record)
+            ..view(state, record, &self.health)
         }
     }
 
@@ -219,7 +256,7 @@ impl Look {
 
     /// One entry for each provider that has a key.
     pub(crate) fn availability(&self, records: &[ProviderKeyRecord]) -> Vec<ProviderKeyEntry> {
-        let mut providers = std::collections::BTreeMap::<String, bool>::new();
+        let mut providers = BTreeMap::<String, bool>::new();
         for record in records {
             let available = providers
                 .entry(record.context.provider.to_string())
@@ -237,7 +274,12 @@ impl Look {
 }
 
 /// The view of a record for those whom nothing is hidden from.
-pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderKeyView {
+pub(crate) fn view(
+    state: &ControlState,
+    record: ProviderKeyRecord,
+    health: &BTreeMap<ProviderKeyId, KeyHealth>,
+) -> ProviderKeyView {
+    let health = health.get(&record.context.key).copied().unwrap_or_default();
     let base_url = custom_base_url(state, &record.context);
     let context = record.context;
     let serves = if record.enabled {
@@ -267,13 +309,18 @@ pub(crate) fn view(state: &ControlState, record: ProviderKeyRecord) -> ProviderK
             at: at.to_string(),
             kind,
         }),
+        health: health.into(),
     }
 }
 
 /// The view of what a submission stored, for those whom nothing is hidden from.
-pub(crate) fn stored_view(state: &ControlState, stored: Stored) -> StoredKeyView {
+pub(crate) fn stored_view(
+    state: &ControlState,
+    stored: Stored,
+    health: &BTreeMap<ProviderKeyId, KeyHealth>,
+) -> StoredKeyView {
     StoredKeyView {
-        key: view(state, stored.record),
+        key: view(state, stored.record, health),
         probed: stored.probed,
         warning: stored.warning,
     }

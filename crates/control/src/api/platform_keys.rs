@@ -42,7 +42,10 @@ async fn list_platform_keys(
 ) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
     let holder = Holder::instance(&state.store, &access.scope, state.deployment);
     let records = holder.keys.list().await?;
-    let views = records.into_iter().map(|record| view(&state, record));
+    let health = holder.keys.health(state.sources.now()).await?;
+    let views = records
+        .into_iter()
+        .map(|record| view(&state, record, &health));
     Ok(axum::Json(List::whole(views)))
 }
 
@@ -64,7 +67,8 @@ async fn submit_platform_key(
     let new = new_key(confidential, body)?;
     let holder = Holder::instance(&state.store, &access.scope, state.deployment);
     let stored = submission::submit(&state, &call, &holder, new).await?;
-    Ok(answer(&state, stored))
+    let health = holder.keys.health(call.now).await?;
+    Ok(answer(&state, stored, &health))
 }
 
 /// Replace the value of a platform key. Provider, label and base URL stay.
@@ -84,7 +88,8 @@ async fn replace_platform_key(
     let material = body.material(confidential)?;
     let holder = Holder::instance(&state.store, &access.scope, state.deployment);
     let stored = submission::replace(&state, &call, &holder, id, material).await?;
-    Ok(axum::Json(stored_view(&state, stored)))
+    let health = holder.keys.health(call.now).await?;
+    Ok(axum::Json(stored_view(&state, stored, &health)))
 }
 
 /// Change the label, the order, the pool or the state of a platform key. It takes no prices.

@@ -1,9 +1,12 @@
 //! Provider keys of a workspace: theirs, brought to us. `account_keys` has those of an account.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use domain::ProviderKeyId;
 use http::StatusCode;
 use serde::Serialize;
+use store::KeyHealth;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,8 +41,10 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 pub(crate) fn answer(
     state: &ControlState,
     stored: Stored,
+    health: &BTreeMap<ProviderKeyId, KeyHealth>,
 ) -> (StatusCode, axum::Json<StoredKeyView>) {
-    (status(&stored), axum::Json(stored_view(state, stored)))
+    let status = status(&stored);
+    (status, axum::Json(stored_view(state, stored, health)))
 }
 
 /// `201` for a new label, `200` for a replaced key.

@@ -1,11 +1,11 @@
 //! What a workspace used.
 
 use axum::extract::State;
-use domain::NanoUsd;
 use domain::policy::KeySource;
 use domain::price::Pricing;
+use domain::{ApiKeyId, NanoUsd, ProviderId, ProviderKeyId, UserId};
 use serde::{Deserialize, Serialize};
-use store::{AttemptRow, UsageFilter, UsageRow};
+use store::{AttemptRow, StatusFilter, UsageFilter, UsageRow};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -35,11 +35,65 @@ pub struct UsageQuery {
     /// Before this moment; RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Moment>,
+    /// Only calls that this provider served last.
+    #[param(value_type = Option<String>)]
+    provider: Option<ProviderId>,
+    /// Only calls of this model, by the provider's own name.
+    model: Option<String>,
+    /// Only calls that this own key served.
+    #[param(value_type = Option<String>)]
+    provider_key_id: Option<ProviderKeyId>,
+    /// Only calls with this API key.
+    #[param(value_type = Option<String>)]
+    api_key_id: Option<ApiKeyId>,
+    /// Only calls with API keys of this person.
+    #[param(value_type = Option<String>)]
+    user_id: Option<UserId>,
+    /// Only calls that were paid so: `byok` or `managed`.
+    #[param(value_type = Option<String>)]
+    key_source: Option<KeySource>,
+    /// Only calls that ended so: `ok`, `failed` (400 or more), or one status such as `429`.
+    #[param(value_type = Option<String>)]
+    status: Option<Status>,
     /// The most entries to answer with, 1 to 100; 25 when left out.
-    #[param(minimum = 1, maximum = 100)]
+    #[param(minimum = 1)]
     limit: Option<u32>,
     /// The `next` of the part before.
     after: Option<String>,
+}
+
+/// How a call ended, as a client asks for it.
+struct Status(StatusFilter);
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let exactly = || text.parse().ok().filter(|it| (100..600).contains(it));
+        match (text.as_str(), exactly()) {
+            ("ok", _) => Ok(Self(StatusFilter::Ok)),
+            ("failed", _) => Ok(Self(StatusFilter::Failed)),
+            (_, Some(status)) => Ok(Self(StatusFilter::Exactly(status))),
+            (_, None) => Err(serde::de::Error::custom("not a status")),
+        }
+    }
+}
+
+impl UsageQuery {
+    /// Which calls, how many, and after which place.
+    pub(crate) fn parts(self) -> (UsageFilter, Option<u32>, Option<String>) {
+        let filter = UsageFilter {
+            from: self.from.map(|at| at.0),
+            to: self.to.map(|at| at.0),
+            provider: self.provider,
+            model: self.model,
+            provider_key: self.provider_key_id,
+            api_key: self.api_key_id,
+            user: self.user_id,
+            key_source: self.key_source,
+            status: self.status.map(|it| it.0),
+        };
+        (filter, self.limit, self.after)
+    }
 }
 
 /// One call of a model. Neither prompt nor answer is kept.
@@ -149,11 +203,8 @@ async fn list_usage(
     State(state): State<ControlState>,
     Query(query): Query<UsageQuery>,
 ) -> Result<axum::Json<List<UsageView>>, Problem> {
-    let filter = UsageFilter {
-        from: query.from.map(|at| at.0),
-        to: query.to.map(|at| at.0),
-    };
-    let page = page_request(query.limit, query.after)?;
+    let (filter, limit, after) = query.parts();
+    let page = page_request(limit, after)?;
     let page = state
         .store
         .within(&access.scope)

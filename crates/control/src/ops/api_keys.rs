@@ -3,8 +3,8 @@
 use domain::access::{ApiScope, Role};
 use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, write};
 use domain::policy::ModelName;
-use domain::{ApiKeyId, Secret, Timestamp};
-use store::{ApiKeyRow, NewApiKey, WorkspaceScope};
+use domain::{ApiKeyId, Secret, SessionId, Timestamp};
+use store::{ApiKeyRow, NewApiKey, StoreError, WorkspaceScope};
 use vault::HashPurpose;
 
 use crate::error::{Code, Problem};
@@ -108,6 +108,41 @@ pub async fn mint(
     let note = call.note_on("api_key.create", id);
     let row = within.create_api_key(&new, &note, call.now).await?;
     Ok(Minted { row, text })
+}
+
+/// How long an API key for a page lives.
+const PAGE_KEY_LIFE_MS: i64 = 15 * 60 * 1000;
+
+/// Mints an API key that calls models for the page of a log-in: it ends with that.
+///
+/// # Errors
+/// `authentication_required` when the log-in has ended in the meantime.
+pub async fn mint_for_session(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    session: SessionId,
+) -> Result<(ApiKeyRow, Secret), Problem> {
+    let (text, prefix, hash) = draw(state)?;
+    let id: ApiKeyId = state.sources.id()?;
+    let new = NewApiKey {
+        id,
+        user: scope.user(),
+        name: "playground".to_owned(),
+        prefix,
+        hash,
+        scopes: vec![ApiScope::InferenceInvoke],
+        default_model: None,
+        expires_at: Some(call.now.plus_millis(PAGE_KEY_LIFE_MS)),
+    };
+    let note = call.note_on("playground_key.create", id);
+    let within = state.store.within(scope);
+    let made = within.create_session_key(&new, session, &note, call.now);
+    match made.await {
+        Ok(row) => Ok((row, text)),
+        Err(StoreError::NotFound) => Err(Problem::new(Code::AuthenticationRequired)),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Replaces the API key that the caller has shown. The old text stops working with the answer.

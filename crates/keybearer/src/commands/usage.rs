@@ -1,5 +1,9 @@
 //! `keybearer usage`: the calls of a workspace, one by one or added up.
 
+mod export;
+mod filter;
+mod summary;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -13,7 +17,10 @@ use crate::output::{Out, cell, remark};
 use crate::sources;
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     which: Which,
     /// From when on: a date, or how long ago, such as `24h` or `30d`.
@@ -28,6 +35,14 @@ pub(crate) struct Args {
     /// Add the calls up by this; up to 10000 of them unless --limit says more.
     #[arg(long)]
     by: Option<By>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Show what calls came to by day, model, key or whatever else, added up by the server however many they are.
+    Summary(summary::Args),
+    /// Print the calls as comma-separated values, newest first.
+    Export(export::Args),
 }
 
 /// What calls are added up by.
@@ -49,6 +64,11 @@ pub(super) const TITLES: [&str; 9] = [
 pub(super) const SUM_TITLES: [&str; 7] = ["", "CALLS", "FAILED", "IN", "OUT", "COST", "CREDITS"];
 
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Some(Command::Summary(args)) => return summary::run(api, args, out).await,
+        Some(Command::Export(args)) => return export::run(api, args).await,
+        None => {}
+    }
     let path = args.which.path(api, "/usage").await?;
     let now = sources::system().now();
     let mut query = vec![("from", args.since.before(now))];

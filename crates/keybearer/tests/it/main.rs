@@ -13,6 +13,7 @@ mod cli_resources;
 mod cli_server;
 mod cli_shell;
 mod console_pages;
+mod console;
 mod crash;
 mod credits;
 mod data_plane;

@@ -11,7 +11,7 @@ use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::statement::{Statement, sql};
-use crate::usage::{Stored, UsageRow};
+use crate::usage::{self, Stored, UsageRow};
 
 /// How many holds one transaction settles.
 const BATCH: i64 = 100;
@@ -130,6 +130,7 @@ async fn settle_due(
         return Ok(0);
     }
     let mut settled = 0;
+    let mut added = Vec::new();
     let mut tx = store.db().begin().await?;
     let mut books = open_books(&mut tx, due.iter().map(|(_, account)| account)).await?;
     for (request, account) in due {
@@ -141,9 +142,12 @@ async fn settle_due(
             continue;
         };
         let row = interrupted(&hold, request)?;
-        settle_one(&mut tx, book, Some(&hold), &row, now).await?;
+        if settle_one(&mut tx, book, Some(&hold), &row, now).await? {
+            added.push(row);
+        }
         settled += 1;
     }
+    usage::note(&mut tx, &added.iter().collect::<Vec<_>>()).await?;
     close_books(&mut tx, books).await?;
     tx.commit().await?;
     Ok(settled)

@@ -43,13 +43,17 @@ pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), Store
         rows.into_iter().partition(|row| payer(row).is_some());
     let payers: Vec<AccountId> = paid.iter().filter_map(|row| payer(row)).collect();
     let mut books = open_books(&mut tx, payers.iter()).await?;
+    let mut added = Vec::new();
     for (row, payer) in paid.into_iter().zip(payers) {
         if let Some(book) = books.get_mut(&payer) {
             let hold = take(&mut tx, row.request, payer).await?;
-            settle_one(&mut tx, book, hold.as_ref(), row, row.at).await?;
+            if settle_one(&mut tx, book, hold.as_ref(), row, row.at).await? {
+                added.push(row);
+            }
         }
     }
-    usage::insert_all(&mut tx, &free).await?;
+    added.extend(usage::insert_all(&mut tx, &free).await?);
+    usage::note(&mut tx, &added).await?;
     close_books(&mut tx, books).await?;
     tx.commit().await
 }
@@ -96,16 +100,18 @@ pub(super) async fn take(
     .await
 }
 
-/// Writes one row and settles its hold. `at`: when the charge is booked.
+/// Writes one row and settles its hold, and says whether the call had no row before: then it is for
+/// [`usage::note`]. `at`: when the charge is booked.
 pub(super) async fn settle_one(
     tx: &mut Tx,
     book: &mut Book,
     hold: Option<&Hold>,
     row: &UsageRow,
     at: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     // A call that was settled before is not charged again; a hold that came after all is given back.
-    let charge = match usage::insert(tx, row).await? {
+    let added = usage::insert(tx, row).await?;
+    let charge = match added {
         true => row.charge.max(NanoUsd::ZERO),
         false => NanoUsd::ZERO,
     };
@@ -125,7 +131,7 @@ pub(super) async fn settle_one(
     if charge > NanoUsd::ZERO {
         book.charge(tx, row.request, charge, overuse, at).await?;
     }
-    Ok(())
+    Ok(added)
 }
 
 /// How many calls one statement looks up: most have no hold, and a statement costs more than a look.

@@ -244,7 +244,7 @@ fn first_version(engine: Engine) -> Migrator {
 }
 
 /// The URL of another database of the same server.
-fn beside(server: &str, database: &str) -> String {
+pub(crate) fn beside(server: &str, database: &str) -> String {
     let (front, query) = server.split_once('?').unwrap_or((server, ""));
     let start = front.find("://").map_or(0, |at| at + 3);
     let end = front[start..]
@@ -253,7 +253,7 @@ fn beside(server: &str, database: &str) -> String {
     format!("{}/{database}?{query}", &front[..end])
 }
 
-async fn administer(server: &str, statement: String) {
+pub(crate) async fn administer(server: &str, statement: String) {
     let mut connection = PgConnection::connect(server).await.expect("the server");
     let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection);
     done.await.expect("the server obeys");
@@ -266,7 +266,7 @@ async fn administer(server: &str, statement: String) {
     reason = "a test has no other way to hear of its server"
 )]
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn test_server() -> Option<String> {
+pub(crate) fn test_server() -> Option<String> {
     if let Ok(server) = std::env::var("KEYBEARER_TEST_POSTGRES_URL") {
         return Some(server);
     }

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::revision::Affects;
 use crate::statement::sql;
 use crate::system::System;
-use crate::{data_key, deployment, provider_key_row, sealing_key, session};
+use crate::{data_key, deployment, provider_key_row, sealing_key, session, usage};
 
 /// How many of the newest changes stay for other nodes to read.
 const KEPT_CHANGES: i64 = 10_000;
@@ -130,6 +130,17 @@ impl System<'_> {
     /// As every function here.
     pub async fn prune_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
         session::prune(self.store, now).await
+    }
+
+    /// Drops how provider keys fared more than a day ago, and says how many hours that were.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn prune_key_hours(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.store.db().begin().await?;
+        let removed = usage::prune_hours(&mut tx, now).await?;
+        tx.commit().await?;
+        Ok(removed)
     }
 
     /// Drops all but the newest entries of the list of changes, and says how many. A node that was away for

@@ -3,6 +3,7 @@
 use domain::credits::utc_day;
 use domain::{AccountId, NanoUsd, Timestamp, WorkspaceId};
 
+use super::rollup;
 use crate::Store;
 use crate::error::{Place, StoreError};
 use crate::statement::sql;
@@ -47,7 +48,7 @@ pub struct UsageOfWorkspace {
     pub charge: NanoUsd,
 }
 
-/// The account's calls since `from`, by UTC day, oldest first. Days without calls are left out.
+/// The account's calls from the UTC day of `from` on, by UTC day, oldest first. Days without calls are left out.
 pub(crate) async fn by_day(
     store: &Store,
     account: AccountId,
@@ -56,15 +57,15 @@ pub(crate) async fn by_day(
     let rows: Vec<(i64, i64, i64, i64, i64)> = store
         .db()
         .all(
-            sql("SELECT at / 86400000 AS day, count(*),
-                        CAST(COALESCE(sum(COALESCE(input_tokens, 0) + COALESCE(cached_input_tokens, 0)
-                                          + COALESCE(cache_write_tokens, 0)), 0) AS BIGINT),
-                        CAST(COALESCE(sum(output_tokens), 0) AS BIGINT),
-                        CAST(COALESCE(sum(charge), 0) AS BIGINT)
-                 FROM usage WHERE account_id = $1 AND at >= $2
-                 GROUP BY at / 86400000 ORDER BY day")
+            sql(
+                "SELECT day, CAST(sum(calls) AS BIGINT),
+                        CAST(sum(input_tokens + cached_input_tokens + cache_write_tokens) AS BIGINT),
+                        CAST(sum(output_tokens) AS BIGINT), CAST(sum(charge) AS BIGINT)
+                 FROM usage_days WHERE account_id = $1 AND day >= $2
+                 GROUP BY day ORDER BY day",
+            )
             .bind(account)
-            .bind(from),
+            .bind(rollup::day(from)),
         )
         .await?;
     let read = |(day, requests, input_tokens, output_tokens, charge)| UsageOfDay {
@@ -77,7 +78,7 @@ pub(crate) async fn by_day(
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// The account's calls since `from`, by workspace, in the order of their ids; at most [`MAX_WORKSPACES`].
+/// The account's calls from the UTC day of `from` on, by workspace, in the order of their ids; at most [`MAX_WORKSPACES`].
 pub(crate) async fn by_workspace(
     store: &Store,
     account: AccountId,
@@ -86,16 +87,16 @@ pub(crate) async fn by_workspace(
     let rows: Vec<(String, Option<String>, i64, i64, i64, i64)> = store
         .db()
         .all(
-            sql("SELECT u.workspace_id, w.name, count(*),
-                        CAST(COALESCE(sum(COALESCE(u.input_tokens, 0) + COALESCE(u.cached_input_tokens, 0)
-                                          + COALESCE(u.cache_write_tokens, 0)), 0) AS BIGINT),
-                        CAST(COALESCE(sum(u.output_tokens), 0) AS BIGINT),
-                        CAST(COALESCE(sum(u.charge), 0) AS BIGINT)
-                 FROM usage u LEFT JOIN workspaces w ON w.id = u.workspace_id
-                 WHERE u.account_id = $1 AND u.at >= $2
-                 GROUP BY u.workspace_id, w.name ORDER BY u.workspace_id LIMIT $3")
+            sql(
+                "SELECT d.workspace_id, w.name, CAST(sum(d.calls) AS BIGINT),
+                        CAST(sum(d.input_tokens + d.cached_input_tokens + d.cache_write_tokens) AS BIGINT),
+                        CAST(sum(d.output_tokens) AS BIGINT), CAST(sum(d.charge) AS BIGINT)
+                 FROM usage_days d LEFT JOIN workspaces w ON w.id = d.workspace_id
+                 WHERE d.account_id = $1 AND d.day >= $2
+                 GROUP BY d.workspace_id, w.name ORDER BY d.workspace_id LIMIT $3",
+            )
             .bind(account)
-            .bind(from)
+            .bind(rollup::day(from))
             .bind(MAX_WORKSPACES),
         )
         .await?;

@@ -218,6 +218,7 @@ async fn usage_is_found_by_time(world: World) {
         let filter = UsageFilter {
             from: from.map(|ms| NOW.plus_millis(ms)),
             to: to.map(|ms| NOW.plus_millis(ms)),
+            ..UsageFilter::default()
         };
         let within = world.store.within(&scope);
         let page = within.usage(filter, &PageRequest::default()).await;

@@ -106,10 +106,14 @@ async fn pages_join_to_the_whole_list(world: World) {
     assert_eq!(invitations.len(), 6);
 
     let filter = UsageFilter::default();
-    let usage = collect(async |page| within.usage(filter, &page).await).await;
+    let usage = collect(async |page| within.usage(filter.clone(), &page).await).await;
     assert_eq!(
         usage,
-        within.usage(filter, &whole).await.expect("all").items
+        within
+            .usage(filter.clone(), &whole)
+            .await
+            .expect("all")
+            .items
     );
     assert_eq!(usage.len(), 5);
     assert!(
@@ -182,7 +186,11 @@ async fn cursors(within: &Within<'_>) -> Vec<(&'static str, String)> {
         ),
         (
             "usage",
-            within.usage(filter, &page).await.expect("a page").next,
+            within
+                .usage(filter.clone(), &page)
+                .await
+                .expect("a page")
+                .next,
         ),
         ("audit", within.audit(&page).await.expect("a page").next),
     ]
@@ -227,7 +235,7 @@ async fn a_cursor_of_another_list_is_refused(world: World) {
             ("members", within.members(&page).await.err()),
             ("api_keys", within.list_api_keys(None, &page).await.err()),
             ("invitations", within.list_invitations(&page).await.err()),
-            ("usage", within.usage(filter, &page).await.err()),
+            ("usage", within.usage(filter.clone(), &page).await.err()),
             ("audit", within.audit(&page).await.err()),
             ("account audit", account.audit(&page).await.err()),
             ("users", system.list_users(&instance, &page).await.err()),
@@ -265,7 +273,7 @@ async fn a_cursor_of_another_workspace_shows_only_ones_own_rows(world: World) {
         if let Ok(page) = within.list_invitations(&page).await {
             assert!(page.items.iter().all(|row| row.workspace == b.workspace));
         }
-        if let Ok(page) = within.usage(filter, &page).await {
+        if let Ok(page) = within.usage(filter.clone(), &page).await {
             assert!(page.items.iter().all(|row| row.workspace == b.workspace));
         }
         if let Ok(page) = within.audit(&page).await {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use domain::access::Action;
 use domain::credits::{Overuse, next_month};
 use domain::price::Pricing;
-use domain::{NanoUsd, RequestId, Timestamp, Usage};
+use domain::{NanoUsd, ProviderKeyId, RequestId, Timestamp, Usage, WorkspaceId};
 use store::{
-    LEASE_MS, ManagedFallback, NewHold, PageRequest, Reservation, StoreError, UsageFilter, UsageRow,
+    AttemptRow, KeyHealth, LEASE_MS, ManagedFallback, NewHold, PageRequest, Reservation,
+    StoreError, SumsRequest, UsageDimension, UsageFilter, UsageRow,
 };
 
 use crate::purse::Purse;
@@ -33,6 +35,9 @@ on_both_engines![
     parallel_fallbacks_keep_within_the_cap,
     the_first_managed_fallback_of_a_key_is_audited,
     usage_adds_up_by_day_and_workspace,
+    sums_are_those_of_the_rows,
+    sums_are_told_apart_by_what_is_asked,
+    provider_keys_are_watched_for_a_day,
 ];
 
 const DAY_MS: i64 = 86_400_000;
@@ -739,4 +744,235 @@ async fn usage_adds_up_by_day_and_workspace(world: World) {
         (gone.to_string(), None, 1, 4),
     ]);
     assert_eq!(found, expected);
+}
+
+/// A request for everything near [`NOW`].
+fn around_now(by: &[UsageDimension]) -> SumsRequest {
+    let today = NOW.millis() / DAY_MS;
+    SumsRequest {
+        from_day: today - 3,
+        to_day: today + 3,
+        by: by.to_vec(),
+        ..SumsRequest::default()
+    }
+}
+
+async fn sums_are_those_of_the_rows(world: World) {
+    let purse = Purse::with(&world, 10_000).await;
+    let serving = world.store.serving();
+    let tokens = |count| Usage {
+        input_tokens: count,
+        output_tokens: 2 * count,
+        ..Usage::default()
+    };
+    // More than one statement adds, a call that is there twice, one that was held, and one that is interrupted.
+    let mut rows = Vec::new();
+    for n in 0..70 {
+        rows.push(UsageRow {
+            usage: Some(tokens(n)),
+            status: if n % 10 == 0 { 500 } else { 200 },
+            charge: NanoUsd::ZERO,
+            ..purse.row(world.id(), 3)
+        });
+    }
+    rows.push(rows[5].clone());
+    let held = purse.held(10, Overuse::Block).await;
+    rows.push(purse.row(held, 6));
+    serving.insert_usage(&rows).await.expect("written");
+    // All of it once more, as after an answer that was lost.
+    serving.insert_usage(&rows).await.expect("written");
+    let interrupted = purse.held(10, Overuse::Block).await;
+    let reaped = world.store.system().reap_others("another", NOW).await;
+    assert_eq!(reaped.expect("reaped"), 1);
+    let scope = world.scope(&purse.person, Action::ReadUsage).await;
+    let within = world.store.within(&scope);
+    let total = within.usage_sums(&around_now(&[])).await.expect("adds up");
+    let listed = purse.usage().await;
+    assert!(listed.iter().any(|row| row.request == interrupted));
+    let sum = |of: fn(&UsageRow) -> i64| listed.iter().map(of).sum::<i64>();
+    assert_eq!(total.total.calls, 72);
+    assert_eq!(total.total.calls, listed.len() as i64);
+    assert_eq!(total.total.failed, sum(|row| i64::from(row.status >= 400)));
+    let input = |row: &UsageRow| row.usage.map_or(0, |usage| usage.input_tokens as i64);
+    assert_eq!(total.total.input_tokens, sum(input));
+    assert_eq!(total.total.output_tokens, 2 * sum(input));
+    assert_eq!(total.total.charge.nanos(), sum(|row| row.charge.nanos()));
+    assert_eq!(
+        total.total.cost.nanos(),
+        sum(|row| row.cost.map_or(0, NanoUsd::nanos))
+    );
+    assert!(total.groups.is_empty() && !total.truncated);
+}
+
+async fn sums_are_told_apart_by_what_is_asked(world: World) {
+    let purse = Purse::with(&world, 10_000).await;
+    let own: ProviderKeyId = world.id();
+    let platform: ProviderKeyId = world.id();
+    let call = |day: i64, model: &str, cost: i64| UsageRow {
+        at: NOW.plus_millis(day * DAY_MS),
+        model: Some(model.to_owned()),
+        ..purse.row(world.id(), cost)
+    };
+    let byok = |row: UsageRow| UsageRow {
+        key_source: Some(domain::policy::KeySource::Byok),
+        key: Some(own),
+        charge: NanoUsd::ZERO,
+        ..row
+    };
+    let nobody = |row: UsageRow| UsageRow {
+        provider: None,
+        model: None,
+        key_source: None,
+        status: 402,
+        ..row
+    };
+    let gone: WorkspaceId = world.id();
+    let rows = [
+        call(0, "a", 1),
+        call(0, "b", 20),
+        call(-1, "a", 300),
+        byok(call(-1, "b", 4_000)),
+        nobody(call(0, "", 0)),
+        UsageRow {
+            key: Some(platform),
+            ..call(-2, "a", 5)
+        },
+        UsageRow {
+            workspace: gone,
+            ..call(0, "a", 7)
+        },
+    ];
+    let serving = world.store.serving();
+    serving.insert_usage(&rows).await.expect("written");
+    let scope = world.scope(&purse.person, Action::ReadUsage).await;
+    let within = world.store.within(&scope);
+    let sums = async |request: SumsRequest| within.usage_sums(&request).await.expect("adds up");
+    let by_model = sums(around_now(&[UsageDimension::Model])).await;
+    let found: Vec<(Option<&str>, i64, i64)> = by_model
+        .groups
+        .iter()
+        .map(|it| (it.model.as_deref(), it.sums.calls, it.sums.cost.nanos()))
+        .collect();
+    assert_eq!(
+        found,
+        [(Some("b"), 2, 4_020), (Some("a"), 3, 306), (None, 1, 0)]
+    );
+    let by_day = sums(around_now(&[
+        UsageDimension::Day,
+        UsageDimension::KeySource,
+    ]))
+    .await;
+    let day = |days: i64| domain::credits::utc_day(NOW.plus_millis(days * DAY_MS));
+    let found: Vec<(String, Option<&str>, i64)> = by_day
+        .groups
+        .iter()
+        .map(|it| {
+            let day = it.day.clone().expect("a day");
+            (day, it.key_source.as_deref(), it.sums.calls)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (day(-2), Some("managed"), 1),
+            (day(-1), Some("byok"), 1),
+            (day(-1), Some("managed"), 1),
+            (day(0), Some("managed"), 2),
+            (day(0), None, 1),
+        ]
+    );
+    // Which of its keys the instance used is its own business.
+    let by_key = sums(around_now(&[UsageDimension::ProviderKey])).await;
+    let keys: BTreeSet<Option<String>> = by_key
+        .groups
+        .iter()
+        .map(|it| it.provider_key.as_ref().map(|(id, _)| id.clone()))
+        .collect();
+    assert_eq!(keys, BTreeSet::from([None, Some(own.to_string())]));
+    let of_platform = SumsRequest {
+        provider_key: Some(platform),
+        ..around_now(&[])
+    };
+    assert_eq!(sums(of_platform.clone()).await.total.calls, 0);
+    let narrow = SumsRequest {
+        model: Some("b".to_owned()),
+        provider_key: Some(own),
+        ..around_now(&[])
+    };
+    let narrow = sums(narrow).await.total;
+    assert_eq!((narrow.calls, narrow.own_key_calls), (1, 1));
+    assert_eq!(narrow.own_key_cost.nanos(), 4_000);
+    // The account has what is left of deleted workspaces, the instance tells its keys apart.
+    let scope = world.account(&purse.person).await;
+    let account = world.store.within_account(&scope);
+    let by_workspace = around_now(&[UsageDimension::Workspace]);
+    let by_workspace = account.usage_sums(&by_workspace).await.expect("adds up");
+    let found: BTreeSet<(String, Option<String>)> = by_workspace
+        .groups
+        .iter()
+        .filter_map(|it| it.workspace.clone())
+        .collect();
+    let personal = (
+        purse.person.workspace.to_string(),
+        Some("Personal".to_owned()),
+    );
+    assert_eq!(found, BTreeSet::from([personal, (gone.to_string(), None)]));
+    let system = world.store.system();
+    let instance = system.usage_sums(&purse.admin, &of_platform).await;
+    assert_eq!(instance.expect("adds up").total.calls, 1);
+}
+
+async fn provider_keys_are_watched_for_a_day(world: World) {
+    const HOUR_MS: i64 = 3_600_000;
+    let purse = Purse::with(&world, 10_000).await;
+    let scope = world.scope(&purse.person, Action::WriteProviderKeys).await;
+    let keys = world.store.within(&scope).provider_keys();
+    let stored = world.put(&keys, "watched").await.context.key;
+    let tried = |hours: i64, status: Option<i64>, outcome: &str| UsageRow {
+        at: NOW.plus_millis(hours * HOUR_MS),
+        attempts: vec![AttemptRow {
+            provider: "openai".parse().expect("an id"),
+            model: "gpt-x".to_owned(),
+            key: Some(stored),
+            label: None,
+            key_source: domain::policy::KeySource::Byok,
+            status,
+            outcome: outcome.to_owned(),
+            latency_ms: 1,
+        }],
+        ..purse.row(world.id(), 0)
+    };
+    let rows = [
+        tried(0, Some(200), "ok"),
+        tried(0, Some(401), "upstream_rejected"),
+        tried(-23, Some(429), "rate_limited"),
+        tried(-24, Some(429), "too old to be shown"),
+        tried(-25, Some(401), "its slot is taken by this hour"),
+        tried(-300, None, "long ago"),
+    ];
+    let serving = world.store.serving();
+    for row in rows {
+        serving.insert_usage(&[row]).await.expect("written");
+    }
+    serving
+        .insert_usage(&[tried(0, None, "unreachable")])
+        .await
+        .expect("written");
+    let health = async |hours: i64| {
+        let all = keys.health(NOW.plus_millis(hours * HOUR_MS)).await;
+        all.expect("reads").get(&stored).copied()
+    };
+    let now = KeyHealth {
+        calls: 4,
+        failed: 3,
+        unauthorized: 1,
+        rate_limited: 1,
+    };
+    assert_eq!(health(0).await, Some(now));
+    assert_eq!(health(1).await.map(|it| it.calls), Some(3));
+    assert_eq!(health(24).await, None);
+    let system = world.store.system();
+    let later = NOW.plus_millis(30 * HOUR_MS);
+    assert!(system.prune_key_hours(later).await.expect("prunes") > 0);
+    assert_eq!(health(0).await, None);
 }

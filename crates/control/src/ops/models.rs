@@ -1,0 +1,171 @@
+//! What a workspace may call now: its tiers and the models that are known by name, each with who would pay.
+
+use std::sync::LazyLock;
+
+use domain::naming::{self, Choices, ChosenBy, NoName};
+use domain::policy::{KeySource, Tier};
+use domain::price::{self, Price, PriceOverride};
+use domain::resolve::Target;
+use domain::{PlanId, ProviderId, Timestamp};
+use llm::catalog::Catalog;
+use llm::format::FormatId;
+use llm::provider::{ModelFact, Provider};
+use store::WorkspaceScope;
+
+use crate::error::Problem;
+use crate::ops::resolution::Facts;
+use crate::schema::FORMATS;
+use crate::state::ControlState;
+
+/// What a workspace may call.
+pub struct Offer {
+    /// What serves when a call names no model.
+    pub default: Option<(ChosenBy, String)>,
+    /// The tiers, lowest first.
+    pub tiers: Vec<OfferedTier>,
+    /// The models that the providers' files list, of providers that are switched on.
+    pub models: Vec<OfferedModel>,
+}
+
+/// A tier.
+pub struct OfferedTier {
+    /// Its name.
+    pub tier: Tier,
+    /// The model that stands behind it; none: nobody chose one.
+    pub model: Option<String>,
+    /// Whether the account's plan keeps it from being called by name.
+    pub locked: bool,
+    /// The plans that open it where this one does not, the lowest first.
+    pub plans: Vec<PlanId>,
+    /// What a call for it meets.
+    pub served: Served,
+}
+
+/// A model.
+pub struct OfferedModel {
+    /// The provider.
+    pub provider: ProviderId,
+    /// What is known of it.
+    pub fact: ModelFact,
+    /// Most model tokens of input and output together.
+    pub context_tokens: Option<u64>,
+    /// Most model tokens of output.
+    pub max_output_tokens: Option<u64>,
+    /// The formats in which its provider answers for it.
+    pub formats: Vec<FormatId>,
+    /// Its list price to whoever would pay.
+    pub price: Option<Price>,
+    /// What a call for it meets.
+    pub served: Served,
+}
+
+/// Who would serve first, or the code of the refusal.
+pub type Served = Result<Target, &'static str>;
+
+/// What the workspace may call now. No provider is called; neither balance nor unknown prices are looked at.
+///
+/// # Errors
+/// `not_found` when the workspace was deleted in the meantime; `unavailable`.
+pub async fn offer(
+    state: &ControlState,
+    scope: &WorkspaceScope,
+    now: Timestamp,
+) -> Result<Offer, Problem> {
+    let facts = Facts::gather(state, scope).await?;
+    let named = name(&facts, None);
+    let tiers = Tier::ALL
+        .iter()
+        .map(|tier| offered_tier(state, &facts, *tier));
+    let tiers = tiers.collect();
+    let switched_on = |provider: &&Provider| facts.settings().switch(&provider.id).enabled;
+    let providers = state.registry.providers();
+    let providers = providers
+        .filter(|it| it.serves_models())
+        .filter(switched_on);
+    let models = providers.flat_map(|provider| {
+        let facts = &facts;
+        let models = provider.models.iter();
+        models.map(move |fact| offered_model(state, facts, provider, fact, now))
+    });
+    Ok(Offer {
+        default: named.ok().map(|named| (named.chosen_by, named.model)),
+        tiers,
+        models: models.collect(),
+    })
+}
+
+fn name(facts: &Facts, request: Option<&str>) -> Result<naming::Named, NoName> {
+    let choices = Choices {
+        request,
+        ..Choices::default()
+    };
+    naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1)
+}
+
+/// What a call for this name meets, as the data plane decides it.
+fn served(state: &ControlState, facts: &Facts, name_of: &str) -> Served {
+    let named = name(facts, Some(name_of)).map_err(|no_name| no_name.code())?;
+    let candidates = state.registry.candidates(&named.model);
+    let decision = facts.decide(state, &named.model, &candidates, false);
+    let targets = decision.outcome.map_err(|refusal| refusal.code())?;
+    targets.into_iter().next().ok_or("model_not_found")
+}
+
+fn offered_tier(state: &ControlState, facts: &Facts, tier: Tier) -> OfferedTier {
+    let locked = !facts.plan.1.opens(tier);
+    OfferedTier {
+        tier,
+        model: naming::behind(tier, &facts.policy, facts.settings()).map(str::to_owned),
+        locked,
+        plans: match locked {
+            true => facts.plans_with(|terms| terms.opens(tier)),
+            false => Vec::new(),
+        },
+        served: served(state, facts, tier.as_str()),
+    }
+}
+
+fn offered_model(
+    state: &ControlState,
+    facts: &Facts,
+    provider: &Provider,
+    fact: &ModelFact,
+    now: Timestamp,
+) -> OfferedModel {
+    let served = served(state, facts, &format!("{}/{}", provider.id, fact.id));
+    let spoken = |format: &&FormatId| provider.rule(&fact.id, **format).is_some();
+    OfferedModel {
+        provider: provider.id.clone(),
+        context_tokens: state.registry.context_tokens(&provider.id, &fact.id),
+        max_output_tokens: state.registry.max_output_tokens(&provider.id, &fact.id),
+        formats: FORMATS.iter().filter(spoken).copied().collect(),
+        price: price_of(facts, served.as_ref().ok(), (&provider.id, &fact.id), now),
+        fact: fact.clone(),
+        served,
+    }
+}
+
+/// The price that a call's bill begins with: an own key's may be negotiated, nobody sets the price of their own credits.
+fn price_of(
+    facts: &Facts,
+    target: Option<&Target>,
+    (provider, model): (&ProviderId, &str),
+    now: Timestamp,
+) -> Option<Price> {
+    let (provider, model) = target.map_or((provider, model), |it| (&it.provider, &it.model));
+    let instance = facts.settings().prices.as_slice();
+    let own = target.filter(|it| it.source == KeySource::Byok);
+    let of_key = own.and_then(|it| facts.key(it.key));
+    let of_key = of_key.map_or(&[][..], |key| &key.prices);
+    let layers: [&[PriceOverride]; 3] = [of_key, &facts.policy.prices, instance];
+    let layers = match own {
+        Some(_) => &layers[..],
+        None => &layers[2..],
+    };
+    price::overridden(layers, provider, model)
+        .or_else(|| CATALOG.as_ref()?.price(provider, model, now))
+        .cloned()
+}
+
+/// The prices that come with the program; read when somebody first asks for models.
+static CATALOG: LazyLock<Option<Catalog>> = LazyLock::new(|| Catalog::bundled().ok());

@@ -1,0 +1,85 @@
+//! `keybearer usage export`: the calls of a workspace as comma-separated values.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use http::header::LINK;
+use reqwest::Method;
+use url::form_urlencoded::Serializer;
+
+use super::filter::Filter;
+use crate::client::Api;
+use crate::commands::when::Moment;
+use crate::commands::workspace::Which;
+use crate::sources;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// From when on: a date, or how long ago, such as `24h` or `30d`.
+    #[arg(long, value_name = "WHEN", default_value = "30d")]
+    since: Moment,
+    /// Until when.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<Moment>,
+    /// Only calls that ended so: `ok`, `failed`, or one status such as `429`.
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
+}
+
+pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
+    let now = sources::system().now();
+    let mut query = Serializer::new(String::new());
+    query.append_pair("from", &args.since.before(now));
+    if let Some(until) = &args.until {
+        query.append_pair("to", &until.before(now));
+    }
+    if let Some(status) = &args.status {
+        query.append_pair("status", status);
+    }
+    args.filter.add_to(&mut query);
+    let path = args.which.path(api, "/usage.csv").await?;
+    let mut next = Some(format!("{path}?{}", query.finish()));
+    let mut is_first = true;
+    while let Some(part) = next {
+        let response = api.exchange(Method::GET, &part, None).await?;
+        if !response.status().is_success() {
+            return Err(api.refusal(response).await);
+        }
+        let link = response.headers().get(LINK).cloned();
+        let text = response.text().await.map_err(|error| api.cut(error))?;
+        let Some((titles, calls)) = text.split_once("\r\n") else {
+            anyhow::bail!("the server's answer has no line of titles");
+        };
+        ensure!(
+            titles.starts_with("at,"),
+            "the server's answer is no export"
+        );
+        if !write(if is_first { &text } else { calls })? {
+            break;
+        }
+        is_first = false;
+        next = link.and_then(|link| target(link.to_str().ok()?));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The path behind `rel="next"`.
+fn target(link: &str) -> Option<String> {
+    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+    rest.contains("rel=\"next\"").then(|| target.to_owned())
+}
+
+/// Writes to standard output. `false`: its reader has seen enough.
+fn write(text: &str) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("standard output"),
+    }
+}
