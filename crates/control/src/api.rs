@@ -7,6 +7,7 @@ use crate::state::ControlState;
 pub mod account_keys;
 pub mod accounts;
 pub mod admin_accounts;
+pub mod admin_health;
 pub mod ai_config;
 pub mod ai_defaults;
 pub mod api_keys;
@@ -15,6 +16,7 @@ pub mod billing;
 pub mod byok;
 pub mod credits;
 pub mod device_logins;
+pub mod events;
 pub mod invitations;
 pub mod key_body;
 pub mod key_view;
@@ -70,6 +72,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(sealing_key::routes())
         .merge(accounts::routes())
         .merge(workspaces::routes())
+        .merge(events::routes())
         .merge(members::routes())
         .merge(invitations::routes())
         .merge(api_keys::routes())
@@ -88,6 +91,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(provider_switches::routes())
         .merge(platform_keys::routes())
         .merge(admin_accounts::routes())
+        .merge(admin_health::routes())
         .merge(profiles::routes())
         // The one set of handlers, under both of the paths that clients know.
         .nest("/api/v1", unversioned())

@@ -57,7 +57,7 @@ async fn read(body: Body) -> Result<Secret, Problem> {
 }
 
 /// The parameters that some operation takes in its query.
-const PARAMETERS: [&str; 14] = [
+const PARAMETERS: [&str; 16] = [
     "limit",
     "after",
     "from",
@@ -72,6 +72,8 @@ const PARAMETERS: [&str; 14] = [
     "user_id",
     "key_source",
     "status",
+    "q",
+    "all",
 ];
 
 /// A query string of the documented form.

@@ -102,6 +102,8 @@ async fn tidy(state: &ControlState) {
     }
     if let Err(error) = system.prune_changes().await {
         tracing::warn!(error = %error, "could not prune the list of changes: {error}");
+    } else {
+        state.tidied();
     }
 }
 

@@ -28,7 +28,7 @@ pub use authz::authz_table;
 pub use error::error_reference;
 pub use frame::Peer;
 pub use openapi::openapi;
-pub use state::{ControlConfig, ControlState, ProbePolicy, SubmissionPolicy};
+pub use state::{ControlConfig, ControlState, ProbePolicy, SubmissionPolicy, Traffic};
 
 /// The router of everything that is not a call of a model, `pages` for people's browsers among it. The edge puts [`Peer`]
 /// on each request.

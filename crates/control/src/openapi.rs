@@ -204,6 +204,9 @@ refusals! {
     Identifies = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, Unavailable;
     /// What a caller who reads may be told.
     Reads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, NotFound, Unavailable;
+    /// What somebody who listens to what happens may be told.
+    Listens = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, NotFound, TooManyStreams,
+        Unavailable;
     /// What a caller who changes something without a body may be told.
     Changes = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
         NotFound, Conflict, Unavailable;

@@ -179,6 +179,15 @@ pub(crate) fn key_scope() -> Object {
     one_of("Whose the key is.", all)
 }
 
+/// Which database an instance has.
+pub(crate) fn engine() -> Object {
+    let all = [
+        ("sqlite", "one file, which one process has to itself"),
+        ("postgres", "a server, which processes share"),
+    ];
+    one_of("The database.", all)
+}
+
 /// What a plan limits.
 pub(crate) fn resource() -> Object {
     let all = [

@@ -1,15 +1,18 @@
 //! What the control plane works with.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use domain::{DeploymentId, Sources};
+use domain::{DeploymentId, Sources, Timestamp};
 use ipnet::IpNet;
 use llm::registry::Registry;
 use store::Store;
+use tokio::sync::watch;
 use vault::{Hasher, Intake, KeyProbe, Rotator};
 
 use crate::auth::password::Passwords;
 use crate::auth::throttle::{Guesses, Throttle};
+use crate::ops::live::Streams;
 
 /// How provider keys may be submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,21 @@ impl Default for ControlConfig {
     }
 }
 
+/// How the data plane of a process fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// How many calls run, or have ended and are not yet written to the database.
+    pub calls: usize,
+    /// How many there may be.
+    pub calls_limit: usize,
+    /// The length of the files that hold usage until the database has it.
+    pub spool_bytes: u64,
+    /// How long they may become.
+    pub spool_limit_bytes: u64,
+    /// Whether the disk took what was last written to them.
+    pub spool_ready: bool,
+}
+
 /// Everything that an operation can reach. Cheap to clone.
 ///
 /// There is no way here to a stored provider key: the parts of the vault are the one that takes keys in,
@@ -92,6 +110,18 @@ pub struct Parts {
     pub(crate) device_logins: Throttle,
     /// Bounds the audit rows of credentials that belong to nobody, which anybody can show.
     pub(crate) refusals: Throttle,
+    /// When this process began.
+    pub(crate) started_at: Timestamp,
+    /// When it was last tidied up, in milliseconds since 1970; 0: not yet.
+    tidied_at_ms: AtomicI64,
+    /// How the data plane beside it fares; unset: there is none.
+    traffic: OnceLock<Box<dyn Fn() -> Traffic + Send + Sync>>,
+    /// Whether the instance serves one person on one machine.
+    local: AtomicBool,
+    /// Those who listen to what happens.
+    pub(crate) streams: Streams,
+    /// Becomes `true` when the server stops: streams would never end by themselves.
+    pub(crate) stopping: watch::Sender<bool>,
     /// The keyed hash of the set-up credential of this start, while there is no user.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
 }
@@ -120,6 +150,12 @@ impl ControlState {
             submissions: Throttle::new(100, QUARTER_HOUR_MS),
             device_logins: Throttle::new(20, QUARTER_HOUR_MS),
             refusals: Throttle::new(1000, QUARTER_HOUR_MS),
+            started_at: sources.now(),
+            tidied_at_ms: AtomicI64::new(0),
+            traffic: OnceLock::new(),
+            local: AtomicBool::new(false),
+            streams: Streams::default(),
+            stopping: watch::Sender::new(false),
             setup: Mutex::new(None),
             config,
             store,
@@ -131,6 +167,43 @@ impl ControlState {
             sources,
             deployment,
         }))
+    }
+
+    /// Says how the data plane of this process can be asked how it fares; the first time counts.
+    pub fn watch_traffic(&self, traffic: impl Fn() -> Traffic + Send + Sync + 'static) {
+        let _ = self.traffic.set(Box::new(traffic));
+    }
+
+    /// How the data plane of this process fares, where there is one.
+    pub(crate) fn traffic(&self) -> Option<Traffic> {
+        self.traffic.get().map(|traffic| traffic())
+    }
+
+    /// Says that what grows by itself was tidied up.
+    pub(crate) fn tidied(&self) {
+        let now = self.sources.now().millis();
+        self.tidied_at_ms.store(now, Ordering::Relaxed);
+    }
+
+    /// When that was last so.
+    pub(crate) fn tidied_at(&self) -> Option<Timestamp> {
+        let at = self.tidied_at_ms.load(Ordering::Relaxed);
+        (at > 0).then(|| Timestamp::from_millis(at))
+    }
+
+    /// Says that the instance serves one person on one machine.
+    pub(crate) fn be_local(&self) {
+        self.local.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.load(Ordering::Relaxed)
+    }
+
+    /// Ends the streams of those who listen, so that the server can stop.
+    pub fn end_streams(&self) {
+        self.stopping.send_replace(true);
     }
 }
 

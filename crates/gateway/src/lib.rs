@@ -76,6 +76,21 @@ pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>;
 #[derive(Clone)]
 pub struct Gateway(Arc<Plane>);
 
+/// What a data plane has to do and to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// How many calls run, or have ended and are not yet written to the store.
+    pub calls: usize,
+    /// How many there may be.
+    pub calls_limit: usize,
+    /// The length of the spool's files of this process.
+    pub spool_bytes: u64,
+    /// How long they may become.
+    pub spool_limit_bytes: u64,
+    /// Whether the last row could be appended.
+    pub spool_ready: bool,
+}
+
 /// Why the data plane cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -248,6 +263,19 @@ impl Gateway {
         tokio::spawn(async move {
             tokio::join!(write, keep);
         })
+    }
+
+    /// What this process has to do and to write.
+    pub fn load(&self) -> Load {
+        let books = &self.0.books;
+        let (spool_bytes, spool_limit_bytes, spool_ready) = books.spool().fill();
+        Load {
+            calls: books.waiting(),
+            calls_limit: books.capacity(),
+            spool_bytes,
+            spool_limit_bytes,
+            spool_ready,
+        }
     }
 
     /// Returns when the usage of all ended calls is written, for the shutdown. `false`: the store did not

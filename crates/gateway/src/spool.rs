@@ -148,6 +148,13 @@ impl Spool {
         works
     }
 
+    /// How many bytes wait for the store, how many may, and whether the last row could be appended.
+    pub(crate) fn fill(&self) -> (u64, u64, bool) {
+        let files = self.files();
+        let ready = self.ready.load(Ordering::Relaxed);
+        (files.bytes(), files.most_bytes, ready)
+    }
+
     /// Appends a row and says where; `None`: the disk takes none, and until it does calls are refused.
     pub(crate) fn append(&self, row: &UsageRow) -> Option<Number> {
         let record = record(row);

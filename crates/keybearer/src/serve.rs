@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use control::error::Problem;
-use control::{ControlConfig, ControlState, Peer, ProbePolicy, SubmissionPolicy};
+use control::{ControlConfig, ControlState, Peer, ProbePolicy, SubmissionPolicy, Traffic};
 use domain::Secret;
 use gateway::edge::{self, EdgeConfig, Inbound};
 use gateway::{AddressPolicy, Body, Gateway, GatewayConfig, Limits, Spool, Timeouts};
@@ -73,6 +73,17 @@ pub(crate) async fn serve(
         sources.clone(),
         instance.deployment.id,
     );
+    let watched = gateway.clone();
+    control.watch_traffic(move || {
+        let load = watched.load();
+        Traffic {
+            calls: load.calls,
+            calls_limit: load.calls_limit,
+            spool_bytes: load.spool_bytes,
+            spool_limit_bytes: load.spool_limit_bytes,
+            spool_ready: load.spool_ready,
+        }
+    });
     control::jobs::ensure_sealing_key(&control)
         .await
         .map_err(|problem| refused("prepare the sealing key", &problem))?;
@@ -111,13 +122,10 @@ pub(crate) async fn serve(
             None
         }
     };
-    let drained = edge::serve(
-        listener,
-        edge_config(&config),
-        sources,
-        service,
-        told_to_stop(Box::pin(hangups.until_terminal_closes(local.as_ref()))),
-    )
+    let drained = edge::serve(listener, edge_config(&config), sources, service, async {
+        told_to_stop(Box::pin(hangups.until_terminal_closes(local.as_ref()))).await;
+        control.end_streams();
+    })
     .await;
     if drained.cut > 0 {
         tracing::warn!(

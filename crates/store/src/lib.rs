@@ -23,6 +23,7 @@ mod invitation;
 mod limit;
 mod member;
 mod migrate;
+mod news;
 mod own;
 mod page;
 mod plan;
@@ -65,6 +66,7 @@ pub use error::{DatabaseError, OpenError, StoreError};
 pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
 pub use limit::ResourceUse;
 pub use member::MemberRow;
+pub use news::{News, NewsPlace};
 pub use own::Own;
 pub use page::{MAX_PAGE_ITEMS, Page, PageRequest};
 pub use plan::SubscriptionRow;
@@ -182,6 +184,11 @@ impl Store {
     fn db(&self) -> &db::Db {
         &self.0.db
     }
+}
+
+/// The number of the newest migration that this program knows.
+pub fn schema_version() -> i64 {
+    migrate::newest()
 }
 
 /// Writes a column of JSON.

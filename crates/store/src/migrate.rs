@@ -36,6 +36,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// Where the driver keeps what it has applied.
 const HISTORY: &str = "_sqlx_migrations";
 
+/// The newest version.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _, _)| *version)
+}
+
 /// Which dialect of the shared text is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -128,7 +133,7 @@ pub(crate) async fn explain_at<C: Migrate>(connection: &mut C, error: MigrateErr
 
 /// Says by name what kept a migration from running.
 pub(crate) fn explain(error: MigrateError) -> OpenError {
-    let known = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
+    let known = newest();
     match error {
         MigrateError::VersionMissing(found) if found > known => {
             OpenError::NewerSchema { found, known }

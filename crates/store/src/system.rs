@@ -5,14 +5,14 @@ mod instance;
 mod upkeep;
 
 use domain::record::DeploymentRecord;
-use domain::{AccountId, SessionId, Timestamp, UserId, WorkspaceId};
+use domain::{AccountId, ProviderId, SessionId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::api_key;
 use crate::audit::{self, Actor, AuditNote, AuditRow, Origin};
 use crate::deployment;
 use crate::device_login::{self, DeviceLoginRow, NewDeviceLogin};
-use crate::error::StoreError;
+use crate::error::{Place, StoreError};
 use crate::invitation::{self, AcceptBy, InvitationRow};
 use crate::limit;
 use crate::member;
@@ -133,6 +133,40 @@ impl<'a> System<'a> {
         page: &PageRequest,
     ) -> Result<Page<UserRow>, StoreError> {
         user::list(self.store, page).await
+    }
+
+    /// The people whose e-mail has this part, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn find_users(
+        &self,
+        _scope: &InstanceScope,
+        part: &str,
+        page: &PageRequest,
+    ) -> Result<Page<UserRow>, StoreError> {
+        user::find(self.store, part, page).await
+    }
+
+    /// The providers for which somebody has a key that may serve.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn providers_with_keys(&self) -> Result<Vec<ProviderId>, StoreError> {
+        let rows: Vec<(String,)> = self
+            .store
+            .db()
+            .all(sql("SELECT DISTINCT provider FROM provider_keys
+                      WHERE template = 0 AND enabled = 1 ORDER BY provider"))
+            .await?;
+        let read = |(id,): (String,)| {
+            let place = Place {
+                table: "provider_keys",
+                id: &id,
+            };
+            place.parse("provider", &id)
+        };
+        rows.into_iter().map(read).collect()
     }
 
     /// What the calls of everybody came to.

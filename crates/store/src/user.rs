@@ -128,6 +128,35 @@ pub(crate) async fn list(store: &Store, page: &PageRequest) -> Result<Page<UserR
     list.page(page, rows, read, |row| row.id.to_string())
 }
 
+/// The people whose e-mail has this part, in whichever case.
+pub(crate) async fn find(
+    store: &Store,
+    part: &str,
+    page: &PageRequest,
+) -> Result<Page<UserRow>, StoreError> {
+    let list = List("users");
+    let after: Option<UserId> = list.place(page)?;
+    let literal = part.replace('\\', "\\\\");
+    let literal = literal.replace('%', "\\%").replace('_', "\\_");
+    let rows = store
+        .db()
+        .all(
+            sql(
+                "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
+                        u.created_at, u.updated_at
+                 FROM users u
+                 JOIN accounts a ON a.owner_user = u.id
+                 WHERE u.id > $1 AND lower(u.email) LIKE lower($2) ESCAPE '\\'
+                 ORDER BY u.id LIMIT $3",
+            )
+            .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
+            .bind(format!("%{literal}%").as_str())
+            .bind(page.rows()),
+        )
+        .await?;
+    list.page(page, rows, read, |row| row.id.to_string())
+}
+
 /// The stored password hash.
 pub(crate) async fn password_hash(
     store: &Store,

@@ -14,6 +14,7 @@ use crate::audit::{self, AuditNote, AuditRow, Origin};
 use crate::error::StoreError;
 use crate::invitation::{self, InvitationRow, NewInvitation};
 use crate::member::{self, MemberRow};
+use crate::news::{self, News, NewsPlace};
 use crate::page::{Page, PageRequest};
 use crate::provider_key::{ProviderKeys, Reach};
 use crate::revision::{Affects, Writing};
@@ -276,6 +277,23 @@ impl<'a> Within<'a> {
             request,
         )
         .await
+    }
+
+    /// Behind everything that has happened.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn news_end(&self) -> Result<NewsPlace, StoreError> {
+        news::end(self.store).await
+    }
+
+    /// What has happened to it behind `since`.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn news(&self, since: NewsPlace) -> Result<News, StoreError> {
+        let (workspace, account) = (self.scope.workspace(), self.scope.account());
+        news::of_workspace(self.store, workspace, account, since).await
     }
 
     /// Its audit log, newest first.

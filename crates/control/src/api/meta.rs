@@ -6,13 +6,13 @@ use domain::settings::{ProviderSwitch, Submission};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use llm::provider::Provider;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::body::{NoParameters, Query};
+use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::{PublicLists, PublicReads};
 use crate::ops::admission::sealed_only;
@@ -152,25 +152,48 @@ pub struct ModelView {
     max_output_tokens: Option<u64>,
 }
 
-/// List the providers that are switched on.
+/// Which providers are wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProvidersQuery {
+    /// In local mode, whether those for which there is no key are wanted, too. Elsewhere they always are.
+    #[serde(default)]
+    #[param(required = false)]
+    all: bool,
+}
+
+/// List the providers that are switched on; in local mode, those of them for which there is a key.
 ///
-/// All in one answer; there are no parameters.
-#[utoipa::path(get, path = "/v1/providers", tag = "providers",
+/// All in one answer.
+#[utoipa::path(get, path = "/v1/providers", tag = "providers", params(ProvidersQuery),
     extensions(("x-action" = json!("public"))),
     responses((status = 200, body = List<ProviderView>), PublicLists))]
 async fn list_providers(
     State(state): State<ControlState>,
-    Query(NoParameters {}): Query<NoParameters>,
+    Query(query): Query<ProvidersQuery>,
 ) -> Result<Response, Problem> {
     let settings = state.store.system().settings().await?;
-    let switched_on = state.registry.providers().filter_map(|provider| {
+    let with_keys = match state.is_local() && !query.all {
+        true => Some(state.store.system().providers_with_keys().await?),
+        false => None,
+    };
+    let is_wanted = |provider: &&Provider| {
+        let with_keys = with_keys.as_ref();
+        with_keys.is_none_or(|with_keys| with_keys.contains(&provider.id))
+    };
+    let wanted = state.registry.providers().filter(is_wanted);
+    let switched_on = wanted.filter_map(|provider| {
         let switch = settings.switch(&provider.id);
         switch.enabled.then(|| view(provider, switch))
     });
     let list = List::whole(switched_on);
     let mut response = axum::Json(list).into_response();
-    let cache = HeaderValue::from_static("public, max-age=60");
-    response.headers_mut().insert(CACHE_CONTROL, cache);
+    // In local mode it changes with the keys.
+    if !state.is_local() {
+        let cache = HeaderValue::from_static("public, max-age=60");
+        response.headers_mut().insert(CACHE_CONTROL, cache);
+    }
     Ok(response)
 }
 

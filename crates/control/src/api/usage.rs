@@ -213,7 +213,7 @@ async fn list_usage(
     Ok(axum::Json(List::of(page, view)))
 }
 
-fn view(row: UsageRow) -> UsageView {
+pub(crate) fn view(row: UsageRow) -> UsageView {
     UsageView {
         request_id: row.request.to_string(),
         at: row.at.to_string(),

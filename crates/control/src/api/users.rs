@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,7 +15,7 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Reads, Writes};
 use crate::ops::users;
-use crate::page::{List, PageQuery};
+use crate::page::{List, page_request};
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -25,23 +25,41 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .routes(routes!(update_user))
 }
 
-/// List the people of the instance.
+/// Which people are wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UserQuery {
+    /// Only people whose e-mail has this part, in whichever case; 1 to 254 characters.
+    #[param(min_length = 1, max_length = 254)]
+    q: Option<String>,
+    /// The most entries to answer with, 1 to 100; 25 when left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The `next` of the part before.
+    after: Option<String>,
+}
+
+/// List the people of the instance, or find some by e-mail.
 ///
 /// In pages: `limit` and `after` name the part that is wanted.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserQuery),
     extensions(("x-action" = json!("manage_users"))),
     responses((status = 200, body = List<UserView>), Reads))]
 async fn list_users(
     access: Access<ManageUsers>,
     State(state): State<ControlState>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<UserQuery>,
 ) -> Result<axum::Json<List<UserView>>, Problem> {
-    let page = query.request()?;
-    let page = state
-        .store
-        .system()
-        .list_users(&access.scope, &page)
-        .await?;
+    let page = page_request(query.limit, query.after)?;
+    let system = state.store.system();
+    let page = match query.q.as_deref() {
+        None => system.list_users(&access.scope, &page).await?,
+        Some(part) if (1..=254).contains(&part.chars().count()) => {
+            system.find_users(&access.scope, part, &page).await?
+        }
+        Some(_) => return Err(Problem::field("q", "q must have 1 to 254 characters")),
+    };
     Ok(axum::Json(List::of(page, UserView::from)))
 }
 

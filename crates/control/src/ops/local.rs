@@ -124,6 +124,7 @@ impl ControlState {
 /// # Errors
 /// `already_set_up` when the instance has users and was not made by this function; `unavailable`.
 pub async fn owner(state: &ControlState, known: Option<Secret>) -> Result<Owner, Problem> {
+    state.be_local();
     let call = state.local_call()?;
     if let Some(owner) = returning(state, &call, known).await? {
         return Ok(owner);

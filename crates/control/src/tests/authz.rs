@@ -22,6 +22,8 @@ struct Cast {
 impl Cast {
     async fn assemble() -> Self {
         let world = World::start().await;
+        // A stream of events would not end.
+        world.state.end_streams();
         let (root, _) = world.set_up().await;
         let owner = world.person(&root, "owner").await;
         let admin = world.person(&root, "admin").await;

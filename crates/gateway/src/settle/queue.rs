@@ -159,8 +159,12 @@ impl Books {
         }))))
     }
 
-    /// How many places are taken: running calls and rows that are not written.
-    #[cfg(test)]
+    /// How many places there are for running calls and rows that are not written.
+    pub(crate) fn capacity(&self) -> usize {
+        self.queue.max_capacity()
+    }
+
+    /// How many of them are taken.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
     }

@@ -21,8 +21,12 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 pub(crate) enum ProviderCommand {
-    /// List the providers that are switched on.
-    List,
+    /// List the providers that are switched on; of a local instance those for which there is a key.
+    List {
+        /// Of a local instance those without a key, too.
+        #[arg(long)]
+        all: bool,
+    },
     /// Show a provider: where it is called, how its keys look, where to get one.
     Show {
         /// The provider's id, such as `openai`.
@@ -81,7 +85,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
 }
 
 async fn providers(api: &Api) -> anyhow::Result<Vec<Value>> {
-    let providers = api.get_list("/v1/providers").await?;
+    let providers = api.get_list("/v1/providers?all=true").await?;
     Ok(providers["data"].as_array().cloned().unwrap_or_default())
 }
 
@@ -110,7 +114,13 @@ pub(crate) async fn run_provider(
     out: Out,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        ProviderCommand::List => out.list(&api.get_list("/v1/providers").await?, PROVIDER_COLUMNS),
+        ProviderCommand::List { all } => {
+            let path = match all {
+                true => "/v1/providers?all=true",
+                false => "/v1/providers",
+            };
+            out.list(&api.get_list(path).await?, PROVIDER_COLUMNS);
+        }
         ProviderCommand::Show { provider } => {
             let all = providers(api).await?;
             let Some(found) = all.iter().find(|it| it["id"] == provider.as_str()) else {

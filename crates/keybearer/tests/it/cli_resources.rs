@@ -14,7 +14,7 @@ impl Fixture {
     }
 
     /// `keybearer ARGUMENTS` with the owner's log-in; `then` is typed after the password.
-    async fn as_owner(&self, arguments: &[&str], then: &str) -> Exit {
+    pub(crate) async fn as_owner(&self, arguments: &[&str], then: &str) -> Exit {
         let person = &self.owner.person;
         let all = [arguments, &["--email", &person.email]].concat();
         let typed = format!("{}\n{then}", person.password);

@@ -1,10 +1,34 @@
 //! What the console asks for beyond what programs need: sums, exports, the health of keys, models, a key for a page.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use testkit::app::Auth;
+use testkit::app::{Auth, Streaming};
 use testkit::provider::wire::chat_error;
 
 use crate::{Fixture, chat};
+
+/// What a stream of events says until it has said `text`.
+pub(crate) async fn hear(stream: &mut Streaming, text: &str) -> String {
+    let mut heard = String::new();
+    let until_it_is_said = async {
+        while !heard.contains(text) {
+            match stream.next().await.expect("the stream lasts") {
+                Some(piece) => heard.push_str(&String::from_utf8_lossy(&piece)),
+                None => panic!("the stream ended before {text:?}: {heard}"),
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), until_it_is_said).await;
+    assert!(in_time.is_ok(), "never heard {text:?}: {heard}");
+    heard
+}
+
+/// The id of the last event.
+fn last_id(heard: &str) -> String {
+    let ids = heard.lines().filter_map(|line| line.strip_prefix("id: "));
+    ids.last().expect("an id").to_owned()
+}
 
 /// The only entry of a list that fits.
 fn find<'a>(list: &'a Value, field: &str, value: &str) -> &'a Value {
@@ -354,6 +378,170 @@ async fn a_page_calls_models_as_the_person_until_the_log_in_ends() {
     assert_eq!(
         ended.status, 401,
         "the log-in has ended, and what it made with it"
+    );
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_hears_calls_and_changes_as_they_happen_and_no_more_than_it_may() {
+    let mut fixture = Fixture::start().await;
+    let session = fixture.owner.person.session.clone();
+    let path = fixture.path("/events");
+    assert_eq!(fixture.app.anonymous().listen(&path, &[]).await.status, 401);
+    let outsider = fixture.app.outsider(&fixture.owner).await;
+    assert_eq!(outsider.session.listen(&path, &[]).await.status, 404);
+    let member = fixture.app.member(&fixture.owner).await.session;
+    let mut as_member = member.listen(&path, &[]).await;
+    let mut as_owner = session.listen(&path, &[]).await;
+    assert_eq!(as_owner.header("content-type"), Some("text/event-stream"));
+    hear(&mut as_owner, "retry: 2000").await;
+    hear(&mut as_member, "retry: 2000").await;
+
+    let key = fixture.canary.openai_key();
+    fixture.workspace_key("openai", "secret-label", &key).await;
+    for stream in [&mut as_owner, &mut as_member] {
+        let heard = hear(stream, "provider_keys").await;
+        assert!(heard.contains("event: change"), "{heard}");
+        assert!(!heard.contains("secret-label"), "{heard}");
+    }
+    fixture.chat("gpt-4o").await.expect(200);
+    let heard = hear(&mut as_owner, "\"model\":\"gpt-4o\"").await;
+    assert!(heard.contains("event: usage"), "{heard}");
+    let place = last_id(&heard);
+    // Whoever comes back hears what happened in between, and not all of it again.
+    drop(as_owner);
+    fixture.chat("gpt-4o-mini").await.expect(200);
+    let policy = json!({"tiers": {"level_1": "openai/gpt-4o"}});
+    session
+        .patch(&fixture.path("/policy"), &policy)
+        .await
+        .expect(200);
+    let mut again = session.listen(&path, &[("last-event-id", &place)]).await;
+    let mut heard = String::new();
+    for said in [
+        "\"topics\":[\"account\",\"policy\"]",
+        "\"model\":\"gpt-4o-mini\"",
+    ] {
+        if !heard.contains(said) {
+            heard += &hear(&mut again, said).await;
+        }
+    }
+
+    // The member hears that something changed, and no calls.
+    let heard = hear(&mut as_member, "policy").await;
+    assert!(!heard.contains("event: usage"), "{heard}");
+    let gone = fixture.path("/members");
+    let members = session.get(&gone).await.expect(200).json();
+    let me = member.get("/api/v1/me").await.expect(200).json();
+    let id = me["user"]["id"].as_str().expect("an id");
+    assert!(members["data"].as_array().expect("members").len() > 1);
+    session.delete(&format!("{gone}/{id}")).await.expect(204);
+    hear(&mut as_member, "no_access").await;
+    assert_eq!(as_member.next().await.expect("ends well"), None);
+
+    // A stream ends with the log-in, and keeps no server from stopping.
+    let mut other = fixture.app.anonymous().listen("/health", &[]).await;
+    assert!(other.next().await.expect("an answer").is_some());
+    let begun = Instant::now();
+    fixture.app.terminate().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+    while again.next().await.is_ok_and(|piece| piece.is_some()) {}
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_with_the_log_in_and_a_person_has_a_dozen() {
+    let fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
+    let member = fixture.app.member(&fixture.owner).await.session;
+    let path = fixture.path("/events");
+    let mut streams = Vec::new();
+    for _ in 0..12 {
+        streams.push(member.listen(&path, &[]).await);
+    }
+    assert!(streams.iter().all(|stream| stream.status == 200));
+    let refused = member.get(&path).await;
+    refused.expect_error(429, "too_many_streams");
+    drop(streams.split_off(1));
+    let begun = Instant::now();
+    while member.listen(&path, &[]).await.status != 200 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "places are given back"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    member.delete("/api/v1/sessions/current").await.expect(204);
+    let mut stream = streams.pop().expect("one is left");
+    hear(&mut stream, "logged_out").await;
+    assert_eq!(stream.next().await.expect("ends well"), None);
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn an_admin_of_the_instance_sees_how_it_fares_and_finds_people() {
+    let fixture = Fixture::with_cli().await;
+    let session = &fixture.owner.person.session;
+    fixture
+        .workspace_key("openai", "main", &fixture.canary.openai_key())
+        .await;
+    fixture.chat("gpt-4o").await.expect(200);
+    fixture.app.usage(&fixture.owner, 1).await;
+    let health = session.get("/api/v1/admin/health").await.expect(200).json();
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    assert!(["sqlite", "postgres"].contains(&health["engine"].as_str().expect("a text")));
+    assert!(health["schema_version"].as_i64() >= Some(6), "{health}");
+    assert!(health["revision"].as_i64() > Some(0), "{health}");
+    assert!(
+        health["changes_read_ms_ago"].as_u64() < Some(60_000),
+        "{health}"
+    );
+    assert!(health["tidied_at"].is_string(), "{health}");
+    assert_eq!(health["traffic"]["spool_ready"], true);
+    assert!(
+        health["traffic"]["calls_limit"].as_u64() > Some(1),
+        "{health}"
+    );
+    let shown = fixture.as_owner(&["admin", "health"], "").await;
+    assert!(shown.stdout.contains("spool takes more"), "{shown}");
+
+    let person = fixture.app.outsider(&fixture.owner).await;
+    let me = person.session.get("/api/v1/me").await.expect(200).json();
+    let email = me["user"]["email"].as_str().expect("an e-mail").to_owned();
+    let find = async |part: &str| -> Vec<String> {
+        let found = session
+            .get(&format!("/api/v1/users?q={part}"))
+            .await
+            .expect(200)
+            .json();
+        let people = found["data"].as_array().expect("people").iter();
+        people
+            .map(|it| it["email"].as_str().expect("a text").to_owned())
+            .collect()
+    };
+    let (name, _) = email.split_once('@').expect("an address");
+    assert_eq!(find(&name.to_uppercase()).await, [email.clone()]);
+    // Nothing of it is a pattern.
+    assert_eq!(find("%25").await, Vec::<String>::new());
+    assert_eq!(
+        find("_")
+            .await
+            .iter()
+            .filter(|it| !it.contains('_'))
+            .count(),
+        0
+    );
+    session.get("/api/v1/users?q=").await.expect(400);
+    let search = ["admin", "user", "list", "--search", name, "--json"];
+    let shown = fixture.as_owner(&search, "").await;
+    assert!(shown.stdout.contains(&email), "{shown}");
+    assert!(
+        !shown.stdout.contains(&fixture.owner.person.email),
+        "{shown}"
     );
     fixture.finish().await;
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use testkit::app::{Auth, Engine, TestApp};
 
+use crate::console::hear;
 use crate::{Fixture, builder, chat};
 
 /// A second process on the fixture's database and root key.
@@ -57,6 +58,27 @@ async fn a_change_reaches_the_other_process_within_seconds() {
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    drop(other);
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn what_one_process_does_is_heard_at_the_other() {
+    if !Engine::Postgres.is_available() {
+        return;
+    }
+    let fixture = Fixture::start_with(|builder| builder.engine(Engine::Postgres)).await;
+    let other = replica(&fixture).await;
+    let key = fixture.owner.key.api_key().expect("a key").to_owned();
+    let listener = other.caller("at the replica", Auth::Bearer(key));
+    let mut stream = listener.listen(&fixture.path("/events"), &[]).await;
+    hear(&mut stream, "retry").await;
+    let key = fixture.canary.openai_key();
+    fixture.workspace_key("openai", "here", &key).await;
+    hear(&mut stream, "provider_keys").await;
+    fixture.chat("gpt-4o").await.expect(200);
+    hear(&mut stream, "event: usage").await;
+    drop(stream);
     drop(other);
     fixture.finish().await;
 }

@@ -163,14 +163,25 @@ impl Caller {
 
     /// `POST path` with a JSON body; returns when the head of the reply is there.
     pub async fn stream(&self, path: &str, body: &Value) -> Streaming {
-        let what = format!("POST {path} (stream) as {}", self.name);
+        let body = body.to_string().into_bytes();
+        self.open(Method::POST, path, JSON, Some(body)).await
+    }
+
+    /// `GET path`; returns when the head of the reply is there.
+    pub async fn listen(&self, path: &str, headers: &[(&str, &str)]) -> Streaming {
+        self.open(Method::GET, path, headers, None).await
+    }
+
+    async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Streaming {
+        let what = format!("{method} {path} (stream) as {}", self.name);
         let response = self
-            .request(
-                Method::POST,
-                path,
-                JSON,
-                Some(body.to_string().into_bytes()),
-            )
+            .request(method, path, headers, body)
             .send()
             .await
             .unwrap_or_else(|error| panic!("{what}: {error:?}"));

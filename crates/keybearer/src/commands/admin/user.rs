@@ -9,8 +9,12 @@ use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// List everybody.
-    List,
+    /// List everybody, or those whose e-mail has a part.
+    List {
+        /// The part.
+        #[arg(long, value_name = "PART")]
+        search: Option<String>,
+    },
     /// Make a user with an account and a workspace. The password is read from the terminal or from standard input.
     Create {
         /// The e-mail address to log in with.
@@ -52,7 +56,10 @@ const USERS: People = People {
 
 pub(super) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<()> {
     match command {
-        Command::List => out.list(&api.list(PATH, &[], MOST).await?, COLUMNS),
+        Command::List { search } => {
+            let query: Vec<_> = search.map(|part| ("q", part)).into_iter().collect();
+            out.list(&api.list(PATH, &query, MOST).await?, COLUMNS);
+        }
         Command::Create { address } => {
             let password = read_new_password("The user's")?;
             let body = json!({ "email": address, "password": password });

@@ -170,7 +170,7 @@ fn pin(api: &Api, id: &str) {
 
 /// What the server says of the provider with this id.
 pub(super) async fn known(api: &Api, id: &str) -> anyhow::Result<Value> {
-    let providers = api.get_list("/v1/providers").await?;
+    let providers = api.get_list("/v1/providers?all=true").await?;
     let data = providers["data"].as_array().cloned().unwrap_or_default();
     if let Some(facts) = data.iter().find(|entry| entry["id"] == id) {
         return Ok(facts.clone());
@@ -183,7 +183,7 @@ pub(super) async fn known(api: &Api, id: &str) -> anyhow::Result<Value> {
     Err(match meant {
         Some(meant) => failure.suggestion(meant.as_str()).into(),
         None => failure
-            .hint("keybearer provider list shows those that it knows")
+            .hint("keybearer provider list --all shows those that it knows")
             .into(),
     })
 }

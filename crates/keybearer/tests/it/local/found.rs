@@ -126,6 +126,15 @@ async fn it_starts_from_one_variable_and_shows_that_provider_alone() {
     for model in models {
         assert_eq!(model["keybearer"]["provider"], "openai", "{model}");
     }
+    let providers = async |path: &str| -> Vec<String> {
+        let listed = local.app.anonymous().get(path).await.expect(200).json();
+        let listed = listed["data"].as_array().expect("providers").iter();
+        listed
+            .map(|it| it["id"].as_str().expect("an id").to_owned())
+            .collect()
+    };
+    assert_eq!(providers("/v1/providers").await, ["openai"]);
+    assert!(providers("/v1/providers?all=true").await.len() > 10);
     let home = local.app.dir().join(".local/state/keybearer");
     let mode = |name: &str| {
         let metadata = home.join(name).metadata().expect(name);
