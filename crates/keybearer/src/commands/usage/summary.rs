@@ -45,7 +45,8 @@ enum By {
     Key,
     ApiKey,
     Member,
-    PaidBy,
+    #[value(name = "paid-by")]
+    Payer,
     Workspace,
     Account,
 }
@@ -60,7 +61,7 @@ impl By {
             Self::Key => "provider_key",
             Self::ApiKey => "api_key",
             Self::Member => "member",
-            Self::PaidBy => "key_source",
+            Self::Payer => "key_source",
             Self::Workspace => "workspace",
             Self::Account => "account",
         }
@@ -75,7 +76,7 @@ impl By {
             Self::Key => ("KEY", &["key_label", "provider_key_id"]),
             Self::ApiKey => ("API KEY", &["api_key_name", "api_key_id"]),
             Self::Member => ("MEMBER", &["user_email", "user_id"]),
-            Self::PaidBy => ("PAID BY", &["key_source"]),
+            Self::Payer => ("PAID BY", &["key_source"]),
             Self::Workspace => ("WORKSPACE", &["workspace_name", "workspace_id"]),
             Self::Account => ("ACCOUNT", &["account_name", "account_id"]),
         }
