@@ -18,6 +18,7 @@ use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
 use domain::service::{Restart, RunOn};
+use domain::run::{OutputType, RunStatus, StepStatus, Visibility};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
@@ -70,6 +71,17 @@ schemas! {
     run_on = one_of("When the script runs.", RunOn::ALL, RunOn::as_str, run_on);
     /// A service's end.
     restart = one_of("What happens when the service ends by itself.", Restart::ALL, Restart::as_str, restart);
+    /// How far a run has come.
+    run_status = one_of("How far the run has come.", RunStatus::ALL, RunStatus::as_str, run_status);
+    /// How far a step has come.
+    step_status = one_of("How far the step has come.", StepStatus::ALL, StepStatus::as_str, step_status);
+    /// What a step makes.
+    output_type = one_of("What the step makes.", OutputType::ALL, OutputType::as_str, output);
+    /// What a run makes.
+    output_types = list_of("What the run makes: one of these or both, all of it or nothing.", OutputType::ALL,
+        OutputType::as_str, output);
+    /// Who may read a run.
+    visibility = one_of("Who may read it beside its maker.", Visibility::ALL, Visibility::as_str, visibility);
     /// Why a key failed.
     failure_kind = one_of("Why the provider did not accept the key.", &FailureKind::ALL, FailureKind::as_str, failure);
     /// Why a key failed, or `null`.

@@ -107,6 +107,10 @@ api_scopes! {
     PolicyRead = "policy:read";
     /// Change who pays and which models stand behind names.
     PolicyWrite = "policy:write";
+    /// Read generation runs and their documents.
+    RunsRead = "runs:read";
+    /// Start, stop, share and delete generation runs.
+    RunsWrite = "runs:write";
     /// Read credits, the ledger and limits.
     BillingRead = "billing:read";
     /// Read usage.
@@ -254,6 +258,10 @@ actions! {
     ReadUsage = "read_usage", Standing::Workspace(Role::Admin), Some(ApiScope::UsageRead);
     /// Read the audit log of a workspace.
     ReadAudit = "read_audit", Standing::Workspace(Role::Admin), Some(ApiScope::AuditRead);
+    /// See generation runs and their documents: one's own, and those that are shared with the workspace.
+    ReadRuns = "read_runs", Standing::Workspace(Role::Member), Some(ApiScope::RunsRead);
+    /// Start generation runs; cancel, retry, share and delete one's own. Admins cancel and delete what they see.
+    WriteRuns = "write_runs", Standing::Workspace(Role::Member), Some(ApiScope::RunsWrite);
     /// Call models.
     Invoke = "invoke", Standing::Workspace(Role::Member), Some(ApiScope::InferenceInvoke);
 }

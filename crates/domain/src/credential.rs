@@ -17,6 +17,8 @@ pub enum CredentialKind {
     Invitation,
     /// What a program without a browser keeps until a person approves its log-in: `kbd_`.
     DeviceCode,
+    /// The right to read one run's document: `kbl_`.
+    RunLink,
     /// The right to create the first user, printed at the first start: `kbsetup_`.
     Setup,
 }
@@ -29,6 +31,7 @@ impl CredentialKind {
             Self::Session => "kbs_",
             Self::Invitation => "kbi_",
             Self::DeviceCode => "kbd_",
+            Self::RunLink => "kbl_",
             Self::Setup => "kbsetup_",
         }
     }

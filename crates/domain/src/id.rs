@@ -113,6 +113,8 @@ ids! {
     ProviderKeyId = "pk_";
     /// An API key: ours, presented by clients.
     ApiKeyId = "ak_";
+    /// A generation run: a prompt, its steps and what comes of them.
+    RunId = "run_";
     /// A data key: encrypts the provider keys of one owner.
     DataKeyId = "dk_";
     /// A log-in of a person, until it ends or expires.

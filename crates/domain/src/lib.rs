@@ -20,6 +20,7 @@ pub mod policy;
 pub mod price;
 pub mod record;
 pub mod resolve;
+pub mod run;
 pub mod secret;
 pub mod service;
 pub mod settings;
@@ -29,8 +30,8 @@ pub mod usage;
 pub mod variable;
 
 pub use id::{
-    AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId, ScriptId,
-    ServiceId, SessionId, UserId, WorkspaceId,
+    AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId, RunId,
+    ScriptId, ServiceId, SessionId, UserId, WorkspaceId,
 };
 pub use key::{KeyOwner, Label, PlanId, ProviderId};
 pub use money::{Decimal, NanoUsd};

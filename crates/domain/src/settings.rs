@@ -9,7 +9,7 @@ use crate::credits::{MAX_CREDITS, Overuse};
 use crate::glob::Glob;
 use crate::key::{PlanId, ProviderId};
 use crate::money::{Decimal, NanoUsd};
-use crate::policy::{LevelMapping, Mode, ModelMapping, Tiers, words};
+use crate::policy::{LevelMapping, Mode, ModelMapping, ModelName, Tiers, words};
 use crate::price::PriceOverride;
 
 words! {
@@ -126,6 +126,24 @@ pub struct CreditRatio {
     pub credits_per_call: Option<Decimal>,
 }
 
+/// A model that makes pictures with the instance's keys, and what a picture costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageModel {
+    /// The provider.
+    pub provider: ProviderId,
+    /// The provider's own name of the model.
+    pub model: ModelName,
+    /// The credits that a picture costs, before ratios, factor and rate.
+    pub credits_per_image: Decimal,
+}
+
+/// The most models that make pictures.
+pub const MAX_IMAGE_MODELS: usize = 5;
+
+/// The longest time for which runs are kept, in days.
+pub const MAX_RUN_RETENTION_DAYS: u32 = 3_650;
+
 /// Everything that an instance's admins decide for everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -185,6 +203,11 @@ pub struct Settings {
     /// Output tokens for which credits are held when a call sets no limit of its own; none: as many as the model
     /// may write, or [`UNKNOWN_OUTPUT_TOKENS`] where that is not known.
     pub held_output_tokens: Option<u32>,
+    /// The models that make the pictures of generation runs, the first before those that stand in for it; none: runs
+    /// have no pictures.
+    pub image_models: Vec<ImageModel>,
+    /// Days after its end for which a generation run is kept with everything in it.
+    pub run_retention_days: u32,
 }
 
 impl Default for Settings {
@@ -216,6 +239,8 @@ impl Default for Settings {
             credit_factor: Decimal::ONE,
             prices: Vec::new(),
             held_output_tokens: None,
+            image_models: Vec::new(),
+            run_retention_days: 30,
         }
     }
 }

@@ -32,6 +32,7 @@ mod provider_key;
 mod provider_key_row;
 mod removed_key;
 mod revision;
+mod run;
 mod scope;
 mod script;
 mod sealed_box;
@@ -73,6 +74,10 @@ pub use plan::SubscriptionRow;
 pub use policy::PolicyRow;
 pub use provider_key::{Expect, KeyChange, KeyHealth, MAX_PROVIDER_KEYS, ProviderKeys};
 pub use revision::Revisions;
+pub use run::{
+    Claimed, LeaseSeen, MAX_OPEN_RUNS, MAX_RESULT_BYTES, MAX_RUNS, NewRun, RunLease, RunResult,
+    RunRow,
+};
 pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, WorkspaceScope};
 pub use script::ScriptRow;
 pub use service::ServiceRow;

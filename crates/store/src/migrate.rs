@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0005_services.sql"),
     ),
     (6, "console", include_str!("../migrations/0006_console.sql")),
+    (7, "runs", include_str!("../migrations/0007_runs.sql")),
 ];
 
 /// Where the driver keeps what it has applied.

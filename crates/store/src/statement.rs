@@ -138,6 +138,12 @@ impl From<&[u8]> for Arg {
     }
 }
 
+impl From<Option<&[u8; 32]>> for Arg {
+    fn from(value: Option<&[u8; 32]>) -> Self {
+        Self::Bytes(value.map(|value| value.to_vec()))
+    }
+}
+
 impl From<&[u8; 32]> for Arg {
     fn from(value: &[u8; 32]) -> Self {
         Self::Bytes(Some(value.to_vec()))
@@ -171,6 +177,7 @@ written_as_text!(
     domain::RequestId,
     domain::ScriptId,
     domain::ServiceId,
+    domain::RunId,
     domain::SessionId,
     domain::UserId,
     domain::WorkspaceId,

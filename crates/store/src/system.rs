@@ -2,6 +2,7 @@
 
 mod credits;
 mod instance;
+mod runs;
 mod upkeep;
 
 use domain::record::DeploymentRecord;

@@ -3,6 +3,7 @@
 mod config;
 mod payer;
 mod services;
+mod runs;
 
 use domain::access::Role;
 use domain::{ApiKeyId, InvitationId, KeyOwner, SessionId, Timestamp, UserId};

@@ -27,6 +27,8 @@ pub enum HashPurpose {
     DeviceCode,
     /// What a person types to approve a program's log-in.
     UserCode,
+    /// The right to read one run's document.
+    RunLink,
     /// The right to create the first user.
     Setup,
     /// A sealed box, or the number inside one, that must not be accepted twice.
@@ -37,12 +39,13 @@ pub enum HashPurpose {
 
 impl HashPurpose {
     /// All purposes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ApiKey,
         Self::Session,
         Self::Invitation,
         Self::DeviceCode,
         Self::UserCode,
+        Self::RunLink,
         Self::Setup,
         Self::Replay,
         Self::Found,
@@ -55,6 +58,7 @@ impl HashPurpose {
             Self::Invitation => "keybearer/hash/invitation/v1",
             Self::DeviceCode => "keybearer/hash/device-code/v1",
             Self::UserCode => "keybearer/hash/user-code/v1",
+            Self::RunLink => "keybearer/hash/run-link/v1",
             Self::Setup => "keybearer/hash/setup/v1",
             Self::Replay => "keybearer/hash/replay/v1",
             Self::Found => "keybearer/hash/found/v1",

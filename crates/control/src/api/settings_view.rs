@@ -6,7 +6,7 @@ use domain::glob::Glob;
 use domain::policy::{LevelMapping, Mode, ModelMapping, Tiers};
 use domain::price::PriceOverride;
 use domain::settings::{
-    AuditDetail, ByokMetering, CreditRatio, MaskStyle, OnByokDisabled, OnKeyRemoved,
+    AuditDetail, ByokMetering, CreditRatio, ImageModel, MaskStyle, OnByokDisabled, OnKeyRemoved,
     ProviderSwitch, Settings, Submission, Unpriced,
 };
 use domain::{Decimal, PlanId, ProviderId};
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::schema;
 use crate::schema::shapes::{
-    CreditRatioShape, LevelMappingShape, ModelMappingShape, PriceOverrideShape,
+    CreditRatioShape, ImageModelShape, LevelMappingShape, ModelMappingShape, PriceOverrideShape,
 };
 
 /// What the instance's admins decide for everybody.
@@ -95,6 +95,14 @@ pub struct SettingsView {
     /// Output tokens for which credits are held when a call sets no limit of its own; `null`: as many as the model
     /// may write, or 4096 where that is not known.
     held_output_tokens: Option<u32>,
+    /// The models that make the pictures of generation runs with the instance's keys: the first, and those that stand in
+    /// for it. Empty: runs have no pictures. At most 5.
+    #[schema(value_type = Vec<ImageModelShape>,
+        example = json!([{"provider": "google", "model": "gemini-nano-banana-2.1", "credits_per_image": "3.36"}]))]
+    image_models: Vec<ImageModel>,
+    /// Days after its end for which a generation run is kept with everything in it, 1 to 3650.
+    #[schema(minimum = 1, maximum = 3650)]
+    run_retention_days: u32,
 }
 
 impl From<Settings> for SettingsView {
@@ -127,6 +135,8 @@ impl From<Settings> for SettingsView {
             credit_factor,
             prices,
             held_output_tokens,
+            image_models,
+            run_retention_days,
         } = settings;
         Self {
             managed_fallback_allowed,
@@ -154,6 +164,8 @@ impl From<Settings> for SettingsView {
             credit_factor,
             prices,
             held_output_tokens,
+            image_models,
+            run_retention_days,
         }
     }
 }

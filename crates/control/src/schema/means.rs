@@ -8,6 +8,7 @@ use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
 use domain::service::{Restart, RunOn};
+use domain::run::{OutputType, RunStatus, StepStatus, Visibility};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
@@ -46,6 +47,8 @@ meanings! {
         ServicesWrite = "write them: code that runs on every machine that starts the workspace",
         PolicyRead = "read who pays and which models stand behind names",
         PolicyWrite = "change that",
+        RunsRead = "read generation runs and their documents",
+        RunsWrite = "start, stop, share and delete generation runs",
         BillingRead = "read credits, the ledger and limits",
         UsageRead = "read usage",
         AuditRead = "read the audit log",
@@ -60,6 +63,28 @@ meanings! {
         Always = "started again",
         OnFailure = "started again unless the exit code was 0",
         No = "stays ended",
+    }
+    run_status(RunStatus) {
+        Pending = "it waits for a worker",
+        Running = "its steps are made",
+        Succeeded = "every step succeeded; there is a document",
+        Failed = "a step failed",
+        Cancelled = "somebody stopped it",
+    }
+    step_status(StepStatus) {
+        Pending = "it has not begun",
+        Running = "it was begun",
+        Succeeded = "its result is kept",
+        Failed = "it failed, and the run with it",
+    }
+    output(OutputType) {
+        Script = "a text in Markdown, by the run's model",
+        Image = "pictures, by the instance's image models, paid by credits",
+    }
+    visibility(Visibility) {
+        Private = "nobody",
+        Workspace = "every member of the workspace",
+        Link = "every member, and whoever has the link",
     }
     failure(FailureKind) {
         InvalidKey = "the provider does not know the key (401)",

@@ -52,6 +52,22 @@ pub(crate) struct CreditRatioShape {
     credits_per_call: Option<String>,
 }
 
+/// A model that makes the pictures of generation runs.
+#[derive(ToSchema)]
+#[schema(as = ImageModel)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct ImageModelShape {
+    /// The id of the provider.
+    #[schema(example = "google")]
+    provider: String,
+    /// The provider's own name of the model.
+    #[schema(example = "gemini-nano-banana-2.1")]
+    model: String,
+    /// The credits that a picture costs, before ratios, factor and rate; one credit is 0.01 USD. A text or a number.
+    #[schema(example = "3.36")]
+    credits_per_image: String,
+}
+
 /// A price that takes the place of the catalog's. Among those that fit, the pattern with the most fixed characters counts.
 #[derive(ToSchema)]
 #[schema(as = PriceOverride)]

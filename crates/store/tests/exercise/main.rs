@@ -24,6 +24,7 @@ mod people;
 mod platform;
 mod purse;
 mod revisions;
+mod runs;
 mod sealing;
 mod services;
 mod settling;

@@ -3,7 +3,8 @@
 use domain::plan::Plan;
 use domain::policy::{DELEGATED, MAX_RULES, Tier};
 use domain::settings::{
-    CreditRatio, MAX_CREDITS_PER_CALL, MAX_FACTOR, MAX_LEVEL, MAX_SETTINGS_BYTES, Settings,
+    CreditRatio, ImageModel, MAX_CREDITS_PER_CALL, MAX_FACTOR, MAX_IMAGE_MODELS, MAX_LEVEL,
+    MAX_RUN_RETENTION_DAYS, MAX_SETTINGS_BYTES, Settings,
 };
 use llm::provider::{Kind, Status};
 use llm::registry::Registry;
@@ -61,6 +62,22 @@ fn numbers(settings: &Settings) -> Result<(), Problem> {
     let fits = |level: i64| levels.contains(&level);
     if !settings.level_mappings.iter().all(|it| fits(it.level)) {
         return Err(refused("level_mappings", rule));
+    }
+    if !(1..=MAX_RUN_RETENTION_DAYS).contains(&settings.run_retention_days) {
+        return Err(refused(
+            "run_retention_days",
+            "must be a number from 1 to 3650",
+        ));
+    }
+    let affordable = |it: &ImageModel| it.credits_per_image <= MAX_CREDITS_PER_CALL;
+    if !settings.image_models.iter().all(affordable) {
+        return Err(refused(
+            "image_models",
+            "credits_per_image must be a number from 0 to 1000000",
+        ));
+    }
+    if settings.image_models.len() > MAX_IMAGE_MODELS {
+        return Err(refused("image_models", "must have at most 5 entries"));
     }
     Ok(())
 }
@@ -120,6 +137,16 @@ fn names(settings: &Settings, plans: &[Plan], registry: &Registry) -> Result<(),
         return Err(refused(
             "managed_gateway",
             "must be an active provider of the kind `gateway`",
+        ));
+    }
+    let makes_pictures = |it: &ImageModel| {
+        let provider = registry.get(&it.provider);
+        provider.is_some_and(|provider| provider.status == Status::Active)
+    };
+    if !settings.image_models.iter().all(makes_pictures) {
+        return Err(refused(
+            "image_models",
+            "each model must be one of an active provider of this instance",
         ));
     }
     let priced = |it: &domain::price::PriceOverride| registry.get(&it.provider).is_some();
@@ -185,6 +212,7 @@ mod tests {
     fn settings_that_do_not_hold_together_are_refused_by_field() {
         let mapping = |level: i64| json!({"pattern": "*", "level": level});
         let price = |provider: &str| json!({"provider": provider, "model": "*", "price": {"input": "1", "output": "2"}});
+        let picture = |provider: &str, credits: &str| json!({"provider": provider, "model": "m", "credits_per_image": credits});
         let many = vec![mapping(1); MAX_RULES + 1];
         let with_brackets = |count: u64| {
             let rates = json!({"input": "1.000000001", "output": "2.000000001"});
@@ -220,6 +248,19 @@ mod tests {
             (json!({"prices": [with_brackets(17)]}), "prices"),
             (json!({"prices": vec![with_brackets(16); 200]}), "prices"),
             (json!({"credit_factor": "1000.1"}), "credit_factor"),
+            (json!({"run_retention_days": 0}), "run_retention_days"),
+            (
+                json!({"image_models": [picture("nobody", "1")]}),
+                "image_models",
+            ),
+            (
+                json!({"image_models": [picture("openai", "1000000.1")]}),
+                "image_models",
+            ),
+            (
+                json!({"image_models": vec![picture("openai", "1"); 6]}),
+                "image_models",
+            ),
             (
                 json!({"credit_ratios": [ratio("1000.1", "1")]}),
                 "credit_ratios",
