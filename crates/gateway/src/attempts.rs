@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::Plane;
 use crate::admit::Held;
 use crate::bill::Bill;
-use crate::endpoint::Call;
+use crate::endpoint::{Call, Priced};
 use crate::error::{Attempt, Failure};
 use crate::headers::Served;
 use crate::health::{KeyVersion, Trial};
@@ -296,6 +296,10 @@ impl<'a> Course<'a> {
     /// Whether the provider may be asked, once more if `again`.
     fn may(&self, way: &Way, again: bool) -> bool {
         let (repeats, provider) = (&self.plane.repeats, &way.target.provider);
+        // Runs space the attempts at their pictures themselves.
+        if again && self.call.priced == Priced::ByPicture {
+            return false;
+        }
         if again {
             return repeats.spend(provider);
         }

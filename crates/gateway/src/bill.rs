@@ -24,6 +24,8 @@ pub(crate) struct Bill {
     priced: Priced,
     /// `None`: not known.
     price: Option<Price>,
+    /// What a picture costs, where that counts; `None`: not known.
+    picture: Option<NanoUsd>,
     catalog_version: String,
     /// What the account's charges are multiplied by.
     rate: Decimal,
@@ -61,6 +63,7 @@ impl Bill {
             operation,
             priced,
             price: price.cloned(),
+            picture: picture(view, target).filter(|_| priced == Priced::ByPicture),
             catalog_version: plane.catalog.version().to_owned(),
             rate: caller.rate,
         }
@@ -75,6 +78,7 @@ impl Bill {
         };
         let known = match self.priced {
             Priced::ByToken | Priced::Otherwise => self.price.is_some(),
+            Priced::ByPicture => self.picture.is_some(),
             Priced::Free => true,
             Priced::Unknown => false,
         };
@@ -84,6 +88,11 @@ impl Bill {
             }),
             Unpriced::Block | Unpriced::CountTokens => Ok(()),
         }
+    }
+
+    /// Whether it is a picture that costs, whatever went into it. One that was not delivered costs nothing.
+    pub(crate) fn is_by_picture(&self) -> bool {
+        self.priced == Priced::ByPicture
     }
 
     /// What a managed call with this usage takes in credits.
@@ -120,6 +129,12 @@ impl Bill {
 
     /// Notes in the row of a call that was served that nobody knows what it cost.
     pub(crate) fn write_unknown(&self, row: &mut UsageRow) {
+        if self.is_by_picture() {
+            row.charge = self.charge(&Usage::default());
+            row.cost = self.picture;
+            row.pricing = row.cost.map(|_| Pricing::Priced);
+            return;
+        }
         let metered = self.instance.record.settings.byok_metering != ByokMetering::None;
         let unpriced = matches!(self.priced, Priced::Otherwise | Priced::Unknown);
         if unpriced && metered {
@@ -129,6 +144,17 @@ impl Bill {
     }
 
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        if self.is_by_picture() {
+            return self.picture;
+        }
         self.price.as_ref().map(|price| price.cost(usage))
     }
+}
+
+/// What a picture of the target's model costs, as the instance says.
+fn picture(view: &View, target: &Target) -> Option<NanoUsd> {
+    let mut models = view.instance.record.settings.image_models.iter();
+    let model = models
+        .find(|it| it.provider == target.provider && it.model.as_str() == target.model.as_str())?;
+    Some(model.credits_per_image.times(NanoUsd::from_credits(1)))
 }

@@ -9,7 +9,7 @@ use crate::realtime::REALTIME;
 mod calls;
 
 use calls::GEMINI;
-pub(crate) use calls::{CALLS, Call, Priced, Takes};
+pub(crate) use calls::{CALLS, Call, PICTURE, Priced, Takes};
 
 const MODELS: &str = "/v1/models";
 /// Where Gemini's clients look for models. Their newer ones look in [`MODELS`].

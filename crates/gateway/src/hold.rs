@@ -133,7 +133,10 @@ fn new_hold(
 ) -> NewHold {
     let settings = &view.instance.record.settings;
     let mut row = settlement.row().clone();
-    bill.write(&mut row, input_only(settlement), true);
+    // A picture that was not delivered is not paid for: its run asks for another one.
+    if !bill.is_by_picture() {
+        bill.write(&mut row, input_only(settlement), true);
+    }
     row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;
     NewHold {

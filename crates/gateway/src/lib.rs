@@ -21,6 +21,7 @@ mod error;
 mod headers;
 mod health;
 mod hold;
+mod inner;
 mod lease;
 mod models;
 mod needles;
@@ -57,6 +58,7 @@ pub use config::{GatewayConfig, Limits, Timeouts};
 pub use connect::AddressPolicy;
 pub use endpoint::Endpoint;
 pub use error::error_reference;
+pub use inner::{InnerCall, InnerFailure, Remedy};
 pub use spool::Spool;
 
 use attempts::{Pools, Repeats};
@@ -201,6 +203,14 @@ impl Gateway {
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
     {
         proxy::handle(&self.0, endpoint, request).await
+    }
+
+    /// Makes a call for a generation run, as every other call is made, and waits for the whole answer.
+    ///
+    /// # Errors
+    /// [`InnerFailure`]; the call is in the usage all the same.
+    pub async fn call(&self, call: InnerCall<'_>) -> Result<Bytes, InnerFailure> {
+        inner::call(&self.0, call).await
     }
 
     /// Asks providers whether they accept a key, for the control plane.

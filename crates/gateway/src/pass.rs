@@ -47,7 +47,9 @@ static KNOWN: LazyLock<Vec<Call>> = LazyLock::new(|| {
     let passed = |call: &Call| Call {
         operation: OPERATION,
         priced: match call.priced {
-            Priced::ByToken | Priced::Otherwise | Priced::Unknown => Priced::Otherwise,
+            Priced::ByToken | Priced::ByPicture | Priced::Otherwise | Priced::Unknown => {
+                Priced::Otherwise
+            }
             Priced::Free => Priced::Free,
         },
         ..*call

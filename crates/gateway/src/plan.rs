@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::resolve::Candidate;
+use domain::run::Pinned;
 use http::{HeaderMap, Method};
 use llm::head::Head;
 use llm::provider::Provider;
@@ -19,6 +20,7 @@ use crate::snapshot::View;
 
 mod list;
 pub(crate) mod naming;
+mod pin;
 pub(crate) mod plans;
 pub(crate) mod targets;
 pub(crate) mod way;
@@ -138,6 +140,29 @@ pub(crate) fn pass(
         let how = (pass, call.format);
         way::passing(&plane.registry, view, targets, how, query.as_deref())
     });
+    match ways {
+        Ok(ways) => Ok(admitted.along(ways.into())),
+        Err(failure) => Err(admitted.settlement.refuse(failure)),
+    }
+}
+
+/// Plans an admitted call for what its caller pinned. A refusal is settled.
+pub(crate) fn pinned(
+    plane: &Plane,
+    mut admitted: Admitted,
+    pin: &Pinned,
+    said: &mut HeaderMap,
+) -> Result<Planned, Failure> {
+    let aim = Aim {
+        provider: pin.provider.clone(),
+        model: Some(pin.model.clone()),
+        requested: Some(admitted.head.model.clone()),
+    };
+    aim.write(said);
+    admitted.settlement.aimed(aim);
+    let Admitted { view, call, .. } = &admitted;
+    let ways = pin::targets(view, pin)
+        .and_then(|targets| way::ways(&plane.registry, view, targets, call, None));
     match ways {
         Ok(ways) => Ok(admitted.along(ways.into())),
         Err(failure) => Err(admitted.settlement.refuse(failure)),

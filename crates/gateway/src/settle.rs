@@ -275,6 +275,7 @@ impl Open {
             .usage(bytes)
             .or_else(|| input_only.then(|| (Metered::input_only(bytes), true)));
         match (self.bill.take(), usage) {
+            (Some(bill), _) if bill.is_by_picture() && end.error_code.is_some() => {}
             (Some(bill), Some((usage, estimated))) => bill.write(row, usage, estimated),
             (Some(bill), None) if end.error_code.is_none() => bill.write_unknown(row),
             _ => {}

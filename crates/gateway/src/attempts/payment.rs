@@ -69,7 +69,12 @@ impl Course<'_> {
         let spoken = translated.map_or(self.call.format, |it| it.plan.upstream());
         let sent = self.parcel.body_for(translated);
         let sent_bytes = sent.len();
-        if let Some(field) = spoken.format().surcharge(sent) {
+        // The request for a picture of a run is written here, and priced as a whole.
+        let surcharge = match bill.is_by_picture() {
+            true => None,
+            false => spoken.format().surcharge(sent),
+        };
+        if let Some(field) = surcharge {
             self.credits.over = true;
             return Err(Failure::FieldNeedsOwnKey(field));
         }

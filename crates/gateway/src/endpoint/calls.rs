@@ -61,6 +61,8 @@ const TRANSCRIPTS: &[&str] = &["text/plain", "text/vtt", "application/x-subrip"]
 pub(crate) enum Priced {
     /// By model tokens, or it is at least charged by them.
     ByToken,
+    /// By the picture, as the instance's settings say. Credits alone pay.
+    ByPicture,
     /// By nothing: providers make no charge.
     Free,
     /// By pictures, seconds, searches, or by tokens that have several prices. Credits are taken by tokens of one
@@ -89,6 +91,17 @@ const fn gemini(
         also: &[],
     }
 }
+
+/// A picture of a generation run. No path leads here.
+pub(crate) static PICTURE: Call = Call {
+    path: "/v1/images/generations",
+    format: FormatId::OpenaiImages,
+    beside: None,
+    operation: "image_generations",
+    priced: Priced::ByPicture,
+    takes: JSON,
+    also: &[],
+};
 
 /// Everything that calls a model, but for [`crate::realtime::REALTIME`]. All of them take `POST` only.
 pub(crate) static CALLS: &[Call] = &[

@@ -1,7 +1,8 @@
 //! The keys that may serve a name, as the rules order them.
 
 use domain::key::{KeyOwner, ProviderId};
-use domain::resolve::{self, Call, Candidate, HeldKey, Target};
+use domain::policy::{ByokRule, WorkspacePolicy};
+use domain::resolve::{self, Call, Candidate, HeldKey, Refusal, Target};
 use llm::provider::Provider;
 use llm::registry::Registry;
 
@@ -107,6 +108,38 @@ pub(crate) fn own(view: &View, candidate: Candidate, whose: Whose) -> Result<Vec
         target.pool = None;
     }
     Ok(targets)
+}
+
+/// The instance's keys for one model, where credits may pay in the workspace.
+pub(crate) fn managed(view: &View, candidate: Candidate) -> Result<Vec<Target>, Failure> {
+    let candidates = [candidate];
+    let keys = keys_for(view, &candidates, &[]);
+    let caller = &view.caller.record;
+    if caller.policy.byok == ByokRule::Required {
+        return Err(Failure::ByokRequired(Layer::Workspace));
+    }
+    let policy = WorkspacePolicy {
+        byok: ByokRule::Forbidden,
+        ..caller.policy.clone()
+    };
+    let decision = resolve::resolve(&Call {
+        workspace: caller.workspace,
+        account: caller.account,
+        settings: &view.instance.record.settings,
+        policy: &policy,
+        terms: &caller.terms,
+        model: &candidates[0].model,
+        candidates: &candidates,
+        gateway_candidates: &[],
+        keys: &keys,
+        removed: &caller.removed,
+        no_managed: false,
+    });
+    decision.outcome.map_err(|refusal| match refusal {
+        // Said of what was forbidden here, and not of what the workspace says.
+        Refusal::ByokForbidden => Failure::ByokRequired(Layer::Workspace),
+        refusal => error::from_rules(refusal, view, None),
+    })
 }
 
 /// The keys for the providers that are in question, the caller's and the instance's.
