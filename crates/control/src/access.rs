@@ -107,6 +107,8 @@ permissions! {
     UsePlayground: WorkspaceScope;
     ReadUsage: WorkspaceScope;
     ReadAudit: WorkspaceScope;
+    ReadRuns: WorkspaceScope;
+    WriteRuns: WorkspaceScope;
 }
 
 impl Mint for WorkspaceScope {
@@ -229,6 +231,12 @@ path_ids! {
     ProviderInPath(domain::ProviderId) = "provider";
     /// The provider in the path as the client wrote it, for refusals that suggest another.
     ProviderNameInPath(String) = "provider";
+    /// The generation run in the path.
+    RunInPath(domain::RunId) = "run_id";
+    /// The place of a picture of a run, as the client wrote it.
+    NumberInPath(String) = "number";
+    /// The credential of a link to a run's document, as the client wrote it.
+    LinkInPath(String) = "link";
     /// The account in the path of an operation of the instance.
     AccountInPath(domain::AccountId) = "account_id";
     /// The plan in the path.

@@ -34,6 +34,7 @@ pub mod provider_keys;
 pub mod provider_switches;
 pub mod resolution;
 pub mod scripts;
+pub mod runs;
 pub mod sealing_key;
 pub mod services;
 pub mod sessions;
@@ -96,6 +97,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         // The one set of handlers, under both of the paths that clients know.
         .nest("/api/v1", unversioned())
         .nest(UNVERSIONED, unversioned())
+        .merge(runs::routes())
         .merge(usage::routes())
         .merge(usage_csv::routes())
         .merge(usage_summary::routes())

@@ -1,12 +1,14 @@
-//! What the control plane does by itself: follows other processes, renews the sealing key, tidies up.
+//! What the control plane does by itself: follows other processes, works on runs, renews the sealing key, tidies up.
 
 use std::time::Duration;
 
+use store::StoreError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::Problem;
+use crate::ops::runs::work::work;
 use crate::ops::sealing_key;
 use crate::state::ControlState;
 
@@ -30,6 +32,7 @@ pub async fn ensure_sealing_key(state: &ControlState) -> Result<(), Problem> {
 /// the database may come between.
 pub async fn run(state: ControlState, shutdown: watch::Receiver<bool>) {
     let follower = state.clone();
+    let worker = tokio::spawn(work(state.clone(), shutdown.clone()));
     side_by_side(
         shutdown,
         move || {
@@ -42,6 +45,9 @@ pub async fn run(state: ControlState, shutdown: watch::Receiver<bool>) {
         },
     )
     .await;
+    if worker.await.is_err() {
+        tracing::error!("the worker of runs panicked");
+    }
 }
 
 /// Runs both jobs at their pace, each in a task of its own.
@@ -99,12 +105,27 @@ async fn tidy(state: &ControlState) {
     }
     if let Err(error) = system.prune_key_hours(state.sources.now()).await {
         tracing::warn!(error = %error, "could not prune the hours of provider keys: {error}");
+    if let Err(error) = prune_runs(state).await {
+        tracing::warn!(error = %error, "could not prune runs: {error}");
     }
     if let Err(error) = system.prune_changes().await {
         tracing::warn!(error = %error, "could not prune the list of changes: {error}");
     } else {
         state.tidied();
     }
+}
+
+/// Removes the runs that were kept as long as the instance says.
+async fn prune_runs(state: &ControlState) -> Result<(), StoreError> {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let system = state.store.system();
+    let days = i64::from(system.settings().await?.run_retention_days);
+    let before = state.sources.now().plus_millis(-days * DAY_MS);
+    let removed = system.prune_runs(before).await?;
+    if removed > 0 {
+        tracing::info!(runs = removed, "removed {removed} runs after {days} days");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

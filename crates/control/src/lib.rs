@@ -1,7 +1,7 @@
 //! The control plane: operations, REST API, OpenAPI, sessions, jobs.
 //!
 //! It takes provider keys in and never opens one again: of the vault it holds the intake and the rotator,
-//! not the opener. It never calls a provider; it asks the gateway to (`vault::KeyProbe`).
+//! not the opener. It never calls a provider; it asks the gateway to (`vault::KeyProbe`, [`models::ModelCalls`]).
 //!
 //! Start reading at [`access`] (how a request gets the right to do something), then
 //! [`ops::submission`] (one submission of a key from end to end). [`error`] lists every refusal.
@@ -14,6 +14,7 @@ pub mod body;
 pub mod error;
 pub mod frame;
 pub mod jobs;
+pub mod models;
 pub mod openapi;
 pub mod ops;
 pub mod page;

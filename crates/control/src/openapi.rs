@@ -267,6 +267,11 @@ refusals! {
     /// What somebody who adds something that a plan limits may be told.
     Additions = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who starts a run may be told.
+    RunStarts = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied,
+        CrossSiteRequest, NotFound, Conflict, RunNotServable, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody with a link may be told.
+    SharedReads = InvalidRequest, NotFound, Unavailable;
     /// What an admin who submits a platform key may be told.
     PlatformSubmissions = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
         AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest, CustomBaseUrlNotAllowed,

@@ -20,6 +20,7 @@ pub mod profiles;
 pub mod provider_keys;
 pub mod resolution;
 pub mod scripts;
+pub mod runs;
 pub mod sealing_key;
 pub mod services;
 pub mod sessions;

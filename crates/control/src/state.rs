@@ -8,11 +8,13 @@ use ipnet::IpNet;
 use llm::registry::Registry;
 use store::Store;
 use tokio::sync::watch;
+use tokio::sync::{Notify, Semaphore, watch};
 use vault::{Hasher, Intake, KeyProbe, Rotator};
 
 use crate::auth::password::Passwords;
 use crate::auth::throttle::{Guesses, Throttle};
 use crate::ops::live::Streams;
+use crate::models::ModelCalls;
 
 /// How provider keys may be submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +51,15 @@ pub struct ControlConfig {
     pub allowed_hosts: Option<Vec<String>>,
     /// How long a sealing key stays the current one.
     pub sealing_key_lifetime_ms: i64,
+    /// The pauses before the second and the third call that a model gets for a picture.
+    pub image_pauses_ms: [u64; 2],
 }
 
 impl ControlConfig {
     /// 90 days.
     pub const SEAL_KEY_LIFETIME_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+    /// Two seconds, then four.
+    pub const IMAGE_PAUSES_MS: [u64; 2] = [2_000, 4_000];
 }
 
 impl Default for ControlConfig {
@@ -66,6 +72,7 @@ impl Default for ControlConfig {
             trust_forwarded_proto: false,
             allowed_hosts: None,
             sealing_key_lifetime_ms: Self::SEAL_KEY_LIFETIME_MS,
+            image_pauses_ms: Self::IMAGE_PAUSES_MS,
         }
     }
 }
@@ -100,6 +107,7 @@ pub struct Parts {
     pub(crate) rotator: Rotator,
     pub(crate) hasher: Hasher,
     pub(crate) probe: Arc<dyn KeyProbe>,
+    pub(crate) models: Arc<dyn ModelCalls>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) sources: Sources,
     pub(crate) deployment: DeploymentId,
@@ -124,7 +132,16 @@ pub struct Parts {
     pub(crate) stopping: watch::Sender<bool>,
     /// The keyed hash of the set-up credential of this start, while there is no user.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
+    /// Told when a run waits for the worker.
+    pub(crate) runs: Notify,
+    /// How many more streams may follow runs.
+    pub(crate) run_streams: Arc<Semaphore>,
+    /// Whether streams are to end, because the process is.
+    pub(crate) closing: watch::Sender<bool>,
 }
+
+/// How many streams follow runs at once.
+const RUN_STREAMS: usize = 200;
 
 impl ControlState {
     /// Puts the parts together.
@@ -139,6 +156,7 @@ impl ControlState {
         rotator: Rotator,
         hasher: Hasher,
         probe: Arc<dyn KeyProbe>,
+        models: Arc<dyn ModelCalls>,
         registry: Arc<Registry>,
         sources: Sources,
         deployment: DeploymentId,
@@ -157,6 +175,10 @@ impl ControlState {
             streams: Streams::default(),
             stopping: watch::Sender::new(false),
             setup: Mutex::new(None),
+            runs: Notify::new(),
+            run_streams: Arc::new(Semaphore::new(RUN_STREAMS)),
+            closing: watch::Sender::new(false),
+            models,
             config,
             store,
             intake,
@@ -204,6 +226,13 @@ impl ControlState {
     /// Ends the streams of those who listen, so that the server can stop.
     pub fn end_streams(&self) {
         self.stopping.send_replace(true);
+    }
+}
+
+impl ControlState {
+    /// Ends the streams that follow runs, so that a process which is to end need not wait for them.
+    pub fn end_streams(&self) {
+        self.closing.send_replace(true);
     }
 }
 

@@ -121,6 +121,7 @@ impl World {
             root.rotator(),
             root.hasher(),
             Arc::clone(&probe) as Arc<dyn KeyProbe>,
+            Arc::new(doubles::NoModels),
             Arc::new(registry),
             sources,
             record.id,

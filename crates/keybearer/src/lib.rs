@@ -14,6 +14,7 @@ mod hangup;
 mod hardening;
 mod local;
 mod logins;
+mod model_calls;
 mod open;
 mod output;
 mod serve;

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use crate::config::{Config, Loaded, Probe, Submission};
 use crate::hangup::Hangups;
 use crate::local::Local;
+use crate::model_calls::ThroughGateway;
 use crate::telemetry::Filter;
 use crate::{console, open, sources};
 
@@ -69,6 +70,7 @@ pub(crate) async fn serve(
         instance.root.rotator(),
         instance.root.hasher(),
         gateway.probe(),
+        Arc::new(ThroughGateway(gateway.clone())),
         registry,
         sources.clone(),
         instance.deployment.id,
@@ -374,5 +376,6 @@ fn control_config(config: &Config, address: SocketAddr) -> ControlConfig {
         trust_forwarded_proto: config.trust_forwarded_proto,
         allowed_hosts,
         sealing_key_lifetime_ms: i64::from(config.sealing_key_days) * DAY_MS,
+        image_pauses_ms: ControlConfig::IMAGE_PAUSES_MS,
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use vault::{BoxFuture, KeyProbe, ProbeFailure};
 
 use super::As;
+use crate::models::{CallFailure, ModelCall, ModelCalls, Remedy};
 
 /// Answers probes from a script; when the script is over, every key is fine.
 #[derive(Default)]
@@ -37,6 +38,21 @@ impl KeyProbe for ScriptedProbe {
     fn sleeping_until(&self, key: ProviderKeyId, _: i64) -> Option<Timestamp> {
         let sleeping = self.sleeping.lock().expect("no test panics here");
         sleeping.get(&key).copied()
+    }
+}
+
+/// A data plane that makes no call.
+pub(super) struct NoModels;
+
+impl ModelCalls for NoModels {
+    fn call<'a>(&'a self, _: ModelCall<'a>) -> BoxFuture<'a, Result<bytes::Bytes, CallFailure>> {
+        Box::pin(async {
+            Err(CallFailure {
+                code: "upstream_unreachable".to_owned(),
+                message: "the provider cannot be reached".to_owned(),
+                remedy: Remedy::Nothing,
+            })
+        })
     }
 }
 

@@ -1,0 +1,133 @@
+//! How a run comes along, live: the run as `get_run` shows it, each time that it has changed.
+//!
+//! The database says what changed, whichever process works on the run. A stream ends with the run, or after five
+//! minutes: a browser's `EventSource` comes again by itself.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use domain::RunId;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http_body::Frame;
+use store::{StoreError, WorkspaceScope};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, sleep};
+
+use super::view;
+use crate::access::{Access, ReadRuns, RunInPath};
+use crate::body::{NoParameters, Query};
+use crate::error::{Code, Problem};
+use crate::openapi::Reads;
+use crate::state::ControlState;
+
+/// How often the run is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often something is sent, so that proxies keep the connection.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// How long a stream is, at most.
+const LENGTH: Duration = Duration::from_secs(300);
+
+/// Follow a generation run, live, as server-sent events.
+///
+/// Each event is named `run`, has the run's `version` as its id and the run as `get_run` shows it as its data. The first
+/// comes at once. The stream ends after the event that shows the run ended, and after five minutes in any case. A process
+/// serves 200 such streams at once, then `503`.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/events", tag = "runs",
+    extensions(("x-action" = json!("read_runs"))),
+    responses((status = 200, description = "The events.", content((String = "text/event-stream"))), Reads))]
+pub(super) async fn stream_run_events(
+    access: Access<ReadRuns>,
+    State(state): State<ControlState>,
+    RunInPath(id): RunInPath,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<Response, Problem> {
+    // Before anything is sent, so that a run that is not there is a refusal like any other.
+    state.store.within(&access.scope).run(id).await?;
+    let place = Arc::clone(&state.run_streams).try_acquire_owned();
+    let place = place.map_err(|_| {
+        Problem::new(Code::Unavailable)
+            .because("this process follows as many runs as it can")
+            .retry_after_s(10)
+    })?;
+    let (sender, events) = mpsc::channel(4);
+    tokio::spawn(follow(state, access.scope, id, sender));
+    let mut response = Response::new(Body::new(Events {
+        events,
+        _place: place,
+    }));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx would collect them.
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    Ok(response)
+}
+
+/// Sends the run each time that it has changed, until it has ended or nobody listens.
+async fn follow(
+    state: ControlState,
+    scope: WorkspaceScope,
+    id: RunId,
+    sender: mpsc::Sender<Bytes>,
+) {
+    let mut closing = state.closing.subscribe();
+    let begun = Instant::now();
+    let mut said = Instant::now();
+    let mut version = 0;
+    while begun.elapsed() < LENGTH && !*closing.borrow() {
+        let within = state.store.within(&scope);
+        match within.run(id).await {
+            Ok(row) if row.version != version => {
+                version = row.version;
+                let ended = row.status.is_final();
+                let data = serde_json::to_string(&view(row, None)).unwrap_or_default();
+                let event = format!("event: run\nid: {version}\ndata: {data}\n\n");
+                said = Instant::now();
+                if sender.send(event.into()).await.is_err() || ended {
+                    return;
+                }
+            }
+            Ok(_) | Err(StoreError::Unavailable(_)) => {}
+            // It was deleted, or is not shared any more.
+            Err(_) => return,
+        }
+        if said.elapsed() >= COMMENT_EVERY {
+            said = Instant::now();
+            if sender.send(Bytes::from_static(b": \n\n")).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            () = sender.closed() => return,
+            _ = closing.changed() => {}
+        }
+    }
+}
+
+/// The stream.
+struct Events {
+    events: mpsc::Receiver<Bytes>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl http_body::Body for Events {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let event = self.events.poll_recv(context);
+        event.map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

@@ -1,0 +1,347 @@
+//! Generation runs: made here, worked on in `runs/work.rs`, read as documents (`runs/document.rs`).
+
+pub(crate) mod document;
+mod make;
+pub(crate) mod work;
+
+use domain::access::{ApiScope, Role};
+use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, is_well_formed, write};
+use domain::policy::{ByokRule, KeySource, Mode};
+use domain::run::{MAX_IMAGES, MAX_PROMPT_CHARS, OutputType, Pinned, RunPlan, Visibility};
+use domain::{ApiKeyId, RunId, Secret};
+use store::{NewApiKey, NewRun, RunRow, WorkspaceScope};
+use vault::HashPurpose;
+
+use crate::error::{Code, Problem};
+use crate::frame::Call;
+use crate::ops::resolution::{self, Asked, Explained, Facts};
+use crate::state::ControlState;
+
+/// What a client wants of a new run.
+pub struct Wanted {
+    /// What is to be made.
+    pub prompt: String,
+    /// The model of the script; none: the caller's default.
+    pub model: Option<String>,
+    /// What it makes.
+    pub outputs: Vec<OutputType>,
+    /// How many pictures.
+    pub images: Option<usize>,
+    /// Who may read it.
+    pub visibility: Visibility,
+}
+
+/// The name of the API key that stands for a person's log-in.
+const CALLER_NAME: &str = "Studio";
+
+/// Makes a run that waits for a worker. With the visibility `link` the link's credential comes with it, this once.
+///
+/// # Errors
+/// `invalid_request`; `permission_denied` for an API key that may not call models; `run_not_servable` where no key
+/// would serve a step as things are; `conflict` where the workspace has too many runs; `limit_exceeded` where the plan
+/// gives no API key for the caller's runs.
+pub async fn create(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    wanted: Wanted,
+) -> Result<(RunRow, Option<Secret>), Problem> {
+    let prompt = prompt(&wanted.prompt)?;
+    let images = images(&wanted)?;
+    if scope.api_key().is_some() && !scope.grantable().contains(&ApiScope::InferenceInvoke) {
+        return Err(Problem::denied("the scope inference:invoke"));
+    }
+    let asked = Asked {
+        model: wanted.model,
+        models: Vec::new(),
+        conversation_model: None,
+        api_key: None,
+        no_managed: false,
+    };
+    let explained = resolution::explain(state, scope, asked).await?;
+    let pinned = match wanted.outputs.contains(&OutputType::Script) {
+        true => Some(pin(&explained)?),
+        false => None,
+    };
+    if images > 0 {
+        check_images(&explained.facts)?;
+    }
+    let api_key = caller(state, call, scope).await?;
+    let (link, link_hash) = link(state, wanted.visibility)?;
+    let new = NewRun {
+        id: state.sources.id()?,
+        api_key,
+        visibility: wanted.visibility,
+        link_hash,
+        prompt,
+        plan: RunPlan::new(pinned, images),
+    };
+    let note = call.note_on("run.create", new.id);
+    let within = state.store.within(scope);
+    let row = within.create_run(new, &note, call.now).await?;
+    state.runs.notify_one();
+    Ok((row, link))
+}
+
+/// Stops a run: its maker may, and admins who see it.
+///
+/// # Errors
+/// `not_found`, `permission_denied`; `conflict` when it has ended.
+pub async fn cancel(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: RunId,
+) -> Result<RunRow, Problem> {
+    let within = state.store.within(scope);
+    may_end(scope, &within.run(id).await?)?;
+    let note = call.note_on("run.cancel", id);
+    within.cancel_run(id, &note, call.now).await?;
+    Ok(within.run(id).await?)
+}
+
+/// Lets a run that failed or was cancelled go on where it stopped: its maker may.
+///
+/// # Errors
+/// `not_found`, `permission_denied`; `conflict` when it did neither.
+pub async fn retry(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: RunId,
+) -> Result<RunRow, Problem> {
+    let within = state.store.within(scope);
+    let row = within.run(id).await?;
+    is_maker(scope, &row)?;
+    let note = call.note_on("run.retry", id);
+    let row = within.retry_run(row, &note, call.now).await?;
+    state.runs.notify_one();
+    Ok(row)
+}
+
+/// Changes who may read a run: its maker may. A link that was given out before ends.
+///
+/// # Errors
+/// `not_found`, `permission_denied`.
+pub async fn share(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: RunId,
+    visibility: Visibility,
+) -> Result<(RunRow, Option<Secret>), Problem> {
+    let within = state.store.within(scope);
+    is_maker(scope, &within.run(id).await?)?;
+    let (link, hash) = link(state, visibility)?;
+    let note = call.note_on("run.share", id);
+    within
+        .share_run(id, visibility, hash.as_ref(), &note, call.now)
+        .await?;
+    Ok((within.run(id).await?, link))
+}
+
+/// Removes a run with everything in it: its maker may, and admins who see it.
+///
+/// # Errors
+/// `not_found`, `permission_denied`.
+pub async fn delete(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+    id: RunId,
+) -> Result<(), Problem> {
+    let within = state.store.within(scope);
+    may_end(scope, &within.run(id).await?)?;
+    let note = call.note_on("run.delete", id);
+    Ok(within.delete_run(id, &note, call.now).await?)
+}
+
+/// The run that somebody has a link to.
+///
+/// # Errors
+/// `not_found`, the same for a link that never was, one that has ended and a run that is not done.
+pub async fn shared(state: &ControlState, link: &str) -> Result<RunRow, Problem> {
+    if !is_well_formed(CredentialKind::RunLink, link) {
+        return Err(Problem::new(Code::NotFound));
+    }
+    let hash = state.hasher.hash(HashPurpose::RunLink, link.as_bytes());
+    let row = state.store.system().shared_run(&hash).await?;
+    row.ok_or_else(|| Problem::new(Code::NotFound))
+}
+
+fn prompt(text: &str) -> Result<String, Problem> {
+    let prompt = text.trim();
+    let fits = (1..=MAX_PROMPT_CHARS).contains(&prompt.chars().count());
+    let bare = |char: char| char.is_control() && !matches!(char, '\n' | '\r' | '\t');
+    if fits && !prompt.contains(bare) {
+        return Ok(prompt.to_owned());
+    }
+    Err(Problem::field(
+        "prompt",
+        format!(
+            "prompt must have 1 to {MAX_PROMPT_CHARS} characters, and no control characters but line breaks and tabs"
+        ),
+    ))
+}
+
+/// How many pictures are wanted.
+fn images(wanted: &Wanted) -> Result<usize, Problem> {
+    let outputs = &wanted.outputs;
+    let repeated = (1..outputs.len()).any(|at| outputs[..at].contains(&outputs[at]));
+    if outputs.is_empty() || repeated {
+        let rule = "output_types must name script, image or both, and none twice";
+        return Err(Problem::field("output_types", rule));
+    }
+    match (outputs.contains(&OutputType::Image), wanted.images) {
+        (true, None) => Ok(1),
+        (true, Some(count)) if (1..=MAX_IMAGES).contains(&count) => Ok(count),
+        (false, None) => Ok(0),
+        (true, Some(_)) => Err(Problem::field(
+            "image_count",
+            format!("image_count must be a number from 1 to {MAX_IMAGES}"),
+        )),
+        (false, Some(_)) => Err(Problem::field(
+            "image_count",
+            "image_count goes with the output type image only",
+        )),
+    }
+}
+
+/// What serves the script from now on: what would serve it now.
+fn pin(explained: &Explained) -> Result<Pinned, Problem> {
+    let Explained { models, facts } = explained;
+    let model = models.first().ok_or_else(|| Problem::new(Code::NotFound))?;
+    let named = model
+        .named
+        .as_ref()
+        .map_err(|lack| not_servable(OutputType::Script, lack.code()))?;
+    let decision = model.decision.as_ref();
+    let targets = match decision.map(|decision| &decision.outcome) {
+        Some(Ok(targets)) => targets.as_slice(),
+        Some(Err(refusal)) => return Err(not_servable(OutputType::Script, refusal.code())),
+        None => &[],
+    };
+    let target = targets
+        .first()
+        .ok_or_else(|| not_servable(OutputType::Script, "model_not_found"))?;
+    let own = Some(target.key).filter(|_| target.source == KeySource::Byok);
+    Ok(Pinned {
+        requested: named.chosen.clone(),
+        provider: target.provider.clone(),
+        model: target.model.clone(),
+        source: target.source,
+        key: own,
+        label: own
+            .and_then(|key| facts.key(key))
+            .map(|key| key.label.clone()),
+    })
+}
+
+/// Pictures are paid by credits alone, whatever own keys there are.
+fn check_images(facts: &Facts) -> Result<(), Problem> {
+    let settings = facts.settings();
+    let refused = |code| Err(not_servable(OutputType::Image, code));
+    if settings.image_models.is_empty() {
+        return refused("images_not_configured");
+    }
+    let credits_pay = match settings.effective_mode(facts.policy.mode) {
+        Some(Mode::Managed) => true,
+        Some(Mode::Auto) => settings.managed_fallback_allowed,
+        Some(Mode::Byok) | None => false,
+    };
+    if !credits_pay || facts.policy.byok == ByokRule::Required {
+        return refused("byok_required");
+    }
+    let served = settings.image_models.iter().any(|model| {
+        let mut keys = facts.instance.keys.iter();
+        keys.any(|key| key.enabled && key.context.provider == model.provider)
+    });
+    match served {
+        true => Ok(()),
+        false => refused("managed_unavailable"),
+    }
+}
+
+fn not_servable(output: OutputType, code: &'static str) -> Problem {
+    let detail = match (output, code) {
+        (_, "images_not_configured") => {
+            "this instance has no image models; an admin of the instance sets image_models"
+                .to_owned()
+        }
+        (OutputType::Image, "byok_required") => {
+            "pictures are paid by credits, and the workspace does not let credits pay".to_owned()
+        }
+        (OutputType::Image, "managed_unavailable") => {
+            "this instance has no key for any of its image models".to_owned()
+        }
+        (output, code) => format!("nothing would serve the output {output} now: {code}"),
+    };
+    Problem::new(Code::RunNotServable)
+        .because(detail)
+        .with("output_type", output.as_str())
+        .with("code", code)
+}
+
+/// The API key that the run's calls are made for: the one that asks, or the one that stands for the person's log-in.
+async fn caller(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+) -> Result<ApiKeyId, Problem> {
+    if let Some(key) = scope.api_key() {
+        return Ok(key);
+    }
+    let within = state.store.within(scope);
+    if let Some(key) = within.run_caller().await? {
+        return Ok(key);
+    }
+    // Nobody ever sees it: calls are made by its hash.
+    let text = write(CredentialKind::ApiKey, &state.sources.random.bytes()?);
+    let (hash, prefix) = text.expose(|bytes| {
+        let shown = bytes.iter().take(SHOWN_PREFIX_CHARS);
+        let prefix: String = shown.map(|byte| char::from(*byte)).collect();
+        (state.hasher.hash(HashPurpose::ApiKey, bytes), prefix)
+    });
+    let new = NewApiKey {
+        id: state.sources.id()?,
+        user: scope.user(),
+        name: CALLER_NAME.to_owned(),
+        prefix,
+        hash,
+        scopes: vec![ApiScope::InferenceInvoke],
+        default_model: None,
+        expires_at: None,
+    };
+    let note = call.note_on("api_key.create", new.id);
+    within.create_run_caller(&new, &note, call.now).await?;
+    Ok(new.id)
+}
+
+/// The credential of a link, and its keyed hash.
+fn link(
+    state: &ControlState,
+    visibility: Visibility,
+) -> Result<(Option<Secret>, Option<[u8; 32]>), Problem> {
+    if visibility != Visibility::Link {
+        return Ok((None, None));
+    }
+    let link = write(CredentialKind::RunLink, &state.sources.random.bytes()?);
+    let hash = link.expose(|bytes| state.hasher.hash(HashPurpose::RunLink, bytes));
+    Ok((Some(link), Some(hash)))
+}
+
+fn is_maker(scope: &WorkspaceScope, row: &RunRow) -> Result<(), Problem> {
+    match scope.user() == row.user {
+        true => Ok(()),
+        false => Err(Problem::denied("the person who made the run")),
+    }
+}
+
+fn may_end(scope: &WorkspaceScope, row: &RunRow) -> Result<(), Problem> {
+    match scope.user() == row.user || scope.role() >= Role::Admin {
+        true => Ok(()),
+        false => Err(Problem::denied(
+            "the person who made the run, or an admin of the workspace",
+        )),
+    }
+}
