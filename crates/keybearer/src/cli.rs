@@ -97,6 +97,8 @@ enum Command {
     Provider(RemoteGroup<commands::models::ProviderCommand>),
     /// Explain which key would serve a model, who would pay, and why; calls no provider. Fails when none would.
     Resolve(Remote<commands::resolve::Args>),
+    /// Make documents of prompts: generation runs, with a script, pictures or both.
+    Generation(RemoteGroup<commands::generation::Command>),
     /// Show the calls of a workspace, or add them up. Neither prompts nor answers are kept.
     Usage(Remote<commands::usage::Args>),
     /// Show what goes through a workspace now and what it costs, once or as it happens.
@@ -250,6 +252,7 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Models(it) => it.run(commands::models::run, out).await,
         Command::Provider(it) => it.run(commands::models::run_provider, out).await,
         Command::Resolve(it) => it.run(commands::resolve::run, out).await,
+        Command::Generation(it) => it.run(commands::generation::run, out).await,
         Command::Usage(it) => it.run(commands::usage::run, out).await,
         Command::Status(it) => it.run(commands::status::run, out).await,
         Command::Credits(it) => it.run(commands::credits::run, out).await,

@@ -9,6 +9,7 @@ pub(crate) mod byok;
 pub(crate) mod config;
 pub(crate) mod credits;
 pub(crate) mod doctor;
+pub(crate) mod generation;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod keys;

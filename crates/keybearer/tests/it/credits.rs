@@ -44,7 +44,7 @@ impl Fixture {
     }
 
     /// Grants nano-USD as credits, with whatever else the body shall say.
-    async fn grant(&self, nanos: i64, more: Value) -> testkit::app::Reply {
+    pub(crate) async fn grant(&self, nanos: i64, more: Value) -> testkit::app::Reply {
         let credits = format!("{}.{:07}", nanos / 10_000_000, nanos % 10_000_000);
         let mut body = json!({"kind": "grant", "credits": credits});
         for (name, value) in more.as_object().expect("an object") {

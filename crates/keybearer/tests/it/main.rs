@@ -31,6 +31,7 @@ mod sandbox;
 mod services;
 mod startup;
 mod streaming;
+mod studio;
 mod tampering;
 mod usage_spool;
 mod who_pays;
