@@ -2,8 +2,8 @@
 
 mod config;
 mod payer;
-mod services;
 mod runs;
+mod services;
 
 use domain::access::Role;
 use domain::{ApiKeyId, InvitationId, KeyOwner, SessionId, Timestamp, UserId};

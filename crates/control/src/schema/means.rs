@@ -7,8 +7,8 @@ use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
 use domain::price::Pricing;
 use domain::resolve::Verdict;
-use domain::service::{Restart, RunOn};
 use domain::run::{OutputType, RunStatus, StepStatus, Visibility};
+use domain::service::{Restart, RunOn};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
