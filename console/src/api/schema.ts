@@ -206,6 +206,26 @@ export interface paths {
         patch: operations["update_account_provider_key"];
         trace?: never;
     };
+    "/api/v1/accounts/{account_id}/usage/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Add up the calls of all workspaces of an account, deleted ones too.
+         * @description As `summarize_usage`, also by `workspace`.
+         */
+        get: operations["summarize_account_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/accounts": {
         parameters: {
             query?: never;
@@ -287,6 +307,26 @@ export interface paths {
          *     limit stays and cannot grow.
          */
         put: operations["put_subscription"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how the process that answers fares.
+         * @description Backups are the operator's own and are not known here. All in one answer; there are no parameters.
+         */
+        get: operations["get_instance_health"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -499,6 +539,27 @@ export interface paths {
          *     from the next call on, for everybody.
          */
         patch: operations["update_settings"];
+        trace?: never;
+    };
+    "/api/v1/admin/usage/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Add up the calls of the whole instance.
+         * @description As `summarize_usage`, also by `workspace` and `account`, and not by API keys and people. `provider_key` tells the platform keys
+         *     apart; own keys are their owners' business.
+         */
+        get: operations["summarize_instance_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/audit": {
@@ -796,7 +857,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the people of the instance.
+         * List the people of the instance, or find some by e-mail.
          * @description In pages: `limit` and `after` name the part that is wanted.
          */
         get: operations["list_users"];
@@ -1119,6 +1180,36 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to what happens in a workspace, as server-sent events.
+         * @description - `usage`: a call was recorded; the data is an entry of `list_usage`. For those who may read that list.
+         *     - `change`: something changed; the data is `{"topics": [...]}`, of `provider_keys`, `api_keys`, `policy`, `members`, `workspace`
+         *       (these of this workspace), `account`, `instance`, and `usage` where there were more calls than are told of. It does not say what
+         *       changed to what: read again what is shown.
+         *     - `end`: the stream is over for good; the data is `{"reason": "logged_out"}` or `{"reason": "no_access"}`.
+         *
+         *     Something is heard within about two seconds, whichever process of the instance did it, and a comment at least every 15 seconds. A
+         *     call that is recorded more than 15 seconds after it ended is in the list and not told of. Each `usage` and `change` has an id; who
+         *     comes back with it in `last-event-id` hears what happened in between, a call perhaps twice. A stream ends after an hour, with the
+         *     server and with a listener that does not read; a page's `EventSource` comes back by itself. A person has at most 12 streams in a
+         *     process, all together 512.
+         */
+        get: operations["stream_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{workspace_id}/invitations": {
         parameters: {
             query?: never;
@@ -1215,6 +1306,50 @@ export interface paths {
         patch: operations["update_member"];
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what a workspace may call now: its tiers, and the models that are known by name, each with who would pay for it.
+         * @description The decisions are those that calls get at this moment, by the same function. `GET /v1/models` is the list for programs, in the
+         *     shape of their SDKs; this one also tells what is not served, and why. All in one answer; there are no parameters.
+         */
+        get: operations["list_workspace_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/playground-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get an API key with which a page calls models as the person who is logged in.
+         * @description It can call models of this workspace and do nothing else; its calls are paid and recorded as those of any API key of the person.
+         *     It ends after 15 minutes, and at once with the log-in for which it was made, with the membership, or when it is revoked under
+         *     its id. It is not in the list of API keys and does not count towards the plan's limit; of one log-in eight such keys of a workspace
+         *     live at a time, then the oldest ends. There is nothing to send.
+         */
+        post: operations["create_playground_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{workspace_id}/policy": {
         parameters: {
             query?: never;
@@ -1309,6 +1444,154 @@ export interface paths {
          *     shown as in the list of keys, and nothing of the instance's keys but that one serves.
          */
         post: operations["resolve_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the generation runs that one may read, newest first: one's own, and those that others share.
+         * @description In pages: `limit` and `after` name the part that is wanted.
+         */
+        get: operations["list_runs"];
+        put?: never;
+        /**
+         * Start a generation run. It is worked on in the background, step by step, and survives a restart.
+         * @description The script is written by the chosen model with the key that would serve a call now, own or the instance's; both are
+         *     pinned, and nothing stands in for them later. Pictures are made by the instance's image models and paid by credits.
+         *     Outputs are all or nothing: one that fails fails the run. An API key also needs the scope `inference:invoke`.
+         */
+        post: operations["create_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See a generation run. */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        /** Delete a generation run with everything in it; its maker may, and admins who see it. There is no way back. */
+        delete: operations["delete_run"];
+        options?: never;
+        head?: never;
+        /**
+         * Share a generation run, or stop doing so; its maker may.
+         * @description With `link` the answer has a new link, this once; a link that was given out before ends with every change.
+         */
+        patch: operations["update_run"];
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs/{run_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a generation run that has not ended; its maker may, and admins who see it.
+         * @description A call that runs is given up within two seconds; what its provider did of it is charged as when a client goes away.
+         */
+        post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs/{run_id}/document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what a generation run made, or export it.
+         * @description In Markdown and HTML the answer is a file to keep. In HTML everything that the model wrote is escaped; nothing in the
+         *     file runs or is fetched. A run that has not succeeded has no document: `409 run_not_done`.
+         */
+        get: operations["get_run_document"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs/{run_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a generation run, live, as server-sent events.
+         * @description Each event is named `run`, has the run's `version` as its id and the run as `get_run` shows it as its data. The first
+         *     comes at once. The stream ends after the event that shows the run ended, and after five minutes in any case. It
+         *     counts among the streams that a person may have, as those of the workspace's events do.
+         */
+        get: operations["stream_run_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs/{run_id}/images/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fetch a picture of a generation run that succeeded, by its place from 1. */
+        get: operations["get_run_image"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/runs/{run_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry a generation run that failed or was cancelled; its maker may.
+         * @description It goes on at the step that did not succeed; model and key stay pinned.
+         */
+        post: operations["retry_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1433,6 +1716,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/usage.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the calls of a workspace as CSV, newest first.
+         * @description The calls and the parameters are those of `list_usage`, but `limit` is 1 to 10000, and 10000 when left out. Where there are
+         *     more, the header `link` has the URL of the following part with `rel="next"`; each part begins with the line of titles. Texts that
+         *     a spreadsheet would take for a formula have an apostrophe in front.
+         */
+        get: operations["export_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/usage/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Add up the calls of a workspace.
+         * @description The sums are kept by UTC day beside the calls, so that it takes no longer where there are millions of them; they are those
+         *     of every call whose row is written. Of the instance's keys it does not say which one served.
+         */
+        get: operations["summarize_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/workspaces/{workspace_id}/ai-config": {
         parameters: {
             query?: never;
@@ -1488,6 +1814,45 @@ export interface paths {
         };
         /** Get this document. */
         get: operations["get_openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/share/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the document of a generation run that is shared by this link, as a page.
+         * @description Everything that the model wrote is escaped; the page's policy lets it show its own style and pictures and nothing
+         *     else. It asks to be in no index. A link that never was, one that has ended and one of a run that is not done are
+         *     answered alike.
+         */
+        get: operations["get_shared_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/share/{link}/images/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fetch a picture of a generation run that is shared by this link, by its place from 1. */
+        get: operations["get_shared_image"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1601,8 +1966,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the providers that are switched on.
-         * @description All in one answer; there are no parameters.
+         * List the providers that are switched on; in local mode, those of them for which there is a key.
+         * @description All in one answer.
          */
         get: operations["list_providers"];
         put?: never;
@@ -1879,8 +2244,8 @@ export interface components {
             prefix: string;
             /** @description When it was revoked. */
             revoked_at?: string | null;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
             /** @description Who minted it; it acts for this person. */
             user_id: string;
         };
@@ -2248,6 +2613,17 @@ export interface components {
             /** @description Until when it can be approved. */
             expires_at: string;
         };
+        /** @description What a run made. */
+        DocumentView: {
+            /** @description The pictures, in order. */
+            images: components["schemas"]["ImageView"][];
+            /** @description The run. */
+            run_id: string;
+            /** @description The script, in Markdown; `null`: the run makes none. A model wrote it: treat it as text that anybody may have written. */
+            script: string | null;
+            /** @description The first line of the prompt, shortened. */
+            title: string;
+        };
         /** @description The public key to seal provider keys to. */
         EncryptionPubkey: {
             /** @description Its id: hex of the first 16 bytes of SHA-256 over `keybearer-seal-v1` and the public key. */
@@ -2282,10 +2658,70 @@ export interface components {
             /** @description What the invited person shows, once: `kbi_...`. It is not kept and cannot be shown again. */
             token: string;
         };
+        /** @description One group. It has the fields of what was grouped by, and of those that are `null` there was none. */
+        GroupView: components["schemas"]["SumsView"] & {
+            /** @description The id of the account. */
+            account_id?: string | null;
+            /** @description Its name, if it is still there. */
+            account_name?: string | null;
+            /** @description The id of the API key. */
+            api_key_id?: string | null;
+            /** @description Its name, if the key is still there. */
+            api_key_name?: string | null;
+            /**
+             * @description The UTC day.
+             * @example 2026-11-20
+             */
+            day?: string | null;
+            /** @description Its label, if the key is still there. */
+            key_label?: string | null;
+            /**
+             * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
+             * @enum {string|null}
+             */
+            key_source?: "byok" | "managed" | null;
+            /** @description The model, as the provider names it; `null`: none was called. */
+            model?: string | null;
+            /** @description The id of the provider; `null`: none was called. */
+            provider?: string | null;
+            /** @description The id of the provider key; `null`: none, or one of the instance's. */
+            provider_key_id?: string | null;
+            /** @description The person's e-mail, unless the person left the instance. */
+            user_email?: string | null;
+            /** @description The id of the person who minted the API key. */
+            user_id?: string | null;
+            /** @description The id of the workspace. */
+            workspace_id?: string | null;
+            /** @description Its name, if it is still there. */
+            workspace_name?: string | null;
+        };
         /** @description That the server answers. */
         Health: {
             /** @description `ok`. */
             status: string;
+        };
+        /** @description How the tries with a provider key ended in the last 24 hours: in the hour that runs, and in the 23 before. */
+        HealthView: {
+            /**
+             * Format: int64
+             * @description How often the provider was called with it.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description How often that did not serve.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description How often the provider answered 429.
+             */
+            rate_limited: number;
+            /**
+             * Format: int64
+             * @description How often the provider answered 401.
+             */
+            unauthorized: number;
         };
         /** @description Whose credential it is, and how far it reaches. */
         Identity: {
@@ -2298,12 +2734,87 @@ export interface components {
              * @example api_key
              */
             kind: string;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes?: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes?: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
             /** @description The person, or on whose behalf the API key acts. */
             user_id?: string | null;
             /** @description The workspace of the API key. */
             workspace_id?: string | null;
+        };
+        /** @description A model that makes the pictures of generation runs. */
+        ImageModel: {
+            /**
+             * @description The credits that a picture costs, before ratios, factor and rate; one credit is 0.01 USD. A text or a number.
+             * @example 3.36
+             */
+            credits_per_image: string;
+            /**
+             * @description The provider's own name of the model.
+             * @example gemini-nano-banana-2.1
+             */
+            model: string;
+            /**
+             * @description The id of the provider.
+             * @example google
+             */
+            provider: string;
+        };
+        /** @description A picture of a document. */
+        ImageView: {
+            /** @description Its length. */
+            bytes: number;
+            /**
+             * @description `image/png`, `image/jpeg` or `image/webp`.
+             * @example image/png
+             */
+            media_type: string;
+            /** @description Its place, from 1. */
+            number: number;
+            /** @description Where it is fetched, with the same credential. */
+            path: string;
+        };
+        /**
+         * @description How the process that answers fares, and what it knows of the instance. Where several processes share a database, each
+         *     answers for itself.
+         */
+        InstanceHealth: {
+            /**
+             * Format: int64
+             * @description How long ago changes of other processes were last looked for, in milliseconds. It is done each second; where it stays
+             *     undone for long, the database does not answer.
+             */
+            changes_read_ms_ago: number;
+            /**
+             * @description The database. `sqlite`: one file, which one process has to itself; `postgres`: a server, which processes share.
+             * @enum {string}
+             */
+            engine: "sqlite" | "postgres";
+            /**
+             * Format: int64
+             * @description The number of the last change of configuration that this process knows of.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description The number of the last migration of the database that the program knows; it has all of them.
+             */
+            schema_version: number;
+            /** @description When the sealing key became the current one. */
+            sealing_key_created_at: string;
+            /** @description When it is due to be replaced, which the process does by itself. */
+            sealing_key_expires_at: string;
+            /** @description When this process began; RFC 3339, UTC. */
+            started_at: string;
+            /** @description How many streams of events this process has. */
+            streams: number;
+            /** @description When it was last tidied up; `null`: not yet, it is done each minute. */
+            tidied_at: string | null;
+            traffic: components["schemas"]["TrafficView"] | null;
+            /**
+             * @description The version of the program.
+             * @example 0.1.0
+             */
+            version: string;
         };
         /** @description What a client must know of the instance to seal a key for it. */
         InstanceView: {
@@ -2480,8 +2991,8 @@ export interface components {
                 prefix: string;
                 /** @description When it was revoked. */
                 revoked_at?: string | null;
-                /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-                scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+                /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+                scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
                 /** @description Who minted it; it acts for this person. */
                 user_id: string;
             }[];
@@ -2670,6 +3181,8 @@ export interface components {
                 enabled: boolean;
                 /** @description Whether it serves only after everything else failed, credits too. */
                 fallback: boolean;
+                /** @description How it fared in the last 24 hours. */
+                health: components["schemas"]["HealthView"];
                 /**
                  * @description The id.
                  * @example pk_06evr40e1m73fwp2hw6n0xq8kc
@@ -2796,6 +3309,67 @@ export interface components {
                  * @enum {string}
                  */
                 status: "active" | "staging" | "suspended" | "withdrawn";
+            }[];
+            /** @description Given as `after`, gets the following part; absent at the end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
+        List_RunView: {
+            /** @description The entries. */
+            data: {
+                /** @description When it was made; RFC 3339, UTC. */
+                created_at: string;
+                /** @description When it ended; `null`: it has not. */
+                ended_at: string | null;
+                error: components["schemas"]["RunErrorView"] | null;
+                /**
+                 * @description The id.
+                 * @example run_06evr40e1m73fwp2hw6n0xq8kc
+                 */
+                id: string;
+                /** @description How many pictures. */
+                image_count: number;
+                /**
+                 * @description Where whoever has it reads the document, under the address of this instance; only in the answer to who made the
+                 *     link, this once.
+                 * @example /share/kbl_...
+                 */
+                link_path?: string | null;
+                model: components["schemas"]["PinnedView"] | null;
+                /** @description What the run makes: one of these or both, all of it or nothing. `script`: a text in Markdown, by the run's model; `image`: pictures, by the instance's image models, paid by credits. */
+                output_types: ("script" | "image")[];
+                /** @description What is to be made. */
+                prompt: string;
+                /**
+                 * Format: int32
+                 * @description How often it was tried again.
+                 */
+                retries: number;
+                /** @description When work on it began; `null`: it waits. */
+                started_at: string | null;
+                /**
+                 * @description How far the run has come. `pending`: it waits for a worker; `running`: its steps are made; `succeeded`: every step succeeded; there is a document; `failed`: a step failed; `cancelled`: somebody stopped it.
+                 * @enum {string}
+                 */
+                status: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+                /** @description Its steps, in order. */
+                steps: components["schemas"]["StepView"][];
+                /** @description When it last changed. */
+                updated_at: string;
+                /** @description Who made it. */
+                user_id: string;
+                /**
+                 * Format: int64
+                 * @description Rises with every change; the id of its events.
+                 */
+                version: number;
+                /**
+                 * @description Who may read it beside its maker. `private`: nobody; `workspace`: every member of the workspace; `link`: every member, and whoever has the link.
+                 * @enum {string}
+                 */
+                visibility: "private" | "workspace" | "link";
+                /** @description Its workspace. */
+                workspace_id: string;
             }[];
             /** @description Given as `after`, gets the following part; absent at the end. */
             next?: string | null;
@@ -3182,8 +3756,8 @@ export interface components {
             expires_in_s?: number | null;
             /** @description 1 to 100 characters. */
             name: string;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
         };
         /** @description Credits to give. */
         NewCredits: {
@@ -3299,6 +3873,25 @@ export interface components {
              */
             role: "member" | "admin";
         };
+        /** @description What is to be made. */
+        NewRunBody: {
+            /** @description How many pictures, 1 to 4; left out: one, where `image` is among the outputs. */
+            image_count?: number | null;
+            /**
+             * @description The model of the script, a tier or `default`; left out or `null`: the caller's default.
+             * @example openai/gpt-4o-mini
+             */
+            model?: string | null;
+            /** @description What the run makes: one of these or both, all of it or nothing. `script`: a text in Markdown, by the run's model; `image`: pictures, by the instance's image models, paid by credits. */
+            output_types?: ("script" | "image")[];
+            /** @description 1 to 8000 characters. */
+            prompt: string;
+            /**
+             * @description Who may read it beside its maker. `private`: nobody; `workspace`: every member of the workspace; `link`: every member, and whoever has the link.
+             * @enum {string}
+             */
+            visibility?: "private" | "workspace" | "link";
+        };
         /** @description What a new script is to be. */
         NewScript: {
             /**
@@ -3396,6 +3989,22 @@ export interface components {
              */
             role: "member" | "admin" | "owner";
         };
+        /** @description What writes the script. */
+        PinnedView: {
+            /** @description The own key; `null`: the instance's keys serve. */
+            key_id: string | null;
+            /**
+             * @description Who pays. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay.
+             * @enum {string}
+             */
+            key_source: "byok" | "managed";
+            /** @description The provider's own name of the model. */
+            model: string;
+            /** @description The id of the provider. */
+            provider: string;
+            /** @description What was asked for, or what the default was. */
+            requested: string;
+        };
         /** @description The plan that an account is to have. */
         PlanChoice: {
             /**
@@ -3450,6 +4059,18 @@ export interface components {
             rank: number;
             /** @description What it gives. */
             terms: components["schemas"]["TermsView"];
+        };
+        /** @description An API key for a page, in the only answer that has it. */
+        PlaygroundKey: {
+            /**
+             * @description The API key's id, as usage names it.
+             * @example ak_06evr40e1m73fwp2hw6n0xq8kc
+             */
+            api_key_id: string;
+            /** @description When it ends; RFC 3339, UTC. Ask for another one before. */
+            expires_at: string;
+            /** @description The key: `kb_...`, for `Authorization: Bearer`. To be held in the page's memory and nowhere else. */
+            key: string;
         };
         /** @description What a workspace's admins decide. */
         PolicyFields: {
@@ -3747,6 +4368,8 @@ export interface components {
             enabled: boolean;
             /** @description Whether it serves only after everything else failed, credits too. */
             fallback: boolean;
+            /** @description How it fared in the last 24 hours. */
+            health: components["schemas"]["HealthView"];
             /**
              * @description The id.
              * @example pk_06evr40e1m73fwp2hw6n0xq8kc
@@ -3959,6 +4582,82 @@ export interface components {
             /** @description Whether the request forbids credits, as the header `x-keybearer-no-managed` does. */
             no_managed?: boolean;
         };
+        /** @description Why a run failed. */
+        RunErrorView: {
+            /**
+             * @description The code, as a call of a model answers it, or one of runs alone.
+             * @example byok_key_revoked
+             */
+            code: string;
+            /** @description What happened. */
+            message: string;
+            /** @description The place of the step that failed, from 0. */
+            step: number;
+        };
+        /** @description Who may read a run. */
+        RunSharing: {
+            /**
+             * @description Who may read it beside its maker. `private`: nobody; `workspace`: every member of the workspace; `link`: every member, and whoever has the link.
+             * @enum {string}
+             */
+            visibility: "private" | "workspace" | "link";
+        };
+        /** @description A generation run, without what it made. */
+        RunView: {
+            /** @description When it was made; RFC 3339, UTC. */
+            created_at: string;
+            /** @description When it ended; `null`: it has not. */
+            ended_at: string | null;
+            error: components["schemas"]["RunErrorView"] | null;
+            /**
+             * @description The id.
+             * @example run_06evr40e1m73fwp2hw6n0xq8kc
+             */
+            id: string;
+            /** @description How many pictures. */
+            image_count: number;
+            /**
+             * @description Where whoever has it reads the document, under the address of this instance; only in the answer to who made the
+             *     link, this once.
+             * @example /share/kbl_...
+             */
+            link_path?: string | null;
+            model: components["schemas"]["PinnedView"] | null;
+            /** @description What the run makes: one of these or both, all of it or nothing. `script`: a text in Markdown, by the run's model; `image`: pictures, by the instance's image models, paid by credits. */
+            output_types: ("script" | "image")[];
+            /** @description What is to be made. */
+            prompt: string;
+            /**
+             * Format: int32
+             * @description How often it was tried again.
+             */
+            retries: number;
+            /** @description When work on it began; `null`: it waits. */
+            started_at: string | null;
+            /**
+             * @description How far the run has come. `pending`: it waits for a worker; `running`: its steps are made; `succeeded`: every step succeeded; there is a document; `failed`: a step failed; `cancelled`: somebody stopped it.
+             * @enum {string}
+             */
+            status: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+            /** @description Its steps, in order. */
+            steps: components["schemas"]["StepView"][];
+            /** @description When it last changed. */
+            updated_at: string;
+            /** @description Who made it. */
+            user_id: string;
+            /**
+             * Format: int64
+             * @description Rises with every change; the id of its events.
+             */
+            version: number;
+            /**
+             * @description Who may read it beside its maker. `private`: nobody; `workspace`: every member of the workspace; `link`: every member, and whoever has the link.
+             * @enum {string}
+             */
+            visibility: "private" | "workspace" | "link";
+            /** @description Its workspace. */
+            workspace_id: string;
+        };
         /** @description What is to change of a script. What is left out stays. */
         ScriptPatch: {
             /** @description Another text, 1 to 65536 bytes. */
@@ -4028,6 +4727,21 @@ export interface components {
             fingerprint: string;
             /** @description Its id, computed from the public key. */
             kek_id: string;
+        };
+        /** @description What a call would meet now; as with `resolve_model`, the balance is not looked at. */
+        ServedView: {
+            /**
+             * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
+             * @enum {string|null}
+             */
+            key_source?: "byok" | "managed" | null;
+            /**
+             * @description The code that the call would be refused with; `null`: it would be served.
+             * @example byok_key_missing
+             */
+            refusal: string | null;
+            /** @description The id of the provider that would be called; `null`: none. */
+            served_by: string | null;
         };
         /** @description What is to change of a service. What is left out stays. */
         ServicePatch: {
@@ -4161,6 +4875,18 @@ export interface components {
              */
             held_output_tokens?: number | null;
             /**
+             * @description The models that make the pictures of generation runs with the instance's keys: the first, and those that stand in
+             *     for it. Empty: runs have no pictures. At most 5.
+             * @example [
+             *       {
+             *         "credits_per_image": "3.36",
+             *         "model": "gemini-nano-banana-2.1",
+             *         "provider": "google"
+             *       }
+             *     ]
+             */
+            image_models?: components["schemas"]["ImageModel"][];
+            /**
              * @description Levels of keys that models try first; they count after a workspace's own. At most 200.
              * @example [
              *       {
@@ -4236,6 +4962,11 @@ export interface components {
              */
             prices?: components["schemas"]["PriceOverride"][];
             /**
+             * Format: int32
+             * @description Days after its end for which a generation run is kept with everything in it, 1 to 3650.
+             */
+            run_retention_days?: number;
+            /**
              * @description How provider keys may be submitted; of the instance's setting and the server's option the stricter one holds. `both`: in sealed boxes, or in plain text over loopback or TLS; `sealed_only`: in sealed boxes only.
              * @enum {string}
              */
@@ -4308,6 +5039,18 @@ export interface components {
              *     may write, or 4096 where that is not known.
              */
             held_output_tokens?: number | null;
+            /**
+             * @description The models that make the pictures of generation runs with the instance's keys: the first, and those that stand in
+             *     for it. Empty: runs have no pictures. At most 5.
+             * @example [
+             *       {
+             *         "credits_per_image": "3.36",
+             *         "model": "gemini-nano-banana-2.1",
+             *         "provider": "google"
+             *       }
+             *     ]
+             */
+            image_models: components["schemas"]["ImageModel"][];
             /**
              * @description Levels of keys that models try first; they count after a workspace's own. At most 200.
              * @example [
@@ -4383,6 +5126,11 @@ export interface components {
              *     ]
              */
             prices: components["schemas"]["PriceOverride"][];
+            /**
+             * Format: int32
+             * @description Days after its end for which a generation run is kept with everything in it, 1 to 3650.
+             */
+            run_retention_days: number;
             /**
              * @description How provider keys may be submitted; of the instance's setting and the server's option the stricter one holds. `both`: in sealed boxes, or in plain text over loopback or TLS; `sealed_only`: in sealed boxes only.
              * @enum {string}
@@ -4477,6 +5225,84 @@ export interface components {
             /** @description The id of the provider, also that of a key. */
             provider?: string | null;
         };
+        /** @description What some calls came to. A call counts on the day on which it ended. */
+        SumsView: {
+            /**
+             * Format: int64
+             * @description Input tokens written to caches.
+             */
+            cache_write_tokens: number;
+            /**
+             * Format: int64
+             * @description Input tokens read from caches.
+             */
+            cached_input_tokens: number;
+            /**
+             * Format: int64
+             * @description How many calls, refused and failed ones too.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description What was charged in credits, in billionths of a US dollar.
+             */
+            charge_nano_usd: number;
+            /**
+             * Format: int64
+             * @description At list price, in billionths of a US dollar, where it is known.
+             */
+            cost_nano_usd: number;
+            /**
+             * Format: int64
+             * @description How many credits paid.
+             */
+            credit_calls: number;
+            /**
+             * Format: int64
+             * @description How many of them ended with a status of 400 or more.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description The mean time to the first byte of the answers that had one, in milliseconds.
+             */
+            first_byte_ms: number | null;
+            /**
+             * Format: int64
+             * @description Input tokens that were neither read from nor written to a provider's cache.
+             */
+            input_tokens: number;
+            /**
+             * Format: int64
+             * @description The mean time from a request to the end of its answer, in milliseconds; `null` without calls.
+             */
+            latency_ms: number | null;
+            /**
+             * Format: int64
+             * @description Tokens of answers, reasoning included.
+             */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description How many own keys served.
+             */
+            own_key_calls: number;
+            /**
+             * Format: int64
+             * @description The part of `cost_nano_usd` that own keys served: what their owners pay to providers.
+             */
+            own_key_cost_nano_usd: number;
+            /**
+             * Format: int64
+             * @description The part of `output_tokens` spent on reasoning.
+             */
+            reasoning_tokens: number;
+            /**
+             * Format: int64
+             * @description How many calls have no known price and are not in the cost.
+             */
+            unpriced: number;
+        };
         /** @description What to switch. What is left out stays; `null`: as for the providers that have no switches of their own. */
         SwitchPatch: {
             /** @description Whether own keys for it serve and are taken. Off: keys that are there rest, and come back with it. */
@@ -4549,6 +5375,28 @@ export interface components {
             /** @description The tiers that may be called by name, by the account's plan; `level_1` and `embeddings` always. `level_1`: the everyday model, which also serves when nobody chose; `level_2`: a better one; `level_3`: the best one; `embeddings`: the model for embeddings. */
             tiers: ("level_1" | "level_2" | "level_3" | "embeddings")[];
         };
+        /** @description A name that stands for a model. */
+        TierView: components["schemas"]["ServedView"] & {
+            /** @description Whether the account's plan keeps it from being called by name. */
+            locked: boolean;
+            /**
+             * @description The model that stands behind it; `null`: nobody chose one.
+             * @example openai/gpt-4o
+             */
+            model: string | null;
+            /**
+             * @description The ids of the plans that would open it, the lowest first; empty where it is open.
+             * @example [
+             *       "pro"
+             *     ]
+             */
+            plans: string[];
+            /**
+             * @description The name to call it by. `level_1`: the everyday model, which also serves when nobody chose; `level_2`: a better one; `level_3`: the best one; `embeddings`: the model for embeddings.
+             * @enum {string}
+             */
+            tier: "level_1" | "level_2" | "level_3" | "embeddings";
+        };
         /** @description Model tokens; each is counted once. */
         TokensView: {
             /**
@@ -4576,6 +5424,25 @@ export interface components {
              * @description The part of `output_tokens` spent on reasoning.
              */
             reasoning_tokens: number;
+        };
+        /** @description What the data plane has to do. Calls are refused with `503 usage_unavailable` when there is no room for what they leave behind. */
+        TrafficView: {
+            /** @description How many calls run, or have ended and are not yet written to the database. */
+            calls: number;
+            /** @description How many there may be. */
+            calls_limit: number;
+            /**
+             * Format: int64
+             * @description The length of the files that hold usage until the database has it, in bytes.
+             */
+            spool_bytes: number;
+            /**
+             * Format: int64
+             * @description How long they may become.
+             */
+            spool_limit_bytes: number;
+            /** @description Whether the disk took what was last written to them. */
+            spool_ready: boolean;
         };
         /** @description A transaction of the ledger. */
         TransactionView: {
@@ -4605,6 +5472,25 @@ export interface components {
             reference: string | null;
             /** @description The id of the call that it is for; `null`: none. */
             request_id: string | null;
+        };
+        /** @description What calls came to. */
+        UsageSummaryView: {
+            /**
+             * @description The first UTC day that is in the sums.
+             * @example 2026-11-01
+             */
+            from: string;
+            /** @description The groups: by day first, then the costliest first; at most 2000. A group in which there was no call is left out. */
+            groups: components["schemas"]["GroupView"][];
+            /**
+             * @description The last one.
+             * @example 2026-11-30
+             */
+            to: string;
+            /** @description All of the calls. */
+            total: components["schemas"]["SumsView"];
+            /** @description Whether there are more groups than these; `total` is of all. */
+            truncated: boolean;
         };
         /** @description One call of a model. Neither prompt nor answer is kept. */
         UsageView: {
@@ -4712,6 +5598,63 @@ export interface components {
             instance_admin: boolean;
             /** @description Whether the person is locked out. */
             suspended: boolean;
+        };
+        /** @description A listed model. */
+        WorkspaceModelView: components["schemas"]["ServedView"] & {
+            /**
+             * Format: int64
+             * @description How many tokens it takes, prompt and answer; `null`: not known.
+             */
+            context_tokens: number | null;
+            /** @description The formats that the provider speaks. `openai_chat`: OpenAI's chat completions; `openai_responses`: OpenAI's responses; `openai_embeddings`: OpenAI's embeddings; `openai_moderations`: OpenAI's moderations; `openai_images`: OpenAI's images; `openai_speech`: OpenAI's speech; `openai_transcriptions`: OpenAI's transcriptions; `openai_realtime`: OpenAI's realtime sessions; `rerank`: reranking, as by Cohere and Jina; `anthropic_messages`: Anthropic's messages; `gemini_generate_content`: Gemini's content, its token counts too; `gemini_embeddings`: Gemini's embeddings. */
+            formats: ("openai_chat" | "openai_responses" | "openai_embeddings" | "openai_moderations" | "openai_images" | "openai_speech" | "openai_transcriptions" | "openai_realtime" | "rerank" | "anthropic_messages" | "gemini_generate_content" | "gemini_embeddings")[];
+            /**
+             * @description The name to call it by.
+             * @example openai/gpt-4o
+             */
+            id: string;
+            /** @description What it reads: `text`, `image`, `audio`, `video`, `file`. */
+            input_modalities: string[];
+            /**
+             * Format: int64
+             * @description How many tokens it answers at most; `null`: not known.
+             */
+            max_output_tokens: number | null;
+            /** @description Whether an own key of the workspace or its account would serve it: one of "my models". */
+            mine: boolean;
+            /**
+             * @description The provider's own name for it.
+             * @example gpt-4o
+             */
+            model: string;
+            /** @description What it writes, of the same words. */
+            output_modalities: string[];
+            price: components["schemas"]["Price"] | null;
+            /**
+             * @description The id of its provider.
+             * @example openai
+             */
+            provider: string;
+        };
+        /** @description What a workspace may call now. */
+        WorkspaceModels: {
+            /**
+             * @description Who chose the model. `request`: the request itself; `conversation`: the conversation, by its header; `api_key`: the API key, by its `default_model`; `workspace`: the workspace, by its policy; `instance`: the instance, by its settings; `null`: nobody, or the choice cannot be served.
+             * @enum {string|null}
+             */
+            default_chosen_by?: "request" | "conversation" | "api_key" | "workspace" | "instance" | null;
+            /**
+             * @description The model that serves when a call names none; `null`: such a call is refused.
+             * @example openai/gpt-4o
+             */
+            default_model: string | null;
+            /**
+             * @description The models that are listed for providers that are switched on, served here or not. Others of the same providers work
+             *     too, by the name `provider/model`.
+             */
+            models: components["schemas"]["WorkspaceModelView"][];
+            /** @description The tiers, in their order. */
+            tiers: components["schemas"]["TierView"][];
         };
         /** @description A name for a workspace. */
         WorkspaceName: {
@@ -6289,6 +7232,119 @@ export interface operations {
             };
         };
     };
+    summarize_account_usage: {
+        parameters: {
+            query?: {
+                /** @description The first UTC day: `2026-11-01`; left out: 29 days before `to`. */
+                from?: string;
+                /** @description The last UTC day, it included; left out: today. At most 732 days lie between the two. */
+                to?: string;
+                /**
+                 * @description What the groups differ in, up to two of these with a comma between them: `day`, `model`, `provider`, `provider_key`,
+                 *     `api_key`, `member`, `key_source`, `workspace`, `account`; left out: there is a total only. `workspace` is for an account and
+                 *     the instance, `account` for the instance alone, and for the instance there is neither `api_key` nor `member`.
+                 * @example day,model
+                 */
+                group_by?: string;
+                /** @description Only calls that this provider served last. */
+                provider?: string;
+                /** @description Only calls of this model, by the provider's own name. */
+                model?: string;
+                /** @description Only calls that this own key served; for the instance, a platform key. */
+                provider_key_id?: string;
+                /** @description Only calls with this API key; not for the instance. */
+                api_key_id?: string;
+                /** @description Only calls with API keys of this person; not for the instance. */
+                user_id?: string;
+                /** @description Only calls that were paid so: `byok` or `managed`. */
+                key_source?: string;
+            };
+            header?: never;
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageSummaryView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_accounts: {
         parameters: {
             query?: {
@@ -6815,6 +7871,93 @@ export interface operations {
             };
             /** @description `unsupported_media_type`: The body is not declared as JSON. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_instance_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceHealth"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8420,6 +9563,117 @@ export interface operations {
             };
             /** @description `unsupported_media_type`: The body is not declared as JSON. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    summarize_instance_usage: {
+        parameters: {
+            query?: {
+                /** @description The first UTC day: `2026-11-01`; left out: 29 days before `to`. */
+                from?: string;
+                /** @description The last UTC day, it included; left out: today. At most 732 days lie between the two. */
+                to?: string;
+                /**
+                 * @description What the groups differ in, up to two of these with a comma between them: `day`, `model`, `provider`, `provider_key`,
+                 *     `api_key`, `member`, `key_source`, `workspace`, `account`; left out: there is a total only. `workspace` is for an account and
+                 *     the instance, `account` for the instance alone, and for the instance there is neither `api_key` nor `member`.
+                 * @example day,model
+                 */
+                group_by?: string;
+                /** @description Only calls that this provider served last. */
+                provider?: string;
+                /** @description Only calls of this model, by the provider's own name. */
+                model?: string;
+                /** @description Only calls that this own key served; for the instance, a platform key. */
+                provider_key_id?: string;
+                /** @description Only calls with this API key; not for the instance. */
+                api_key_id?: string;
+                /** @description Only calls with API keys of this person; not for the instance. */
+                user_id?: string;
+                /** @description Only calls that were paid so: `byok` or `managed`. */
+                key_source?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageSummaryView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10282,6 +11536,8 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
+                /** @description Only people whose e-mail has this part, in whichever case; 1 to 254 characters. */
+                q?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */
@@ -12903,6 +14159,107 @@ export interface operations {
             };
         };
     };
+    stream_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the last event that was heard. */
+                "last-event-id"?: string | null;
+            };
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, until one side ends. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_streams`: So many streams of events are open that no other can be opened. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_invitations: {
         parameters: {
             query?: {
@@ -13661,6 +15018,197 @@ export interface operations {
             };
             /** @description `unsupported_media_type`: The body is not declared as JSON. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_workspace_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceModels"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_playground_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaygroundKey"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14819,6 +16367,1064 @@ export interface operations {
             };
         };
     };
+    list_runs: {
+        parameters: {
+            query?: {
+                /** @description The most entries to answer with, 1 to 100; 25 when left out. */
+                limit?: number;
+                /** @description The `next` of the part before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_RunView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRunBody"];
+            };
+        };
+        responses: {
+            /** @description Accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `limit_exceeded`: The account's plan allows no more of this. */
+            402: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `conflict`: Somebody changed the same thing, or it already exists.
+             *
+             *     `run_not_servable`: As things are, nothing would serve a step of the run.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunSharing"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_run_document: {
+        parameters: {
+            query?: {
+                /** @description `json`, `markdown` or `html`; left out: `json`. */
+                format?: "json" | "markdown" | "html";
+            };
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentView"];
+                    "text/markdown": string;
+                    "text/html": string;
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_not_done`: The run has not succeeded, so it has no document. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stream_run_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_streams`: So many streams of events are open that no other can be opened. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_run_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                    "image/jpeg": string;
+                    "image/webp": string;
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_not_done`: The run has not succeeded, so it has no document. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_scripts: {
         parameters: {
             query?: never;
@@ -15884,6 +18490,20 @@ export interface operations {
                 from?: string;
                 /** @description Before this moment; RFC 3339. */
                 to?: string;
+                /** @description Only calls that this provider served last. */
+                provider?: string;
+                /** @description Only calls of this model, by the provider's own name. */
+                model?: string;
+                /** @description Only calls that this own key served. */
+                provider_key_id?: string;
+                /** @description Only calls with this API key. */
+                api_key_id?: string;
+                /** @description Only calls with API keys of this person. */
+                user_id?: string;
+                /** @description Only calls that were paid so: `byok` or `managed`. */
+                key_source?: string;
+                /** @description Only calls that ended so: `ok`, `failed` (400 or more), or one status such as `429`. */
+                status?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */
@@ -15904,6 +18524,233 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List_UsageView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_usage: {
+        parameters: {
+            query?: {
+                /** @description From this moment on; RFC 3339. */
+                from?: string;
+                /** @description Before this moment; RFC 3339. */
+                to?: string;
+                /** @description Only calls that this provider served last. */
+                provider?: string;
+                /** @description Only calls of this model, by the provider's own name. */
+                model?: string;
+                /** @description Only calls that this own key served. */
+                provider_key_id?: string;
+                /** @description Only calls with this API key. */
+                api_key_id?: string;
+                /** @description Only calls with API keys of this person. */
+                user_id?: string;
+                /** @description Only calls that were paid so: `byok` or `managed`. */
+                key_source?: string;
+                /** @description Only calls that ended so: `ok`, `failed` (400 or more), or one status such as `429`. */
+                status?: string;
+                /** @description The most entries to answer with, 1 to 100; 25 when left out. */
+                limit?: number;
+                /** @description The `next` of the part before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lines of comma-separated values (RFC 4180), in UTF-8. */
+            200: {
+                headers: {
+                    /** @description The following part, if there is one. */
+                    link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    summarize_usage: {
+        parameters: {
+            query?: {
+                /** @description The first UTC day: `2026-11-01`; left out: 29 days before `to`. */
+                from?: string;
+                /** @description The last UTC day, it included; left out: today. At most 732 days lie between the two. */
+                to?: string;
+                /**
+                 * @description What the groups differ in, up to two of these with a comma between them: `day`, `model`, `provider`, `provider_key`,
+                 *     `api_key`, `member`, `key_source`, `workspace`, `account`; left out: there is a total only. `workspace` is for an account and
+                 *     the instance, `account` for the instance alone, and for the instance there is neither `api_key` nor `member`.
+                 * @example day,model
+                 */
+                group_by?: string;
+                /** @description Only calls that this provider served last. */
+                provider?: string;
+                /** @description Only calls of this model, by the provider's own name. */
+                model?: string;
+                /** @description Only calls that this own key served; for the instance, a platform key. */
+                provider_key_id?: string;
+                /** @description Only calls with this API key; not for the instance. */
+                api_key_id?: string;
+                /** @description Only calls with API keys of this person; not for the instance. */
+                user_id?: string;
+                /** @description Only calls that were paid so: `byok` or `managed`. */
+                key_source?: string;
+            };
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageSummaryView"];
                 };
             };
             /**
@@ -16298,6 +19145,143 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_shared_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description `invalid_request`: The request does not have the documented form. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_shared_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                    "image/jpeg": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description `invalid_request`: The request does not have the documented form. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
@@ -16939,7 +19923,10 @@ export interface operations {
     };
     list_providers: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description In local mode, whether those for which there is no key are wanted, too. Elsewhere they always are. */
+                all?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -91,9 +91,9 @@ async fn follow(state: &ControlState) {
     }
 }
 
-/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, what
-/// is older than a day of how keys fared, and all but the newest changes. The hashes of submitted boxes stay for ever: a box without context has no time in
-/// it, so it must never be taken twice.
+/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, what is older than
+/// a day of how keys fared, runs that were kept long enough, and all but the newest changes. The hashes of submitted boxes
+/// stay for ever: a box without context has no time in it, so it must never be taken twice.
 async fn tidy(state: &ControlState) {
     if let Err(problem) = sealing_key::rotate_if_due(state).await {
         let cause = problem.cause.as_deref().unwrap_or(problem.code().as_str());
@@ -105,6 +105,7 @@ async fn tidy(state: &ControlState) {
     }
     if let Err(error) = system.prune_key_hours(state.sources.now()).await {
         tracing::warn!(error = %error, "could not prune the hours of provider keys: {error}");
+    }
     if let Err(error) = prune_runs(state).await {
         tracing::warn!(error = %error, "could not prune runs: {error}");
     }

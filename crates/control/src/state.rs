@@ -7,14 +7,13 @@ use domain::{DeploymentId, Sources, Timestamp};
 use ipnet::IpNet;
 use llm::registry::Registry;
 use store::Store;
-use tokio::sync::watch;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use vault::{Hasher, Intake, KeyProbe, Rotator};
 
 use crate::auth::password::Passwords;
 use crate::auth::throttle::{Guesses, Throttle};
-use crate::ops::live::Streams;
 use crate::models::ModelCalls;
+use crate::ops::live::Streams;
 
 /// How provider keys may be submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,20 +127,13 @@ pub struct Parts {
     local: AtomicBool,
     /// Those who listen to what happens.
     pub(crate) streams: Streams,
-    /// Becomes `true` when the server stops: streams would never end by themselves.
+    /// Becomes `true` when the server stops: streams would never end by themselves, and runs begin no step.
     pub(crate) stopping: watch::Sender<bool>,
     /// The keyed hash of the set-up credential of this start, while there is no user.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
     /// Told when a run waits for the worker.
     pub(crate) runs: Notify,
-    /// How many more streams may follow runs.
-    pub(crate) run_streams: Arc<Semaphore>,
-    /// Whether streams are to end, because the process is.
-    pub(crate) closing: watch::Sender<bool>,
 }
-
-/// How many streams follow runs at once.
-const RUN_STREAMS: usize = 200;
 
 impl ControlState {
     /// Puts the parts together.
@@ -176,8 +168,6 @@ impl ControlState {
             stopping: watch::Sender::new(false),
             setup: Mutex::new(None),
             runs: Notify::new(),
-            run_streams: Arc::new(Semaphore::new(RUN_STREAMS)),
-            closing: watch::Sender::new(false),
             models,
             config,
             store,
@@ -226,13 +216,6 @@ impl ControlState {
     /// Ends the streams of those who listen, so that the server can stop.
     pub fn end_streams(&self) {
         self.stopping.send_replace(true);
-    }
-}
-
-impl ControlState {
-    /// Ends the streams that follow runs, so that a process which is to end need not wait for them.
-    pub fn end_streams(&self) {
-        self.closing.send_replace(true);
     }
 }
 

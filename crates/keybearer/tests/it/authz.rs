@@ -6,7 +6,7 @@ use testkit::app::{Auth, Caller};
 
 use crate::Fixture;
 
-const UNKNOWN: [(&str, &str); 12] = [
+const UNKNOWN: [(&str, &str); 14] = [
     ("{user_code}", "BCDF-GHJK"),
     ("{user_id}", "usr_00000000000000000000000000"),
     ("{session_id}", "ses_00000000000000000000000000"),

@@ -4,7 +4,6 @@
 //! minutes: a browser's `EventSource` comes again by itself.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,14 +15,15 @@ use domain::RunId;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http_body::Frame;
 use store::{StoreError, WorkspaceScope};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::view;
 use crate::access::{Access, ReadRuns, RunInPath};
 use crate::body::{NoParameters, Query};
-use crate::error::{Code, Problem};
-use crate::openapi::Reads;
+use crate::error::Problem;
+use crate::openapi::Listens;
+use crate::ops::live::Stream;
 use crate::state::ControlState;
 
 /// How often the run is looked at.
@@ -36,11 +36,11 @@ const LENGTH: Duration = Duration::from_secs(300);
 /// Follow a generation run, live, as server-sent events.
 ///
 /// Each event is named `run`, has the run's `version` as its id and the run as `get_run` shows it as its data. The first
-/// comes at once. The stream ends after the event that shows the run ended, and after five minutes in any case. A process
-/// serves 200 such streams at once, then `503`.
+/// comes at once. The stream ends after the event that shows the run ended, and after five minutes in any case. It
+/// counts among the streams that a person may have, as those of the workspace's events do.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/events", tag = "runs",
     extensions(("x-action" = json!("read_runs"))),
-    responses((status = 200, description = "The events.", content((String = "text/event-stream"))), Reads))]
+    responses((status = 200, description = "The events.", content((String = "text/event-stream"))), Listens))]
 pub(super) async fn stream_run_events(
     access: Access<ReadRuns>,
     State(state): State<ControlState>,
@@ -49,12 +49,7 @@ pub(super) async fn stream_run_events(
 ) -> Result<Response, Problem> {
     // Before anything is sent, so that a run that is not there is a refusal like any other.
     state.store.within(&access.scope).run(id).await?;
-    let place = Arc::clone(&state.run_streams).try_acquire_owned();
-    let place = place.map_err(|_| {
-        Problem::new(Code::Unavailable)
-            .because("this process follows as many runs as it can")
-            .retry_after_s(10)
-    })?;
+    let place = state.streams.begin(access.scope.user())?;
     let (sender, events) = mpsc::channel(4);
     tokio::spawn(follow(state, access.scope, id, sender));
     let mut response = Response::new(Body::new(Events {
@@ -78,7 +73,7 @@ async fn follow(
     id: RunId,
     sender: mpsc::Sender<Bytes>,
 ) {
-    let mut closing = state.closing.subscribe();
+    let mut closing = state.stopping.subscribe();
     let begun = Instant::now();
     let mut said = Instant::now();
     let mut version = 0;
@@ -116,7 +111,7 @@ async fn follow(
 /// The stream.
 struct Events {
     events: mpsc::Receiver<Bytes>,
-    _place: OwnedSemaphorePermit,
+    _place: Stream,
 }
 
 impl http_body::Body for Events {

@@ -42,7 +42,7 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
     };
     let worker: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
     // No step begins while the server lets its requests end.
-    let mut closing = state.closing.subscribe();
+    let mut closing = state.stopping.subscribe();
     let stopping = closing.clone();
     let mut runs = JoinSet::new();
     let mut seen = Seen::default();
