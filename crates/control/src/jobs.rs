@@ -16,6 +16,8 @@ use crate::state::ControlState;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How often everything else is done.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How long an API key that has ended is still listed: 90 days. Each program that `keybearer run` starts leaves one.
+const KEEP_ENDED_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 /// Makes the first sealing key, or replaces one whose time is over. To be called before the first request.
 ///
@@ -91,19 +93,23 @@ async fn follow(state: &ControlState) {
     }
 }
 
-/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, what is older than
-/// a day of how keys fared, runs that were kept long enough, and all but the newest changes. The hashes of submitted boxes
-/// stay for ever: a box without context has no time in it, so it must never be taken twice.
+/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, API keys that ended
+/// long ago, what is older than a day of how keys fared, runs that were kept long enough, and all but the newest changes.
+/// The hashes of submitted boxes stay for ever: a box without context has no time in it, so it must never be taken twice.
 async fn tidy(state: &ControlState) {
     if let Err(problem) = sealing_key::rotate_if_due(state).await {
         let cause = problem.cause.as_deref().unwrap_or(problem.code().as_str());
         tracing::error!(error = %cause, "could not renew the sealing key: {cause}");
     }
     let system = state.store.system();
-    if let Err(error) = system.prune_sessions(state.sources.now()).await {
+    let now = state.sources.now();
+    if let Err(error) = system.prune_sessions(now).await {
         tracing::warn!(error = %error, "could not prune sessions: {error}");
     }
-    if let Err(error) = system.prune_key_hours(state.sources.now()).await {
+    if let Err(error) = system.prune_api_keys(now.plus_millis(-KEEP_ENDED_MS)).await {
+        tracing::warn!(error = %error, "could not prune API keys: {error}");
+    }
+    if let Err(error) = system.prune_key_hours(now).await {
         tracing::warn!(error = %error, "could not prune the hours of provider keys: {error}");
     }
     if let Err(error) = prune_runs(state).await {

@@ -429,6 +429,26 @@ pub(crate) async fn renew(
     })
 }
 
+/// The most that [`prune`] removes at once: what waits behind it waits shortly.
+const MAX_PRUNED: i64 = 1000;
+
+/// Removes API keys that ended at `before` or earlier, with those that they minted, and says how many.
+pub(crate) async fn prune(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
+    let mut tx = store.db().begin().await?;
+    let removed = tx
+        .run(
+            sql("DELETE FROM api_keys
+                 WHERE id IN (SELECT id FROM api_keys
+                              WHERE expires_at <= $1 OR revoked_at <= $1
+                              LIMIT $2)")
+            .bind(before)
+            .bind(MAX_PRUNED),
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(removed)
+}
+
 fn read(row: Stored) -> Result<ApiKeyRow, StoreError> {
     let place = Place {
         table: "api_keys",

@@ -32,6 +32,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (6, "console", include_str!("../migrations/0006_console.sql")),
     (7, "runs", include_str!("../migrations/0007_runs.sql")),
+    (
+        8,
+        "ended_api_keys",
+        include_str!("../migrations/0008_ended_api_keys.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

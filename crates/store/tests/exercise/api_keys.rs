@@ -11,6 +11,7 @@ on_both_engines![
     an_api_key_rotates_itself,
     of_many_rotations_of_an_api_key_one_wins,
     what_an_api_key_minted_ends_with_it,
+    what_ended_long_ago_is_removed_and_nothing_else,
 ];
 
 async fn an_api_key_lives_until_it_expires_or_is_revoked(world: World) {
@@ -309,4 +310,49 @@ async fn what_an_api_key_minted_ends_with_it(world: World) {
         .create_api_key(&new(Some(NOW.plus_millis(1))), &note, NOW)
         .await;
     assert!(matches!(minted, Err(StoreError::Conflict(_))), "{minted:?}");
+}
+
+async fn what_ended_long_ago_is_removed_and_nothing_else(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteApiKeys).await;
+    let within = world.store.within(&scope);
+    let note = world.note("api_key.create");
+    let at = |seconds: i64| NOW.plus_millis(seconds * 1000);
+    let mint = async |ends: Option<i64>| {
+        let new = NewApiKey {
+            id: world.id(),
+            user: first.user,
+            name: "ci".to_owned(),
+            prefix: "kb_123456".to_owned(),
+            hash: world.hash(),
+            scopes: vec![ApiScope::InferenceInvoke],
+            default_model: None,
+            expires_at: ends.map(at),
+        };
+        let minted = within.create_api_key(&new, &note, NOW).await;
+        minted.expect("minted").id
+    };
+    let expired = mint(Some(10)).await;
+    let later = mint(Some(11)).await;
+    let revoked = mint(None).await;
+    let revoked_later = mint(None).await;
+    let lives = mint(None).await;
+    for (id, moment) in [(revoked, 10), (revoked_later, 11)] {
+        let ended = within.revoke_api_key(id, &note, at(moment)).await;
+        ended.expect("revoked");
+    }
+
+    let system = world.store.system();
+    assert_eq!(system.prune_api_keys(at(9)).await.expect("pruned"), 0);
+    assert_eq!(system.prune_api_keys(at(10)).await.expect("pruned"), 2);
+    for (id, kept) in [
+        (expired, false),
+        (revoked, false),
+        (later, true),
+        (revoked_later, true),
+        (lives, true),
+    ] {
+        let row = within.api_key(id).await.expect("asks");
+        assert_eq!(row.is_some(), kept, "{id}");
+    }
 }
