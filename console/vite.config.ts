@@ -41,6 +41,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // The licences of what is bundled ask to be shipped with it.
+    license: { fileName: "licenses.md" },
   },
   worker: { format: "es" },
   server: { proxy: { "/api": server, "/v1": server } },

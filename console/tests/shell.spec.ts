@@ -1,3 +1,4 @@
+import type { Route } from "@playwright/test";
 import { expect, look, test } from "./support/test";
 
 test("a path that leads nowhere, or to another's workspace, is the same page", async ({ page, owner }) => {
@@ -44,6 +45,22 @@ test("the navigation opens as a drawer where the window is narrow", async ({ pag
   await expect(page.getByRole("dialog").getByRole("link", { name: "Keys", exact: true })).toBeVisible();
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog")).toBeHidden();
+});
+
+test("a page whose server is away shows what it has, says so, and recovers", async ({ page, owner }) => {
+  await page.goto(`/console/w/${owner.workspace}/members`);
+  const row = page.getByRole("row").filter({ hasText: owner.email });
+  await expect(row).toBeVisible();
+  const refuse = (route: Route) => route.abort("connectionrefused");
+  await page.route(/\/api\/|\/health$/, refuse);
+  const wake = () => page.evaluate(() => window.dispatchEvent(new Event("visibilitychange")));
+  const notice = page.getByText("The server does not answer.");
+  await page.waitForTimeout(5_100);
+  await wake();
+  await expect(notice).toBeVisible();
+  await expect(row).toBeVisible();
+  await page.unroute(/\/api\/|\/health$/, refuse);
+  await expect(notice).toBeHidden({ timeout: 20_000 });
 });
 
 test("a browser that comes to the root is led to the console", async ({ page, owner }) => {

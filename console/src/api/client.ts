@@ -1,5 +1,6 @@
 import createClient from "openapi-fetch";
 import { ApiError, unreachable } from "./error";
+import { setReachable } from "./reachable";
 import type { components, paths } from "./schema";
 
 /** The types of the API's documents, by their names in `openapi.json`. */
@@ -22,8 +23,10 @@ export async function ok<T>(call: Promise<Answer<T>>): Promise<NonNullable<T>> {
   } catch (error) {
     // `fetch` itself failed, or the answer was cut off.
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    setReachable(false);
     throw unreachable();
   }
+  setReachable(true);
   if (!answer.response.ok) throw new ApiError(answer.response.status, answer.error);
   return answer.data as NonNullable<T>;
 }

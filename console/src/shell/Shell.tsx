@@ -9,6 +9,7 @@ import { NotFound } from "./Fallbacks";
 import { Logo } from "./Logo";
 import { rememberWorkspace } from "./lastWorkspace";
 import { NavGroup } from "./NavGroup";
+import { Unreachable } from "./Unreachable";
 import { UserMenu } from "./UserMenu";
 import { WorkspaceSwitcher } from "./WorkspaceSwitcher";
 import { isAtLeast, useWorkspaceIfAny } from "./workspace";
@@ -107,6 +108,7 @@ function Shell({ switcher, children }: { switcher: ReactNode; children: ReactNod
         {sidebar}
       </aside>
       <main id="content" tabIndex={-1} className="min-w-0 flex-1 outline-none">
+        <Unreachable />
         <Outlet />
       </main>
       <CommandPalette open={paletteOpen} onOpenChange={setPaletteOpen} />

@@ -1,6 +1,7 @@
 import { GripVertical } from "lucide-react";
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useRef, useState } from "react";
 import { cx } from "./cx";
+import { moved } from "./order";
 
 /**
  * Rows that can be put in another order: dragged by their handle, or moved with the arrow keys while it has the focus.
@@ -85,10 +86,4 @@ export function ReorderList<T extends { id: string }>({
       </p>
     </>
   );
-}
-
-/** The order with `id` at place `to`. */
-export function moved(order: string[], id: string, to: number): string[] {
-  const rest = order.filter((other) => other !== id);
-  return [...rest.slice(0, to), id, ...rest.slice(to)];
 }

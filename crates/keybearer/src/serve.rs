@@ -250,6 +250,8 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
             program(),
             token_file.display()
         );
+    } else {
+        println!("console: {origin}/console/");
     }
     std::io::stdout().flush().context("standard output")
 }

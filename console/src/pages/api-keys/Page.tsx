@@ -43,7 +43,7 @@ export function Page() {
     >
       {keys.isPending ? (
         <SkeletonRows label="Loading the API keys" />
-      ) : keys.isError ? (
+      ) : keys.isLoadingError ? (
         <ErrorState error={keys.error} retry={() => keys.refetch()} />
       ) : all.length === 0 ? (
         <EmptyState

@@ -20,7 +20,7 @@ export function Page() {
   const providers = useQuery(providersQuery);
   const [adding, setAdding] = useState<{ provider?: string }>();
   const mayWrite = isAtLeast(workspace.role, "admin");
-  const error = keys.error ?? providers.error;
+  const error = (keys.isLoadingError && keys.error) || (providers.isLoadingError && providers.error);
   const retry = () => {
     keys.refetch();
     providers.refetch();

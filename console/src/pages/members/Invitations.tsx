@@ -28,7 +28,7 @@ export function Invitations({ mayWrite }: { mayWrite: boolean }) {
     await queries.invalidateQueries(invitationsQuery(workspace.id));
     toast(`The invitation of ${revoking.email} is revoked`);
   };
-  if (invitations.isError) {
+  if (invitations.isLoadingError) {
     return (
       <Section title="Invitations">
         <ErrorState error={invitations.error} retry={() => invitations.refetch()} />
@@ -51,7 +51,7 @@ export function Invitations({ mayWrite }: { mayWrite: boolean }) {
       >
         {open.map((invitation) => (
           <tr key={invitation.id}>
-            <Cell className="font-medium break-all">{invitation.email}</Cell>
+            <Cell className="min-w-48 font-medium wrap-anywhere">{invitation.email}</Cell>
             <Cell className="capitalize">{invitation.role}</Cell>
             <Cell>
               {Date.parse(invitation.expires_at) < Date.now() ? (

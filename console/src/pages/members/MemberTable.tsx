@@ -51,8 +51,8 @@ export function MemberTable({ members, mayWrite }: { members: Member[]; mayWrite
       >
         {members.map((member) => (
           <tr key={member.user_id}>
-            <Cell>
-              <span className="font-medium break-all">{member.email}</span>{" "}
+            <Cell className="min-w-48">
+              <span className="font-medium wrap-anywhere">{member.email}</span>{" "}
               {member.user_id === me.user.id && <Badge tone="accent">You</Badge>}
             </Cell>
             <Cell className="min-w-32">

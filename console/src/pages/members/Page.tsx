@@ -32,7 +32,7 @@ export function Page() {
     >
       {members.isPending ? (
         <SkeletonRows label="Loading the members" />
-      ) : members.isError ? (
+      ) : members.isLoadingError ? (
         <ErrorState error={members.error} retry={() => members.refetch()} />
       ) : (
         <>

@@ -42,7 +42,7 @@ export function Page() {
         <Step number={3} title="The first call" done={(calls.data?.length ?? 0) > 0} last>
           <div className="flex flex-col gap-4">
             <Snippets apiKey={minted} model={modelOf(served, providers.data ?? [])} />
-            {seesCalls && <FirstCall calls={calls.data} error={calls.error} />}
+            {seesCalls && <FirstCall calls={calls.data} error={calls.isLoadingError ? calls.error : undefined} />}
           </div>
         </Step>
       </ol>

@@ -474,6 +474,10 @@ async fn a_machine_without_a_browser_is_logged_in_by_a_code_that_somebody_approv
         let mut line = String::new();
         std::io::BufRead::read_line(&mut output, &mut line).expect("a line");
         let code = line.trim().strip_prefix("Your code is ").expect("a code");
+        let mut link = String::new();
+        std::io::BufRead::read_line(&mut output, &mut link).expect("a line");
+        let page = format!("{}/console/device?code={code}", fixture.app.url());
+        assert!(link.trim().ends_with(&page), "{link}");
         // Kept open: the command goes on speaking.
         (code.to_owned(), output)
     };

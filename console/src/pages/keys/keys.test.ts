@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { moved } from "@/ui/order";
+import { inOrder, type Key, looksLike } from "./keys";
+
+describe("the hint of what a key looks like", () => {
+  it("is a glob, and everything else in it is meant as it stands", () => {
+    expect(looksLike("sk-proj-1", "sk-*")).toBe(true);
+    expect(looksLike("xsk-1", "sk-*")).toBe(false);
+    expect(looksLike("sk-ant-api03-x", "sk-ant-api03-*")).toBe(true);
+    expect(looksLike("a.b", "a.b")).toBe(true);
+    expect(looksLike("axb", "a.b")).toBe(false);
+    expect(looksLike("pre-middle-end", "pre-*-end")).toBe(true);
+  });
+});
+
+describe("the order of keys", () => {
+  const key = (id: string, position: number, created_at: string) => ({ id, position, created_at }) as Key;
+
+  it("is by position, then by age", () => {
+    const keys = [key("c", 1, "2026-01-01"), key("b", 0, "2026-01-02"), key("a", 0, "2026-01-01")];
+    expect(inOrder(keys).map(({ id }) => id)).toEqual(["a", "b", "c"]);
+  });
+
+  it("changes by moving one to a place", () => {
+    expect(moved(["a", "b", "c"], "a", 2)).toEqual(["b", "c", "a"]);
+    expect(moved(["a", "b", "c"], "c", 0)).toEqual(["c", "a", "b"]);
+    expect(moved(["a", "b", "c"], "b", 1)).toEqual(["a", "b", "c"]);
+  });
+});
