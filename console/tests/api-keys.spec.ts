@@ -5,6 +5,7 @@ test("an API key is minted, shown once, called with, and revoked", async ({ page
   await expect(page.getByText("No API keys yet")).toBeVisible();
   await look(page, "api-keys-empty");
   await page.getByRole("button", { name: "New API key" }).click();
+  await expect(page.getByLabel("Name")).toBeFocused();
   await page.getByLabel("Name").fill("ci");
   await page.getByRole("combobox", { name: "Ends" }).click();
   await page.getByRole("option", { name: "In 30 days" }).click();

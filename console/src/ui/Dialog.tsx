@@ -1,7 +1,7 @@
 import { AlertDialog as BaseAlert } from "@base-ui/react/alert-dialog";
 import { Dialog as Base } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 import { buttonClass } from "./Button";
 import { cx } from "./cx";
 
@@ -26,11 +26,14 @@ interface DialogProps {
 
 /** A window over the page. Escape and a click beside it close it. */
 export function Dialog({ open, onClose, title, description, children, wide, once = false }: DialogProps) {
+  const box = useRef<HTMLDivElement>(null);
+  // Where one types, not the button that closes. A finger would bring up the keyboard of the screen.
+  const first = (by: string) => (by === "touch" ? true : (box.current?.querySelector("input") ?? true));
   return (
     <Base.Root open={open} onOpenChange={(next) => !next && onClose()} disablePointerDismissal={once}>
       <Base.Portal>
         <Base.Backdrop className={backdrop} />
-        <Base.Popup className={cx(popup, wide ? "max-w-2xl" : "max-w-lg")}>
+        <Base.Popup ref={box} initialFocus={first} className={cx(popup, wide ? "max-w-2xl" : "max-w-lg")}>
           <header className="flex items-start gap-4 border-b border-line px-5 py-4">
             <div className="min-w-0 flex-1">
               <Base.Title className="text-base font-semibold">{title}</Base.Title>

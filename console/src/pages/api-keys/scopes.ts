@@ -2,25 +2,34 @@ import type { Schemas } from "@/api/client";
 
 export type Scope = Schemas["NewApiKey"]["scopes"][number];
 
-/** What each scope lets a program do. Those of the instance are given by its admins only. */
-export const SCOPES: { scope: Scope; says: string; instance?: true }[] = [
-  { scope: "inference:invoke", says: "call models" },
-  { scope: "workspace:read", says: "read the workspace" },
-  { scope: "workspace:write", says: "change the workspace" },
-  { scope: "members:read", says: "read members and invitations" },
-  { scope: "members:write", says: "change members and invitations" },
-  { scope: "keys:read", says: "list API keys" },
-  { scope: "keys:write", says: "mint and revoke API keys" },
-  { scope: "byok:read", says: "list provider keys" },
-  { scope: "byok:write", says: "add, change and remove provider keys" },
-  { scope: "policy:read", says: "read who pays and which models stand behind names" },
-  { scope: "policy:write", says: "change that" },
-  { scope: "billing:read", says: "read credits, the ledger and limits" },
-  { scope: "usage:read", says: "read usage" },
-  { scope: "audit:read", says: "read the audit log" },
-  { scope: "instance:read", says: "read settings, plans and accounts of the instance", instance: true },
-  { scope: "instance:write", says: "change settings, plans and accounts of the instance", instance: true },
-];
+/** What each scope lets a program do; a new one of the API does not compile until it has its line here. */
+const SAYS: Record<Scope, string> = {
+  "inference:invoke": "call models",
+  "workspace:read": "read the workspace",
+  "workspace:write": "change the workspace",
+  "members:read": "read members and invitations",
+  "members:write": "change members and invitations",
+  "keys:read": "list API keys",
+  "keys:write": "mint and revoke API keys",
+  "byok:read": "list provider keys",
+  "byok:write": "add, change and remove provider keys",
+  "services:read": "read scripts and services",
+  "services:write": "write them: code that runs on every machine that starts the workspace",
+  "policy:read": "read who pays and which models stand behind names",
+  "policy:write": "change that",
+  "billing:read": "read credits, the ledger and limits",
+  "usage:read": "read usage",
+  "audit:read": "read the audit log",
+  "instance:read": "read settings, plans and accounts of the instance",
+  "instance:write": "change settings, plans and accounts of the instance",
+};
+
+/** All scopes in their order. Those of the instance are given by its admins only. */
+export const SCOPES = Object.entries(SAYS).map(([scope, says]) => ({
+  scope: scope as Scope,
+  says,
+  instance: scope.startsWith("instance:"),
+}));
 
 /** A key's scopes in few words. */
 export function scopesText(scopes: Scope[]): string {
