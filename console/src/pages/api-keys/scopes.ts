@@ -15,6 +15,8 @@ const SAYS: Record<Scope, string> = {
   "byok:write": "add, change and remove provider keys",
   "services:read": "read scripts and services",
   "services:write": "write them: code that runs on every machine that starts the workspace",
+  "runs:read": "read generation runs and what they made",
+  "runs:write": "start, cancel, share and delete generation runs",
   "policy:read": "read who pays and which models stand behind names",
   "policy:write": "change that",
   "billing:read": "read credits, the ledger and limits",
