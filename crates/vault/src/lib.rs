@@ -10,7 +10,8 @@
 //! nothing more.
 //!
 //! Start reading at [`Root`]: the binary builds it once and hands out its parts. [`Intake`] turns
-//! submissions into envelopes (control plane), [`Opener`] opens them (data plane), [`Rotator`] makes and
+//! submissions into envelopes (control plane), [`Opener`] opens them (data plane),
+//! [`Releaser`] seals them to somebody else, [`Rotator`] makes and
 //! re-wraps keys (jobs and maintenance), [`Hasher`] gives keyed hashes of our own credentials. Clients
 //! that submit keys need [`seal`] only.
 
@@ -26,6 +27,7 @@ pub mod intake;
 pub mod kms;
 pub mod open;
 pub mod probe;
+pub mod release;
 pub mod root;
 pub mod root_key;
 pub mod rotate;
@@ -39,6 +41,7 @@ pub use intake::{Accepted, Intake, IntakeError, IntakeRules, RawBox, Submission}
 pub use kms::{BoxFuture, Kms, KmsError};
 pub use open::{OpenError, Opener};
 pub use probe::{KeyProbe, ProbeFailure};
+pub use release::{OneTimeKey, Recipient, ReleaseContext, ReleaseError, Releaser};
 pub use root::{Root, RootError};
 pub use root_key::{RootKey, RootKeyError, RootKeySource};
 pub use rotate::{RotateError, Rotator};

@@ -15,6 +15,7 @@ use crate::hash::Hasher;
 use crate::intake::Intake;
 use crate::kms::{Kms, KmsError, split_key_id, unwrap_recorded};
 use crate::open::Opener;
+use crate::release::Releaser;
 use crate::rotate::Rotator;
 use crate::seal;
 
@@ -108,6 +109,11 @@ impl Root {
     /// Opens envelopes.
     pub fn opener(&self) -> Opener {
         Opener::new(Arc::clone(&self.shared))
+    }
+
+    /// Seals keys of workspaces to somebody else.
+    pub fn releaser(&self) -> Releaser {
+        Releaser::new(Arc::clone(&self.shared))
     }
 
     /// Makes and re-wraps keys.

@@ -9,6 +9,7 @@ mod intake;
 mod properties;
 mod purposes;
 mod rebinding;
+mod release;
 mod root_keys;
 mod rotation;
 mod support;
