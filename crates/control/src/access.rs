@@ -100,6 +100,7 @@ permissions! {
     WriteApiKeys: WorkspaceScope;
     ReadProviderKeys: WorkspaceScope;
     WriteProviderKeys: WorkspaceScope;
+    ReleaseProviderKeys: WorkspaceScope;
     ReadPolicy: WorkspaceScope;
     WritePolicy: WorkspaceScope;
     ReadServices: WorkspaceScope;

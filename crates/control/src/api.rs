@@ -32,6 +32,7 @@ pub mod policy;
 pub mod profiles;
 pub mod provider_keys;
 pub mod provider_switches;
+pub mod release;
 pub mod resolution;
 pub mod runs;
 pub mod scripts;
@@ -82,6 +83,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(playground_key::routes())
         .merge(models::routes())
         .merge(provider_keys::routes())
+        .merge(release::routes())
         .merge(account_keys::routes())
         .merge(byok::routes())
         .merge(policy::routes())

@@ -72,6 +72,7 @@ codes! {
     InvitationForAnother = 403 "invitation_for_another", "The invitation is for another e-mail.", "Log in as the invited person, or log out and accept as a new one.";
     PlanRequired = 403 "plan_required", "The account's plan does not have this.", "Ask an admin of the instance for one of the plans in `details.plans`.";
     ByokDisabledForProvider = 403 "byok_disabled_for_provider", "Own keys for the provider are switched off on this instance.", "Use another provider, or ask an admin of the instance to switch them on.";
+    KeyReleaseNotAllowed = 403 "key_release_not_allowed", "Provider keys are not handed out here.", "Run the program without `--inject raw`; or let an instance admin set `release_keys_allowed` and then an admin of the workspace `release_keys`.";
     NotFound = 404 "not_found", "There is nothing here that the caller may know of.", "Check the path and the ids in it.";
     UnknownUserCode = 404 "unknown_user_code", "No program waits with this code.", "Compare it with what the program shows; a code is good for ten minutes and once.";
     MethodNotAllowed = 405 "method_not_allowed", "The path exists, but not with this method.", "The `Allow` header lists the methods.";

@@ -1,7 +1,8 @@
 //! The control plane: operations, REST API, OpenAPI, sessions, jobs.
 //!
-//! It takes provider keys in and never opens one again: of the vault it holds the intake and the rotator,
-//! not the opener. It never calls a provider; it asks the gateway to (`vault::KeyProbe`, [`models::ModelCalls`]).
+//! It takes provider keys in and never opens one again: of the vault it holds the intake, the rotator and the
+//! releaser, which opens a key only to seal it to somebody else at once, not the opener. It never calls a provider; it
+//! asks the gateway to (`vault::KeyProbe`, [`models::ModelCalls`]).
 //!
 //! Start reading at [`access`] (how a request gets the right to do something), then
 //! [`ops::submission`] (one submission of a key from end to end). [`error`] lists every refusal.

@@ -262,8 +262,12 @@ refusals! {
         CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who changes the policy of a workspace may be told.
     PolicyChanges = InvalidRequest, UnknownProvider, AmbiguousCredentials, ModeNotOffered, AuthenticationRequired,
-        PermissionDenied, CrossSiteRequest, PlanRequired, NotFound, Conflict, RequestTooLarge,
+        PermissionDenied, CrossSiteRequest, PlanRequired, KeyReleaseNotAllowed, NotFound, Conflict, RequestTooLarge,
         UnsupportedMediaType, Unavailable;
+    /// What somebody who has provider keys handed out may be told.
+    Releases = InvalidRequest, UnknownProvider, AmbiguousCredentials, AuthenticationRequired, PermissionDenied,
+        CrossSiteRequest, KeyReleaseNotAllowed, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType,
+        TooManyAttempts, Unavailable;
     /// What somebody who adds something that a plan limits may be told.
     Additions = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;

@@ -18,6 +18,7 @@ pub mod plans;
 pub mod policy;
 pub mod profiles;
 pub mod provider_keys;
+pub mod release;
 pub mod resolution;
 pub mod runs;
 pub mod scripts;

@@ -9,6 +9,7 @@ pub(crate) mod shapes;
 
 use crate::api::key_view::KeyState;
 use crate::ops::ai_config;
+use crate::ops::release::Withheld;
 use crate::ops::resolution::Then;
 use domain::access::{ApiScope, Role};
 use domain::credits::{CardKind, EntryKind, Overuse};
@@ -130,6 +131,8 @@ schemas! {
     verdict = one_of("What the rule said of its subject.", Verdict::ALL, Verdict::as_str, verdict);
     /// Whether a provider key serves.
     key_state = one_of("Whether the key serves.", &KeyState::ALL, KeyState::as_str, key_state);
+    /// Why a key is not handed out.
+    withheld = one_of("Why the key stays.", &Withheld::ALL, Withheld::as_str, withheld);
     /// What calls meet once a key is gone.
     then = one_of("What calls of the provider's models meet from now on; the balance is not looked at.", &Then::ALL,
         Then::as_str, then);

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use llm::registry::Registry;
 use store::Store;
 use tokio::sync::{Notify, watch};
-use vault::{Hasher, Intake, KeyProbe, Rotator};
+use vault::{Hasher, Intake, KeyProbe, Releaser, Rotator};
 
 use crate::auth::password::Passwords;
 use crate::auth::throttle::{Guesses, Throttle};
@@ -94,7 +94,7 @@ pub struct Traffic {
 /// Everything that an operation can reach. Cheap to clone.
 ///
 /// There is no way here to a stored provider key: the parts of the vault are the one that takes keys in,
-/// the one that makes and re-wraps keys, and the keyed hash.
+/// the one that makes and re-wraps keys, the one that seals a key to somebody else, and the keyed hash.
 #[derive(Clone)]
 pub struct ControlState(Arc<Parts>);
 
@@ -104,6 +104,7 @@ pub struct Parts {
     pub(crate) store: Store,
     pub(crate) intake: Intake,
     pub(crate) rotator: Rotator,
+    pub(crate) releaser: Releaser,
     pub(crate) hasher: Hasher,
     pub(crate) probe: Arc<dyn KeyProbe>,
     pub(crate) models: Arc<dyn ModelCalls>,
@@ -113,6 +114,8 @@ pub struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) guesses: Guesses,
     pub(crate) submissions: Throttle,
+    /// Bounds how often a workspace's keys are handed out, or refused to be.
+    pub(crate) releases: Throttle,
     /// Bounds the log-ins that programs begin, which anybody can.
     pub(crate) device_logins: Throttle,
     /// Bounds the audit rows of credentials that belong to nobody, which anybody can show.
@@ -146,6 +149,7 @@ impl ControlState {
         store: Store,
         intake: Intake,
         rotator: Rotator,
+        releaser: Releaser,
         hasher: Hasher,
         probe: Arc<dyn KeyProbe>,
         models: Arc<dyn ModelCalls>,
@@ -158,6 +162,7 @@ impl ControlState {
             passwords: Passwords::new(sources.random.clone()),
             guesses: Guesses::new(10, QUARTER_HOUR_MS),
             submissions: Throttle::new(100, QUARTER_HOUR_MS),
+            releases: Throttle::new(100, QUARTER_HOUR_MS),
             device_logins: Throttle::new(20, QUARTER_HOUR_MS),
             refusals: Throttle::new(1000, QUARTER_HOUR_MS),
             started_at: sources.now(),
@@ -173,6 +178,7 @@ impl ControlState {
             store,
             intake,
             rotator,
+            releaser,
             hasher,
             probe,
             registry,

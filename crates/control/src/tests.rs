@@ -22,6 +22,7 @@ mod plans;
 mod platform_keys;
 mod policy;
 mod profiles;
+mod release;
 mod resolution;
 mod sessions;
 mod settings;
@@ -119,6 +120,7 @@ impl World {
             store,
             root.intake(),
             root.rotator(),
+            root.releaser(),
             root.hasher(),
             Arc::clone(&probe) as Arc<dyn KeyProbe>,
             Arc::new(doubles::NoModels),

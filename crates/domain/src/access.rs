@@ -103,6 +103,8 @@ api_scopes! {
     ServicesRead = "services:read";
     /// Write scripts and services: code that runs on every machine that starts the workspace.
     ServicesWrite = "services:write";
+    /// Have provider keys of a workspace handed out, sealed, to run programs with; in no set that is made by default.
+    KeysRelease = "keys:release";
     /// Read who pays and which models stand behind names.
     PolicyRead = "policy:read";
     /// Change who pays and which models stand behind names.
@@ -244,6 +246,8 @@ actions! {
     ReadProviderKeys = "read_provider_keys", Standing::Workspace(Role::Member), Some(ApiScope::ByokRead);
     /// Add, change and remove provider keys.
     WriteProviderKeys = "write_provider_keys", Standing::Workspace(Role::Admin), Some(ApiScope::ByokWrite);
+    /// Have the workspace's provider keys handed out, sealed, where instance and workspace allow it.
+    ReleaseProviderKeys = "release_provider_keys", Standing::Workspace(Role::Admin), Some(ApiScope::KeysRelease);
     /// See who pays, which models stand behind names, and which key would serve.
     ReadPolicy = "read_policy", Standing::Workspace(Role::Member), Some(ApiScope::PolicyRead);
     /// Change who pays and which models stand behind names.

@@ -222,6 +222,8 @@ pub struct WorkspacePolicy {
     pub level_mappings: Vec<LevelMapping>,
     /// Negotiated prices. They count for calls on own keys only: nobody sets the price of their own credits.
     pub prices: Vec<PriceOverride>,
+    /// Whether the workspace's own keys may be handed out to run programs with, where the instance allows that.
+    pub release_keys: bool,
 }
 
 /// Five dollars a month: enough to notice, too little to hurt.
@@ -247,6 +249,7 @@ impl Default for WorkspacePolicy {
             model_mappings: Vec::new(),
             level_mappings: Vec::new(),
             prices: Vec::new(),
+            release_keys: false,
         }
     }
 }

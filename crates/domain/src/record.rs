@@ -105,6 +105,8 @@ pub struct ProviderKeyRecord {
     pub last_used_at: Option<Timestamp>,
     /// The last time the provider did not accept it, and why.
     pub last_failure: Option<(Timestamp, FailureKind)>,
+    /// When this value was last handed out, sealed, to run a program with.
+    pub last_released_at: Option<Timestamp>,
 }
 
 /// A provider key that was removed, so that a refusal can say so.

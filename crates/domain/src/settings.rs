@@ -208,6 +208,8 @@ pub struct Settings {
     pub image_models: Vec<ImageModel>,
     /// Days after its end for which a generation run is kept with everything in it.
     pub run_retention_days: u32,
+    /// Whether a workspace's admins may allow that its own keys are handed out to run programs with.
+    pub release_keys_allowed: bool,
 }
 
 impl Default for Settings {
@@ -241,6 +243,7 @@ impl Default for Settings {
             held_output_tokens: None,
             image_models: Vec::new(),
             run_retention_days: 30,
+            release_keys_allowed: false,
         }
     }
 }

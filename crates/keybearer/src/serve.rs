@@ -68,6 +68,7 @@ pub(crate) async fn serve(
         instance.store.clone(),
         instance.root.intake(),
         instance.root.rotator(),
+        instance.root.releaser(),
         instance.root.hasher(),
         gateway.probe(),
         Arc::new(ThroughGateway(gateway.clone())),

@@ -37,6 +37,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "ended_api_keys",
         include_str!("../migrations/0008_ended_api_keys.sql"),
     ),
+    (
+        9,
+        "released_keys",
+        include_str!("../migrations/0009_released_keys.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

@@ -56,6 +56,13 @@ pub(crate) async fn put(
     Ok(())
 }
 
+/// Whether the workspace lets its keys be handed out, read inside a change.
+pub(crate) async fn releases_keys(tx: &mut Tx, workspace: WorkspaceId) -> Result<bool, StoreError> {
+    let row = tx.optional(select(workspace)).await?;
+    let stored = read(workspace, row.ok_or(StoreError::NotFound)?)?;
+    Ok(stored.policy.release_keys)
+}
+
 fn select(workspace: WorkspaceId) -> Statement {
     sql("SELECT policy, policy_updated_at FROM workspaces WHERE id = $1").bind(workspace)
 }

@@ -3,6 +3,7 @@
 mod change;
 mod health;
 mod put;
+mod release;
 
 use std::collections::BTreeMap;
 

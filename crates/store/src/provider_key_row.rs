@@ -35,6 +35,7 @@ pub(crate) struct Stored {
     last_used_at: Option<i64>,
     last_failure_at: Option<i64>,
     last_failure_kind: Option<String>,
+    last_released_at: Option<i64>,
 }
 
 /// The columns that [`Stored`] reads, before the rest of the statement.
@@ -43,7 +44,8 @@ macro_rules! select {
         $crate::statement::sql(concat!(
             "SELECT id, owner_id, account_id, provider, label, base_url, auth_header, version,
                     data_key_id, envelope, mask, kek_id, position, level, fallback, template,
-                    prices, enabled,                    created_at, updated_at, last_used_at, last_failure_at, last_failure_kind
+                    prices, enabled,                    created_at, updated_at, last_used_at, last_failure_at, last_failure_kind,
+                    last_released_at
              FROM provider_keys ",
             $rest
         ))
@@ -198,5 +200,6 @@ pub(crate) fn read(row: Stored) -> Result<ProviderKeyRecord, StoreError> {
         updated_at: Timestamp::from_millis(row.updated_at),
         last_used_at: moment(row.last_used_at),
         last_failure,
+        last_released_at: moment(row.last_released_at),
     })
 }

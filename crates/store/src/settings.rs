@@ -23,6 +23,11 @@ pub(crate) async fn get_in(tx: &mut Tx) -> Result<Settings, StoreError> {
     read(tx.optional(select()).await?)
 }
 
+/// Whether workspaces may let their keys be handed out, read inside a change.
+pub(crate) async fn release_keys_allowed(tx: &mut Tx) -> Result<bool, StoreError> {
+    Ok(get_in(tx).await?.release_keys_allowed)
+}
+
 /// Decides otherwise, if `expected` is what is decided now.
 pub(crate) async fn put(
     tx: &mut Tx,

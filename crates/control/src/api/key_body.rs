@@ -170,6 +170,13 @@ impl KeyPatch {
 /// Whether nobody between the client and this process can read the request.
 pub struct Confidential(bool);
 
+impl Confidential {
+    /// Whether that is so.
+    pub(crate) fn is(&self) -> bool {
+        self.0
+    }
+}
+
 impl FromRequestParts<ControlState> for Confidential {
     type Rejection = Problem;
 

@@ -68,6 +68,9 @@ pub struct ProviderKeyView {
     /// When it last served, to about a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used_at: Option<String>,
+    /// When this value was last handed out, sealed, to run a program with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_released_at: Option<String>,
     /// The last time that the provider did not accept it.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<FailureView>,
@@ -239,7 +242,7 @@ impl Look {
     }
 
     /// Whether a key serves, in the order in which the decision asks.
-    fn state(&self, record: &ProviderKeyRecord) -> KeyState {
+    pub(crate) fn state(&self, record: &ProviderKeyRecord) -> KeyState {
         let switch = self.settings.switch(&record.context.provider);
         let own = !matches!(record.context.owner, KeyOwner::Instance(_));
         let dormant = self.terms.as_ref().is_some_and(|terms| !terms.byok);
@@ -305,6 +308,7 @@ pub(crate) fn view(
         created_at: record.created_at.to_string(),
         updated_at: record.updated_at.to_string(),
         last_used_at: record.last_used_at.map(|at| at.to_string()),
+        last_released_at: record.last_released_at.map(|at| at.to_string()),
         last_failure: record.last_failure.map(|(at, kind)| FailureView {
             at: at.to_string(),
             kind,

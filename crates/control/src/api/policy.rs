@@ -87,6 +87,9 @@ pub struct PolicyFields {
     #[schema(value_type = Vec<PriceOverrideShape>,
         example = json!([{"provider": "openai", "model": "gpt-4o", "price": {"input": "2", "output": "8"}}]))]
     prices: Vec<PriceOverride>,
+    /// Whether the workspace's own keys may be handed out to run programs with (`keybearer run --inject raw`). Calls made
+    /// so pass the gateway by: they are neither metered nor limited. Only where the instance sets `release_keys_allowed`.
+    release_keys: bool,
 }
 
 impl From<WorkspacePolicy> for PolicyFields {
@@ -103,6 +106,7 @@ impl From<WorkspacePolicy> for PolicyFields {
             model_mappings,
             level_mappings,
             prices,
+            release_keys,
         } = policy;
         Self {
             mode,
@@ -116,6 +120,7 @@ impl From<WorkspacePolicy> for PolicyFields {
             model_mappings,
             level_mappings,
             prices,
+            release_keys,
         }
     }
 }

@@ -103,6 +103,9 @@ pub struct SettingsView {
     /// Days after its end for which a generation run is kept with everything in it, 1 to 3650.
     #[schema(minimum = 1, maximum = 3650)]
     run_retention_days: u32,
+    /// Whether a workspace's admins may allow that its own keys are handed out to run programs with; off: it is refused
+    /// everywhere, whatever a workspace's policy says.
+    release_keys_allowed: bool,
 }
 
 impl From<Settings> for SettingsView {
@@ -137,6 +140,7 @@ impl From<Settings> for SettingsView {
             held_output_tokens,
             image_models,
             run_retention_days,
+            release_keys_allowed,
         } = settings;
         Self {
             managed_fallback_allowed,
@@ -166,6 +170,7 @@ impl From<Settings> for SettingsView {
             held_output_tokens,
             image_models,
             run_retention_days,
+            release_keys_allowed,
         }
     }
 }

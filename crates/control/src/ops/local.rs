@@ -167,7 +167,12 @@ pub async fn owner(state: &ControlState, known: Option<Secret>) -> Result<Owner,
         .await?;
     let wanted = Wanted {
         name: "Local".to_owned(),
-        scopes: ApiScope::ALL.to_vec(),
+        // Calls without a credential count for this key: nobody may get provider keys out that way.
+        scopes: ApiScope::ALL
+            .iter()
+            .copied()
+            .filter(|scope| *scope != ApiScope::KeysRelease)
+            .collect(),
         default_model: None::<ModelName>,
         end: None,
     };

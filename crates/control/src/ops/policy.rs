@@ -1,5 +1,6 @@
 //! Who pays in a workspace, and which models stand behind names: what may be set, and how it is changed.
 
+use domain::access::ApiScope;
 use domain::naming::UNCHOSEN;
 use domain::plan::PlanTerms;
 use domain::policy::{
@@ -161,6 +162,7 @@ pub async fn update(
             return Ok(());
         }
         check(state, bounds, &old, &new).await?;
+        check_release(scope, bounds, &old, &new)?;
         let note = note(call, scope, &old, &new);
         tries -= 1;
         match within.put_policy(&old, &new, &note, call.now).await {
@@ -170,6 +172,28 @@ pub async fn update(
     }
 }
 
+/// Refuses to open the release of keys where the instance does not allow it, and to an API key that may not have keys
+/// released itself: the right to change who pays is not the right to let keys out.
+fn check_release(
+    scope: &WorkspaceScope,
+    bounds: &Bounds,
+    old: &WorkspacePolicy,
+    new: &WorkspacePolicy,
+) -> Result<(), Problem> {
+    if !new.release_keys || old.release_keys {
+        return Ok(());
+    }
+    if !bounds.settings.release_keys_allowed {
+        return Err(Problem::new(Code::KeyReleaseNotAllowed)
+            .because("this instance does not let provider keys out")
+            .advise("Ask an admin of the instance to set `release_keys_allowed`."));
+    }
+    if !scope.grantable().contains(&ApiScope::KeysRelease) {
+        return Err(Problem::denied("the scope keys:release"));
+    }
+    Ok(())
+}
+
 /// The audit note of a change: a change of mode says which.
 fn note(
     call: &Call,
@@ -177,7 +201,10 @@ fn note(
     old: &WorkspacePolicy,
     new: &WorkspacePolicy,
 ) -> AuditNote {
-    if new.mode == old.mode {
+    if new.release_keys != old.release_keys {
+        let says = if new.release_keys { "on" } else { "off" };
+        call.note_on("policy.set_release_keys", says)
+    } else if new.mode == old.mode {
         call.note_on("policy.update", scope.workspace())
     } else {
         call.note_on("policy.set_mode", new.mode)

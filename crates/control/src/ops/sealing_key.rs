@@ -2,7 +2,7 @@
 
 use domain::record::SealingKeyRecord;
 use store::{Actor, AuditNote};
-use vault::{IntakeError, KmsError, RotateError};
+use vault::{IntakeError, KmsError, OpenError, ReleaseError, RotateError};
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
@@ -94,6 +94,17 @@ impl From<RotateError> for Problem {
             RotateError::Integrity => Self::internal(&error),
             RotateError::Kms(ref kms) => from_kms(kms, &error),
             RotateError::Random(random) => random.into(),
+        }
+    }
+}
+
+impl From<ReleaseError> for Problem {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::NotOfAWorkspace => Self::new(Code::NotFound),
+            ReleaseError::Open(OpenError::Integrity) => Self::internal(&error),
+            ReleaseError::Open(OpenError::Kms(ref kms)) => from_kms(kms, &error),
+            ReleaseError::Random(random) => random.into(),
         }
     }
 }

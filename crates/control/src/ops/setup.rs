@@ -80,9 +80,14 @@ pub async fn create_first_user(
 }
 
 fn everyday_scopes() -> Vec<ApiScope> {
-    let of_instance = [ApiScope::InstanceRead, ApiScope::InstanceWrite];
+    // What hands provider keys out is asked for by name, always.
+    let asked_for = [
+        ApiScope::InstanceRead,
+        ApiScope::InstanceWrite,
+        ApiScope::KeysRelease,
+    ];
     let all = ApiScope::ALL.iter().copied();
-    all.filter(|scope| !of_instance.contains(scope)).collect()
+    all.filter(|scope| !asked_for.contains(scope)).collect()
 }
 
 async fn check_offer(state: &ControlState, token: &str) -> Result<(), Problem> {

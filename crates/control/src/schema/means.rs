@@ -17,6 +17,7 @@ use llm::provider::{Kind, PaymentMode, Status};
 
 use crate::api::key_view::KeyState;
 use crate::ops::ai_config;
+use crate::ops::release::Withheld;
 use crate::ops::resolution::Then;
 
 macro_rules! meanings {
@@ -45,6 +46,7 @@ meanings! {
         ByokWrite = "add, change and remove provider keys",
         ServicesRead = "read scripts and services",
         ServicesWrite = "write them: code that runs on every machine that starts the workspace",
+        KeysRelease = "have provider keys handed out, sealed, where that is allowed",
         PolicyRead = "read who pays and which models stand behind names",
         PolicyWrite = "change that",
         RunsRead = "read generation runs and their documents",
@@ -151,6 +153,10 @@ meanings! {
         Disabled = "its owner disabled it",
         Dormant = "the account's plan lets no own key serve",
         Resting = "an admin of the instance switched the provider, or own keys for it, off",
+    }
+    withheld(Withheld) {
+        CustomBaseUrl = "it is bound to a base URL of its own, and a program would send it to the provider's",
+        NoVariable = "the provider's file names no variable",
     }
     then(Then) {
         OtherOwnKey = "another own key serves",

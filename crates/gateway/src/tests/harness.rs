@@ -296,6 +296,7 @@ impl Harness {
             updated_at: self.sources.now(),
             last_used_at: None,
             last_failure: None,
+            last_released_at: None,
         }
     }
 

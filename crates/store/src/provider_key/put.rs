@@ -151,7 +151,8 @@ impl ProviderKeys<'_> {
             sql("UPDATE provider_keys
                  SET base_url = $4, auth_header = $5, version = $3 + 1, data_key_id = $6,
                      envelope = $7, mask = $8, kek_id = $9, updated_at = $10,
-                     last_failure_at = NULL, last_failure_kind = NULL
+                     last_failure_at = NULL, last_failure_kind = NULL,
+                     last_released_at = NULL
                  WHERE owner_id = $1 AND id = $2 AND version = $3")
             .bind(self.owner)
             .bind(context.key)

@@ -23,6 +23,7 @@ mod paging;
 mod people;
 mod platform;
 mod purse;
+mod releases;
 mod revisions;
 mod runs;
 mod sealing;

@@ -438,6 +438,7 @@ impl World {
             updated_at: NOW,
             last_used_at: None,
             last_failure: None,
+            last_released_at: None,
         }
     }
 

@@ -104,6 +104,7 @@ impl Attempt<'_> {
             last_used_at: existing.as_ref().and_then(|record| record.last_used_at),
             // What the provider said of the old value says nothing of the new one.
             last_failure: None,
+            last_released_at: None,
             context,
         };
         let keys = &holder.keys;

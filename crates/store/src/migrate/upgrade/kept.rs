@@ -77,6 +77,7 @@ impl Kept {
                     last_used_at: disabled.then_some(NOW.plus_millis(2)),
                     last_failure: disabled
                         .then_some((NOW.plus_millis(3), FailureKind::RateLimited)),
+                    last_released_at: None,
                 });
             }
             data_keys.push(data_key);
