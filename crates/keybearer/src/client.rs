@@ -214,6 +214,17 @@ impl Api {
         matches!(self.base.host(), Some(url::Host::Domain(name)) if name != "localhost")
     }
 
+    /// Whether nobody on the way to the server can read or change what is sent: it is on this machine, or TLS is spoken.
+    pub(crate) fn is_confidential(&self) -> bool {
+        let here = match self.base.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        here || self.base.scheme() == "https"
+    }
+
     /// The host in the server's address.
     pub(crate) fn host(&self) -> &str {
         self.base.host_str().unwrap_or_default()

@@ -9,12 +9,15 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::sandbox::{Held, Sandbox, SandboxError};
+use crate::secrets;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 /// What to do, and what to become.
 pub struct Entry {
     /// The process that started this one. When it is gone, so shall be the program.
     pub starter: u32,
+    /// The descriptor from which it gets values for its environment that must not stand in this process's.
+    pub secrets: Option<i32>,
     /// The walls around it, if any.
     pub sandbox: Option<Sandbox>,
     /// The program: a name that is looked for in `PATH`, or a path.
@@ -39,23 +42,29 @@ pub enum EnterError {
 /// Must run before anything in this process opened a file: every descriptor but the first three is closed.
 pub fn enter(entry: Entry, weak: impl FnOnce(Held)) -> EnterError {
     let prepared = prepare(&entry).map_err(EnterError::from);
-    let walled = prepared.and_then(|()| match &entry.sandbox {
-        None => Ok(Held::Wholly),
-        Some(sandbox) => Ok(sandbox.enter()?),
+    let walled = prepared.and_then(|secrets| match &entry.sandbox {
+        None => Ok((Held::Wholly, secrets)),
+        Some(sandbox) => Ok((sandbox.enter()?, secrets)),
     });
     match walled {
-        Ok(held) => {
+        Ok((held, secrets)) => {
             if held != Held::Wholly {
                 weak(held);
             }
-            let error = Command::new(entry.program).args(entry.arguments).exec();
+            let error = Command::new(entry.program)
+                .args(entry.arguments)
+                .envs(secrets)
+                .exec();
             error.into()
         }
         Err(error) => error,
     }
 }
 
-fn prepare(entry: &Entry) -> io::Result<()> {
+/// The values that come through the pipe.
+type Values = Vec<(OsString, OsString)>;
+
+fn prepare(entry: &Entry) -> io::Result<Values> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // It may have died before the line above; then nobody will send the signal.
     let parent = getppid().map(Pid::as_raw_nonzero);
@@ -64,7 +73,9 @@ fn prepare(entry: &Entry) -> io::Result<()> {
             "the process that started this one is gone",
         ));
     }
-    close_inherited()
+    let secrets = entry.secrets.map(secrets::receive).transpose()?;
+    close_inherited()?;
+    Ok(secrets.unwrap_or_default())
 }
 
 /// Closes what the starter's starter left open. What Rust opens is closed by `exec` as it is.

@@ -2,8 +2,8 @@
 //! they end.
 //!
 //! A program gets the gateway's address and a key of the gateway that lives as long as the program, under the names
-//! that SDKs read. It never gets a provider key, and never what opened the door for it: the environment is put together
-//! from an allowlist, and files that were open stay behind.
+//! that SDKs read. It never gets what opened the door for it, and a provider key only where its starter was told to hand
+//! it one ([`Secrets`]): the environment is put together from an allowlist, and files that were open stay behind.
 //!
 //! Knows neither the store nor the vault nor HTTP: who starts a program hands the key in. Start reading at [`Program`].
 
@@ -13,9 +13,11 @@ mod inherit;
 pub mod program;
 pub mod render;
 pub mod sandbox;
+mod secrets;
 pub mod tool;
 pub mod variables;
 
 pub use enter::{EnterError, Entry, enter};
 pub use inherit::inherited;
 pub use program::Program;
+pub use secrets::Secrets;

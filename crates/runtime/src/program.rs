@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::secrets::Secrets;
 pub use rustix::process::Signal;
 use rustix::process::{
     Pid, PidfdFlags, WaitOptions, WaitStatus, getpgrp, getpid, kill_process, pidfd_open,
@@ -41,7 +42,8 @@ impl Signals {
 }
 
 impl Program {
-    /// Starts `stage` (this binary, told to [`enter`](crate::enter)) with exactly this environment.
+    /// Starts `stage` (this binary, told to [`enter`](crate::enter)) with exactly this environment, and what `secrets`
+    /// adds to the program's.
     ///
     /// From here on this process is the parent of whatever the program leaves behind. It may have no other children.
     ///
@@ -50,12 +52,16 @@ impl Program {
     pub fn start(
         stage: &[OsString],
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        secrets: Option<Secrets>,
     ) -> Result<Self, io::Error> {
         set_child_subreaper(Some(getpid()))?;
         // Not a path, which an update may have given to another file: the binary that runs.
         let mut command = Command::new("/proc/self/exe");
         command.args(stage).env_clear().envs(environment);
         let mut child = command.spawn()?;
+        if let Some(secrets) = secrets {
+            secrets.hand_over();
+        }
         let pid = Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(handle) => Ok(Self {

@@ -1,7 +1,5 @@
 //! The variables under which SDKs look for their base URL and key.
 
-use domain::variable::KEY_NAMES;
-
 /// What a program is given to reach the gateway. Holds the key: never logged, never printed but where it was asked for.
 pub struct Gateway<'a> {
     /// The gateway's address, without a slash at the end: `http://127.0.0.1:4356`.
@@ -18,37 +16,85 @@ enum Base {
     V1,
 }
 
-/// The SDKs' variables for a base URL, from their own sources (2026-11).
-const BASE_URLS: &[(&str, Base)] = &[
-    ("OPENAI_BASE_URL", Base::V1),
-    // LangChain, LiteLLM and aider read the older name.
-    ("OPENAI_API_BASE", Base::V1),
-    // The AI SDK for JavaScript would have `/v1` here; the official SDKs and Claude Code add it themselves.
-    ("ANTHROPIC_BASE_URL", Base::Root),
-    ("ANTHROPIC_API_BASE", Base::Root),
-    ("GOOGLE_GEMINI_BASE_URL", Base::Root),
-    ("OPENROUTER_BASE_URL", Base::V1),
-    ("OPENROUTER_API_BASE", Base::V1),
+/// What the SDKs of one provider read.
+struct Sdk {
+    bases: &'static [(&'static str, Base)],
+    keys: &'static [&'static str],
+}
+
+/// The SDKs' variables, from their own sources (2026-11).
+const SDKS: &[Sdk] = &[
+    Sdk {
+        bases: &[
+            ("OPENAI_BASE_URL", Base::V1),
+            // LangChain, LiteLLM and aider read the older name.
+            ("OPENAI_API_BASE", Base::V1),
+        ],
+        keys: &["OPENAI_API_KEY"],
+    },
+    Sdk {
+        bases: &[
+            // The AI SDK for JavaScript would have `/v1` here; the official SDKs and Claude Code add it themselves.
+            ("ANTHROPIC_BASE_URL", Base::Root),
+            ("ANTHROPIC_API_BASE", Base::Root),
+        ],
+        keys: &["ANTHROPIC_API_KEY"],
+    },
+    Sdk {
+        bases: &[("GOOGLE_GEMINI_BASE_URL", Base::Root)],
+        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    },
+    Sdk {
+        bases: &[
+            ("OPENROUTER_BASE_URL", Base::V1),
+            ("OPENROUTER_API_BASE", Base::V1),
+        ],
+        keys: &["OPENROUTER_API_KEY"],
+    },
 ];
 
 impl Gateway<'_> {
     /// Each variable with its value. The key stands in those whose name ends in `_KEY`, and nowhere else.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
-        let bases = BASE_URLS.iter().map(|(name, base)| {
+        let bases = SDKS.iter().flat_map(|sdk| sdk.bases).map(|(name, base)| {
             let value = match base {
                 Base::Root => self.address.to_owned(),
                 Base::V1 => format!("{}/v1", self.address),
             };
             (*name, value)
         });
-        let keys = KEY_NAMES.iter().map(|name| (*name, self.key.to_owned()));
+        let keys = SDKS.iter().flat_map(|sdk| sdk.keys);
+        let keys = keys.map(|name| (*name, self.key.to_owned()));
         bases.chain(keys).collect()
     }
 }
 
 /// Whether a variable is one that the gateway's address or key stands in, so that nobody else may set it.
 pub fn is_pinned(name: &str) -> bool {
-    KEY_NAMES.contains(&name) || BASE_URLS.iter().any(|(base, _)| *base == name)
+    SDKS.iter()
+        .any(|sdk| sdk.keys.contains(&name) || sdk.names_base(name))
+}
+
+/// All variables in which the SDKs that read the key `name` look for a key: where one of them has a provider's own key, the
+/// others must not have the gateway's, or an SDK would send that to the provider.
+pub fn keys_beside(name: &str) -> &'static [&'static str] {
+    of_key(name).map_or(&[], |sdk| sdk.keys)
+}
+
+/// The variables in which the SDKs that read the key `name` look for a base URL.
+pub fn bases_beside(name: &str) -> impl Iterator<Item = &'static str> {
+    let bases = of_key(name).map_or(&[][..], |sdk| sdk.bases);
+    bases.iter().map(|(name, _)| *name)
+}
+
+fn of_key(name: &str) -> Option<&'static Sdk> {
+    SDKS.iter().find(|sdk| sdk.keys.contains(&name))
+}
+
+impl Sdk {
+    fn names_base(&self, name: &str) -> bool {
+        self.bases.iter().any(|(base, _)| *base == name)
+    }
 }
 
 /// A form in which variables are written down.
@@ -81,6 +127,21 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_providers_own_key_displaces_all_that_its_sdks_would_read_beside_it() {
+        assert_eq!(
+            keys_beside("GEMINI_API_KEY"),
+            ["GEMINI_API_KEY", "GOOGLE_API_KEY"]
+        );
+        let bases: Vec<_> = bases_beside("OPENAI_API_KEY").collect();
+        assert_eq!(bases, ["OPENAI_BASE_URL", "OPENAI_API_BASE"]);
+        assert!(keys_beside("MISTRAL_API_KEY").is_empty());
+        // The same names as those that a service must not set.
+        let keys: Vec<_> = SDKS.iter().flat_map(|sdk| sdk.keys).copied().collect();
+        assert_eq!(keys, domain::variable::KEY_NAMES);
+        assert_eq!(bases_beside("OPENAI_BASE_URL").count(), 0);
+    }
 
     #[test]
     fn sdks_find_the_gateway_and_its_key() {

@@ -4,6 +4,7 @@ mod enter;
 mod env;
 mod launch;
 mod lease;
+mod release;
 mod supervise;
 pub(crate) mod up;
 mod walls;
@@ -26,6 +27,7 @@ pub(crate) use enter::Args as EnterArgs;
 pub(crate) use env::Args as EnvArgs;
 pub(crate) use launch::{Args as LaunchArgs, SetupArgs};
 use lease::Lease;
+use release::Released;
 use walls::Walls;
 
 pub(crate) use enter::{NAME as STAGE, run as enter};
@@ -36,9 +38,24 @@ pub(crate) use launch::{run as launch, setup};
 pub(crate) struct Args {
     #[command(flatten)]
     with: With,
+    /// What the program finds: the gateway with a key of the gateway, the workspace's provider keys themselves, or nothing.
+    /// `raw` takes `--sandbox`, opens port 443 in it, and calls then pass the gateway by: not metered, not limited.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Inject::Broker)]
+    inject: Inject,
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+}
+
+/// What stands in the variables that SDKs read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Inject {
+    /// The gateway's address and a key of the gateway.
+    Broker,
+    /// The workspace's own provider keys, where instance and workspace release them; the gateway for the rest.
+    Raw,
+    /// Nothing.
+    None,
 }
 
 /// With what a program runs.
@@ -62,61 +79,99 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut command = args.command;
     let program = command.remove(0);
     let api = Api::connect(&Connection::chosen()?)?;
-    args.with.start(&api, program, command, |_| Ok(())).await
+    let change = |_: &mut Changes<'_>| Ok(());
+    args.with
+        .start(&api, args.inject, program, command, change)
+        .await
 }
 
 /// A program's environment, while it is put together.
 type Environment = Vec<(OsString, OsString)>;
 
 impl With {
-    /// Runs a program to its end. `change` sees the environment last, and the gateway's key in it.
+    /// Runs a program to its end. `change` sees the environment last, and the gateway's key in it, if it gets one.
     async fn start(
         self,
         api: &Api,
+        inject: Inject,
         program: OsString,
         arguments: Vec<OsString>,
         change: impl FnOnce(&mut Changes<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<ExitCode> {
-        let workspace = chosen_workspace(api, self.workspace).await?;
+        if inject == Inject::Raw {
+            release::check(api, &self.walls)?;
+        }
+        let workspace = match inject {
+            Inject::None => None,
+            Inject::Broker | Inject::Raw => Some(chosen_workspace(api, self.workspace).await?),
+        };
         let declared = declared(&self.variables)?;
-        let prepared = self.walls.prepare(api)?;
+        let prepared = self.walls.prepare(api, inject == Inject::Raw)?;
         let mut environment: Environment = runtime::inherited(config::environment()).collect();
         environment.extend(declared);
+        let released = match (inject, workspace) {
+            (Inject::Raw, Some(workspace)) => Some(Released::ask(api, workspace).await?),
+            _ => None,
+        };
         let name = lease::name("run", &program);
         // From here on a signal ends nothing half-way.
         let mut heard = supervise::listen()?;
-        let lease = Lease::take(api, workspace, &name, Duration::from_secs(self.lease)).await?;
-        let started = lease.key().expose(|key| {
-            let key = str::from_utf8(key).context("the server's key is not text")?;
-            let gateway = Gateway {
-                address: api.address(),
-                key,
-            };
-            for (name, value) in gateway.variables() {
-                set(&mut environment, name, &value);
-            }
-            let mut changes = Changes {
-                environment: &mut environment,
-                key,
-            };
-            change(&mut changes)?;
+        let life = Duration::from_secs(self.lease);
+        let lease = match workspace {
+            Some(workspace) => Some(Lease::take(api, workspace, &name, life).await?),
+            None => None,
+        };
+        let filled = match &lease {
+            Some(lease) => lease
+                .key()
+                .expose(|key| fill(&mut environment, api, key, change)),
+            None => Ok(()),
+        };
+        let started = filled.and_then(|()| {
             if let Some(prepared) = &prepared {
                 environment.retain(|(name, _)| name != "TMPDIR");
                 environment.push(("TMPDIR".into(), prepared.temporary.clone().into()));
             }
+            let secrets = released.as_ref().map(|it| it.secrets(&mut environment));
+            let secrets = secrets.transpose()?;
             let sandbox = prepared.as_ref().map(|it| &it.sandbox);
-            let stage = enter::stage(sandbox, program, arguments);
-            let program = runtime::Program::start(&stage, environment);
+            let descriptor = secrets.as_ref().map(runtime::Secrets::descriptor);
+            let stage = enter::stage(sandbox, descriptor, program, arguments);
+            let program = runtime::Program::start(&stage, environment, secrets);
             program.context("the program cannot be started")
         });
+        // What is left of the keys here is what tells whether they were replaced.
+        let mut watch = released.map(Released::forget);
         let ended = match started {
-            Ok(program) => supervise::supervise(program, &mut heard, &lease).await,
+            Ok(program) => {
+                supervise::supervise(program, &mut heard, lease.as_ref(), watch.as_mut()).await
+            }
             Err(error) => Err(error),
         };
-        lease.give_back().await;
+        if let Some(lease) = lease {
+            lease.give_back().await;
+        }
         supervise::clean_up().await;
         ended.map(ExitCode::from)
     }
+}
+
+/// Puts the gateway's address and its key into an environment.
+fn fill(
+    environment: &mut Environment,
+    api: &Api,
+    key: &[u8],
+    change: impl FnOnce(&mut Changes<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let key = str::from_utf8(key).context("the server's key is not text")?;
+    let gateway = Gateway {
+        address: api.address(),
+        key,
+    };
+    for (name, value) in gateway.variables() {
+        set(environment, name, &value);
+    }
+    change(&mut Changes { environment, key })
 }
 
 /// What a tool's own settings change in an environment.

@@ -25,6 +25,7 @@ mod local;
 mod people;
 mod plans;
 mod profiles;
+mod release;
 mod replicas;
 mod runtime;
 mod sandbox;

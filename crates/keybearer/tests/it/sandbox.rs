@@ -129,7 +129,7 @@ impl Fixture {
     }
 }
 
-fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     let text = String::from_utf8_lossy;
     format!(
         "{}\n{}\n{}",
@@ -140,7 +140,7 @@ fn shown(output: &Output) -> String {
 }
 
 /// A place for a program that no server's files lie in.
-fn elsewhere() -> tempfile::TempDir {
+pub(crate) fn elsewhere() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory")
 }
 

@@ -6,7 +6,7 @@ use testkit::app::{Engine, TestApp};
 use crate::{Fixture, chat};
 
 /// Runs a statement on the app's database, behind its back.
-async fn sql(app: &TestApp, statement: &str) -> Result<u64, sqlx::Error> {
+pub(crate) async fn sql(app: &TestApp, statement: &str) -> Result<u64, sqlx::Error> {
     let url = app.database_url();
     match app.engine() {
         Engine::Sqlite => {

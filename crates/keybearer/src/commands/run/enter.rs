@@ -16,6 +16,8 @@ pub(crate) struct Args {
     #[arg(long)]
     starter: u32,
     #[arg(long)]
+    secrets: Option<i32>,
+    #[arg(long)]
     walls: bool,
     #[arg(long)]
     best_effort: bool,
@@ -39,6 +41,7 @@ pub(crate) const NAME: &str = "run-stage";
 /// The arguments of this binary that make it become `program`.
 pub(super) fn stage(
     sandbox: Option<&Sandbox>,
+    secrets: Option<i32>,
     program: OsString,
     arguments: Vec<OsString>,
 ) -> Vec<OsString> {
@@ -47,6 +50,10 @@ pub(super) fn stage(
         "--starter".into(),
         std::process::id().to_string().into(),
     ];
+    if let Some(descriptor) = secrets {
+        stage.push("--secrets".into());
+        stage.push(descriptor.to_string().into());
+    }
     stage.extend(sandbox.map(walls::arguments).unwrap_or_default());
     stage.push("--".into());
     stage.push(program);
@@ -74,6 +81,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let walled = sandbox.is_some();
     let entry = Entry {
         starter: args.starter,
+        secrets: args.secrets,
         sandbox,
         program,
         arguments: command,

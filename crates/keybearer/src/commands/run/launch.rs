@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use runtime::tool::{Tool, Value};
 
-use super::{With, set, unset};
+use super::{Inject, With, set, unset};
 use crate::client::{Api, Connection};
 use crate::config::variable;
 use crate::failure::{Failure, Sort};
@@ -64,7 +64,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(())
     };
     let program = launch.program.into();
-    args.with.start(&api, program, arguments, change).await
+    // A tool is pointed at the gateway by its own settings; a provider's key would be of no use to it.
+    let inject = Inject::Broker;
+    args.with
+        .start(&api, inject, program, arguments, change)
+        .await
 }
 
 /// A tool that obeys a project's file would send the key where that says. Nothing is started then.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::lease::Lease;
+use super::release::Watch;
 use crate::failure::{Failure, Sort};
 use crate::output::remark;
 
@@ -34,7 +35,8 @@ impl Heard {
 pub(super) async fn supervise(
     program: Program,
     heard: &mut Heard,
-    lease: &Lease<'_>,
+    lease: Option<&Lease<'_>>,
+    watch: Option<&mut Watch<'_>>,
 ) -> anyhow::Result<u8> {
     let signals = program.signals();
     let (done, ended) = oneshot::channel();
@@ -45,7 +47,7 @@ pub(super) async fn supervise(
     tokio::select! {
         code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program"),
         never = forward(heard, &signals) => match never {},
-        never = renew_or_tell(lease) => match never {},
+        never = keep(lease, watch) => match never {},
     }
 }
 
@@ -65,6 +67,20 @@ async fn forward(heard: &mut Heard, signals: &Signals) -> Infallible {
         }
     }
     std::future::pending().await
+}
+
+/// Renews the key and, as often, looks whether the provider keys that the program holds are still in force.
+async fn keep(lease: Option<&Lease<'_>>, watch: Option<&mut Watch<'_>>) -> Infallible {
+    match (lease, watch) {
+        (Some(lease), Some(watch)) => {
+            tokio::select! {
+                never = renew_or_tell(lease) => never,
+                never = watch.keep(lease.life() / 3) => never,
+            }
+        }
+        (Some(lease), None) => renew_or_tell(lease).await,
+        (None, _) => std::future::pending().await,
+    }
 }
 
 async fn renew_or_tell(lease: &Lease<'_>) -> Infallible {

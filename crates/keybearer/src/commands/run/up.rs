@@ -126,7 +126,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.agreement.yes {
         machine.agree(&hash)?;
     }
-    let walls = args.walls.prepare(&api)?;
+    let walls = args.walls.prepare(&api, false)?;
     // From here on a signal ends nothing half-way.
     let mut heard = supervise::listen()?;
     let name = lease::name("up", "".as_ref());

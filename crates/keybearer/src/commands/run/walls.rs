@@ -14,6 +14,9 @@ use crate::failure::{Failure, Sort};
 use crate::logins;
 use crate::sources;
 
+/// Where providers are reached.
+const HTTPS_PORT: u16 = 443;
+
 /// How much of the sandbox the kernel must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Level {
@@ -56,8 +59,13 @@ impl Drop for Prepared {
 }
 
 impl Walls {
-    /// The sandbox that was asked for, if one was.
-    pub(super) fn prepare(self, api: &Api) -> anyhow::Result<Option<Prepared>> {
+    /// Whether all of the sandbox is asked for.
+    pub(super) fn are_strict(&self) -> bool {
+        self.sandbox == Some(Level::Strict)
+    }
+
+    /// The sandbox that was asked for, if one was; `providers`: open to the providers, too.
+    pub(super) fn prepare(self, api: &Api, providers: bool) -> anyhow::Result<Option<Prepared>> {
         let Some(level) = self.sandbox else {
             return Ok(None);
         };
@@ -69,10 +77,11 @@ impl Walls {
             read: self.allow_read,
             write: self.allow_write,
             ports: self.allow_port,
-            names: api.host_is_a_name(),
+            names: providers || api.host_is_a_name(),
             network: self.allow_network,
         };
         sandbox.ports.extend(api.port());
+        sandbox.ports.extend(providers.then_some(HTTPS_PORT));
         sandbox.write.push(working_directory()?);
         // Looked at before anything is made: what is made now cannot hold a secret.
         sandbox::check(&sandbox, &secrets()).map_err(|exposed| {

@@ -100,7 +100,7 @@ impl Hand {
             sandbox.read.push(file.to_owned());
         }
         let (program, arguments) = job.words.split_first().context("a command has no words")?;
-        let stage = enter::stage(sandbox.as_ref(), program.clone(), arguments.to_vec());
+        let stage = enter::stage(sandbox.as_ref(), None, program.clone(), arguments.to_vec());
         let member = self.fleet.start(&stage, environment);
         let member = member.context("cannot be started")?;
         pass_on(job.name, member.stdout)?;
