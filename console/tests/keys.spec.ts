@@ -123,3 +123,11 @@ test("how a key fares is told: when it served, and why it failed", async ({ page
   }).toPass({ timeout: 30_000 });
   await look(page, "keys-failed");
 });
+
+test("keys of the account are named to its owner, since they serve here too", async ({ page, owner }) => {
+  const body = { provider: "openai", label: "shared", key: newKey() };
+  const stored = await page.request.post(`/api/v1/accounts/${owner.account}/provider-keys`, { data: body });
+  expect(stored.status()).toBe(201);
+  await open(page, owner.workspace);
+  await expect(page.getByText("Keys of your account serve here too")).toContainText("OpenAI shared");
+});

@@ -63,6 +63,38 @@ test("a page whose server is away shows what it has, says so, and recovers", asy
   await expect(notice).toBeHidden({ timeout: 20_000 });
 });
 
+test("the policy stops styles, markup and policies that are not ours, and a violation is noticed", async ({
+  page,
+  owner,
+  faults,
+}) => {
+  await page.goto(`/console/w/${owner.workspace}/members`);
+  await expect(page.getByRole("heading", { name: "Members" })).toBeVisible();
+  const outcome = await page.evaluate(() => {
+    const thrown = (act: () => void) => {
+      try {
+        act();
+        return "nothing";
+      } catch (error) {
+        return (error as Error).name;
+      }
+    };
+    const style = document.createElement("style");
+    style.textContent = "body { display: none }";
+    document.head.append(style);
+    return {
+      display: getComputedStyle(document.body).display,
+      markup: thrown(() => document.createElement("div").insertAdjacentHTML("beforeend", "<b>markup</b>")),
+      policy: thrown(() => window.trustedTypes?.createPolicy("another", { createScriptURL: (url) => url })),
+      worker: thrown(() => new Worker("/console/theme.js")),
+    };
+  });
+  expect(outcome).toEqual({ display: "block", markup: "TypeError", policy: "TypeError", worker: "TypeError" });
+  expect(faults.length).toBeGreaterThan(0);
+  // These were wanted.
+  faults.length = 0;
+});
+
 test("a browser that comes to the root is led to the console", async ({ page, owner }) => {
   await page.goto("/");
   await expect(page).toHaveURL(new RegExp(`/console/w/${owner.workspace}/keys`));

@@ -35,6 +35,11 @@ export function Cell({ children, className }: { children?: ReactNode; className?
   return <td className={cx("px-4 py-3 align-middle", className)}>{children}</td>;
 }
 
+/** The last cell of a row, with what can be done; it stays in sight while the rest scrolls sideways. */
+export function ActionCell({ children }: { children?: ReactNode }) {
+  return <td className="sticky right-0 bg-surface px-4 py-3 text-right align-middle">{children}</td>;
+}
+
 /** The end of a list that comes in parts. */
 export function Pager({ more, busy, onMore }: { more: boolean; busy: boolean; onMore: () => void }) {
   if (!more) return null;

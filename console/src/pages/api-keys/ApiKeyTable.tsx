@@ -1,7 +1,7 @@
 import type { Schemas } from "@/api/client";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
-import { Cell, Table } from "@/ui/Table";
+import { ActionCell, Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { scopesText } from "./scopes";
 
@@ -46,13 +46,13 @@ export function ApiKeyTable({
           <Cell>
             <End of={key} />
           </Cell>
-          <Cell className="text-right">
+          <ActionCell>
             {!key.revoked_at && (
               <Button size="small" look="danger" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
                 Revoke
               </Button>
             )}
-          </Cell>
+          </ActionCell>
         </tr>
       ))}
     </Table>

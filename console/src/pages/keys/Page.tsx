@@ -7,6 +7,7 @@ import { Button } from "@/ui/Button";
 import { ErrorState } from "@/ui/ErrorNote";
 import { PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
+import { AccountKeys } from "./AccountKeys";
 import { AddKeyDialog } from "./AddKeyDialog";
 import { KeyList } from "./KeyList";
 import { isKey } from "./keys";
@@ -38,6 +39,7 @@ export function Page() {
       }
     >
       <ModeNote workspace={workspace.id} />
+      <AccountKeys providers={providers.data ?? []} />
       {error ? (
         <ErrorState error={error} retry={retry} />
       ) : !keys.data || !providers.data ? (

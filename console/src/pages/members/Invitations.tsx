@@ -7,7 +7,7 @@ import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
-import { Cell, Pager, Table } from "@/ui/Table";
+import { ActionCell, Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { toast } from "@/ui/Toaster";
 import { invitationsQuery } from "./queries";
@@ -60,7 +60,7 @@ export function Invitations({ mayWrite }: { mayWrite: boolean }) {
                 <Time at={invitation.expires_at} />
               )}
             </Cell>
-            <Cell className="text-right">
+            <ActionCell>
               {mayWrite && (
                 <Button
                   size="small"
@@ -71,7 +71,7 @@ export function Invitations({ mayWrite }: { mayWrite: boolean }) {
                   Revoke
                 </Button>
               )}
-            </Cell>
+            </ActionCell>
           </tr>
         ))}
       </Table>

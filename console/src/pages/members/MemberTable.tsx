@@ -7,7 +7,7 @@ import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Select } from "@/ui/Select";
-import { Cell, Table } from "@/ui/Table";
+import { ActionCell, Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { toast, toastError } from "@/ui/Toaster";
 import { type GivenRole, ROLES } from "./roles";
@@ -71,7 +71,7 @@ export function MemberTable({ members, mayWrite }: { members: Member[]; mayWrite
             <Cell>
               <Time at={member.created_at} />
             </Cell>
-            <Cell className="text-right">
+            <ActionCell>
               {changes(member) && (
                 <Button
                   size="small"
@@ -82,7 +82,7 @@ export function MemberTable({ members, mayWrite }: { members: Member[]; mayWrite
                   Remove
                 </Button>
               )}
-            </Cell>
+            </ActionCell>
           </tr>
         ))}
       </Table>
