@@ -1402,6 +1402,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/provider-keys/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have the workspace's own provider keys handed out to run a program with, sealed to a key of the caller's.
+         * @description Refused unless the instance sets `release_keys_allowed` and the workspace's policy `release_keys`. Keys of the account
+         *     and platform keys are never among them. Calls made with such a key pass the gateway by: they are neither metered nor
+         *     limited. Each key leaves an audit row before the answer does. At most 100 requests in 15 minutes for a workspace.
+         */
+        post: operations["release_provider_keys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}": {
         parameters: {
             query?: never;
@@ -2244,8 +2266,8 @@ export interface components {
             prefix: string;
             /** @description When it was revoked. */
             revoked_at?: string | null;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `keys:release`: have provider keys handed out, sealed, where that is allowed; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "keys:release" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
             /** @description Who minted it; it acts for this person. */
             user_id: string;
         };
@@ -2734,8 +2756,8 @@ export interface components {
              * @example api_key
              */
             kind: string;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes?: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `keys:release`: have provider keys handed out, sealed, where that is allowed; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes?: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "keys:release" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
             /** @description The person, or on whose behalf the API key acts. */
             user_id?: string | null;
             /** @description The workspace of the API key. */
@@ -2991,8 +3013,8 @@ export interface components {
                 prefix: string;
                 /** @description When it was revoked. */
                 revoked_at?: string | null;
-                /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-                scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+                /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `keys:release`: have provider keys handed out, sealed, where that is allowed; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+                scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "keys:release" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
                 /** @description Who minted it; it acts for this person. */
                 user_id: string;
             }[];
@@ -3196,6 +3218,8 @@ export interface components {
                  */
                 label: string;
                 last_failure?: components["schemas"]["FailureView"] | null;
+                /** @description When this value was last handed out, sealed, to run a program with. */
+                last_released_at?: string | null;
                 /** @description When it last served, to about a minute. */
                 last_used_at?: string | null;
                 /**
@@ -3756,8 +3780,8 @@ export interface components {
             expires_in_s?: number | null;
             /** @description 1 to 100 characters. */
             name: string;
-            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
-            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
+            /** @description What the API key may do. `inference:invoke`: call models; `workspace:read`: read workspaces; `workspace:write`: change workspaces; `members:read`: read members and invitations; `members:write`: change members and invitations; `keys:read`: list API keys; `keys:write`: mint and revoke API keys; `byok:read`: list provider keys; `byok:write`: add, change and remove provider keys; `services:read`: read scripts and services; `services:write`: write them: code that runs on every machine that starts the workspace; `keys:release`: have provider keys handed out, sealed, where that is allowed; `policy:read`: read who pays and which models stand behind names; `policy:write`: change that; `runs:read`: read generation runs and their documents; `runs:write`: start, stop, share and delete generation runs; `billing:read`: read credits, the ledger and limits; `usage:read`: read usage; `audit:read`: read the audit log; `instance:read`: read settings, plans and accounts of the instance; for instance admins; `instance:write`: change them; for instance admins. */
+            scopes: ("inference:invoke" | "workspace:read" | "workspace:write" | "members:read" | "members:write" | "keys:read" | "keys:write" | "byok:read" | "byok:write" | "services:read" | "services:write" | "keys:release" | "policy:read" | "policy:write" | "runs:read" | "runs:write" | "billing:read" | "usage:read" | "audit:read" | "instance:read" | "instance:write")[];
         };
         /** @description Credits to give. */
         NewCredits: {
@@ -4139,6 +4163,11 @@ export interface components {
              */
             provider: string | null;
             /**
+             * @description Whether the workspace's own keys may be handed out to run programs with (`keybearer run --inject raw`). Calls made
+             *     so pass the gateway by: they are neither metered nor limited. Only where the instance sets `release_keys_allowed`.
+             */
+            release_keys: boolean;
+            /**
              * @description The model behind each tier; `managed` or left out: the instance's choice.
              * @example {
              *       "level_2": "anthropic/claude-sonnet-4"
@@ -4214,6 +4243,11 @@ export interface components {
              * @example openai
              */
             provider?: string | null;
+            /**
+             * @description Whether the workspace's own keys may be handed out to run programs with (`keybearer run --inject raw`). Calls made
+             *     so pass the gateway by: they are neither metered nor limited. Only where the instance sets `release_keys_allowed`.
+             */
+            release_keys?: boolean;
             /**
              * @description The model behind each tier; `managed` or left out: the instance's choice.
              * @example {
@@ -4383,6 +4417,8 @@ export interface components {
              */
             label: string;
             last_failure?: components["schemas"]["FailureView"] | null;
+            /** @description When this value was last handed out, sealed, to run a program with. */
+            last_released_at?: string | null;
             /** @description When it last served, to about a minute. */
             last_used_at?: string | null;
             /**
@@ -4502,6 +4538,55 @@ export interface components {
             providers?: string[];
             /** @description The tier that is locked or stands for nothing. */
             tier?: string | null;
+        };
+        /** @description What is to be handed out, and to whom. */
+        ReleaseRequest: {
+            /**
+             * @description The ids of the providers whose keys are wanted, at most 100; left out: all that have one.
+             * @example [
+             *       "openai"
+             *     ]
+             */
+            providers?: string[] | null;
+            /**
+             * @description An X25519 public key, drawn for this request alone, in padded standard base64.
+             * @example 3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08=
+             */
+            public_key: string;
+        };
+        /** @description The keys that were handed out, each in a sealed box. */
+        ReleaseView: {
+            /** @description One key for each provider: the enabled one that would serve first. */
+            keys: components["schemas"]["ReleasedKeyView"][];
+            /** @description The providers whose key stays although there is one. */
+            withheld: components["schemas"]["WithheldView"][];
+        };
+        /** @description A key in a sealed box, which only the holder of the one-time private key can open. */
+        ReleasedKeyView: {
+            /** @description The box in padded standard base64; see docs/vault-format.md. */
+            ciphertext_b64: string;
+            /**
+             * @description The id of the provider key.
+             * @example pk_06evr40e1m73fwp2hw6n0xq8kc
+             */
+            id: string;
+            /**
+             * @description The provider.
+             * @example openai
+             */
+            provider: string;
+            /**
+             * @description The variables under which programs of the provider look for a key.
+             * @example [
+             *       "OPENAI_API_KEY"
+             *     ]
+             */
+            variables: string[];
+            /**
+             * Format: int64
+             * @description The version of the key's value.
+             */
+            version: number;
         };
         /** @description That a key is gone, and what calls of its provider's models meet now. */
         RemovedKeyView: {
@@ -4962,6 +5047,11 @@ export interface components {
              */
             prices?: components["schemas"]["PriceOverride"][];
             /**
+             * @description Whether a workspace's admins may allow that its own keys are handed out to run programs with; off: it is refused
+             *     everywhere, whatever a workspace's policy says.
+             */
+            release_keys_allowed?: boolean;
+            /**
              * Format: int32
              * @description Days after its end for which a generation run is kept with everything in it, 1 to 3650.
              */
@@ -5126,6 +5216,11 @@ export interface components {
              *     ]
              */
             prices: components["schemas"]["PriceOverride"][];
+            /**
+             * @description Whether a workspace's admins may allow that its own keys are handed out to run programs with; off: it is refused
+             *     everywhere, whatever a workspace's policy says.
+             */
+            release_keys_allowed: boolean;
             /**
              * Format: int32
              * @description Days after its end for which a generation run is kept with everything in it, 1 to 3650.
@@ -5598,6 +5693,19 @@ export interface components {
             instance_admin: boolean;
             /** @description Whether the person is locked out. */
             suspended: boolean;
+        };
+        /** @description A provider whose key stays. */
+        WithheldView: {
+            /**
+             * @description The provider.
+             * @example openai
+             */
+            provider: string;
+            /**
+             * @description Why the key stays. `custom_base_url`: it is bound to a base URL of its own, and a program would send it to the provider's; `no_variable`: the provider's file names no variable.
+             * @enum {string}
+             */
+            reason: "custom_base_url" | "no_variable";
         };
         /** @description A listed model. */
         WorkspaceModelView: components["schemas"]["ServedView"] & {
@@ -15390,6 +15498,8 @@ export interface operations {
              *     `cross_site_request`: A page of another site sent this request.
              *
              *     `plan_required`: The account's plan does not have this.
+             *
+             *     `key_release_not_allowed`: Provider keys are not handed out here.
              */
             403: {
                 headers: {
@@ -15731,6 +15841,143 @@ export interface operations {
              *
              *     `unavailable`: A part that the server needs does not answer.
              */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_provider_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleaseView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `unknown_provider`: No provider of this instance has this id.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             *
+             *     `key_release_not_allowed`: Provider keys are not handed out here.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_attempts`: There were too many failed attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
             503: {
                 headers: {
                     [name: string]: unknown;

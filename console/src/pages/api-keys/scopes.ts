@@ -13,6 +13,7 @@ const SAYS: Record<Scope, string> = {
   "keys:write": "mint and revoke API keys",
   "byok:read": "list provider keys",
   "byok:write": "add, change and remove provider keys",
+  "keys:release": "have provider keys handed out, where the workspace allows that",
   "services:read": "read scripts and services",
   "services:write": "write them: code that runs on every machine that starts the workspace",
   "runs:read": "read generation runs and what they made",
@@ -36,7 +37,7 @@ export const SCOPES = Object.entries(SAYS).map(([scope, says]) => ({
 /** A key's scopes in few words. */
 export function scopesText(scopes: Scope[]): string {
   if (scopes.length === 1 && scopes[0] === "inference:invoke") return "Call models";
-  const ordinary = SCOPES.filter(({ instance }) => !instance);
+  const ordinary = SCOPES.filter(({ instance, scope }) => !instance && scope !== "keys:release");
   if (ordinary.every(({ scope }) => scopes.includes(scope))) return "All scopes";
   return scopes.length === 1 ? String(scopes[0]) : `${scopes.length} scopes`;
 }
