@@ -66,7 +66,11 @@ test("keys are put in another order by the keyboard and by dragging, and stay so
   await page.mouse.move(first.x + 8, first.y + 4, { steps: 8 });
   await page.mouse.up();
   await expect.poll(labels).toEqual(["three", "two", "one"]);
-  await page.waitForLoadState("networkidle");
+  const stored = async () => {
+    const { data } = await (await page.request.get(`/api/v1/workspaces/${owner.workspace}/provider-keys`)).json();
+    return [...data].sort((one, other) => one.position - other.position).map(({ label }) => label);
+  };
+  await expect.poll(stored).toEqual(["three", "two", "one"]);
   await page.reload();
   await expect.poll(labels).toEqual(["three", "two", "one"]);
 });
@@ -110,18 +114,26 @@ test("how a key fares is told: when it served, and why it failed", async ({ page
     await answer.text();
     return answer.status;
   };
+  // Nothing is reloaded: the page hears of the calls by itself.
   expect(await call()).toBe(200);
-  await expect(async () => {
-    await page.reload();
-    await expect(row).toContainText("Last used just now", { timeout: 1_000 });
-  }).toPass({ timeout: 30_000 });
+  await expect(row).toContainText("Last used just now", { timeout: 30_000 });
   await world.instance.script({ key, status: 401, body: unknown });
   expect(await call()).toBe(502);
-  await expect(async () => {
-    await page.reload();
-    await expect(row).toContainText("the provider does not know the key", { timeout: 1_000 });
-  }).toPass({ timeout: 30_000 });
+  await expect(row).toContainText("the provider does not know the key", { timeout: 30_000 });
+  await expect(row).toContainText("2 calls in 24 hours · 401: 50% (1)", { timeout: 30_000 });
   await look(page, "keys-failed");
+});
+
+test("what somebody else changes is seen without a reload, before the page would have asked", async ({
+  page,
+  owner,
+}) => {
+  await page.goto(`/console/w/${owner.workspace}/settings`);
+  await expect(page.getByRole("button", { name: "Workspace: Personal" })).toBeVisible();
+  await page.waitForTimeout(1_000);
+  await page.request.patch(`/api/v1/workspaces/${owner.workspace}`, { data: { name: "Elsewhere" } });
+  // Who is logged in is asked for by no clock: only the stream of events can have told.
+  await expect(page.getByRole("button", { name: "Workspace: Elsewhere" })).toBeVisible();
 });
 
 test("keys of the account are named to its owner, since they serve here too", async ({ page, owner }) => {

@@ -2,6 +2,7 @@ import { Dialog } from "@base-ui/react/dialog";
 import { Outlet } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
+import { useLiveWorkspace } from "@/api/live";
 import { ACCOUNT_PAGES, ADMIN_PAGES, WORKSPACE_PAGES } from "@/pages";
 import { IconButton } from "@/ui/Button";
 import { CommandPalette } from "./CommandPalette";
@@ -21,6 +22,7 @@ export function WorkspaceShell() {
   useEffect(() => {
     if (id) rememberWorkspace(id);
   }, [id]);
+  useLiveWorkspace(id);
   if (!workspace) return <NotFound />;
   const pages = WORKSPACE_PAGES.filter(({ role = "member" }) => isAtLeast(workspace.role, role));
   return (

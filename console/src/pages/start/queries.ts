@@ -1,7 +1,8 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, ok } from "@/api/client";
+import { LIVE_MS } from "@/api/queries";
 
-/** The latest calls of the workspace, asked for anew every few seconds. */
+/** The latest calls of the workspace; its events say when there are more. */
 export const latestCallsQuery = (workspace: string) =>
   queryOptions({
     queryKey: ["workspace", workspace, "usage", "latest"],
@@ -9,5 +10,5 @@ export const latestCallsQuery = (workspace: string) =>
       const params = { path: { workspace_id: workspace }, query: { limit: 5 } };
       return (await ok(api.GET("/api/v1/workspaces/{workspace_id}/usage", { params, signal }))).data;
     },
-    refetchInterval: 2_000,
+    refetchInterval: LIVE_MS,
   });
