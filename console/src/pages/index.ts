@@ -3,7 +3,7 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import { KeyRound, Rocket, Settings, SquareTerminal, Users } from "lucide-react";
+import { KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -39,6 +39,13 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     words: "provider own byok secret seal",
     opens: true,
     load: () => import("./keys/Page"),
+  },
+  {
+    path: "ai-config",
+    title: "AI config",
+    icon: WalletCards,
+    words: "mode who pays credits byok managed auto guardrail consent cap",
+    load: () => import("./ai-config/Page"),
   },
   {
     path: "api-keys",

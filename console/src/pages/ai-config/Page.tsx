@@ -1,0 +1,36 @@
+import { useQuery } from "@tanstack/react-query";
+import { LIVE_MS, policyQuery } from "@/api/queries";
+import { isAtLeast, useWorkspace } from "@/shell/workspace";
+import { ErrorState } from "@/ui/ErrorNote";
+import { PageBody } from "@/ui/Page";
+import { SkeletonRows } from "@/ui/Skeleton";
+import { ConsentForm } from "./ConsentForm";
+import { GuardrailForm } from "./GuardrailForm";
+import { ModeForm } from "./ModeForm";
+import { Now } from "./Now";
+
+/** Who pays for the workspace's calls. */
+export function Page() {
+  const workspace = useWorkspace();
+  const policy = useQuery({ ...policyQuery(workspace.id), refetchInterval: LIVE_MS });
+  const mayWrite = isAtLeast(workspace.role, "admin");
+  return (
+    <PageBody
+      title="AI config"
+      lead="Every call of a model is paid by whoever owns the key that serves it, or by credits. Here the workspace decides which."
+    >
+      {policy.isPending ? (
+        <SkeletonRows label="Loading the AI config" />
+      ) : policy.isError ? (
+        <ErrorState error={policy.error} retry={() => policy.refetch()} />
+      ) : (
+        <>
+          <Now key={workspace.id} policy={policy.data} />
+          <ModeForm key={`${workspace.id}-mode`} policy={policy.data} mayWrite={mayWrite} />
+          <ConsentForm key={`${workspace.id}-consent`} policy={policy.data} mayWrite={mayWrite} />
+          <GuardrailForm key={`${workspace.id}-guardrail`} policy={policy.data} mayWrite={mayWrite} />
+        </>
+      )}
+    </PageBody>
+  );
+}

@@ -1,0 +1,14 @@
+import { describe, expect, it } from "vitest";
+import { dollars, nanoUsd } from "./policy";
+
+describe("a cap", () => {
+  it("is read to the billionth of a dollar", () => {
+    expect(nanoUsd("5")).toBe(5_000_000_000);
+    expect(nanoUsd(" 0.1 ")).toBe(100_000_000);
+    expect(nanoUsd("999999.999999999")).toBe(999_999_999_999_999);
+    for (const text of ["", "-1", "1,5", "1e3", "1.0000000001", "1000000"]) expect(nanoUsd(text)).toBeUndefined();
+  });
+  it("is written as it is read", () => {
+    for (const text of ["5.00", "0.10", "12.345", "999999.999999999"]) expect(dollars(nanoUsd(text) ?? -1)).toBe(text);
+  });
+});

@@ -1,0 +1,58 @@
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, ok, type Schemas } from "@/api/client";
+import { LIVE_MS } from "@/api/queries";
+import { useWorkspace } from "@/shell/workspace";
+import { toast } from "@/ui/Toaster";
+
+export type Policy = Schemas["PolicyView"];
+export type Mode = Policy["mode"];
+export type Guardrail = Policy["byok"];
+
+/** What calls meet now, in one word. */
+export const aiConfigQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "ai-config"],
+    queryFn: ({ signal }) => {
+      const params = { path: { workspace_id: workspace } };
+      return ok(api.GET("/api/v1/workspaces/{workspace_id}/ai-config", { params, signal }));
+    },
+    refetchInterval: LIVE_MS,
+  });
+
+/** The credits of the caller's own account. */
+export const creditsQuery = queryOptions({
+  queryKey: ["me", "credits"],
+  queryFn: ({ signal }) => ok(api.GET("/api/v1/users/me/credits", { signal })),
+  refetchInterval: LIVE_MS,
+});
+
+/** Changes the policy; whatever follows from it is asked for anew. */
+export function usePatchPolicy(done: string) {
+  const queries = useQueryClient();
+  const workspace = useWorkspace();
+  return useMutation({
+    mutationFn: (body: Schemas["PolicyPatch"]) => {
+      const params = { path: { workspace_id: workspace.id } };
+      return ok(api.PATCH("/api/v1/workspaces/{workspace_id}/policy", { params, body }));
+    },
+    onSuccess: async () => {
+      await queries.invalidateQueries({ queryKey: ["workspace", workspace.id] });
+      toast(done, "It counts from the next call.");
+    },
+  });
+}
+
+/** An amount as it is typed, in US dollars, as billionths of one; `undefined`: it is none. */
+export function nanoUsd(text: string): number | undefined {
+  const [, whole, part = ""] = /^(\d{1,6})(?:\.(\d{1,9}))?$/.exec(text.trim()) ?? [];
+  if (whole === undefined) return undefined;
+  return Number(whole) * 1_000_000_000 + Number(part.padEnd(9, "0"));
+}
+
+/** Billionths of a US dollar as they are typed. */
+export function dollars(nano: number): string {
+  const part = String(nano % 1_000_000_000)
+    .padStart(9, "0")
+    .replace(/0+$/, "");
+  return `${Math.floor(nano / 1_000_000_000)}.${part.padEnd(2, "0")}`;
+}
