@@ -3,7 +3,7 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import { KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
+import { Boxes, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -46,6 +46,13 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     icon: WalletCards,
     words: "mode who pays credits byok managed auto guardrail consent cap",
     load: () => import("./ai-config/Page"),
+  },
+  {
+    path: "models",
+    title: "Models",
+    icon: Boxes,
+    words: "tier level default embeddings mapping price my models",
+    load: () => import("./models/Page"),
   },
   {
     path: "api-keys",

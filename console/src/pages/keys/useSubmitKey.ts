@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Schemas } from "@/api/client";
-import { instanceQuery, providerKeysQuery } from "@/api/queries";
+import { instanceQuery } from "@/api/queries";
 import { type Sealed, submitSealed } from "@/sealing";
 import { useWorkspace } from "@/shell/workspace";
 import type { Step } from "./progress";
@@ -22,7 +22,8 @@ export function useSubmitKey() {
     // The variables of a mutation stay in the cache while it lives there: a function, so that no key does.
     mutationFn: (take: () => Submission) => submitOne(take()),
     gcTime: 0,
-    onSuccess: () => queries.invalidateQueries(providerKeysQuery(workspace.id)),
+    // Keys, and all that follows from them: which models may be called, who pays.
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["workspace", workspace.id] }),
     onSettled: () => setStep(undefined),
   });
   const submitOne = async ({ key, provider, baseUrl, submit }: Submission) => {

@@ -1,0 +1,60 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, ok, type Schemas } from "@/api/client";
+import { LIVE_MS } from "@/api/queries";
+import type { Tone } from "@/ui/Badge";
+
+export type Models = Schemas["WorkspaceModels"];
+export type Model = Models["models"][number];
+export type TierView = Models["tiers"][number];
+export type Tier = TierView["tier"];
+
+/** What the workspace may call now. */
+export const modelsQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "models"],
+    queryFn: ({ signal }) => {
+      const params = { path: { workspace_id: workspace } };
+      return ok(api.GET("/api/v1/workspaces/{workspace_id}/models", { params, signal }));
+    },
+    refetchInterval: LIVE_MS,
+  });
+
+export const TIERS: Record<Tier, { name: string; means: string }> = {
+  level_1: { name: "Level 1", means: "The everyday model" },
+  level_2: { name: "Level 2", means: "A better one" },
+  level_3: { name: "Level 3", means: "The best one" },
+  embeddings: { name: "Embeddings", means: "Texts as vectors" },
+};
+
+/** Who would pay for a call, or why it would be refused. */
+export function served(view: Schemas["ServedView"]): { tone: Tone; word: string } {
+  if (view.key_source === "byok") return { tone: "ok", word: "Own key" };
+  if (view.key_source === "managed") return { tone: "accent", word: "Credits" };
+  return { tone: "neutral", word: "Refused" };
+}
+
+const REFUSALS: Record<string, string> = {
+  byok_key_missing: "there is no own key for it",
+  byok_key_disabled: "its own keys are switched off",
+  byok_key_revoked: "its last own key was removed",
+  byok_key_dormant: "the account's plan lets no own key serve",
+  byok_disabled_for_provider: "own keys are switched off for its provider",
+  byok_forbidden: "a guardrail forbids own keys",
+  byok_required: "a guardrail forbids credits",
+  managed_unavailable: "the instance has no key for it",
+  model_not_found: "no model stands behind it",
+  model_not_chosen: "nobody chose a model",
+  mode_not_offered: "the instance does not offer this workspace's mode",
+  plan_required: "the account's plan does not open it",
+};
+
+/** Why a call would be refused, in words. */
+export function refusalText(code: string): string {
+  return REFUSALS[code] ?? "its call would not be served";
+}
+
+/** `$1.25`, for a million tokens. The API gives prices as text, so that no digit is lost. */
+export function perMillion(rate: string): string {
+  const [whole = "0", part = ""] = rate.split(".");
+  return `$${whole}.${part.padEnd(2, "0")}`;
+}

@@ -1,0 +1,119 @@
+import { randomBytes } from "node:crypto";
+import { request } from "@playwright/test";
+import { PASSWORD, post } from "./support/people";
+import { expect, joined, look, test } from "./support/test";
+
+test("after adding a key its models appear without a reload", async ({ page, owner }) => {
+  await page.goto(`/console/w/${owner.workspace}/models?show=mine`);
+  await expect(page.getByText("No models of your own yet")).toBeVisible();
+  await look(page, "models-empty");
+  await page.evaluate(() => Object.assign(window, { same: true }));
+  await page.getByRole("button", { name: "Add a provider key" }).click();
+  await page.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
+  await page.getByRole("option", { name: /^OpenAI sk-/ }).click();
+  await page.getByLabel("Key", { exact: true }).fill(`sk-proj-${randomBytes(24).toString("hex")}`);
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await page.getByRole("button", { name: "Done" }).click();
+  const row = page.getByRole("row").filter({ hasText: "openai/gpt-5.4-nano" });
+  await expect(row).toContainText("Own key");
+  await expect(row).toContainText("$0.20");
+  await expect(page.getByRole("row").filter({ hasText: "anthropic/" })).toHaveCount(0);
+
+  await page.getByRole("combobox", { name: "Which models" }).click();
+  await page.getByRole("option", { name: "Refused" }).click();
+  await expect(page).toHaveURL(/show=refused/);
+  await expect(page.getByRole("row").filter({ hasText: "anthropic/claude-haiku-4-5" })).toContainText(
+    "there is no own key for it",
+  );
+  await page.getByRole("searchbox", { name: "Find a model" }).fill("haiku");
+  await expect(page).toHaveURL(/find=haiku/);
+  await expect(page.getByRole("row").filter({ hasText: "opus" })).toHaveCount(0);
+  expect(await page.evaluate(() => "same" in window)).toBe(true);
+});
+
+test("tiers, default and mapping are chosen, and a call meets them", async ({ page, owner }) => {
+  const key = `sk-proj-${randomBytes(24).toString("hex")}`;
+  const keys = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  await post(page.request, keys, { provider: "openai", label: "primary", key });
+  await page.goto(`/console/w/${owner.workspace}/models`);
+
+  // The plan Free opens level 1 alone.
+  await expect(page.getByText(/^Locked by the plan free; pro, ultra, enterprise open it$/)).toHaveCount(2);
+  await expect(page.getByRole("combobox", { name: "Level 2", exact: true })).toHaveCount(0);
+  await page.getByRole("combobox", { name: "Level 1", exact: true }).fill("5.4-nano");
+  await page.screenshot({ path: "../target/console-screenshots/models-picker.png", animations: "disabled" });
+  await page.getByRole("option", { name: /^openai\/gpt-5.4-nano/ }).click();
+  await expect(page.getByText("Choice saved")).toBeVisible();
+  await expect(page.getByText("openai/gpt-5.4-nano, chosen by this workspace")).toBeVisible();
+
+  await page.getByLabel("Model for embeddings").fill("openai/text-embedding-3-small");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("listitem").filter({ hasText: "Texts as vectors" })).toContainText("Own key");
+
+  await page.getByRole("button", { name: "Add model mapping" }).click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("alert")).toContainText("A name is missing.");
+  await page.getByLabel("Name 1").fill("gpt-3.5*");
+  await page.getByLabel("Model 1").fill("openai/gpt-5.4-nano");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Mapping saved")).toBeVisible();
+  await page.getByRole("button", { name: "Add key level" }).click();
+  await page.getByLabel("Name 1").last().fill("claude*");
+  await page.getByLabel("Level of keys 1").fill("two");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("alert")).toContainText("a whole number");
+  await page.getByLabel("Level of keys 1").fill("2");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Key levels saved")).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel("Model 1")).toHaveValue("openai/gpt-5.4-nano");
+  await expect(page.getByLabel("Level of keys 1")).toHaveValue("2");
+  await look(page, "models");
+
+  const minted = await post(page.request, `/api/v1/workspaces/${owner.workspace}/api-keys`, {
+    name: "test",
+    scopes: ["inference:invoke"],
+  });
+  for (const model of ["default", "level_1", "gpt-3.5-turbo"]) {
+    const answer = await fetch(new URL("/v1/chat/completions", page.url()), {
+      method: "POST",
+      headers: { authorization: `Bearer ${minted.key}`, "content-type": "application/json" },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "hello" }] }),
+    });
+    expect(answer.headers.get("x-keybearer-model"), model).toBe("gpt-5.4-nano");
+    await answer.text();
+  }
+
+  await page.getByRole("button", { name: "Remove model mapping 1" }).click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("None. Names of models stand for themselves.")).toBeVisible();
+});
+
+test("an admin of the instance switches own keys off and on, and the models follow", async ({ page, owner, world }) => {
+  const key = `sk-proj-${randomBytes(24).toString("hex")}`;
+  const keys = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  await post(page.request, keys, { provider: "openai", label: "primary", key });
+  const admin = await request.newContext({ baseURL: world.instance.url });
+  await post(admin, "/api/v1/sessions", { email: world.root.email, password: PASSWORD });
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5.4-nano`);
+  const row = page.getByRole("row").filter({ hasText: "openai/gpt-5.4-nano" });
+  await expect(row).toContainText("Own key");
+  try {
+    await admin.patch("/api/v1/admin/providers/openai", { data: { byok: false } });
+    await expect(row).toContainText("own keys are switched off for its provider", { timeout: 30_000 });
+  } finally {
+    await admin.patch("/api/v1/admin/providers/openai", { data: { byok: null } });
+    await admin.dispose();
+  }
+  await expect(row).toContainText("Own key", { timeout: 30_000 });
+});
+
+test("a member sees models and changes nothing", async ({ page, owner, browser, world }) => {
+  const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
+  await member.page.goto(`/console/w/${owner.workspace}/models`);
+  await expect(member.page.getByRole("row").filter({ hasText: "openai/gpt-5.4-nano" })).toBeVisible();
+  await expect(member.page.getByRole("combobox", { name: "Level 1" })).toHaveCount(0);
+  await expect(member.page.getByRole("button", { name: /^Add/ })).toHaveCount(0);
+  expect(member.faults).toEqual([]);
+  await member.page.context().close();
+});
