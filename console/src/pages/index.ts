@@ -4,6 +4,7 @@
  */
 import type { LucideIcon } from "lucide-react";
 import { Boxes, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
+import { ChartNoAxesColumn, KeyRound, Rocket, Settings, SquareTerminal, Users } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -60,6 +61,14 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     icon: SquareTerminal,
     words: "token mint revoke scopes kb_",
     load: () => import("./api-keys/Page"),
+  },
+  {
+    path: "usage",
+    title: "Usage",
+    icon: ChartNoAxesColumn,
+    role: "admin",
+    words: "calls requests cost tokens charts csv export",
+    load: () => import("./usage/Page"),
   },
   {
     path: "members",

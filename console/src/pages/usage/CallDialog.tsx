@@ -1,0 +1,109 @@
+import type { ReactNode } from "react";
+import { usd } from "@/format/money";
+import { bytes, count, milliseconds } from "@/format/number";
+import { fullTime } from "@/format/time";
+import { Badge } from "@/ui/Badge";
+import { CopyButton } from "@/ui/Copy";
+import { Dialog } from "@/ui/Dialog";
+import { Payer } from "./Calls";
+import type { Call } from "./queries";
+
+const PRICING = {
+  priced: "",
+  estimated: ", of tokens that were counted here because the provider told none",
+  unpriced: "",
+};
+
+/** All that usage holds of one call. */
+export function CallDialog({ call, onClose }: { call: Call; onClose: () => void }) {
+  const { usage } = call;
+  const cost = call.cost_nano_usd;
+  return (
+    <Dialog
+      open
+      wide
+      onClose={onClose}
+      title={call.model ? `${call.provider}/${call.model}` : call.model_requested}
+      description="Usage holds neither prompts nor answers."
+    >
+      <dl className="grid grid-cols-1 gap-x-6 gap-y-3 sm:grid-cols-2">
+        <Item name="Request">
+          <span className="flex flex-wrap items-center gap-2">
+            <code className="font-mono text-xs break-all">{call.request_id}</code>
+            <CopyButton text={call.request_id} name="the request's id" />
+          </span>
+        </Item>
+        <Item name="When">{fullTime(call.at)}</Item>
+        <Item name="Status">
+          <Badge tone={call.status < 400 ? "ok" : "bad"}>{call.status}</Badge>{" "}
+          {call.error_code && <code className="font-mono text-xs break-all">{call.error_code}</code>}
+        </Item>
+        <Item name="Model that was asked for">{call.model_requested}</Item>
+        <Item name="Who paid">
+          <Payer call={call} />
+          {call.fallback && ", after own keys failed"}
+        </Item>
+        <Item name="Cost at list price">
+          {typeof cost === "number" ? `${usd(cost)}${call.pricing ? PRICING[call.pricing] : ""}` : "not known"}
+        </Item>
+        <Item name="Charged in credits">{usd(call.charge_nano_usd)}</Item>
+        <Item name="Duration">
+          {milliseconds(call.latency_ms)}
+          {typeof call.first_byte_ms === "number" && `, first byte after ${milliseconds(call.first_byte_ms)}`}
+        </Item>
+        <Item name="Tokens">
+          {usage
+            ? [
+                `${count(usage.input_tokens)} in`,
+                usage.cached_input_tokens > 0 && `${count(usage.cached_input_tokens)} from the cache`,
+                usage.cache_write_tokens > 0 && `${count(usage.cache_write_tokens)} to the cache`,
+                `${count(usage.output_tokens)} out`,
+                usage.reasoning_tokens > 0 && `${count(usage.reasoning_tokens)} of them reasoning`,
+              ]
+                .filter(Boolean)
+                .join(", ")
+            : "none told"}
+        </Item>
+        <Item name="Bytes">
+          {bytes(call.request_bytes)} in, {bytes(call.response_bytes)} out{call.streamed && ", as a stream"}
+        </Item>
+        <Item name="Format">
+          {call.wire_format}, {call.operation}
+        </Item>
+        <Item name="API key">
+          <code className="font-mono text-xs break-all">{call.api_key_id}</code>
+        </Item>
+      </dl>
+      <h3 className="mt-5 mb-2 text-sm font-semibold">Attempts</h3>
+      {call.attempts.length === 0 ? (
+        <p className="text-soft">No provider was called.</p>
+      ) : (
+        <ol className="divide-y divide-line rounded-md border border-line">
+          {call.attempts.map((attempt, index) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: the attempts of a call that has ended never change
+            <li key={index} className="flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2.5">
+              <Badge tone={attempt.outcome === "ok" ? "ok" : "bad"}>{attempt.status ?? "no answer"}</Badge>
+              <span className="min-w-0 break-all">
+                {attempt.provider}/{attempt.model}
+              </span>
+              <span className="text-soft">
+                {attempt.key_source === "byok" ? `own key ${attempt.key_label ?? ""}` : "credits"}
+              </span>
+              {attempt.outcome !== "ok" && <code className="font-mono text-xs break-all">{attempt.outcome}</code>}
+              <span className="ml-auto text-xs text-soft tabular-nums">{milliseconds(attempt.latency_ms)}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Dialog>
+  );
+}
+
+function Item({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div className="min-w-0">
+      <dt className="text-xs text-soft">{name}</dt>
+      <dd className="mt-0.5 break-words">{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { ListX } from "lucide-react";
+import { useState } from "react";
+import { usd } from "@/format/money";
+import { count, milliseconds } from "@/format/number";
+import { useWorkspace } from "@/shell/workspace";
+import { Badge } from "@/ui/Badge";
+import { EmptyState } from "@/ui/EmptyState";
+import { ErrorState } from "@/ui/ErrorNote";
+import { Section } from "@/ui/Page";
+import { Select } from "@/ui/Select";
+import { SkeletonRows } from "@/ui/Skeleton";
+import { Cell, Pager, Table } from "@/ui/Table";
+import { Time } from "@/ui/Time";
+import { CallDialog } from "./CallDialog";
+import type { Period } from "./period";
+import { type Call, callsQuery, type Only } from "./queries";
+
+const ENDS = [
+  { value: "", label: "Any ending" },
+  { value: "ok", label: "Answered" },
+  { value: "failed", label: "Failed" },
+  { value: "429", label: "429 alone" },
+  { value: "402", label: "402 alone" },
+];
+
+/** Each call of the period, newest first. */
+export function Calls({
+  period,
+  only,
+  status,
+  onStatus,
+}: {
+  period: Period;
+  only: Only;
+  status: string | undefined;
+  onStatus: (status: string) => void;
+}) {
+  const workspace = useWorkspace();
+  const calls = useInfiniteQuery(callsQuery(workspace.id, period, { ...only, ...(status ? { status } : {}) }));
+  const [open, setOpen] = useState<Call>();
+  const all = calls.data?.pages.flatMap(({ data }) => data) ?? [];
+  const known = ENDS.some(({ value }) => value === (status ?? ""));
+  const ends = known ? ENDS : [...ENDS, { value: String(status), label: `${status} alone` }];
+  return (
+    <Section
+      title="Requests"
+      lead="Newest first, refused and failed ones too. Choose one to see how it was served."
+      actions={
+        <div className="w-48">
+          <Select label="How they ended" value={status ?? ""} onChange={onStatus} options={ends} />
+        </div>
+      }
+    >
+      {calls.isPending ? (
+        <SkeletonRows label="Loading the requests" />
+      ) : calls.isError ? (
+        <ErrorState error={calls.error} retry={() => calls.refetch()} />
+      ) : all.length === 0 ? (
+        <EmptyState icon={ListX} title="No requests">
+          There is none in these days that is as you chose. Choose more days, or all calls.
+        </EmptyState>
+      ) : (
+        <>
+          <Table label="Requests" head={["When", "Status", "Model", "Who paid", "Tokens", "Cost", "Duration"]}>
+            {all.map((call) => (
+              <tr key={call.request_id} className="hover:bg-hover">
+                <Cell>
+                  <button
+                    type="button"
+                    className="text-left underline-offset-2 hover:underline"
+                    aria-label={`Details of ${call.request_id}`}
+                    onClick={() => setOpen(call)}
+                  >
+                    <Time at={call.at} />
+                  </button>
+                </Cell>
+                <Cell>
+                  <Badge tone={call.status < 400 ? "ok" : "bad"} title={call.error_code ?? undefined}>
+                    {call.status}
+                  </Badge>
+                </Cell>
+                <Cell className="max-w-72 min-w-40 break-all">
+                  {call.model ? `${call.provider}/${call.model}` : call.model_requested}
+                  {call.error_code && <span className="block font-mono text-xs text-soft">{call.error_code}</span>}
+                </Cell>
+                <Cell className="whitespace-nowrap">
+                  <Payer call={call} />
+                </Cell>
+                <Cell className="tabular-nums">{tokensOf(call)}</Cell>
+                <Cell className="tabular-nums">
+                  <Cost call={call} />
+                </Cell>
+                <Cell className="whitespace-nowrap tabular-nums">{milliseconds(call.latency_ms)}</Cell>
+              </tr>
+            ))}
+          </Table>
+          <Pager more={calls.hasNextPage} busy={calls.isFetchingNextPage} onMore={() => calls.fetchNextPage()} />
+        </>
+      )}
+      {open && <CallDialog call={open} onClose={() => setOpen(undefined)} />}
+    </Section>
+  );
+}
+
+function tokensOf({ usage }: Call) {
+  if (!usage) return <span className="text-soft">none told</span>;
+  return count(usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens + usage.output_tokens);
+}
+
+export function Payer({ call }: { call: Call }) {
+  if (call.key_source === "byok") return <>Own key {call.key_label}</>;
+  if (call.key_source === "managed") return <>Credits</>;
+  return <span className="text-soft">nobody</span>;
+}
+
+function Cost({ call }: { call: Call }) {
+  if (call.key_source === "managed") return <>{usd(call.charge_nano_usd)}</>;
+  if (typeof call.cost_nano_usd !== "number") return <span className="text-soft">not known</span>;
+  return (
+    <span title="At list price; the provider bills it">
+      {usd(call.cost_nano_usd)}
+      {call.pricing === "estimated" && <span className="text-soft"> est.</span>}
+    </span>
+  );
+}

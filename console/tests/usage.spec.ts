@@ -1,0 +1,92 @@
+import { readFile } from "node:fs/promises";
+import { addOpenAiKey, call, mint } from "./support/calls";
+import { expect, joined, look, test } from "./support/test";
+
+test("calls are added up, told apart, listed, explained and exported", async ({ page, owner, world }) => {
+  const { url } = world.instance;
+  await page.goto(`/console/w/${owner.workspace}/usage`);
+  await expect(page.getByText("No calls in these days")).toBeVisible();
+  await look(page, "usage-empty");
+
+  await addOpenAiKey(page, owner.workspace);
+  const ci = await mint(page, url, owner.workspace, "ci");
+  const app = await mint(page, url, owner.workspace, "app");
+  for (let turn = 0; turn < 5; turn += 1) expect(await call(url, ci.key, "openai/gpt-5.4-nano")).toBe(200);
+  for (let turn = 0; turn < 3; turn += 1) expect(await call(url, app.key, "openai/gpt-5.4-mini")).toBe(200);
+  expect(await call(url, app.key, "anthropic/claude-sonnet-4-6")).toBeGreaterThanOrEqual(400);
+
+  await page.goto(`/console/w/${owner.workspace}/usage`);
+  const requests = page.getByRole("region", { name: "Requests" });
+  await expect(requests.getByRole("row")).toHaveCount(10, { timeout: 20_000 });
+  await expect(page.getByText("1 failed, 11.1%")).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByText("8 calls, billed by the providers")).toBeVisible();
+  await expect(page.getByRole("figure", { name: "Cost by day" })).toBeVisible();
+  await look(page, "usage");
+
+  // The bars can be read without a pointer.
+  await page.getByRole("combobox", { name: "What the bars show" }).click();
+  await page.getByRole("option", { name: "Calls" }).click();
+  await expect(page).toHaveURL(/measure=calls/);
+  const bars = page.getByRole("figure", { name: "Calls by day" });
+  await bars.getByRole("group").focus();
+  await page.keyboard.press("End");
+  await expect(bars.locator("figcaption")).toContainText("Own keys8");
+  await expect(bars.locator("figcaption")).toContainText("Not served1");
+
+  await page.getByRole("combobox", { name: "What the table tells apart" }).click();
+  await page.getByRole("option", { name: "API key" }).click();
+  const byKey = page.getByRole("region", { name: "Calls by API key" });
+  await byKey.getByRole("button", { name: "ci" }).click();
+  await expect(page).toHaveURL(new RegExp(`api_key_id=${ci.id}`));
+  await expect(requests.getByRole("row")).toHaveCount(6);
+  await page.reload();
+  await expect(requests.getByRole("row")).toHaveCount(6);
+  await expect(page.getByRole("combobox", { name: "API key", exact: true })).toContainText("ci");
+  await look(page, "usage-filtered");
+
+  await requests
+    .getByRole("button", { name: /^Details of/ })
+    .first()
+    .click();
+  const detail = page.getByRole("dialog");
+  await expect(detail.getByRole("listitem")).toContainText("own key primary");
+  await look(page, "usage-request");
+  await page.keyboard.press("Escape");
+
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Export CSV" }).click();
+  const file = await saved;
+  expect(file.suggestedFilename()).toMatch(/^usage-\d{4}-\d\d-\d\d-\d{4}-\d\d-\d\d\.csv$/);
+  const lines = (await readFile(await file.path(), "utf8")).trim().split("\n");
+  expect(lines).toHaveLength(6);
+  expect(lines[0]).toContain("request_id");
+
+  await page.getByRole("button", { name: "Show all calls" }).click();
+  await page.getByRole("combobox", { name: "How they ended" }).click();
+  await page.getByRole("option", { name: "Failed" }).click();
+  await expect(page).toHaveURL(/status=failed/);
+  await expect(requests.getByRole("row")).toHaveCount(2);
+  await page.getByRole("combobox", { name: "Period" }).click();
+  await page.getByRole("option", { name: "Chosen days" }).click();
+  await page.getByLabel("Last day (UTC)").fill("2020-01-01");
+  await expect(page.getByText("The first day is after the last one.")).toBeVisible();
+  await look(page, "usage-days");
+});
+
+test("a member sees no usage, and an admin's page says why it could not load", async ({
+  page,
+  owner,
+  browser,
+  world,
+}) => {
+  const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
+  await member.page.goto(`/console/w/${owner.workspace}/usage`);
+  await expect(member.page.getByText("For admins of the workspace")).toBeVisible();
+  await expect(member.page.getByRole("link", { name: "Usage" })).toBeHidden();
+  expect(member.faults).toEqual([]);
+  await member.page.context().close();
+
+  await page.route("**/usage/summary*", (route) => route.abort("connectionrefused"));
+  await page.goto(`/console/w/${owner.workspace}/usage`);
+  await expect(page.getByRole("alert").first()).toContainText("unreachable", { timeout: 20_000 });
+});
