@@ -3,6 +3,7 @@ import { addOpenAiKey, call, mint } from "./support/calls";
 import { expect, joined, look, test } from "./support/test";
 
 test("calls are added up, told apart, listed, explained and exported", async ({ page, owner, world }) => {
+  test.slow();
   const { url } = world.instance;
   await page.goto(`/console/w/${owner.workspace}/usage`);
   await expect(page.getByText("No calls in these days")).toBeVisible();

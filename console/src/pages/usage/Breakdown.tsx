@@ -30,7 +30,7 @@ export function Breakdown({
   const [all, setAll] = useState(false);
   const summary = useQuery(summaryQuery(workspace.id, period, dimension.groupBy, only));
   if (summary.isPending) return <SkeletonRows rows={3} label={`Loading the calls by ${by}`} />;
-  if (summary.isError) return <ErrorState error={summary.error} retry={() => summary.refetch()} />;
+  if (summary.isLoadingError) return <ErrorState error={summary.error} retry={() => summary.refetch()} />;
   const groups = summary.data.groups;
   const shown = all ? groups : groups.slice(0, FEW);
   const cost = (group: Group) => group.own_key_cost_nano_usd + group.charge_nano_usd;

@@ -54,7 +54,7 @@ export function Calls({
     >
       {calls.isPending ? (
         <SkeletonRows label="Loading the requests" />
-      ) : calls.isError ? (
+      ) : calls.isLoadingError ? (
         <ErrorState error={calls.error} retry={() => calls.refetch()} />
       ) : all.length === 0 ? (
         <EmptyState icon={ListX} title="No requests">

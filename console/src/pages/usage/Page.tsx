@@ -59,7 +59,7 @@ function Usage() {
     >
       <FilterBar filters={filters} change={change} period={period} wrong={wrong} />
       {wrong && <p className="text-soft">The last 30 days are shown.</p>}
-      {summary.isError ? (
+      {summary.isLoadingError ? (
         <ErrorState error={summary.error} retry={() => summary.refetch()} />
       ) : nothing && Object.keys(only).length === 0 ? (
         <EmptyState icon={ChartNoAxesColumn} title="No calls in these days">
