@@ -3,8 +3,7 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import { Boxes, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
-import { ChartNoAxesColumn, KeyRound, Rocket, Settings, SquareTerminal, Users } from "lucide-react";
+import { Boxes, ChartNoAxesColumn, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
