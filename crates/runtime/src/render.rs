@@ -90,7 +90,8 @@ fn script_unit(
     let mut unit = head(workspace, &what, before, &condition);
     if let Some(once) = once {
         unit.push_str(&format!(
-            "ExecStartPost=/bin/sh -c \"mkdir -p /var/lib/keybearer && touch {once}\"\n"
+            // `+`: as root, whoever the script runs as, so that the script cannot forge the mark.
+            "ExecStartPost=+/bin/sh -c \"mkdir -p /var/lib/keybearer && touch {once}\"\n"
         ));
     }
     unit.push_str(&format!(
@@ -141,6 +142,7 @@ fn arguments<'a>(
     let mut all = vec![
         "keybearer".to_owned(),
         "run".to_owned(),
+        "--end-with-key".to_owned(),
         "--workspace".to_owned(),
         workspace.to_string(),
     ];
@@ -198,7 +200,7 @@ pub fn compose(workspace: WorkspaceId, services: &[Service]) -> File {
         text.push_str(&format!(
             "  {}:\n    image: ${{KEYBEARER_SERVICE_IMAGE:?name an image that has keybearer and the programs}}\n    \
              entrypoint: []\n    command: [{}]\n    env_file: [keybearer.env]\n    restart: \"{}\"\n",
-            service.name,
+            scalar(service.name.as_str()),
             command.join(", "),
             service.restart
         ));
@@ -206,7 +208,7 @@ pub fn compose(workspace: WorkspaceId, services: &[Service]) -> File {
             text.push_str("    environment:\n");
         }
         for (name, value) in service.env.iter() {
-            text.push_str(&format!("      {name}: {}\n", scalar(value)));
+            text.push_str(&format!("      {}: {}\n", scalar(name), scalar(value)));
         }
         if !service.auto_enable {
             text.push_str("    profiles: [manual]\n");
@@ -225,7 +227,12 @@ fn scalar(word: &str) -> String {
         match char {
             '"' | '\\' => text.extend(['\\', char]),
             '$' => text.push_str("$$"),
-            char if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
+            char if char.is_control()
+                || matches!(
+                    char,
+                    '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+                ) =>
+            {
                 text.push_str(&format!("\\u{:04x}", u32::from(char)));
             }
             char => text.push(char),
@@ -294,7 +301,7 @@ mod tests {
         assert!(file.text.contains("\"echo \\\"$$HOME\\\" 100% \\\\\"]\n"));
         assert!(
             file.text
-                .contains("      GREETING: \"a \\\"b\\\"\\u000a$$c %d\"\n")
+                .contains("      \"GREETING\": \"a \\\"b\\\"\\u000a$$c %d\"\n")
         );
         assert!(file.text.contains("    restart: \"on-failure\"\n"));
     }

@@ -80,11 +80,12 @@ pub async fn create_first_user(
 }
 
 fn everyday_scopes() -> Vec<ApiScope> {
-    // What hands provider keys out is asked for by name, always.
+    // What hands provider keys out, and what writes code that machines run, is asked for by name, always.
     let asked_for = [
         ApiScope::InstanceRead,
         ApiScope::InstanceWrite,
         ApiScope::KeysRelease,
+        ApiScope::ServicesWrite,
     ];
     let all = ApiScope::ALL.iter().copied();
     all.filter(|scope| !asked_for.contains(scope)).collect()

@@ -70,6 +70,10 @@ struct With {
     /// Seconds that the program's key lives on when nobody renews it, as when this machine sleeps; 3 to 3600.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(3..=3600))]
     lease: u64,
+    /// End the program when its key cannot be renewed, for a supervisor that starts it again. Otherwise it runs on with a
+    /// key that has ended.
+    #[arg(long)]
+    end_with_key: bool,
     #[command(flatten)]
     walls: Walls,
 }
@@ -144,7 +148,9 @@ impl With {
         let mut watch = released.map(Released::forget);
         let ended = match started {
             Ok(program) => {
-                supervise::supervise(program, &mut heard, lease.as_ref(), watch.as_mut()).await
+                let lease = lease.as_ref();
+                let end = self.end_with_key;
+                supervise::supervise(program, &mut heard, lease, watch.as_mut(), end).await
             }
             Err(error) => Err(error),
         };
@@ -198,7 +204,7 @@ fn declared(arguments: &[String]) -> anyhow::Result<Environment> {
 fn one(argument: &str) -> anyhow::Result<(OsString, OsString)> {
     let (name, value) = match argument.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
-        None => (argument, config::variable(argument)),
+        None => (argument, config::variable_as_it_is(argument)),
     };
     let refused = || {
         format!(

@@ -175,6 +175,15 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A variable of the environment, empty or not, for a program that gets it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one file that reads the environment"
+)]
+pub fn variable_as_it_is(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The whole environment, for what a program inherits of it.
 #[expect(
     clippy::disallowed_methods,

@@ -783,11 +783,28 @@ async fn what_is_rendered_for_others_has_no_key() {
 
 #[tokio::test]
 async fn the_command_line_manages_scripts_and_services() {
-    let fixture = Fixture::with_machine().await;
+    let mut fixture = Fixture::with_machine().await;
     let app = &fixture.app;
     let file = fixture.place("tools.sh");
     std::fs::write(&file, "echo x\n").expect("a file");
     let file = file.display().to_string();
+    // Whoever finds the first API key in some program's environment writes no code for machines with it.
+    let refused = app
+        .run(&["script", "create", "tools", "--file", &file, "--order", "3"])
+        .await;
+    assert!(
+        refused.stderr.contains("services:write"),
+        "{}",
+        refused.stderr
+    );
+    let workspace = fixture.owner.workspace.clone();
+    let scopes = ["workspace:read", "services:read", "services:write"];
+    let key = app
+        .api_key(&fixture.owner.person.session, &workspace, &scopes)
+        .await;
+    let key = key.api_key().expect("an API key").to_owned();
+    fixture.app.builder_mut().set_env("KEYBEARER_API_KEY", &key);
+    let app = &fixture.app;
     let made = app
         .run(&["script", "create", "tools", "--file", &file, "--order", "3"])
         .await;

@@ -18,6 +18,9 @@ use crate::output::remark;
 /// How long a renewal may take.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a program that is ended may take for it.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
 /// The signals that somebody may send to this process and mean the program by. Who has this is not ended by them.
 pub(super) struct Heard(mpsc::Receiver<Signal>);
 
@@ -31,12 +34,14 @@ impl Heard {
     }
 }
 
-/// Waits for the program's end and returns its exit code. What it left behind may still run.
+/// Waits for the program's end and returns its exit code. What it left behind may still run. `end_with_key`: the program is
+/// ended when its key cannot be renewed.
 pub(super) async fn supervise(
     program: Program,
     heard: &mut Heard,
     lease: Option<&Lease<'_>>,
     watch: Option<&mut Watch<'_>>,
+    end_with_key: bool,
 ) -> anyhow::Result<u8> {
     let signals = program.signals();
     let (done, ended) = oneshot::channel();
@@ -47,7 +52,7 @@ pub(super) async fn supervise(
     tokio::select! {
         code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program"),
         never = forward(heard, &signals) => match never {},
-        never = keep(lease, watch) => match never {},
+        never = keep(lease, watch, end_with_key.then_some(&signals)) => match never {},
     }
 }
 
@@ -70,24 +75,37 @@ async fn forward(heard: &mut Heard, signals: &Signals) -> Infallible {
 }
 
 /// Renews the key and, as often, looks whether the provider keys that the program holds are still in force.
-async fn keep(lease: Option<&Lease<'_>>, watch: Option<&mut Watch<'_>>) -> Infallible {
+async fn keep(
+    lease: Option<&Lease<'_>>,
+    watch: Option<&mut Watch<'_>>,
+    end: Option<&Signals>,
+) -> Infallible {
     match (lease, watch) {
         (Some(lease), Some(watch)) => {
             tokio::select! {
-                never = renew_or_tell(lease) => never,
+                never = renew_or_tell(lease, end) => never,
                 never = watch.keep(lease.life() / 3) => never,
             }
         }
-        (Some(lease), None) => renew_or_tell(lease).await,
+        (Some(lease), None) => renew_or_tell(lease, end).await,
         (None, _) => std::future::pending().await,
     }
 }
 
-async fn renew_or_tell(lease: &Lease<'_>) -> Infallible {
+async fn renew_or_tell(lease: &Lease<'_>, end: Option<&Signals>) -> Infallible {
     let error = renew(lease).await;
+    let then = match end {
+        Some(_) => "it is ended",
+        None => "start the program again for another",
+    };
     remark(&format!(
-        "the program's key cannot be renewed: {error:#}; start the program again for another"
+        "the program's key cannot be renewed: {error:#}; {then}"
     ));
+    if let Some(signals) = end {
+        signals.send(Signal::TERM);
+        sleep(END_WITHIN).await;
+        signals.send(Signal::KILL);
+    }
     std::future::pending().await
 }
 

@@ -111,13 +111,14 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut plan = Plan::read(&api, workspace).await?;
     let hash = plan.content_sha256();
     let given = args.agreement.given(&hash, &machine)?;
-    plan.scripts.retain(|script| machine.wants(script));
     plan.services.retain(|it| it.service.auto_enable);
-    if plan.scripts.is_empty() && plan.services.is_empty() {
+    if plan.services.is_empty() && !plan.scripts.iter().any(|script| machine.wants(script)) {
         remark("There is nothing to run: no script is due, and no service starts by itself.");
         return Ok(ExitCode::SUCCESS);
     }
-    plan.show();
+    // All that the hash covers: who agrees to it here may pin it where more of it is due.
+    plan.show(|script| machine.wants(script));
+    plan.scripts.retain(|script| machine.wants(script));
     tell(&format!("All of it together: sha256 {hash}"));
     if given.is_none() {
         confirm("Run this here, as you?", false)?;

@@ -162,7 +162,8 @@ impl Machine {
 
     /// Writes a script's text to a file that can be run.
     pub(super) fn write(&self, due: &Due) -> anyhow::Result<Written> {
-        let name = format!("{}.script", due.script.name);
+        // Machines may share a home, and start at once.
+        let name = format!("{}-{}.script", due.script.name, machine_id());
         let path = self.files.directory.join(name);
         write_new(&path, 0o700, due.script.content.as_str())?;
         Ok(Written(path))

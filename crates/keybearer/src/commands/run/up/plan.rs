@@ -92,11 +92,15 @@ impl Plan {
     }
 
     /// Shows all of it to who is to agree, texts included.
-    pub(crate) fn show(&self) {
+    pub(crate) fn show(&self, due_here: impl Fn(&Due) -> bool) {
         for due in &self.scripts {
             let script = &due.script;
+            let ran = match due_here(due) {
+                true => "",
+                false => ", ran on this machine already",
+            };
             tell(&format!(
-                "Script {} ({}, sha256 {}):",
+                "Script {} ({}, sha256 {}{ran}):",
                 script.name, script.run_on, due.content_sha256
             ));
             for line in script.content.as_str().lines() {
