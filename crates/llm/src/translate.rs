@@ -182,28 +182,44 @@ impl Plan {
     /// # Errors
     /// [`NotTranslatable`] if the body is no answer, or one that the client's format cannot express.
     pub fn answer(&self, body: &[u8], stamp: &Stamp) -> Result<Bytes, NotTranslatable> {
-        let none = || NotTranslatable::new("body", "no translation is known");
-        let (to, from) = dialect(self.client)
-            .zip(dialect(self.upstream))
-            .ok_or_else(none)?;
-        let mut answer = from.read_answer(body)?;
-        names::model_name(&mut answer.model);
+        let (to, answer) = self.read(body)?;
         if let Some(mishap) = &answer.mishap {
             return Ok(self.write_error(mishap, stamp));
         }
         Ok(to.write_answer(&answer, &self.asked, stamp)?.into())
     }
 
-    /// Whether [`answer`](Self::answer) can turn this body into one of the client's format.
+    /// Whether [`answer`](Self::answer) can turn this body into an answer of the client's format.
     ///
     /// # Errors
-    /// As [`answer`](Self::answer).
+    /// As [`answer`](Self::answer), and if the body tells of an error instead.
     pub fn check(&self, body: &[u8]) -> Result<(), NotTranslatable> {
         let stamp = Stamp {
             request: String::new(),
             at_s: 0,
         };
-        self.answer(body, &stamp).map(drop)
+        match self.read(body)? {
+            (
+                _,
+                Answer {
+                    mishap: Some(_), ..
+                },
+            ) => {
+                let why = "an error stands in the answer's place";
+                Err(NotTranslatable::new("error", why))
+            }
+            (to, answer) => to.write_answer(&answer, &self.asked, &stamp).map(drop),
+        }
+    }
+
+    fn read(&self, body: &[u8]) -> Result<(&'static dyn Dialect, Answer), NotTranslatable> {
+        let none = || NotTranslatable::new("body", "no translation is known");
+        let (to, from) = dialect(self.client)
+            .zip(dialect(self.upstream))
+            .ok_or_else(none)?;
+        let mut answer = from.read_answer(body)?;
+        names::model_name(&mut answer.model);
+        Ok((to, answer))
     }
 
     /// A stream on its way to the client's format. `None`: no translation is known, as for a plan of [`request`] it

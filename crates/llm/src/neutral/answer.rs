@@ -22,6 +22,13 @@ pub(crate) struct Answer {
     pub(crate) mishap: Option<Mishap>,
 }
 
+impl Answer {
+    /// Whether the limit of its length cut the answer off in the part at this place.
+    pub(crate) fn cuts_off(&self, at: usize) -> bool {
+        self.stop == Stop::Length && at + 1 == self.parts.len()
+    }
+}
+
 /// Why an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Stop {

@@ -61,6 +61,16 @@ impl Object {
         self.0.push('}');
         self.0
     }
+
+    /// The text in one line, as the data of an event must be: raw JSON may have been written in several. Within texts
+    /// line breaks are escaped, so those that stand as they are mean nothing.
+    pub(crate) fn line(self) -> String {
+        let text = self.end();
+        match text.contains(['\n', '\r']) {
+            true => text.replace(['\n', '\r'], " "),
+            false => text,
+        }
+    }
 }
 
 /// A list.

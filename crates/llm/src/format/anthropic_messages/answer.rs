@@ -73,12 +73,15 @@ pub(super) fn reason_of(stop: &Stop) -> (&'static str, Option<&String>) {
 
 pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
     let mut blocks = Vec::new();
-    for part in &answer.parts {
+    for (at, part) in answer.parts.iter().enumerate() {
         blocks.push(match part {
             Part::Text(text) | Part::Refusal(text) => Object::typed("text").with("text", text),
             Part::Thinking(thinking) => block::write_thinking(thinking),
-            Part::Call(call) => block::write_call(call)
-                .ok_or_else(|| NotTranslatable::new("arguments", "they are no JSON object"))?,
+            Part::Call(call) => match block::write_call(call) {
+                Some(call) => call,
+                None if answer.cuts_off(at) => continue,
+                None => return Err(NotTranslatable::new("arguments", "they are no JSON object")),
+            },
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
         });
     }

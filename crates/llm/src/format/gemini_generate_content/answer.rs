@@ -65,11 +65,13 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     if let Some(result) = candidate.take("logprobsResult") {
         answer.logprobs = logprobs::read(result);
     }
-    if let Some(reason) = candidate.text("finishReason")? {
-        match stop_of(&reason, calls > 0) {
+    match reason(&mut candidate)? {
+        Some(reason) => match stop_of(&reason, calls > 0) {
             Ok(stop) => answer.stop = stop,
             Err(mishap) => answer.mishap = Some(mishap),
-        }
+        },
+        None if calls > 0 => answer.stop = Stop::Tools,
+        None => {}
     }
     Ok(answer)
 }
@@ -120,12 +122,18 @@ pub(super) fn said(raw: &RawValue) -> Read<Vec<Said>> {
     Ok(said)
 }
 
+/// What a candidate says of its end, if anything.
+pub(super) fn reason(candidate: &mut Fields<'_>) -> Read<Option<String>> {
+    let reason = candidate.text("finishReason")?;
+    Ok(reason.filter(|it| !it.is_empty() && !it.ends_with("_UNSPECIFIED")))
+}
+
 /// Why it ended. `Err`: it is no answer.
 pub(super) fn stop_of(reason: &str, calls: bool) -> Result<Stop, Mishap> {
     Ok(match reason {
         // Google says of calls that they are an end like any other, some servers of its format do not.
-        "STOP" | "FINISH_REASON_UNSPECIFIED" | "FUNCTION_CALL" if calls => Stop::Tools,
-        "STOP" | "FINISH_REASON_UNSPECIFIED" | "FUNCTION_CALL" => Stop::End,
+        "STOP" | "FUNCTION_CALL" if calls => Stop::Tools,
+        "STOP" | "FUNCTION_CALL" => Stop::End,
         // Newer models end so where a request may not become longer; what goes on is another one.
         "MAX_TOKENS" | "CONTINUATION" => Stop::Length,
         "MALFORMED_FUNCTION_CALL" => {
@@ -161,7 +169,7 @@ pub(super) fn reason_of(stop: &Stop) -> &'static str {
 pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
     let mut parts = Vec::new();
     let mut signature: Option<&str> = None;
-    for part in &answer.parts {
+    for (at, part) in answer.parts.iter().enumerate() {
         let written = match part {
             Part::Text(text) | Part::Refusal(text) => write_text(text, signature.take()),
             Part::Thinking(thinking) => match &thinking.proof {
@@ -175,8 +183,14 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
                 }
                 proof => write_thought(&thinking.text, proof.as_ref()),
             },
-            Part::Call(call) => write_call(call, signature.take())
-                .ok_or_else(|| NotTranslatable::new("arguments", "they are no JSON object"))?,
+            Part::Call(call) => match write_call(call, signature) {
+                Some(call) => {
+                    signature = None;
+                    call
+                }
+                None if answer.cuts_off(at) => continue,
+                None => return Err(NotTranslatable::new("arguments", "they are no JSON object")),
+            },
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
         };
         parts.push(written);

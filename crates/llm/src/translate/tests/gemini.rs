@@ -7,6 +7,7 @@ use super::*;
 use crate::provider::Thinking;
 use crate::registry::Registry;
 
+mod edges;
 mod fields;
 
 const GEMINI: FormatId = FormatId::GeminiGenerateContent;

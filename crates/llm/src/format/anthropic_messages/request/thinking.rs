@@ -1,6 +1,6 @@
 //! How the model is asked to think, and with which effort.
 
-use crate::neutral::{NotTranslatable, Object, Part, Request, Role, ToolChoice, Warnings};
+use crate::neutral::{NotTranslatable, Object, Part, Proof, Request, Role, ToolChoice, Warnings};
 use crate::provider::Thinking;
 use crate::translate::effort_of;
 
@@ -135,15 +135,19 @@ fn budget(request: &Request, effort: Option<&str>, max_tokens: u64) -> Option<u6
 }
 
 /// Whether a call of a tool comes back without what the model thought before it, which the format refuses beside a budget.
+/// Thoughts that others proved are left out, so they do not count.
 fn lacks_thinking(request: &Request) -> bool {
     let of_model = request.turns.iter().filter(|it| it.role == Role::Assistant);
     let mut lacking = of_model.filter(|turn| {
         let calls = turn.parts.iter().any(|it| matches!(it, Part::Call(_)));
-        let thought = turn
-            .parts
-            .iter()
-            .any(|it| matches!(it, Part::Thinking(thinking) if thinking.proof.is_some()));
-        calls && !thought
+        let thought = |part: &Part| match part {
+            Part::Thinking(thinking) => {
+                let proof = thinking.proof.as_ref();
+                proof.is_some_and(|it| matches!(it, Proof::Signature(_) | Proof::Sealed(_)))
+            }
+            _ => false,
+        };
+        calls && !turn.parts.iter().any(thought)
     });
     lacking.next().is_some()
 }

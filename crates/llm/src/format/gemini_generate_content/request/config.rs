@@ -52,7 +52,8 @@ pub(super) fn read(
     }
     if let Some(kinds) = config.list("responseModalities")? {
         let is_text = |kind: &str| kind.eq_ignore_ascii_case("TEXT");
-        if !kinds.into_iter().filter_map(text).all(|it| is_text(&it)) {
+        let mut kinds = kinds.into_iter().map(text);
+        if !kinds.all(|it| it.as_deref().is_some_and(is_text)) {
             return Err(config.wrong("responseModalities", "only text comes back"));
         }
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::config;
 use super::schema::to_json_schema;
-use super::turns::{Calls, system, turn};
+use super::turns::{Calls, join, system, turn};
 use crate::neutral::{
     Fields, NotTranslatable, Part, Request, Tool, ToolChoice, Warnings, list, text, whole,
 };
@@ -38,7 +38,8 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
     }
     let mut calls = Calls::default();
     for content in fields.list("contents")?.unwrap_or_default() {
-        request.turns.push(turn(content, &mut calls, warnings)?);
+        let next = turn(content, &mut calls, warnings)?;
+        join(&mut request.turns, next);
     }
     for raw in fields.list("tools")?.unwrap_or_default() {
         tools(raw, &mut request.tools, warnings)?;
@@ -90,7 +91,9 @@ fn tool_config(mut wish: Fields<'_>, request: &mut Request, warnings: &mut Warni
     if let Some(calling) = wish.object("functionCallingConfig")? {
         let mut calling = calling.in_camel_case();
         let allowed = calling.list("allowedFunctionNames")?.unwrap_or_default();
-        let allowed: Vec<String> = allowed.into_iter().filter_map(text).collect();
+        let wrong = calling.wrong("allowedFunctionNames", "it must be a list of texts");
+        let allowed: Option<Vec<String>> = allowed.into_iter().map(text).collect();
+        let allowed = allowed.ok_or(wrong)?;
         let names: HashSet<&str> = allowed.iter().map(String::as_str).collect();
         let all = request
             .tools

@@ -2,8 +2,11 @@
 //!
 //! Source: <https://ai.google.dev/api/caching#Schema>.
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 
+use super::read::texts;
 use crate::neutral::{Fields, Json, NotTranslatable, Object, array, list, text};
 
 type Read<T> = Result<T, NotTranslatable>;
@@ -36,7 +39,15 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
     let mut fields = Fields::of(raw, "schema")?.in_camel_case();
     let nullable = fields.flag("nullable")?.unwrap_or(false);
     let mut written = Object::new();
-    let mut typed = false;
+    let order = fields
+        .take("propertyOrdering")
+        .map(|raw| texts(raw).ok_or_else(wrong));
+    let order = order.transpose()?.unwrap_or_default();
+    let order: HashMap<&str, usize> = order.iter().map(String::as_str).zip(0..).collect();
+    let refers = fields.has("ref") || fields.has("$ref");
+    if nullable && refers && fields.has("anyOf") {
+        return Err(wrong());
+    }
     for (name, value) in fields.rest() {
         if value.get() == "null" && name != "default" {
             continue;
@@ -44,7 +55,6 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
         written = match name.as_str() {
             "type" => {
                 let kind = text(value).ok_or_else(wrong)?.to_ascii_lowercase();
-                typed = true;
                 match kind.as_str() {
                     "type_unspecified" => written,
                     kind if nullable && kind != "null" => {
@@ -53,19 +63,35 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
                     kind => written.with("type", kind),
                 }
             }
-            "properties" | "defs" | "$defs" => {
-                let mut properties = Object::new();
-                for (name, value) in Fields::of(value, "schema")?.rest() {
-                    properties = properties.with(&name, schema(value, left)?);
+            // The model writes in this order.
+            "properties" => {
+                let mut named = Fields::of(value, "schema")?.rest();
+                named
+                    .sort_by_key(|(name, _)| order.get(name.as_str()).map_or(usize::MAX, |it| *it));
+                written.with("properties", schemas(named, left)?)
+            }
+            "defs" | "$defs" => {
+                let named = Fields::of(value, "schema")?.rest();
+                written.with("$defs", schemas(named, left)?)
+            }
+            "ref" | "$ref" => {
+                let place = text(value).ok_or_else(wrong)?;
+                let place = match place.strip_prefix("#/defs/") {
+                    Some(name) => format!("#/$defs/{name}"),
+                    None => place,
+                };
+                let there = Object::new().with("$ref", &place);
+                match nullable {
+                    true => written.with("anyOf", array([there, Object::typed("null")])),
+                    false => written.with("$ref", &place),
                 }
-                written.with(&name, properties)
             }
             "anyOf" | "prefixItems" => {
                 let mut of: Vec<Json> = Vec::new();
                 for value in list(value).ok_or_else(wrong)? {
                     of.push(schema(value, left)?.into());
                 }
-                if nullable && !typed && name == "anyOf" {
+                if nullable && name == "anyOf" {
                     of.push(Object::typed("null").into());
                 }
                 written.with(&name, array(of))
@@ -80,8 +106,6 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
                 written.with("enum", array(values.chain([Json::null()])))
             }
             "example" => written.with("examples", array([value])),
-            // In which order the model writes; schemas have no word for it but their own order.
-            "propertyOrdering" => written,
             name if COUNTS.contains(&name) => match text(value) {
                 Some(count) => {
                     let count: u64 = count.parse().map_err(|_| wrong())?;
@@ -91,6 +115,15 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
             },
             name => written.with(name, value),
         };
+    }
+    Ok(written)
+}
+
+/// Schemas by their names.
+fn schemas(named: Vec<(String, &RawValue)>, left: usize) -> Read<Object> {
+    let mut written = Object::new();
+    for (name, value) in named {
+        written = written.with(&name, schema(value, left)?);
     }
     Ok(written)
 }

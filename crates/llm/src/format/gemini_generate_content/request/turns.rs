@@ -18,15 +18,28 @@ const CONTENTS: &str = "contents";
 #[derive(Default)]
 pub(super) struct Calls {
     count: u64,
-    open: HashMap<String, VecDeque<String>>,
+    /// The ids that calls have, the client's and those that are made up.
+    known: HashSet<String>,
     answered: HashSet<String>,
+    /// The calls of each function, in their order; some may be answered.
+    open: HashMap<String, VecDeque<String>>,
+    /// Those of them that the client gave no id.
+    unnamed: HashMap<String, VecDeque<String>>,
 }
 
 impl Calls {
     /// A call of the function `name`. Returns its id.
     fn called(&mut self, name: &str, id: Option<String>) -> String {
-        let id = id.unwrap_or_else(|| call_name(None, self.count));
+        let id = id.unwrap_or_else(|| {
+            let id = call_name(None, self.count);
+            let unnamed = self.unnamed.entry(name.to_owned()).or_default();
+            unnamed.push_back(id.clone());
+            id
+        });
         self.count += 1;
+        self.known.insert(id.clone());
+        // Clients use an id again.
+        self.answered.remove(&id);
         let open = self.open.entry(name.to_owned()).or_default();
         open.push_back(id.clone());
         id
@@ -34,14 +47,18 @@ impl Calls {
 
     /// What the function `name` returned. Returns the call's id; `None`: there is no such call.
     fn answered(&mut self, name: &str, id: Option<String>) -> Option<String> {
-        if let Some(id) = id {
-            self.answered.insert(id.clone());
-            return Some(id);
-        }
-        let open = self.open.get_mut(name)?;
+        let calls = match id {
+            Some(id) if self.known.contains(&id) => {
+                self.answered.insert(id.clone());
+                return Some(id);
+            }
+            // The client gave an id to what returned, but not to the call.
+            Some(_) => self.unnamed.get_mut(name)?,
+            None => self.open.get_mut(name)?,
+        };
         loop {
-            let id = open.pop_front()?;
-            if !self.answered.remove(&id) {
+            let id = calls.pop_front()?;
+            if self.answered.insert(id.clone()) {
                 return Some(id);
             }
         }
@@ -65,6 +82,27 @@ pub(super) fn system(raw: &RawValue, warnings: &mut Warnings) -> Read<Turn> {
     }
     content.leave(warnings);
     Ok(Turn::new(Role::System, parts))
+}
+
+/// Adds a turn. Clients keep a streamed answer as one content for each of its chunks: contents of the model that follow
+/// each other are one turn, and what was cut between two of them is one again.
+pub(super) fn join(turns: &mut Vec<Turn>, next: Turn) {
+    let last = turns.last_mut();
+    let Some(before) = last.filter(|it| it.role == Role::Assistant && next.role == Role::Assistant)
+    else {
+        turns.push(next);
+        return;
+    };
+    let mut parts = next.parts.into_iter();
+    match parts.next() {
+        Some(Part::Thinking(more)) => think(&mut before.parts, &more.text, more.proof),
+        Some(Part::Text(more)) => match before.parts.last_mut() {
+            Some(Part::Text(text)) => text.push_str(&more),
+            _ => before.parts.push(Part::Text(more)),
+        },
+        first => before.parts.extend(first),
+    }
+    before.parts.extend(parts);
 }
 
 pub(super) fn turn(content: &RawValue, calls: &mut Calls, warnings: &mut Warnings) -> Read<Turn> {

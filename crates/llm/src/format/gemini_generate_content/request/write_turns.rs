@@ -51,16 +51,11 @@ fn is_system(role: Role) -> bool {
 /// functions returned, which is one of its own behind their calls.
 pub(super) fn contents(request: &Request, how: Thinking, warnings: &mut Warnings) -> Written<Json> {
     let mut sides: Vec<(Role, Vec<&Part>)> = Vec::new();
-    let mut names: HashMap<&str, &str> = HashMap::new();
     for turn in request.turns.iter().filter(|it| !is_system(it.role)) {
         match sides.last_mut() {
             Some((role, parts)) if *role == turn.role => parts.extend(&turn.parts),
             _ => sides.push((turn.role, turn.parts.iter().collect())),
         }
-        names.extend(turn.parts.iter().filter_map(|part| match part {
-            Part::Call(call) => Some((call.id.as_str(), call.name.as_str())),
-            _ => None,
-        }));
     }
     let mut contents = Vec::new();
     let mut add = |role: &str, parts: Vec<Object>| {
@@ -69,7 +64,13 @@ pub(super) fn contents(request: &Request, how: Thinking, warnings: &mut Warnings
             contents.push(content.with("parts", array(parts)));
         }
     };
+    // As far as the conversation has come: clients use an id again for another function.
+    let mut names: HashMap<&str, &str> = HashMap::new();
     for (role, parts) in sides {
+        names.extend(parts.iter().filter_map(|part| match part {
+            Part::Call(call) => Some((call.id.as_str(), call.name.as_str())),
+            _ => None,
+        }));
         if role == Role::Assistant {
             add("model", model(&parts, how, warnings)?);
             continue;

@@ -3,7 +3,7 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::super::answer::{Said, is_blocked, said, stop_of};
+use super::super::answer::{Said, is_blocked, reason, said, stop_of};
 use super::super::{REPORT, logprobs, read_report};
 use crate::neutral::{Block, Call, Delta, Fields, Happening, Mishap, Proof, Stop};
 use crate::sse::Event;
@@ -114,7 +114,7 @@ impl Reader {
         if self.open == Some(Open::Text) {
             happened.extend(logprobs.map(|it| Happening::Delta(Delta::Logprobs(it))));
         }
-        if let Some(reason) = candidate.text("finishReason").ok()? {
+        if let Some(reason) = reason(candidate).ok()? {
             match stop_of(&reason, self.calls > 0) {
                 Ok(stop) => self.stop = Some(stop),
                 Err(mishap) => self.fail(mishap, happened),

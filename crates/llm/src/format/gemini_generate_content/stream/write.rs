@@ -18,6 +18,8 @@ pub(in super::super) struct Writer {
     open: Option<Block>,
     /// The arguments of the call that is open.
     arguments: String,
+    /// The call before could not be written: it was cut off, or the answer is none.
+    broken: bool,
     /// The proof of the thought that is open.
     proof: Option<Proof>,
     /// Of the words that come next.
@@ -35,6 +37,7 @@ impl Writer {
             model: String::new(),
             open: None,
             arguments: String::new(),
+            broken: false,
             proof: None,
             logprobs: None,
             stop: Stop::End,
@@ -61,7 +64,7 @@ impl Writer {
             .maybe(REPORT, usage.map(write_usage))
             .with("modelVersion", &self.model)
             .with("responseId", &self.id);
-        format!("data: {}\n\n", event.end())
+        format!("data: {}\n\n", event.line())
     }
 
     fn delta(&mut self, delta: Delta) -> Option<Object> {
@@ -101,15 +104,20 @@ impl Writer {
                     },
                     None,
                 );
-                if call.is_none() {
-                    self.fault = Some(Mishap {
-                        status: 502,
-                        code: Some("upstream_invalid_response".to_owned()),
-                        message: "the arguments of a call are no JSON object".to_owned(),
-                    });
-                }
+                self.broken = call.is_none();
                 call
             }
+        }
+    }
+
+    /// A call that could not be written is the last of an answer that became too long. Anywhere else it is a fault.
+    fn judge(&mut self, cut: bool) {
+        if std::mem::take(&mut self.broken) && !cut {
+            self.fault = Some(Mishap {
+                status: 502,
+                code: Some("upstream_invalid_response".to_owned()),
+                message: "the arguments of a call are no JSON object".to_owned(),
+            });
         }
     }
 }
@@ -125,12 +133,14 @@ impl StreamWriter for Writer {
             // Some of the format's clients take every line for JSON, comments too.
             Happening::Ping => None,
             Happening::Open(block) => {
+                self.judge(false);
                 self.open = Some(block);
                 None
             }
             Happening::Delta(delta) => self.delta(delta),
             Happening::Close => self.close(),
             Happening::Stop(stop) => {
+                self.judge(stop == Stop::Length);
                 self.stop = stop;
                 None
             }

@@ -53,7 +53,7 @@ impl Writer {
             true => chunk.with("usage", usage.map(write_usage)),
             false => chunk,
         };
-        format!("data: {}\n\n", chunk.end())
+        format!("data: {}\n\n", chunk.line())
     }
 
     fn choice(&mut self, delta: Object, reason: Option<&str>) -> String {

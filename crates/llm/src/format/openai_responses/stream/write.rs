@@ -62,7 +62,7 @@ impl Writer {
     fn event(&mut self, out: &mut String, kind: &str, fields: impl FnOnce(Object) -> Object) {
         let data = Object::typed(kind).with("sequence_number", self.sequence);
         self.sequence += 1;
-        let data = fields(data).end();
+        let data = fields(data).line();
         out.push_str(&format!("event: {kind}\ndata: {data}\n\n"));
     }
 
