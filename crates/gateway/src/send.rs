@@ -8,6 +8,7 @@ use domain::key::FailureKind;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use llm::format::Metered;
 use llm::head::{self, Head};
 use llm::translate::Translated;
 use tokio::time::Instant;
@@ -84,6 +85,8 @@ pub(crate) struct Missed {
     /// Whether it did not, or the key's balance is used up: more than `managed_on_failure` is needed then.
     pub(crate) turns_away: bool,
     pub(crate) retry_after_ms: Option<i64>,
+    /// What was read of an answer that the client is not told.
+    pub(crate) metered: Metered,
 }
 
 /// What may follow an attempt that missed.
@@ -154,6 +157,7 @@ impl Missed {
             denied: false,
             turns_away: false,
             retry_after_ms: None,
+            metered: Metered::default(),
         }
     }
 
@@ -264,7 +268,7 @@ pub(crate) async fn send(
                 vectors::encode_in(&mut answer, plane).await?;
             }
             if let Some(translated) = translated {
-                translation::read_whole(&mut answer, &translated.plan, plane).await?;
+                translation::read_whole(&mut answer, &translated.plan, parcel.call, plane).await?;
             }
             Ok(Answer {
                 translation,

@@ -65,6 +65,8 @@ struct Open {
     departure: Option<Departure>,
     /// Whether a platform key's provider got the request and did not refuse it.
     at_work: bool,
+    /// What was read of the last attempt's answer, which the client was not told.
+    read: Metered,
     /// The most that the call can have used, where credits pay.
     ceiling: Option<Ceiling>,
     sources: Sources,
@@ -210,6 +212,11 @@ impl Settlement {
         }
     }
 
+    /// What was read of an answer that the client is not told. The attempt before counts no more.
+    pub(crate) fn read(&mut self, metered: Metered) {
+        self.open_mut().read = metered;
+    }
+
     /// The provider did not accept a key.
     pub(crate) fn key_failed(&mut self, key: KeyVersion, kind: FailureKind) {
         self.open_mut().settled.failed.push((key, kind));
@@ -220,12 +227,12 @@ impl Settlement {
         self.row_mut().streamed = streamed;
     }
 
-    /// Settles a call that is not served, and hands the failure on.
+    /// Settles a call that is not served, and hands the failure on. What a model made of it counts all the same.
     pub(crate) fn refuse(mut self, failure: Failure) -> Failure {
         let end = End {
             status: failure.status().as_u16(),
             error_code: Some(failure.code()),
-            metered: Metered::default(),
+            metered: self.open().read,
             response_bytes: 0,
         };
         self.close(&end, None);

@@ -33,6 +33,7 @@ impl<'a> Course<'a> {
         }
         if let Some(settlement) = &mut self.settlement {
             settlement.attempted(missed.status, missed.kind());
+            settlement.read(missed.metered);
             if let Some(kind) = missed.blames_key() {
                 settlement.key_failed(way.key, kind);
             }

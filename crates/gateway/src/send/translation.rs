@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{RequestId, Timestamp};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use llm::format::FormatId;
+use llm::format::{FormatId, Metered};
 use llm::head;
 use llm::provider::Provider;
 use llm::translate::{
@@ -15,7 +15,7 @@ use llm::translate::{
 
 use super::{Answer, Content, Kind, Missed, Next, Parcel};
 use crate::Plane;
-use crate::endpoint;
+use crate::endpoint::{self, Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::needles::Needles;
@@ -85,10 +85,11 @@ pub(crate) fn translated(
 const READ_TIMES: usize = 8;
 
 /// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
-/// stream is left as it is.
+/// stream is left as it is. The model made what is not told all the same, so it is metered.
 pub(super) async fn read_whole(
     answer: &mut Answer,
     plan: &Plan,
+    call: &Call,
     plane: &Plane,
 ) -> Result<(), Missed> {
     let Content::Flowing {
@@ -119,15 +120,38 @@ pub(super) async fn read_whole(
     };
     let read = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
     let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
-    read.map_err(|(failure, next)| missed(failure, next))?;
+    let metered = |whole: &[u8]| {
+        if call.priced == Priced::Unknown {
+            return Metered::default();
+        }
+        let mut tap = plan.upstream().format().usage_tap(false);
+        tap.push(whole);
+        tap.finish()
+    };
+    if let Err((failure, next)) = read {
+        let metered = match next {
+            Next::Told => metered(&whole),
+            // It is made once more.
+            _ => Metered::default(),
+        };
+        return Err(Missed {
+            metered,
+            ..missed(failure, next)
+        });
+    }
     // Reading it takes several times its length, out of the memory for bodies.
     let room = u32::try_from(whole.len().div_ceil(1024) * READ_TIMES).unwrap_or(u32::MAX);
     let _room = plane
         .body_memory
         .try_acquire_many(room)
-        .map_err(|_| missed(Failure::Overloaded, Next::Told))?;
-    plan.check(&whole)
-        .map_err(|_| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
+        .map_err(|_| Missed {
+            metered: metered(&whole),
+            ..missed(Failure::Overloaded, Next::Told)
+        })?;
+    plan.check(&whole).map_err(|_| Missed {
+        metered: metered(&whole),
+        ..missed(Failure::UpstreamInvalidResponse, Next::Told)
+    })?;
     *first = whole.freeze();
     Ok(())
 }

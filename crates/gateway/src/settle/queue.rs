@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::{NanoUsd, RequestId, Sources};
+use llm::format::Metered;
 use store::UsageRow;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -154,6 +155,7 @@ impl Books {
             begun_at: None,
             departure: None,
             at_work: false,
+            read: Metered::default(),
             ceiling: None,
             sources: sources.clone(),
         }))))

@@ -122,3 +122,48 @@ async fn the_end_of_a_stream_that_credits_pay_for_waits_for_its_row() {
         .expect("a whole body");
     assert_eq!(rest.to_bytes(), LAST);
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_told_is_an_error_and_what_it_used_is_paid_for() {
+    let (harness, google) = managed().await;
+    let messages =
+        r#"{"model":"gemini-x","max_tokens":40,"messages":[{"role":"user","content":"hi"}]}"#;
+    let responses = r#"{"model":"gemini-x","max_output_tokens":40,"input":"hi"}"#;
+    for broken in [
+        ANSWER.replace("\"STOP\"", "\"MALFORMED_FUNCTION_CALL\""),
+        ANSWER.replace("\"STOP\"", "\"UNEXPECTED_TOOL_CALL\""),
+        ANSWER.replace(
+            r#"{"text":"four"}"#,
+            r#"{"inlineData":{"mimeType":"image/png","data":"AAAA"}}"#,
+        ),
+    ] {
+        google.says(&broken);
+        for (path, call, kind) in [
+            ("/v1/messages", messages, json!("error")),
+            ("/v1/responses", responses, Value::Null),
+        ] {
+            let answer = harness
+                .send(harness.request(Method::POST, path, call))
+                .await;
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (502, "upstream_invalid_response"),
+                "{path} {broken}"
+            );
+            assert_eq!(answer.json()["type"], kind, "{path}");
+            let row = harness.usage().await.pop().expect("a row");
+            assert_eq!(
+                (row.status, row.error_code.as_deref(), row.usage),
+                (502, Some("upstream_invalid_response"), Some(USED)),
+                "{path} {broken}"
+            );
+            assert_eq!(row.charge, NanoUsd::new(20 * 3_000 + 10 * 300 + 9 * 15_000));
+        }
+    }
+    // An error without an answer costs no output.
+    google.says(r#"{"error":{"code":500,"message":"busy","status":"INTERNAL"}}"#);
+    let request = harness.request(Method::POST, "/v1/messages", messages);
+    assert_eq!(harness.send(request).await.status, 502);
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.usage.map_or(0, |it| it.output_tokens), 0);
+}
