@@ -269,11 +269,10 @@ impl<'a> Course<'a> {
                 Ok((served, Err(missed))) => {
                     let next = missed.next;
                     if next == Next::Told || (next == Next::SameKeyOnce && self.may_be_done()) {
-                        self.retry_after_ms = missed.retry_after_ms;
+                        self.retry_after_ms = missed.retry_after_ms.map(i64::from);
                         return Turn::Told(missed.failure);
                     }
-                    let named = missed.retry_after_ms.unwrap_or(0);
-                    pause_ms = u64::try_from(named).unwrap_or(0);
+                    pause_ms = missed.retry_after_ms.map_or(0, u64::from);
                     if next == Next::OtherModel {
                         self.passed_by = Some(way.place);
                     }

@@ -84,9 +84,10 @@ pub(crate) struct Missed {
     pub(crate) denied: bool,
     /// Whether it did not, or the key's balance is used up: more than `managed_on_failure` is needed then.
     pub(crate) turns_away: bool,
-    pub(crate) retry_after_ms: Option<i64>,
+    /// At most seven weeks.
+    pub(crate) retry_after_ms: Option<u32>,
     /// What was read of an answer that the client is not told.
-    pub(crate) metered: Metered,
+    pub(crate) metered: Option<Box<Metered>>,
 }
 
 /// What may follow an attempt that missed.
@@ -157,7 +158,7 @@ impl Missed {
             denied: false,
             turns_away: false,
             retry_after_ms: None,
-            metered: Metered::default(),
+            metered: None,
         }
     }
 

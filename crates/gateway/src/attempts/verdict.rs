@@ -15,11 +15,11 @@ impl<'a> Course<'a> {
     pub(super) fn missed(&mut self, way: &'a Way, missed: &Missed) {
         let strain = match missed.next {
             Next::SameKeyOnce => Some(Strain::Failed {
-                retry_after_ms: missed.retry_after_ms,
+                retry_after_ms: missed.retry_after_ms.map(i64::from),
             }),
             Next::OtherKey if missed.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
                 Some(Strain::Limited {
-                    retry_after_ms: missed.retry_after_ms,
+                    retry_after_ms: missed.retry_after_ms.map(i64::from),
                 })
             }
             Next::OtherKey | Next::OtherModel | Next::Told => None,
@@ -33,7 +33,7 @@ impl<'a> Course<'a> {
         }
         if let Some(settlement) = &mut self.settlement {
             settlement.attempted(missed.status, missed.kind());
-            settlement.read(missed.metered);
+            settlement.read(missed.metered.as_deref().copied().unwrap_or_default());
             if let Some(kind) = missed.blames_key() {
                 settlement.key_failed(way.key, kind);
             }
@@ -88,7 +88,7 @@ impl<'a> Course<'a> {
                 Err(Failure::PlatformKeyUnreadable)
             }
             (None, failure) => {
-                self.retry_after_ms = last.retry_after_ms;
+                self.retry_after_ms = last.retry_after_ms.map(i64::from);
                 Err(failure)
             }
         }

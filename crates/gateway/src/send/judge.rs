@@ -165,7 +165,7 @@ impl Refused<'_> {
             said: said.kind,
             denied: said.denied,
             turns_away: said.turns_away,
-            retry_after_ms,
+            retry_after_ms: retry_after_ms.map(|it| u32::try_from(it.max(0)).unwrap_or(u32::MAX)),
             ..missed(Failure::Internal, Next::OtherKey)
         };
         if said.denied {

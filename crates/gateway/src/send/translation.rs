@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{RequestId, Timestamp};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use llm::format::{FormatId, Metered};
+use llm::format::FormatId;
 use llm::head;
 use llm::provider::Provider;
 use llm::translate::{
@@ -122,17 +122,17 @@ pub(super) async fn read_whole(
     let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
     let metered = |whole: &[u8]| {
         if call.priced == Priced::Unknown {
-            return Metered::default();
+            return None;
         }
         let mut tap = plan.upstream().format().usage_tap(false);
         tap.push(whole);
-        tap.finish()
+        Some(Box::new(tap.finish()))
     };
     if let Err((failure, next)) = read {
         let metered = match next {
             Next::Told => metered(&whole),
             // It is made once more.
-            _ => Metered::default(),
+            _ => None,
         };
         return Err(Missed {
             metered,
