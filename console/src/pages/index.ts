@@ -4,6 +4,7 @@
  */
 import type { LucideIcon } from "lucide-react";
 import { Boxes, ChartNoAxesColumn, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
+import { Boxes, KeyRound, MessagesSquare, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -53,6 +54,13 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     icon: Boxes,
     words: "tier level default embeddings mapping price my models",
     load: () => import("./models/Page"),
+  },
+  {
+    path: "playground",
+    title: "Playground",
+    icon: MessagesSquare,
+    words: "chat try stream call model prompt",
+    load: () => import("./playground/Page"),
   },
   {
     path: "api-keys",

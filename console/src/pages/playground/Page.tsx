@@ -1,0 +1,148 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { MessagesSquare } from "lucide-react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { policyQuery } from "@/api/queries";
+import { ModelPicker } from "@/pages/models/ModelPicker";
+import { type Models, modelsQuery, refusalText } from "@/pages/models/models";
+import { isAtLeast, useWorkspace } from "@/shell/workspace";
+import { Button, buttonClass } from "@/ui/Button";
+import { EmptyState } from "@/ui/EmptyState";
+import { ErrorState } from "@/ui/ErrorNote";
+import { Field, inputClass } from "@/ui/Field";
+import { PageBody } from "@/ui/Page";
+import { SkeletonRows } from "@/ui/Skeleton";
+import { Composer } from "./Composer";
+import { Turn } from "./Turn";
+import { useChat } from "./useChat";
+
+/** A conversation with any model that the workspace may call. It lasts as long as the page. */
+export function Page() {
+  const workspace = useWorkspace();
+  return <Playground key={workspace.id} />;
+}
+
+function Playground() {
+  const workspace = useWorkspace();
+  const models = useQuery(modelsQuery(workspace.id));
+  const search = useSearch({ strict: false }) as { model?: unknown };
+  const navigate = useNavigate();
+  const [system, setSystem] = useState("");
+  const chat = useChat(workspace.id, isAtLeast(workspace.role, "admin"));
+  const fallback = models.data?.default_model;
+  const first = useMemo(() => (fallback ? [{ value: "default", label: "Default", detail: fallback }] : []), [fallback]);
+  const end = useRef<HTMLDivElement>(null);
+  const said = chat.turns.length;
+  useEffect(() => {
+    if (said > 0) end.current?.scrollIntoView({ block: "end" });
+  }, [said]);
+
+  const named = typeof search.model === "string" ? search.model : undefined;
+  const model = named ?? (models.data && firstOf(models.data));
+  const choose = (next: string) => navigate({ to: ".", search: { model: next } as never, replace: true });
+  return (
+    <PageBody
+      title="Playground"
+      lead="Real calls, as your programs make them: own keys or credits pay. The conversation is kept nowhere but in this page."
+      actions={
+        said > 0 && (
+          <Button onClick={chat.clear} disabled={chat.busy}>
+            New conversation
+          </Button>
+        )
+      }
+    >
+      {models.isError ? (
+        <ErrorState error={models.error} retry={() => models.refetch()} />
+      ) : !models.data ? (
+        <SkeletonRows label="Loading the models" rows={2} />
+      ) : model === undefined ? (
+        <NoModel />
+      ) : (
+        <>
+          <div className="grid items-start gap-4 md:grid-cols-2">
+            <Field label="Model" hint={whoPays(models.data, model)}>
+              {(control) => (
+                <ModelPicker
+                  control={control}
+                  value={model}
+                  onChange={choose}
+                  models={models.data}
+                  tiers
+                  onlyServed
+                  first={first}
+                />
+              )}
+            </Field>
+            <Field label="System prompt" optional hint="Sent in front of each message of this conversation">
+              {(control) => (
+                <textarea
+                  {...control}
+                  rows={1}
+                  className={`${inputClass} h-auto min-h-9 resize-y py-1.5`}
+                  value={system}
+                  placeholder="Answer in one sentence."
+                  onChange={(event) => setSystem(event.target.value)}
+                />
+              )}
+            </Field>
+          </div>
+          {said === 0 ? (
+            <p className="rounded-lg border border-dashed border-line px-4 py-10 text-center text-soft">
+              Nothing was said yet. Each answer shows who served it, and what it took.
+            </p>
+          ) : (
+            <ol aria-label="Conversation" className="flex flex-col gap-4">
+              {chat.turns.map((turn, index) => (
+                <Turn
+                  key={turn.id}
+                  turn={turn}
+                  onRetry={index === said - 1 && !chat.busy ? () => chat.retry(model, system) : undefined}
+                />
+              ))}
+            </ol>
+          )}
+          <Composer busy={chat.busy} onSend={(text) => chat.send(model, system, text)} onStop={chat.stop} />
+          <div ref={end} />
+        </>
+      )}
+    </PageBody>
+  );
+}
+
+/** What is chosen where nobody did: the default, else one of the own models, else one that credits pay for. */
+function firstOf({ default_model, models }: Models): string | undefined {
+  if (default_model) return "default";
+  return (models.find(({ mine }) => mine) ?? models.find(({ key_source }) => key_source))?.id;
+}
+
+function whoPays(models: Models, name: string): string | undefined {
+  const view =
+    models.tiers.find(({ tier }) => tier === name) ??
+    models.models.find(({ id }) => id === (name === "default" ? models.default_model : name));
+  const stands = name === "default" && models.default_model ? `${models.default_model}. ` : "";
+  if (view?.refusal) return `${stands}Refused as things stand: ${refusalText(view.refusal)}.`;
+  if (view?.key_source === "byok") return `${stands}An own key serves; its provider bills the key's owner.`;
+  if (view?.key_source === "managed") return `${stands}Credits pay.`;
+  return stands || undefined;
+}
+
+function NoModel() {
+  const workspace = useWorkspace();
+  const policy = useQuery(policyQuery(workspace.id));
+  return (
+    <EmptyState
+      icon={MessagesSquare}
+      title="No model can be called yet"
+      action={
+        <Link to={`/w/${workspace.id}/keys`} className={buttonClass("primary")}>
+          See the provider keys
+        </Link>
+      }
+    >
+      {policy.data?.mode === "managed"
+        ? "Credits would pay, and the instance has no key that serves."
+        : "A call needs a provider key of this workspace that may serve, or credits."}
+    </EmptyState>
+  );
+}

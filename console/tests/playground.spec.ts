@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import type { Page } from "@playwright/test";
+import { post } from "./support/people";
+import { expect, joined, look, test } from "./support/test";
+
+const newKey = () => `sk-proj-${randomBytes(24).toString("hex")}`;
+
+async function storeKey(page: Page, workspace: string, key = newKey()) {
+  await post(page.request, `/api/v1/workspaces/${workspace}/provider-keys`, { provider: "openai", label: "team", key });
+}
+
+test("a model answers in a stream, and the page says who served it and what it took", async ({ page, owner }) => {
+  await page.goto(`/console/w/${owner.workspace}/playground`);
+  await expect(page.getByText("No model can be called yet")).toBeVisible();
+  await look(page, "playground-empty");
+  await storeKey(page, owner.workspace);
+  // By itself, without a reload.
+  await expect(page.getByLabel("Message")).toBeVisible({ timeout: 30_000 });
+
+  await page.getByRole("combobox", { name: "Model" }).fill("5.4-nano");
+  await page.getByRole("option", { name: /^openai\/gpt-5.4-nano/ }).click();
+  await expect(page).toHaveURL(/model=openai/);
+  await expect(page.getByText("An own key serves")).toBeVisible();
+  await page.getByLabel("Message").fill("Say hello.");
+  await page.getByLabel("Message").press("Enter");
+  const turn = page.getByRole("list", { name: "Conversation" }).getByRole("listitem");
+  await expect(turn).toContainText("Hello from upstream.");
+  await expect(turn).toContainText("Own key team");
+  await expect(turn).toContainText("19 in, 5 out");
+  await expect(turn).toContainText(/List price\s*\$0\.0000086/);
+  await expect(turn).toContainText("in all");
+  await look(page, "playground");
+
+  // The conversation goes along, and so does what the model is told first.
+  await page.getByLabel("System prompt").fill("Be brief.");
+  const sent = page.waitForRequest((request) => request.url().endsWith("/v1/chat/completions"));
+  await page.getByLabel("Message").fill("And again.");
+  await page.getByRole("button", { name: "Send" }).click();
+  const roles = (await sent).postDataJSON().messages.map(({ role }: { role: string }) => role);
+  expect(roles).toEqual(["system", "user", "assistant", "user"]);
+  await expect(turn).toHaveCount(2);
+  await expect(turn.last()).toContainText("List price");
+
+  const held = await page.evaluate(() =>
+    JSON.stringify([document.documentElement.outerHTML, { ...localStorage }, { ...sessionStorage }]),
+  );
+  expect(held).not.toContain("kb_");
+  await page.getByRole("button", { name: "New conversation" }).click();
+  await expect(page.getByText("Nothing was said yet.")).toBeVisible();
+});
+
+test("what is refused is shown with its code, and can be asked again", async ({ page, owner, world }) => {
+  const key = newKey();
+  await storeKey(page, owner.workspace, key);
+  await page.goto(`/console/w/${owner.workspace}/playground?model=openai/gpt-5.4-nano`);
+  const error = { message: "The server had an error", type: "server_error", code: null };
+  await world.instance.script({ key, status: 401, body: { error } });
+  await page.getByLabel("Message").fill("Say hello.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByRole("alert")).toContainText("upstream_credentials_exhausted");
+  await look(page, "playground-refused");
+  await world.instance.reset();
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await expect(page.getByText("Hello from upstream.")).toBeVisible();
+
+  await page.goto(`/console/w/${owner.workspace}/playground?model=anthropic/claude-haiku-4-5`);
+  await expect(page.getByText("Refused as things stand: there is no own key for it.")).toBeVisible();
+  await page.getByLabel("Message").fill("Say hello.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByRole("alert")).toContainText("byok_key_missing");
+});
+
+test("a call is stopped", async ({ page, owner, world }) => {
+  const key = newKey();
+  await storeKey(page, owner.workspace, key);
+  await world.instance.script({ key, status: 200, body: {}, delay_ms: 20_000 });
+  await page.goto(`/console/w/${owner.workspace}/playground?model=openai/gpt-5.4-nano`);
+  await page.getByLabel("Message").fill("Take your time.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByText("Waiting for the first words")).toBeVisible();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect(page.getByText("Stopped.")).toBeVisible();
+  await world.instance.reset();
+});
+
+test("a member calls models, and is not told what calls cost", async ({ page, owner, browser, world }) => {
+  await storeKey(page, owner.workspace);
+  const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
+  await member.page.goto(`/console/w/${owner.workspace}/playground?model=openai/gpt-5.4-nano`);
+  await member.page.getByLabel("Message").fill("Say hello.");
+  await member.page.getByRole("button", { name: "Send" }).click();
+  await expect(member.page.getByText("Hello from upstream.")).toBeVisible();
+  await expect(member.page.getByText("admins see it in the usage")).toBeVisible();
+  expect(member.faults).toEqual([]);
+  await member.page.context().close();
+});
