@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { request } from "@playwright/test";
+import { type Page, request } from "@playwright/test";
 import { PASSWORD, post } from "./support/people";
 import { expect, joined, look, test } from "./support/test";
 
@@ -31,11 +31,28 @@ test("after adding a key its models appear without a reload", async ({ page, own
   expect(await page.evaluate(() => "same" in window)).toBe(true);
 });
 
-test("tiers, default and mapping are chosen, and a call meets them", async ({ page, owner }) => {
+async function storeKey(page: Page, workspace: string) {
   const key = `sk-proj-${randomBytes(24).toString("hex")}`;
-  const keys = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  const keys = `/api/v1/workspaces/${workspace}/provider-keys`;
   await post(page.request, keys, { provider: "openai", label: "primary", key });
-  await page.goto(`/console/w/${owner.workspace}/models`);
+}
+
+/** Calls a model by this name; which one answered. */
+async function answering(page: Page, workspace: string, model: string) {
+  const scopes = ["inference:invoke"];
+  const minted = await post(page.request, `/api/v1/workspaces/${workspace}/api-keys`, { name: "test", scopes });
+  const answer = await fetch(new URL("/v1/chat/completions", page.url()), {
+    method: "POST",
+    headers: { authorization: `Bearer ${minted.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "hello" }] }),
+  });
+  await answer.text();
+  return answer.headers.get("x-keybearer-model");
+}
+
+test("tiers and default are chosen, and a call meets them", async ({ page, owner }) => {
+  await storeKey(page, owner.workspace);
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
 
   // The plan Free opens level 1 alone.
   await expect(page.getByText(/^Locked by the plan free; pro, ultra, enterprise open it$/)).toHaveCount(2);
@@ -49,7 +66,15 @@ test("tiers, default and mapping are chosen, and a call meets them", async ({ pa
   await page.getByLabel("Model for embeddings").fill("openai/text-embedding-3-small");
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByRole("listitem").filter({ hasText: "Texts as vectors" })).toContainText("Own key");
+  for (const model of ["default", "level_1"]) {
+    expect(await answering(page, owner.workspace, model), model).toBe("gpt-5.4-nano");
+  }
+  await look(page, "models");
+});
 
+test("names are mapped, and a call meets the mapping", async ({ page, owner }) => {
+  await storeKey(page, owner.workspace);
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
   await page.getByRole("button", { name: "Add model mapping" }).click();
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByRole("alert")).toContainText("A name is missing.");
@@ -68,31 +93,14 @@ test("tiers, default and mapping are chosen, and a call meets them", async ({ pa
   await page.reload();
   await expect(page.getByLabel("Model 1")).toHaveValue("openai/gpt-5.4-nano");
   await expect(page.getByLabel("Level of keys 1")).toHaveValue("2");
-  await look(page, "models");
-
-  const minted = await post(page.request, `/api/v1/workspaces/${owner.workspace}/api-keys`, {
-    name: "test",
-    scopes: ["inference:invoke"],
-  });
-  for (const model of ["default", "level_1", "gpt-3.5-turbo"]) {
-    const answer = await fetch(new URL("/v1/chat/completions", page.url()), {
-      method: "POST",
-      headers: { authorization: `Bearer ${minted.key}`, "content-type": "application/json" },
-      body: JSON.stringify({ model, messages: [{ role: "user", content: "hello" }] }),
-    });
-    expect(answer.headers.get("x-keybearer-model"), model).toBe("gpt-5.4-nano");
-    await answer.text();
-  }
-
+  expect(await answering(page, owner.workspace, "gpt-3.5-turbo")).toBe("gpt-5.4-nano");
   await page.getByRole("button", { name: "Remove model mapping 1" }).click();
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("None. Names of models stand for themselves.")).toBeVisible();
 });
 
 test("an admin of the instance switches own keys off and on, and the models follow", async ({ page, owner, world }) => {
-  const key = `sk-proj-${randomBytes(24).toString("hex")}`;
-  const keys = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
-  await post(page.request, keys, { provider: "openai", label: "primary", key });
+  await storeKey(page, owner.workspace);
   const admin = await request.newContext({ baseURL: world.instance.url });
   await post(admin, "/api/v1/sessions", { email: world.root.email, password: PASSWORD });
   await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5.4-nano`);

@@ -65,7 +65,7 @@ function Facts({ answer, call }: { answer: Answer; call: Call }) {
           {call.keySource === "byok" ? ["Own key", call.keyLabel].filter(Boolean).join(" ") : "Credits"}
         </Badge>
       )}
-      <dl aria-label="Call" className="flex min-w-0 flex-wrap items-center gap-x-4 gap-y-1">
+      <dl aria-label="Call" className="flex min-w-60 flex-1 flex-wrap items-center gap-x-4 gap-y-1">
         <Fact name="Provider">{provider}</Fact>
         {call.model && <Fact name="Model">{call.model}</Fact>}
         {call.tokens && (
