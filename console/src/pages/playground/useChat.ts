@@ -178,6 +178,8 @@ async function recorded(workspace: string, requestId: string): Promise<{ cost?: 
       const { data } = await ok(api.GET("/api/v1/workspaces/{workspace_id}/usage", { params }));
       const row = data.find(({ request_id }) => request_id === requestId);
       if (!row) continue;
+      // Nothing was served, or costs are not recorded here: there is no cost to show.
+      if (!row.pricing) return {};
       const cost = {
         nanoUsd: row.cost_nano_usd ?? null,
         chargeNanoUsd: row.charge_nano_usd,
