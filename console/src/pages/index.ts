@@ -5,6 +5,7 @@
 import type { LucideIcon } from "lucide-react";
 import { Boxes, ChartNoAxesColumn, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
 import { Boxes, KeyRound, MessagesSquare, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
+import { KeyRound, Layers, Rocket, Settings, SquareTerminal, Users, UsersRound, Wallet } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -97,4 +98,27 @@ export const WORKSPACE_PAGES: PageEntry[] = [
 export const ACCOUNT_PAGES: PageEntry[] = [];
 
 /** Below `/console/admin/`, for admins of the instance. */
-export const ADMIN_PAGES: PageEntry[] = [];
+export const ADMIN_PAGES: PageEntry[] = [
+  {
+    path: "users",
+    title: "Users",
+    icon: UsersRound,
+    words: "people suspend lock create",
+    load: () => import("./users/Page"),
+  },
+  {
+    path: "accounts",
+    title: "Accounts",
+    icon: Wallet,
+    words: "plan subscription credits grant rate",
+    load: () => import("./accounts/Page"),
+  },
+  { path: "accounts/$account", title: "Account", load: () => import("./account-detail/Page") },
+  {
+    path: "plans",
+    title: "Plans",
+    icon: Layers,
+    words: "terms limits tiers monthly",
+    load: () => import("./plans/Page"),
+  },
+];
