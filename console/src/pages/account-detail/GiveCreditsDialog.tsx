@@ -30,7 +30,7 @@ export function GiveCreditsDialog({ account, onClose }: { account: Schemas["Acco
   const value = Number(amount);
   const isAmount = /^\d{1,9}(\.\d{1,7})?$/.test(amount.trim()) && value > 0 && value <= 100_000_000;
   const give = useMutation({
-    mutationFn: () => {
+    mutationFn: async () => {
       const body = {
         kind,
         credits: amount.trim(),
@@ -39,11 +39,16 @@ export function GiveCreditsDialog({ account, onClose }: { account: Schemas["Acco
         reference: reference.trim() === "" ? null : reference.trim(),
       };
       const params = { path: { account_id: account.id } };
-      return ok(api.POST("/api/v1/admin/accounts/{account_id}/credits", { params, body }));
+      const call = api.POST("/api/v1/admin/accounts/{account_id}/credits", { params, body });
+      const card = await ok(call);
+      // 200: it was given before, and nothing was added now.
+      return { card, isNew: (await call).response.status === 201 };
     },
-    onSuccess: async (card) => {
+    onSuccess: async ({ card, isNew }) => {
       await queries.invalidateQueries(accountQuery(account.id));
-      toast(`${creditsText(card.granted.credits)} for ${account.owner_email}`, card.reference ?? undefined);
+      const amount = creditsText(card.granted.credits);
+      if (isNew) toast(`${account.owner_email} got ${amount}`, card.reference ?? undefined);
+      else toast(`${card.reference} was given before`, `Its ${amount} are not given again.`);
       onClose();
     },
   });
