@@ -3,9 +3,20 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import { Boxes, ChartNoAxesColumn, KeyRound, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
-import { Boxes, KeyRound, MessagesSquare, Rocket, Settings, SquareTerminal, Users, WalletCards } from "lucide-react";
-import { KeyRound, Layers, Rocket, Settings, SquareTerminal, Users, UsersRound, Wallet } from "lucide-react";
+import {
+  Boxes,
+  ChartNoAxesColumn,
+  KeyRound,
+  Layers,
+  MessagesSquare,
+  Rocket,
+  Settings,
+  SquareTerminal,
+  Users,
+  UsersRound,
+  Wallet,
+  WalletCards,
+} from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
