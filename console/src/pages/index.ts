@@ -17,6 +17,7 @@ import {
   Wallet,
   WalletCards,
 } from "lucide-react";
+import { ChartNoAxesColumn, KeyRound, Rocket, Route, ScrollText, Settings, SquareTerminal, Users } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -90,11 +91,26 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     load: () => import("./usage/Page"),
   },
   {
+    path: "explain",
+    title: "Explain",
+    icon: Route,
+    words: "resolve why which key serves who pays decision",
+    load: () => import("./explain/Page"),
+  },
+  {
     path: "members",
     title: "Members",
     icon: Users,
     words: "people invite invitation role",
     load: () => import("./members/Page"),
+  },
+  {
+    path: "audit",
+    title: "Audit",
+    icon: ScrollText,
+    role: "admin",
+    words: "log history who changed",
+    load: () => import("./audit/Page"),
   },
   {
     path: "settings",

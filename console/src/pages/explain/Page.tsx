@@ -1,0 +1,110 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { type FormEvent, useId, useState } from "react";
+import { apiKeysQuery } from "@/pages/api-keys/queries";
+import { type Filters, useFilters } from "@/shell/filters";
+import { useWorkspace } from "@/shell/workspace";
+import { Button } from "@/ui/Button";
+import { Checkbox } from "@/ui/Checkbox";
+import { ErrorState } from "@/ui/ErrorNote";
+import { Field, inputClass } from "@/ui/Field";
+import { PageBody } from "@/ui/Page";
+import { Select } from "@/ui/Select";
+import { SkeletonRows } from "@/ui/Skeleton";
+import { Answer } from "./Answer";
+import { modelNamesQuery, resolveQuery } from "./queries";
+
+const NAMES = ["model", "api_key_id", "no_managed", "asked"] as const;
+
+/** Which key would serve a call, who would pay, and why not the others. */
+export function Page() {
+  const [filters, change] = useFilters(NAMES);
+  return (
+    <PageBody
+      title="Explain"
+      lead="Which key would serve a call at this moment, who would pay, and why. The decision is the one that a call gets; no provider is called and nothing is charged."
+    >
+      {/* A new address fills the form anew. */}
+      <Question key={JSON.stringify(filters)} filters={filters} change={change} />
+      {filters.asked && <Asked filters={filters} />}
+    </PageBody>
+  );
+}
+
+type Chosen = Filters<(typeof NAMES)[number]>;
+
+function Question({ filters, change }: { filters: Chosen; change: (patch: Chosen) => void }) {
+  const workspace = useWorkspace();
+  const list = useId();
+  const names = useQuery(modelNamesQuery(workspace.id)).data ?? [];
+  const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data) ?? [];
+  const [model, setModel] = useState(filters.model ?? "");
+  const [apiKey, setApiKey] = useState(filters.api_key_id ?? "");
+  const [noManaged, setNoManaged] = useState(filters.no_managed === "true");
+  const options = [{ value: "", label: "Any" }];
+  for (const { id, name, revoked_at } of keys) if (!revoked_at) options.push({ value: id, label: name });
+  if (!options.some(({ value }) => value === apiKey)) options.push({ value: apiKey, label: apiKey });
+  const ask = (event: FormEvent) => {
+    event.preventDefault();
+    change({
+      model: model.trim(),
+      api_key_id: apiKey,
+      no_managed: noManaged ? "true" : undefined,
+      asked: "yes",
+    });
+  };
+  return (
+    <form onSubmit={ask} className="flex flex-col gap-4">
+      <div className="grid gap-4 sm:grid-cols-[2fr_1fr]">
+        <Field label="Model or tier" optional hint="As a request names it; left empty, whatever was chosen for it.">
+          {(control) => (
+            <>
+              <input
+                {...control}
+                list={list}
+                value={model}
+                onChange={(event) => setModel(event.target.value)}
+                placeholder="openai/gpt-5.4-nano"
+                autoComplete="off"
+                spellCheck={false}
+                className={inputClass}
+              />
+              <datalist id={list}>
+                {names.map((name) => (
+                  <option key={name} value={name} />
+                ))}
+              </datalist>
+            </>
+          )}
+        </Field>
+        <Field label="Called with the API key" hint="It may choose the model.">
+          {(control) => <Select control={control} value={apiKey} onChange={setApiKey} options={options} />}
+        </Field>
+      </div>
+      <Checkbox
+        checked={noManaged}
+        onChange={setNoManaged}
+        label="The request forbids credits"
+        detail="As the header x-keybearer-no-managed does."
+      />
+      <div>
+        <Button type="submit" look="primary">
+          Explain
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function Asked({ filters }: { filters: Chosen }) {
+  const workspace = useWorkspace();
+  const answer = useQuery(
+    resolveQuery(workspace.id, {
+      ...(filters.model ? { model: filters.model } : {}),
+      ...(filters.api_key_id ? { api_key_id: filters.api_key_id } : {}),
+      ...(filters.no_managed === "true" ? { no_managed: true } : {}),
+    }),
+  );
+  if (answer.isPending) return <SkeletonRows label="Asking" />;
+  if (answer.isLoadingError) return <ErrorState error={answer.error} retry={() => answer.refetch()} />;
+  return <Answer answer={answer.data} />;
+}

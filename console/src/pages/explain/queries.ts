@@ -1,0 +1,25 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, ok, type Schemas } from "@/api/client";
+
+/** Which key would serve now; asking changes nothing. */
+export const resolveQuery = (workspace: string, question: Schemas["ResolveQuestion"]) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "resolve", question],
+    queryFn: ({ signal }) => {
+      const params = { path: { workspace_id: workspace } };
+      return ok(api.POST("/api/v1/workspaces/{workspace_id}/resolve", { params, body: question, signal }));
+    },
+    staleTime: 0,
+  });
+
+/** The names that a call may use, for the field to offer. */
+export const modelNamesQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "models", "names"],
+    queryFn: async ({ signal }) => {
+      const params = { path: { workspace_id: workspace } };
+      const { models } = await ok(api.GET("/api/v1/workspaces/{workspace_id}/models", { params, signal }));
+      return models.map(({ id }) => id);
+    },
+    staleTime: 60_000,
+  });
