@@ -10,6 +10,8 @@ import {
   Layers,
   MessagesSquare,
   Rocket,
+  Route,
+  ScrollText,
   Settings,
   SquareTerminal,
   Users,
@@ -17,7 +19,6 @@ import {
   Wallet,
   WalletCards,
 } from "lucide-react";
-import { ChartNoAxesColumn, KeyRound, Rocket, Route, ScrollText, Settings, SquareTerminal, Users } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
