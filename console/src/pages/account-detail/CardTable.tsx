@@ -35,7 +35,9 @@ export function CardTable({ cards }: { cards: Schemas["CreditCard"][] }) {
             <Time at={card.granted_at} />
           </Cell>
           <Cell>{card.expires_at ? <Time at={card.expires_at} /> : "Never"}</Cell>
-          <Cell className="break-all">{card.reference ?? <span className="text-soft">Nothing said</span>}</Cell>
+          <Cell className="min-w-40 break-words">
+            {card.reference ?? <span className="text-soft">Nothing said</span>}
+          </Cell>
         </tr>
       ))}
     </Table>

@@ -62,8 +62,8 @@ export function Page() {
             title={`Plan: ${plan?.name ?? account.data.plan}`}
             lead={
               <>
-                On the terms of <Time at={account.data.subscription.started_at} />. A plan that changed since has not
-                changed them.
+                On these terms since <Time at={account.data.subscription.started_at} />. Changes of the plan itself do
+                not change them.
               </>
             }
             actions={
