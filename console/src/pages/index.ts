@@ -12,12 +12,17 @@ import {
   Rocket,
   Route,
   ScrollText,
+  CircleUser,
+  KeyRound,
+  Layers,
+  Rocket,
   Settings,
   SquareTerminal,
   Users,
   UsersRound,
   Wallet,
   WalletCards,
+  Waypoints,
 } from "lucide-react";
 import type { ComponentType } from "react";
 
@@ -123,7 +128,29 @@ export const WORKSPACE_PAGES: PageEntry[] = [
 ];
 
 /** Below `/console/account/`. */
-export const ACCOUNT_PAGES: PageEntry[] = [];
+export const ACCOUNT_PAGES: PageEntry[] = [
+  {
+    path: "profile",
+    title: "Profile",
+    icon: CircleUser,
+    words: "password sessions delete me",
+    load: () => import("./profile/Page"),
+  },
+  {
+    path: "credits",
+    title: "Credits and plan",
+    icon: Wallet,
+    words: "balance limits money subscription",
+    load: () => import("./credits/Page"),
+  },
+  {
+    path: "keys",
+    title: "Personal keys",
+    icon: KeyRound,
+    words: "provider own byok account secret seal",
+    load: () => import("./personal-keys/Page"),
+  },
+];
 
 /** Below `/console/admin/`, for admins of the instance. */
 export const ADMIN_PAGES: PageEntry[] = [
@@ -148,5 +175,19 @@ export const ADMIN_PAGES: PageEntry[] = [
     icon: Layers,
     words: "terms limits tiers monthly",
     load: () => import("./plans/Page"),
+  },
+  {
+    path: "platform-keys",
+    title: "Platform keys",
+    icon: KeyRound,
+    words: "provider managed secret seal",
+    load: () => import("./platform-keys/Page"),
+  },
+  {
+    path: "providers",
+    title: "Providers",
+    icon: Waypoints,
+    words: "switch byok off on models urls",
+    load: () => import("./providers/Page"),
   },
 ];

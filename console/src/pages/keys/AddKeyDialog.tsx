@@ -1,21 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { api, ok } from "@/api/client";
 import { instanceQuery } from "@/api/queries";
 import { keyFault } from "@/seal";
 import { canonicalBaseUrl } from "@/sealing";
-import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Combobox } from "@/ui/Combobox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, TextField } from "@/ui/Field";
 import { Note } from "@/ui/Note";
-import type { Key, Provider } from "./keys";
+import { type Key, type Provider, takesKeys } from "./keys";
 import { Progress } from "./progress";
 import { SealingNote } from "./SealingNote";
 import { SecretField, takeKey } from "./SecretField";
 import { Stored } from "./Stored";
+import { useKeyScope } from "./scope";
 import { useSubmitKey } from "./useSubmitKey";
 
 /** Takes a key in, seals it, and says what the provider made of it. */
@@ -30,7 +29,7 @@ export function AddKeyDialog({
   keys: Key[];
   onClose: () => void;
 }) {
-  const workspace = useWorkspace();
+  const scope = useKeyScope();
   const instance = useQuery(instanceQuery);
   const [id, setId] = useState(given ?? null);
   const [label, setLabel] = useState("primary");
@@ -55,12 +54,7 @@ export function AddKeyDialog({
       provider: provider.id,
       baseUrl: custom ?? provider.base_url,
       submit: (sealed) =>
-        ok(
-          api.POST("/api/v1/workspaces/{workspace_id}/provider-keys", {
-            params: { path: { workspace_id: workspace.id } },
-            body: { provider: provider.id, label: label.trim(), ...(custom ? { base_url: custom } : {}), ...sealed },
-          }),
-        ),
+        scope.create({ provider: provider.id, label: label.trim(), ...(custom ? { base_url: custom } : {}) }, sealed),
     }));
   };
 
@@ -72,7 +66,7 @@ export function AddKeyDialog({
     );
   }
   const choices = providers
-    .filter(({ byok }) => byok)
+    .filter((provider) => takesKeys(scope, provider))
     .map(({ id, name, key }) => ({ value: id, label: name, detail: key.pattern ?? undefined }));
   return (
     <Dialog open onClose={onClose} title={given && provider ? `Add a key for ${provider.name}` : "Add a key"}>

@@ -1,31 +1,30 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { providerKeysQuery } from "@/api/queries";
-import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Switch } from "@/ui/Switch";
 import { toast } from "@/ui/Toaster";
-import { type Key, patchKey } from "./keys";
+import type { Key } from "./keys";
+import { useKeyScope } from "./scope";
 
 /** Changes what can change of a key without the key. */
 export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; name: string; onClose: () => void }) {
   const queries = useQueryClient();
-  const workspace = useWorkspace();
+  const scope = useKeyScope();
   const [label, setLabel] = useState(key.label);
   const [level, setLevel] = useState(key.level === null ? "" : String(key.level));
   const [fallback, setFallback] = useState(key.fallback);
   const save = useMutation({
     mutationFn: () =>
-      patchKey(workspace.id, key.id, {
+      scope.patch(key.id, {
         label: label.trim(),
         level: level === "" ? null : Number(level),
         fallback,
       }),
     onSuccess: async () => {
-      await queries.invalidateQueries(providerKeysQuery(workspace.id));
+      await queries.invalidateQueries({ queryKey: scope.listKey });
       toast("Key changed");
       onClose();
     },
@@ -59,7 +58,9 @@ export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; n
         <div className="flex items-start justify-between gap-4">
           <div>
             <p className="text-sm font-medium">Fallback</p>
-            <p className="text-xs text-soft">Serves only after everything else failed, credits too</p>
+            <p className="text-xs text-soft">
+              Serves only after everything else failed{scope.kind === "instance" ? "" : ", credits too"}
+            </p>
           </div>
           <Switch label="Fallback" checked={fallback} onChange={setFallback} />
         </div>

@@ -6,8 +6,9 @@ import { EmptyState } from "@/ui/EmptyState";
 import { inputClass } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
 import { KeyHint } from "./KeyHint";
-import { inOrder, type Key, type Provider } from "./keys";
+import { inOrder, type Key, type Provider, takesKeys } from "./keys";
 import { ProviderCard } from "./ProviderCard";
+import { useKeyScope } from "./scope";
 
 /** The providers with keys, each with its keys; then those that one could add a key for. */
 export function KeyList({
@@ -19,14 +20,16 @@ export function KeyList({
   providers: Provider[];
   onAdd: (provider: string) => void;
 }) {
+  const scope = useKeyScope();
   const used = [...new Set(keys.map(({ provider }) => provider))];
   const name = (id: string) => providers.find((provider) => provider.id === id)?.name ?? id;
   used.sort((one, other) => name(one).localeCompare(name(other)));
   return (
     <>
       {used.length === 0 ? (
-        <EmptyState icon={KeyRound} title="No provider keys yet">
-          Choose a provider below and paste your key. It serves the next call.
+        <EmptyState icon={KeyRound} title={scope.kind === "instance" ? "No platform keys yet" : "No provider keys yet"}>
+          Choose a provider below and paste {scope.kind === "instance" ? "a key of the instance" : "your key"}. It
+          serves the next call.
         </EmptyState>
       ) : (
         <div className="flex flex-col gap-4">
@@ -41,18 +44,25 @@ export function KeyList({
           ))}
         </div>
       )}
-      <OtherProviders providers={providers.filter(({ id, byok }) => byok && !used.includes(id))} onAdd={onAdd} />
+      <OtherProviders
+        providers={providers.filter((provider) => takesKeys(scope, provider) && !used.includes(provider.id))}
+        onAdd={onAdd}
+      />
     </>
   );
 }
 
 function OtherProviders({ providers, onAdd }: { providers: Provider[]; onAdd: (provider: string) => void }) {
+  const scope = useKeyScope();
   const [text, setText] = useState("");
   if (providers.length === 0) return null;
   const wanted = text.trim().toLowerCase();
   const found = providers.filter(({ id, name }) => `${id} ${name}`.toLowerCase().includes(wanted));
   return (
-    <Section title="Providers" lead="Where you can bring a key, what it looks like, and where to get one.">
+    <Section
+      title="Providers"
+      lead={`Where ${scope.kind === "instance" ? "the instance" : "you"} can bring a key, what it looks like, and where to get one.`}
+    >
       <Card>
         <div className="relative border-b border-line p-2">
           <Search aria-hidden="true" size={16} className="absolute top-1/2 left-5 -translate-y-1/2 text-soft" />

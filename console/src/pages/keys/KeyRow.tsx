@@ -1,16 +1,16 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
-import { providerKeysQuery } from "@/api/queries";
-import { useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { Switch } from "@/ui/Switch";
 import { toastError } from "@/ui/Toaster";
 import { EditKeyDialog } from "./EditKeyDialog";
 import { KeyHealth } from "./KeyHealth";
-import { isKey, type Key, type Provider, patchKey } from "./keys";
+import { type Entries, isKey, type Key, type Provider } from "./keys";
 import { RemoveKeyDialog } from "./RemoveKeyDialog";
+import { RemoveSharedKeyDialog } from "./RemoveSharedKeyDialog";
 import { RotateKeyDialog } from "./RotateKeyDialog";
+import { useKeyScope } from "./scope";
 
 type Open = "edit" | "rotate" | "remove" | undefined;
 
@@ -63,7 +63,11 @@ export function KeyRow({
       </Menu>
       {open === "edit" && <EditKeyDialog keyView={key} name={name} onClose={close} />}
       {open === "rotate" && provider && <RotateKeyDialog keyView={key} provider={provider} onClose={close} />}
-      <RemoveKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
+      {key.scope === "workspace" ? (
+        <RemoveKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
+      ) : (
+        <RemoveSharedKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
+      )}
     </div>
   );
 }
@@ -92,13 +96,13 @@ function StateBadge({ state }: { state: Key["state"] }) {
 /** Switches a key on or off; shown at once, put back if the server refuses. */
 function useEnable(key: Key) {
   const queries = useQueryClient();
-  const workspace = useWorkspace();
-  const query = providerKeysQuery(workspace.id);
+  const scope = useKeyScope();
+  const query = { queryKey: scope.listKey };
   return useMutation({
-    mutationFn: (enabled: boolean) => patchKey(workspace.id, key.id, { enabled }),
+    mutationFn: (enabled: boolean) => scope.patch(key.id, { enabled }),
     onMutate: async (enabled) => {
       await queries.cancelQueries(query);
-      queries.setQueryData(query.queryKey, (entries) =>
+      queries.setQueryData<Entries>(query.queryKey, (entries) =>
         entries?.map((entry) => (isKey(entry) && entry.id === key.id ? { ...entry, enabled } : entry)),
       );
     },

@@ -1,14 +1,14 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { plural } from "@/format/number";
-import { useWorkspace } from "@/shell/workspace";
 import { IconButton } from "@/ui/Button";
 import { Card } from "@/ui/Page";
 import { ReorderList } from "@/ui/Reorder";
 import { toastError } from "@/ui/Toaster";
 import { KeyHint } from "./KeyHint";
 import { KeyRow } from "./KeyRow";
-import { type Key, orderKeys, type Provider } from "./keys";
+import { type Key, orderKeys, type Provider, takesKeys } from "./keys";
+import { useKeyScope } from "./scope";
 
 /** A provider with its keys in the order in which they serve. `provider` is missing where the instance has it off. */
 export function ProviderCard({
@@ -23,8 +23,8 @@ export function ProviderCard({
   onAdd: () => void;
 }) {
   const queries = useQueryClient();
-  const workspace = useWorkspace();
-  const order = (ids: string[]) => orderKeys(queries, workspace.id, ids).catch(toastError);
+  const scope = useKeyScope();
+  const order = (ids: string[]) => orderKeys(queries, scope, ids).catch(toastError);
   return (
     <Card>
       <header className="flex items-center gap-4 border-b border-line px-4 py-2.5">
@@ -34,7 +34,7 @@ export function ProviderCard({
           </h2>
           {provider && <KeyHint provider={provider} />}
         </div>
-        {provider?.byok && (
+        {provider && takesKeys(scope, provider) && (
           <IconButton label={`Add another key for ${name}`} onClick={onAdd}>
             <Plus size={16} />
           </IconButton>

@@ -1,7 +1,5 @@
 import { type FormEvent, useRef, useState } from "react";
-import { api, ok } from "@/api/client";
 import { keyFault } from "@/seal";
-import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -10,6 +8,7 @@ import { Progress } from "./progress";
 import { SealingNote } from "./SealingNote";
 import { SecretField, takeKey } from "./SecretField";
 import { Stored } from "./Stored";
+import { useKeyScope } from "./scope";
 import { useSubmitKey } from "./useSubmitKey";
 
 /** Puts a new key in the place of a stored one: same label, same order, same destination. */
@@ -22,7 +21,7 @@ export function RotateKeyDialog({
   provider: Provider;
   onClose: () => void;
 }) {
-  const workspace = useWorkspace();
+  const scope = useKeyScope();
   const [fault, setFault] = useState<string>();
   const input = useRef<HTMLInputElement>(null);
   const submission = useSubmitKey();
@@ -33,13 +32,11 @@ export function RotateKeyDialog({
     setFault(found);
     if (found) return;
     takeKey(input);
-    const params = { path: { workspace_id: workspace.id, key_id: old.id } };
     submission.mutate(() => ({
       key,
       provider: provider.id,
       baseUrl: old.base_url ?? provider.base_url,
-      submit: (sealed) =>
-        ok(api.PUT("/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", { params, body: sealed })),
+      submit: (sealed) => scope.rotate(old.id, sealed),
     }));
   };
   if (submission.data) {

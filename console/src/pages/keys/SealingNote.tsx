@@ -3,9 +3,11 @@ import { Lock } from "lucide-react";
 import { fetchSealingKey } from "@/sealing";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Skeleton } from "@/ui/Skeleton";
+import { useKeyScope } from "./scope";
 
 /** To what the key is sealed: the fingerprint, computed in this browser. `keybearer keys pin` shows the same. */
 export function SealingNote() {
+  const scope = useKeyScope();
   const key = useQuery({ queryKey: ["sealing-key"], queryFn: ({ signal }) => fetchSealingKey(signal) });
   if (key.isError) return <ErrorNote error={key.error} title="The sealing key cannot be used" />;
   return (
@@ -13,7 +15,7 @@ export function SealingNote() {
       <Lock aria-hidden="true" size={14} className="mt-0.5 shrink-0 text-ok" />
       <div className="min-w-0">
         <p>
-          Sealed in this browser, for this workspace and provider alone, to the server's key with the fingerprint (
+          Sealed in this browser, for this {scope.kind} and provider alone, to the server's key with the fingerprint (
           <code>kek_id</code>)
         </p>
         {key.data ? (

@@ -1,10 +1,12 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { api, ok, type Schemas } from "@/api/client";
-import { providerKeysQuery } from "@/api/queries";
+import type { Schemas } from "@/api/client";
+import type { KeyScope } from "./scope";
 
 export type Key = Schemas["ProviderKeyView"];
 export type Availability = Schemas["AvailabilityView"];
 export type Provider = Schemas["ProviderView"];
+/** What a list of keys is to whoever may see it. */
+export type Entries = (Key | Availability)[];
 
 /** Whether an entry is a key, as owners and admins see it; members see that there is one. */
 export function isKey(entry: Key | Availability): entry is Key {
@@ -52,26 +54,25 @@ export function looksLike(key: string, pattern: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`, "s").test(key);
 }
 
-/** Changes of a key that need no new value. */
-export async function patchKey(workspace: string, key: string, body: Schemas["KeyPatch"]): Promise<Key> {
-  const params = { path: { workspace_id: workspace, key_id: key } };
-  return ok(api.PATCH("/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", { params, body }));
+/** Whether keys for a provider are taken there: own ones where they are switched on, platform ones everywhere. */
+export function takesKeys(scope: KeyScope, provider: Provider): boolean {
+  return scope.kind === "instance" ? provider.payment_modes.includes("managed") : provider.byok;
 }
 
 /** Gives the keys of a provider the places of this order; shown at once, put back if the server refuses. */
-export async function orderKeys(queries: QueryClient, workspace: string, ids: string[]): Promise<void> {
-  const query = providerKeysQuery(workspace);
+export async function orderKeys(queries: QueryClient, scope: KeyScope, ids: string[]): Promise<void> {
+  const query = { queryKey: scope.listKey };
   await queries.cancelQueries(query);
-  const before = queries.getQueryData(query.queryKey);
+  const before = queries.getQueryData<Entries>(query.queryKey);
   const place = new Map(ids.map((id, index) => [id, index]));
-  queries.setQueryData(query.queryKey, (entries) =>
+  queries.setQueryData<Entries>(query.queryKey, (entries) =>
     entries?.map((entry) => (isKey(entry) ? { ...entry, position: place.get(entry.id) ?? entry.position } : entry)),
   );
   try {
     for (const entry of before ?? []) {
       if (!isKey(entry)) continue;
       const position = place.get(entry.id);
-      if (position !== undefined && position !== entry.position) await patchKey(workspace, entry.id, { position });
+      if (position !== undefined && position !== entry.position) await scope.patch(entry.id, { position });
     }
   } finally {
     await queries.invalidateQueries(query);

@@ -3,8 +3,8 @@ import { useState } from "react";
 import type { Schemas } from "@/api/client";
 import { instanceQuery } from "@/api/queries";
 import { type Sealed, submitSealed } from "@/sealing";
-import { useWorkspace } from "@/shell/workspace";
 import type { Step } from "./progress";
+import { useKeyScope } from "./scope";
 
 interface Submission {
   key: string;
@@ -13,10 +13,10 @@ interface Submission {
   submit: (sealed: Sealed) => Promise<Schemas["StoredKeyView"]>;
 }
 
-/** Seals a key for the workspace and submits it; tells how far it is. The key is kept nowhere. */
+/** Seals a key for whom it is and submits it; tells how far it is. The key is kept nowhere. */
 export function useSubmitKey() {
   const queries = useQueryClient();
-  const workspace = useWorkspace();
+  const scope = useKeyScope();
   const [step, setStep] = useState<Step>();
   const mutation = useMutation({
     // The variables of a mutation stay in the cache while it lives there: a function, so that no key does.
@@ -24,15 +24,20 @@ export function useSubmitKey() {
     gcTime: 0,
     // Keys, and all that follows from them: which models may be called, who pays.
     onSuccess: () => queries.invalidateQueries({ queryKey: ["workspace", workspace.id] }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: scope.listKey.slice(0, 2) }),
     onSettled: () => setStep(undefined),
   });
   const submitOne = async ({ key, provider, baseUrl, submit }: Submission) => {
     setStep("sealing");
     const { deployment_id } = await queries.ensureQueryData(instanceQuery);
-    return submitSealed(key, { node: deployment_id, owner: workspace.id, provider, baseUrl }, (sealed) => {
-      setStep("probing");
-      return submit(sealed);
-    });
+    return submitSealed(
+      key,
+      { node: deployment_id, owner: scope.owner ?? deployment_id, provider, baseUrl },
+      (sealed) => {
+        setStep("probing");
+        return submit(sealed);
+      },
+    );
   };
   return { ...mutation, step };
 }

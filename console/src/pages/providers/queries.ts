@@ -1,0 +1,8 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, ok } from "@/api/client";
+
+/** The providers with what is switched on for each. */
+export const switchesQuery = queryOptions({
+  queryKey: ["admin", "providers"],
+  queryFn: async ({ signal }) => (await ok(api.GET("/api/v1/admin/providers", { signal }))).data,
+});
