@@ -23,7 +23,6 @@ export function useSubmitKey() {
     mutationFn: (take: () => Submission) => submitOne(take()),
     gcTime: 0,
     // Keys, and all that follows from them: which models may be called, who pays.
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["workspace", workspace.id] }),
     onSuccess: () => queries.invalidateQueries({ queryKey: scope.listKey.slice(0, 2) }),
     onSettled: () => setStep(undefined),
   });
