@@ -3,24 +3,7 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import {
-  Boxes,
-  ChartNoAxesColumn,
-  CircleUser,
-  KeyRound,
-  Layers,
-  MessagesSquare,
-  Rocket,
-  Route,
-  ScrollText,
-  Settings,
-  SquareTerminal,
-  Users,
-  UsersRound,
-  Wallet,
-  WalletCards,
-  Waypoints,
-} from "lucide-react";
+import { Boxes, ChartNoAxesColumn, CircleUser, Clapperboard, KeyRound, Layers, MessagesSquare, Rocket, Route, ScrollText, Settings, SquareTerminal, Users, UsersRound, Wallet, WalletCards, Waypoints } from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -78,6 +61,13 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     words: "chat try stream call model prompt",
     load: () => import("./playground/Page"),
   },
+    path: "studio",
+    title: "Studio",
+    icon: Clapperboard,
+    words: "generation run script picture document",
+    load: () => import("./studio/Page"),
+  },
+  { path: "studio/$run", title: "Run", load: () => import("./studio-run/Page") },
   {
     path: "api-keys",
     title: "API keys",

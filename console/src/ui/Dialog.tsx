@@ -28,7 +28,8 @@ interface DialogProps {
 export function Dialog({ open, onClose, title, description, children, wide, once = false }: DialogProps) {
   const box = useRef<HTMLDivElement>(null);
   // Where one types, not the button that closes. A finger would bring up the keyboard of the screen.
-  const first = (by: string) => (by === "touch" ? true : (box.current?.querySelector("input") ?? true));
+  const first = (by: string) =>
+    by === "touch" ? true : (box.current?.querySelector<HTMLElement>("input, textarea") ?? true);
   return (
     <Base.Root open={open} onOpenChange={(next) => !next && onClose()} disablePointerDismissal={once}>
       <Base.Portal>
