@@ -67,7 +67,7 @@ pub struct RunView {
     #[schema(required)]
     model: Option<PinnedView>,
     /// Its steps, in order.
-    steps: Vec<StepView>,
+    steps: Vec<RunStepView>,
     /// Why it failed; `null`: it did not.
     #[schema(required)]
     error: Option<RunErrorView>,
@@ -111,7 +111,7 @@ pub struct PinnedView {
 
 /// A step of a run.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StepView {
+pub struct RunStepView {
     /// What it makes.
     #[schema(schema_with = schema::output_type)]
     output_type: OutputType,
@@ -191,11 +191,11 @@ pub(super) fn view(row: RunRow, link: Option<&Secret>) -> RunView {
     }
 }
 
-fn step(step: &Step) -> StepView {
+fn step(step: &Step) -> RunStepView {
     let moment = |millis: Option<i64>| {
         millis.map(|millis| domain::Timestamp::from_millis(millis).to_string())
     };
-    StepView {
+    RunStepView {
         output_type: step.output,
         status: step.status,
         attempts: step.attempts,
