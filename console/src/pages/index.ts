@@ -3,7 +3,25 @@
  * sidebar, command palette and the browser tests follow the tables.
  */
 import type { LucideIcon } from "lucide-react";
-import { Boxes, ChartNoAxesColumn, CircleUser, Clapperboard, KeyRound, Layers, MessagesSquare, Rocket, Route, ScrollText, Settings, SquareTerminal, Users, UsersRound, Wallet, WalletCards, Waypoints } from "lucide-react";
+import {
+  Boxes,
+  ChartNoAxesColumn,
+  CircleUser,
+  Clapperboard,
+  KeyRound,
+  Layers,
+  MessagesSquare,
+  Rocket,
+  Route,
+  ScrollText,
+  Settings,
+  SquareTerminal,
+  Users,
+  UsersRound,
+  Wallet,
+  WalletCards,
+  Waypoints,
+} from "lucide-react";
 import type { ComponentType } from "react";
 
 export type Role = "member" | "admin" | "owner";
@@ -61,6 +79,7 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     words: "chat try stream call model prompt",
     load: () => import("./playground/Page"),
   },
+  {
     path: "studio",
     title: "Studio",
     icon: Clapperboard,
