@@ -22,7 +22,7 @@ export function BalanceFigures({ balance }: { balance: Schemas["Balance"] }) {
         detail={
           next_reset ? (
             <>
-              Next <Time at={next_reset} />
+              They come <Time at={next_reset} />
             </>
           ) : (
             "None are included"
