@@ -3377,7 +3377,7 @@ export interface components {
                  */
                 status: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description Its steps, in order. */
-                steps: components["schemas"]["StepView"][];
+                steps: components["schemas"]["RunStepView"][];
                 /** @description When it last changed. */
                 updated_at: string;
                 /** @description Who made it. */
@@ -4687,6 +4687,39 @@ export interface components {
              */
             visibility: "private" | "workspace" | "link";
         };
+        /** @description A step of a run. */
+        RunStepView: {
+            /**
+             * Format: int32
+             * @description How many calls were made for it.
+             */
+            attempts: number;
+            /** @description When it ended. */
+            ended_at: string | null;
+            /**
+             * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
+             * @enum {string|null}
+             */
+            key_source?: "byok" | "managed" | null;
+            /** @description The provider's own name of its model. */
+            model: string | null;
+            /**
+             * @description What the step makes. `script`: a text in Markdown, by the run's model; `image`: pictures, by the instance's image models, paid by credits.
+             * @enum {string}
+             */
+            output_type: "script" | "image";
+            /** @description The id of the provider of the last call; `null`: none was made. */
+            provider: string | null;
+            /** @description The id of the last call, the same as in the usage. */
+            request_id: string | null;
+            /** @description When it began. */
+            started_at: string | null;
+            /**
+             * @description How far the step has come. `pending`: it has not begun; `running`: it was begun; `succeeded`: its result is kept; `failed`: it failed, and the run with it.
+             * @enum {string}
+             */
+            status: "pending" | "running" | "succeeded" | "failed";
+        };
         /** @description A generation run, without what it made. */
         RunView: {
             /** @description When it was made; RFC 3339, UTC. */
@@ -4725,7 +4758,7 @@ export interface components {
              */
             status: "pending" | "running" | "succeeded" | "failed" | "cancelled";
             /** @description Its steps, in order. */
-            steps: components["schemas"]["StepView"][];
+            steps: components["schemas"]["RunStepView"][];
             /** @description When it last changed. */
             updated_at: string;
             /** @description Who made it. */
