@@ -432,14 +432,17 @@ pub(crate) async fn renew(
 /// The most that [`prune`] removes at once: what waits behind it waits shortly.
 const MAX_PRUNED: i64 = 1000;
 
-/// Removes API keys that ended at `before` or earlier, with those that they minted, and says how many.
+/// Removes API keys that ended at `before` or earlier and says how many. One for which a generation run was made stays as
+/// long as the run, and one that minted others as long as they.
 pub(crate) async fn prune(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
     let mut tx = store.db().begin().await?;
     let removed = tx
         .run(
             sql("DELETE FROM api_keys
                  WHERE id IN (SELECT id FROM api_keys
-                              WHERE expires_at <= $1 OR revoked_at <= $1
+                              WHERE (expires_at <= $1 OR revoked_at <= $1)
+                                AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.api_key_id = api_keys.id)
+                                AND NOT EXISTS (SELECT 1 FROM api_keys c WHERE c.parent_id = api_keys.id)
                               LIMIT $2)")
             .bind(before)
             .bind(MAX_PRUNED),

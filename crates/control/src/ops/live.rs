@@ -299,13 +299,14 @@ impl Listener {
 
     /// Whether the listener may still listen, and to what. `None`: the store does not say.
     async fn ears(&self) -> Result<Option<Ears>, End> {
-        let mut parts = self.parts();
-        let (store, workspace) = (&self.state.store, self.workspace);
         let ears = async {
-            let Caller(principal) = Caller::from_request_parts(&mut parts, &self.state).await?;
-            let scope = store
-                .authorize_workspace(&principal, workspace, Action::ReadWorkspace)
-                .await?;
+            let scope = authorized_anew(
+                &self.state,
+                &self.headers,
+                self.workspace,
+                Action::ReadWorkspace,
+            )
+            .await?;
             // What one can give to an API key is what one may do.
             let calls = scope.grantable().contains(&ApiScope::UsageRead);
             Ok::<_, Problem>(Ears { scope, calls })
@@ -319,19 +320,37 @@ impl Listener {
             },
         }
     }
+}
 
-    /// The listener's request once more, at this moment.
-    fn parts(&self) -> Parts {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.headers = self.headers.clone();
-        parts.extensions.insert(Call {
-            request: RequestId::from_bytes([0; 16]),
-            now: self.state.sources.now(),
-            peer: None,
-            client: None,
-        });
-        parts
-    }
+/// Whether whoever sent a request with these headers may still do this, at this moment: a stream lasts longer than a right.
+///
+/// # Errors
+/// As an operation of the workspace that needs `action`.
+pub(crate) async fn authorized_anew(
+    state: &ControlState,
+    headers: &HeaderMap,
+    workspace: WorkspaceId,
+    action: Action,
+) -> Result<WorkspaceScope, Problem> {
+    let Caller(principal) = Caller::from_request_parts(&mut parts(state, headers), state).await?;
+    let scope = state
+        .store
+        .authorize_workspace(&principal, workspace, action)
+        .await?;
+    Ok(scope)
+}
+
+/// A request once more, at this moment.
+fn parts(state: &ControlState, headers: &HeaderMap) -> Parts {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.headers = headers.clone();
+    parts.extensions.insert(Call {
+        request: RequestId::from_bytes([0; 16]),
+        now: state.sources.now(),
+        peer: None,
+        client: None,
+    });
+    parts
 }
 
 /// What somebody who shows a workspace would read again after this action.

@@ -48,9 +48,7 @@ pub async fn create(
 ) -> Result<(RunRow, Option<Secret>), Problem> {
     let prompt = prompt(&wanted.prompt)?;
     let images = images(&wanted)?;
-    if scope.api_key().is_some() && !scope.grantable().contains(&ApiScope::InferenceInvoke) {
-        return Err(Problem::denied("the scope inference:invoke"));
-    }
+    may_call(scope)?;
     let asked = Asked {
         model: wanted.model,
         models: Vec::new(),
@@ -100,7 +98,8 @@ pub async fn cancel(
     Ok(within.run(id).await?)
 }
 
-/// Lets a run that failed or was cancelled go on where it stopped: its maker may.
+/// Lets a run that failed or was cancelled go on where it stopped: its maker may, with an API key one that may call
+/// models.
 ///
 /// # Errors
 /// `not_found`, `permission_denied`; `conflict` when it did neither.
@@ -113,10 +112,20 @@ pub async fn retry(
     let within = state.store.within(scope);
     let row = within.run(id).await?;
     is_maker(scope, &row)?;
+    // The steps are paid for again, as the run's own API key.
+    may_call(scope)?;
     let note = call.note_on("run.retry", id);
     let row = within.retry_run(row, &note, call.now).await?;
     state.runs.notify_one();
     Ok(row)
+}
+
+/// Whoever has models called must be one who may.
+fn may_call(scope: &WorkspaceScope) -> Result<(), Problem> {
+    if scope.api_key().is_some() && !scope.grantable().contains(&ApiScope::InferenceInvoke) {
+        return Err(Problem::denied("the scope inference:invoke"));
+    }
+    Ok(())
 }
 
 /// Changes who may read a run: its maker may. A link that was given out before ends.

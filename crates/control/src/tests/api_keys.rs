@@ -27,10 +27,15 @@ async fn a_key_is_shown_once_and_listed_by_its_prefix() {
     // All but those of the instance and the one that hands keys out: the first key is for everyday use.
     assert_eq!(
         row["scopes"].as_array().map(Vec::len),
-        Some(domain::access::ApiScope::ALL.len() - 3)
+        Some(domain::access::ApiScope::ALL.len() - 4)
     );
     let scopes = row["scopes"].as_array().expect("a list");
-    assert!(!scopes.contains(&serde_json::json!("keys:release")));
+    for asked_for in ["keys:release", "services:write"] {
+        assert!(
+            !scopes.contains(&serde_json::json!(asked_for)),
+            "{asked_for}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -967,3 +967,60 @@ async fn the_command_line_does_all_of_it() {
         .await;
     fixture.finish().await;
 }
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_and_tried_again_at_once_is_made_once() {
+    let studio = Studio::start().await;
+    let slow = || chat("gpt-4o", SCRIPT, TOKENS).delay(Duration::from_secs(3));
+    studio.fixture.provider.on_path(CHAT, slow());
+    let run = studio.create(&script_only()).await;
+    let id = id(&run);
+    studio
+        .fixture
+        .provider
+        .wait_until("the call", |it| !of_path(it, CHAT).is_empty())
+        .await;
+    for (what, status) in [("cancel", 200), ("retry", 202)] {
+        let path = studio.path(&format!("/{id}/{what}"));
+        studio
+            .session()
+            .post(&path, &json!({}))
+            .await
+            .expect(status);
+    }
+    assert_eq!(studio.ended(&id).await["status"], "succeeded");
+    let rows = studio.fixture.app.usage(&studio.fixture.owner, 2).await;
+    let served = rows.iter().filter(|row| row["status"] == 200).count();
+    assert_eq!((served, rows.len()), (1, 2), "{rows:?}");
+    studio.finish().await;
+}
+
+#[tokio::test]
+async fn who_may_call_no_models_has_none_called_and_a_stream_ends_with_the_right_to_it() {
+    let studio = Studio::start().await;
+    let path = studio.fixture.path("/api-keys");
+    let body = json!({"name": "follower", "scopes": ["runs:read", "runs:write"]});
+    let minted = studio.session().post(&path, &body).await.expect(201).json();
+    let key = minted["key"].as_str().expect("the key").to_owned();
+    let caller = studio.fixture.app.caller("the follower", Auth::Bearer(key));
+    let slow = chat("gpt-4o", SCRIPT, TOKENS).delay(Duration::from_secs(20));
+    studio.fixture.provider.on_path(CHAT, slow);
+    let run = studio.create(&script_only()).await;
+    let events = studio.path(&format!("/{}/events", id(&run)));
+    let followed = async { caller.get(&events).await.expect(200).text().to_owned() };
+    let revoked = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let key = format!("{path}/{}", minted["id"].as_str().expect("an id"));
+        let retry = studio.path(&format!("/{}/retry", id(&run)));
+        let cancel = studio.path(&format!("/{}/cancel", id(&run)));
+        let refused = caller.post(&retry, &json!({})).await;
+        refused.expect_error(403, "permission_denied");
+        studio.session().delete(&key).await.expect(204);
+        cancel
+    };
+    let ((text, cancel), late) = (tokio::join!(followed, revoked), studio.get(&id(&run)).await);
+    assert!(text.contains("event: run"), "{text}");
+    assert_eq!(late["status"], "running", "the stream ended before the run");
+    studio.session().post(&cancel, &json!({})).await.expect(200);
+    studio.finish().await;
+}

@@ -41,7 +41,8 @@ pub struct LeaseSeen {
     pub beat: i64,
 }
 
-/// Takes the oldest run that waits. Of two workers at once, one gets it.
+/// Takes the oldest run that waits. Of two workers at once, one gets it. `worker` is its name or, for leases that it can
+/// tell apart, `NAME.CLAIM`.
 pub(crate) async fn claim(
     store: &Store,
     worker: &str,
@@ -81,14 +82,21 @@ pub(crate) async fn claim(
     }
 }
 
+/// All names under which a worker claims: `WORKER.CLAIM`. Its own name has no character that means something here.
+fn claims_of(worker: &str) -> String {
+    format!("{worker}.%")
+}
+
 /// The leases that other workers have.
 pub(crate) async fn others(store: &Store, worker: &str) -> Result<Vec<LeaseSeen>, StoreError> {
     let rows: Vec<(String, String, i64)> = store
         .db()
         .all(
             sql("SELECT id, lease_owner, lease_beat FROM runs
-                 WHERE status = 'running' AND lease_owner <> $1 ORDER BY id LIMIT 1000")
-            .bind(worker),
+                 WHERE status = 'running' AND lease_owner <> $1 AND lease_owner NOT LIKE $2
+                 ORDER BY id LIMIT 1000")
+            .bind(worker)
+            .bind(&claims_of(worker)),
         )
         .await?;
     let read = |(id, worker, beat): (String, String, i64)| {
@@ -182,9 +190,10 @@ pub(crate) async fn release(store: &Store, worker: &str) -> Result<u64, StoreErr
         .run(
             sql(
                 "UPDATE runs SET status = 'pending', lease_owner = NULL, version = version + 1
-                 WHERE status = 'running' AND lease_owner = $1",
+                 WHERE status = 'running' AND (lease_owner = $1 OR lease_owner LIKE $2)",
             )
-            .bind(worker),
+            .bind(worker)
+            .bind(&claims_of(worker)),
         )
         .await?;
     tx.commit().await?;

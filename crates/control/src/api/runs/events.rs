@@ -11,19 +11,20 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use domain::RunId;
+use domain::access::Action;
+use domain::{RunId, WorkspaceId};
+use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http_body::Frame;
-use store::{StoreError, WorkspaceScope};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::view;
 use crate::access::{Access, ReadRuns, RunInPath};
 use crate::body::{NoParameters, Query};
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::openapi::Listens;
-use crate::ops::live::Stream;
+use crate::ops::live::{Stream, authorized_anew};
 use crate::state::ControlState;
 
 /// How often the run is looked at.
@@ -45,13 +46,15 @@ pub(super) async fn stream_run_events(
     access: Access<ReadRuns>,
     State(state): State<ControlState>,
     RunInPath(id): RunInPath,
+    headers: HeaderMap,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<Response, Problem> {
     // Before anything is sent, so that a run that is not there is a refusal like any other.
     state.store.within(&access.scope).run(id).await?;
     let place = state.streams.begin(access.scope.user())?;
     let (sender, events) = mpsc::channel(4);
-    tokio::spawn(follow(state, access.scope, id, sender));
+    let workspace = access.scope.workspace();
+    tokio::spawn(follow(state, headers, workspace, id, sender));
     let mut response = Response::new(Body::new(Events {
         events,
         _place: place,
@@ -66,10 +69,11 @@ pub(super) async fn stream_run_events(
     Ok(response)
 }
 
-/// Sends the run each time that it has changed, until it has ended or nobody listens.
+/// Sends the run each time that it has changed, until it has ended, nobody listens or the listener may no more.
 async fn follow(
     state: ControlState,
-    scope: WorkspaceScope,
+    sent: HeaderMap,
+    workspace: WorkspaceId,
     id: RunId,
     sender: mpsc::Sender<Bytes>,
 ) {
@@ -78,8 +82,11 @@ async fn follow(
     let mut said = Instant::now();
     let mut version = 0;
     while begun.elapsed() < LENGTH && !*closing.borrow() {
-        let within = state.store.within(&scope);
-        match within.run(id).await {
+        let seen = async {
+            let scope = authorized_anew(&state, &sent, workspace, Action::ReadRuns).await?;
+            Ok::<_, Problem>(state.store.within(&scope).run(id).await?)
+        };
+        match seen.await {
             Ok(row) if row.version != version => {
                 version = row.version;
                 let ended = row.status.is_final();
@@ -90,8 +97,9 @@ async fn follow(
                     return;
                 }
             }
-            Ok(_) | Err(StoreError::Unavailable(_)) => {}
-            // It was deleted, or is not shared any more.
+            Ok(_) => {}
+            Err(problem) if problem.code() == Code::Unavailable => {}
+            // It was deleted, is not shared any more, or the log-in, the API key or the membership has ended.
             Err(_) => return,
         }
         if said.elapsed() >= COMMENT_EVERY {

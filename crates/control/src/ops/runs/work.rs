@@ -46,6 +46,7 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
     let stopping = closing.clone();
     let mut runs = JoinSet::new();
     let mut seen = Seen::default();
+    let mut claims: u64 = 0;
     let mut turns = interval(LOOK_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -63,7 +64,11 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
             Some(_) = runs.join_next() => {}
         }
         while runs.len() < AT_ONCE {
-            let run = match seen.next(&state, &worker).await {
+            // A lease of its own for each claim: a run that is cancelled and tried again at once may come back here while
+            // its task of before has not noticed.
+            claims += 1;
+            let claim = format!("{worker}.{claims}");
+            let run = match seen.next(&state, &worker, &claim).await {
                 Ok(Some(run)) => run,
                 Ok(None) => break,
                 Err(error) => {
@@ -71,10 +76,7 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
                     break;
                 }
             };
-            let lease = RunLease {
-                run,
-                worker: worker.clone(),
-            };
+            let lease = RunLease { run, worker: claim };
             runs.spawn(work_on(state.clone(), lease, stopping.clone()));
         }
     }
@@ -97,14 +99,15 @@ impl Seen {
         &mut self,
         state: &ControlState,
         worker: &str,
+        claim: &str,
     ) -> Result<Option<RunId>, StoreError> {
         let (system, now) = (state.store.system(), state.sources.now());
-        if let Some(run) = system.claim_run(worker, now).await? {
+        if let Some(run) = system.claim_run(claim, now).await? {
             return Ok(Some(run));
         }
         let leases = system.run_leases(worker).await?;
         for dead in self.dead(leases, state.store.is_exclusive(), Instant::now()) {
-            if system.take_run_over(&dead, worker, now).await? {
+            if system.take_run_over(&dead, claim, now).await? {
                 let run = dead.lease.run;
                 tracing::warn!(run.id = %run, "goes on with {run}, whose worker is gone");
                 return Ok(Some(run));
