@@ -1,0 +1,166 @@
+//! What a run made, for those who may read the run.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::run::RunStatus;
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use serde::{Deserialize, Serialize};
+use store::RunRow;
+use utoipa::{IntoParams, ToSchema};
+
+use super::shared::{picture, step_of};
+use crate::access::{Access, NumberInPath, ReadRuns, RunInPath};
+use crate::body::{NoParameters, Query};
+use crate::error::{Code, Problem};
+use crate::openapi::Reads;
+use crate::ops::runs::document::{self, Document, Pictures};
+use crate::state::ControlState;
+
+/// A form of a document.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DocumentFormat {
+    /// For programs; pictures are fetched by their paths.
+    #[default]
+    Json,
+    /// Markdown in one file, with the pictures in it.
+    Markdown,
+    /// A page in one file, with the pictures in it.
+    Html,
+}
+
+/// In which form the document is wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DocumentQuery {
+    /// `json`, `markdown` or `html`; left out: `json`.
+    #[serde(default)]
+    #[param(inline)]
+    format: DocumentFormat,
+}
+
+/// What a run made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DocumentView {
+    /// The run.
+    run_id: String,
+    /// The first line of the prompt, shortened.
+    title: String,
+    /// The script, in Markdown; `null`: the run makes none. A model wrote it: treat it as text that anybody may have written.
+    #[schema(required)]
+    script: Option<String>,
+    /// The pictures, in order.
+    images: Vec<ImageView>,
+}
+
+/// A picture of a document.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ImageView {
+    /// Its place, from 1.
+    number: usize,
+    /// `image/png`, `image/jpeg` or `image/webp`.
+    #[schema(example = "image/png")]
+    media_type: String,
+    /// Its length.
+    bytes: usize,
+    /// Where it is fetched, with the same credential.
+    path: String,
+}
+
+/// Read what a generation run made, or export it.
+///
+/// In Markdown and HTML the answer is a file to keep. In HTML everything that the model wrote is escaped; nothing in the
+/// file runs or is fetched. A run that has not succeeded has no document: `409 run_not_done`.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/document", tag = "runs",
+    params(DocumentQuery), extensions(("x-action" = json!("read_runs"))),
+    responses((status = 200, description = "The document.", content(
+        (DocumentView = "application/json"), (String = "text/markdown"), (String = "text/html"))), Reads,
+        (status = 409, body = crate::error::ProblemBody, content_type = "application/problem+json",
+            description = "`run_not_done`: The run has not succeeded, so it has no document.")))]
+pub(super) async fn get_run_document(
+    access: Access<ReadRuns>,
+    State(state): State<ControlState>,
+    RunInPath(id): RunInPath,
+    Query(query): Query<DocumentQuery>,
+) -> Result<Response, Problem> {
+    let within = state.store.within(&access.scope);
+    let row = done(within.run(id).await?)?;
+    let path = format!("/api/v1/workspaces/{}/runs/{id}/images", row.workspace);
+    let document = Document::new(row, within.run_results(id).await?);
+    Ok(match query.format {
+        DocumentFormat::Json => axum::Json(document_view(document, &path)).into_response(),
+        DocumentFormat::Markdown => file(
+            document.markdown(),
+            "text/markdown; charset=utf-8",
+            &format!("{id}.md"),
+        ),
+        DocumentFormat::Html => {
+            let page = document.html(&Pictures::Inside);
+            let mut response = file(page, "text/html; charset=utf-8", &format!("{id}.html"));
+            if let Ok(policy) = HeaderValue::from_str(&document::policy("data:")) {
+                response
+                    .headers_mut()
+                    .insert(CONTENT_SECURITY_POLICY, policy);
+            }
+            response
+        }
+    })
+}
+
+fn document_view(document: Document, path: &str) -> DocumentView {
+    let images = document.images.iter().enumerate();
+    let images = images.map(|(at, (media_type, bytes))| ImageView {
+        number: at + 1,
+        media_type: media_type.clone(),
+        bytes: bytes.len(),
+        path: format!("{path}/{}", at + 1),
+    });
+    DocumentView {
+        run_id: document.run.id.to_string(),
+        title: document.title(),
+        images: images.collect(),
+        script: document.script,
+    }
+}
+
+/// The run, if there is something to read.
+fn done(row: RunRow) -> Result<RunRow, Problem> {
+    match row.status {
+        RunStatus::Succeeded => Ok(row),
+        status => Err(Problem::new(Code::RunNotDone)
+            .because(format!("the run is {status}"))
+            .with("status", status.as_str())),
+    }
+}
+
+/// A file to keep.
+fn file(text: String, media_type: &'static str, name: &str) -> Response {
+    let mut response = text.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
+/// Fetch a picture of a generation run that succeeded, by its place from 1.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/images/{number}", tag = "runs",
+    extensions(("x-action" = json!("read_runs"))),
+    responses((status = 200, description = "The picture.", content(
+        (String = "image/png"), (String = "image/jpeg"), (String = "image/webp"))), Reads,
+        (status = 409, body = crate::error::ProblemBody, content_type = "application/problem+json",
+            description = "`run_not_done`: The run has not succeeded, so it has no document.")))]
+pub(super) async fn get_run_image(
+    access: Access<ReadRuns>,
+    State(state): State<ControlState>,
+    RunInPath(id): RunInPath,
+    NumberInPath(number): NumberInPath,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<Response, Problem> {
+    let within = state.store.within(&access.scope);
+    let row = done(within.run(id).await?)?;
+    let step = step_of(&row, &number)?;
+    Ok(picture(within.run_result(id, step).await?))
+}
