@@ -8,7 +8,6 @@ import { EditKeyDialog } from "./EditKeyDialog";
 import { KeyHealth } from "./KeyHealth";
 import { type Entries, isKey, type Key, type Provider } from "./keys";
 import { RemoveKeyDialog } from "./RemoveKeyDialog";
-import { RemoveSharedKeyDialog } from "./RemoveSharedKeyDialog";
 import { RotateKeyDialog } from "./RotateKeyDialog";
 import { useKeyScope } from "./scope";
 
@@ -63,11 +62,7 @@ export function KeyRow({
       </Menu>
       {open === "edit" && <EditKeyDialog keyView={key} name={name} onClose={close} />}
       {open === "rotate" && provider && <RotateKeyDialog keyView={key} provider={provider} onClose={close} />}
-      {key.scope === "workspace" ? (
-        <RemoveKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
-      ) : (
-        <RemoveSharedKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
-      )}
+      <RemoveKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
     </div>
   );
 }

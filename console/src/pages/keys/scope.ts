@@ -19,6 +19,8 @@ export interface KeyScope {
   create: (what: New, sealed: Sealed) => Promise<Stored>;
   rotate: (id: string, sealed: Sealed) => Promise<Stored>;
   patch: (id: string, body: Schemas["KeyPatch"]) => Promise<Key>;
+  /** Answers with what calls meet then, where that is one thing. */
+  remove: (id: string) => Promise<Schemas["RemovedKeyView"]["then"] | undefined>;
 }
 
 export function workspaceScope(id: string): KeyScope {
@@ -45,6 +47,10 @@ export function workspaceScope(id: string): KeyScope {
           body,
         }),
       ),
+    remove: async (key_id) => {
+      const params = { path: { ...path, key_id } };
+      return (await ok(api.DELETE("/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", { params }))).then;
+    },
   };
 }
 
@@ -81,6 +87,11 @@ export function accountScope(id: string): KeyScope {
           body,
         }),
       ),
+    remove: async (key_id) => {
+      const params = { path: { ...path, key_id } };
+      await ok(api.DELETE("/api/v1/accounts/{account_id}/provider-keys/{key_id}", { params }));
+      return undefined;
+    },
   };
 }
 
@@ -99,6 +110,10 @@ export const PLATFORM_SCOPE: KeyScope = {
   rotate: (key_id, body) => ok(api.PUT("/api/v1/admin/platform-keys/{key_id}", { params: { path: { key_id } }, body })),
   patch: (key_id, body) =>
     ok(api.PATCH("/api/v1/admin/platform-keys/{key_id}", { params: { path: { key_id } }, body })),
+  remove: async (key_id) => {
+    await ok(api.DELETE("/api/v1/admin/platform-keys/{key_id}", { params: { path: { key_id } } }));
+    return undefined;
+  },
 };
 
 const Context = createContext<KeyScope | undefined>(undefined);
