@@ -11,7 +11,7 @@ import { Card, PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Time } from "@/ui/Time";
 import { toast, toastError } from "@/ui/Toaster";
-import { asRun, hasEnded, outputsOf, type Run, runQuery, titleOf, visibilityLabel } from "../studio/runs";
+import { hasEnded, outputsOf, type Run, runQuery, titleOf, visibilityLabel } from "../studio/runs";
 import { StatusBadge } from "../studio/StatusBadge";
 import { Document } from "./Document";
 import { ShareDialog } from "./ShareDialog";
@@ -86,13 +86,12 @@ function Actions({ run }: { run: Run }) {
   const params = { path: { workspace_id: workspace.id, run_id: run.id } };
   const take = (next: Run) => queries.setQueryData(runQuery(workspace.id, run.id).queryKey, next);
   const retry = useMutation({
-    mutationFn: async () =>
-      asRun(await ok(api.POST("/api/v1/workspaces/{workspace_id}/runs/{run_id}/retry", { params }))),
+    mutationFn: () => ok(api.POST("/api/v1/workspaces/{workspace_id}/runs/{run_id}/retry", { params })),
     onSuccess: take,
     onError: toastError,
   });
   const cancel = async () => {
-    take(asRun(await ok(api.POST("/api/v1/workspaces/{workspace_id}/runs/{run_id}/cancel", { params }))));
+    take(await ok(api.POST("/api/v1/workspaces/{workspace_id}/runs/{run_id}/cancel", { params })));
   };
   const remove = async () => {
     await ok(api.DELETE("/api/v1/workspaces/{workspace_id}/runs/{run_id}", { params }));

@@ -1,7 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import type { Schemas } from "@/api/client";
-import { asRun, hasEnded, type Run, runQuery } from "../studio/runs";
+import { hasEnded, type Run, runQuery } from "../studio/runs";
 
 /** A run that follows its stream while it is worked on; without one it is asked for. */
 export function useRun(workspace: string, id: string) {
@@ -16,7 +15,7 @@ export function useRun(workspace: string, id: string) {
     // It comes back by itself, or was refused; until it has, the run is asked for.
     stream.addEventListener("error", () => setLive(false));
     stream.addEventListener("run", ({ data }) => {
-      const told = asRun(JSON.parse(data) as Schemas["RunView"]);
+      const told: Run = JSON.parse(data);
       queries.setQueryData(runQuery(workspace, id).queryKey, (known?: Run) =>
         known && known.version > told.version ? known : told,
       );

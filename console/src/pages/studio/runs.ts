@@ -5,25 +5,11 @@ import { LIVE_MS, PAGE_ITEMS } from "@/api/queries";
 export type Visibility = Schemas["RunView"]["visibility"];
 export type Status = Schemas["RunView"]["status"];
 
-/** A step as the API answers it; the generated type of that name is the one of a decision. */
-export interface Step {
-  output_type: "script" | "image";
-  status: "pending" | "running" | "succeeded" | "failed";
-  attempts: number;
-  provider: string | null;
-  model: string | null;
-  key_source: "byok" | "managed" | null;
-  request_id: string | null;
-  started_at: string | null;
-  ended_at: string | null;
-}
-
-export type Run = Omit<Schemas["RunView"], "steps"> & { steps: Step[] };
+export type Step = Schemas["RunStepView"];
+export type Run = Schemas["RunView"];
 
 /** How often a list with runs under way asks anew, and a run whose stream is away. */
 const WORK_MS = 2_000;
-
-export const asRun = (run: Schemas["RunView"]): Run => run as unknown as Run;
 
 /** Whether nothing changes a run any more, except another try. */
 export const hasEnded = (status: Status) => status !== "pending" && status !== "running";
@@ -47,7 +33,7 @@ export const runQuery = (workspace: string, run: string, live = false) =>
     queryKey: ["workspace", workspace, "runs", run],
     queryFn: async ({ signal }) => {
       const params = { path: { workspace_id: workspace, run_id: run } };
-      return asRun(await ok(api.GET("/api/v1/workspaces/{workspace_id}/runs/{run_id}", { params, signal })));
+      return await ok(api.GET("/api/v1/workspaces/{workspace_id}/runs/{run_id}", { params, signal }));
     },
     refetchInterval: ({ state }) => (live || !state.data ? false : hasEnded(state.data.status) ? LIVE_MS : WORK_MS),
   });
