@@ -7,6 +7,7 @@ import { Frame } from "@/shell/Frame";
 import { Button } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
+import { NewPasswordField } from "@/ui/NewPasswordField";
 import { takeToken } from "../token";
 
 const fromLink = takeToken();
@@ -65,17 +66,7 @@ export function Page() {
               value={email}
               onChange={(event) => setEmail(event.target.value)}
             />
-            <TextField
-              label="Password"
-              hint="10 to 128 characters"
-              type="password"
-              autoComplete="new-password"
-              required
-              minLength={10}
-              maxLength={128}
-              value={password}
-              onChange={(event) => setPassword(event.target.value)}
-            />
+            <NewPasswordField value={password} onChange={setPassword} />
           </>
         )}
         {accept.isError && <ErrorNote error={accept.error} />}

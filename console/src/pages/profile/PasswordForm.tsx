@@ -4,6 +4,7 @@ import { api, ok } from "@/api/client";
 import { Button } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
+import { MIN_PASSWORD, NewPasswordField } from "@/ui/NewPasswordField";
 import { Card, Section } from "@/ui/Page";
 import { toast } from "@/ui/Toaster";
 import { sessionsQuery } from "./queries";
@@ -44,17 +45,7 @@ export function PasswordForm() {
             value={now}
             onChange={(event) => setNow(event.target.value)}
           />
-          <TextField
-            label="New password"
-            type="password"
-            hint="10 to 128 characters"
-            autoComplete="new-password"
-            required
-            minLength={10}
-            maxLength={128}
-            value={next}
-            onChange={(event) => setNext(event.target.value)}
-          />
+          <NewPasswordField label="New password" value={next} onChange={setNext} />
           <TextField
             label="New password again"
             type="password"
@@ -71,7 +62,7 @@ export function PasswordForm() {
               type="submit"
               look="primary"
               busy={change.isPending}
-              disabled={now === "" || next.length < 10 || again !== next}
+              disabled={now === "" || next.length < MIN_PASSWORD || again !== next}
             >
               Change password
             </Button>

@@ -7,6 +7,7 @@ import { Button, buttonClass } from "@/ui/Button";
 import { CodeBlock } from "@/ui/Copy";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
+import { NewPasswordField } from "@/ui/NewPasswordField";
 import { Note } from "@/ui/Note";
 import { Skeleton } from "@/ui/Skeleton";
 import { takeToken } from "../token";
@@ -70,17 +71,7 @@ function FirstUserForm({ token, onDone }: { token: string; onDone: (done: Schema
         value={email}
         onChange={(event) => setEmail(event.target.value)}
       />
-      <TextField
-        label="Password"
-        hint="10 to 128 characters"
-        type="password"
-        autoComplete="new-password"
-        required
-        minLength={10}
-        maxLength={128}
-        value={password}
-        onChange={(event) => setPassword(event.target.value)}
-      />
+      <NewPasswordField value={password} onChange={setPassword} />
       <TextField
         label="The same password again"
         type="password"
@@ -104,8 +95,8 @@ function Done({ done }: { done: Schemas["SetupDone"] }) {
       <div className="flex flex-col gap-5">
         <CodeBlock wrap name="API key" text={done.api_key.key} />
         <p className="text-soft">
-          Programs call models with it. It belongs to the workspace Personal and has all scopes; you can revoke it at
-          any time. You are logged in as {done.user.email}.
+          Programs call models with it. It belongs to the workspace Personal and has the scopes of everyday use; you can
+          revoke it at any time. You are logged in as {done.user.email}.
         </p>
         <Link to={`/w/${done.workspace_id}/start`} className={buttonClass("primary", "large")}>
           Go on
