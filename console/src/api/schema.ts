@@ -5291,7 +5291,7 @@ export interface components {
              * @example acc_06evr40e1m73fwp2hw6n0xq8kc
              */
             account_id: string;
-            /** @description An API key of the workspace with all scopes, shown this once. */
+            /** @description An API key of the workspace for everyday use, shown this once: all scopes but those that are given by name only. */
             api_key: components["schemas"]["MintedView"];
             /** @description The person, an instance admin. */
             user: components["schemas"]["UserView"];

@@ -64,7 +64,7 @@ pub struct SetupDone {
     /// The first workspace, named Personal.
     #[schema(example = "ws_06evr40e1m73fwp2hw6n0xq8kc")]
     workspace_id: String,
-    /// An API key of the workspace with all scopes, shown this once.
+    /// An API key of the workspace for everyday use, shown this once: all scopes but those that are given by name only.
     api_key: MintedView,
 }
 

@@ -20,7 +20,7 @@ pub struct FirstUser {
     pub user: UserRow,
     /// The person's first workspace.
     pub workspace: WorkspaceId,
-    /// An API key of the workspace with all scopes but those of the instance: those are given by name only.
+    /// An API key of the workspace with all scopes but those that are given by name only.
     pub api_key: Minted,
     /// The `Set-Cookie` value of the person's session.
     pub cookie: HeaderValue,

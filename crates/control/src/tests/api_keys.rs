@@ -24,7 +24,7 @@ async fn a_key_is_shown_once_and_listed_by_its_prefix() {
     let row = &listed.json()["data"][0];
     assert_eq!(row["prefix"], text[..9]);
     assert_eq!(row["user_id"], root.id.as_str());
-    // All but those of the instance and the one that hands keys out: the first key is for everyday use.
+    // All but those that are given by name only: the first key is for everyday use.
     assert_eq!(
         row["scopes"].as_array().map(Vec::len),
         Some(domain::access::ApiScope::ALL.len() - 4)
