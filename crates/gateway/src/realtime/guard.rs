@@ -166,8 +166,11 @@ impl Lane {
             self.places.clear();
             return false;
         }
-        self.places.push_back(at..at + part.payload.len() as u64);
-        self.forget();
+        // An empty payload has no place: there may be any number of them, and each would be looked at for every next one.
+        if !part.payload.is_empty() {
+            self.places.push_back(at..at + part.payload.len() as u64);
+            self.forget();
+        }
         false
     }
 

@@ -111,6 +111,13 @@ fn what_is_no_frame_does_not_pass() {
 }
 
 #[test]
+fn empty_frames_leave_nothing_to_look_through() {
+    let mut guard = guard();
+    guard.take(&[frame(0x01, b"s"), frame(0x00, b"").repeat(1_000)].concat());
+    assert_eq!(guard.messages.places.len(), 1);
+}
+
+#[test]
 fn reports_are_metered_wherever_they_are_cut() {
     let report = b"{\n\"type\":\"response.done\",\r\n\"response\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":5}}}";
     let (head, tail) = report.split_at(40);
