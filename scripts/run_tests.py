@@ -24,6 +24,8 @@ LOGS = ROOT / "target" / "test-logs"
 COMMANDS = LOGS / "commands.txt"
 PYTEST = [".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short"]
 CARGO_TEST = ["cargo", "test", "--locked", "--no-fail-fast"]
+# Tests wait for servers and clocks half of their time: with one for each core the cores would be idle as long.
+TEST_THREADS = str(2 * (os.cpu_count() or 2))
 
 
 @dataclass
@@ -58,7 +60,7 @@ def run(step):
     path = LOGS / f"{step.name}.log"
     started = time.monotonic()
     child = subprocess.Popen(
-        step.command, cwd=ROOT, env=os.environ | step.environment, stdin=subprocess.DEVNULL,
+        step.command, cwd=ROOT, env=os.environ | {"RUST_TEST_THREADS": TEST_THREADS} | step.environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )
     timer = threading.Timer(step.minutes * 60, end, [child])

@@ -135,7 +135,14 @@ fn no_more_than_the_bound_is_kept_of_a_stream() {
 
 #[test]
 fn endless_depth_is_refused_or_read_without_end_of_the_stack() {
-    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(12_000), close.repeat(12_000));
+    // A quarter of the usual stack ends at a quarter of the depth.
+    let reader = std::thread::Builder::new().stack_size(512 * 1024);
+    let reading = reader.spawn(read_endless_depth).expect("a thread");
+    reading.join().expect("no panic");
+}
+
+fn read_endless_depth() {
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(3_000), close.repeat(3_000));
     let thoughts = deep(r#"[{"type":"thinking","thinking":"#, "}]");
     let results = deep(
         r#"[{"type":"tool_result","tool_use_id":"t","content":"#,
