@@ -47,6 +47,13 @@ pub struct UnknownName {
     what: &'static str,
 }
 
+impl UnknownName {
+    /// Of a thing of this sort.
+    pub(crate) const fn of(what: &'static str) -> Self {
+        Self { what }
+    }
+}
+
 impl FromStr for Role {
     type Err = UnknownName;
 
@@ -258,8 +265,8 @@ actions! {
     WriteServices = "write_services", Standing::Workspace(Role::Admin), Some(ApiScope::ServicesWrite);
     /// Call models from a page, as the person who is logged in.
     UsePlayground = "use_playground", Standing::Workspace(Role::Member), None;
-    /// Read the usage of a workspace.
-    ReadUsage = "read_usage", Standing::Workspace(Role::Admin), Some(ApiScope::UsageRead);
+    /// Read the usage of a workspace: one's own calls; admins read everybody's.
+    ReadUsage = "read_usage", Standing::Workspace(Role::Member), Some(ApiScope::UsageRead);
     /// Read the audit log of a workspace.
     ReadAudit = "read_audit", Standing::Workspace(Role::Admin), Some(ApiScope::AuditRead);
     /// See generation runs and their documents: one's own, and those that are shared with the workspace.

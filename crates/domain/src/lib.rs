@@ -33,7 +33,7 @@ pub use id::{
     AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId, RunId,
     ScriptId, ServiceId, SessionId, UserId, WorkspaceId,
 };
-pub use key::{KeyOwner, Label, PlanId, ProviderId};
+pub use key::{KeyOwner, KeyScope, Label, PlanId, ProviderId};
 pub use money::{Decimal, NanoUsd};
 pub use secret::Secret;
 pub use sources::{Clock, Random, RandomError, Sources};

@@ -160,6 +160,7 @@ impl Settlement {
         row.key_source = Some(way.target.source);
         row.key = Some(way.target.key);
         row.key_label = way.own_label();
+        row.key_scope = Some(way.key_scope);
         row.fallback = fallback && way.is_managed();
         row.upstream_status = None;
         let open = self.open_mut();
@@ -364,6 +365,7 @@ pub(crate) fn begun(way: &Way, outcome: &str) -> AttemptRow {
         status: None,
         outcome: outcome.to_owned(),
         latency_ms: 0,
+        key_scope: Some(way.key_scope),
     }
 }
 

@@ -72,5 +72,6 @@ pub(crate) fn usage_row(request: RequestId) -> UsageRow {
         charge: NanoUsd::ZERO,
         attempts: Vec::new(),
         fallback: false,
+        key_scope: None,
     }
 }

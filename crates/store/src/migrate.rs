@@ -42,6 +42,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "released_keys",
         include_str!("../migrations/0009_released_keys.sql"),
     ),
+    (
+        11,
+        "key_scope",
+        include_str!("../migrations/0011_key_scope.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 use domain::policy::KeySource;
 use domain::price::Pricing;
 use domain::{
-    AccountId, ApiKeyId, Label, NanoUsd, ProviderId, ProviderKeyId, RequestId, Timestamp, Usage,
-    UserId, WorkspaceId,
+    AccountId, ApiKeyId, KeyScope, Label, NanoUsd, ProviderId, ProviderKeyId, RequestId, Timestamp,
+    Usage, UserId, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,8 @@ use crate::db::Tx;
 use crate::error::StoreError;
 use crate::statement::InOrder;
 
-pub(crate) use list::of_workspace;
 pub use list::{StatusFilter, UsageFilter};
+pub(crate) use list::{of_workspace, one_of_workspace};
 pub(crate) use rollup::{HOURS, hour, note, prune_hours};
 pub(crate) use stored::Stored;
 pub use summary::{MAX_WORKSPACES, UsageOfDay, UsageOfWorkspace};
@@ -99,6 +99,9 @@ pub struct UsageRow {
     pub attempts: Vec<AttemptRow>,
     /// Whether a managed key served because an own key had failed.
     pub fallback: bool,
+    /// Whose the provider key was; `None`: no key was called, or the row is older than this field.
+    #[serde(default)]
+    pub key_scope: Option<KeyScope>,
 }
 
 impl UsageRow {
@@ -155,6 +158,9 @@ pub struct AttemptRow {
     pub outcome: String,
     /// From the begin of the try to its end.
     pub latency_ms: i64,
+    /// Whose the provider key was; `None`: none was reached, or the row is older than this field.
+    #[serde(default)]
+    pub key_scope: Option<KeyScope>,
 }
 
 /// Adds a row, unless the call has one, and says whether it did.
@@ -203,7 +209,7 @@ const COLUMNS: &str = "request_id, at, account_id, workspace_id, api_key_id, use
                        error_code, streamed, input_tokens, cached_input_tokens, cache_write_tokens, \
                        output_tokens, reasoning_tokens, latency_ms, first_byte_ms, request_bytes, \
                        response_bytes, upstream_status, cost, pricing, catalog_version, charge, attempts, \
-                       fallback";
+                       fallback, key_scope";
 
 fn insert_text(rows: usize) -> InOrder {
     let returning = rows > 1;
@@ -271,17 +277,25 @@ mod tests {
                 status: Some(429),
                 outcome: "rate_limited".to_owned(),
                 latency_ms: 12,
+                key_scope: None,
             }],
             fallback: true,
+            key_scope: None,
         }
     }
 
     #[test]
     fn a_row_that_an_earlier_version_kept_is_read() {
         assert_eq!(UsageRow::from_bytes(KEPT).expect("a row"), row());
+    }
+
+    #[test]
+    fn a_row_that_is_kept_is_read_whole() {
+        let mut row = row();
+        row.key_scope = Some(KeyScope::Account);
+        row.attempts[0].key_scope = Some(KeyScope::Workspace);
         let mut written = Vec::new();
-        row().write_to(&mut written);
-        // A later version may write more behind it.
-        assert_eq!(written, KEPT);
+        row.write_to(&mut written);
+        assert_eq!(UsageRow::from_bytes(&written).expect("a row"), row);
     }
 }

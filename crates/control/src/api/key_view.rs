@@ -294,7 +294,7 @@ pub(crate) fn view(
         id: context.key.to_string(),
         provider: context.provider.to_string(),
         label: record.label.to_string(),
-        scope: context.owner.scope(),
+        scope: context.owner.scope().as_str(),
         mask: record.mask,
         state: serves.as_str(),
         base_url,

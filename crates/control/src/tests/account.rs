@@ -55,8 +55,10 @@ fn call(world: &World, person: &Person, days_ago: i64, workspace: &str) -> Usage
             status: Some(200),
             outcome: "ok".to_owned(),
             latency_ms: 1,
+            key_scope: None,
         }],
         fallback: false,
+        key_scope: None,
     }
 }
 

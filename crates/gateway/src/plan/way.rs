@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use domain::Label;
 use domain::policy::KeySource;
 use domain::resolve::{Target, When};
+use domain::{KeyScope, Label};
 use http::{HeaderName, HeaderValue, Uri};
 use llm::format::FormatId;
 use llm::provider::{Auth, FormatRule, Provider};
@@ -31,6 +31,8 @@ pub(crate) struct Way {
     pub(crate) place: usize,
     /// The label of the key.
     pub(crate) label: Label,
+    /// Whose it is.
+    pub(crate) key_scope: KeyScope,
     /// The key and the version of its value.
     pub(crate) key: KeyVersion,
     /// Whether its owner keeps it for when everything else failed.
@@ -246,6 +248,7 @@ fn way(
     Some(Way {
         place: 0,
         label: record.label.clone(),
+        key_scope: context.owner.scope(),
         key: (context.key, context.version),
         last_resort: record.fallback && target.source == KeySource::Byok,
         speaks: first.speaks,

@@ -139,6 +139,7 @@ impl Books {
             charge: NanoUsd::ZERO,
             attempts: Vec::new(),
             fallback: false,
+            key_scope: None,
         };
         Ok(Settlement(Some(Box::new(Open {
             place,

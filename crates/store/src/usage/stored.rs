@@ -2,7 +2,7 @@
 
 use domain::policy::KeySource;
 use domain::price::Pricing;
-use domain::{Label, NanoUsd, ProviderId, Timestamp, Usage};
+use domain::{KeyScope, Label, NanoUsd, ProviderId, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptRow, UsageRow};
@@ -45,6 +45,9 @@ pub(crate) struct Stored {
     pub(super) charge: i64,
     pub(super) attempts: String,
     pub(super) fallback: i64,
+    // Holds that an earlier version made do not say it.
+    #[serde(default)]
+    pub(super) key_scope: Option<String>,
 }
 
 impl UsageRow {
@@ -85,6 +88,7 @@ impl UsageRow {
             .bind(self.charge.nanos())
             .bind(&attempts(&self.attempts))
             .bind(self.fallback)
+            .bind(self.key_scope.map(KeyScope::as_str))
     }
 }
 
@@ -134,6 +138,7 @@ impl Stored {
             charge: row.charge.nanos(),
             attempts: attempts(&row.attempts),
             fallback: i64::from(row.fallback),
+            key_scope: row.key_scope.map(|scope| scope.as_str().to_owned()),
         }
     }
 
@@ -165,6 +170,7 @@ impl Stored {
             key_label: place.parse_optional("key_label", self.key_label.as_deref())?,
             key_source: place.parse_optional("key_source", self.key_source.as_deref())?,
             pricing: place.parse_optional("pricing", self.pricing.as_deref())?,
+            key_scope: place.parse_optional("key_scope", self.key_scope.as_deref())?,
             wire_format: self.wire_format,
             operation: self.operation,
             model_requested: self.model_requested,

@@ -64,6 +64,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
                 status: None,
                 outcome: "upstream_unreachable".to_owned(),
                 latency_ms: 11,
+                key_scope: None,
             },
             AttemptRow {
                 provider: "openai".parse().expect("a provider id"),
@@ -74,9 +75,11 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
                 status: Some(200),
                 outcome: "ok".to_owned(),
                 latency_ms: 12,
+                key_scope: None,
             },
         ],
         fallback: true,
+        key_scope: None,
     }
 }
 

@@ -165,6 +165,7 @@ impl Purse {
             charge: NanoUsd::new(charge),
             attempts: Vec::new(),
             fallback: false,
+            key_scope: None,
         }
     }
 

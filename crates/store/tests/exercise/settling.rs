@@ -939,6 +939,7 @@ async fn provider_keys_are_watched_for_a_day(world: World) {
             status,
             outcome: outcome.to_owned(),
             latency_ms: 1,
+            key_scope: None,
         }],
         ..purse.row(world.id(), 0)
     };
