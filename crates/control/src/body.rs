@@ -57,7 +57,7 @@ async fn read(body: Body) -> Result<Secret, Problem> {
 }
 
 /// The parameters that some operation takes in its query.
-const PARAMETERS: [&str; 16] = [
+const PARAMETERS: [&str; 21] = [
     "limit",
     "after",
     "from",
@@ -74,6 +74,11 @@ const PARAMETERS: [&str; 16] = [
     "status",
     "q",
     "all",
+    "workspace_id",
+    "account_id",
+    "action",
+    "actor",
+    "subject",
 ];
 
 /// A query string of the documented form.

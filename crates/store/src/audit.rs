@@ -1,6 +1,7 @@
 //! The audit log: who did what, when, and how it ended. Rows are added and never changed.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use domain::{AccountId, ApiKeyId, Label, ProviderId, RequestId, Timestamp, UserId, WorkspaceId};
 
@@ -8,7 +9,7 @@ use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
-use crate::statement::sql;
+use crate::statement::{InOrder, sql};
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,77 +142,139 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The rows of a workspace, newest first.
+/// Which rows of an audit log. What is left out narrows nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// From this moment on.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub to: Option<Timestamp>,
+    /// Of this action, or of all whose names begin with it and a dot: `provider_key`.
+    pub action: Option<String>,
+    /// By this actor, as [`Actor`] is written.
+    pub actor: Option<String>,
+    /// About the thing with this id.
+    pub subject: Option<String>,
+}
+
+/// Whose log.
+#[derive(Clone, Copy)]
+enum Log {
+    Workspace(WorkspaceId),
+    Account(AccountId),
+    Instance,
+}
+
+/// The rows of a workspace that fit, newest first.
 pub(crate) async fn of_workspace(
     store: &Store,
     workspace: WorkspaceId,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditRow>, StoreError> {
-    let list = List("workspace_audit");
-    let rows = store
-        .db()
-        .all(
-            sql(
-                "SELECT sequence, at, account_id, workspace_id, actor, action,
-                        provider, label, kek_id, subject, content_sha256, outcome, request_id
-                 FROM audit
-                 WHERE workspace_id = $1 AND sequence < $2
-                 ORDER BY sequence DESC LIMIT $3",
-            )
-            .bind(workspace)
-            .bind(list.place(page)?.unwrap_or(i64::MAX))
-            .bind(page.rows()),
-        )
-        .await?;
-    list.page(page, rows, read, |row| row.sequence.to_string())
+    Log::Workspace(workspace).page(store, filter, page).await
 }
 
-/// The rows of an account that are not about one of its workspaces, newest first.
+/// The rows of an account that are not about one of its workspaces and fit, newest first.
 pub(crate) async fn of_account(
     store: &Store,
     account: AccountId,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditRow>, StoreError> {
-    let list = List("account_audit");
-    let rows = store
-        .db()
-        .all(
-            sql(
-                "SELECT sequence, at, account_id, workspace_id, actor, action,
-                        provider, label, kek_id, subject, content_sha256, outcome, request_id
-                 FROM audit
-                 WHERE account_id = $1 AND workspace_id IS NULL AND sequence < $2
-                 ORDER BY sequence DESC LIMIT $3",
-            )
-            .bind(account)
-            .bind(list.place(page)?.unwrap_or(i64::MAX))
-            .bind(page.rows()),
-        )
-        .await?;
-    list.page(page, rows, read, |row| row.sequence.to_string())
+    Log::Account(account).page(store, filter, page).await
 }
 
-/// The rows that are about the instance and nobody's account, newest first.
+/// The rows that are about the instance and nobody's account and fit, newest first.
 pub(crate) async fn of_instance(
     store: &Store,
+    filter: &AuditFilter,
     page: &PageRequest,
 ) -> Result<Page<AuditRow>, StoreError> {
-    let list = List("instance_audit");
-    let rows = store
-        .db()
-        .all(
-            sql(
+    Log::Instance.page(store, filter, page).await
+}
+
+impl Log {
+    async fn page(
+        self,
+        store: &Store,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        let (list, _, _) = self.facts();
+        let mut statement = self.text(filter).statement();
+        statement = match self {
+            Self::Workspace(workspace) => statement.bind(workspace),
+            Self::Account(account) => statement.bind(account),
+            Self::Instance => statement,
+        };
+        statement = statement
+            .bind(filter.from.map_or(i64::MIN, Timestamp::millis))
+            .bind(filter.to.map_or(i64::MAX, Timestamp::millis));
+        if let Some(subject) = &filter.subject {
+            statement = statement.bind(subject);
+        }
+        if let Some(actor) = &filter.actor {
+            statement = statement.bind(actor);
+        }
+        if let Some(action) = &filter.action {
+            // What begins with `a.` lies between `a.` and `a/`, the character behind the dot.
+            statement = statement
+                .bind(action)
+                .bind(&format!("{action}."))
+                .bind(&format!("{action}/"));
+        }
+        let statement = statement
+            .bind(list.place(page)?.unwrap_or(i64::MAX))
+            .bind(page.rows());
+        let rows = store.db().all(statement).await?;
+        list.page(page, rows, read, |row| row.sequence.to_string())
+    }
+
+    /// The name in cursors, the condition, and the number among the logs.
+    fn facts(self) -> (List, &'static str, usize) {
+        match self {
+            Self::Workspace(_) => (List("workspace_audit"), "workspace_id = $", 0),
+            Self::Account(_) => {
+                let condition = "account_id = $ AND workspace_id IS NULL";
+                (List("account_audit"), condition, 1)
+            }
+            Self::Instance => (List("instance_audit"), "account_id IS NULL", 2),
+        }
+    }
+
+    /// A statement with just the conditions that are asked for, so that a thing's rows are read by its index.
+    fn text(self, filter: &AuditFilter) -> &'static InOrder {
+        const CLAUSES: [(&str, Option<&str>); 3] = [
+            (" AND subject = $", Some("audit_by_subject")),
+            (" AND actor = $", None),
+            (" AND (action = $ OR (action >= $ AND action < $))", None),
+        ];
+        static TEXTS: [[OnceLock<InOrder>; 8]; 3] = [const { [const { OnceLock::new() }; 8] }; 3];
+        let held = [
+            filter.subject.is_some(),
+            filter.actor.is_some(),
+            filter.action.is_some(),
+        ];
+        let (_, log, number) = self.facts();
+        let clauses = held
+            .iter()
+            .rev()
+            .fold(0, |clauses, held| clauses << 1 | usize::from(*held));
+        TEXTS[number][clauses].get_or_init(|| {
+            let asked = CLAUSES.iter().zip(held).filter(|(_, held)| *held);
+            let index = asked.clone().find_map(|((_, index), _)| *index);
+            let narrowed: String = asked.map(|((text, _), _)| *text).collect();
+            let text = format!(
                 "SELECT sequence, at, account_id, workspace_id, actor, action,
                         provider, label, kek_id, subject, content_sha256, outcome, request_id
-                 FROM audit
-                 WHERE account_id IS NULL AND sequence < $1
-                 ORDER BY sequence DESC LIMIT $2",
-            )
-            .bind(list.place(page)?.unwrap_or(i64::MAX))
-            .bind(page.rows()),
-        )
-        .await?;
-    list.page(page, rows, read, |row| row.sequence.to_string())
+                 FROM audit{{by}}
+                 WHERE {log} AND at >= $ AND at < ${narrowed} AND sequence < $
+                 ORDER BY sequence DESC LIMIT $"
+            );
+            InOrder::with_index(&text, index)
+        })
+    }
 }
 
 fn read(row: Stored) -> Result<AuditRow, StoreError> {

@@ -56,7 +56,7 @@ use db::open::Schema;
 
 pub use account::AccountRow;
 pub use api_key::{ApiKeyRow, NewApiKey};
-pub use audit::{Actor, AuditNote, AuditRow};
+pub use audit::{Actor, AuditFilter, AuditNote, AuditRow};
 pub use credit::{
     CardRow, CreditsRow, LEASE_MS, LedgerRow, MAX_CREDITS, ManagedFallback, NewCard, NewHold,
     Reservation,

@@ -10,7 +10,7 @@ use domain::{AccountId, ProviderId, SessionId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::api_key;
-use crate::audit::{self, Actor, AuditNote, AuditRow, Origin};
+use crate::audit::{self, Actor, AuditFilter, AuditNote, AuditRow, Origin};
 use crate::deployment;
 use crate::device_login::{self, DeviceLoginRow, NewDeviceLogin};
 use crate::error::{Place, StoreError};
@@ -191,7 +191,20 @@ impl<'a> System<'a> {
         _scope: &InstanceScope,
         page: &PageRequest,
     ) -> Result<Page<AuditRow>, StoreError> {
-        audit::of_instance(self.store, page).await
+        audit::of_instance(self.store, &AuditFilter::default(), page).await
+    }
+
+    /// What fits of the audit log of what is about the instance and nobody's account, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn instance_audit_that(
+        &self,
+        _scope: &InstanceScope,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        audit::of_instance(self.store, filter, page).await
     }
 
     /// Takes the sealed box with this keyed hash, once in the whole instance and for ever, whatever becomes of
