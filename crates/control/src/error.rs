@@ -80,6 +80,7 @@ codes! {
     AlreadySetUp = 409 "already_set_up", "The instance has its first user.", "Log in.";
     StaleKek = 409 "stale_kek", "The box is sealed to a key that is not the current one.", "Fetch GET /v1/byok/encryption-pubkey again and seal to the key in `details.kek_id`.";
     ResubmitKey = 409 "resubmit_key", "Where a key is sent can only change together with the key.", "Submit the provider key again with the new provider or base URL.";
+    KeysChanged = 409 "keys_changed", "The keys for the provider are others than those of the list.", "Read the list of keys again, put all of them into order and send that.";
     OwnerRole = 409 "owner_role", "A workspace has exactly one owner, who cannot be removed, demoted or leave.", "Nothing; the owner alone can delete the workspace.";
     RunNotDone = 409 "run_not_done", "The run has not succeeded, so it has no document.", "Follow the run until it has; a run that failed can be tried again.";
     RunNotServable = 409 "run_not_servable", "As things are, nothing would serve a step of the run.", "Programs find the step in `details.output_type` and in `details.code` why, by the code that a call would get.";

@@ -252,6 +252,9 @@ refusals! {
     /// What somebody who changes a provider key without its value may be told.
     KeyChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, ResubmitKey, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What somebody who puts provider keys into order may be told.
+    KeyOrders = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
+        NotFound, Conflict, KeysChanged, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who changes who pays, with or without a key, may be told.
     ConfigChanges = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
         AmbiguousCredentials, ModeNotOffered, AuthenticationRequired, LimitExceeded, PermissionDenied,

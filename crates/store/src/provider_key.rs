@@ -2,6 +2,7 @@
 
 mod change;
 mod health;
+mod order;
 mod put;
 mod release;
 

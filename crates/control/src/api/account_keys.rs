@@ -6,13 +6,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
-use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
+use crate::api::key_body::{Confidential, KeyOrder, KeyPatch, NewProviderKey, NewValue, new_key};
 use crate::api::key_view::{Look, ProviderKeyView, StoredKeyView};
-use crate::api::provider_keys::{status, update};
+use crate::api::provider_keys::{order, status, update};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes as ChangeRefusals, KeyChanges, Reads, Submissions};
+use crate::openapi::{Changes as ChangeRefusals, KeyChanges, KeyOrders, Reads, Submissions};
 use crate::ops::provider_keys::{self, Holder};
 use crate::ops::submission;
 use crate::page::List;
@@ -25,6 +25,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
             list_account_provider_keys,
             submit_account_provider_key
         ))
+        .routes(routes!(order_account_provider_keys))
         .routes(routes!(
             replace_account_provider_key,
             update_account_provider_key,
@@ -48,6 +49,22 @@ async fn list_account_provider_keys(
     let records = holder.keys.list().await?.into_iter();
     let views = records.map(|record| look.view(&state, record));
     Ok(axum::Json(List::whole(views)))
+}
+
+/// Put all keys of an account for one provider into order, in one change.
+///
+/// As `order_provider_keys`.
+#[utoipa::path(put, path = "/api/v1/accounts/{account_id}/provider-keys/order", tag = "provider keys",
+    extensions(("x-action" = json!("write_account_provider_keys"))), request_body = KeyOrder,
+    responses((status = 200, body = List<ProviderKeyView>), KeyOrders))]
+async fn order_account_provider_keys(
+    access: Access<WriteAccountProviderKeys>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<KeyOrder>,
+) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
+    let holder = Holder::account(&state.store, &access.scope);
+    order(&state, &call, &holder, body).await
 }
 
 /// Store a provider key of an account, or replace the one with the same label.

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use domain::price::PriceOverride;
-use domain::{Label, Secret};
+use domain::{Label, ProviderId, ProviderKeyId, Secret};
 use http::request::Parts;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -165,6 +165,18 @@ impl KeyPatch {
             prices: self.prices,
         })
     }
+}
+
+/// The order of the keys for one provider.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyOrder {
+    /// The provider's id.
+    #[schema(value_type = String, example = "openai")]
+    pub(crate) provider: ProviderId,
+    /// The ids of all keys for the provider that are here, each once: the first serves first.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1000, example = json!(["pk_06evr40e1m73fwp2hw6n0xq8kc"]))]
+    pub(crate) key_ids: Vec<ProviderKeyId>,
 }
 
 /// Whether nobody between the client and this process can read the request.

@@ -6,13 +6,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadPlatformKeys, WritePlatformKeys};
-use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
+use crate::api::key_body::{Confidential, KeyOrder, KeyPatch, NewProviderKey, NewValue, new_key};
 use crate::api::key_view::{ProviderKeyView, StoredKeyView, stored_view, view};
-use crate::api::provider_keys::{answer, update};
+use crate::api::provider_keys::{answer, order, update};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes as ChangeRefusals, KeyChanges, PlatformSubmissions, Reads};
+use crate::openapi::{
+    Changes as ChangeRefusals, KeyChanges, KeyOrders, PlatformSubmissions, Reads,
+};
 use crate::ops::provider_keys::{self, Holder};
 use crate::ops::submission;
 use crate::page::List;
@@ -22,6 +24,7 @@ use crate::state::ControlState;
 pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_platform_keys, submit_platform_key))
+        .routes(routes!(order_platform_keys))
         .routes(routes!(
             replace_platform_key,
             update_platform_key,
@@ -47,6 +50,22 @@ async fn list_platform_keys(
         .into_iter()
         .map(|record| view(&state, record, &health));
     Ok(axum::Json(List::whole(views)))
+}
+
+/// Put all platform keys for one provider into order, in one change.
+///
+/// As `order_provider_keys`.
+#[utoipa::path(put, path = "/api/v1/admin/platform-keys/order", tag = "platform keys",
+    extensions(("x-action" = json!("write_platform_keys"))), request_body = KeyOrder,
+    responses((status = 200, body = List<ProviderKeyView>), KeyOrders))]
+async fn order_platform_keys(
+    access: Access<WritePlatformKeys>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<KeyOrder>,
+) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
+    let holder = Holder::instance(&state.store, &access.scope, state.deployment);
+    order(&state, &call, &holder, body).await
 }
 
 /// Store a platform key, or replace the one with the same label. A sealed box names the deployment as its owner.

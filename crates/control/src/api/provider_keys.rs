@@ -12,12 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadProviderKeys, WriteProviderKeys};
-use crate::api::key_body::{Confidential, KeyPatch, NewProviderKey, NewValue, new_key};
+use crate::api::key_body::{Confidential, KeyOrder, KeyPatch, NewProviderKey, NewValue, new_key};
 use crate::api::key_view::{Look, ProviderKeyEntry, ProviderKeyView, StoredKeyView, stored_view};
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes as ChangeRefusals, KeyChanges, Reads, Submissions};
+use crate::openapi::{Changes as ChangeRefusals, KeyChanges, KeyOrders, Reads, Submissions};
 use crate::ops::provider_keys::{self, Holder};
 use crate::ops::resolution::{self, Facts};
 use crate::ops::submission::{self, Stored};
@@ -29,6 +29,7 @@ use crate::state::ControlState;
 pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_provider_keys, submit_provider_key))
+        .routes(routes!(order_provider_keys))
         .routes(routes!(
             get_provider_key,
             replace_provider_key,
@@ -172,6 +173,23 @@ async fn update_provider_key(
     update(&state, &call, &holder, id, body).await
 }
 
+/// Put all keys of a workspace for one provider into order, in one change.
+///
+/// Each gets its place in the list as its `position`; the answer has them in that order. Levels come first: the order counts
+/// among keys of one level. `409 keys_changed` when the list is not of exactly the keys that are there.
+#[utoipa::path(put, path = "/api/v1/workspaces/{workspace_id}/provider-keys/order", tag = "provider keys",
+    extensions(("x-action" = json!("write_provider_keys"))), request_body = KeyOrder,
+    responses((status = 200, body = List<ProviderKeyView>), KeyOrders))]
+async fn order_provider_keys(
+    access: Access<WriteProviderKeys>,
+    State(state): State<ControlState>,
+    call: Call,
+    Json(body): Json<KeyOrder>,
+) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
+    let holder = Holder::workspace(&state.store, &access.scope);
+    order(&state, &call, &holder, body).await
+}
+
 /// That a key is gone, and what calls of its provider's models meet now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RemovedKeyView {
@@ -203,6 +221,19 @@ async fn remove_provider_key(
         deleted: true,
         then: then.as_str(),
     }))
+}
+
+/// Puts the keys of either holder into order.
+pub(crate) async fn order(
+    state: &ControlState,
+    call: &Call,
+    holder: &Holder<'_>,
+    body: KeyOrder,
+) -> Result<axum::Json<List<ProviderKeyView>>, Problem> {
+    let records = provider_keys::order(call, holder, &body.provider, &body.key_ids).await?;
+    let look = Look::of(state, holder).await?;
+    let views = records.into_iter().map(|record| look.view(state, record));
+    Ok(axum::Json(List::whole(views)))
 }
 
 /// Changes a key of either holder.

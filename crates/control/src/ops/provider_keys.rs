@@ -2,6 +2,7 @@
 //!
 //! How a key comes in stands in [`submission`](crate::ops::submission).
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use domain::access::Role;
@@ -11,8 +12,8 @@ use domain::record::ProviderKeyRecord;
 use domain::settings::MAX_LEVEL;
 use domain::{AccountId, DeploymentId, KeyOwner, Label, ProviderId, ProviderKeyId, WorkspaceId};
 use store::{
-    AccountScope, Actor, AuditNote, InstanceScope, KeyChange, ProviderKeys, Store, Within,
-    WithinAccount, WorkspaceScope,
+    AccountScope, Actor, AuditNote, InstanceScope, KeyChange, MAX_PROVIDER_KEYS, ProviderKeys,
+    Store, Within, WithinAccount, WorkspaceScope,
 };
 
 use crate::error::{Code, Problem};
@@ -202,6 +203,35 @@ pub async fn change(
     };
     holder.keys.update(id, changes, &note, call.now).await?;
     get(holder, id).await
+}
+
+/// Puts the keys for a provider into this order and gets them in it.
+///
+/// # Errors
+/// `invalid_request` for a list that names a key twice or more than there can be; `keys_changed` when it is not of exactly
+/// the keys that are there.
+pub async fn order(
+    call: &Call,
+    holder: &Holder<'_>,
+    provider: &ProviderId,
+    order: &[ProviderKeyId],
+) -> Result<Vec<ProviderKeyRecord>, Problem> {
+    let each: BTreeSet<_> = order.iter().collect();
+    if each.len() != order.len() || order.is_empty() || order.len() as i64 > MAX_PROVIDER_KEYS {
+        let rule = "key_ids must have 1 to 1000 ids, each once";
+        return Err(Problem::field("key_ids", rule));
+    }
+    let note = AuditNote {
+        provider: Some(provider.clone()),
+        ..call.note_on("provider_key.set_order", provider)
+    };
+    let keys = &holder.keys;
+    if !keys.put_order(provider, order, &note, call.now).await? {
+        return Err(Problem::new(Code::KeysChanged));
+    }
+    let mut records = keys.list().await?;
+    records.retain(|record| record.context.provider == *provider);
+    Ok(records)
 }
 
 /// Removes a key for good.

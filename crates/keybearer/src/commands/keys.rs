@@ -62,6 +62,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         changes: change::Changes,
     },
+    /// Put all keys for a provider into the order in which they serve: the first label first.
+    ///
+    /// Levels come first: the order counts among keys of one level. Refused where the labels are not those of all keys for the
+    /// provider.
+    Order {
+        /// The provider's id, such as `openai`.
+        provider: String,
+        /// The labels of all its keys.
+        #[arg(required = true, value_name = "LABEL")]
+        labels: Vec<Label>,
+        #[command(flatten)]
+        holder: HolderArgs,
+    },
     /// Pin the server's sealing key, which must have this fingerprint, in the place of the one that was seen first. Needs
     /// no login.
     Trust {
@@ -121,6 +134,11 @@ async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitC
         Command::Enable { which } => change::set_enabled(api, &which, true, out).await,
         Command::Disable { which } => change::set_enabled(api, &which, false, out).await,
         Command::Change { which, changes } => change::change(api, &which, &changes, out).await,
+        Command::Order {
+            provider,
+            labels,
+            holder,
+        } => change::order(api, &provider, &labels, &holder, out).await,
         Command::Trust { fingerprint } => trust(api, &fingerprint, out).await,
     }
 }

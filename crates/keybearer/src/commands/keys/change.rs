@@ -6,7 +6,7 @@ use anyhow::Context;
 use domain::Label;
 use serde_json::{Value, json};
 
-use super::{Holder, StoredKey, show};
+use super::{COLUMNS, Holder, HolderArgs, StoredKey, show};
 use crate::client::Api;
 use crate::commands::{confirm, remark};
 use crate::failure::{Failure, Sort};
@@ -129,6 +129,27 @@ pub(super) async fn set_enabled(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Puts all keys for a provider into order.
+pub(super) async fn order(
+    api: &Api,
+    provider: &str,
+    labels: &[Label],
+    holder: &HolderArgs,
+    out: Out,
+) -> anyhow::Result<ExitCode> {
+    let holder = Holder::chosen(api, holder).await?;
+    let answer = api.get_list(&holder.path()).await?;
+    let keys = seen(&answer)?;
+    let ids: Vec<&str> = labels
+        .iter()
+        .map(|label| id(of(keys, provider, label)?))
+        .collect::<anyhow::Result<_>>()?;
+    let body = json!({ "provider": provider, "key_ids": ids });
+    let path = format!("{}/order", holder.path());
+    out.list(&api.put(&path, &body).await?, COLUMNS);
+    Ok(ExitCode::SUCCESS)
+}
+
 /// The key, and where it is in the API.
 pub(super) async fn find(
     api: &Api,
@@ -136,17 +157,28 @@ pub(super) async fn find(
     which: &StoredKey,
 ) -> anyhow::Result<(Value, String)> {
     let answer = api.get_list(&holder.path()).await?;
+    let key = of(seen(&answer)?, &which.provider, &which.label)?;
+    Ok((key.clone(), format!("{}/{}", holder.path(), id(key)?)))
+}
+
+/// The keys of a list, if their labels are shown.
+fn seen(answer: &Value) -> anyhow::Result<&[Value]> {
     let keys = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
     if keys.iter().any(|key| key["available"].is_boolean()) {
         let message =
             "the labels of these keys are hidden from you; an admin of the workspace can do this";
         return Err(Failure::new(Sort::Denied, message).into());
     }
-    let (provider, label) = (which.provider.as_str(), which.label.as_str());
+    Ok(keys)
+}
+
+/// The key for this provider with this label.
+fn of<'a>(keys: &'a [Value], provider: &str, label: &Label) -> anyhow::Result<&'a Value> {
+    let label = label.as_str();
     let found = keys
         .iter()
         .find(|key| key["provider"] == provider && key["label"] == label);
-    let Some(key) = found else {
+    found.ok_or_else(|| {
         let name = |key: &Value| {
             let text = |field: &str| key[field].as_str().unwrap_or("-").to_owned();
             format!("{}/{}", text("provider"), text("label"))
@@ -157,12 +189,14 @@ pub(super) async fn find(
             false => names.join(", "),
         };
         let message = format!("there is no key {provider}/{label}; there are {others}");
-        return Err(Failure::new(Sort::Missing, message).into());
-    };
-    let id = key["id"]
+        Failure::new(Sort::Missing, message).into()
+    })
+}
+
+fn id(key: &Value) -> anyhow::Result<&str> {
+    key["id"]
         .as_str()
-        .context("the server's answer lacks the key's id")?;
-    Ok((key.clone(), format!("{}/{id}", holder.path())))
+        .context("the server's answer lacks the key's id")
 }
 
 /// What calls of the provider's models meet once the key is gone.
