@@ -220,6 +220,8 @@ path_ids! {
     SessionInPath(domain::SessionId) = "session_id";
     /// The invitation in the path.
     InvitationInPath(domain::InvitationId) = "invitation_id";
+    /// The call in the path.
+    RequestInPath(domain::RequestId) = "request_id";
     /// The API key in the path.
     ApiKeyInPath(domain::ApiKeyId) = "api_key_id";
     /// The script in the path.

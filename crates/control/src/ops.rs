@@ -10,6 +10,7 @@ pub mod credits;
 pub mod destination;
 pub mod device_logins;
 pub mod invitations;
+pub(crate) mod labels;
 pub(crate) mod live;
 pub mod local;
 pub mod models;

@@ -194,6 +194,20 @@ pub(crate) fn key_scope() -> Object {
     one_of("Whose the key is.", all)
 }
 
+/// Whose a provider key that served is, or `null`.
+pub(crate) fn nullable_key_scope() -> Object {
+    let all = [
+        ("workspace", "the workspace's own"),
+        ("account", "of the account that the workspace belongs to"),
+        ("instance", "a platform key"),
+    ];
+    one_or_null(
+        "Whose the key is that served.",
+        all,
+        "none served, or the call is older than this field",
+    )
+}
+
 /// Which database an instance has.
 pub(crate) fn engine() -> Object {
     let all = [

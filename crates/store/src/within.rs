@@ -6,12 +6,12 @@ mod runs;
 mod services;
 
 use domain::access::Role;
-use domain::{ApiKeyId, InvitationId, KeyOwner, SessionId, Timestamp, UserId};
+use domain::{ApiKeyId, InvitationId, KeyOwner, RequestId, SessionId, Timestamp, UserId};
 
 use crate::Store;
 use crate::account::{self, AccountRow};
 use crate::api_key::{self, ApiKeyRow, NewApiKey};
-use crate::audit::{self, AuditNote, AuditRow, Origin};
+use crate::audit::{self, AuditFilter, AuditNote, AuditRow, Origin};
 use crate::error::StoreError;
 use crate::invitation::{self, InvitationRow, NewInvitation};
 use crate::member::{self, MemberRow};
@@ -255,7 +255,7 @@ impl<'a> Within<'a> {
         commit(writing, origin, audit, now).await
     }
 
-    /// Its calls that fit, newest first.
+    /// Its calls that fit, newest first; for a plain member their own alone.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
@@ -264,20 +264,40 @@ impl<'a> Within<'a> {
         filter: UsageFilter,
         page: &PageRequest,
     ) -> Result<Page<UsageRow>, StoreError> {
+        let Some(filter) = filter.of_person(self.whose_calls()) else {
+            return Ok(Page {
+                items: Vec::new(),
+                next: None,
+            });
+        };
         usage::of_workspace(self.store, self.scope.workspace(), &filter, page).await
     }
 
-    /// What its calls came to.
+    /// One of its calls, if its row is written; for a plain member one of their own.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn call(&self, request: RequestId) -> Result<Option<UsageRow>, StoreError> {
+        let (workspace, person) = (self.scope.workspace(), self.whose_calls());
+        usage::one_of_workspace(self.store, workspace, person, request).await
+    }
+
+    /// What its calls came to; for a plain member their own alone.
     ///
     /// # Errors
     /// As every function here.
     pub async fn usage_sums(&self, request: &SumsRequest) -> Result<UsageSummary, StoreError> {
-        usage::sums(
-            self.store,
-            Whose::Workspace(self.scope.workspace()),
-            request,
-        )
-        .await
+        let Some(request) = request.clone().of_person(self.whose_calls()) else {
+            return Ok(UsageSummary::default());
+        };
+        let whose = Whose::Workspace(self.scope.workspace());
+        usage::sums(self.store, whose, &request).await
+    }
+
+    /// The only person whose calls the caller may see; `None`: everybody's.
+    fn whose_calls(&self) -> Option<UserId> {
+        let scope = self.scope;
+        (scope.role() < Role::Admin).then(|| scope.user())
     }
 
     /// Behind everything that has happened.
@@ -302,7 +322,19 @@ impl<'a> Within<'a> {
     /// # Errors
     /// [`StoreError::InvalidCursor`].
     pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRow>, StoreError> {
-        audit::of_workspace(self.store, self.scope.workspace(), page).await
+        self.audit_that(&AuditFilter::default(), page).await
+    }
+
+    /// What of its audit log fits, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn audit_that(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        audit::of_workspace(self.store, self.scope.workspace(), filter, page).await
     }
 
     /// Its provider keys.
@@ -386,6 +418,18 @@ impl<'a> WithinAccount<'a> {
     /// # Errors
     /// [`StoreError::InvalidCursor`].
     pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRow>, StoreError> {
-        audit::of_account(self.store, self.scope.account(), page).await
+        self.audit_that(&AuditFilter::default(), page).await
+    }
+
+    /// What of its audit log fits, without its workspaces' rows, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidCursor`].
+    pub async fn audit_that(
+        &self,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditRow>, StoreError> {
+        audit::of_account(self.store, self.scope.account(), filter, page).await
     }
 }

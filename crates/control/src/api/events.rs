@@ -20,6 +20,7 @@ use crate::api::usage;
 use crate::body::{NoParameters, Query};
 use crate::error::Problem;
 use crate::openapi::Listens;
+use crate::ops::labels::LabelSight;
 use crate::ops::live::{Heard, Listener, WAITING_PIECES};
 use crate::state::ControlState;
 
@@ -32,7 +33,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 
 /// Listen to what happens in a workspace, as server-sent events.
 ///
-/// - `usage`: a call was recorded; the data is an entry of `list_usage`. For those who may read that list.
+/// - `usage`: a call was recorded; the data is an entry of `list_usage`. Of the calls that the listener has in that list.
 /// - `change`: something changed; the data is `{"topics": [...]}`, of `provider_keys`, `api_keys`, `policy`, `members`, `workspace`
 ///   (these of this workspace), `account`, `instance`, and `usage` where there were more calls than are told of. It does not say what
 ///   changed to what: read again what is shown.
@@ -59,8 +60,9 @@ async fn stream_events(
     let before: Option<Heard> = before
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse().ok());
-    let view =
-        |row: UsageRow| serde_json::to_value(usage::view(row)).unwrap_or(serde_json::Value::Null);
+    let view = |row: UsageRow, sight: LabelSight| {
+        serde_json::to_value(usage::view(row, sight)).unwrap_or(serde_json::Value::Null)
+    };
     let listener = Listener::new(state, &access.scope, headers, before, view).await?;
     let (sender, pieces) = channel(WAITING_PIECES);
     tokio::spawn(listener.run(sender));

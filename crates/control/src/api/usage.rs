@@ -3,25 +3,28 @@
 use axum::extract::State;
 use domain::policy::KeySource;
 use domain::price::Pricing;
-use domain::{ApiKeyId, NanoUsd, ProviderId, ProviderKeyId, UserId};
+use domain::{ApiKeyId, KeyScope, Label, NanoUsd, ProviderId, ProviderKeyId, UserId};
 use serde::{Deserialize, Serialize};
 use store::{AttemptRow, StatusFilter, UsageFilter, UsageRow};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{Access, ReadUsage};
+use crate::access::{Access, ReadUsage, RequestInPath};
 use crate::api::api_keys::Moment;
-use crate::body::Query;
-use crate::error::Problem;
+use crate::body::{NoParameters, Query};
+use crate::error::{Code, Problem};
 use crate::openapi::Reads;
+use crate::ops::labels::LabelSight;
 use crate::page::{List, page_request};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(list_usage))
+    OpenApiRouter::new()
+        .routes(routes!(list_usage))
+        .routes(routes!(get_usage))
 }
 
 /// Which calls are wanted.
@@ -120,8 +123,11 @@ pub struct UsageView {
     /// Who paid: `byok`, the owner of the key; `managed`, credits.
     #[schema(schema_with = schema::nullable_key_source)]
     key_source: Option<&'static str>,
-    /// The label of the own key that served.
+    /// The label of the own key that served; `null` where the caller may not see it, see `key_scope`.
     key_label: Option<String>,
+    /// Whose the key is that served.
+    #[schema(schema_with = schema::nullable_key_scope)]
+    key_scope: Option<&'static str>,
     /// The status that the client got.
     status: i64,
     /// The code that the client got, or `client_closed` when it went away.
@@ -164,8 +170,11 @@ pub struct AttemptView {
     model: String,
     /// The own key; `null` for the instance's.
     key_id: Option<String>,
-    /// The label of the own key at that time.
+    /// The label of the own key at that time; `null` where the caller may not see it, see `key_scope`.
     key_label: Option<String>,
+    /// Whose that key is.
+    #[schema(schema_with = schema::nullable_key_scope)]
+    key_scope: Option<&'static str>,
     /// Who would have paid.
     #[schema(schema_with = schema::key_source)]
     key_source: &'static str,
@@ -192,9 +201,10 @@ pub struct TokensView {
     reasoning_tokens: u64,
 }
 
-/// List the calls of a workspace, newest first, failed ones too.
+/// List the calls of a workspace, newest first, failed ones too; for a plain member their own alone.
 ///
-/// In pages: `limit` and `after` name the part that is wanted.
+/// One's own calls are those with API keys that one minted, and those of the playground. In pages: `limit` and `after` name the
+/// part that is wanted.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/usage", tag = "usage", params(UsageQuery),
     extensions(("x-action" = json!("read_usage"))),
     responses((status = 200, body = List<UsageView>), Reads))]
@@ -210,10 +220,34 @@ async fn list_usage(
         .within(&access.scope)
         .usage(filter, &page)
         .await?;
-    Ok(axum::Json(List::of(page, view)))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(axum::Json(List::of(page, |row| view(row, sight))))
 }
 
-pub(crate) fn view(row: UsageRow) -> UsageView {
+/// See one call of a workspace, by the id in its answer's `x-keybearer-request-id`; a plain member one of their own.
+///
+/// A call is written when it has ended, within about a second; until then, as for one that nobody made, `404`.
+#[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/usage/{request_id}", tag = "usage",
+    extensions(("x-action" = json!("read_usage"))),
+    responses((status = 200, body = UsageView), Reads))]
+async fn get_usage(
+    access: Access<ReadUsage>,
+    RequestInPath(request): RequestInPath,
+    State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<axum::Json<UsageView>, Problem> {
+    let row = state.store.within(&access.scope).call(request).await?;
+    let row = row.ok_or_else(|| {
+        Problem::new(Code::NotFound)
+            .because("no call with this id is recorded that the caller may see")
+            .advise("A call is recorded within about a second of its end: wait, then ask again.")
+    })?;
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, sight)))
+}
+
+/// A call as somebody sees it who sees these labels.
+pub(crate) fn view(row: UsageRow, sight: LabelSight) -> UsageView {
     UsageView {
         request_id: row.request.to_string(),
         at: row.at.to_string(),
@@ -224,7 +258,8 @@ pub(crate) fn view(row: UsageRow) -> UsageView {
         model_requested: row.model_requested,
         provider: row.provider.map(|provider| provider.to_string()),
         model: row.model,
-        key_label: own(row.key_source, row.key_label),
+        key_label: label(row.key_source, row.key_scope, row.key_label, sight),
+        key_scope: row.key_scope.map(KeyScope::as_str),
         key_source: row.key_source.map(KeySource::as_str),
         status: row.status,
         error_code: row.error_code,
@@ -246,22 +281,37 @@ pub(crate) fn view(row: UsageRow) -> UsageView {
         catalog_version: row.catalog_version,
         charge_nano_usd: row.charge.nanos(),
         fallback: row.fallback,
-        attempts: row.attempts.into_iter().map(attempt).collect(),
+        attempts: row
+            .attempts
+            .into_iter()
+            .map(|row| attempt(row, sight))
+            .collect(),
     }
 }
 
-fn attempt(row: AttemptRow) -> AttemptView {
+fn attempt(row: AttemptRow, sight: LabelSight) -> AttemptView {
     let source = Some(row.key_source);
     AttemptView {
         provider: row.provider.to_string(),
         model: row.model,
         key_id: own(source, row.key),
-        key_label: own(source, row.label),
+        key_label: label(source, row.key_scope, row.label, sight),
+        key_scope: row.key_scope.map(KeyScope::as_str),
         key_source: row.key_source.as_str(),
         status: row.status,
         outcome: row.outcome,
         latency_ms: row.latency_ms,
     }
+}
+
+/// What an own key was called, if that is shown.
+pub(crate) fn label(
+    source: Option<KeySource>,
+    scope: Option<KeyScope>,
+    label: Option<Label>,
+    sight: LabelSight,
+) -> Option<String> {
+    own(source, label.filter(|_| sight.sees(scope)))
 }
 
 /// What is said of an own key. Which of its keys the instance used is its own business.

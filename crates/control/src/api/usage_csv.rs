@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::Usage;
-use domain::policy::KeySource;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use http::{HeaderValue, Uri};
 use store::{MAX_PAGE_ITEMS, UsageRow};
@@ -13,10 +12,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ReadUsage};
-use crate::api::usage::UsageQuery;
+use crate::api::usage::{UsageQuery, label};
 use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::Reads;
+use crate::ops::labels::LabelSight;
 use crate::page::page_request;
 use crate::state::ControlState;
 
@@ -25,14 +25,14 @@ const MAX_ROWS: u32 = 10_000;
 
 const TITLES: &str = "at,request_id,operation,model_requested,provider,model,key_source,key_label,api_key_id,user_id,\
                       status,error_code,streamed,input_tokens,cached_input_tokens,cache_write_tokens,output_tokens,\
-                      reasoning_tokens,cost_usd,charge_usd,latency_ms,first_byte_ms,fallback\r\n";
+                      reasoning_tokens,cost_usd,charge_usd,latency_ms,first_byte_ms,fallback,key_scope\r\n";
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new().routes(routes!(export_usage))
 }
 
-/// Get the calls of a workspace as CSV, newest first.
+/// Get the calls of a workspace as CSV, newest first; for a plain member their own alone.
 ///
 /// The calls and the parameters are those of `list_usage`, but `limit` is 1 to 10000, and 10000 when left out. Where there are
 /// more, the header `link` has the URL of the following part with `rel="next"`; each part begins with the line of titles. Texts that
@@ -55,6 +55,7 @@ async fn export_usage(
         return Err(Problem::field("limit", rule));
     }
     let within = state.store.within(&access.scope);
+    let sight = LabelSight::of(&state, &access.scope).await?;
     let mut text = TITLES.to_owned();
     let mut page = page_request(Some(limit.min(MAX_PAGE_ITEMS)), after)?;
     let mut left = limit;
@@ -62,7 +63,7 @@ async fn export_usage(
         let read = within.usage(filter.clone(), &page).await?;
         left = left.saturating_sub(u32::try_from(read.items.len()).unwrap_or(u32::MAX));
         for row in &read.items {
-            write_row(&mut text, row);
+            write_row(&mut text, row, sight);
         }
         if read.next.is_none() || left == 0 {
             break read.next;
@@ -95,9 +96,8 @@ fn link(uri: &Uri, next: &str) -> String {
     format!("<{}?{query}after={next}>; rel=\"next\"", uri.path())
 }
 
-fn write_row(text: &mut String, row: &UsageRow) {
-    let own = row.key_source != Some(KeySource::Managed);
-    let label = row.key_label.as_ref().filter(|_| own);
+fn write_row(text: &mut String, row: &UsageRow, sight: LabelSight) {
+    let label = label(row.key_source, row.key_scope, row.key_label.clone(), sight);
     let tokens =
         |count: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| count(usage).to_string());
     let cells = [
@@ -108,7 +108,7 @@ fn write_row(text: &mut String, row: &UsageRow) {
         row.provider.as_ref().map(ToString::to_string),
         row.model.clone(),
         row.key_source.map(|source| source.to_string()),
-        label.map(ToString::to_string),
+        label,
         Some(row.api_key.to_string()),
         Some(row.user.to_string()),
         Some(row.status.to_string()),
@@ -124,6 +124,7 @@ fn write_row(text: &mut String, row: &UsageRow) {
         Some(row.latency_ms.to_string()),
         row.first_byte_ms.map(|wait| wait.to_string()),
         Some(row.fallback.to_string()),
+        row.key_scope.map(|scope| scope.as_str().to_owned()),
     ];
     for (number, cell) in cells.iter().enumerate() {
         if number > 0 {

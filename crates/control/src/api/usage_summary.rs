@@ -3,7 +3,10 @@
 use axum::extract::State;
 use domain::credits::utc_day;
 use domain::policy::KeySource;
-use domain::{ApiKeyId, NanoUsd, ProviderId, ProviderKeyId, Timestamp, UserId};
+use domain::{
+    AccountId, ApiKeyId, KeyScope, NanoUsd, ProviderId, ProviderKeyId, Timestamp, UserId,
+    WorkspaceId,
+};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use store::{SumsRequest, UsageDimension, UsageGroup, UsageSummary, UsageSums};
@@ -16,6 +19,7 @@ use crate::body::Query;
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
+use crate::ops::labels::LabelSight;
 use crate::schema;
 use crate::state::ControlState;
 
@@ -68,6 +72,12 @@ pub struct SummaryQuery {
     /// Only calls that were paid so: `byok` or `managed`.
     #[param(value_type = Option<String>)]
     key_source: Option<KeySource>,
+    /// Only calls in this workspace; for an account and the instance.
+    #[param(value_type = Option<String>)]
+    workspace_id: Option<WorkspaceId>,
+    /// Only calls of this account; for the instance.
+    #[param(value_type = Option<String>)]
+    account_id: Option<AccountId>,
 }
 
 /// A UTC day as a client writes it, counted from 1970.
@@ -132,6 +142,14 @@ impl SummaryQuery {
             let rule = "the instance's usage is not told apart by API keys and people";
             return Err(Problem::field("group_by", rule));
         }
+        if self.workspace_id.is_some() && whose == For::Workspace {
+            let rule = "workspace_id is for an account and the instance";
+            return Err(Problem::field("workspace_id", rule));
+        }
+        if self.account_id.is_some() && whose != For::Instance {
+            let rule = "account_id is for the instance";
+            return Err(Problem::field("account_id", rule));
+        }
         Ok(SumsRequest {
             from_day,
             to_day,
@@ -142,6 +160,8 @@ impl SummaryQuery {
             api_key: self.api_key_id,
             user: self.user_id,
             key_source: self.key_source,
+            workspace: self.workspace_id,
+            account: self.account_id,
         })
     }
 }
@@ -268,9 +288,13 @@ pub struct GroupView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     provider_key_id: Option<Option<String>>,
-    /// Its label, if the key is still there.
+    /// Its label, if the key is still there and the caller may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_label: Option<String>,
+    /// Whose that key is, if it is still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::key_scope)]
+    key_scope: Option<&'static str>,
     /// The id of the API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_id: Option<String>,
@@ -301,7 +325,7 @@ pub struct GroupView {
 }
 
 impl GroupView {
-    fn of(group: UsageGroup, by: &[UsageDimension]) -> Self {
+    fn of(group: UsageGroup, by: &[UsageDimension], sees: impl Fn(KeyScope) -> bool) -> Self {
         let shown = |dimension, value| by.contains(&dimension).then_some(value);
         let named = |pair: Option<(String, Option<String>)>| match pair {
             Some((id, name)) => (Some(id), name),
@@ -318,7 +342,8 @@ impl GroupView {
             model: shown(UsageDimension::Model, group.model),
             key_source: shown(UsageDimension::KeySource, group.key_source),
             provider_key_id: shown(UsageDimension::ProviderKey, provider_key_id),
-            key_label,
+            key_label: key_label.filter(|_| group.key_scope.is_some_and(sees)),
+            key_scope: group.key_scope.map(KeyScope::as_str),
             api_key_id,
             api_key_name,
             user_id,
@@ -332,7 +357,11 @@ impl GroupView {
     }
 }
 
-fn view(request: &SumsRequest, summary: UsageSummary) -> axum::Json<UsageSummaryView> {
+fn view(
+    request: &SumsRequest,
+    summary: UsageSummary,
+    sees: impl Fn(KeyScope) -> bool,
+) -> axum::Json<UsageSummaryView> {
     let day = |day: i64| utc_day(Timestamp::from_millis(day.saturating_mul(DAY_MS)));
     let groups = summary.groups.into_iter();
     axum::Json(UsageSummaryView {
@@ -340,13 +369,13 @@ fn view(request: &SumsRequest, summary: UsageSummary) -> axum::Json<UsageSummary
         to: day(request.to_day),
         total: summary.total.into(),
         groups: groups
-            .map(|group| GroupView::of(group, &request.by))
+            .map(|group| GroupView::of(group, &request.by, &sees))
             .collect(),
         truncated: summary.truncated,
     })
 }
 
-/// Add up the calls of a workspace.
+/// Add up the calls of a workspace; for a plain member their own alone.
 ///
 /// The sums are kept by UTC day beside the calls, so that it takes no longer where there are millions of them; they are those
 /// of every call whose row is written. Of the instance's keys it does not say which one served.
@@ -362,7 +391,8 @@ async fn summarize_usage(
     let request = query.request(For::Workspace, call.now)?;
     let within = state.store.within(&access.scope);
     let summary = within.usage_sums(&request).await?;
-    Ok(view(&request, summary))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(view(&request, summary, |scope| sight.sees(Some(scope))))
 }
 
 /// Add up the calls of all workspaces of an account, deleted ones too.
@@ -380,7 +410,8 @@ async fn summarize_account_usage(
     let request = query.request(For::Account, call.now)?;
     let within = state.store.within_account(&access.scope);
     let summary = within.usage_sums(&request).await?;
-    Ok(view(&request, summary))
+    // They are of the account, or of workspaces of the account.
+    Ok(view(&request, summary, |scope| scope != KeyScope::Instance))
 }
 
 /// Add up the calls of the whole instance.
@@ -399,5 +430,5 @@ async fn summarize_instance_usage(
     let request = query.request(For::Instance, call.now)?;
     let system = state.store.system();
     let summary = system.usage_sums(&access.scope, &request).await?;
-    Ok(view(&request, summary))
+    Ok(view(&request, summary, |scope| scope == KeyScope::Instance))
 }

@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::auth::principal::Caller;
 use crate::error::{Code, Problem};
 use crate::frame::Call;
+use crate::ops::labels::LabelSight;
 use crate::state::ControlState;
 
 /// How often the store is asked.
@@ -119,7 +120,7 @@ impl FromStr for Heard {
 }
 
 /// How a call is shown.
-type View = fn(UsageRow) -> serde_json::Value;
+type View = fn(UsageRow, LabelSight) -> serde_json::Value;
 
 /// Somebody who listens to a workspace.
 pub(crate) struct Listener {
@@ -258,8 +259,15 @@ impl Listener {
                     .items
                     .last()
                     .is_some_and(|row| !self.told.contains_key(&row.request));
-            calls = page.items;
-            calls.retain(|row| !self.told.contains_key(&row.request));
+            let new = |row: &UsageRow| !self.told.contains_key(&row.request);
+            let rows: Vec<UsageRow> = page.items.into_iter().filter(new).collect();
+            if !rows.is_empty() {
+                let Ok(sight) = LabelSight::of(&self.state, &ears.scope).await else {
+                    return Ok(false);
+                };
+                let tell = |row: UsageRow| (row.request, row.at, (self.view)(row, sight));
+                calls = rows.into_iter().map(tell).collect();
+            }
         }
         self.heard.news = news.place;
         topics.extend(news.actions.iter().filter_map(|action| topic(action)));
@@ -278,10 +286,10 @@ impl Listener {
         topics.sort_unstable();
         topics.dedup();
         let is_new = !topics.is_empty() || !calls.is_empty();
-        for row in calls.into_iter().rev() {
-            self.heard.calls = self.heard.calls.max(row.at);
-            self.told.insert(row.request, row.at);
-            let event = event("usage", Some(self.heard), &(self.view)(row));
+        for (request, at, call) in calls.into_iter().rev() {
+            self.heard.calls = self.heard.calls.max(at);
+            self.told.insert(request, at);
+            let event = event("usage", Some(self.heard), &call);
             if !say(out, event).await {
                 return Err(End::Gone);
             }

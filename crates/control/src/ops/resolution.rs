@@ -12,6 +12,7 @@ use llm::provider::{Provider, Status as ProviderStatus};
 use store::{InstanceRecord, WorkspaceScope};
 
 use crate::error::{Code, Problem};
+use crate::ops::labels::LabelSight;
 use crate::state::ControlState;
 
 /// What a call would ask for.
@@ -282,11 +283,11 @@ pub(crate) fn after_removal(
 
 /// Whether the caller may see what a key is called.
 pub(crate) fn sees_label(scope: &WorkspaceScope, facts: &Facts, owner: KeyOwner) -> bool {
-    match owner {
-        KeyOwner::Workspace(_) => scope.role() >= facts.settings().mask_visible_to,
-        KeyOwner::Account(_) => facts.sees_account_labels,
-        KeyOwner::Instance(_) => false,
-    }
+    let sight = LabelSight {
+        workspace: scope.role() >= facts.settings().mask_visible_to,
+        account: facts.sees_account_labels,
+    };
+    sight.sees(Some(owner.scope()))
 }
 
 /// What an API key says of the model, if the caller may see the key.

@@ -2,6 +2,7 @@
 
 mod export;
 mod filter;
+mod show;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub(crate) struct Args {
 enum Command {
     /// Show what calls came to by day, model, key or whatever else, added up by the server however many they are.
     Summary(summary::Args),
+    /// Show one call with all that was tried, by the id that its answer had in `x-keybearer-request-id`.
+    Show(show::Args),
     /// Print the calls as comma-separated values, newest first.
     Export(export::Args),
 }
@@ -66,6 +69,7 @@ pub(super) const SUM_TITLES: [&str; 7] = ["", "CALLS", "FAILED", "IN", "OUT", "C
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     match args.command {
         Some(Command::Summary(args)) => return summary::run(api, args, out).await,
+        Some(Command::Show(args)) => return show::run(api, args, out).await,
         Some(Command::Export(args)) => return export::run(api, args).await,
         None => {}
     }
@@ -122,11 +126,17 @@ fn served(call: &Value) -> String {
     }
 }
 
+/// Whose key: its label, and where that is hidden, whose it is.
 fn key(call: &Value) -> String {
     match (call["key_source"].as_str(), call["key_label"].as_str()) {
         (Some("managed"), _) => "credits".to_owned(),
         (_, Some(label)) => label.to_owned(),
-        _ => "-".to_owned(),
+        (Some(_), None) => match call["key_scope"].as_str() {
+            Some("account") => "(the account's)".to_owned(),
+            Some("workspace") => "(the workspace's)".to_owned(),
+            _ => "(hidden)".to_owned(),
+        },
+        (None, None) => "-".to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The calls of a workspace, one by one, narrowed down.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use domain::policy::KeySource;
 use domain::{ApiKeyId, ProviderId, ProviderKeyId, RequestId, Timestamp, UserId, WorkspaceId};
@@ -91,6 +91,38 @@ pub(crate) async fn of_workspace(
     })
 }
 
+/// A call of a workspace, of this person alone where one is named.
+pub(crate) async fn one_of_workspace(
+    store: &Store,
+    workspace: WorkspaceId,
+    person: Option<UserId>,
+    request: RequestId,
+) -> Result<Option<UsageRow>, StoreError> {
+    static TEXT: LazyLock<InOrder> = LazyLock::new(|| {
+        InOrder::new(&format!(
+            "SELECT {COLUMNS} FROM usage
+             WHERE request_id = $ AND workspace_id = $ AND (user_id = $ OR 1 = $)"
+        ))
+    });
+    let statement = TEXT
+        .statement()
+        .bind(request)
+        .bind(workspace)
+        .bind(person)
+        .bind(person.is_none());
+    let row: Option<Stored> = store.db().optional(statement).await?;
+    row.map(Stored::read).transpose()
+}
+
+/// Whose calls a question for those of `asked` gets that may see those of `person` alone, where one is named; the outer
+/// `None`: nobody's.
+pub(super) fn of_person(asked: Option<UserId>, person: Option<UserId>) -> Option<Option<UserId>> {
+    match (asked, person) {
+        (Some(asked), Some(person)) if asked != person => None,
+        (asked, person) => Some(person.or(asked)),
+    }
+}
+
 /// What narrows a list down beside the time: whether it does, the condition, and the index that serves it. In the order in
 /// which it is bound; the first that has an index is the one to read by, so the narrowest stand in front.
 struct Clause {
@@ -149,6 +181,12 @@ const CLAUSES: [Clause; 9] = [
 ];
 
 impl UsageFilter {
+    /// The same, of the calls of this person alone; `None`: they are another's, so there are none.
+    pub(crate) fn of_person(mut self, person: Option<UserId>) -> Option<Self> {
+        self.user = of_person(self.user, person)?;
+        Some(self)
+    }
+
     /// A statement with just the conditions that are asked for: one for all would use no index but that of time.
     pub(super) fn text(&self) -> &'static InOrder {
         static TEXTS: [OnceLock<InOrder>; 1 << CLAUSES.len()] =

@@ -3,9 +3,11 @@
 use domain::credits::utc_day;
 use domain::policy::KeySource;
 use domain::{
-    AccountId, ApiKeyId, NanoUsd, ProviderId, ProviderKeyId, Timestamp, UserId, WorkspaceId,
+    AccountId, ApiKeyId, KeyScope, NanoUsd, ProviderId, ProviderKeyId, Timestamp, UserId,
+    WorkspaceId,
 };
 
+use super::list::of_person;
 use crate::Store;
 use crate::error::StoreError;
 use crate::statement::{Statement, sql};
@@ -59,6 +61,10 @@ pub struct SumsRequest {
     pub user: Option<UserId>,
     /// Paid so.
     pub key_source: Option<KeySource>,
+    /// In this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// Of this account.
+    pub account: Option<AccountId>,
 }
 
 /// What the calls of one group came to.
@@ -109,6 +115,8 @@ pub struct UsageGroup {
     pub key_source: Option<String>,
     /// The provider key, and its label if it is still there.
     pub provider_key: Option<(String, Option<String>)>,
+    /// Whose that key is, if it is still there.
+    pub key_scope: Option<KeyScope>,
     /// The API key, and its name if it is still there.
     pub api_key: Option<(String, Option<String>)>,
     /// The person, and the e-mail unless the person left the instance.
@@ -173,7 +181,11 @@ pub(crate) async fn sums(
 macro_rules! text {
     ($whose:literal, $own_key:literal) => {
         concat!(
-            "SELECT g.*, p.label AS provider_key_label, k.name AS api_key_name,
+            "SELECT g.*, p.label AS provider_key_label,
+                    CASE WHEN p.workspace_id IS NOT NULL THEN 'workspace'
+                         WHEN p.account_id IS NOT NULL THEN 'account'
+                         WHEN p.instance_id IS NOT NULL THEN 'instance' END AS provider_key_scope,
+                    k.name AS api_key_name,
                     CASE WHEN u.password_hash = '!' THEN NULL ELSE u.email END AS user_email,
                     w.name AS workspace_name, a.name AS account_name
              FROM (SELECT day, provider, model, key_source, provider_key_id, api_key_id, user_id,
@@ -215,12 +227,14 @@ macro_rules! text {
                            AND ($14 IS NULL OR (provider_key_id = $14 AND key_source = '", $own_key, "'))
                            AND ($15 IS NULL OR api_key_id = $15)
                            AND ($16 IS NULL OR user_id = $16)
-                           AND ($17 IS NULL OR key_source = $17)) AS days
+                           AND ($17 IS NULL OR key_source = $17)
+                           AND ($18 IS NULL OR workspace_id = $18)
+                           AND ($19 IS NULL OR account_id = $19)) AS days
                    GROUP BY day, provider, model, key_source, provider_key_id, api_key_id, user_id,
                             workspace_id, account_id
                    ORDER BY day, cost DESC, calls DESC, provider, model, key_source, provider_key_id,
                             api_key_id, user_id, workspace_id, account_id
-                   LIMIT $18) AS g
+                   LIMIT $20) AS g
              LEFT JOIN provider_keys p ON p.id = g.provider_key_id
              LEFT JOIN api_keys k ON k.id = g.api_key_id
              LEFT JOIN users u ON u.id = g.user_id
@@ -232,11 +246,17 @@ macro_rules! text {
     };
 }
 
-const OF_WORKSPACE: &str = text!("workspace_id = $19 AND", "byok");
-const OF_ACCOUNT: &str = text!("account_id = $19 AND", "byok");
+const OF_WORKSPACE: &str = text!("workspace_id = $21 AND", "byok");
+const OF_ACCOUNT: &str = text!("account_id = $21 AND", "byok");
 const OF_INSTANCE: &str = text!("", "managed");
 
 impl SumsRequest {
+    /// The same, of the calls of this person alone; `None`: they are another's, so there are none.
+    pub(crate) fn of_person(mut self, person: Option<UserId>) -> Option<Self> {
+        self.user = of_person(self.user, person)?;
+        Some(self)
+    }
+
     pub(super) fn statement(&self, whose: Whose, by: &[UsageDimension]) -> Statement {
         let text = match whose {
             Whose::Workspace(_) => OF_WORKSPACE,
@@ -266,6 +286,8 @@ impl SumsRequest {
             .bind(self.api_key)
             .bind(self.user)
             .bind(self.key_source.map(KeySource::as_str))
+            .bind(self.workspace)
+            .bind(self.account)
             .bind(MAX_USAGE_GROUPS as i64 + 1);
         match whose {
             Whose::Workspace(workspace) => statement.bind(workspace),
@@ -303,6 +325,7 @@ struct Stored {
     first_byte_ms: i64,
     first_bytes: i64,
     provider_key_label: Option<String>,
+    provider_key_scope: Option<String>,
     api_key_name: Option<String>,
     user_email: Option<String>,
     workspace_name: Option<String>,
@@ -321,6 +344,7 @@ impl Stored {
             model: some(self.model),
             key_source: some(self.key_source),
             provider_key: named(self.provider_key_id, self.provider_key_label),
+            key_scope: self.provider_key_scope.and_then(|scope| scope.parse().ok()),
             api_key: named(self.api_key_id, self.api_key_name),
             user: named(self.user_id, self.user_email),
             workspace: named(self.workspace_id, self.workspace_name),

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use domain::AccountId;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
@@ -18,12 +19,15 @@ use crate::sources;
 pub(super) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Of all workspaces of one's own account instead.
-    #[arg(long, conflicts_with_all = ["workspace", "instance"])]
+    /// Of all workspaces of one's own account instead, or of the one that --workspace names, deleted ones too.
+    #[arg(long, conflicts_with = "instance")]
     account: bool,
-    /// Of the whole instance instead; for its admins.
-    #[arg(long, conflicts_with = "workspace")]
+    /// Of the whole instance instead, or of the workspace that --workspace names; for its admins.
+    #[arg(long)]
     instance: bool,
+    /// Of the instance's only the calls of this account.
+    #[arg(long, value_name = "ID", requires = "instance")]
+    account_id: Option<AccountId>,
     /// From which UTC day on: a date, or how long ago, such as `30d`.
     #[arg(long, value_name = "WHEN", default_value = "29d")]
     since: Moment,
@@ -110,6 +114,14 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         query.append_pair("group_by", &words.join(","));
     }
     args.filter.add_to(&mut query);
+    if let Some(workspace) = args.which.workspace
+        && (args.account || args.instance)
+    {
+        query.append_pair("workspace_id", &workspace.to_string());
+    }
+    if let Some(account) = args.account_id {
+        query.append_pair("account_id", &account.to_string());
+    }
     let summary = api.get(&format!("{path}?{}", query.finish())).await?;
     if out.is_json() {
         out.json(&summary);
