@@ -14,6 +14,7 @@ pub(crate) mod labels;
 pub(crate) mod live;
 pub mod local;
 pub mod models;
+pub mod offered_modes;
 pub(crate) mod plan_gate;
 pub mod plans;
 pub mod policy;

@@ -9,6 +9,7 @@ pub(crate) mod shapes;
 
 use crate::api::key_view::KeyState;
 use crate::ops::ai_config;
+use crate::ops::offered_modes::Obstacle;
 use crate::ops::release::Withheld;
 use crate::ops::resolution::Then;
 use domain::access::{ApiScope, Role};
@@ -110,6 +111,8 @@ schemas! {
     /// What a call meets under an AI config.
     config_status = one_of("What a call of the provider's models meets, by the same decision as the call itself; without \
         a provider, a call that any own key may serve.", &ai_config::Status::ALL, ai_config::Status::as_str, status);
+    /// What stands in the way of a mode, or `null`.
+    obstacle = one_or_null("What stands in the way.", &Obstacle::ALL, Obstacle::as_str, obstacle, "nothing does");
     /// Whether own keys must or must not serve.
     byok_rule = one_of("A guardrail over the mode: whether own keys must or must not serve.", ByokRule::ALL,
         ByokRule::as_str, byok_rule);

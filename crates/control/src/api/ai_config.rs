@@ -1,6 +1,7 @@
 //! A workspace's AI config: mode, provider, key and model as one object. Paths are relative; see `api.rs`.
 
 use axum::extract::State;
+use domain::PlanId;
 use domain::access::Action;
 use domain::policy::{Mode, ModelName};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{ConfigChanges, Reads};
 use crate::ops::ai_config::{self, Config, Wanted};
+use crate::ops::offered_modes::{Obstacle, OfferedMode};
 use crate::schema;
 use crate::state::ControlState;
 
@@ -42,6 +44,34 @@ pub struct AiConfig {
     status: &'static str,
     /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
+    /// Every mode, and whether the instance and the account's plan let it serve.
+    offered_modes: Vec<OfferedModeView>,
+}
+
+/// A mode, and whether it can be had.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OfferedModeView {
+    /// Who pays in it.
+    #[schema(schema_with = schema::mode)]
+    mode: &'static str,
+    /// Whether calls can be served in it, as far as the instance and the account's plan go; keys and credits are not looked at.
+    available: bool,
+    /// What stands in the way.
+    #[schema(schema_with = schema::obstacle)]
+    reason: Option<&'static str>,
+    /// The ids of the plans that would clear it away, the lowest first.
+    plans: Vec<String>,
+}
+
+impl From<OfferedMode> for OfferedModeView {
+    fn from(offered: OfferedMode) -> Self {
+        Self {
+            mode: offered.mode.as_str(),
+            available: offered.obstacle.is_none(),
+            reason: offered.obstacle.map(Obstacle::as_str),
+            plans: offered.plans.iter().map(PlanId::to_string).collect(),
+        }
+    }
 }
 
 impl From<Config> for AiConfig {
@@ -52,6 +82,7 @@ impl From<Config> for AiConfig {
             model: config.model.map(|model| model.to_string()),
             status: config.status.as_str(),
             updated_at: config.updated_at.to_string(),
+            offered_modes: config.offered_modes.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ReadAccountDefaults, WriteAccountDefaults};
-use crate::api::ai_config::AiConfigUpdate;
+use crate::api::ai_config::{AiConfigUpdate, OfferedModeView};
 use crate::api::credits::CreditsView;
 use crate::api::key_body::Confidential;
 use crate::body::Json;
@@ -46,6 +46,8 @@ pub struct AiDefaults {
     status: &'static str,
     /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
+    /// Every mode, and whether the instance and the account's plan let it serve.
+    offered_modes: Vec<OfferedModeView>,
 }
 
 impl From<Defaults> for AiDefaults {
@@ -56,6 +58,7 @@ impl From<Defaults> for AiDefaults {
             model: defaults.model.map(|model| model.to_string()),
             status: defaults.status.as_str(),
             updated_at: defaults.updated_at.to_string(),
+            offered_modes: defaults.offered_modes.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -11,6 +11,7 @@ use store::WorkspaceScope;
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::ops::admission::known_provider;
+use crate::ops::offered_modes::{OfferedMode, offered_modes};
 use crate::ops::policy::{self, Bounds, check_mode};
 use crate::ops::provider_keys::{self, CONFIG_LABEL, Holder};
 use crate::ops::resolution::Facts;
@@ -42,6 +43,8 @@ pub struct Config {
     pub status: Status,
     /// When any of it last changed.
     pub updated_at: Timestamp,
+    /// The modes that there are.
+    pub offered_modes: Vec<OfferedMode>,
 }
 
 /// What a call meets.
@@ -119,6 +122,7 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
     Ok(Config {
         mode: policy.mode,
         status: Status::of(state, &facts, policy.provider.as_ref()),
+        offered_modes: offered_modes(&facts),
         provider: policy.provider.clone(),
         model: policy.model.clone(),
         updated_at,

@@ -8,6 +8,7 @@ use store::{AccountScope, DefaultsRow, StoreError};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::ops::ai_config::{self, Status, Wanted, for_key};
+use crate::ops::offered_modes::{OfferedMode, offered_modes};
 use crate::ops::policy::check_mode;
 use crate::ops::provider_keys::{Holder, TEMPLATE_LABEL, remove_record};
 use crate::ops::resolution::Facts;
@@ -30,6 +31,8 @@ pub struct Defaults {
     pub status: Status,
     /// When any of it last changed.
     pub updated_at: Timestamp,
+    /// The modes that there are.
+    pub offered_modes: Vec<OfferedMode>,
 }
 
 /// What new workspaces of the account start with.
@@ -69,6 +72,7 @@ pub async fn get(state: &ControlState, scope: &AccountScope) -> Result<Defaults,
     };
     Ok(Defaults {
         status: Status::of(state, &facts, row.provider.as_ref()),
+        offered_modes: offered_modes(&facts),
         mode: row.mode,
         provider: row.provider,
         model: row.model,

@@ -125,11 +125,7 @@ pub fn check_mode(settings: &Settings, mode: Mode) -> Result<(), Problem> {
 /// # Errors
 /// `mode_not_offered` where only modes are offered that spend credits.
 pub fn without_credits(settings: &Settings) -> Result<Mode, Problem> {
-    let free = |mode: &Mode| match mode {
-        Mode::Byok => true,
-        Mode::Auto => !settings.managed_fallback_allowed,
-        Mode::Managed => false,
-    };
+    let free = |mode: &Mode| is_own_keys_alone(settings, *mode);
     let byok = Some(Mode::Byok).filter(|mode| settings.modes.contains(mode));
     let mode = byok.or_else(|| settings.modes.iter().copied().find(free));
     mode.ok_or_else(|| {
@@ -139,6 +135,15 @@ pub fn without_credits(settings: &Settings) -> Result<Mode, Problem> {
             .with("field", "mode")
             .with("allowed", offered)
     })
+}
+
+/// Whether in this mode own keys serve, and credits never pay.
+pub(crate) fn is_own_keys_alone(settings: &Settings, mode: Mode) -> bool {
+    match mode {
+        Mode::Byok => true,
+        Mode::Auto => !settings.managed_fallback_allowed,
+        Mode::Managed => false,
+    }
 }
 
 /// Changes the policy of a workspace; `change` is asked again when somebody else was faster. A change that changes

@@ -17,6 +17,7 @@ use llm::provider::{Kind, PaymentMode, Status};
 
 use crate::api::key_view::KeyState;
 use crate::ops::ai_config;
+use crate::ops::offered_modes::Obstacle;
 use crate::ops::release::Withheld;
 use crate::ops::resolution::Then;
 
@@ -95,6 +96,10 @@ meanings! {
         RateLimited = "too many requests (429)",
         ProviderError = "the provider failed (5xx)",
         Unreachable = "no connection, or no answer in time",
+    }
+    obstacle(Obstacle) {
+        Instance = "the instance does not offer the mode",
+        Plan = "only own keys may serve in the mode, and the account's plan lets none",
     }
     mode(Mode) {
         Managed = "the instance's keys serve and credits pay; own keys are not looked at",

@@ -113,7 +113,14 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
     let fields: Vec<_> = stored.as_object().expect("an object").keys().collect();
     assert_eq!(
         fields,
-        ["mode", "model", "provider", "status", "updated_at"]
+        [
+            "mode",
+            "model",
+            "offered_modes",
+            "provider",
+            "status",
+            "updated_at"
+        ]
     );
     assert_eq!(put(&world, &root, json!({})).await, stored);
     world.pass_ms(1_000);

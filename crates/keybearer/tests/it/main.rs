@@ -4,6 +4,7 @@
 //! both. Every app that a test starts is searched for leaked keys at the end ([`Fixture::finish`]).
 
 mod ai_config;
+mod audit;
 mod authz;
 mod bad_input;
 mod canary;
@@ -20,8 +21,10 @@ mod data_plane;
 mod destination;
 mod edge;
 mod hangup;
+mod key_order;
 mod keys;
 mod local;
+mod own_usage;
 mod people;
 mod plans;
 mod profiles;

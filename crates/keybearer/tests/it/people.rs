@@ -254,16 +254,16 @@ async fn api_keys_are_shown_once_and_hold_no_more_than_their_minter() {
     let admin = fixture.app.admin(&fixture.owner).await;
     let reader = fixture
         .app
-        .api_key(&admin.session, &fixture.owner.workspace, &["usage:read"])
+        .api_key(&admin.session, &fixture.owner.workspace, &["audit:read"])
         .await;
-    reader.get(&fixture.path("/usage")).await.expect(200);
+    reader.get(&fixture.path("/audit")).await.expect(200);
     let member_path = fixture.path(&format!("/members/{}", admin.user));
     owner
         .patch(&member_path, &json!({"role": "member"}))
         .await
         .expect(204);
     reader
-        .get(&fixture.path("/usage"))
+        .get(&fixture.path("/audit"))
         .await
         .expect_error(403, "permission_denied");
     fixture

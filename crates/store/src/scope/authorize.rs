@@ -244,11 +244,11 @@ mod tests {
         let member = effective_scopes(ApiScope::ALL, Role::Member, false, false);
         assert!(member.contains(&ApiScope::InferenceInvoke));
         assert!(member.contains(&ApiScope::ByokRead));
+        assert!(member.contains(&ApiScope::UsageRead), "of their own calls");
         for above in [
             ApiScope::ByokWrite,
             ApiScope::MembersWrite,
             ApiScope::WorkspaceWrite,
-            ApiScope::UsageRead,
             ApiScope::AuditRead,
             ApiScope::PolicyWrite,
             ApiScope::ServicesWrite,

@@ -1,7 +1,7 @@
 //! The audit log: append-only, one row for each change, and no change without it.
 
 use domain::access::Action;
-use store::{Actor, AuditNote, Expect, PageRequest, StoreError};
+use store::{Actor, AuditFilter, AuditNote, Expect, PageRequest, StoreError};
 
 use crate::change;
 use crate::world::{NOW, World, on_both_engines};
@@ -12,7 +12,112 @@ on_both_engines![
     a_refusal_is_noted_without_a_change,
     no_audit_no_change,
     the_instances_rows_are_those_of_no_account,
+    a_log_is_narrowed_down_and_keeps_its_pages,
 ];
+
+async fn a_log_is_narrowed_down_and_keeps_its_pages(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::ReadAudit).await;
+    let account = world.account(&first).await;
+    let instance = world.instance(&first).await;
+    let system = world.store.system();
+    let other = Actor::ApiKey(world.id());
+    for (account, workspace) in [
+        (Some(first.account), Some(first.workspace)),
+        (Some(first.account), None),
+        (None, None),
+    ] {
+        for (number, action) in (0..).zip([
+            "member.add",
+            "member.remove",
+            "member",
+            "members.list",
+            "member_card.add",
+        ]) {
+            let note = AuditNote {
+                subject: Some(format!("thing-{}", number % 2)),
+                ..world.note(action)
+            };
+            let at = NOW.plus_millis(1000 + number);
+            system
+                .note_refused(account, workspace, other, &note, at)
+                .await
+                .expect("noted");
+        }
+    }
+    let within = world.store.within(&scope);
+    let within_account = world.store.within_account(&account);
+    let filter = |change: fn(&mut AuditFilter)| {
+        let mut filter = AuditFilter {
+            actor: Some(other.to_string()),
+            ..AuditFilter::default()
+        };
+        change(&mut filter);
+        filter
+    };
+    let all = [
+        "member_card.add",
+        "members.list",
+        "member",
+        "member.remove",
+        "member.add",
+    ];
+    for (filter, found) in [
+        (filter(|_| {}), &all[..]),
+        (
+            filter(|it| it.action = Some("member".to_owned())),
+            &all[2..],
+        ),
+        (
+            filter(|it| it.action = Some("member.add".to_owned())),
+            &all[4..],
+        ),
+        (filter(|it| it.action = Some("member%".to_owned())), &[]),
+        (filter(|it| it.action = Some("membe".to_owned())), &[]),
+        (
+            filter(|it| it.subject = Some("thing-1".to_owned())),
+            &[all[1], all[3]],
+        ),
+        (
+            filter(|it| {
+                it.subject = Some("thing-0".to_owned());
+                it.action = Some("member".to_owned());
+            }),
+            &[all[2], all[4]],
+        ),
+        (
+            filter(|it| it.from = Some(NOW.plus_millis(1003))),
+            &all[..2],
+        ),
+        (filter(|it| it.to = Some(NOW.plus_millis(1001))), &all[4..]),
+        (filter(|it| it.actor = Some("system".to_owned())), &[]),
+    ] {
+        if filter.actor.as_deref() == Some("system") {
+            let rows = within.audit_that(&filter, &PageRequest::default()).await;
+            let rows = rows.expect("lists").items;
+            assert!(rows.iter().all(|row| row.actor == "system"));
+            continue;
+        }
+        for log in 0..3 {
+            let (mut actions, mut after) = (Vec::new(), None);
+            loop {
+                let page = PageRequest { limit: 2, after };
+                let page = match log {
+                    0 => within.audit_that(&filter, &page).await,
+                    1 => within_account.audit_that(&filter, &page).await,
+                    _ => system.instance_audit_that(&instance, &filter, &page).await,
+                };
+                let page = page.expect("a page");
+                actions.extend(page.items.into_iter().map(|row| row.action));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(actions, found, "{filter:?} in log {log}");
+        }
+    }
+}
 
 async fn the_instances_rows_are_those_of_no_account(world: World) {
     let first = world.first().await;

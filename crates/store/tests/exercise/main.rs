@@ -19,6 +19,8 @@ mod ledger;
 mod limits;
 mod members;
 mod opening;
+mod order;
+mod own_usage;
 mod paging;
 mod people;
 mod platform;
