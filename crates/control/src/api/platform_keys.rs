@@ -54,7 +54,7 @@ async fn list_platform_keys(
 
 /// Put all platform keys for one provider into order, in one change.
 ///
-/// As `order_provider_keys`.
+/// As `order_provider_keys`, of the keys that serve managed calls.
 #[utoipa::path(put, path = "/api/v1/admin/platform-keys/order", tag = "platform keys",
     extensions(("x-action" = json!("write_platform_keys"))), request_body = KeyOrder,
     responses((status = 200, body = List<ProviderKeyView>), KeyOrders))]

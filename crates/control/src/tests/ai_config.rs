@@ -369,3 +369,47 @@ async fn changes_are_audited_without_the_key() {
     let mode = mode.iter().find(|row| row["action"] == "policy.set_mode");
     assert_eq!(mode.expect("the mode is audited")["subject"], "auto");
 }
+
+#[tokio::test]
+async fn members_see_which_modes_there_are_and_why_not_the_others() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let ann = world.person(&root, "ann").await;
+    let member = world.person(&root, "member").await;
+    world.join(&ann, &member, "member").await;
+    let modes = async |caller: &As, path: &str| -> Value {
+        let shown = world.get(caller, path).await.expect(200).json();
+        shown["offered_modes"].clone()
+    };
+    let free = |mode: &str| json!({"mode": mode, "available": true, "reason": null, "plans": []});
+    let all = json!([free("managed"), free("byok"), free("auto")]);
+    let defaults = "/api/v1/users/me/ai-defaults";
+    assert_eq!(modes(&member.session, &config(&ann)).await, all);
+    assert_eq!(modes(&ann.session, defaults).await, all);
+
+    let offered = json!({"modes": ["byok", "auto"], "new_workspace_mode": "byok"});
+    world.settings(&root, offered).await;
+    let none = json!({"name": "None", "rank": 0, "terms": {
+        "monthly_credits": 1, "byok": false, "tiers": [], "limits": {}}});
+    let plan = "/api/v1/admin/plans/none";
+    world.put(&root.session, plan, none).await.expect(201);
+    world.subscribe(&root, &ann, "none").await;
+    for (caller, path) in [
+        (&member.session, config(&ann)),
+        (&ann.session, defaults.to_owned()),
+    ] {
+        let shown = modes(caller, &path).await;
+        let managed = json!({"mode": "managed", "available": false, "reason": "mode_not_offered", "plans": []});
+        assert_eq!(shown[0], managed);
+        assert_eq!(shown[1]["available"], false);
+        assert_eq!(shown[1]["reason"], "plan_required");
+        let plans = shown[1]["plans"].as_array().expect("plans");
+        assert!(!plans.is_empty() && !plans.contains(&json!("none")));
+        // Credits may still pay there.
+        assert_eq!(shown[2], free("auto"));
+    }
+    let alone = json!({"managed_fallback_allowed": false});
+    world.settings(&root, alone).await;
+    let shown = modes(&member.session, &config(&ann)).await;
+    assert_eq!(shown[2]["reason"], "plan_required");
+}

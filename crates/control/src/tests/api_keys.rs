@@ -51,13 +51,13 @@ async fn nobody_mints_more_than_they_hold() {
     };
     let refused = mint(
         &member.session,
-        json!(["inference:invoke", "byok:write", "usage:read"]),
+        json!(["inference:invoke", "byok:write", "audit:read"]),
     )
     .await;
     let refused = refused.refused(403, "scope_not_held");
     assert_eq!(
         refused["details"]["scopes"],
-        json!(["byok:write", "usage:read"])
+        json!(["byok:write", "audit:read"])
     );
     mint(&member.session, json!(["inference:invoke"]))
         .await
@@ -84,16 +84,16 @@ async fn a_key_is_cut_by_the_current_role_of_its_minter() {
     world.join(&root, &admin, "admin").await;
     let mut inside = admin.clone();
     inside.workspace = root.workspace.clone();
-    let key = world.api_key(&inside, &["usage:read"]).await;
-    let usage = format!("/api/v1/workspaces/{}/usage", root.workspace);
-    world.get(&key, &usage).await.expect(200);
+    let key = world.api_key(&inside, &["audit:read"]).await;
+    let audit = format!("/api/v1/workspaces/{}/audit", root.workspace);
+    world.get(&key, &audit).await.expect(200);
     let demote = format!("/api/v1/workspaces/{}/members/{}", root.workspace, admin.id);
     world
         .patch(&root.session, &demote, json!({"role": "member"}))
         .await
         .expect(204);
     world
-        .get(&key, &usage)
+        .get(&key, &audit)
         .await
         .refused(403, "permission_denied");
 }

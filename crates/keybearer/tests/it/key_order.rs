@@ -82,16 +82,23 @@ async fn all_keys_of_a_provider_are_put_into_order_in_one_change() {
 #[tokio::test]
 async fn keys_of_an_account_and_platform_keys_have_an_order_too() {
     let fixture = Fixture::with_cli().await;
+    let session = &fixture.owner.person.session;
     for holder in ["--account", "--platform"] {
+        let keys = match holder {
+            "--account" => format!("/api/v1/accounts/{}/provider-keys", fixture.owner.account),
+            _ => "/api/v1/admin/platform-keys".to_owned(),
+        };
         for label in ["a", "b"] {
-            let (_, exit) = fixture.cli_add(&["openai", "--label", label, holder]).await;
-            assert!(exit.status.success(), "{exit}");
+            let sealing_key = fixture.app.sealing_key(&fixture.owner.key).await;
+            let sealed = sealing_key.seal_raw(&fixture.canary.openai_key());
+            let body = json!({"provider": "openai", "label": label, "kek_id": sealing_key.kek_id,
+                "ciphertext_b64": sealed});
+            session.post(&keys, &body).await.expect(201);
         }
-        let shown = fixture
-            .cli_json(&["keys", "order", "openai", "b", "a", holder])
-            .await;
-        assert_eq!(labels(&shown), ["b", "a"], "{holder}");
-        let listed = fixture.cli_json(&["keys", "list", holder]).await;
+        let order = ["keys", "order", "openai", "b", "a", holder, "--json"];
+        let shown = fixture.as_owner(&order, "").await;
+        assert!(shown.status.success(), "{shown}");
+        let listed = session.get(&keys).await.expect(200).json();
         assert_eq!(labels(&listed), ["b", "a"], "{holder}");
     }
     fixture.finish().await;

@@ -1,7 +1,7 @@
 //! Whose calls and whose labels somebody sees: members their own, and the account's labels its owner alone.
 
 use serde_json::{Value, json};
-use testkit::app::{Auth, Caller, Person};
+use testkit::app::{Caller, Person};
 
 use crate::console::hear;
 use crate::{Fixture, chat};
@@ -186,8 +186,11 @@ async fn labels_of_the_accounts_keys_reach_its_owner_alone() {
         assert!(!text.contains("personal-label"), "{text}");
     }
     // Nor once the key is gone.
-    let id = stored["id"].as_str().expect("an id");
-    session.delete(&format!("{keys}/{id}")).await.expect(200);
+    let stored = stored["id"].as_str().expect("an id");
+    session
+        .delete(&format!("{keys}/{stored}"))
+        .await
+        .expect(204);
     let (_, texts) = look(&admin.session).await;
     for text in texts {
         assert!(!text.contains("personal-label"), "{text}");
@@ -266,13 +269,17 @@ async fn the_instances_sums_are_of_one_account_or_workspace_where_that_is_asked(
             .expect_error(400, "invalid_request");
         assert_eq!(refused.json()["details"]["field"], field, "{path}");
     }
-    let admins = fixture.app.caller(
-        "admin's session",
-        Auth::Bearer(fixture.owner.api_key.clone()),
-    );
-    admins.get("/api/v1/admin/usage/summary").await.expect(200);
-    let summary = ["usage", "summary", "--instance", "--account-id", &account];
-    assert_eq!(fixture.cli_json(&summary).await["total"]["calls"], 1);
+    let summary = [
+        "usage",
+        "summary",
+        "--instance",
+        "--account-id",
+        &account,
+        "--json",
+    ];
+    let shown = fixture.as_owner(&summary, "").await;
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    assert_eq!(shown["total"]["calls"], 1);
     let summary = [
         "usage",
         "summary",
