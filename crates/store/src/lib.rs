@@ -99,6 +99,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     db: db::Db,
     revisions: Revisions,
+    usage_groups: usage::Groups,
 }
 
 impl Store {
@@ -143,6 +144,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             db,
             revisions: Revisions::starting_at(revision),
+            usage_groups: usage::Groups::default(),
         })))
     }
 
@@ -188,6 +190,10 @@ impl Store {
 
     fn db(&self) -> &db::Db {
         &self.0.db
+    }
+
+    fn usage_groups(&self) -> &usage::Groups {
+        &self.0.usage_groups
     }
 }
 

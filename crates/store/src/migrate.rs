@@ -43,6 +43,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0009_released_keys.sql"),
     ),
     (
+        10,
+        "usage_groups",
+        include_str!("../migrations/0010_usage_groups.sql"),
+    ),
+    (
         11,
         "key_scope",
         include_str!("../migrations/0011_key_scope.sql"),

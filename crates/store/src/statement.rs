@@ -39,9 +39,15 @@ impl InOrder {
     /// takes one index for as good as another. PostgreSQL knows.
     pub(crate) fn with_index(text: &str, index: Option<&str>) -> Self {
         let by = index.map_or(String::new(), |index| format!(" INDEXED BY {index}"));
-        let sqlite = text.replace("{by}", &by);
-        let text = text.replace("{by}", "");
-        let parts = text.split('$').enumerate();
+        Self::by_engine(&text.replace("{by}", ""), &text.replace("{by}", &by))
+    }
+
+    /// A text for each engine, with the same arguments in the same order: for the rare question that they must be asked
+    /// differently.
+    pub(crate) fn by_engine(postgres: &str, sqlite: &str) -> Self {
+        let arguments = postgres.matches('$').count();
+        debug_assert_eq!(arguments, sqlite.matches('$').count());
+        let parts = postgres.split('$').enumerate();
         let numbered = parts.map(|(number, part)| match number {
             0 => part.to_owned(),
             number => format!("${number}{part}"),
@@ -49,7 +55,7 @@ impl InOrder {
         Self {
             numbered: numbered.collect(),
             plain: sqlite.replace('$', "?"),
-            arguments: text.matches('$').count(),
+            arguments,
         }
     }
 

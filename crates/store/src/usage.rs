@@ -1,5 +1,6 @@
 //! Usage: one row for each call, failed ones too. No prompt and no answer.
 
+mod groups;
 mod list;
 #[cfg(test)]
 mod plans;
@@ -23,6 +24,7 @@ use crate::db::Tx;
 use crate::error::StoreError;
 use crate::statement::InOrder;
 
+pub(crate) use groups::{GroupId, Groups, find_or_add, ids};
 pub use list::{StatusFilter, UsageFilter};
 pub(crate) use list::{of_workspace, one_of_workspace};
 pub(crate) use rollup::{HOURS, hour, note, prune_hours};
@@ -163,21 +165,24 @@ pub struct AttemptRow {
     pub key_scope: Option<KeyScope>,
 }
 
+/// A call's row, and the group that it belongs to.
+pub(crate) type Grouped<'a> = (&'a UsageRow, GroupId);
+
 /// Adds a row, unless the call has one, and says whether it did.
-pub(crate) async fn insert(tx: &mut Tx, row: &UsageRow) -> Result<bool, StoreError> {
-    let added = tx.run(row.bind(INSERT_ONE.statement())).await?;
+pub(crate) async fn insert(tx: &mut Tx, (row, group): Grouped<'_>) -> Result<bool, StoreError> {
+    let added = tx.run(row.bind(group, INSERT_ONE.statement())).await?;
     Ok(added > 0)
 }
 
 /// Adds rows of calls that have none, and answers with those that were added.
 pub(crate) async fn insert_all<'a>(
     tx: &mut Tx,
-    rows: &[&'a UsageRow],
-) -> Result<Vec<&'a UsageRow>, StoreError> {
+    rows: &[Grouped<'a>],
+) -> Result<Vec<Grouped<'a>>, StoreError> {
     let mut added = Vec::with_capacity(rows.len());
     let mut chunks = rows.chunks_exact(MANY);
     for chunk in &mut chunks {
-        let bound = |statement, row: &&UsageRow| row.bind(statement);
+        let bound = |statement, (row, group): &Grouped<'a>| row.bind(*group, statement);
         let ids: Vec<(String,)> = tx
             .all(chunk.iter().fold(INSERT_MANY.statement(), bound))
             .await?;
@@ -187,11 +192,11 @@ pub(crate) async fn insert_all<'a>(
         }
         let mut ids: BTreeSet<String> = ids.into_iter().map(|(id,)| id).collect();
         // Of two rows of one call the first was added.
-        let new = |row: &&&UsageRow| ids.remove(&row.request.to_string());
+        let new = |(row, _): &&Grouped<'a>| ids.remove(&row.request.to_string());
         added.extend(chunk.iter().filter(new));
     }
     for row in chunks.remainder() {
-        if insert(tx, row).await? {
+        if insert(tx, *row).await? {
             added.push(*row);
         }
     }
@@ -203,13 +208,11 @@ const MANY: usize = 32;
 static INSERT_ONE: LazyLock<InOrder> = LazyLock::new(|| insert_text(1));
 static INSERT_MANY: LazyLock<InOrder> = LazyLock::new(|| insert_text(MANY));
 
-/// The columns, in the order of [`UsageRow::bind`].
-const COLUMNS: &str = "request_id, at, account_id, workspace_id, api_key_id, user_id, wire_format, operation, \
-                       model_requested, provider, model, key_source, provider_key_id, key_label, status, \
-                       error_code, streamed, input_tokens, cached_input_tokens, cache_write_tokens, \
-                       output_tokens, reasoning_tokens, latency_ms, first_byte_ms, request_bytes, \
-                       response_bytes, upstream_status, cost, pricing, catalog_version, charge, attempts, \
-                       fallback, key_scope";
+/// The columns of a call, in the order of [`UsageRow::bind`].
+const COLUMNS: &str = "request_id, at, workspace_id, group_id, status, error_code, streamed, input_tokens, \
+                       cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, latency_ms, \
+                       first_byte_ms, request_bytes, response_bytes, upstream_status, cost, charge, attempts, \
+                       fallback";
 
 fn insert_text(rows: usize) -> InOrder {
     let returning = rows > 1;

@@ -11,7 +11,7 @@ use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::statement::{Statement, sql};
-use crate::usage::{self, Stored, UsageRow};
+use crate::usage::{self, Grouped, Stored, UsageRow};
 
 /// How many holds one transaction settles.
 const BATCH: i64 = 100;
@@ -142,12 +142,14 @@ async fn settle_due(
             continue;
         };
         let row = interrupted(&hold, request)?;
-        if settle_one(&mut tx, book, Some(&hold), &row, now).await? {
-            added.push(row);
+        let group = usage::find_or_add(&mut tx, &row).await?;
+        if settle_one(&mut tx, book, Some(&hold), (&row, group), now).await? {
+            added.push((row, group));
         }
         settled += 1;
     }
-    usage::note(&mut tx, &added.iter().collect::<Vec<_>>()).await?;
+    let added: Vec<Grouped<'_>> = added.iter().map(|(row, group)| (row, *group)).collect();
+    usage::note(&mut tx, &added).await?;
     close_books(&mut tx, books).await?;
     tx.commit().await?;
     Ok(settled)

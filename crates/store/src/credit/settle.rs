@@ -11,7 +11,7 @@ use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::statement::{InOrder, sql};
-use crate::usage::{self, UsageRow};
+use crate::usage::{self, Grouped, UsageRow};
 
 /// A hold that is being settled: it is gone from the table already.
 #[derive(sqlx::FromRow)]
@@ -33,21 +33,25 @@ pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), Store
     }
     let mut rows: Vec<&UsageRow> = rows.iter().collect();
     rows.sort_by_key(|row| row.request);
+    let groups = usage::ids(store, &rows).await?;
     let mut tx = store.db().begin().await?;
     let holders = holders(&mut tx, &rows).await?;
     let payer = |row: &UsageRow| {
         let holder = holders.get(&row.request).copied();
         holder.or((row.charge > NanoUsd::ZERO).then_some(row.account))
     };
-    let (paid, free): (Vec<&UsageRow>, Vec<&UsageRow>) =
-        rows.into_iter().partition(|row| payer(row).is_some());
-    let payers: Vec<AccountId> = paid.iter().filter_map(|row| payer(row)).collect();
+    let (paid, free): (Vec<Grouped<'_>>, Vec<Grouped<'_>>) = rows
+        .into_iter()
+        .zip(groups)
+        .partition(|(row, _)| payer(row).is_some());
+    let payers: Vec<AccountId> = paid.iter().filter_map(|(row, _)| payer(row)).collect();
     let mut books = open_books(&mut tx, payers.iter()).await?;
     let mut added = Vec::new();
     for (row, payer) in paid.into_iter().zip(payers) {
         if let Some(book) = books.get_mut(&payer) {
-            let hold = take(&mut tx, row.request, payer).await?;
-            if settle_one(&mut tx, book, hold.as_ref(), row, row.at).await? {
+            let (call, _) = row;
+            let hold = take(&mut tx, call.request, payer).await?;
+            if settle_one(&mut tx, book, hold.as_ref(), row, call.at).await? {
                 added.push(row);
             }
         }
@@ -106,11 +110,11 @@ pub(super) async fn settle_one(
     tx: &mut Tx,
     book: &mut Book,
     hold: Option<&Hold>,
-    row: &UsageRow,
+    (row, group): Grouped<'_>,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     // A call that was settled before is not charged again; a hold that came after all is given back.
-    let added = usage::insert(tx, row).await?;
+    let added = usage::insert(tx, (row, group)).await?;
     let charge = match added {
         true => row.charge.max(NanoUsd::ZERO),
         false => NanoUsd::ZERO,

@@ -1,5 +1,6 @@
 //! A database that the first version wrote, opened by this one: every row stays, and every key opens.
 
+mod calls;
 mod kept;
 
 use domain::plan::OPERATOR_PLAN;
@@ -240,7 +241,12 @@ impl Kept {
 }
 
 fn first_version(engine: Engine) -> Migrator {
-    Migrator::with_migrations(migrator(engine).iter().take(1).cloned().collect())
+    versions(engine, 1)
+}
+
+/// The first so many versions.
+fn versions(engine: Engine, count: usize) -> Migrator {
+    Migrator::with_migrations(migrator(engine).iter().take(count).cloned().collect())
 }
 
 /// The URL of another database of the same server.

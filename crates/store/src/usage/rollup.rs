@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use domain::policy::KeySource;
 use domain::price::Pricing;
-use domain::{NanoUsd, ProviderId, Timestamp, Usage};
+use domain::{NanoUsd, ProviderId, ProviderKeyId, Timestamp, Usage};
 
-use super::UsageRow;
+use super::{GroupId, Grouped, UsageRow};
 use crate::db::Tx;
 use crate::error::StoreError;
 use crate::statement::{InOrder, sql};
@@ -75,14 +75,17 @@ struct Tries {
 }
 
 /// Adds calls that were just written; each at the moment at which it is, and no call twice.
-pub(crate) async fn note(tx: &mut Tx, rows: &[&UsageRow]) -> Result<(), StoreError> {
-    let mut days: BTreeMap<Group, Sums> = BTreeMap::new();
-    let mut hours: BTreeMap<(String, i64), Tries> = BTreeMap::new();
-    for row in rows {
-        days.entry(group(row)).or_default().add(row);
+pub(crate) async fn note(tx: &mut Tx, rows: &[Grouped<'_>]) -> Result<(), StoreError> {
+    // By numbers first: the texts of a group are written once, not for each call.
+    let mut numbered: BTreeMap<(GroupId, i64), (&UsageRow, Sums)> = BTreeMap::new();
+    let mut hours: BTreeMap<(ProviderKeyId, i64), Tries> = BTreeMap::new();
+    for (row, id) in rows {
+        let first = || (*row, Sums::default());
+        let (_, sums) = numbered.entry((*id, day(row.at))).or_insert_with(first);
+        sums.add(row);
         for attempt in &row.attempts {
             if let Some(key) = attempt.key {
-                let tries = hours.entry((key.to_string(), hour(row.at))).or_default();
+                let tries = hours.entry((key, hour(row.at))).or_default();
                 tries.calls += 1;
                 tries.failed += i64::from(attempt.outcome != "ok");
                 tries.unauthorized += i64::from(attempt.status == Some(401));
@@ -90,11 +93,15 @@ pub(crate) async fn note(tx: &mut Tx, rows: &[&UsageRow]) -> Result<(), StoreErr
             }
         }
     }
+    let mut days: BTreeMap<Group, Sums> = BTreeMap::new();
+    for (row, sums) in numbered.into_values() {
+        days.entry(group(row)).or_default().join(&sums);
+    }
     for (group, sums) in days {
         add_day(tx, &group, &sums).await?;
     }
     for ((key, hour), tries) in hours {
-        add_hour(tx, &key, hour, &tries).await?;
+        add_hour(tx, key, hour, &tries).await?;
     }
     Ok(())
 }
@@ -140,6 +147,22 @@ impl Sums {
         self.latency_ms += row.latency_ms;
         self.first_byte_ms += row.first_byte_ms.unwrap_or(0);
         self.first_bytes += i64::from(row.first_byte_ms.is_some());
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.failed += other.failed;
+        self.input_tokens += other.input_tokens;
+        self.cached_input_tokens += other.cached_input_tokens;
+        self.cache_write_tokens += other.cache_write_tokens;
+        self.output_tokens += other.output_tokens;
+        self.reasoning_tokens += other.reasoning_tokens;
+        self.cost += other.cost;
+        self.unpriced += other.unpriced;
+        self.charge += other.charge;
+        self.latency_ms += other.latency_ms;
+        self.first_byte_ms += other.first_byte_ms;
+        self.first_bytes += other.first_bytes;
     }
 }
 
@@ -202,7 +225,12 @@ async fn add_day(tx: &mut Tx, group: &Group, sums: &Sums) -> Result<(), StoreErr
 }
 
 /// An hour takes over the slot of one that lies 25 hours back. What comes later than that is too late to be shown.
-async fn add_hour(tx: &mut Tx, key: &str, hour: i64, tries: &Tries) -> Result<(), StoreError> {
+async fn add_hour(
+    tx: &mut Tx,
+    key: ProviderKeyId,
+    hour: i64,
+    tries: &Tries,
+) -> Result<(), StoreError> {
     tx.run(
         sql("INSERT INTO provider_key_hours AS kept (provider_key_id, slot, hour, calls, failed,
                                                      unauthorized, rate_limited)

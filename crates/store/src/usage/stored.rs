@@ -1,15 +1,13 @@
 //! A usage row as the database has it, and as a hold keeps it for the case that its node dies.
 
-use domain::policy::KeySource;
-use domain::price::Pricing;
-use domain::{KeyScope, Label, NanoUsd, ProviderId, Timestamp, Usage};
+use domain::{NanoUsd, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptRow, UsageRow};
+use super::{AttemptRow, GroupId, UsageRow};
 use crate::error::{Place, StoreError};
 use crate::statement::Statement;
 
-/// Every column.
+/// Every column of a call and of its group.
 #[derive(sqlx::FromRow, Serialize, Deserialize)]
 pub(crate) struct Stored {
     pub(super) request_id: String,
@@ -51,24 +49,14 @@ pub(crate) struct Stored {
 }
 
 impl UsageRow {
-    /// Binds every column, in the order of the columns.
-    pub(super) fn bind(&self, statement: Statement) -> Statement {
+    /// Binds every column of a call, in the order of the columns.
+    pub(super) fn bind(&self, group: GroupId, statement: Statement) -> Statement {
         let tokens = |count: fn(&Usage) -> u64| self.usage.as_ref().map(|it| tokens(count(it)));
         statement
             .bind(self.request)
             .bind(self.at)
-            .bind(self.account)
             .bind(self.workspace)
-            .bind(self.api_key)
-            .bind(self.user)
-            .bind(&self.wire_format)
-            .bind(&self.operation)
-            .bind(&self.model_requested)
-            .bind(self.provider.as_ref().map(ProviderId::as_str))
-            .bind(self.model.as_deref())
-            .bind(self.key_source.map(KeySource::as_str))
-            .bind(self.key)
-            .bind(self.key_label.as_ref().map(Label::as_str))
+            .bind(group.0)
             .bind(self.status)
             .bind(self.error_code.as_deref())
             .bind(self.streamed)
@@ -83,12 +71,9 @@ impl UsageRow {
             .bind(self.response_bytes)
             .bind(self.upstream_status)
             .bind(self.cost.map(NanoUsd::nanos))
-            .bind(self.pricing.map(Pricing::as_str))
-            .bind(self.catalog_version.as_deref())
             .bind(self.charge.nanos())
             .bind(&attempts(&self.attempts))
             .bind(self.fallback)
-            .bind(self.key_scope.map(KeyScope::as_str))
     }
 }
 

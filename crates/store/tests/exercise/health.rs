@@ -5,7 +5,7 @@ use domain::key::FailureKind;
 use domain::policy::KeySource;
 use domain::price::Pricing;
 use domain::{NanoUsd, RequestId, Usage};
-use store::{AttemptRow, CallerRecord, PageRequest, UsageFilter, UsageRow};
+use store::{AttemptRow, CallerRecord, PageRequest, StatusFilter, UsageFilter, UsageRow};
 
 use crate::world::{NOW, World, on_both_engines};
 
@@ -14,6 +14,7 @@ on_both_engines![
     a_call_is_written_once,
     a_call_with_an_odd_model_name_is_written,
     usage_is_found_by_time,
+    usage_narrowed_down_is_listed_in_order_over_all_pages,
     use_is_noted_at_most_once_a_minute,
     a_late_failure_does_not_touch_a_replaced_key,
 ];
@@ -200,6 +201,119 @@ async fn a_call_with_an_odd_model_name_is_written(world: World) {
         "a\u{fffd}b \u{202e}\u{1f600}'; DROP TABLE usage; --"
     );
     assert_eq!(row.error_code.as_deref(), Some("\u{fffd}"));
+}
+
+async fn usage_narrowed_down_is_listed_in_order_over_all_pages(world: World) {
+    let (first, caller, _) = caller(&world).await;
+    // Calls of one moment, too: their ids decide.
+    let rows: Vec<UsageRow> = (0..40_i64)
+        .map(|n| UsageRow {
+            at: NOW.plus_millis(n / 3),
+            model: Some(format!("model-{}", n % 3)),
+            key_label: Some(format!("label-{}", n % 2).parse().expect("a label")),
+            status: if n % 5 == 0 { 429 } else { 200 },
+            provider: Some(
+                ["openai", "other"][usize::from(n % 7 == 0)]
+                    .parse()
+                    .expect("an id"),
+            ),
+            ..call(&world, &caller)
+        })
+        .collect();
+    // In batches, so that some meet groups that others made.
+    for batch in rows.chunks(7) {
+        let written = world.store.serving().insert_usage(batch).await;
+        written.expect("written");
+    }
+    let scope = world.scope(&first, Action::ReadUsage).await;
+    let openai = || Some("openai".parse().expect("an id"));
+    let all = UsageFilter::default;
+    for filter in [
+        all(),
+        UsageFilter {
+            provider: openai(),
+            ..all()
+        },
+        UsageFilter {
+            model: Some("model-1".to_owned()),
+            ..all()
+        },
+        UsageFilter {
+            provider: openai(),
+            model: Some("model-2".to_owned()),
+            ..all()
+        },
+        UsageFilter {
+            user: Some(caller.user),
+            status: Some(StatusFilter::Ok),
+            ..all()
+        },
+        UsageFilter {
+            api_key: Some(caller.api_key),
+            status: Some(StatusFilter::Exactly(200)),
+            ..all()
+        },
+        UsageFilter {
+            provider: openai(),
+            status: Some(StatusFilter::Failed),
+            ..all()
+        },
+        UsageFilter {
+            key_source: Some(KeySource::Byok),
+            status: Some(StatusFilter::Exactly(429)),
+            ..all()
+        },
+        UsageFilter {
+            provider_key: rows[0].key,
+            from: Some(NOW.plus_millis(3)),
+            to: Some(NOW.plus_millis(9)),
+            ..all()
+        },
+        UsageFilter {
+            key_source: Some(KeySource::Managed),
+            ..all()
+        },
+    ] {
+        let fits = |row: &&UsageRow| {
+            filter
+                .provider
+                .as_ref()
+                .is_none_or(|it| row.provider.as_ref() == Some(it))
+                && filter
+                    .model
+                    .as_ref()
+                    .is_none_or(|it| row.model.as_ref() == Some(it))
+                && filter.provider_key.is_none_or(|it| row.key == Some(it))
+                && filter
+                    .key_source
+                    .is_none_or(|it| row.key_source == Some(it))
+                && filter.from.is_none_or(|it| row.at >= it)
+                && filter.to.is_none_or(|it| row.at < it)
+                && match filter.status {
+                    None => true,
+                    Some(StatusFilter::Ok) => row.status < 400,
+                    Some(StatusFilter::Failed) => row.status >= 400,
+                    Some(StatusFilter::Exactly(status)) => row.status == status,
+                }
+        };
+        let mut expected: Vec<UsageRow> = rows.iter().filter(fits).cloned().collect();
+        expected.sort_by_key(|row| std::cmp::Reverse((row.at, row.request)));
+        let mut listed = Vec::new();
+        let mut page = PageRequest {
+            limit: 4,
+            after: None,
+        };
+        loop {
+            let within = world.store.within(&scope);
+            let read = within.usage(filter.clone(), &page).await.expect("lists");
+            listed.extend(read.items);
+            page.after = read.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected, "{filter:?}");
+    }
 }
 
 async fn usage_is_found_by_time(world: World) {

@@ -317,7 +317,7 @@ async fn observe(purse: &Purse) -> State {
     )
     .await;
     let charges = pairs(
-        "SELECT count(*), CAST(COALESCE(sum(charge), 0) AS BIGINT) FROM usage
+        "SELECT count(*), CAST(COALESCE(sum(charge), 0) AS BIGINT) FROM usage u JOIN usage_groups g ON g.id = u.group_id
          WHERE account_id = {account}",
     )
     .await;
