@@ -27,10 +27,12 @@ use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
 use crate::{Body, BoxError, Plane};
 
+mod broken;
 mod parting;
 mod rewrite;
 mod tail;
 
+use broken::Cut;
 use parting::Parting;
 use tail::Tail;
 
@@ -93,6 +95,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             // A list that comes piece by piece is a stream, too.
             settlement.streamed(kind == Kind::EventStream || call.streams());
             let tail = Tail::of(kind, client, asked, settlement.is_managed());
+            let says_end = upstream.says_end() && kind == Kind::EventStream;
             let rewriting = translation.and_then(|it| it.begin(kind, &needles, request, now));
             let relay = Relay {
                 first,
@@ -103,6 +106,8 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 rewriting,
                 tap: (call.priced != Priced::Unknown)
                     .then(|| upstream.usage_tap(kind == Kind::EventStream)),
+                metered: None,
+                answers: says_end.then_some(asked.answers.max(1)),
                 settlement: Some(settlement),
                 format: client,
                 kind,
@@ -180,6 +185,10 @@ struct Relay {
     /// `None`: the bytes pass as they are.
     rewriting: Option<Rewriting>,
     tap: Option<Box<dyn UsageTap>>,
+    /// What the tap learned up to the provider's end.
+    metered: Option<Metered>,
+    /// How many answers a stream has to bring to their end; `None`: its end says nothing.
+    answers: Option<u64>,
     settlement: Option<Settlement>,
     format: &'static dyn WireFormat,
     kind: Kind,
@@ -255,6 +264,7 @@ impl HttpBody for Relay {
                 Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
                 Poll::Ready(None) => {
                     let rest = relay.scrubber.finish();
+                    let cut_off = relay.is_cut_off();
                     let mut rest = match relay.rewrite_last(rest) {
                         Ok(rest) => rest,
                         Err(failure) => return relay.break_off(failure),
@@ -263,6 +273,15 @@ impl HttpBody for Relay {
                         return relay.end_with(rest);
                     }
                     if relay.holds() {
+                    match cut_off {
+                        // What was translated says itself whether it is whole.
+                        _ if relay.rewriting.is_some() => {}
+                        Some(Cut::Told) => return relay.end_with(rest),
+                        Some(Cut::Untold) => {
+                            return relay.break_off_behind(&rest, Failure::UpstreamBroken);
+                        }
+                        None => {}
+                    }
                         relay.end_when_written(&rest);
                         return self.as_mut().poll_frame(cx);
                     }
@@ -316,41 +335,6 @@ impl Relay {
             .poll(cx)
     }
 
-    /// The answer cannot go on. A stream ends with an error event that the client's SDK understands; any
-    /// other body is cut, so that nobody takes half of it for the whole.
-    fn break_off(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let request = self.settlement.as_ref().map(Settlement::request);
-        let rest = self.scrubber.finish();
-        // Whatever it was the beginning of has no end that could be translated.
-        let rest = match &self.rewriting {
-            Some(_) => Bytes::new(),
-            None => rest,
-        };
-        let rest = match self.tail.take() {
-            Some(mut tail) => {
-                tail.append(&rest);
-                tail.finish()
-            }
-            None => rest,
-        };
-        let mut last = BytesMut::from(&rest[..]);
-        match (self.kind, request) {
-            (Kind::EventStream, Some(request)) => {
-                let rewriting = self.rewriting.as_mut();
-                let event = rewriting.and_then(|it| it.break_off(&failure));
-                let event = event.unwrap_or_else(|| failure.stream_event(self.format, request));
-                last.extend_from_slice(&event);
-                self.sent_bytes += last.len() as u64;
-                self.end(Some(failure.code()));
-                Poll::Ready(Some(Ok(Frame::data(last.freeze()))))
-            }
-            _ => {
-                self.end(Some(failure.code()));
-                Poll::Ready(Some(Err(failure.into())))
-            }
-        }
-    }
-
     /// The answer is at its end, and the client gets the last of it when its row is written. So an answer that was
     /// delivered whole is never left uncharged.
     fn end_when_written(&mut self, rest: &[u8]) {
@@ -398,8 +382,8 @@ impl Relay {
             let request = settlement.request();
             tracing::warn!(request.id = %request, "the provider echoed the provider key in {request}; it was removed");
         }
-        let tap = self.tap.take();
-        tap.map(|tap| tap.finish()).unwrap_or_default()
+        let metered = self.metered.take();
+        metered.unwrap_or_else(|| self.tap.take().map(|tap| tap.finish()).unwrap_or_default())
     }
 }
 

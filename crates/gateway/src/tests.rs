@@ -6,6 +6,7 @@ mod client;
 mod concurrency;
 mod count_tokens;
 mod credits;
+mod cut_off;
 mod embeddings;
 mod failover;
 mod fallback;

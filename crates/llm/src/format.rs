@@ -43,7 +43,7 @@ pub use operation::Operation;
 pub use rerank::Rerank;
 
 use crate::sse::Event;
-pub use crate::tap::{Ceiling, Metered};
+pub use crate::tap::{Ceiling, Ended, Metered};
 
 /// All formats.
 pub static FORMATS: &[&dyn WireFormat] = &[
@@ -207,6 +207,11 @@ pub trait WireFormat: Sync {
 
     /// What this event of a stream is.
     fn passage(&self, event: Event<'_>) -> Passage;
+
+    /// Whether a stream says that it is at its end, so that one which ends without a word was cut off; see [`Ended`].
+    fn says_end(&self) -> bool {
+        false
+    }
 
     /// What this event is at the beginning of a stream. Formats that do not say so have no prelude.
     fn opening(&self, _event: Event<'_>) -> Opening {

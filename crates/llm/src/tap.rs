@@ -19,7 +19,8 @@ pub(crate) use body::BodyTap;
 #[cfg(test)]
 pub(crate) use body::MAX_REPORT_BYTES;
 pub(crate) use event_body::EventBodyTap;
-pub use metered::{Ceiling, Metered};
+pub(crate) use metered::BYTES_PER_TOKEN;
+pub use metered::{Ceiling, Ended, Metered};
 pub(crate) use text::{JSON, NOTHING, PARTS, Shape, Slot, TEXT, fields, text};
 use text::{Tally, TextCounter};
 
@@ -54,6 +55,11 @@ pub(crate) trait EventReader: Default + Send {
 
     /// Takes an event. `text_bytes`: how much text the stream has brought, with this event.
     fn event(&mut self, event: Event<'_>, text_bytes: u64);
+
+    /// What the events said of the stream's end.
+    fn ended(&self) -> Ended {
+        Ended::Unsaid
+    }
 
     /// What was reported, and whether that is the last word on a stream that brought `text_bytes`.
     fn usage(self, text_bytes: u64) -> Option<(Usage, bool)>;
@@ -159,3 +165,8 @@ impl<R: EventReader> UsageTap for StreamTap<R> {
         }
     }
 }
+        let ended = match whole {
+            true => told.reader.ended(),
+            false => Ended::Unread,
+        };
+            ended,

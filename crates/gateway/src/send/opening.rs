@@ -19,7 +19,7 @@ pub(super) enum Opened {
     Begun(Bytes),
     /// An error that stands for this status, in the provider's words.
     Refused(StatusCode, Bytes),
-    /// The connection broke before anything of the answer came.
+    /// The connection broke, or the stream ended without a word, before anything of the answer came.
     Broken,
 }
 
@@ -51,6 +51,10 @@ pub(super) async fn read(format: &dyn WireFormat, body: &mut Incoming) -> Opened
             Ok(Some(Err(_))) => return Opened::Broken,
             Ok(None) => {
                 let _ = decoder.finish(|event| found.look(event));
+                // Neither output nor an end came.
+                if found.first.is_none() && format.says_end() {
+                    return Opened::Broken;
+                }
                 break;
             }
             Err(_) => break,

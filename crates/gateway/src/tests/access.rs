@@ -223,7 +223,9 @@ async fn a_revoked_api_key_is_refused_at_once_and_its_running_stream_ends_well()
     harness.bring("openai").await;
     let minted = harness.mint(&[ApiScope::InferenceInvoke]).await;
     harness.api_key = minted.1;
-    harness.provider.streams(&["data: 1\n\n", "data: 2\n\n"]);
+    harness
+        .provider
+        .streams(&["data: 1\n\n", "data: [DONE]\n\n"]);
     let response = harness.open(harness.chat_request(CALL)).await;
     harness.revoke(minted.0).await;
     assert_eq!(harness.chat(CALL).await.status, 401);
@@ -232,7 +234,7 @@ async fn a_revoked_api_key_is_refused_at_once_and_its_running_stream_ends_well()
         .await
         .expect("whole")
         .to_bytes();
-    assert_eq!(body, "data: 1\n\ndata: 2\n\n");
+    assert_eq!(body, "data: 1\n\ndata: [DONE]\n\n");
 }
 
 #[tokio::test]

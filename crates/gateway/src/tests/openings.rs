@@ -103,13 +103,23 @@ async fn an_error_behind_output_stays_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_stream_without_output_reaches_the_client_whole() {
+async fn a_stream_without_output_reaches_the_client_if_it_says_its_end() {
     let harness = Harness::start().await;
     let (_, provider) = harness.own("one", |_| {}).await;
-    for pieces in [&[][..], &[": only\n\n"], &["data: {"], &[ROLE, DONE]] {
+    provider.script(stream(&[ROLE, DONE]));
+    let answer = harness.chat(CALL).await;
+    assert_eq!(
+        (answer.status, text(&answer.body)),
+        (200, [ROLE, DONE].concat())
+    );
+    for pieces in [&[][..], &[": only\n\n"], &["data: {"], &[ROLE]] {
+        let harness = Harness::start().await;
+        let (_, provider) = harness.own("one", |_| {}).await;
         provider.script(stream(pieces));
         let answer = harness.chat(CALL).await;
-        assert_eq!((answer.status, text(&answer.body)), (200, pieces.concat()));
+        assert_eq!(answer.code(), "upstream_broken", "{pieces:?}");
+        // It was asked once more.
+        assert_eq!((answer.status, provider.hits()), (502, 2));
     }
 }
 
@@ -132,7 +142,7 @@ async fn no_more_than_a_little_is_kept_back() {
     let harness = Harness::start().await;
     let (_, provider) = harness.own("one", |_| {}).await;
     let heartbeat = format!(": {}\n\n", "x".repeat(70_000));
-    let mut steps = stream(&[&heartbeat]);
+    let mut steps = stream(&[&heartbeat, DONE]);
     steps.insert(2, Step::Gate);
     provider.script(steps);
     let request = harness.request(Method::POST, "/v1/chat/completions", CALL);
@@ -140,5 +150,5 @@ async fn no_more_than_a_little_is_kept_back() {
     let body = opened.expect("before the next piece").into_body();
     provider.open(1);
     let all = body.collect().await.expect("a whole body").to_bytes();
-    assert_eq!(all.len(), heartbeat.len());
+    assert_eq!(all.len(), heartbeat.len() + DONE.len());
 }

@@ -192,12 +192,11 @@ async fn a_provider_that_refuses_stream_options_is_not_asked_for_them() {
     let harness = Harness::start().await;
     harness.bring("relay").await;
     harness.provider.script(stream(&CHUNKS));
-    let answer = respond(
-        &harness,
-        r#"{"model":"relay/gpt-x","input":"hi","stream":true}"#,
-    )
-    .await;
+    // Messages have no words for any JSON, chat completions do.
+    let call = r#"{"model":"relay/gpt-x","input":"hi","stream":true,"text":{"format":{"type":"json_object"}}}"#;
+    let answer = respond(&harness, call).await;
     assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-keybearer-translated"), "openai_chat");
     let (_, body) = sent(&harness.provider);
     assert_eq!(body["stream_options"], Value::Null);
 }

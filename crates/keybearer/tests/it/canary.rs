@@ -95,7 +95,7 @@ async fn keys_used_in_every_way_leave_no_trace_at_trace_level() {
     let path = format!("/providers/{lost}/a");
     fixture.owner.key.get(&path).await.expect(404);
     for piece in [1, 7, 1000] {
-        let echo = "data: {\"a\":\"{{key}}\"}\n\n";
+        let echo = "data: {\"a\":\"{{key}}\"}\n\ndata: [DONE]\n\n";
         fixture
             .provider
             .next(Script::stream([echo]).pieces_of(piece));
@@ -105,7 +105,8 @@ async fn keys_used_in_every_way_leave_no_trace_at_trace_level() {
             .stream("/v1/chat/completions", &chat_stream("gpt-4o"))
             .await;
         let body = stream.rest().await.expect("a stream");
-        assert!(body.starts_with(b"data: {\"a\":\"") && body.ends_with(b"\"}\n\n"));
+        assert!(body.starts_with(b"data: {\"a\":\""));
+        assert!(body.ends_with(b"\"}\n\ndata: [DONE]\n\n"));
     }
     fixture.app.usage(&fixture.owner, 10).await;
     fixture.app.terminate().await;

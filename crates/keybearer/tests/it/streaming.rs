@@ -65,6 +65,42 @@ async fn a_stream_passes_through_byte_for_byte_and_is_metered() {
 }
 
 #[tokio::test]
+async fn a_stream_that_ends_without_its_end_is_told_to_be_broken() {
+    let fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
+    fixture.with_anthropic_key().await;
+    let begun = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\n";
+    for (path, call, piece, event) in [
+        (
+            "/v1/chat/completions",
+            chat_stream("gpt-4o"),
+            PIECE,
+            "\n\ndata: {\"error\":",
+        ),
+        (
+            "/v1/messages",
+            message("claude-haiku-4-5", true),
+            begun,
+            "\n\nevent: error\ndata: {\"type\":\"error\"",
+        ),
+    ] {
+        fixture.provider.next(Script::stream([piece]));
+        let stream = fixture.owner.key.stream(path, &call).await;
+        let body = stream.rest().await.expect("a whole body");
+        let text = String::from_utf8(body).expect("UTF-8");
+        let told = text.strip_prefix(piece).expect("what came");
+        assert!(told.starts_with(event), "{told}");
+        assert!(told.contains("upstream_broken"), "{told}");
+    }
+    let rows = fixture.app.usage(&fixture.owner, 2).await;
+    for row in rows {
+        assert_eq!(row["error_code"], "upstream_broken");
+        assert_ne!(row["pricing"], "priced");
+    }
+    fixture.finish().await;
+}
+
+#[tokio::test]
 async fn the_first_event_arrives_before_the_last_is_sent() {
     let fixture = Fixture::start().await;
     fixture.with_openai_key().await;

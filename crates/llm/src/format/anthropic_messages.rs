@@ -13,7 +13,7 @@ use super::{
 };
 use crate::sse::Event;
 use crate::tap::{
-    self, BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
+    self, BodyTap, Count, Ended, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
 };
 
 mod answer;
@@ -58,6 +58,10 @@ impl WireFormat for AnthropicMessages {
             }) if delta.stop_reason.is_some() => Passage::Last,
             _ => Passage::Part,
         }
+    }
+
+    fn says_end(&self) -> bool {
+        true
     }
 
     fn opening(&self, event: Event<'_>) -> Opening {
@@ -169,7 +173,9 @@ struct Events {
     /// A report could not be true; then none of them is believed.
     refused: bool,
     /// The output was reported at the end of the message, not only at its start.
-    ended: bool,
+    last: bool,
+    /// The message was said to be at its end.
+    stopped: bool,
 }
 
 impl EventReader for Events {
@@ -178,6 +184,7 @@ impl EventReader for Events {
     }
 
     fn event(&mut self, event: Event<'_>, _text_bytes: u64) {
+        self.stopped |= stops(event);
         // Inside a JSON string the quotes would be escaped, so this is a field's name.
         if memchr::memmem::find(event.data, b"\"usage\"").is_none() {
             return;
@@ -189,7 +196,7 @@ impl EventReader for Events {
         let report = match data.r#type {
             "message_start" => data.message.and_then(|message| message.usage),
             "message_delta" => {
-                self.ended |= data.usage.is_some();
+                self.last |= data.usage.is_some();
                 data.usage
             }
             _ => None,
@@ -200,8 +207,16 @@ impl EventReader for Events {
     }
 
     fn usage(self, _text_bytes: u64) -> Option<(Usage, bool)> {
-        let ended = self.ended;
-        self.counts().map(|usage| (usage, ended))
+        let last = self.last;
+        self.counts().map(|usage| (usage, last))
+    }
+
+    /// Why it ended is said before, in an event that a cut may follow.
+    fn ended(&self) -> Ended {
+        match self.stopped {
+            true => Ended::Whole,
+            false => Ended::Unsaid,
+        }
     }
 }
 
@@ -236,6 +251,16 @@ fn read_report(report: &RawValue) -> Option<Usage> {
     let mut events = Events::default();
     events.report(report);
     events.counts()
+}
+
+/// Whether an event is the last one of a message.
+fn stops(event: Event<'_>) -> bool {
+    if !event.name.is_empty() {
+        return event.name == b"message_stop";
+    }
+    memchr::memmem::find(event.data, b"\"message_stop\"").is_some()
+        && serde_json::from_slice::<Progress<'_>>(event.data)
+            .is_ok_and(|progress| progress.r#type == "message_stop")
 }
 
 /// How far a stream is with one event.

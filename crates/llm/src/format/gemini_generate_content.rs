@@ -12,7 +12,7 @@ use super::{ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFor
 use crate::sse::Event;
 use crate::surcharge;
 use crate::tap::{
-    self, BodyTap, Count, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
+    self, BodyTap, Count, Ended, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
 };
 
 mod answer;
@@ -52,6 +52,10 @@ impl WireFormat for GeminiGenerateContent {
             Ok(Some(chunk)) => chunk.passage(),
             Ok(None) | Err(_) => Passage::Part,
         }
+    }
+
+    fn says_end(&self) -> bool {
+        true
     }
 
     fn opening(&self, event: Event<'_>) -> Opening {
@@ -101,8 +105,8 @@ struct Chunks {
     latest: Option<Usage>,
     /// How much text the stream had brought when it was reported.
     at_text_bytes: u64,
-    /// An answer was said to be at its end.
-    ended: bool,
+    /// What was said of answers' ends.
+    ended: Ended,
 }
 
 impl EventReader for Chunks {
@@ -113,7 +117,14 @@ impl EventReader for Chunks {
     fn event(&mut self, event: Event<'_>, text_bytes: u64) {
         match chunk(event) {
             Ok(Some(chunk)) => {
-                self.ended |= chunk.passage() != Passage::Part;
+                self.ended = match (chunk.passage(), self.ended) {
+                    (Passage::Last, _) | (_, Ended::Whole) => Ended::Whole,
+                    (Passage::Ends(more), Ended::Answers(so_far)) => {
+                        Ended::Answers(so_far.saturating_add(more as u64))
+                    }
+                    (Passage::Ends(first), _) => Ended::Answers(first as u64),
+                    (_, so_far) => so_far,
+                };
                 if let Some(report) = chunk.usage {
                     self.latest = read_report(report);
                     self.at_text_bytes = text_bytes;
@@ -124,9 +135,13 @@ impl EventReader for Chunks {
         }
     }
 
+    fn ended(&self) -> Ended {
+        self.ended
+    }
+
     /// Every chunk reports, so what was reported before an answer's end is not the last word, nor what more text followed.
     fn usage(self, text_bytes: u64) -> Option<(Usage, bool)> {
-        let last = self.ended && self.at_text_bytes == text_bytes;
+        let last = self.ended != Ended::Unsaid && self.at_text_bytes == text_bytes;
         self.latest.map(|usage| (usage, last))
     }
 }

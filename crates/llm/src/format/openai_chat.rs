@@ -13,7 +13,8 @@ use super::{
 };
 use crate::sse::Event;
 use crate::tap::{
-    self, BodyTap, Count, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero, text,
+    self, BodyTap, Count, Ended, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero,
+    text,
 };
 
 mod answer;
@@ -40,7 +41,7 @@ impl WireFormat for OpenaiChat {
     }
 
     fn passage(&self, event: Event<'_>) -> Passage {
-        if event.data.trim_ascii() == b"[DONE]" {
+        if is_done(event) {
             return Passage::Last;
         }
         // Inside a JSON string the quotes would be escaped, so these are names of fields.
@@ -59,6 +60,10 @@ impl WireFormat for OpenaiChat {
             },
             None => Passage::Part,
         }
+    }
+
+    fn says_end(&self) -> bool {
+        true
     }
 
     fn opening(&self, event: Event<'_>) -> Opening {
@@ -114,6 +119,9 @@ struct Chunks {
     latest: Option<Usage>,
     /// How much text the stream had brought when it was reported.
     at_text_bytes: u64,
+    /// How many answers were said to be at their end.
+    ended: u64,
+    done: bool,
 }
 
 impl EventReader for Chunks {
@@ -125,6 +133,21 @@ impl EventReader for Chunks {
         // Inside a JSON string the quotes would be escaped, so this is a field's name.
         if memchr::memmem::find(event.data, b"\"usage\"").is_some() {
             self.report(event.data, text_bytes);
+        }
+        self.done |= is_done(event);
+        if may_end(event.data)
+            && let Passage::Ends(answers) = OpenaiChat.passage(event)
+        {
+            self.ended = self.ended.saturating_add(answers as u64);
+        }
+    }
+
+    /// Not every server says `[DONE]`.
+    fn ended(&self) -> Ended {
+        match (self.done, self.ended) {
+            (true, _) => Ended::Whole,
+            (false, 0) => Ended::Unsaid,
+            (false, answers) => Ended::Answers(answers),
         }
     }
 
@@ -148,6 +171,20 @@ impl Chunks {
             Err(_) => self.latest = None,
         }
     }
+}
+
+/// Whether an event is the last one of a stream.
+fn is_done(event: Event<'_>) -> bool {
+    event.data.trim_ascii() == b"[DONE]"
+}
+
+/// Whether a chunk may say that an answer is at its end. Most have `"finish_reason": null`.
+fn may_end(chunk: &[u8]) -> bool {
+    const NAME: &[u8] = b"\"finish_reason\"";
+    memchr::memmem::find_iter(chunk, NAME).any(|at| {
+        let mut rest = chunk[at + NAME.len()..].iter();
+        rest.find(|byte| !byte.is_ascii_whitespace() && **byte != b':') != Some(&b'n')
+    })
 }
 
 /// How far a stream is with one chunk.

@@ -12,7 +12,7 @@ use super::{ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFor
 use crate::failure;
 use crate::sse::Event;
 use crate::tap::{
-    self, BodyTap, Count, EventReader, PARTS, Shape, StreamTap, TEXT, fields, or_zero,
+    self, BodyTap, Count, Ended, EventReader, PARTS, Shape, StreamTap, TEXT, fields, or_zero,
 };
 
 mod answer;
@@ -56,6 +56,10 @@ impl WireFormat for OpenaiResponses {
             Some(Kind::Ended(_)) => Passage::Last,
             _ => Passage::Part,
         }
+    }
+
+    fn says_end(&self) -> bool {
+        true
     }
 
     fn opening(&self, event: Event<'_>) -> Opening {
@@ -145,6 +149,7 @@ static EVENT: Shape = fields(&[("delta", &TEXT)]);
 #[derive(Default)]
 struct Events {
     reported: Option<Usage>,
+    ended: bool,
 }
 
 impl EventReader for Events {
@@ -156,9 +161,17 @@ impl EventReader for Events {
         if !matches!(kind(event), Some(Kind::Ended(_))) {
             return;
         }
+        self.ended = true;
         let progress = serde_json::from_slice::<Progress<'_>>(event.data);
         let response = progress.ok().and_then(|progress| progress.response);
         self.reported = response.and_then(|response| read_report(response.usage?));
+    }
+
+    fn ended(&self) -> Ended {
+        match self.ended {
+            true => Ended::Whole,
+            false => Ended::Unsaid,
+        }
     }
 
     fn usage(self, _text_bytes: u64) -> Option<(Usage, bool)> {

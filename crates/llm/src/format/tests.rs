@@ -6,7 +6,7 @@ use std::path::Path;
 use domain::Usage;
 use serde_json::{Map, Value, json};
 
-use super::{ErrorBody, FORMATS, FormatId, Metered, Operation, TokenLimit, WireFormat};
+use super::{Ended, ErrorBody, FORMATS, FormatId, Metered, Operation, TokenLimit, WireFormat};
 use crate::sse::{Decoder, MAX_EVENT_BYTES};
 use crate::tap::MAX_REPORT_BYTES;
 
@@ -192,8 +192,12 @@ fn what_was_reported_before_the_stream_became_unreadable_is_not_the_last_word() 
         let whole = meter(format, true, [stream.as_slice()]);
         assert!(whole.complete && whole.reported.is_some());
         let cut = meter(format, true, [&stream, long_line.as_slice()]);
-        let complete = false;
-        assert_eq!(cut, Metered { complete, ..whole });
+        let expected = Metered {
+            complete: false,
+            ended: Ended::Unread,
+            ..whole
+        };
+        assert_eq!(cut, expected);
     }
 }
 

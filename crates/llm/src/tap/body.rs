@@ -4,8 +4,8 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::Metered;
 use super::text::{Shape, Tally, TextCounter};
+use super::{Ended, Metered};
 use crate::format::UsageTap;
 
 /// A longer report is not read. Real ones have a few hundred bytes.
@@ -265,6 +265,7 @@ impl UsageTap for BodyTap {
             output_bytes: self.tally.bytes(),
             begun: self.tally.begun(),
             refused: false,
+            ended: Ended::Unsaid,
         }
     }
 }

@@ -6,7 +6,7 @@ use domain::Usage;
 ///
 /// English prose has about four characters to a token with every tokenizer in use; code and other scripts have
 /// fewer, so a call that is estimated is rather cheap than dear for them.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
 
 /// What was learned from an answer up to its end, or up to where it was given up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +21,34 @@ pub struct Metered {
     pub begun: bool,
     /// Whether a stream brought an error of the provider.
     pub refused: bool,
+    /// What a stream said of its end.
+    pub ended: Ended,
+}
+
+/// What a stream said of its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing, or it is no stream, or one of a format that has no word for it.
+    #[default]
+    Unsaid,
+    /// So many of its answers are at their end.
+    Answers(u64),
+    /// All of it is.
+    Whole,
+    /// It has an event that is too long to be read, and what came behind it is not known.
+    Unread,
+}
+
+impl Ended {
+    /// Whether a stream of so many answers, of a format that [says its end](crate::format::WireFormat::says_end), is at
+    /// its end as far as anybody can know.
+    pub fn is_whole(self, answers: u64) -> bool {
+        match self {
+            Self::Unsaid => false,
+            Self::Answers(ended) => ended >= answers,
+            Self::Whole | Self::Unread => true,
+        }
+    }
 }
 
 /// The most model tokens that a call can have used. What is reported beyond is not believed.
@@ -146,6 +174,7 @@ mod tests {
             output_bytes,
             begun: output_bytes > 0,
             refused: false,
+            ended: Ended::Unsaid,
         }
     }
 
@@ -198,6 +227,19 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(begun.usage(400), Some((expected, true)));
+    }
+
+    #[test]
+    fn a_stream_is_whole_when_all_of_its_answers_ended_or_nobody_can_know() {
+        for (ended, of_one, of_two) in [
+            (Ended::Unsaid, false, false),
+            (Ended::Answers(1), true, false),
+            (Ended::Answers(2), true, true),
+            (Ended::Whole, true, true),
+            (Ended::Unread, true, true),
+        ] {
+            assert_eq!((ended.is_whole(1), ended.is_whole(2)), (of_one, of_two));
+        }
     }
 
     #[test]

@@ -14,7 +14,6 @@ pub(in super::super) struct Reader {
     open: Option<Open>,
     /// The block is a call of which no argument has come.
     without_input: bool,
-    stopped: bool,
     over: bool,
 }
 
@@ -45,12 +44,8 @@ impl StreamReader for Reader {
         }
     }
 
-    /// Why it ended was said; only `message_stop` is missing.
-    fn finish(&mut self, happened: &mut Vec<Happening>) {
-        if self.stopped && !self.over {
-            self.end(happened);
-        }
-    }
+    /// Without `message_stop` a message is not whole.
+    fn finish(&mut self, _happened: &mut Vec<Happening>) {}
 }
 
 impl Reader {
@@ -89,7 +84,6 @@ impl Reader {
                 let sequence = delta.text("stop_sequence").ok()?;
                 if let Some(reason) = delta.text("stop_reason").ok()? {
                     self.close(happened);
-                    self.stopped = true;
                     happened.push(Happening::Stop(stop_of(Some(&reason), sequence)));
                 }
             }

@@ -1,0 +1,84 @@
+//! An answer that does not come to its end.
+
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+
+use super::Relay;
+use crate::BoxError;
+use crate::error::Failure;
+use crate::send::Kind;
+use crate::settle::Settlement;
+
+/// A stream that ended without its end.
+pub(super) enum Cut {
+    /// The provider itself told the client of an error.
+    Told,
+    /// Nobody did.
+    Untold,
+}
+
+impl Relay {
+    /// Whether the provider's stream ended without its end, however well the connection did. Then nothing that it
+    /// reported is the last word.
+    pub(super) fn is_cut_off(&mut self) -> Option<Cut> {
+        let mut metered = self.tap.take()?.finish();
+        let cut_off = self
+            .answers
+            .is_some_and(|answers| !metered.ended.is_whole(answers));
+        metered.complete &= !cut_off;
+        self.metered = Some(metered);
+        cut_off.then_some(match metered.refused {
+            true => Cut::Told,
+            false => Cut::Untold,
+        })
+    }
+
+    /// The answer cannot go on. A stream ends with an error event that the client's SDK understands; any
+    /// other body is cut, so that nobody takes half of it for the whole.
+    pub(super) fn break_off(
+        &mut self,
+        failure: Failure,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let rest = self.scrubber.finish();
+        // Whatever it was the beginning of has no end that could be translated.
+        let rest = match &self.rewriting {
+            Some(_) => Bytes::new(),
+            None => rest,
+        };
+        self.break_off_behind(&rest, failure)
+    }
+
+    /// As [`break_off`](Self::break_off), behind the last that the provider sent.
+    pub(super) fn break_off_behind(
+        &mut self,
+        rest: &[u8],
+        failure: Failure,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let request = self.settlement.as_ref().map(Settlement::request);
+        let mut last = BytesMut::new();
+        match self.tail.take() {
+            Some(mut tail) => {
+                tail.append(rest);
+                last.extend_from_slice(&tail.finish());
+            }
+            None => last.extend_from_slice(rest),
+        }
+        match (self.kind, request) {
+            (Kind::EventStream, Some(request)) => {
+                let rewriting = self.rewriting.as_mut();
+                let event = rewriting.and_then(|it| it.break_off(&failure));
+                let event = event.unwrap_or_else(|| failure.stream_event(self.format, request));
+                last.extend_from_slice(&event);
+                self.sent_bytes += last.len() as u64;
+                self.end(Some(failure.code()));
+                Poll::Ready(Some(Ok(Frame::data(last.freeze()))))
+            }
+            _ => {
+                self.end(Some(failure.code()));
+                Poll::Ready(Some(Err(failure.into())))
+            }
+        }
+    }
+}
