@@ -71,7 +71,7 @@ words! {
         Priced = "priced",
         /// A known price times a usage that was counted here, because the provider did not report it to the end.
         Estimated = "estimated",
-        /// The model has no known price.
+        /// The model, or another one that worked in the call, has no known price. The cost is that of the rest.
         Unpriced = "unpriced",
     }
 }

@@ -6,12 +6,15 @@ use domain::policy::KeySource;
 use domain::price::{self, Price, PriceOverride, Pricing};
 use domain::resolve::Target;
 use domain::settings::{ByokMetering, Unpriced};
-use domain::{Decimal, NanoUsd, ProviderId, Usage};
+use domain::{Decimal, NanoUsd, ProviderId, Timestamp, Usage};
+use llm::catalog::Catalog;
+use llm::format::Transcripts;
 use store::UsageRow;
 
 use crate::Plane;
 use crate::endpoint::Priced;
 use crate::error::Failure;
+use crate::realtime::REALTIME;
 use crate::snapshot::{Instance, View};
 
 /// The price of one way to serve a call, and who pays it.
@@ -29,6 +32,16 @@ pub(crate) struct Bill {
     catalog_version: String,
     /// What the account's charges are multiplied by.
     rate: Decimal,
+    /// Where a session finds the prices of other models that work in it; `None`: it is none.
+    list: Option<Box<PriceList>>,
+}
+
+/// The prices of a provider's models for calls on an own key.
+struct PriceList {
+    /// Those that were negotiated, the key's before the workspace's; the instance's stand behind them.
+    own: [Vec<PriceOverride>; 2],
+    catalog: Arc<Catalog>,
+    at: Timestamp,
 }
 
 impl Bill {
@@ -51,10 +64,20 @@ impl Bill {
             KeySource::Byok => &own[..],
             KeySource::Managed => &own[2..],
         };
-        let price = price::overridden(layers, &target.provider, &target.model).or_else(|| {
-            let now = plane.sources.now();
-            plane.catalog.price(&target.provider, &target.model, now)
-        });
+        let now = plane.sources.now();
+        let price = price::overridden(layers, &target.provider, &target.model)
+            .or_else(|| plane.catalog.price(&target.provider, &target.model, now));
+        let list = || {
+            let of_provider = |layer: &[PriceOverride]| {
+                let fitting = layer.iter().filter(|it| it.provider == target.provider);
+                fitting.cloned().collect()
+            };
+            Box::new(PriceList {
+                own: [of_provider(of_key), of_provider(&caller.policy.prices)],
+                catalog: Arc::clone(&plane.catalog),
+                at: now,
+            })
+        };
         Self {
             instance: Arc::clone(&view.instance),
             source: target.source,
@@ -66,6 +89,7 @@ impl Bill {
             picture: picture(view, target).filter(|_| priced == Priced::ByPicture),
             catalog_version: plane.catalog.version().to_owned(),
             rate: caller.rate,
+            list: (operation == REALTIME.operation).then(list),
         }
     }
 
@@ -125,6 +149,54 @@ impl Bill {
             Some(_) => Pricing::Priced,
         });
         row.catalog_version = Some(self.catalog_version.clone());
+    }
+
+    /// Adds to the row of a session what another model did in it, at that model's own price.
+    pub(crate) fn add(&self, row: &mut UsageRow, transcripts: &Transcripts) {
+        let Transcripts {
+            model,
+            counted,
+            timed,
+        } = transcripts;
+        let usage = row.usage.get_or_insert_default();
+        usage.input_tokens = usage
+            .input_tokens
+            .saturating_add(counted.usage.input_tokens);
+        usage.output_tokens = usage
+            .output_tokens
+            .saturating_add(counted.usage.output_tokens);
+        if self.instance.record.settings.byok_metering == ByokMetering::None {
+            return;
+        }
+        let price = model.as_deref().and_then(|model| self.price_of(model));
+        let cost = price.map(|price| price.cost(&counted.usage));
+        row.cost = match (row.cost, cost) {
+            (Some(before), Some(more)) => Some(before.plus(more)),
+            (before, more) => before.or(more),
+        };
+        // No price says what a second costs.
+        let pricing = match (cost.is_some() && !timed, counted.estimated) {
+            (false, _) => Pricing::Unpriced,
+            (true, true) => Pricing::Estimated,
+            (true, false) => Pricing::Priced,
+        };
+        // Together they are known no better than the worse of them.
+        row.pricing = match (row.pricing, pricing) {
+            (Some(Pricing::Unpriced), _) | (_, Pricing::Unpriced) => Some(Pricing::Unpriced),
+            (Some(Pricing::Estimated), _) | (_, Pricing::Estimated) => Some(Pricing::Estimated),
+            (None | Some(Pricing::Priced), Pricing::Priced) => Some(Pricing::Priced),
+        };
+        row.catalog_version = Some(self.catalog_version.clone());
+    }
+
+    /// The price of another model of the same provider, where that may be asked for.
+    fn price_of(&self, model: &str) -> Option<&Price> {
+        let PriceList { own, catalog, at } = self.list.as_deref()?;
+        let [of_key, of_workspace] = own;
+        let layers = [of_key, of_workspace, &self.instance.record.settings.prices];
+        let layers = layers.map(Vec::as_slice);
+        price::overridden(&layers, &self.provider, model)
+            .or_else(|| catalog.price(&self.provider, model, *at))
     }
 
     /// Notes in the row of a call that was served that nobody knows what it cost.

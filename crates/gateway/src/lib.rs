@@ -114,7 +114,7 @@ const MAX_NOTED: u64 = 10_000;
 pub(crate) struct Plane {
     pub(crate) config: GatewayConfig,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) opener: Opener,
     pub(crate) hasher: Hasher,
     pub(crate) sources: Sources,
@@ -165,7 +165,7 @@ impl Gateway {
         let node: [u8; 16] = sources.random.bytes()?;
         Ok(Self(Arc::new(Plane {
             registry,
-            catalog: Catalog::bundled()?,
+            catalog: Arc::new(Catalog::bundled()?),
             opener,
             hasher,
             sources,

@@ -12,7 +12,7 @@ use domain::key::FailureKind;
 use domain::policy::KeySource;
 use domain::{ProviderKeyId, RequestId, Sources};
 use http::StatusCode;
-use llm::format::{Ceiling, Metered};
+use llm::format::{Ceiling, Metered, Transcripts};
 use store::{AttemptRow, UsageRow};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -236,19 +236,24 @@ impl Settlement {
             metered: self.open().read,
             response_bytes: 0,
         };
-        self.close(&end, None);
+        self.close(&end, &[], None);
         failure
     }
 
     /// Settles a call that was answered.
     pub(crate) fn finish(mut self, end: &End) {
-        self.close(end, None);
+        self.close(end, &[], None);
+    }
+
+    /// Settles a realtime session. `transcripts`: what other models did in it.
+    pub(crate) fn finish_session(mut self, end: &End, transcripts: &[Transcripts]) {
+        self.close(end, transcripts, None);
     }
 
     /// As [`finish`](Self::finish). The channel tells when the row is written, or closes if it never will be.
     pub(crate) fn finish_told(mut self, end: &End) -> oneshot::Receiver<()> {
         let (tell, told) = oneshot::channel();
-        self.close(end, Some(tell));
+        self.close(end, &[], Some(tell));
         told
     }
 
@@ -259,18 +264,18 @@ impl Settlement {
 
     /// Settles a call whose client went away in the middle of the answer.
     pub(crate) fn abandon(mut self, metered: Metered, response_bytes: u64) {
-        self.close(&given_up(metered, response_bytes), None);
+        self.close(&given_up(metered, response_bytes), &[], None);
     }
 
-    fn close(&mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
+    fn close(&mut self, end: &End, transcripts: &[Transcripts], tell: Option<oneshot::Sender<()>>) {
         if let Some(open) = self.0.take() {
-            open.close(end, tell);
+            open.close(end, transcripts, tell);
         }
     }
 }
 
 impl Open {
-    fn close(mut self, end: &End, tell: Option<oneshot::Sender<()>>) {
+    fn close(mut self, end: &End, transcripts: &[Transcripts], tell: Option<oneshot::Sender<()>>) {
         let metered = self.believed(end.metered);
         let input_only = self.owes_input(end);
         let bytes = self.sent_bytes();
@@ -282,11 +287,18 @@ impl Open {
         let usage = metered
             .usage(bytes)
             .or_else(|| input_only.then(|| (Metered::input_only(bytes), true)));
-        match (self.bill.take(), usage) {
-            (Some(bill), _) if bill.is_by_picture() && end.error_code.is_some() => {}
-            (Some(bill), Some((usage, estimated))) => bill.write(row, usage, estimated),
-            (Some(bill), None) if end.error_code.is_none() => bill.write_unknown(row),
-            _ => {}
+        if let Some(bill) = self.bill.take() {
+            match usage {
+                _ if bill.is_by_picture() && end.error_code.is_some() => {}
+                Some((usage, estimated)) => bill.write(row, usage, estimated),
+                None if end.error_code.is_none() && transcripts.is_empty() => {
+                    bill.write_unknown(row);
+                }
+                None => {}
+            }
+            for transcripts in transcripts {
+                bill.add(row, transcripts);
+            }
         }
         row.response_bytes = saturated(end.response_bytes);
         row.latency_ms = millis(self.started_at);
@@ -350,7 +362,7 @@ impl Drop for Settlement {
             end.status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
             end.error_code = Some(Failure::Internal.code());
         }
-        self.close(&end, None);
+        self.close(&end, &[], None);
     }
 }
 

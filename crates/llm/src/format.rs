@@ -36,7 +36,7 @@ pub use openai_chat::OpenaiChat;
 pub use openai_embeddings::OpenaiEmbeddings;
 pub use openai_images::OpenaiImages;
 pub use openai_moderations::OpenaiModerations;
-pub use openai_realtime::OpenaiRealtime;
+pub use openai_realtime::{Consumed, Counted, OpenaiRealtime, SessionMeter, Transcripts};
 pub use openai_responses::OpenaiResponses;
 pub(crate) use openai_responses::in_namespace;
 pub use operation::Operation;

@@ -11,7 +11,7 @@ import type { Call } from "./queries";
 const PRICING = {
   priced: "",
   estimated: ", of tokens that were counted here because the provider told none",
-  unpriced: "",
+  unpriced: ", of the part that has a known price",
 };
 
 /** All that usage holds of one call. */

@@ -33,8 +33,8 @@ export function Figures({ total }: { total: Sums | undefined }) {
       </dl>
       {total.unpriced > 0 && (
         <p className="border-t border-line px-4 py-2.5 text-xs text-soft sm:px-5">
-          {plural(total.unpriced, "call")} {total.unpriced === 1 ? "has" : "have"} no known price and{" "}
-          {total.unpriced === 1 ? "is" : "are"} in no cost.
+          {plural(total.unpriced, "call")} {total.unpriced === 1 ? "has" : "have"} no known price, in whole or in part;
+          what is not known is in no cost.
         </p>
       )}
     </Card>

@@ -230,7 +230,7 @@ pub struct SumsView {
     cost_nano_usd: i64,
     /// The part of `cost_nano_usd` that own keys served: what their owners pay to providers.
     own_key_cost_nano_usd: i64,
-    /// How many calls have no known price and are not in the cost.
+    /// How many calls have no known price, in whole or in part; what is not known is not in the cost.
     unpriced: i64,
     /// What was charged in credits, in billionths of a US dollar.
     charge_nano_usd: i64,

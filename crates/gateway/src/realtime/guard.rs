@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use llm::format::UsageTap;
+use llm::format::{Consumed, SessionMeter};
 use llm::ws::{End, FrameReader, Kind, Part};
 
 use crate::needles::Needles;
@@ -32,7 +32,7 @@ pub(super) struct Guard {
     frames: FrameReader,
     messages: Lane,
     controls: Lane,
-    tap: Tap,
+    meter: SessionMeter,
     /// What came and did not go out yet.
     held: BytesMut,
     /// Position of the first held byte.
@@ -45,15 +45,12 @@ pub(super) struct Guard {
 
 impl Guard {
     /// A guard for the key behind `needles`.
-    pub(super) fn new(needles: &Arc<Needles>, tap: Box<dyn UsageTap>) -> Self {
+    pub(super) fn new(needles: &Arc<Needles>) -> Self {
         Self {
             frames: FrameReader::new(),
             messages: Lane::new(needles),
             controls: Lane::new(needles),
-            tap: Tap {
-                tap,
-                in_message: false,
-            },
+            meter: SessionMeter::new(),
             held: BytesMut::new(),
             held_from: 0,
             next: 0,
@@ -68,7 +65,7 @@ impl Guard {
             frames,
             messages,
             controls,
-            tap,
+            meter,
             next,
             frame_from,
             ..
@@ -86,7 +83,7 @@ impl Guard {
             };
             echo = lane.echoes(&part, at);
             if !echo {
-                tap.read(&part);
+                meter.read(&part);
                 if part.end != End::Open {
                     *frame_from = at + part.payload.len() as u64;
                 }
@@ -128,8 +125,9 @@ impl Guard {
         self.held_from == self.frame_from
     }
 
-    pub(super) fn into_tap(self) -> Box<dyn UsageTap> {
-        self.tap.tap
+    /// What the provider said that it did, up to here.
+    pub(super) fn consumed(self) -> Consumed {
+        self.meter.finish()
     }
 
     /// Position of the first byte that must not go out yet.
@@ -200,39 +198,6 @@ impl Lane {
             held -= bytes;
         }
         self.places.front().map(|place| place.start)
-    }
-}
-
-/// Hands messages of text to the tap, each as an event of a stream.
-struct Tap {
-    tap: Box<dyn UsageTap>,
-    in_message: bool,
-}
-
-impl Tap {
-    fn read(&mut self, part: &Part<'_>) {
-        if part.kind != Kind::Text {
-            return;
-        }
-        if !self.in_message {
-            self.in_message = true;
-            self.tap.push(b"data: ");
-        }
-        // In JSON a line can end only where a blank may stand.
-        for (at, line) in part
-            .payload
-            .split(|byte| b"\r\n".contains(byte))
-            .enumerate()
-        {
-            if at > 0 {
-                self.tap.push(b" ");
-            }
-            self.tap.push(line);
-        }
-        if part.end == End::Message {
-            self.in_message = false;
-            self.tap.push(b"\n\n");
-        }
     }
 }
 

@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use llm::format::Metered;
+use llm::format::{Consumed, Metered};
 use llm::ws::{self, CloseCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::REALTIME;
 use super::guard::{Guard, Stop};
 use crate::Plane;
 use crate::edge::{Taken, Takeover};
@@ -47,10 +46,7 @@ pub(crate) fn begin(plane: &Plane, settlement: Settlement, switched: Switched) -
         deadline: settlement.started_at() + timeouts.total(),
         left_bytes: plane.config.limits.answer_bytes,
         book: Book {
-            guard: Some(Guard::new(
-                &needles,
-                REALTIME.format.format().usage_tap(true),
-            )),
+            guard: Some(Guard::new(&needles)),
             settlement: Some(settlement),
             traffic: Arc::new(Traffic::new()),
         },
@@ -301,16 +297,18 @@ impl Book {
         }
         let came = self.traffic.from_client.load(Ordering::Relaxed);
         settlement.requested(usize::try_from(came).unwrap_or(usize::MAX), true);
-        let metered: Metered = match self.guard.take() {
-            Some(guard) => guard.into_tap().finish(),
-            None => Metered::default(),
-        };
-        settlement.finish(&End {
+        let consumed = self.guard.take().map(Guard::consumed);
+        let Consumed {
+            responses,
+            transcripts,
+        } = consumed.unwrap_or_default();
+        let end = End {
             status: StatusCode::SWITCHING_PROTOCOLS.as_u16(),
             error_code: ending.error_code(),
-            metered,
+            metered: responses.map(Metered::from).unwrap_or_default(),
             response_bytes: self.traffic.to_client.load(Ordering::Relaxed),
-        });
+        };
+        settlement.finish_session(&end, &transcripts);
     }
 }
 

@@ -11,6 +11,7 @@ use super::provider::{Provider, Step};
 
 mod ends;
 mod refusals;
+mod usage;
 
 pub(super) const HANDSHAKE: [(&str, &str); 4] = [
     ("connection", "keep-alive, Upgrade"),

@@ -1,8 +1,6 @@
 //! OpenAI's realtime sessions, `GET /v1/realtime` upgraded to a WebSocket: events go both ways, one in each message.
 //!
-//! To a tap a session is a stream of events: whoever reads the messages writes each of them as one.
-//!
-//! Source: <https://platform.openai.com/docs/api-reference/realtime-server-events/response/done>.
+//! [`SessionMeter`] reads what the provider sends. To a tap a session is a stream of events, each of which is a message.
 
 use bytes::Bytes;
 use domain::Usage;
@@ -14,7 +12,15 @@ use super::{ErrorBody, FormatId, OpenaiImages, Passage, TokenLimit, UsageTap, Wi
 use crate::sse::Event;
 use crate::tap::{BodyTap, Count, EventReader, NOTHING, Shape, StreamTap, or_zero};
 
-/// The format; see the module. Each response of a session reports what it alone used, so the reports are added.
+mod meter;
+mod open;
+mod session;
+
+pub use meter::SessionMeter;
+use session::Session;
+pub use session::{Consumed, Counted, Transcripts};
+
+/// The format; see the module.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenaiRealtime;
 
@@ -51,44 +57,31 @@ impl WireFormat for OpenaiRealtime {
     }
 }
 
-/// The sum of what the responses reported.
-#[derive(Default)]
-struct Session {
-    sum: Option<Usage>,
-    /// A response reported nothing that can be true.
-    gap: bool,
-}
-
+/// A session whose messages were written down as a stream of events. What is consumed in it is one sum.
 impl EventReader for Session {
-    /// Sound is not counted, and without it text says little: nothing is estimated.
+    /// Sound is no text, so the session counts for itself.
     fn shape() -> &'static Shape {
         &NOTHING
     }
 
     fn event(&mut self, event: Event<'_>, _text_bytes: u64) {
-        // Inside a JSON string the quotes would be escaped.
-        if memchr::memmem::find(event.data, b"\"response.done\"").is_none() {
-            return;
-        }
-        let Ok(done) = serde_json::from_slice::<Done<'_>>(event.data) else {
-            self.gap = true;
-            return;
-        };
-        if done.r#type != "response.done" {
-            return;
-        }
-        // A response that was cancelled before it began has no report.
-        let Some(report) = done.response.usage else {
-            return;
-        };
-        match read_report(report) {
-            Some(usage) => add(self.sum.get_or_insert_default(), &usage),
-            None => self.gap = true,
-        }
+        Session::event(self, event.data);
     }
 
     fn usage(self, _text_bytes: u64) -> Option<(Usage, bool)> {
-        self.sum.map(|sum| (sum, !self.gap))
+        let Consumed {
+            responses,
+            transcripts,
+        } = self.end();
+        let mut all = responses
+            .into_iter()
+            .chain(transcripts.iter().map(|it| it.counted));
+        let mut sum = all.next()?;
+        for counted in all {
+            add(&mut sum.usage, &counted.usage);
+            sum.estimated |= counted.estimated;
+        }
+        Some((sum.usage, !sum.estimated))
     }
 }
 
@@ -104,19 +97,6 @@ fn add(sum: &mut Usage, usage: &Usage) {
 
 /// No session can use more, and costs of so many fit 64 bits.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
-
-#[derive(Deserialize)]
-struct Done<'a> {
-    r#type: &'a str,
-    #[serde(borrow)]
-    response: Response<'a>,
-}
-
-#[derive(Deserialize)]
-struct Response<'a> {
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-}
 
 #[derive(Deserialize)]
 struct Report {

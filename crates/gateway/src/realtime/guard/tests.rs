@@ -1,7 +1,5 @@
 //! What passes, wherever it is cut.
 
-use llm::format::FormatId;
-
 use super::*;
 
 const KEY: &[u8] = b"sk-0123456789abcdef";
@@ -20,8 +18,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 fn guard() -> Guard {
-    let tap = FormatId::OpenaiRealtime.format().usage_tap(true);
-    Guard::new(&Arc::new(Needles::new(KEY)), tap)
+    Guard::new(&Arc::new(Needles::new(KEY)))
 }
 
 /// What went out, why it stopped, and whether a frame may stand behind it.
@@ -134,9 +131,25 @@ fn reports_are_metered_wherever_they_are_cut() {
         for piece in bytes.chunks(size) {
             assert_eq!(guard.take(piece).1, None);
         }
-        let metered = guard.into_tap().finish();
-        let usage = metered.reported.expect("metered");
+        let counted = guard.consumed().responses.expect("metered");
+        let usage = counted.usage;
         assert_eq!((usage.input_tokens, usage.output_tokens), (14, 10));
-        assert!(metered.complete);
+        assert!(!counted.estimated);
     }
+}
+
+#[test]
+fn a_message_beyond_the_bound_makes_an_estimate_of_what_is_reported_behind_it() {
+    let report =
+        br#"{"type":"response.done","response":{"usage":{"input_tokens":7,"output_tokens":5}}}"#;
+    let piece = [b"x".repeat(60_000)].concat();
+    let mut guard = guard();
+    guard.take(&frame(0x01, br#"{"type":"response.done","#));
+    for _ in 0..20 {
+        guard.take(&frame(0x00, &piece));
+    }
+    guard.take(&frame(0x80, b"}"));
+    guard.take(&frame(0x81, report));
+    let counted = guard.consumed().responses.expect("metered");
+    assert_eq!((counted.usage.input_tokens, counted.estimated), (7, true));
 }
