@@ -227,8 +227,10 @@ impl<'a> Course<'a> {
         if way.is_managed() && !self.credits_may(way) {
             return Turn::Next;
         }
-        let translated = match send::translated(self.plane, way, &self.parcel) {
-            Ok(translated) => translated,
+        // What was translated takes room as long as it may have to be sent.
+        let (translated, _room) = match send::translated(self.plane, way, &self.parcel) {
+            Ok(translated) => translated.unzip(),
+            Err(Failure::Overloaded) => return Turn::Told(Failure::Overloaded),
             Err(failure) => {
                 self.not_translated(way, failure);
                 return Turn::Next;
@@ -337,7 +339,7 @@ impl<'a> Course<'a> {
         self.aim = Some((way, attempts));
         let served = self.served(way, attempts);
         let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
-        let sent = self.parcel.body_for(translated).len();
+        let sent = self.parcel.input_bytes(translated);
         settlement.aims_at(way, fallback, bill, sent);
         let (plane, view, deadline) = (self.plane, self.view, self.deadline);
         let ceiling = way

@@ -28,11 +28,11 @@ pub(crate) async fn take(
     view: &View,
     way: &Way,
     bill: &Bill,
-    head: &Head,
+    sent: &Sent,
     at_least: NanoUsd,
     settlement: Settlement,
 ) -> (Option<Settlement>, Result<(), Failure>) {
-    let amount = expected(plane, view, way, bill, head, &settlement).max(at_least);
+    let amount = expected(plane, view, way, bill, sent).max(at_least);
     let hold = new_hold(plane, view, way, bill, amount, &settlement);
     let workspace = hold.row.workspace;
     let (store, now) = (plane.store.clone(), plane.sources.now());
@@ -101,24 +101,28 @@ pub(crate) async fn note_fallback(
 }
 
 /// What a call that is served this way is expected to take.
-pub(crate) fn expected(
-    plane: &Plane,
-    view: &View,
-    way: &Way,
-    bill: &Bill,
-    head: &Head,
-    settlement: &Settlement,
-) -> NanoUsd {
+pub(crate) fn expected(plane: &Plane, view: &View, way: &Way, bill: &Bill, sent: &Sent) -> NanoUsd {
     let settings = &view.instance.record.settings;
+    let unlimited = unlimited(plane, settings, way).min(sent.most_output.unwrap_or(u64::MAX));
     bill.charge(&Usage {
-        output_tokens: head.expected_output(unlimited(plane, settings, way)),
-        ..input_only(settlement)
+        output_tokens: sent.head.expected_output(unlimited),
+        ..input_only(sent.bytes)
     })
 }
 
-fn input_only(settlement: &Settlement) -> Usage {
+/// What a provider is sent, as far as it decides what the call is expected to take.
+pub(crate) struct Sent {
+    /// How many bytes of it the input is estimated by.
+    pub(crate) bytes: u64,
+    /// The client's wishes, with the limit of the output as a translation wrote it.
+    pub(crate) head: Head,
+    /// The limit that a translation sets where the client sets none.
+    pub(crate) most_output: Option<u64>,
+}
+
+fn input_only(bytes: u64) -> Usage {
     Usage {
-        input_tokens: settlement.sent_bytes().div_ceil(BYTES_PER_TOKEN),
+        input_tokens: bytes.div_ceil(BYTES_PER_TOKEN),
         ..Usage::default()
     }
 }
@@ -135,7 +139,7 @@ fn new_hold(
     let mut row = settlement.row().clone();
     // A picture that was not delivered is not paid for: its run asks for another one.
     if !bill.is_by_picture() {
-        bill.write(&mut row, input_only(settlement), true);
+        bill.write(&mut row, input_only(settlement.sent_bytes()), true);
     }
     row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;

@@ -31,6 +31,7 @@ mod probe;
 mod proxy;
 mod pump;
 mod realtime;
+mod room;
 mod scrub;
 mod send;
 mod settle;

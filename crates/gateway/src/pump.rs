@@ -219,6 +219,7 @@ impl HttpBody for Relay {
             relay.written = None;
             relay.done = true;
             let tail = relay.tail.take().map(Tail::finish).unwrap_or_default();
+            let tail = relay.with_room(tail);
             return Poll::Ready((!tail.is_empty()).then(|| Ok(Frame::data(tail))));
         }
         while !relay.done {
@@ -263,8 +264,8 @@ impl HttpBody for Relay {
                 }
                 Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
                 Poll::Ready(None) => {
-                    let rest = relay.scrubber.finish();
                     let cut_off = relay.is_cut_off();
+                    let rest = relay.scrubber.finish();
                     let mut rest = match relay.rewrite_last(rest) {
                         Ok(rest) => rest,
                         Err(failure) => return relay.break_off(failure),
@@ -272,7 +273,6 @@ impl HttpBody for Relay {
                     if relay.gave_up() {
                         return relay.end_with(rest);
                     }
-                    if relay.holds() {
                     match cut_off {
                         // What was translated says itself whether it is whole.
                         _ if relay.rewriting.is_some() => {}
@@ -282,6 +282,7 @@ impl HttpBody for Relay {
                         }
                         None => {}
                     }
+                    if relay.holds() {
                         relay.end_when_written(&rest);
                         return self.as_mut().poll_frame(cx);
                     }
@@ -291,6 +292,7 @@ impl HttpBody for Relay {
                     }
                     relay.sent_bytes += rest.len() as u64;
                     relay.end(None);
+                    let rest = relay.with_room(rest);
                     if !rest.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::data(rest))));
                     }

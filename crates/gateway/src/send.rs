@@ -56,6 +56,12 @@ impl Parcel {
     pub(crate) fn body_for<'a>(&'a self, translated: Option<&'a Translated>) -> &'a Bytes {
         translated.map_or(&self.body, |translated| &translated.body)
     }
+
+    /// How many bytes of it the input is estimated by.
+    pub(crate) fn input_bytes(&self, translated: Option<&Translated>) -> u64 {
+        let format = translated.map_or(self.call.format, |it| it.plan.upstream());
+        format.format().input_bytes(self.body_for(translated))
+    }
 }
 
 /// What a provider answered, for the client.
@@ -262,14 +268,19 @@ pub(crate) async fn send(
         asked,
         way.is_managed(),
     );
-    let translation = translated.map(|it| Box::new(Translation::of(it)));
+    let mut translation = translated.map(|it| Box::new(Translation::of(it)));
     match judging.await {
         Ok(mut answer) => {
             if vectors::wanted(parcel) {
                 vectors::encode_in(&mut answer, plane).await?;
             }
             if let Some(translated) = translated {
-                translation::read_whole(&mut answer, &translated.plan, parcel.call, plane).await?;
+                let reading =
+                    translation::read_whole(&mut answer, &translated.plan, parcel.call, plane);
+                let room = reading.await?;
+                if let Some(translation) = &mut translation {
+                    translation.room = room;
+                }
             }
             Ok(Answer {
                 translation,

@@ -57,7 +57,8 @@ struct Open {
     /// What the call costs as it is served now.
     bill: Option<Arc<Bill>>,
     started_at: Instant,
-    /// How many bytes the body has that the provider is sent; it may be written in another format than the client's.
+    /// How many bytes the input is estimated by, of the body that the provider is sent; it may be written in another
+    /// format than the client's.
     sent_bytes: Option<u64>,
     /// When the attempt began that runs.
     begun_at: Option<Instant>,
@@ -152,8 +153,8 @@ impl Settlement {
         self.open().sent_bytes()
     }
 
-    /// Who is to serve, and the length of what they will be sent. `fallback`: because own keys failed.
-    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>, sent: usize) {
+    /// Who is to serve, and by how many bytes the input is estimated of what they will be sent. `fallback`: because own keys failed.
+    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>, sent_bytes: u64) {
         let row = self.row_mut();
         row.provider = Some(way.target.provider.clone());
         row.model = Some(way.target.model.clone()).filter(|model| !model.is_empty());
@@ -165,7 +166,7 @@ impl Settlement {
         row.upstream_status = None;
         let open = self.open_mut();
         open.bill = Some(Arc::clone(bill));
-        open.sent_bytes = Some(sent as u64);
+        open.sent_bytes = Some(sent_bytes);
     }
 
     /// An attempt begins. What it returns is told when its request leaves.

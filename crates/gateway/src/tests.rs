@@ -32,6 +32,7 @@ mod requests;
 mod rerank;
 mod responses;
 mod retry_after;
+mod rooms;
 mod speech;
 mod spooling;
 mod streams;

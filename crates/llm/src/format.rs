@@ -229,6 +229,12 @@ pub trait WireFormat: Sync {
         None
     }
 
+    /// How many bytes of a request stand for its input where nobody reports that: the whole body, but for formats that
+    /// can tell the text from what is around it.
+    fn input_bytes(&self, body: &[u8]) -> u64 {
+        body.len() as u64
+    }
+
     /// A tap that meters an answer on its way: an event stream if `streamed`, else a JSON body.
     fn usage_tap(&self, streamed: bool) -> Box<dyn UsageTap>;
 

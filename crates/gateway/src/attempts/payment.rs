@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use domain::NanoUsd;
 use domain::resolve::When;
+use llm::head;
 use llm::translate::Translated;
 
 use super::Course;
 use crate::bill::Bill;
 use crate::error::Failure;
-use crate::hold;
+use crate::hold::{self, Sent};
 use crate::plan::way::Way;
-use crate::settle::Settlement;
+use crate::send;
 
 impl Course<'_> {
     /// Whether this managed way may be used after what has happened.
@@ -26,7 +27,7 @@ impl Course<'_> {
     }
 
     /// What the call is expected to take of the models behind this way's, the dearest of them: credits are held once.
-    fn dearest(&self, way: &Way, settlement: &Settlement) -> NanoUsd {
+    fn dearest(&self, way: &Way) -> NanoUsd {
         let behind = self.ways.iter().filter(|it| it.place > way.place);
         let charges = behind
             .filter(|it| it.is_managed() && self.credits_may(it))
@@ -39,16 +40,37 @@ impl Course<'_> {
                     call.operation,
                     call.priced,
                 );
-                hold::expected(
-                    self.plane,
-                    self.view,
-                    it,
-                    &bill,
-                    &self.parcel.head,
-                    settlement,
-                )
+                // Without a translation it is not sent at all.
+                let translated = send::translated(self.plane, it, &self.parcel)
+                    .ok()
+                    .flatten();
+                let sent = self.sent(it, translated.as_ref().map(|(translated, _)| translated));
+                hold::expected(self.plane, self.view, it, &bill, &sent)
             });
         charges.max().unwrap_or(NanoUsd::ZERO)
+    }
+
+    /// What a provider is sent this way, as far as it decides what that will cost.
+    fn sent(&self, way: &Way, translated: Option<&Translated>) -> Sent {
+        let mut head = self.parcel.head.clone();
+        let limit = translated.and_then(|translated| {
+            let (body, model) = (&translated.body, &way.target.model);
+            let format = translated.plan.upstream().format();
+            let written = match format.action() {
+                Some(_) => head::read_beside(body, model, head.stream),
+                None => head::read(body),
+            };
+            written.ok()?.output_limit
+        });
+        let is_limited = head.output_limit.is_some();
+        if is_limited {
+            head.output_limit = limit.or(head.output_limit);
+        }
+        Sent {
+            bytes: self.parcel.input_bytes(translated),
+            head,
+            most_output: limit.filter(|_| !is_limited),
+        }
     }
 
     /// Makes sure that the attempt will be paid for.
@@ -68,7 +90,6 @@ impl Course<'_> {
         // What is sent counts: of a translated request nothing else reaches the provider.
         let spoken = translated.map_or(self.call.format, |it| it.plan.upstream());
         let sent = self.parcel.body_for(translated);
-        let sent_bytes = sent.len();
         // The request for a picture of a run is written here, and priced as a whole.
         let surcharge = match bill.is_by_picture() {
             true => None,
@@ -84,11 +105,11 @@ impl Course<'_> {
         let Some(mut settlement) = self.settlement.take() else {
             return Err(Failure::Internal);
         };
-        settlement.aims_at(way, !self.failed.is_empty(), bill, sent_bytes);
-        let head = &self.parcel.head;
-        let dearest = self.dearest(way, &settlement);
+        let dearest = self.dearest(way);
+        let sent = self.sent(way, translated);
+        settlement.aims_at(way, !self.failed.is_empty(), bill, sent.bytes);
         let (settlement, held) =
-            hold::take(self.plane, self.view, way, bill, head, dearest, settlement).await;
+            hold::take(self.plane, self.view, way, bill, &sent, dearest, settlement).await;
         self.settlement = settlement;
         if let (Ok(()), Some(settlement)) = (&held, &self.settlement) {
             self.credits.held = true;

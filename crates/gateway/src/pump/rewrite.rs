@@ -29,6 +29,16 @@ impl Relay {
         Ok([before, last].concat().into())
     }
 
+    /// The last bytes of an answer. Those of a translated one keep their share of the memory for bodies until they are
+    /// sent, however slowly the client takes them.
+    pub(super) fn with_room(&mut self, last: Bytes) -> Bytes {
+        let room = self.rewriting.as_mut().and_then(Rewriting::take_room);
+        match room {
+            Some(room) => room.around(last),
+            None => last,
+        }
+    }
+
     /// Whether the client was told that a translated stream failed.
     pub(super) fn gave_up(&self) -> bool {
         self.rewriting.as_ref().is_some_and(Rewriting::failed)

@@ -20,6 +20,7 @@ use crate::error::Failure;
 use crate::headers;
 use crate::needles::Needles;
 use crate::plan::way::Way;
+use crate::room::Room;
 use crate::scrub::Scrubber;
 
 /// How an answer is translated, and what its request had to leave out.
@@ -27,6 +28,8 @@ use crate::scrub::Scrubber;
 pub(crate) struct Translation {
     plan: Plan,
     warnings: Warnings,
+    /// What a whole answer takes of the memory for bodies until it is sent.
+    pub(super) room: Option<Room>,
 }
 
 /// An answer on its way to the client's format. Bounded: a stream keeps what its translator does, a body as much as
@@ -43,19 +46,26 @@ enum Writer {
         plan: Plan,
         stamp: Stamp,
         held: BytesMut,
+        room: Option<Room>,
     },
 }
 
-/// The request in the provider's format. `None`: it is the client's.
+/// How many times its length a request takes while it is translated, at a guess: as it came, as it was understood, and
+/// as it is written.
+const WRITE_TIMES: usize = 4;
+
+/// The request in the provider's format, and its share of the memory for bodies. `None`: it is the client's.
 pub(crate) fn translated(
     plane: &Plane,
     way: &Way,
     parcel: &Parcel,
-) -> Result<Option<Translated>, Failure> {
+) -> Result<Option<(Translated, Room)>, Failure> {
     let client = parcel.call.format;
     if way.speaks == client {
         return Ok(None);
     }
+    let mut room = Room::of(&plane.body_memory);
+    room.grow(parcel.body.len().saturating_mul(WRITE_TIMES))?;
     let provider = plane.registry.get(&way.target.provider);
     let (id, model) = (&way.target.provider, &way.target.model);
     let target = Target {
@@ -74,7 +84,10 @@ pub(crate) fn translated(
     let mut others = way.also.iter().map(|(format, _)| *format);
     into(way.speaks)
         .or_else(|why| others.find_map(|it| into(it).ok()).ok_or(why))
-        .map(Some)
+        .map(|translated| {
+            room.shrink(translated.body.len());
+            Some((translated, room))
+        })
         .map_err(|why| Failure::NotTranslatable {
             why,
             endpoint: endpoint::main(way.speaks).map(|call| call.path),
@@ -85,13 +98,14 @@ pub(crate) fn translated(
 const READ_TIMES: usize = 8;
 
 /// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
-/// stream is left as it is. The model made what is not told all the same, so it is metered.
+/// stream is left as it is. The model made what is not told all the same, so it is metered. Returns what it takes of
+/// the memory for bodies, which is the answer's until that is sent.
 pub(super) async fn read_whole(
     answer: &mut Answer,
     plan: &Plan,
     call: &Call,
     plane: &Plane,
-) -> Result<(), Missed> {
+) -> Result<Option<Room>, Missed> {
     let Content::Flowing {
         kind: Kind::Json,
         first,
@@ -99,12 +113,13 @@ pub(super) async fn read_whole(
         ..
     } = &mut answer.content
     else {
-        return Ok(());
+        return Ok(None);
     };
     let missed = |failure, next| Missed {
         status: Some(answer.status),
         ..Missed::new(failure, next)
     };
+    let mut room = Room::of(&plane.body_memory);
     let mut whole = BytesMut::from(&first[..]);
     let reading = async {
         while let Some(frame) = body.frame().await {
@@ -113,10 +128,14 @@ pub(super) async fn read_whole(
                 if whole.len() + data.len() > MAX_ANSWER_BYTES {
                     return Err((Failure::UpstreamInvalidResponse, Next::Told));
                 }
+                room.grow(whole.len() + data.len())
+                    .map_err(|failure| (failure, Next::Told))?;
                 whole.extend_from_slice(data);
             }
         }
-        Ok(())
+        // Understanding it takes several times its length.
+        room.grow(whole.len().saturating_mul(READ_TIMES))
+            .map_err(|failure| (failure, Next::Told))
     };
     let read = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
     let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
@@ -139,21 +158,12 @@ pub(super) async fn read_whole(
             ..missed(failure, next)
         });
     }
-    // Reading it takes several times its length, out of the memory for bodies.
-    let room = u32::try_from(whole.len().div_ceil(1024) * READ_TIMES).unwrap_or(u32::MAX);
-    let _room = plane
-        .body_memory
-        .try_acquire_many(room)
-        .map_err(|_| Missed {
-            metered: metered(&whole),
-            ..missed(Failure::Overloaded, Next::Told)
-        })?;
     plan.check(&whole).map_err(|_| Missed {
         metered: metered(&whole),
         ..missed(Failure::UpstreamInvalidResponse, Next::Told)
     })?;
     *first = whole.freeze();
-    Ok(())
+    Ok(Some(room))
 }
 
 impl Translation {
@@ -161,6 +171,7 @@ impl Translation {
         Self {
             plan: translated.plan.clone(),
             warnings: translated.warnings.clone(),
+            room: None,
         }
     }
 
@@ -201,6 +212,7 @@ impl Translation {
                 plan: self.plan,
                 stamp,
                 held: BytesMut::new(),
+                room: self.room,
             },
         };
         Some(Rewriting {
@@ -223,6 +235,14 @@ impl Rewriting {
         let mut last = BytesMut::from(&self.scrubber.push(written)[..]);
         last.extend_from_slice(&self.scrubber.finish());
         Ok(last.freeze())
+    }
+
+    /// What a whole answer takes of the memory for bodies, for the bytes that it has become.
+    pub(crate) fn take_room(&mut self) -> Option<Room> {
+        match &mut self.writer {
+            Writer::Stream(_) => None,
+            Writer::Body { room, .. } => room.take(),
+        }
     }
 
     /// Whether the client of a stream was told that it failed.
@@ -263,7 +283,9 @@ impl Writer {
     fn finish(&mut self) -> Result<Bytes, Failure> {
         match self {
             Self::Stream(translator) => Ok(translator.finish().into()),
-            Self::Body { plan, stamp, held } => plan
+            Self::Body {
+                plan, stamp, held, ..
+            } => plan
                 .answer(&held.split(), stamp)
                 .map_err(|_| Failure::UpstreamInvalidResponse),
         }
