@@ -94,6 +94,17 @@ impl Refusal<'_> {
     }
 }
 
+/// How many bytes of text a request has where `shape` says; the length of the body if there are none, for what it has
+/// in their place, tokens for one, is input too.
+pub(crate) fn input_bytes(shape: &'static Shape, body: &[u8]) -> u64 {
+    let mut tally = Tally::default();
+    TextCounter::new(shape).push(body, &mut tally);
+    match tally.bytes() {
+        0 => body.len() as u64,
+        bytes => bytes,
+    }
+}
+
 /// What an event of this `passage` is at the beginning of a stream whose text stands where `shape` says.
 pub(crate) fn opening(shape: &'static Shape, passage: Passage, event: Event<'_>) -> Opening {
     if let Some(status) = failure::status_of_event(event.data) {
@@ -155,6 +166,10 @@ impl<R: EventReader> UsageTap for StreamTap<R> {
         // What stands behind a line that was too long is not known, so no report before it is the last word.
         let whole = decoder.finish(|event| told.event(event)).is_ok();
         let output_bytes = told.tally.bytes();
+        let ended = match whole {
+            true => told.reader.ended(),
+            false => Ended::Unread,
+        };
         let usage = told.reader.usage(output_bytes);
         Metered {
             reported: usage.map(|(reported, _)| reported),
@@ -162,11 +177,7 @@ impl<R: EventReader> UsageTap for StreamTap<R> {
             output_bytes,
             begun: told.tally.begun(),
             refused: told.refused,
+            ended,
         }
     }
 }
-        let ended = match whole {
-            true => told.reader.ended(),
-            false => Ended::Unread,
-        };
-            ended,

@@ -1,6 +1,7 @@
 //! OpenAI's embeddings: nothing is generated, and what was read is metered.
 
 use domain::policy::KeySource;
+use domain::price::Pricing;
 use domain::{NanoUsd, Usage};
 use http::Method;
 use http_body_util::BodyExt;
@@ -56,6 +57,44 @@ async fn credits_pay_for_what_was_read() {
     );
     // Input is 3 USD for a million tokens.
     assert_eq!(row.charge, NanoUsd::new(8 * 3_000));
+}
+
+#[tokio::test]
+async fn what_is_not_reported_is_estimated_by_the_text_and_marked() {
+    let harness = super::payer::priced().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    for (says, call, tokens) in [
+        (
+            r#"{"data":[{"embedding":[0.5]}]}"#,
+            r#"{"model":"gpt-x","input":["twelve bytes","five5"]}"#,
+            5,
+        ),
+        // Numbers that become base64 on their way, and a report that cannot be true.
+        (
+            r#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":-1}}"#,
+            r#"{"model":"gpt-x","input":"twelve bytes","encoding_format":"base64"}"#,
+            3,
+        ),
+        // Each of 40 bytes may be a part of a token.
+        (
+            r#"{"data":[{"embedding":"AAAAPw=="}],"usage":null}"#,
+            r#"{"model":"gpt-x","input":[[1,2],[30,40]]}"#,
+            11,
+        ),
+    ] {
+        provider.says(says);
+        let request = harness.request(Method::POST, "/v1/embeddings", call);
+        assert_eq!(harness.send(request).await.status, 200);
+        let row = harness.usage().await.pop().expect("a row");
+        let usage = row
+            .usage
+            .map(|usage| (usage.input_tokens, usage.output_tokens));
+        assert_eq!(
+            (usage, row.pricing),
+            (Some((tokens, 0)), Some(Pricing::Estimated))
+        );
+        harness.advance(1);
+    }
 }
 
 /// Numbers where base64 was asked for, and what the client gets of it.

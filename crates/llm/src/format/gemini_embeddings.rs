@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sse::Event;
 use crate::surcharge;
-use crate::tap::{BodyTap, Shape, fields};
+use crate::tap::{self, BodyTap, Shape, TEXT, fields};
 
 /// The format; see the module. Its answers are never streams.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,10 @@ impl WireFormat for GeminiEmbeddings {
         surcharge::find_gemini(body)
     }
 
+    fn input_bytes(&self, body: &[u8]) -> u64 {
+        tap::input_bytes(&REQUEST, body)
+    }
+
     fn usage_tap(&self, _streamed: bool) -> Box<dyn UsageTap> {
         Box::new(BodyTap::of_list(REPORT, read_report, &BODY))
     }
@@ -52,6 +56,19 @@ impl WireFormat for GeminiEmbeddings {
         json(&serde_json::json!({ "content": {"parts": [{"text": "hi"}]} })).into()
     }
 }
+
+/// One content, or a batch of requests that have one each. Its JSON has two names for many fields.
+static REQUEST: Shape = fields(&[
+    ("content", &CONTENT),
+    ("requests", &fields(&[("content", &CONTENT)])),
+]);
+static CONTENT: Shape = fields(&[("parts", &PART)]);
+static PART: Shape = fields(&[
+    ("text", &TEXT),
+    ("inlineData", &DATA),
+    ("inline_data", &DATA),
+]);
+static DATA: Shape = fields(&[("data", &TEXT)]);
 
 /// Vectors are no text, but they show that the input was read.
 static BODY: Shape = fields(&[("embedding", &VECTOR), ("embeddings", &VECTOR)]);

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::openai_error::Failed;
 use super::{ErrorBody, FormatId, OpenaiChat, Passage, TokenLimit, UsageTap, WireFormat, json};
 use crate::sse::Event;
-use crate::tap::{BodyTap, Count, Shape, fields};
+use crate::tap::{self, BodyTap, Count, Shape, Slot, TEXT, fields};
 
 /// The format; see the module. Its answers are never streams.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,10 @@ impl WireFormat for OpenaiEmbeddings {
         Passage::Part
     }
 
+    fn input_bytes(&self, body: &[u8]) -> u64 {
+        tap::input_bytes(&REQUEST, body)
+    }
+
     fn usage_tap(&self, _streamed: bool) -> Box<dyn UsageTap> {
         Box::new(BodyTap::new(read_report, &BODY))
     }
@@ -43,6 +47,19 @@ impl WireFormat for OpenaiEmbeddings {
         json(&serde_json::json!({ "model": model, "input": "hi" })).into()
     }
 }
+
+/// A text or a list of them. Some providers take pictures as well, each in an object.
+static REQUEST: Shape = fields(&[("input", &INPUT)]);
+static INPUT: Shape = Shape {
+    text: Some(Slot::Text),
+    fields: &[("text", &TEXT), ("image", &TEXT), ("image_url", &LINK)],
+    json: false,
+};
+static LINK: Shape = Shape {
+    text: Some(Slot::Text),
+    fields: &[("url", &TEXT)],
+    json: false,
+};
 
 /// Vectors are no text, but they show that the input was read.
 static BODY: Shape = fields(&[("data", &fields(&[("embedding", &fields(&[]))]))]);

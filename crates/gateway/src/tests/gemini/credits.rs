@@ -48,15 +48,29 @@ async fn credits_pay_for_tokens_and_for_nothing_else() {
     );
     let row = harness.usage().await.pop().expect("a row");
     assert_eq!((row.usage, row.charge), (None, NanoUsd::ZERO));
-    // What a model does not report is estimated by the bytes of the request.
-    google.says(r#"{"embedding":{"values":[0.5]}}"#);
-    let body = r#"{"content":{"parts":[{"text":"hi"}]}}"#;
-    let answer = post(&harness, "/v1/models/gemini-x:embedContent", body).await;
-    assert_eq!(answer.status, 200);
-    let row = harness.usage().await.pop().expect("a row");
-    assert_eq!(row.pricing, Some(domain::price::Pricing::Estimated));
-    let tokens = i64::try_from(body.len().div_ceil(4)).expect("few");
-    assert_eq!(row.charge, NanoUsd::new(tokens * 3_000));
+    // What a model does not report is estimated by the text of the request.
+    for (action, says, body, tokens) in [
+        (
+            "embedContent",
+            r#"{"embedding":{"values":[0.5]}}"#,
+            r#"{"content":{"parts":[{"text":"twelve bytes"}]}}"#,
+            3,
+        ),
+        (
+            "batchEmbedContents",
+            r#"{"embeddings":[{"values":[0.5]},{"values":[1]}]}"#,
+            r#"{"requests":[{"model":"models/gemini-x","content":{"parts":[{"text":"twelve bytes"}]}},{"content":{"parts":[{"text":"five5"}]}}]}"#,
+            5,
+        ),
+    ] {
+        google.says(says);
+        let path = format!("/v1/models/gemini-x:{action}");
+        assert_eq!(post(&harness, &path, body).await.status, 200);
+        let row = harness.usage().await.pop().expect("a row");
+        assert_eq!(row.pricing, Some(domain::price::Pricing::Estimated));
+        assert_eq!(row.usage.map(|usage| usage.input_tokens), Some(tokens));
+        assert_eq!(row.charge, NanoUsd::new(tokens as i64 * 3_000));
+    }
     let hits = google.hits();
     for (field, body) in [
         ("cachedContent", r#"{"cachedContent":"cachedContents/1"}"#),

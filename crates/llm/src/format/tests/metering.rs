@@ -197,6 +197,46 @@ fn a_stream_that_is_cut_is_estimated_from_what_came() {
 }
 
 #[test]
+fn the_input_of_embeddings_is_its_text_and_not_what_is_around_it() {
+    let openai = FormatId::OpenaiEmbeddings;
+    let gemini = FormatId::GeminiEmbeddings;
+    let part = |text: &str| json!({"parts": [{"text": text}], "role": "user"});
+    for (format, body, bytes) in [
+        (openai, json!({"model": "m", "input": "f\u{fc}nf\n"}), 6),
+        (
+            openai,
+            json!({"input": ["four", "two"], "model": "m", "user": "not"}),
+            7,
+        ),
+        (
+            openai,
+            json!({"input": [{"text": "four"}, {"image": "AAAA"}, {"image_url": {"url": "u"}}]}),
+            9,
+        ),
+        (gemini, json!({"content": part("four"), "title": "not"}), 4),
+        (
+            gemini,
+            json!({"requests": [
+                {"model": "models/m", "content": part("four")},
+                {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, {"text": "two"}]}}]}),
+            11,
+        ),
+    ] {
+        let counted = format.format().input_bytes(body.to_string().as_bytes());
+        assert_eq!(counted, bytes, "{body}");
+    }
+    // Tokens are no text, and generated text needs all that is said.
+    for (format, body) in [
+        (openai, r#"{"model":"m","input":[[1,2],[3]]}"#),
+        (gemini, r#"{"content":{"parts":[]}}"#),
+        (FormatId::OpenaiChat, r#"{"messages":[{"content":"four"}]}"#),
+    ] {
+        let all = body.len() as u64;
+        assert_eq!(format.format().input_bytes(body.as_bytes()), all, "{body}");
+    }
+}
+
+#[test]
 fn an_error_in_an_answers_place_consumed_nothing() {
     let error = json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy", "content": "x"}});
     for format in [FormatId::OpenaiChat, FormatId::AnthropicMessages] {
