@@ -169,13 +169,15 @@ impl Bill {
             return;
         }
         let price = model.as_deref().and_then(|model| self.price_of(model));
-        let cost = price.map(|price| price.cost(&counted.usage));
+        // What was reported in seconds alone used no tokens, and no price says what a second costs.
+        let cost = price
+            .filter(|_| counted.usage != Usage::default())
+            .map(|price| price.cost(&counted.usage));
         row.cost = match (row.cost, cost) {
             (Some(before), Some(more)) => Some(before.plus(more)),
             (before, more) => before.or(more),
         };
-        // No price says what a second costs.
-        let pricing = match (cost.is_some() && !timed, counted.estimated) {
+        let pricing = match (price.is_some() && !timed, counted.estimated) {
             (false, _) => Pricing::Unpriced,
             (true, true) => Pricing::Estimated,
             (true, false) => Pricing::Priced,

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use super::{Answer, Content, Kind, Missed, Next, Parcel};
 use crate::Plane;
 use crate::error::Failure;
+use crate::room::Room;
 
 /// The longest answer that is encoded; a longer one of numbers is refused.
 const MAX_BYTES: usize = 32 << 20;
@@ -62,6 +63,7 @@ pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), 
         status: Some(answer.status),
         ..Missed::new(failure, next)
     };
+    let mut room = Room::of(&plane.body_memory);
     let mut read = BytesMut::from(&first[..]);
     let mut written = written(&read);
     let reading = async {
@@ -76,6 +78,9 @@ pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), 
             if read.len() + data.len() > MAX_BYTES {
                 return Err((Failure::UpstreamNotEncodable, Next::Told));
             }
+            // Once as it came, and once as it is encoded, which is shorter for what models make.
+            room.grow(2 * (read.len() + data.len()))
+                .map_err(|failure| (failure, Next::Told))?;
             read.extend_from_slice(data);
             if written == Written::NotYet {
                 written = match self::written(&read) {
@@ -90,12 +95,13 @@ pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), 
     let outcome = outcome.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
     outcome.map_err(|(failure, next)| missed(failure, next))?;
     let read = read.freeze();
-    *first = match written {
+    let ready = match written {
         Written::Numbers => {
             encoded(&read).ok_or_else(|| missed(Failure::UpstreamNotEncodable, Next::Told))?
         }
         Written::NotYet | Written::Otherwise => read,
     };
+    *first = room.around(ready);
     Ok(())
 }
 

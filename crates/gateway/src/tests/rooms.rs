@@ -92,6 +92,23 @@ async fn an_answer_without_room_is_not_read_on() {
 }
 
 #[tokio::test]
+async fn vectors_that_are_encoded_here_take_room_too() {
+    let mut config = config();
+    config.limits.all_bodies_bytes = 100 * KIB;
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    harness.bring("openai").await;
+    let call = r#"{"model":"gpt-x","input":"a","encoding_format":"base64"}"#;
+    for (numbers, status) in [(10_000, 200), (40_000, 503)] {
+        let vector = "0,".repeat(numbers);
+        let says = format!(r#"{{"data":[{{"embedding":[{vector}0]}}]}}"#);
+        harness.provider.says(&says);
+        let request = harness.request(Method::POST, "/v1/embeddings", call);
+        assert_eq!(harness.send(request).await.status, status, "{numbers}");
+        free_again(&harness, 100).await;
+    }
+}
+
+#[tokio::test]
 async fn a_translated_request_takes_room_until_it_is_sent() {
     let mut config = config();
     config.limits.all_bodies_bytes = 100 * KIB;

@@ -122,6 +122,8 @@ async fn a_session_that_only_writes_down_is_metered() {
 #[tokio::test]
 async fn a_part_without_a_known_price_leaves_the_rest_counted() {
     let by_time = heard(json!({"type": "duration", "seconds": 7.25}));
+    let alone = session(&[set_up("gpt-transcribe"), by_time.clone()], true).await;
+    assert_eq!((alone.cost, alone.pricing), (None, Some(Pricing::Unpriced)));
     for (transcribed, model, usage) in [
         (heard_tokens(), "whisper-x", tokens(80, 20)),
         (by_time.clone(), "whisper-x", tokens(30, 12)),
