@@ -3598,7 +3598,7 @@ export interface components {
                 /** @description What was called. */
                 operation: string;
                 /**
-                 * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them; `unpriced`: the price of the model is not known; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
+                 * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them; `unpriced`: the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
                  * @enum {string|null}
                  */
                 pricing?: "priced" | "estimated" | "unpriced" | null;
@@ -5427,7 +5427,7 @@ export interface components {
             reasoning_tokens: number;
             /**
              * Format: int64
-             * @description How many calls have no known price and are not in the cost.
+             * @description How many calls have no known price, in whole or in part; what is not known is not in the cost.
              */
             unpriced: number;
         };
@@ -5668,7 +5668,7 @@ export interface components {
             /** @description What was called. */
             operation: string;
             /**
-             * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them; `unpriced`: the price of the model is not known; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
+             * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them; `unpriced`: the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
              * @enum {string|null}
              */
             pricing?: "priced" | "estimated" | "unpriced" | null;
