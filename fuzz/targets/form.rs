@@ -1,10 +1,10 @@
 //! What is read of a form stands in it, and another model takes the first one's place without a change to any other
-//! byte. The first line of the input is the media type, the rest is the form.
+//! byte; and it reads alike however it is split. The first line of the input is the media type, the rest is the form.
 #![no_main]
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use llm::form::{self, Boundary};
+use llm::form::{self, Boundary, Reader};
 use llm::head::with_model;
 
 const OTHER: &str = "another-model";
@@ -21,7 +21,13 @@ fuzz_target!(|input: &[u8]| {
         Boundary::of(boundary.media_type().as_bytes()).as_ref(),
         Ok(&boundary)
     );
-    let Ok(head) = form::read(body, &boundary) else {
+    let whole = form::read(body, &boundary);
+    for length in [1, 1 + body.len() % 61] {
+        let mut reader = Reader::new(&boundary);
+        let pushed = body.chunks(length).try_for_each(|piece| reader.push(piece));
+        assert_eq!(pushed.and_then(|()| reader.finish()), whole);
+    }
+    let Ok(head) = whole else {
         return;
     };
     let [span] = head.model_spans.as_slice() else {

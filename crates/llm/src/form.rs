@@ -2,13 +2,15 @@
 //!
 //! Sources: RFC 2046 section 5.1, RFC 7578. Deliberately stricter: whatever another parser could read as another form is
 //! refused, so that what was checked is what is forwarded. Nothing stands before the first boundary or behind the last,
-//! line ends are whole, and no quote is escaped.
-
-use std::ops::Range;
+//! line ends are whole, and no quote is escaped. [`Reader`] reads a form while it comes.
 
 use memchr::memmem;
 
-use crate::head::{self, Head, HeadError, Spelling};
+use crate::head::{self, Head, HeadError};
+
+mod reader;
+
+pub use reader::Reader;
 
 /// Most parts of a form.
 pub const MAX_PARTS: usize = 128;
@@ -55,100 +57,27 @@ impl Boundary {
     }
 }
 
-/// Reads a form that names a model. Files and other fields pass unread.
+/// Reads a whole form that names a model. Files and other fields pass unread.
 ///
 /// # Errors
 /// [`HeadError`] for the first rule that the form breaks; all of them are the client's to mend.
 pub fn read(body: &[u8], boundary: &Boundary) -> Result<Head, HeadError> {
-    let mut model: Option<Range<usize>> = None;
-    let mut stream: Option<bool> = None;
-    for part in parts(body, boundary)? {
-        let Part { name, plain, value } = part_of(body, part)?;
-        if let Some(field) = lookalike(name) {
-            return Err(HeadError::Case(field));
-        }
-        match name {
-            b"model" if !plain => return Err(HeadError::Model),
-            b"model" if model.is_some() => return Err(HeadError::Repeated("model")),
-            b"model" => model = Some(value),
-            b"stream" if !plain => return Err(HeadError::Stream),
-            b"stream" if stream.is_some() => return Err(HeadError::Repeated("stream")),
-            b"stream" => stream = Some(is_true(&body[value])?),
-            b"_charset_" => return Err(HeadError::Form("a form is in UTF-8")),
-            _ => {}
-        }
-    }
-    let model_span = model.ok_or(HeadError::ModelMissing)?;
-    let model = str::from_utf8(&body[model_span.clone()]).map_err(|_| HeadError::Model)?;
-    Ok(Head {
-        model: head::checked_model(model)?.to_owned(),
-        stream: stream.unwrap_or(false),
-        output_limit: None,
-        choices: None,
-        model_spans: vec![model_span],
-        spelling: Spelling::Plain,
-    })
+    let mut reader = Reader::new(boundary);
+    reader.push(body)?;
+    reader.finish()
 }
 
-/// Where the parts stand, heads included, without the boundaries and their line ends.
-fn parts(body: &[u8], boundary: &Boundary) -> Result<Vec<Range<usize>>, HeadError> {
-    let delimiter = format!("--{}", boundary.0);
-    let mut parts: Vec<Range<usize>> = Vec::new();
-    let mut start: Option<usize> = None;
-    for at in memmem::find_iter(body, delimiter.as_bytes()) {
-        let before = &body[..at];
-        let at_line_start = before.last().is_none_or(|it| CRLF.contains(it));
-        if !at_line_start {
-            continue;
-        }
-        match start {
-            None if at > 0 => {
-                return Err(HeadError::Form("text stands before the first boundary"));
-            }
-            None => {}
-            Some(start) => {
-                let whole = before.ends_with(CRLF) && start + CRLF.len() <= at;
-                if !whole {
-                    return Err(HeadError::Form("a boundary does not stand in its own line"));
-                }
-                if parts.len() == MAX_PARTS {
-                    return Err(HeadError::Form("it has too many parts"));
-                }
-                parts.push(start..at - CRLF.len());
-            }
-        }
-        let end = at + delimiter.len();
-        let after = &body[end..];
-        if after.starts_with(CRLF) {
-            start = Some(end + CRLF.len());
-        } else if let Some(rest) = after.strip_prefix(b"--") {
-            return match rest {
-                b"" | b"\r\n" => Ok(parts),
-                _ => Err(HeadError::Form("text stands behind the last boundary")),
-            };
-        } else {
-            return Err(HeadError::Form("a boundary is followed by something else"));
-        }
-    }
-    Err(HeadError::Form("its last boundary is missing"))
-}
-
-/// One field of a form.
-struct Part<'a> {
+/// What the head of a part says.
+struct PartHead<'a> {
     name: &'a [u8],
-    /// Whether it is a text and no file.
+    /// Whether the value is a text and no file.
     plain: bool,
-    /// Where its value stands in the body.
-    value: Range<usize>,
 }
 
-fn part_of(body: &[u8], range: Range<usize>) -> Result<Part<'_>, HeadError> {
-    let part = &body[range.clone()];
-    let end = memmem::find(part, b"\r\n\r\n").filter(|end| *end <= MAX_PART_HEAD_BYTES);
-    let end = end.ok_or(HeadError::Form("a part has no head, or too long a one"))?;
+fn part_head(head: &[u8]) -> Result<PartHead<'_>, HeadError> {
     let mut disposition: Option<&[u8]> = None;
     let mut media_type: Option<&[u8]> = None;
-    for (count, line) in lines(&part[..end]).enumerate() {
+    for (count, line) in lines(head).enumerate() {
         let (name, value) =
             header(line)
                 .filter(|_| count < MAX_PART_HEADERS)
@@ -182,10 +111,9 @@ fn part_of(body: &[u8], range: Range<usize>) -> Result<Part<'_>, HeadError> {
         return Err(nameless);
     }
     let is_file = named("filename").is_some() || named("filename*").is_some();
-    Ok(Part {
+    Ok(PartHead {
         name: name.ok_or(nameless)?.value,
         plain: !is_file && media_type.is_none_or(is_plain_text),
-        value: range.start + end + 2 * CRLF.len()..range.end,
     })
 }
 
