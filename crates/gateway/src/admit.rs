@@ -12,15 +12,17 @@ use domain::access::{Action, ApiScope};
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use llm::form::{self, Boundary};
-use llm::head::{self, Head, HeadError, Listed};
+use llm::head::{self, Head, Listed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::edge::InboundError;
 use crate::endpoint::{Call, Takes};
 use crate::error::Failure;
 use crate::settle::Settlement;
 use crate::snapshot::{Loaded, View};
-use crate::{BoxError, Plane};
+use crate::upload::{HELD_BYTES, Source, Upload, WINDOW_BYTES};
+use crate::{Body, BoxError, Plane};
 
 /// A call that may go on: its view, its place in the books, its request.
 pub(crate) struct Admitted {
@@ -38,9 +40,12 @@ pub(crate) struct Admitted {
 
 /// A request body, with its share of the memory for bodies.
 pub(crate) struct Held {
+    /// All of it, or its beginning if the rest flows.
     pub(crate) bytes: Bytes,
     /// Its media type, for the provider; `None`: it has none.
     pub(crate) media_type: Option<HeaderValue>,
+    /// The rest; `None`: there is none.
+    pub(crate) upload: Option<Upload>,
     /// Given back when it is dropped.
     pub(crate) share: Option<OwnedSemaphorePermit>,
 }
@@ -55,27 +60,41 @@ pub(crate) async fn admit<B>(
     request: http::Request<B>,
 ) -> Result<Admitted, Failure>
 where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let (parts, body) = request.into_parts();
     let read = async {
         may_invoke(&view.caller)?;
         let kind = BodyKind::of(&parts.headers, call.takes)?;
-        let mut held = read_body(plane, kind.media_type()?, body).await?;
-        let bytes = std::mem::take(&mut held.bytes);
-        let listed = match &model {
-            None => kind.read(bytes),
-            Some(model) => {
-                head::read_beside(&bytes, model, call.streams()).map(|head| alone(bytes, head))
+        let media_type = kind.media_type()?;
+        let within = Duration::from_millis(plane.config.timeouts.request_body_ms);
+        let deadline = Instant::now() + within;
+        let reading = async {
+            match kind {
+                BodyKind::Json => read_json(plane, body, model.as_deref(), call).await,
+                BodyKind::Form(boundary) => {
+                    let reader = form::Reader::new(&boundary);
+                    read_beginning(plane, boxed(body), Some(reader), deadline).await
+                }
+                BodyKind::Any(_) => read_beginning(plane, boxed(body), None, deadline).await,
             }
         };
-        let listed = listed.map_err(Failure::InvalidRequest)?;
-        held.bytes = listed.body;
+        let read = tokio::time::timeout_at(deadline, reading).await;
+        let (arrived, listed) = read.unwrap_or(Err(Failure::BodyTooSlow))?;
+        let held = Held {
+            bytes: listed.body,
+            media_type,
+            upload: arrived.upload,
+            share: arrived.share,
+        };
         Ok((held, listed.head, listed.others))
     };
     match Box::pin(read).await {
         Ok((body, head, others)) => {
             settlement.requested(body.bytes.len(), head.stream);
+            if let Some(upload) = &body.upload {
+                settlement.flows(upload.received());
+            }
             Ok(Admitted {
                 view,
                 settlement,
@@ -105,20 +124,93 @@ pub(crate) fn may_invoke(caller: &Loaded) -> Result<(), Failure> {
     }
 }
 
-async fn read_body<B>(
+/// What holds and what carries a body.
+struct Arrived {
+    upload: Option<Upload>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads a JSON body, to its end. `model`: as the path names it.
+async fn read_json<B>(
     plane: &Plane,
-    media_type: Option<HeaderValue>,
     body: B,
-) -> Result<Held, Failure>
+    model: Option<&str>,
+    call: &Call,
+) -> Result<(Arrived, Listed), Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
 {
-    let limits = &plane.config.limits;
-    let within = Duration::from_millis(plane.config.timeouts.request_body_ms);
-    let collecting = collect(body, media_type, limits.body_bytes, &plane.body_memory);
-    tokio::time::timeout(within, collecting)
-        .await
-        .unwrap_or(Err(Failure::BodyTooSlow))
+    let limit = plane.config.limits.body_bytes;
+    let to_its_end = |_: &[u8], _: usize| Ok(false);
+    let Collected { bytes, share, .. } =
+        collect(&mut pin!(body), limit, &plane.body_memory, to_its_end).await?;
+    let listed = match model {
+        None => head::read_listed(bytes),
+        Some(model) => {
+            head::read_beside(&bytes, model, call.streams()).map(|head| alone(bytes, head))
+        }
+    };
+    let listed = listed.map_err(Failure::InvalidRequest)?;
+    let upload = None;
+    Ok((Arrived { upload, share }, listed))
+}
+
+/// Reads so much of a body that the call can go on, and no more of a long one. `form`: it is a form, and this reads it;
+/// then its model must be known.
+async fn read_beginning(
+    plane: &Plane,
+    mut body: Body,
+    mut form: Option<form::Reader>,
+    deadline: Instant,
+) -> Result<(Arrived, Listed), Failure> {
+    let limit = plane.config.limits.body_bytes;
+    let length = http_body::Body::size_hint(&body).exact();
+    let enough = |piece: &[u8], held: usize| {
+        let Some(form) = &mut form else {
+            return Ok(held >= HELD_BYTES);
+        };
+        form.push(piece).map_err(Failure::InvalidRequest)?;
+        Ok(held >= HELD_BYTES && form.head().is_some())
+    };
+    let memory = &plane.body_memory;
+    let Collected {
+        bytes,
+        mut share,
+        whole,
+    } = collect(&mut body, limit, memory, enough).await?;
+    let head = match &form {
+        None => Head::of_unread_body(),
+        Some(form) if whole => form.finish().map_err(Failure::InvalidRequest)?,
+        Some(form) => form.head().ok_or(Failure::Internal)?,
+    };
+    let upload = if whole {
+        None
+    } else {
+        reserve(memory, &mut share, bytes.len() + WINDOW_BYTES)?;
+        let source = Source {
+            body,
+            check: form,
+            held: bytes.len(),
+            length,
+            limit,
+            deadline,
+            share: share.take(),
+        };
+        Some(Upload::new(source, &plane.config.timeouts))
+    };
+    Ok((Arrived { upload, share }, alone(bytes, head)))
+}
+
+fn boxed<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    Body::new(body.map_err(Into::into))
+}
+
+/// Whether nothing more comes, as far as that can be seen without waiting.
+pub(crate) fn is_at_end<B: http_body::Body>(body: &B) -> bool {
+    body.is_end_stream() || body.size_hint().exact() == Some(0)
 }
 
 /// What a request body is, and how its head is read.
@@ -151,14 +243,6 @@ impl BodyKind {
                 Ok(Self::Form(boundary))
             }
             _ => Err(Failure::MediaType(takes)),
-        }
-    }
-
-    fn read(&self, body: Bytes) -> Result<Listed, HeadError> {
-        match self {
-            Self::Json => head::read_listed(body),
-            Self::Form(boundary) => form::read(&body, boundary).map(|head| alone(body, head)),
-            Self::Any(_) => Ok(alone(body, Head::of_unread_body())),
         }
     }
 
@@ -196,14 +280,23 @@ const KIB: usize = 1024;
 /// A body of up to this length does not move while it grows.
 const AT_ONCE: usize = 128 * KIB;
 
+/// What was read of a body.
+struct Collected {
+    bytes: Bytes,
+    share: Option<OwnedSemaphorePermit>,
+    /// Whether that is all of it.
+    whole: bool,
+}
+
+/// Reads a body to its end, or until there is `enough`, which is told each piece and the length of all.
 async fn collect<B>(
-    body: B,
-    media_type: Option<HeaderValue>,
+    body: &mut B,
     limit: usize,
     memory: &Arc<Semaphore>,
-) -> Result<Held, Failure>
+    mut enough: impl FnMut(&[u8], usize) -> Result<bool, Failure> + Send,
+) -> Result<Collected, Failure>
 where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
 {
     let too_large = Failure::BodyTooLarge { limit };
     if body.size_hint().lower() > limit as u64 {
@@ -212,8 +305,8 @@ where
     // What is announced need not come: pages that are not written to cost nothing.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut bytes = BytesMut::with_capacity(announced.min(AT_ONCE));
-    let mut body = pin!(body);
     let mut share: Option<OwnedSemaphorePermit> = None;
+    let mut whole = true;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken)?.into_data() else {
             continue;
@@ -222,27 +315,41 @@ where
             return Err(too_large);
         }
         bytes.extend_from_slice(&data);
-        let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let wanted = bytes.len().div_ceil(KIB).saturating_sub(held);
-        if wanted > 0 {
-            let wanted = u32::try_from(wanted).map_err(|_| Failure::Overloaded)?;
-            let more = Arc::clone(memory)
-                .try_acquire_many_owned(wanted)
-                .map_err(|_| Failure::Overloaded)?;
-            match &mut share {
-                Some(share) => share.merge(more),
-                None => share = Some(more),
-            }
+        reserve(memory, &mut share, bytes.len())?;
+        if enough(&data, bytes.len())? {
+            whole = is_at_end(body);
+            break;
         }
     }
-    Ok(Held {
+    Ok(Collected {
         bytes: bytes.freeze(),
-        media_type,
         share,
+        whole,
     })
 }
 
-fn broken(error: impl Into<BoxError>) -> Failure {
+/// Makes a share of the memory for bodies be one of at least so many bytes.
+fn reserve(
+    memory: &Arc<Semaphore>,
+    share: &mut Option<OwnedSemaphorePermit>,
+    bytes: usize,
+) -> Result<(), Failure> {
+    let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    let wanted = bytes.div_ceil(KIB).saturating_sub(held);
+    if wanted == 0 {
+        return Ok(());
+    }
+    let wanted = u32::try_from(wanted).map_err(|_| Failure::Overloaded)?;
+    let more = Arc::clone(memory).try_acquire_many_owned(wanted);
+    let more = more.map_err(|_| Failure::Overloaded)?;
+    match share {
+        Some(share) => share.merge(more),
+        None => *share = Some(more),
+    }
+    Ok(())
+}
+
+pub(crate) fn broken(error: impl Into<BoxError>) -> Failure {
     let error: BoxError = error.into();
     let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
     while let Some(error) = cause {
@@ -336,8 +443,8 @@ mod tests {
         memory_kib: usize,
     ) -> Result<usize, &'static str> {
         let memory = Arc::new(Semaphore::new(memory_kib));
-        let body = Full::new(Bytes::from(vec![b'x'; bytes]));
-        let held = collect(body, None, limit, &memory)
+        let mut body = Full::new(Bytes::from(vec![b'x'; bytes]));
+        let held = collect(&mut body, limit, &memory, |_, _| Ok(false))
             .await
             .map_err(|failure| failure.code())?;
         assert_eq!(memory.available_permits(), memory_kib - bytes.div_ceil(KIB));

@@ -26,6 +26,7 @@ use crate::plan::way::Way;
 use crate::send::{self, Answer, Content, Missed, Next, Parcel, Translation};
 use crate::settle::Settlement;
 use crate::snapshot::View;
+use crate::upload::Upload;
 
 mod budget;
 mod line;
@@ -45,6 +46,8 @@ pub(crate) struct Answered {
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
     pub(crate) translation: Option<Box<Translation>>,
+    /// The body of the request, if it may flow yet.
+    pub(crate) upload: Option<Upload>,
 }
 
 /// Most attempts of one call.
@@ -71,11 +74,13 @@ pub(crate) async fn serve(
         hops,
         head,
         listed,
-        body: Held {
-            bytes,
-            media_type,
-            share,
-        },
+        body:
+            Held {
+                bytes,
+                media_type,
+                upload,
+                share,
+            },
     } = planned;
     let mut course = Course {
         plane,
@@ -92,6 +97,7 @@ pub(crate) async fn serve(
             head,
             listed,
             body: bytes,
+            upload,
             media_type,
         },
         tried: Vec::new(),
@@ -126,6 +132,7 @@ pub(crate) async fn serve(
             headers: answer.headers,
             content: answer.content,
             translation: answer.translation,
+            upload: course.parcel.upload,
         }),
         (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
         // The task that held it died, and it is settled.
@@ -193,6 +200,9 @@ type Outcome = Result<(Served, Answer), Failure>;
 impl<'a> Course<'a> {
     async fn run(&mut self) -> Outcome {
         for segment in segments(self.ways) {
+            if self.parcel.is_spent() {
+                break;
+            }
             let Plane {
                 health,
                 pools,
@@ -206,7 +216,7 @@ impl<'a> Course<'a> {
                 |awake| pools.take_turns(awake),
             );
             for way in line {
-                if self.tried.len() >= MAX_ATTEMPTS {
+                if self.tried.len() >= MAX_ATTEMPTS || self.parcel.is_spent() {
                     break;
                 }
                 if self.passed_by == Some(way.place) {
@@ -252,6 +262,7 @@ impl<'a> Course<'a> {
         let mut pause_ms = 0;
         for again in [false, true] {
             if self.tried.len() >= MAX_ATTEMPTS
+                || self.parcel.is_spent()
                 || pause_ms > LONGEST_PAUSE_MS
                 || !self.may(way, again)
                 || !self.paused(pause_ms).await

@@ -39,6 +39,7 @@ mod snapshot;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod upstream;
 
 use std::future::Future;
@@ -201,7 +202,7 @@ impl Gateway {
     /// Answers a request, always: failures are written in the client's format.
     pub async fn handle<B>(&self, endpoint: Endpoint, request: Request<B>) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         proxy::handle(&self.0, endpoint, request).await
     }

@@ -17,7 +17,7 @@ use vault::{BoxFuture, KeyProbe, Opener, ProbeFailure};
 use crate::health::Health;
 use crate::plan::way;
 use crate::send::{Kind, kind, read_at_most};
-use crate::upstream::{self, Departure, Outgoing, Upstream};
+use crate::upstream::{self, Departure, Outbound, Outgoing, Upstream};
 
 /// The probe, over the same upstream as every call.
 pub(crate) struct Prober {
@@ -84,7 +84,7 @@ impl Prober {
             method: request.method.clone(),
             url,
             headers,
-            body: request.body.clone(),
+            body: Outbound::whole(request.body.clone()),
             media_type: json.then(|| HeaderValue::from_static("application/json")),
             hops: 0,
             deadline,

@@ -20,7 +20,7 @@ pub(crate) async fn handle<B>(
     request: Request<B>,
 ) -> Response<Body>
 where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let format = match &endpoint.0 {
         Route::Call(call) | Route::ModelCall(call, _) => call.format,
@@ -83,7 +83,7 @@ async fn call<B>(
     said: &mut HeaderMap,
 ) -> Result<Response<Body>, Failure>
 where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let started_at = Instant::now();
     let view = identified(plane, request.headers(), None, id).await?;
@@ -106,7 +106,7 @@ async fn passed<B>(
     said: &mut HeaderMap,
 ) -> Result<Response<Body>, Failure>
 where
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let started_at = Instant::now();
     let view = identified(plane, request.headers(), None, id).await?;

@@ -25,6 +25,7 @@ use crate::realtime;
 use crate::scrub::Scrubber;
 use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
+use crate::upload::Upload;
 use crate::{Body, BoxError, Plane};
 
 mod broken;
@@ -46,6 +47,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         headers: passed,
         content,
         translation,
+        upload,
     } = answered;
     let request = settlement.request();
     let now = plane.sources.now();
@@ -100,6 +102,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             let relay = Relay {
                 first,
                 upstream: Some(body),
+                upload,
                 tail,
                 written: None,
                 scrubber: Scrubber::new(needles),
@@ -177,6 +180,8 @@ struct Relay {
     first: Bytes,
     /// `None`: somebody else reads on.
     upstream: Option<Incoming>,
+    /// The request's body, which may flow yet when the answer begins. It stops with the answer.
+    upload: Option<Upload>,
     /// What does not go out as it comes.
     tail: Option<Tail>,
     /// Ready when the row of an answer that is at its end is written.
@@ -262,7 +267,10 @@ impl HttpBody for Relay {
                         return relay.pass(ready);
                     }
                 }
-                Poll::Ready(Some(Err(_))) => return relay.break_off(Failure::UpstreamBroken),
+                Poll::Ready(Some(Err(_))) => {
+                    let failed = relay.upload.as_ref().and_then(Upload::failure);
+                    return relay.break_off(failed.unwrap_or(Failure::UpstreamBroken));
+                }
                 Poll::Ready(None) => {
                     let cut_off = relay.is_cut_off();
                     let rest = relay.scrubber.finish();
@@ -366,6 +374,7 @@ impl Relay {
     fn end(&mut self, error_code: Option<&'static str>) {
         self.done = true;
         self.alarm = None;
+        self.upload = None;
         let metered = self.metered();
         if let Some(settlement) = self.settlement.take() {
             settlement.finish(&End {

@@ -97,6 +97,7 @@ fn admit<B: http_body::Body>(
                 body: Held {
                     bytes: Bytes::new(),
                     media_type: None,
+                    upload: None,
                     share: None,
                 },
             };

@@ -23,7 +23,8 @@ use crate::needles::Needles;
 use crate::plan::way::Way;
 use crate::realtime::Switched;
 use crate::snapshot::View;
-use crate::upstream::{self, Departure, Outgoing, SendError};
+use crate::upload::Upload;
+use crate::upstream::{self, Departure, Outbound, Outgoing, SendError};
 
 mod judge;
 mod limits;
@@ -46,7 +47,10 @@ pub(crate) struct Parcel {
     pub(crate) head: Head,
     /// Whether the client wants its stream as a list, not as events.
     pub(crate) listed: bool,
+    /// All of it, or its beginning if the rest flows.
     pub(crate) body: Bytes,
+    /// The rest of a body that flows.
+    pub(crate) upload: Option<Upload>,
     /// What the body is; `None`: nobody said.
     pub(crate) media_type: Option<HeaderValue>,
 }
@@ -61,6 +65,11 @@ impl Parcel {
     pub(crate) fn input_bytes(&self, translated: Option<&Translated>) -> u64 {
         let format = translated.map_or(self.call.format, |it| it.plan.upstream());
         format.format().input_bytes(self.body_for(translated))
+    }
+
+    /// Whether no other attempt can send all of it: something of a body that flows went out and is not held.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.upload.as_ref().is_some_and(Upload::is_spent)
     }
 }
 
@@ -240,25 +249,34 @@ pub(crate) async fn send(
     // A translated request has the wish already.
     let wished = match translated {
         Some(_) => None,
+        None if parcel.upload.is_some() => None,
         None => with_usage(plane, way, parcel, &body, &record.context.base_url),
     };
     let asked = Asked {
         answers: parcel.head.choices.unwrap_or(1),
         usage: wished.is_none(),
     };
+    let body = wished.unwrap_or(body);
     let outgoing = Outgoing {
         pool: way.key,
         method: parcel.method.clone(),
         url: stream_url.unwrap_or(&reach.url).clone(),
         headers,
-        body: wished.unwrap_or(body),
+        body: match &parcel.upload {
+            None => Outbound::whole(body),
+            Some(upload) => Outbound::Flowing(upload.begin(body)),
+        },
         media_type: parcel.media_type.clone(),
         hops: parcel.hops,
         deadline,
         departure,
     };
     let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
-    let response = response.map_err(not_sent)?;
+    let response = response.map_err(|error| {
+        let failed = parcel.upload.as_ref().and_then(Upload::failure);
+        // The client is at fault, not who was to get it.
+        failed.map_or_else(|| not_sent(error), |it| Missed::new(it, Next::Told))
+    })?;
     let rests_ms = limits::rests_ms(response.headers(), plane.sources.now());
     let judging = judge(
         parcel.call,

@@ -23,6 +23,7 @@ use crate::error::Failure;
 use crate::headers::Aim;
 use crate::health::KeyVersion;
 use crate::plan::way::Way;
+use crate::upload::Received;
 use crate::upstream::Departure;
 
 mod marks;
@@ -60,6 +61,8 @@ struct Open {
     /// How many bytes the input is estimated by, of the body that the provider is sent; it may be written in another
     /// format than the client's.
     sent_bytes: Option<u64>,
+    /// How much of the body has come, if it flows.
+    received: Option<Received>,
     /// When the attempt began that runs.
     begun_at: Option<Instant>,
     /// Whether the request of the attempt that runs has left.
@@ -128,6 +131,11 @@ impl Settlement {
         let row = self.row_mut();
         row.request_bytes = saturated(body_bytes as u64);
         row.streamed = stream;
+    }
+
+    /// The body flows: how long it is, its end will tell.
+    pub(crate) fn flows(&mut self, received: Received) {
+        self.open_mut().received = Some(received);
     }
 
     /// The call is refused, and the registry knows what it was meant for.
@@ -279,6 +287,9 @@ impl Open {
     fn close(mut self, end: &End, transcripts: &[Transcripts], tell: Option<oneshot::Sender<()>>) {
         let metered = self.believed(end.metered);
         let input_only = self.owes_input(end);
+        if let Some(received) = &self.received {
+            self.settled.row.request_bytes = saturated(received.bytes());
+        }
         let bytes = self.sent_bytes();
         let row = &mut self.settled.row;
         row.at = self.sources.now();
@@ -323,6 +334,9 @@ impl Open {
     }
 
     fn sent_bytes(&self) -> u64 {
+        if let Some(received) = &self.received {
+            return received.bytes();
+        }
         let of_client = self.settled.row.request_bytes.unsigned_abs();
         self.sent_bytes.unwrap_or(of_client)
     }

@@ -37,6 +37,7 @@ mod speech;
 mod spooling;
 mod streams;
 mod translated;
+mod uploads;
 mod walk;
 
 use domain::{AccountId, ApiKeyId, NanoUsd, RequestId, Timestamp, UserId, WorkspaceId};

@@ -4,7 +4,6 @@
 //! the vetting connector alone. Each provider key has a pool of its own: whatever a provider leaves behind
 //! on a connection can reach only the owner of the key that opened it.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::connect::{ConnectError, Connector};
 use crate::headers;
 use crate::needles::Needles;
+use crate::upload::{Flowing, GivenUp};
 
 /// How provider keys are presented.
 #[derive(Debug, Clone)]
@@ -46,12 +46,12 @@ pub(crate) struct Outgoing {
     pub(crate) url: Uri,
     /// The allowed headers of the client and the provider's extra ones.
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) body: Outbound,
     /// What the body is; `None`: there is none.
     pub(crate) media_type: Option<HeaderValue>,
     /// How many gateways it came through before this one.
     pub(crate) hops: u32,
-    /// The moment by which the answer's head must be there.
+    /// The moment by which the answer's head must be there; a body that flows knows by itself what is too late.
     pub(crate) deadline: Instant,
     pub(crate) departure: Departure,
 }
@@ -66,26 +66,48 @@ impl Departure {
     }
 }
 
+/// The body of a request to a provider.
+pub(crate) enum Outbound {
+    Whole(Full<Bytes>),
+    /// It is on its way from the client.
+    Flowing(Flowing),
+}
+
 /// A request's body that notes when it is asked for, which is after the connection was made.
 struct Parting {
-    body: Full<Bytes>,
+    body: Outbound,
     departure: Departure,
+}
+
+impl Outbound {
+    /// A body that is there already.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Full::new(bytes))
+    }
 }
 
 impl HttpBody for Parting {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = GivenUp;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
         self.departure.0.store(true, Ordering::Relaxed);
-        Pin::new(&mut self.body).poll_frame(cx)
+        match &mut self.body {
+            Outbound::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
+            Outbound::Flowing(body) => Pin::new(body).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        let ended = self.body.is_end_stream();
+        let ended = match &self.body {
+            Outbound::Whole(body) => body.is_end_stream(),
+            Outbound::Flowing(body) => body.is_end_stream(),
+        };
         if ended {
             // An empty body is never asked for, only whether it is empty: when the head is written.
             self.departure.0.store(true, Ordering::Relaxed);
@@ -94,7 +116,10 @@ impl HttpBody for Parting {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Outbound::Whole(body) => body.size_hint(),
+            Outbound::Flowing(body) => body.size_hint(),
+        }
     }
 }
 
@@ -158,11 +183,24 @@ impl Upstream {
             .pools
             .get_with(outgoing.pool, || pool(self.connector.clone()));
         let deadline = outgoing.deadline;
+        let overdue = match &outgoing.body {
+            Outbound::Whole(_) => None,
+            Outbound::Flowing(body) => Some(body.overdue()),
+        };
         let request = request(outgoing, auth, key).ok_or(SendError::Unusable)?;
-        match tokio::time::timeout_at(deadline, pool.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(classify(&error)),
-            Err(_) => Err(SendError::TimedOut),
+        let asking = pool.request(request);
+        let answer = match overdue {
+            None => tokio::time::timeout_at(deadline, asking).await.ok(),
+            Some(overdue) => tokio::select! {
+                biased;
+                answer = asking => Some(answer),
+                () = overdue => None,
+            },
+        };
+        match answer {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(classify(&error)),
+            None => Err(SendError::TimedOut),
         }
     }
 }
@@ -229,7 +267,7 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
     drop(key);
     value.set_sensitive(true);
     let mut request = Request::new(Parting {
-        body: Full::new(outgoing.body),
+        body: outgoing.body,
         departure: outgoing.departure,
     });
     *request.method_mut() = outgoing.method;

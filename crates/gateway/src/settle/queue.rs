@@ -153,6 +153,7 @@ impl Books {
             bill: None,
             started_at,
             sent_bytes: None,
+            received: None,
             begun_at: None,
             departure: None,
             at_work: false,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(super) struct Provider {
     /// What to do after the next requests, before the script counts.
     first: Arc<Mutex<VecDeque<Vec<Step>>>>,
     gate: Arc<tokio::sync::Semaphore>,
+    /// Whether it acts as soon as it has a request's head.
+    hasty: Arc<AtomicBool>,
     handed: Arc<Mutex<VecDeque<TcpStream>>>,
 }
 
@@ -50,6 +53,7 @@ impl Provider {
             script: Arc::default(),
             first: Arc::default(),
             gate: Arc::new(tokio::sync::Semaphore::new(0)),
+            hasty: Arc::default(),
             handed: Arc::default(),
         };
         let serving = provider.clone();
@@ -80,6 +84,12 @@ impl Provider {
             &[("content-type", "application/json")],
             br#"{"error":{}}"#,
         );
+    }
+
+    /// Leaves each connection to the test as soon as it has a request's head; what came of the body is recorded.
+    pub(super) fn hands_over_heads(&self) {
+        self.hasty.store(true, Ordering::SeqCst);
+        self.script(vec![Step::HandOver]);
     }
 
     /// How many requests it got.
@@ -144,7 +154,8 @@ impl Provider {
 
     async fn converse(&self, mut stream: TcpStream) {
         let mut buffer = Vec::new();
-        while let Some(request) = read_request(&mut stream, &mut buffer).await {
+        let hasty = self.hasty.load(Ordering::SeqCst);
+        while let Some(request) = read_request(&mut stream, &mut buffer, hasty).await {
             self.seen.lock().expect("no panic").requests.push(request);
             let first = self.first.lock().expect("no panic").pop_front();
             let steps = first.unwrap_or_else(|| self.script.lock().expect("no panic").clone());
@@ -202,7 +213,11 @@ pub(super) fn chunk(piece: &str) -> Vec<u8> {
     format!("{:x}\r\n{piece}\r\n", piece.len()).into_bytes()
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Vec<u8>)> {
+async fn read_request(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    hasty: bool,
+) -> Option<(String, Vec<u8>)> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end + 2]).into_owned();
@@ -210,6 +225,11 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(S
                 .lines()
                 .find_map(|line| line.strip_prefix("content-length: "))
                 .map_or(0, |length| length.parse().expect("a length"));
+            let length = if hasty {
+                buffer.len() - end - 4
+            } else {
+                length
+            };
             if buffer.len() >= end + 4 + length {
                 let body = buffer[end + 4..end + 4 + length].to_vec();
                 buffer.drain(..end + 4 + length);
