@@ -37,6 +37,7 @@ mod startup;
 mod streaming;
 mod studio;
 mod tampering;
+mod uploads;
 mod usage_spool;
 mod who_pays;
 
