@@ -68,18 +68,17 @@ where
         let kind = BodyKind::of(&parts.headers, call.takes)?;
         let media_type = kind.media_type()?;
         let within = Duration::from_millis(plane.config.timeouts.request_body_ms);
-        let deadline = Instant::now() + within;
         let reading = async {
             match kind {
                 BodyKind::Json => read_json(plane, body, model.as_deref(), call).await,
                 BodyKind::Form(boundary) => {
                     let reader = form::Reader::new(&boundary);
-                    read_beginning(plane, boxed(body), Some(reader), deadline).await
+                    read_beginning(plane, boxed(body), Some(reader)).await
                 }
-                BodyKind::Any(_) => read_beginning(plane, boxed(body), None, deadline).await,
+                BodyKind::Any(_) => read_beginning(plane, boxed(body), None).await,
             }
         };
-        let read = tokio::time::timeout_at(deadline, reading).await;
+        let read = tokio::time::timeout(within, reading).await;
         let (arrived, listed) = read.unwrap_or(Err(Failure::BodyTooSlow))?;
         let held = Held {
             bytes: listed.body,
@@ -161,9 +160,10 @@ async fn read_beginning(
     plane: &Plane,
     mut body: Body,
     mut form: Option<form::Reader>,
-    deadline: Instant,
 ) -> Result<(Arrived, Listed), Failure> {
     let limit = plane.config.limits.body_bytes;
+    let timeouts = &plane.config.timeouts;
+    let deadline = Instant::now() + timeouts.upload();
     let length = http_body::Body::size_hint(&body).exact();
     let enough = |piece: &[u8], held: usize| {
         let Some(form) = &mut form else {
@@ -196,7 +196,7 @@ async fn read_beginning(
             deadline,
             share: share.take(),
         };
-        Some(Upload::new(source, &plane.config.timeouts))
+        Some(Upload::new(source, timeouts))
     };
     Ok((Arrived { upload, share }, alone(bytes, head)))
 }

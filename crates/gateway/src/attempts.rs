@@ -132,7 +132,7 @@ pub(crate) async fn serve(
             headers: answer.headers,
             content: answer.content,
             translation: answer.translation,
-            upload: course.parcel.upload,
+            upload: course.parcel.upload.filter(|it| !it.is_whole()),
         }),
         (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
         // The task that held it died, and it is settled.

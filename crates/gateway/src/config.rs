@@ -38,19 +38,25 @@ pub struct Limits {
 /// Times, in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
-    /// Until a request body is there.
+    /// Until a request body is there that is held, or the beginning of one that flows.
     pub request_body_ms: u64,
+    /// Until all of a request body is there that flows.
+    pub upload_ms: u64,
     /// Until a connection to a provider stands, TLS included.
     pub connect_ms: u64,
-    /// From the request's head to the head of the provider's answer.
+    /// From the request's head to the head of the provider's answer; where the body flows, from its last byte.
     pub first_byte_ms: u64,
-    /// Between two pieces of the answer.
+    /// Between two pieces of the answer, or of a body that flows while the provider takes it.
     pub idle_ms: u64,
     /// From the request's head to the end of the answer.
     pub total_ms: u64,
 }
 
 impl Timeouts {
+    pub(crate) fn upload(&self) -> Duration {
+        Duration::from_millis(self.upload_ms.min(self.total_ms))
+    }
+
     pub(crate) fn first_byte(&self) -> Duration {
         Duration::from_millis(self.first_byte_ms.min(self.total_ms))
     }
@@ -92,6 +98,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             request_body_ms: 120_000,
+            upload_ms: 300_000,
             connect_ms: 10_000,
             first_byte_ms: 300_000,
             idle_ms: 120_000,

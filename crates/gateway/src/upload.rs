@@ -181,6 +181,11 @@ impl Upload {
         lock(&self.rest).spent
     }
 
+    /// Whether the client has sent all of it: what has not gone out yet goes out without this.
+    pub(crate) fn is_whole(&self) -> bool {
+        lock(&self.rest).whole
+    }
+
     /// Why the client's part in it failed, if it did; told once.
     pub(crate) fn failure(&self) -> Option<Failure> {
         lock(&self.rest).failure.take()

@@ -141,9 +141,9 @@ options! {
     max_calls_per_key: u32, Integer, "`256`" = 256;
     /// Milliseconds to connect to a provider, TLS included.
     connect_timeout_ms: u64, Integer, "`10000`" = 10_000;
-    /// Milliseconds until a provider's response begins.
+    /// Milliseconds until a provider's response begins; of a long upload, from its last byte.
     first_byte_timeout_ms: u64, Integer, "`300000`" = 300_000;
-    /// Milliseconds without a byte after which a response is given up.
+    /// Milliseconds without a byte after which a response is given up, or a long upload that the provider does not take.
     idle_timeout_ms: u64, Integer, "`120000`" = 120_000;
     /// Milliseconds for one call as a whole.
     total_timeout_ms: u64, Integer, "`3600000`" = 3_600_000;

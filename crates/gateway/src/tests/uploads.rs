@@ -278,3 +278,45 @@ async fn a_long_body_takes_its_window_of_the_memory_and_no_more() {
     upstream.body.clear();
     upstream.reads(HELD_BYTES).await;
 }
+
+#[tokio::test]
+async fn a_call_whose_body_flows_counts_among_those_of_its_key() {
+    let mut config = config();
+    config.limits.calls_per_key = 1;
+    let (harness, _, provider) = uploader(config, EdgeConfig::default()).await;
+    let given = form("gpt-x", 400_000);
+    let mut client = Client::form(&harness, given.len()).await;
+    client.send(&given[..200_000]).await;
+    let mut upstream = Upstream::of(&provider).await;
+    let other = Client::form(&harness, given.len()).await;
+    assert_eq!(other.error().await, (429, "too_many_calls".to_owned()));
+    client.send(&given[200_000..]).await;
+    upstream.reads(given.len()).await;
+    upstream.says(200, b"{}").await;
+    assert_eq!(client.answer().await.0, 200);
+}
+
+#[tokio::test]
+async fn a_form_whose_model_follows_its_file_is_held_up_to_it() {
+    let (harness, _, provider) = started().await;
+    let file = field("file\"; filename=\"a", &"x".repeat(300_000));
+    let more = field("prompt", &"y".repeat(300_000));
+    let given =
+        [file.clone(), field("model", "openai/gpt-x"), more.clone()].concat() + "--b0--\r\n";
+    let expected = given.replace("openai/gpt-x", "gpt-x");
+    let mut client = Client::form(&harness, given.len()).await;
+    let known = file.len() + 100;
+    client.send(&given.as_bytes()[..known - 50]).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(provider.hits(), 0);
+    client
+        .send(&given.as_bytes()[known - 50..known + 1_000])
+        .await;
+    let mut upstream = Upstream::of(&provider).await;
+    upstream.reads(file.len()).await;
+    client.send(&given.as_bytes()[known + 1_000..]).await;
+    upstream.reads(expected.len()).await;
+    assert!(upstream.body == expected.as_bytes(), "the form was changed");
+    upstream.says(200, b"{}").await;
+    assert_eq!(client.answer().await.0, 200);
+}

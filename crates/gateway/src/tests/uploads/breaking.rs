@@ -125,7 +125,7 @@ async fn a_client_that_stalls_is_told_and_the_provider_left() {
 #[tokio::test]
 async fn a_body_has_to_be_there_in_time_however_steadily_it_comes() {
     let mut config = config();
-    config.timeouts.request_body_ms = 300;
+    config.timeouts.upload_ms = 300;
     let (harness, _, provider) = uploader(config, EdgeConfig::default()).await;
     let given = form("gpt-x", 400_000);
     let mut client = Client::form(&harness, given.len()).await;
