@@ -36,6 +36,12 @@ const setup = createRoute({
   component: lazyRouteComponent(() => import("./pages/setup/Page"), "Page"),
 });
 
+const enter = createRoute({
+  getParentRoute: () => root,
+  path: "/enter",
+  component: lazyRouteComponent(() => import("./pages/enter/Page"), "Page"),
+});
+
 const join = createRoute({
   getParentRoute: () => root,
   path: "/join",
@@ -127,6 +133,7 @@ function children(parent: typeof workspace | typeof account | typeof admin, page
 const tree = root.addChildren([
   login,
   setup,
+  enter,
   join,
   inside.addChildren([
     home,

@@ -21,8 +21,8 @@ export class Instance {
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
 
-  private constructor() {
-    this.#child = spawn(resolve(TARGET, "examples/console"), [resolve(TARGET, "keybearer")], {
+  private constructor(mode: string[]) {
+    this.#child = spawn(resolve(TARGET, "examples/console"), [resolve(TARGET, "keybearer"), ...mode], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     if (!this.#child.stdout) throw new Error("no output of the instance");
@@ -30,8 +30,17 @@ export class Instance {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  static async start(): Promise<Instance> {
-    const instance = new Instance();
+  static start(): Promise<Instance> {
+    return Instance.#begin([]);
+  }
+
+  /** An instance of one person. */
+  static startLocal(): Promise<Instance> {
+    return Instance.#begin(["local"]);
+  }
+
+  static async #begin(mode: string[]): Promise<Instance> {
+    const instance = new Instance(mode);
     const { url, setup_token } = await instance.#answer();
     instance.url = String(url);
     instance.setupToken = String(setup_token);
@@ -46,6 +55,11 @@ export class Instance {
   /** Forgets all scripts. */
   async reset(): Promise<void> {
     await this.#tell({ reset: true });
+  }
+
+  /** What `keybearer console` prints. */
+  async consoleLink(): Promise<string> {
+    return String((await this.#tell({ console_link: true })).url);
   }
 
   /** How many requests the provider got. */

@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod billing;
 pub mod byok;
+pub mod console_links;
 pub mod credits;
 pub mod device_logins;
 pub mod events;
@@ -67,6 +68,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(meta::routes())
         .merge(setup::routes())
         .merge(sessions::routes())
+        .merge(console_links::routes())
         .merge(device_logins::routes())
         .merge(users::routes())
         .merge(whoami::routes())

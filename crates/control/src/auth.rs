@@ -1,6 +1,8 @@
 //! Who is calling: passwords, sessions, the first start, and where a request comes from.
 
+pub mod console_link;
 pub mod origin;
+pub(crate) mod pace;
 pub mod password;
 pub mod principal;
 pub(crate) mod refusal;

@@ -59,11 +59,13 @@ codes! {
     ApiKeyRequired = 400 "api_key_required", "Only an API key can do this, for itself.", "Send the API key as `Authorization: Bearer kb_...`.";
     ModeNotOffered = 400 "mode_not_offered", "The instance does not offer this mode.", "Use a mode of `details.allowed`.";
     AuthorizationPending = 400 "authorization_pending", "Nobody has approved this log-in yet.", "Ask again after the time in `Retry-After`.";
+    SlowDown = 400 "slow_down", "Nobody has approved this log-in yet, and the program asks too often.", "Ask again after the time in `Retry-After`, which is 5 seconds longer than before, and no sooner from now on.";
     AuthenticationRequired = 401 "authentication_required", "There is no valid credential on the request.", "Log in, or send an API key that is neither revoked nor expired.";
     InvalidCredentials = 401 "invalid_credentials", "E-mail and password do not belong together.", "Check both and try again.";
     InvalidSetupToken = 401 "invalid_setup_token", "This is not the set-up credential of this start.", "Use the newest link that the server printed; each start prints a new one.";
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
     InvalidDeviceCode = 401 "invalid_device_code", "The log-in was refused, used, has expired or was never begun.", "Begin another one.";
+    InvalidConsoleLink = 401 "invalid_console_link", "The link was used, is older than five minutes, was replaced by a newer one or was never made.", "On the machine of a local instance, `keybearer console` makes another; elsewhere log in.";
     LimitExceeded = 402 "limit_exceeded", "The account's plan allows no more of this.", "Remove one, or ask an admin of the instance for a higher plan; programs find the limit in `details`.";
     PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "Ask an admin or the owner for what it takes, or use a credential that has it; programs find it in `details.needs`.";
     ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave them out, or let somebody make the key who holds them; programs find them in `details.scopes`.";

@@ -219,8 +219,8 @@ refusals! {
     /// What a program that begins a log-in may be told.
     DeviceStarts = InvalidRequest, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What a program that waits for its log-in may be told.
-    DeviceAnswers = InvalidRequest, AuthorizationPending, InvalidDeviceCode, CrossSiteRequest, RequestTooLarge,
-        UnsupportedMediaType, TooManyAttempts, Unavailable;
+    DeviceAnswers = InvalidRequest, AuthorizationPending, SlowDown, InvalidDeviceCode, CrossSiteRequest,
+        RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What a person who looks at a program's log-in may be told.
     DeviceReads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, UnknownUserCode,
         TooManyAttempts, Unavailable;
@@ -237,6 +237,9 @@ refusals! {
     /// What somebody who sets the instance up may be told.
     SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, RequestTooLarge,
         UnsupportedMediaType, TooManyAttempts, Unavailable;
+    /// What somebody who comes with a link to the console may be told.
+    LinkLogIns = InvalidRequest, InvalidConsoleLink, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType,
+        TooManyAttempts, Unavailable;
     /// What somebody who accepts an invitation may be told.
     Acceptances = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidInvitation, LimitExceeded,
         PermissionDenied, CrossSiteRequest, InvitationForAnother, Conflict, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;

@@ -10,6 +10,8 @@ use store::Store;
 use tokio::sync::{Notify, watch};
 use vault::{Hasher, Intake, KeyProbe, Releaser, Rotator};
 
+use crate::auth::console_link::Offer;
+use crate::auth::pace::Pace;
 use crate::auth::password::Passwords;
 use crate::auth::throttle::{Guesses, Throttle};
 use crate::models::ModelCalls;
@@ -118,6 +120,8 @@ pub struct Parts {
     pub(crate) releases: Throttle,
     /// Bounds the log-ins that programs begin, which anybody can.
     pub(crate) device_logins: Throttle,
+    /// How often those programs ask whether they were let in.
+    pub(crate) device_pace: Pace,
     /// Bounds the audit rows of credentials that belong to nobody, which anybody can show.
     pub(crate) refusals: Throttle,
     /// When this process began.
@@ -134,6 +138,8 @@ pub struct Parts {
     pub(crate) stopping: watch::Sender<bool>,
     /// The keyed hash of the set-up credential of this start, while there is no user.
     pub(crate) setup: Mutex<Option<[u8; 32]>>,
+    /// The link into the console that was made last, while it is good; of a local instance alone.
+    pub(crate) console_link: Mutex<Option<Offer>>,
     /// Told when a run waits for the worker.
     pub(crate) runs: Notify,
 }
@@ -164,6 +170,7 @@ impl ControlState {
             submissions: Throttle::new(100, QUARTER_HOUR_MS),
             releases: Throttle::new(100, QUARTER_HOUR_MS),
             device_logins: Throttle::new(20, QUARTER_HOUR_MS),
+            device_pace: Pace::default(),
             refusals: Throttle::new(1000, QUARTER_HOUR_MS),
             started_at: sources.now(),
             tidied_at_ms: AtomicI64::new(0),
@@ -172,6 +179,7 @@ impl ControlState {
             streams: Streams::default(),
             stopping: watch::Sender::new(false),
             setup: Mutex::new(None),
+            console_link: Mutex::new(None),
             runs: Notify::new(),
             models,
             config,

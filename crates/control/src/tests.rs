@@ -9,6 +9,7 @@ mod authz;
 mod boxes;
 mod byok;
 mod choice;
+mod console_link;
 mod device_logins;
 mod doubles;
 mod edge;

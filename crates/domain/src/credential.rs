@@ -21,6 +21,8 @@ pub enum CredentialKind {
     RunLink,
     /// The right to create the first user, printed at the first start: `kbsetup_`.
     Setup,
+    /// The right to enter the console of a local instance, once: `kbconsole_`.
+    ConsoleLink,
 }
 
 impl CredentialKind {
@@ -33,6 +35,7 @@ impl CredentialKind {
             Self::DeviceCode => "kbd_",
             Self::RunLink => "kbl_",
             Self::Setup => "kbsetup_",
+            Self::ConsoleLink => "kbconsole_",
         }
     }
 }

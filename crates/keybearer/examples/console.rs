@@ -1,6 +1,6 @@
 //! An instance for the browser tests: the real binary, with a scripted provider in the place of OpenAI and Anthropic.
 //!
-//! `console BINARY` prints one line of JSON when all is up, and then does what it is told by lines of JSON on standard
+//! `console BINARY` (or `console BINARY local`, for an instance of one person) prints one line of JSON when all is up, and then does what it is told by lines of JSON on standard
 //! input, each answered by one line. It ends, with all that it started, when its input does.
 //!
 //! | told | does |
@@ -9,6 +9,7 @@
 //! | `{"path": "/v1/...", "status": 200, "body": {...}, "delay_ms": 500}` | the same for every request with this path |
 //! | `{"reset": true}` | the provider is as it was at the start |
 //! | `{"requests": true}` | answers with the number of requests that the provider got |
+//! | `{"console_link": true}` | answers with what `keybearer console --json` prints |
 //! | `{"restart": true}` | kills the instance and starts it on the same data |
 
 use std::io::{BufRead, Write};
@@ -22,13 +23,19 @@ use testkit::provider::{Script, ScriptedProvider};
 async fn main() {
     let binary = std::env::args().nth(1).expect("the path of the binary");
     let provider = ScriptedProvider::start();
-    let mut app = TestApp::builder(binary)
+    let mut builder = TestApp::builder(binary);
+    let local = std::env::args().nth(2).as_deref() == Some("local");
+    if local {
+        builder = builder.arguments(&["local"]);
+    }
+    let mut app = builder
         .provider("openai", &provider)
         .provider("anthropic", &provider)
         .env("KEYBEARER_LOG", "warn")
         .start()
         .await;
-    say(&json!({"url": app.url(), "setup_token": app.setup_token(), "dir": app.dir()}));
+    let setup_token = if local { String::new() } else { app.setup_token() };
+    say(&json!({"url": app.url(), "setup_token": setup_token, "dir": app.dir()}));
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input is text");
         let told: Value = serde_json::from_str(&line).expect("a line is JSON");
@@ -45,6 +52,9 @@ async fn obey(told: &Value, provider: &ScriptedProvider, app: &mut TestApp) -> V
         provider.reset();
     } else if told["requests"] == true {
         return json!({"requests": provider.requests().len()});
+    } else if told["console_link"] == true {
+        let exit = app.run(&["console", "--json"]).await;
+        return serde_json::from_str(&exit.stdout).expect("a link");
     } else if told["restart"] == true {
         app.restart().await;
         return json!({"url": app.url()});

@@ -30,6 +30,9 @@ enum Command {
     Local(local::Args),
     /// Tell the running local instance which provider keys this shell has now; connections are kept.
     Reload(local::ReloadArgs),
+    /// Print a link into the console of the running local instance, and open it for a person at a terminal. It is good once,
+    /// for five minutes.
+    Console(local::ConsoleArgs),
     /// Run the server.
     Serve {
         #[command(flatten)]
@@ -208,11 +211,15 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Local(args) => {
-            local::run(args).await?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Reload(args) => local::reload(args).await,
+        Command::Local(args) => match args.command {
+            Some(local::Command::NewApiKey(args)) => local::new_api_key(args, out).await,
+            None => {
+                local::run(args).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+        },
+        Command::Reload(args) => local::reload(args, out).await,
+        Command::Console(args) => local::console(args, out).await,
         Command::Serve { instance } => {
             let loaded = config::load(instance.config.as_deref())?;
             let filter = telemetry::start(&loaded.config)?;

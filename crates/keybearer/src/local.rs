@@ -4,7 +4,9 @@
 //! (`control::ops::local`), and calls without an API key taken as that user's (`gateway`). What is found in the
 //! environment is kept in step by `rotation`.
 
+mod ask;
 mod env_file;
+mod exchange;
 mod files;
 mod rotation;
 mod socket;
@@ -12,11 +14,10 @@ mod socket;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use control::ControlState;
 use control::ops::local::{self, Change, What};
 use domain::ProviderId;
@@ -28,11 +29,16 @@ use crate::config::{self, Config, Probe};
 use crate::serve::{self, refused};
 use crate::telemetry;
 
+pub(crate) use ask::{ConsoleArgs, NewApiKeyArgs, ReloadArgs, console, new_api_key, reload};
 use env_file::EnvFile;
+use exchange::Instance;
 use rotation::Rotation;
 
 #[derive(clap::Args, Default)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Configuration file; the environment (`KEYBEARER_*`) wins over it. None is needed.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -49,8 +55,18 @@ pub(crate) struct Args {
     probe: bool,
 }
 
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Mint an API key of the running local instance's workspace and print it: it is shown once.
+    ///
+    /// It takes no login. The key stays good when the instance starts again; `keybearer api-key revoke` ends it.
+    NewApiKey(NewApiKeyArgs),
+}
+
 /// What local mode adds to a server.
 pub(crate) struct Local {
+    /// Where its configuration was read from, if anything was said.
+    config_file: Option<PathBuf>,
     require_key: bool,
     env_file: Option<EnvFile>,
 }
@@ -94,54 +110,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     );
     let filter = telemetry::start(&loaded.config)?;
     let local = Local {
+        config_file: args.config,
         require_key: args.require_key,
         env_file: args.env_file.map(EnvFile::open).transpose()?,
     };
     serve::serve(loaded, filter, Some(local)).await
-}
-
-#[derive(clap::Args)]
-pub(crate) struct ReloadArgs {
-    /// The configuration file of the instance, if it has one.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Let the instance forget the variables that this shell does not have.
-    #[arg(long)]
-    exact: bool,
-}
-
-/// Tells the running local instance what the recognised variables of this shell are now.
-#[expect(clippy::print_stdout, reason = "whoever reloads reads this")]
-pub(crate) async fn reload(args: ReloadArgs) -> anyhow::Result<ExitCode> {
-    let directory = config::load_local(args.config.as_deref())?.config.data_dir;
-    let report = socket::tell(&directory, args.exact, |names| {
-        config::secrets(names.iter().map(String::as_str))
-    })
-    .await?;
-    if let Some(error) = report.error {
-        bail!("{error}");
-    }
-    let mut refused = false;
-    for line in &report.changes {
-        let why = line.why.as_ref().map(|why| format!(": {why}"));
-        refused |= why.is_some();
-        let why = why.unwrap_or_default();
-        println!(
-            "{:<12} {:<9} {}{why}",
-            line.provider, line.what, line.variable
-        );
-    }
-    if report.changes.is_empty() {
-        println!("no provider key was found");
-    }
-    if !report.stay.is_empty() {
-        let names = report.stay.join(", ");
-        println!("kept, though this shell has none (--exact lets them go): {names}");
-    }
-    Ok(match refused {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
-    })
 }
 
 /// Refuses what would let others in: there is no log-in in front of the person's keys.
@@ -184,23 +157,32 @@ impl Local {
             gateway.take_anonymous_calls(owner.api_key_hash);
         }
         let said = Said {
+            config_file: self.config_file,
             address,
             key_file,
             workspace: owner.workspace.to_string(),
             require_key: self.require_key,
         };
-        let (rotation, changes) = Rotation::begin(control, owner, directory, self.env_file).await?;
+        let owner = Arc::new(owner);
+        let rotation = Rotation::begin(control, Arc::clone(&owner), directory, self.env_file);
+        let (rotation, changes) = rotation.await?;
         said.print(&changes, &rotation.not_found())?;
         let rotation = Arc::new(Mutex::new(rotation));
         let mut tasks = JoinSet::new();
         tasks.spawn(watch(Arc::clone(&rotation)));
         match socket::Listening::begin(directory) {
             Ok(socket) => {
-                tasks.spawn(socket.serve(Arc::clone(&rotation)));
+                let instance = Instance {
+                    control: control.clone(),
+                    owner,
+                    address,
+                    rotation: Arc::clone(&rotation),
+                };
+                tasks.spawn(socket.serve(Arc::new(instance)));
             }
-            Err(error) => {
-                tracing::warn!("`keybearer reload` cannot reach this instance: {error:#}")
-            }
+            Err(error) => tracing::warn!(
+                "`keybearer reload`, `console` and `local new-api-key` cannot reach this instance: {error:#}"
+            ),
         }
         Ok(Running { rotation, tasks })
     }
@@ -222,6 +204,7 @@ async fn watch(rotation: Arc<Mutex<Rotation>>) {
 
 /// What is printed at the start.
 struct Said {
+    config_file: Option<PathBuf>,
     address: SocketAddr,
     key_file: PathBuf,
     workspace: String,
@@ -263,6 +246,13 @@ impl Said {
             "for `keybearer`'s own commands:  export KEYBEARER_URL={url} KEYBEARER_WORKSPACE={} KEYBEARER_API_KEY=\"$(cat '{file}')\"",
             self.workspace
         );
+        let config = self.config_file.as_ref().map(|file| {
+            let file = runtime::variables::quoted(&file.to_string_lossy());
+            format!(" --config {file}")
+        });
+        let config = config.unwrap_or_default();
+        println!("for the console in a browser:    keybearer console{config}");
+        println!("for an API key of your own:      keybearer local new-api-key{config}");
         std::io::stdout().flush().context("standard output")
     }
 }

@@ -35,11 +35,13 @@ pub enum HashPurpose {
     Replay,
     /// A provider key from the environment, to know it again.
     Found,
+    /// The right to enter the console of a local instance.
+    ConsoleLink,
 }
 
 impl HashPurpose {
     /// All purposes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ApiKey,
         Self::Session,
         Self::Invitation,
@@ -49,6 +51,7 @@ impl HashPurpose {
         Self::Setup,
         Self::Replay,
         Self::Found,
+        Self::ConsoleLink,
     ];
 
     const fn info(self) -> &'static str {
@@ -62,6 +65,7 @@ impl HashPurpose {
             Self::Setup => "keybearer/hash/setup/v1",
             Self::Replay => "keybearer/hash/replay/v1",
             Self::Found => "keybearer/hash/found/v1",
+            Self::ConsoleLink => "keybearer/hash/console-link/v1",
         }
     }
 }

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRouter, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { api, ok } from "@/api/client";
+import { instanceQuery } from "@/api/queries";
 import { Frame } from "@/shell/Frame";
 import { Button } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -16,6 +17,7 @@ export function Page() {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const setup = useQuery({ queryKey: ["setup"], queryFn: () => ok(api.GET("/api/v1/setup")) });
+  const instance = useQuery(instanceQuery);
   const logIn = useMutation({
     mutationFn: () => ok(api.POST("/api/v1/sessions", { body: { email: email.trim(), password } })),
     onSuccess: async () => {
@@ -35,6 +37,13 @@ export function Page() {
           <Note>
             Nobody has set this instance up yet. Open the set-up link that the server printed at its start; it ends with
             #token=…
+          </Note>
+        )}
+        {instance.data?.local && (
+          <Note>
+            This is a local instance. On its machine run{" "}
+            <code className="font-mono text-sm">keybearer console</code>: it makes a link that lets you in without a
+            password.
           </Note>
         )}
         <TextField

@@ -82,7 +82,9 @@ pub struct DeviceCode {
     device_code: String,
 }
 
-/// Log in with a code that a person approved; good once. Until then the answer is `400 authorization_pending`.
+/// Log in with a code that a person approved; good once. Until then the answer is `400 authorization_pending`, or
+/// `400 slow_down` where the program asks sooner than `interval_s` after it asked last; then the interval is 5 seconds longer
+/// from there on, at most a minute (RFC 8628, 3.5).
 #[utoipa::path(post, path = "/api/v1/device-logins/session", tag = "sessions",
     extensions(("x-action" = json!("public"))), request_body = DeviceCode,
     responses((status = 201, body = UserView, headers(("set-cookie" = String, description = "The session."))),

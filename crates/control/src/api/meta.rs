@@ -71,6 +71,8 @@ pub struct InstanceView {
     submission: &'static str,
     /// Whether a key may have a base URL of its own, where the provider's switches say nothing else.
     custom_base_urls: bool,
+    /// Whether it serves one person on one machine, who enters the console by a link of `keybearer console`.
+    local: bool,
 }
 
 /// See what a client must know of the instance to seal a key for it.
@@ -92,6 +94,7 @@ async fn get_instance(
         custom_base_urls: settings
             .custom_base_urls
             .unwrap_or(state.config.custom_base_urls),
+        local: state.is_local(),
     }))
 }
 

@@ -6,6 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use store::{DeviceLoginRow, NewDeviceLogin, StoreError, UserRow, UserScope};
 use vault::HashPurpose;
 
+use crate::auth::pace::Came;
+pub use crate::auth::pace::INTERVAL_S;
 use crate::auth::session;
 use crate::auth::throttle::address_subject;
 use crate::error::{Code, Problem};
@@ -14,8 +16,6 @@ use crate::state::ControlState;
 
 /// A log-in can be approved and taken for ten minutes.
 const LIFETIME_MS: i64 = 10 * 60 * 1000;
-/// How long a program waits between two questions, in seconds (RFC 8628, 3.2).
-pub const INTERVAL_S: u32 = 5;
 /// The letters of a person's code: none that are taken for others, and no vowels, so that no word comes of it
 /// (RFC 8628, 6.1).
 const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
@@ -116,8 +116,8 @@ pub async fn refuse(
 /// Logs the program in, once somebody approved: the person, and the `Set-Cookie` value of the new session.
 ///
 /// # Errors
-/// `authorization_pending`; `invalid_device_code`, the same for unknown, refused, used and expired ones;
-/// `too_many_attempts` after many wrong codes from one address. Nobody holds a program to [`INTERVAL_S`].
+/// `authorization_pending`, or `slow_down` where the program asks sooner than it was told; `invalid_device_code`, the
+/// same for unknown, refused, used and expired ones; `too_many_attempts` after many wrong codes from one address.
 pub async fn take(
     state: &ControlState,
     call: &Call,
@@ -138,8 +138,13 @@ pub async fn take(
     };
     let (hash, row) = guess.end(found.await)?;
     let Some(user) = row.approved_by else {
-        return Err(Problem::new(Code::AuthorizationPending).retry_after_s(INTERVAL_S.into()));
+        let (code, wait_s) = match state.device_pace.ask(hash, LIFETIME_MS, call.now) {
+            Came::InTime(wait_s) => (Code::AuthorizationPending, wait_s),
+            Came::TooSoon(wait_s) => (Code::SlowDown, wait_s),
+        };
+        return Err(Problem::new(code).retry_after_s(wait_s.into()));
     };
+    state.device_pace.forget(&hash);
     let (new, cookie) = session::draw(state, call, user, headers)?;
     let note = call.note_on("session.create", new.id);
     let system = state.store.system();

@@ -1,10 +1,12 @@
 //! Log-in and change of password.
 
+use domain::access::Action;
 use http::{HeaderMap, HeaderValue};
-use store::{Actor, AuditNote, UserRow, UserScope};
+use store::{Actor, AuditNote, Principal, UserRow, UserScope};
 
 use crate::auth::password::Password;
-use crate::auth::session;
+use crate::auth::refusal::noted;
+use crate::auth::{console_link, session};
 use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::state::ControlState;
@@ -29,6 +31,31 @@ pub async fn log_in(
     let guess = state.guesses.begin(person, call.client, call.now)?;
     let user = guess.end(check_log_in(state, call, &email, password).await)?;
     let (_, cookie) = session::begin(state, call, user.id, headers).await?;
+    Ok((user, cookie))
+}
+
+/// Logs the one person of a local instance in, by the credential of a link: the person and the `Set-Cookie` value of the
+/// new session. The link is used up, also where the session cannot be stored.
+///
+/// # Errors
+/// `invalid_console_link`; `too_many_attempts` after a hundred failures of the address.
+pub async fn enter(
+    state: &ControlState,
+    call: &Call,
+    headers: &HeaderMap,
+    shown: &str,
+) -> Result<(UserRow, HeaderValue), Problem> {
+    // The address alone: a link has no name that a guesser would have to know.
+    let guess = state.guesses.begin(None, call.client, call.now)?;
+    let taken = console_link::take(state, shown, call.now);
+    let user = guess.end(noted(state, call, "session.create", taken).await)?;
+    let (session, cookie) = session::begin(state, call, user, headers).await?;
+    let principal = Principal::Session { user, session };
+    let own = state
+        .store
+        .authorize_user(&principal, Action::UseOwnUser)
+        .await?;
+    let user = state.store.own(&own).user().await?;
     Ok((user, cookie))
 }
 

@@ -80,6 +80,34 @@ async fn a_program_is_logged_in_once_a_person_approved() {
 }
 
 #[tokio::test]
+async fn a_program_that_asks_too_often_is_slowed_down_and_still_let_in() {
+    let world = World::start().await;
+    let (person, _) = world.set_up().await;
+    let begun = begin(&world).await;
+    let ask = async || world.post(&As::Nobody, TAKE, take(&begun)).await;
+    ask().await.refused(400, "authorization_pending");
+    let hasty = ask().await;
+    assert_eq!(hasty.headers["retry-after"], "10");
+    hasty.refused(400, "slow_down");
+    // The longer interval counts from here on, for this program alone.
+    world.pass_ms(6_000);
+    ask().await.refused(400, "slow_down");
+    world.pass_ms(15_000);
+    let patient = ask().await;
+    assert_eq!(patient.headers["retry-after"], "15");
+    patient.refused(400, "authorization_pending");
+    let other = begin(&world).await;
+    let answer = world.post(&As::Nobody, TAKE, take(&other)).await;
+    answer.refused(400, "authorization_pending");
+    let approve = format!("{PATH}/{}/approve", text(&begun, "user_code"));
+    world
+        .post(&person.session, &approve, json!({}))
+        .await
+        .expect(204);
+    ask().await.expect(201);
+}
+
+#[tokio::test]
 async fn a_refused_or_late_program_is_not_logged_in() {
     let world = World::start().await;
     let (person, _) = world.set_up().await;

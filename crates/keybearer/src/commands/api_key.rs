@@ -137,7 +137,7 @@ fn minted(made: &Value) -> anyhow::Result<&str> {
 }
 
 /// The key alone on standard output, so that a script can take it.
-fn print(made: &Value, out: Out) -> anyhow::Result<()> {
+pub(crate) fn print(made: &Value, out: Out) -> anyhow::Result<()> {
     let key = minted(made)?;
     if out.is_json() {
         out.json(made);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -26,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// What was found, and what became of it.
 pub(super) struct Rotation {
     control: ControlState,
-    owner: Owner,
+    owner: Arc<Owner>,
     /// Where a key is looked for, first to last, by provider.
     places: Vec<(ProviderId, Vec<String>)>,
     /// What is set in the environment, as far as it was told.
@@ -45,7 +46,7 @@ impl Rotation {
     /// Looks at the environment and the file for the first time.
     pub(super) async fn begin(
         control: &ControlState,
-        owner: Owner,
+        owner: Arc<Owner>,
         directory: &Path,
         file: Option<EnvFile>,
     ) -> anyhow::Result<(Self, Vec<Change>)> {

@@ -1,24 +1,23 @@
-//! The control socket: how `keybearer reload` tells a running local instance what its shell has.
+//! The control socket: how `keybearer reload`, `console` and `local new-api-key` reach a running local instance.
 //!
 //! It lies in the data directory, so that each instance has its own, can be opened by its owner only, and both ends
 //! check that the other one is the same user. One exchange a connection, a line of JSON each: the server says the names
-//! that it looks for, the client says what it has of them, the server says what changed.
+//! that it looks for, the client asks for something, the server says what came of it.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use control::ops::local::{Change, What};
-use domain::Secret;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::rotation::Rotation;
+use super::exchange::{Answer, Asked, Instance, Names};
+use crate::failure::{Failure, Sort};
 
 /// The longest line, in bytes: a hundred keys of the longest kind.
 const MAX_LINE_BYTES: u64 = 512 * 1024;
@@ -34,52 +33,6 @@ pub(super) fn path(directory: &Path) -> PathBuf {
     directory.join("keybearer.sock")
 }
 
-#[derive(Serialize, Deserialize)]
-struct Names {
-    names: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Told {
-    exact: bool,
-    variables: BTreeMap<String, String>,
-}
-
-/// What a reload changed.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Report {
-    pub(super) changes: Vec<Line>,
-    /// Set in the instance and not in the shell.
-    pub(super) stay: Vec<String>,
-    /// Why nothing was done.
-    pub(super) error: Option<String>,
-}
-
-/// One change.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Line {
-    pub(super) provider: String,
-    pub(super) variable: String,
-    pub(super) what: String,
-    /// Why it was refused.
-    pub(super) why: Option<String>,
-}
-
-impl From<Change> for Line {
-    fn from(change: Change) -> Self {
-        Self {
-            provider: change.provider.to_string(),
-            variable: change.variable,
-            what: change.what.as_str().to_owned(),
-            why: match change.what {
-                What::Refused(why) | What::Deferred(why) => Some(why),
-                _ => None,
-            },
-        }
-    }
-}
-
 /// The socket, which is gone when this is dropped.
 pub(super) struct Listening {
     path: PathBuf,
@@ -89,6 +42,8 @@ pub(super) struct Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+        // It led to this instance.
+        let _ = std::fs::remove_file(self.path.with_file_name(super::ask::PAGE));
     }
 }
 
@@ -113,7 +68,7 @@ impl Listening {
     }
 
     /// Serves until it is dropped.
-    pub(super) async fn serve(self, rotation: Arc<Mutex<Rotation>>) {
+    pub(super) async fn serve(self, instance: Arc<Instance>) {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         loop {
             let stream = match self.listener.accept().await {
@@ -127,9 +82,9 @@ impl Listening {
             let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
                 continue;
             };
-            let rotation = Arc::clone(&rotation);
+            let instance = Arc::clone(&instance);
             tokio::spawn(async move {
-                if let Err(error) = exchange(stream, rotation).await {
+                if let Err(error) = exchange(stream, instance).await {
                     tracing::warn!("the control socket: {error:#}");
                 }
                 drop(turn);
@@ -138,34 +93,15 @@ impl Listening {
     }
 }
 
-async fn exchange(stream: UnixStream, rotation: Arc<Mutex<Rotation>>) -> anyhow::Result<()> {
+async fn exchange(stream: UnixStream, instance: Arc<Instance>) -> anyhow::Result<()> {
     check_peer(&stream)?;
     let mut stream = BufReader::new(stream);
-    let names = rotation.lock().await.names().map(str::to_owned).collect();
-    write(&mut stream, &Names { names }).await?;
-    let told: Told = read(&mut stream).await?;
-    let variables = told.variables.into_iter();
-    let variables = variables.map(|(name, value)| (name, Secret::from_text(value)));
-    let variables = variables.collect();
+    write(&mut stream, json(&instance.names().await)?).await?;
+    let asked: Asked = read(&mut stream).await?;
     // To its end, whoever goes away meanwhile.
-    let taken = tokio::spawn(async move {
-        let mut rotation = rotation.lock().await;
-        rotation.take(variables, told.exact).await
-    });
-    let taken = taken.await.context("the reload panicked")?;
-    let report = match taken {
-        Ok((changes, stay)) => Report {
-            changes: changes.into_iter().map(Line::from).collect(),
-            stay,
-            error: None,
-        },
-        Err(error) => Report {
-            changes: Vec::new(),
-            stay: Vec::new(),
-            error: Some(format!("{error:#}")),
-        },
-    };
-    write(&mut stream, &report).await
+    let answered = tokio::spawn(async move { instance.answer(asked).await });
+    let answer = answered.await.context("what was asked for panicked")??;
+    write(&mut stream, answer).await
 }
 
 /// Whether an instance with this data directory runs.
@@ -173,32 +109,34 @@ pub(super) async fn answers(directory: &Path) -> bool {
     UnixStream::connect(path(directory)).await.is_ok()
 }
 
-/// Tells the instance with this data directory what `have` says of the names that it looks for.
-pub(super) async fn tell(
+/// What there is to say where no instance answers.
+pub(super) fn nobody(directory: &Path) -> Failure {
+    let path = path(directory);
+    let message = format!("no local instance answers at {}", path.display());
+    Failure::new(Sort::Unreachable, message).hint("start one with `keybearer`")
+}
+
+/// Asks the instance with this data directory for something. `what` sees the variables that it looks for.
+pub(super) async fn ask<T: DeserializeOwned>(
     directory: &Path,
-    exact: bool,
-    have: impl FnOnce(&[String]) -> BTreeMap<String, Secret>,
-) -> anyhow::Result<Report> {
+    what: impl FnOnce(&[String]) -> Asked,
+) -> anyhow::Result<T> {
     let path = path(directory);
     check_length(&path)?;
-    let stream = UnixStream::connect(&path).await.with_context(|| {
-        format!(
-            "no local instance answers at {}; start one with `keybearer`",
-            path.display()
-        )
-    })?;
+    let stream = UnixStream::connect(&path).await;
+    let stream = stream.map_err(|_| nobody(directory))?;
     check_peer(&stream)?;
     let mut stream = BufReader::new(stream);
-    let exchange: anyhow::Result<Report> = async {
+    let exchange: anyhow::Result<Answer<T>> = async {
         let Names { names } = read(&mut stream).await?;
-        let text = |secret: Secret| secret.expose(|it| String::from_utf8_lossy(it).into_owned());
-        let variables = have(&names).into_iter();
-        let variables = variables.map(|(name, value)| (name, text(value))).collect();
-        write(&mut stream, &Told { exact, variables }).await?;
+        write(&mut stream, json(&what(&names))?).await?;
         read(&mut stream).await
     }
     .await;
-    exchange.context("the instance broke off; its log says why")
+    match exchange.context("the instance broke off; its log says why")? {
+        Answer::Done(done) => Ok(done),
+        Answer::Refused(why) => bail!("{why}"),
+    }
 }
 
 /// Refuses a peer that is another user: a socket's mode says who may connect, not who does.
@@ -222,16 +160,17 @@ fn check_length(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn write(stream: &mut BufReader<UnixStream>, value: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(value).context("plain data")?;
+fn json(value: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+    serde_json::to_vec(value).context("plain data")
+}
+
+async fn write(stream: &mut BufReader<UnixStream>, mut line: Vec<u8>) -> anyhow::Result<()> {
     line.push(b'\n');
     let written = tokio::time::timeout(WITHIN, stream.write_all(&line)).await;
     written.context("it took too long")?.context("cannot write")
 }
 
-async fn read<T: for<'de> Deserialize<'de>>(
-    stream: &mut BufReader<UnixStream>,
-) -> anyhow::Result<T> {
+async fn read<T: DeserializeOwned>(stream: &mut BufReader<UnixStream>) -> anyhow::Result<T> {
     let mut line = Vec::new();
     let mut bounded = stream.take(MAX_LINE_BYTES);
     let read = tokio::time::timeout(WITHIN, bounded.read_until(b'\n', &mut line)).await;

@@ -1,6 +1,7 @@
 //! Local mode: the keys of the environment, without an account, a database or a configuration file.
 
 mod callers;
+mod console;
 mod found;
 mod rotation;
 mod socket;

@@ -92,9 +92,10 @@ async fn nonsense_and_crowds_change_nothing() {
     for line in [
         "nonsense\n".to_owned(),
         format!(
-            "{{\"exact\":true,\"variables\":{{\"OPENAI_API_KEY\":\"{secret}\"}},\"more\":1}}\n"
+            "{{\"reload\":{{\"exact\":true,\"variables\":{{\"OPENAI_API_KEY\":\"{secret}\"}},\"more\":1}}}}\n"
         ),
-        format!("{{\"exact\":true,\"variables\":[\"{secret}\"]}}\n"),
+        format!("{{\"reload\":{{\"exact\":true,\"variables\":[\"{secret}\"]}}}}\n"),
+        "{\"console_link\":{\"more\":1}}\n".to_owned(),
         long,
     ] {
         let mut stream = connect().await;

@@ -1,0 +1,186 @@
+//! The commands that ask something of a running local instance, over its control socket.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use domain::access::ApiScope;
+use serde_json::json;
+
+use super::exchange::{Asked, Link, NewApiKey, Report, Told};
+use super::{files, socket};
+use crate::client::Connection;
+use crate::commands::api_key;
+use crate::config;
+use crate::failure::{Failure, Sort};
+use crate::output::{Out, remark, say};
+
+/// How long the program that opens pages may take to say that it cannot.
+const OPENED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Which instance is asked.
+#[derive(clap::Args)]
+pub(crate) struct Which {
+    /// The configuration file of the instance, if it has one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Which {
+    fn directory(&self) -> anyhow::Result<PathBuf> {
+        Ok(config::load_local(self.config.as_deref())?.config.data_dir)
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Let the instance forget the variables that this shell does not have.
+    #[arg(long)]
+    exact: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ConsoleArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Print the link and leave the browser alone.
+    #[arg(long)]
+    no_open: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct NewApiKeyArgs {
+    /// What to call it.
+    #[arg(default_value = "local")]
+    name: String,
+    /// What it may do; can be repeated.
+    #[arg(long, value_name = "SCOPE", default_value = "inference:invoke")]
+    scope: Vec<ApiScope>,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Tells the running local instance what the recognised variables of this shell are now.
+pub(crate) async fn reload(args: ReloadArgs, out: Out) -> anyhow::Result<ExitCode> {
+    let exact = args.exact;
+    let report: Report = socket::ask(&args.which.directory()?, |names| {
+        let have = config::secrets(names.iter().map(String::as_str));
+        let variables = have.into_iter().map(|(name, value)| {
+            let text = value.expose(|it| String::from_utf8_lossy(it).into_owned());
+            (name, text)
+        });
+        Asked::Reload(Told {
+            exact,
+            variables: variables.collect(),
+        })
+    })
+    .await?;
+    let refused = report.changes.iter().any(|line| line.why.is_some());
+    if out.is_json() {
+        out.json(&json!({ "changes": report.changes, "stay": report.stay }));
+    } else {
+        show(&report);
+    }
+    Ok(match refused {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+fn show(report: &Report) {
+    for line in &report.changes {
+        let why = line.why.as_ref().map(|why| format!(": {why}"));
+        let why = why.unwrap_or_default();
+        let (provider, what, variable) = (&line.provider, &line.what, &line.variable);
+        say(&format!("{provider:<12} {what:<9} {variable}{why}"));
+    }
+    if report.changes.is_empty() {
+        say("no provider key was found");
+    }
+    if !report.stay.is_empty() {
+        let names = report.stay.join(", ");
+        say(&format!(
+            "kept, though this shell has none (--exact lets them go): {names}"
+        ));
+    }
+}
+
+/// Prints a link into the console of the running local instance and, for a person, opens it.
+pub(crate) async fn console(args: ConsoleArgs, out: Out) -> anyhow::Result<ExitCode> {
+    let directory = args.which.directory()?;
+    if !socket::answers(&directory).await {
+        let url = Connection::anonymous(None)?.url;
+        let url = url.trim_end_matches('/');
+        return Err(socket::nobody(&directory)
+            .hint(format!(
+                "start one with `keybearer`; into the console of `keybearer serve` people log in with e-mail and \
+                 password, such as at {url}/console/"
+            ))
+            .into());
+    }
+    let link: Link = socket::ask(&directory, |_| Asked::ConsoleLink {}).await?;
+    if out.is_json() {
+        out.json(&json!({ "url": link.url, "expires_at": link.expires_at }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&link.url);
+    let open = out.is_terminal() && !args.no_open;
+    let opened = open && open_in_browser(&directory, &link.url).await;
+    remark(match opened {
+        true => "It was opened in the browser; it is good once, for five minutes.",
+        false => "Open it in a browser of this machine; it is good once, for five minutes.",
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens a page by way of an owner-only file: everybody on the machine can read a command line. False where nothing
+/// could open it.
+async fn open_in_browser(directory: &Path, url: &str) -> bool {
+    let on_a_screen = ["DISPLAY", "WAYLAND_DISPLAY"];
+    let on_a_screen = on_a_screen.iter().any(|it| config::variable(it).is_some());
+    let opener = match cfg!(target_os = "macos") {
+        true => "open",
+        false if on_a_screen => "xdg-open",
+        false => return false,
+    };
+    let file = directory.join(PAGE);
+    let page = format!(
+        "<!doctype html><meta charset=\"utf-8\"><title>Keybearer</title>\
+         <meta http-equiv=\"refresh\" content=\"0;url={url}\"><p><a href=\"{url}\">Open the console</a>\n"
+    );
+    if files::write(&file, page.as_bytes()).is_err() {
+        return false;
+    }
+    let mut command = Command::new(opener);
+    command
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // Ctrl-C here is not meant for the browser.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let Ok(mut child) = command.spawn() else {
+        return false;
+    };
+    // Some of them stay as long as the browser does.
+    let ended = tokio::task::spawn_blocking(move || child.wait());
+    match tokio::time::timeout(OPENED_WITHIN, ended).await {
+        Ok(Ok(Ok(status))) => status.success(),
+        Ok(_) => false,
+        Err(_) => true,
+    }
+}
+
+/// The file that leads a browser to the console, in the data directory; its link is dead after five minutes.
+pub(super) const PAGE: &str = "console.html";
+
+/// Has the running local instance mint an API key for its owner, and prints it.
+pub(crate) async fn new_api_key(args: NewApiKeyArgs, out: Out) -> anyhow::Result<ExitCode> {
+    let directory = args.which.directory()?;
+    let (name, scopes) = (args.name, args.scope);
+    let key: NewApiKey = socket::ask(&directory, |_| Asked::NewApiKey { name, scopes }).await?;
+    api_key::print(&json!(key), out)?;
+    Ok(ExitCode::SUCCESS)
+}
