@@ -34,7 +34,10 @@ async fn main() {
         .env("KEYBEARER_LOG", "warn")
         .start()
         .await;
-    let setup_token = if local { String::new() } else { app.setup_token() };
+    let setup_token = match local {
+        true => String::new(),
+        false => app.setup_token(),
+    };
     say(&json!({"url": app.url(), "setup_token": setup_token, "dir": app.dir()}));
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input is text");

@@ -31,6 +31,7 @@ pub(crate) mod whoami;
 pub(crate) mod workspace;
 
 mod people;
+mod render;
 mod when;
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};

@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, set_child_subreaper, waitid,
@@ -15,6 +17,8 @@ use crate::program::children;
 
 /// The longest line that is passed on whole, in bytes.
 const MAX_LINE_BYTES: u64 = 8 * 1024;
+/// How often a group that is ending is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The programs that this process has started. Beside them it may have no other children but what they left behind.
 #[derive(Clone)]
@@ -35,6 +39,8 @@ pub struct Member {
 pub struct Handle {
     pid: Pid,
     fleet: Fleet,
+    /// Whether the group was asked to end. Many programs take a second time for impatience.
+    asked: Arc<AtomicBool>,
 }
 
 impl Fleet {
@@ -79,6 +85,7 @@ impl Fleet {
             handle: Handle {
                 pid,
                 fleet: self.clone(),
+                asked: Arc::default(),
             },
         })
     }
@@ -104,21 +111,37 @@ impl Handle {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Sends a signal to the program and what it started in its group. A program that is gone needs none.
-    pub fn send(&self, signal: Signal) {
+    /// Asks the program and what it started in its group to end (SIGTERM), once. A program that is gone needs none.
+    pub fn ask_to_end(&self) {
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            self.send(Signal::TERM);
+        }
+    }
+
+    /// Ends them (SIGKILL).
+    pub fn kill(&self) {
+        self.send(Signal::KILL);
+    }
+
+    fn send(&self, signal: Signal) {
         if self.fleet.running().contains(&self.pid) {
             let _ = kill_process_group(self.pid, signal);
         }
     }
 
-    /// Waits until the program ends, kills what is left of its group, and returns its exit code, 128 and the signal's
-    /// number where a signal ended it. Blocks.
+    /// Waits until the program ends, asks what is left of its group to end, kills that after `grace`, and returns the
+    /// program's exit code, 128 and the signal's number where a signal ended it. Blocks.
     ///
     /// # Errors
     /// The operating system's.
-    pub fn wait(&self) -> io::Result<u8> {
-        // It stays there as a zombie, so that its number is not given to another group before the signal is sent.
+    pub fn wait(&self, grace: Duration) -> io::Result<u8> {
+        // It stays there as a zombie, so that its number is not given to another group before the last signal is sent.
         self.wait_for(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        let ended_at = Instant::now();
+        while lives(self.pid) && ended_at.elapsed() < grace {
+            self.ask_to_end();
+            std::thread::sleep(LOOK_EVERY);
+        }
         let mut running = self.fleet.running();
         let _ = kill_process_group(self.pid, Signal::KILL);
         let code = self.wait_for(WaitIdOptions::EXITED);
@@ -144,6 +167,29 @@ impl Handle {
     }
 }
 
+/// Whether anything in the group runs. What has ended and waits to be taken leave of does not, though signals reach it.
+fn lives(group: Pid) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    let group = group.as_raw_nonzero().get();
+    processes.filter_map(Result::ok).any(|process| {
+        let is_process = process.file_name().as_encoded_bytes()[0].is_ascii_digit();
+        let stat = is_process.then(|| std::fs::read_to_string(process.path().join("stat")));
+        stat.is_some_and(|stat| stat.is_ok_and(|stat| group_of_running(&stat) == Some(group)))
+    })
+}
+
+/// The group of a process that has not ended, by its `stat` (proc_pid_stat(5)).
+fn group_of_running(stat: &str) -> Option<i32> {
+    // A program's name may hold anything, brackets and blanks too.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let group = fields.nth(1)?.parse().ok()?;
+    (!matches!(state, "Z" | "X" | "x")).then_some(group)
+}
+
 /// Hands each line of a stream on, without its end; a long one in parts of 8 KiB. Blocks until the stream ends.
 pub fn each_line(stream: impl Read, mut hand_on: impl FnMut(&[u8])) {
     let mut reader = BufReader::new(stream);
@@ -164,6 +210,14 @@ pub fn each_line(stream: impl Read, mut hand_on: impl FnMut(&[u8])) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_ended_does_not_run() {
+        assert_eq!(group_of_running("7 (a) b) S 1 42 42 0"), Some(42));
+        assert_eq!(group_of_running("7 (a) Z 1 42 42 0"), None);
+        assert_eq!(group_of_running("7"), None);
+        assert!(lives(rustix::process::getpgrp()));
+    }
 
     #[test]
     fn lines_are_handed_on_and_long_ones_cut() {

@@ -17,43 +17,85 @@ pub struct File {
 /// Where systemd's units find the credential of `keybearer run`.
 const CREDENTIAL: &str = "/etc/keybearer/run.env";
 
-/// Units for systemd, and the scripts that they run from `directory`.
+/// A script, and the SHA-256 of its text in hex.
+pub type Hashed<'a> = (&'a Script, &'a str);
+
+/// Units for systemd, and the scripts that they run from `directory`. All names hold the workspace, so that units of several
+/// can lie side by side.
 pub fn systemd(
     workspace: WorkspaceId,
     directory: &str,
-    scripts: &[Script],
+    scripts: &[Hashed<'_>],
     services: &[Service],
 ) -> Vec<File> {
     let mut files = Vec::new();
     let mut before: Option<String> = None;
     for script in scripts {
-        let unit = format!("keybearer-script-{}.service", script.name);
+        let name = &script.0.name;
+        let unit = format!("{}script-{name}{UNIT}", prefix(workspace));
         files.push(File {
-            name: format!("{}.script", script.name),
-            text: script.content.as_str().to_owned(),
+            name: script_of(&unit),
+            text: script.0.content.as_str().to_owned(),
         });
         files.push(File {
-            text: script_unit(workspace, directory, script, before.as_deref()),
+            text: script_unit(workspace, directory, &unit, *script, before.as_deref()),
             name: unit.clone(),
         });
         before = Some(unit);
     }
     for service in services {
         files.push(File {
-            name: format!("keybearer-service-{}.service", service.name),
+            name: format!("{}service-{}{UNIT}", prefix(workspace), service.name),
             text: service_unit(workspace, service, before.as_deref()),
         });
     }
     files
 }
 
+/// How the names of units end.
+const UNIT: &str = ".service";
+
+/// How the names of a workspace's units begin.
+fn prefix(workspace: WorkspaceId) -> String {
+    format!("keybearer-{workspace}-")
+}
+
+/// The file with the text that a script's unit runs. Scripts bear no line of ours: not every language has the same comments.
+pub fn script_of(unit: &str) -> String {
+    let stem = unit.strip_suffix(UNIT).unwrap_or(unit);
+    format!("{stem}.script")
+}
+
+/// Whether a file with this name may be a unit of the workspace, so that it is worth reading.
+pub fn may_be_unit(workspace: WorkspaceId, name: &str) -> bool {
+    name.starts_with(&prefix(workspace)) && name.ends_with(UNIT)
+}
+
+/// Whether a file was written here for the workspace, as its first line says.
+pub fn is_written_here(workspace: WorkspaceId, text: &str) -> bool {
+    let first = text.lines().next();
+    let ours = [
+        first_line(workspace, "systemd"),
+        first_line(workspace, "compose"),
+    ];
+    ours.iter().any(|line| first == Some(line))
+}
+
+fn first_line(workspace: WorkspaceId, form: &str) -> String {
+    format!(
+        "# Written by `keybearer workspace render --{form}` for {workspace}, which replaces or removes it the next time."
+    )
+}
+
 fn head(workspace: WorkspaceId, what: &str, before: Option<&str>, more: &str) -> String {
+    let first_line = first_line(workspace, "systemd");
     let before = before.map_or(String::new(), |unit| {
         format!("Requires={unit}\nAfter={unit}\n")
     });
     format!(
-        "# Written by `keybearer workspace render --systemd`. There is no key in here: `keybearer run` mints one for the\n\
-         # program, renews it and revokes it at the end. It needs a credential for that, in {CREDENTIAL}, for root only:\n\
+        "{first_line}\n\
+         # There is no key in here: `keybearer run` mints one for the program, renews it and revokes it at the end. It\n\
+         # needs a credential for that, in {CREDENTIAL}, for root only:\n\
          #   KEYBEARER_URL=https://...\n\
          #   KEYBEARER_API_KEY=kb_...   from: keybearer api-key create NAME --scope inference:invoke --scope keys:write\n\
          # It runs as root unless a drop-in says User=.\n\
@@ -70,16 +112,18 @@ fn head(workspace: WorkspaceId, what: &str, before: Option<&str>, more: &str) ->
 fn script_unit(
     workspace: WorkspaceId,
     directory: &str,
-    script: &Script,
+    unit: &str,
+    (script, content_sha256): Hashed<'_>,
     before: Option<&str>,
 ) -> String {
     let name = &script.name;
-    let file = format!("{directory}/{name}.script");
+    let file = format!("{directory}/{}", script_of(unit));
     let words: Vec<&str> = match script.content.as_str().starts_with("#!") {
         true => vec![&file],
         false => vec!["sh", &file],
     };
-    let once = format!("/var/lib/keybearer/first-boot-{workspace}-{name}");
+    // By what ran, not by its name: another text is due, and a text of another name is not.
+    let once = format!("/var/lib/keybearer/first-boot-{workspace}-{content_sha256}");
     let once = (script.run_on == RunOn::FirstBoot).then_some(once);
     let what = format!("Script {name}");
     // Where it is met, what requires the unit starts all the same (systemd.unit, "Requires=").
@@ -179,13 +223,16 @@ fn quoted(word: &str, in_command: bool) -> String {
 
 /// A Compose file. Scripts have no place in it: what they do belongs in the image.
 pub fn compose(workspace: WorkspaceId, services: &[Service]) -> File {
-    let mut text = String::from(
-        "# Written by `keybearer workspace render --compose`. There is no key in here: `keybearer run` mints one for each\n\
-         # service, renews it and revokes it at the end. It needs a credential for that, in keybearer.env beside this file,\n\
-         # for its owner only:\n\
+    let first_line = first_line(workspace, "compose");
+    let mut text = format!(
+        "{first_line}\n\
+         # There is no key in here: `keybearer run` mints one for each service, renews it and revokes it at the end. It\n\
+         # needs a credential for that, in keybearer.env beside this file, for its owner only:\n\
          #   KEYBEARER_URL=https://...\n\
          #   KEYBEARER_API_KEY=kb_...   from: keybearer api-key create NAME --scope inference:invoke --scope keys:write\n\
-         # The image must have `keybearer` and the services' programs; what the workspace's scripts do belongs in it, too.\n",
+         # The image must have `keybearer` and the services' programs; what the workspace's scripts do belongs in it, too.\n\
+         name: {}\n",
+        scalar(&format!("keybearer-{workspace}"))
     );
     if services.is_empty() {
         text.push_str("services: {}\n");
@@ -271,19 +318,37 @@ mod tests {
             order: Default::default(),
             content: "echo x\n".parse().expect("a script"),
         };
-        let files = systemd(workspace, "/srv/units", &[script], &[service()]);
+        let hash = "5".repeat(64);
+        let files = systemd(workspace, "/srv/units", &[(&script, &hash)], &[service()]);
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(
             names,
             [
-                "tools.script",
-                "keybearer-script-tools.service",
-                "keybearer-service-web.service"
+                format!("keybearer-{workspace}-script-tools.script"),
+                format!("keybearer-{workspace}-script-tools.service"),
+                format!("keybearer-{workspace}-service-web.service"),
             ]
         );
-        assert!(files[1].text.contains("\"sh\" \"/srv/units/tools.script\""));
+        assert!(files[1].text.contains(&format!(
+            "\"sh\" \"/srv/units/keybearer-{workspace}-script-tools.script\""
+        )));
+        let mark =
+            format!("ConditionPathExists=!/var/lib/keybearer/first-boot-{workspace}-{hash}\n");
+        assert!(files[1].text.contains(&mark), "{}", files[1].text);
+        for (file, is_unit) in files.iter().zip([false, true, true]) {
+            assert_eq!(may_be_unit(workspace, &file.name), is_unit, "{}", file.name);
+            assert_eq!(
+                is_written_here(workspace, &file.text),
+                is_unit,
+                "{}",
+                file.name
+            );
+        }
+        let other = WorkspaceId::from_bytes([1; 16]);
+        assert!(!may_be_unit(other, &files[2].name) && !is_written_here(other, &files[2].text));
         let unit = &files[2].text;
-        assert!(unit.contains("After=keybearer-script-tools.service\n"));
+        let after = format!("After=keybearer-{workspace}-script-tools.service\n");
+        assert!(unit.contains(&after));
         assert!(unit.contains("Environment=\"GREETING=a \\\"b\\\"\\n$c %%d\"\n"));
         assert!(unit.contains(
             "\"--env\" \"GREETING\" \"--\" \"sh\" \"-c\" \"echo \\\"$$HOME\\\" 100%% \\\\\"\n"

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::client::{Api, Body};
 use crate::failure::Failure;
-use crate::output::{Out, PrintableStream};
+use crate::output::{Out, PrintableStream, Progress, size};
 
 /// Fields that hold secrets: what is given as an argument is seen by everybody on the machine.
 const SECRET_FIELDS: [&str; 6] = [
@@ -104,8 +104,12 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     // Piece by piece, so that a stream is seen as it comes.
     let mut last = None;
     let mut printable = PrintableStream::default();
+    let mut progress = Progress::beside_output();
+    let mut bytes = 0;
     while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
         last = piece.last().copied().or(last);
+        bytes += piece.len() as u64;
+        progress.show(&format!("{} read", size(bytes)));
         let shown = match out.meets_terminal() {
             true => printable.with(&piece).into_bytes(),
             false => piece.into(),

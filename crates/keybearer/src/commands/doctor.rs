@@ -10,7 +10,7 @@ use vault::{OpenError, Opener};
 
 use super::{remark, say};
 use crate::config::Loaded;
-use crate::output::Out;
+use crate::output::{Out, Progress};
 use crate::{open, sources};
 
 const BATCH: i64 = 500;
@@ -19,7 +19,11 @@ const BATCH: i64 = 500;
 pub(crate) async fn run(loaded: Loaded, out: Out) -> anyhow::Result<ExitCode> {
     let sources = sources::system();
     let instance = open::open_existing(loaded, &sources).await?;
-    let report = Report { out };
+    let mut report = Report {
+        out,
+        lines: 0,
+        progress: Progress::beside_output(),
+    };
     report.line("deployment", &instance.deployment.id.to_string(), "ok");
 
     let system = instance.store.system();
@@ -72,6 +76,7 @@ pub(crate) async fn run(loaded: Loaded, out: Out) -> anyhow::Result<ExitCode> {
     for finding in &findings {
         report.line("ledger", finding, "out_of_balance");
     }
+    drop(report);
     remark(&format!(
         "{opened} provider keys open, {broken} records do not."
     ));
@@ -111,15 +116,20 @@ fn verdict(result: Result<(), OpenError>) -> &'static str {
 
 struct Report {
     out: Out,
+    lines: u64,
+    progress: Progress,
 }
 
 impl Report {
-    fn line(&self, kind: &str, id: &str, verdict: &str) {
+    fn line(&mut self, kind: &str, id: &str, verdict: &str) {
         if self.out.is_json() {
             let line = json!({ "record": kind, "id": id, "verdict": verdict });
             self.out.json(&line);
         } else {
             say(&format!("{verdict:<18} {kind:<12} {id}"));
         }
+        self.lines += 1;
+        let text = format!("{} records looked at", self.lines);
+        self.progress.show(&text);
     }
 }

@@ -15,7 +15,7 @@ use super::confirm;
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
-use crate::output::{Column, Out, PrintableStream, remark, say};
+use crate::output::{Column, Out, PrintableStream, Progress, remark, say, size};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -249,12 +249,17 @@ fn show(run: &Value, out: Out) {
 }
 
 async fn until_it_ends(api: &Api, path: &str) -> anyhow::Result<Value> {
+    let mut progress = Progress::start();
     loop {
         let run = api.get(path).await?;
-        match run["status"].as_str() {
-            Some("pending" | "running") => tokio::time::sleep(LOOK_EVERY).await,
+        let status = match run["status"].as_str() {
+            Some(status @ ("pending" | "running")) => status,
             _ => return Ok(run),
-        }
+        };
+        let steps = run["steps"].as_array().map_or(&[][..], Vec::as_slice);
+        let done = steps.iter().filter(|it| it["status"] == "succeeded");
+        let text = format!("{status}, {} of {} steps done", done.count(), steps.len());
+        progress.wait(LOOK_EVERY, &text).await;
     }
 }
 
@@ -290,7 +295,14 @@ async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow:
         }
     };
     let mut printable = PrintableStream::default();
+    let mut progress = match &to {
+        Some(_) => Progress::start(),
+        None => Progress::beside_output(),
+    };
+    let mut bytes = 0;
     while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
+        bytes += piece.len() as u64;
+        progress.show(&format!("{} read", size(bytes)));
         if let Some(file) = &mut file {
             file.write_all(&piece).context("cannot write the file")?;
             continue;
@@ -304,10 +316,8 @@ async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow:
             break;
         }
     }
+    drop(progress);
     if let Some(to) = to {
-        let bytes = file
-            .and_then(|file| file.metadata().ok())
-            .map(|it| it.len());
         let done = json!({ "file": to, "bytes": bytes });
         out.done(&done, &format!("Kept in {}.", to.display()));
     }

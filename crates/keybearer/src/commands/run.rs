@@ -70,8 +70,9 @@ struct With {
     /// Seconds that the program's key lives on when nobody renews it, as when this machine sleeps; 3 to 3600.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(3..=3600))]
     lease: u64,
-    /// End the program when its key cannot be renewed, for a supervisor that starts it again. Otherwise it runs on with a
-    /// key that has ended.
+    /// End the program when its key cannot be renewed (it was revoked or replaced, or has ended), and with `--inject raw`
+    /// when a provider key that it holds was replaced, paused or removed, for a supervisor that starts it again. Otherwise
+    /// it runs on with what it has.
     #[arg(long)]
     end_with_key: bool,
     #[command(flatten)]

@@ -1,22 +1,17 @@
 //! `keybearer service`: services that a workspace's machines keep running.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use domain::WorkspaceId;
 use domain::service::{Restart, ServiceName};
 use serde_json::{Map, Value, json};
 
-use super::run::up::plan::Plan;
+use super::confirm;
 use super::script::{find, put};
 use super::workspace::Which;
-use super::{chosen_workspace, confirm};
 use crate::client::Api;
 use crate::failure::Failure;
-use crate::output::{Column, Out, remark};
+use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -179,67 +174,4 @@ fn given(variables: &[String]) -> anyhow::Result<BTreeMap<&str, &str>> {
         pair.ok_or_else(|| Failure::usage("--env takes NAME=VALUE").into())
     });
     pairs.collect()
-}
-
-#[derive(clap::Args)]
-pub(crate) struct RenderArgs {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-    workspace: Option<WorkspaceId>,
-    /// Units for systemd, with the scripts beside them.
-    #[arg(long, conflicts_with = "compose")]
-    systemd: bool,
-    /// A file for Compose.
-    #[arg(long)]
-    compose: bool,
-    /// The directory to write into; it is made. Files of the same names are replaced.
-    #[arg(long, value_name = "DIRECTORY")]
-    to: PathBuf,
-}
-
-/// `keybearer workspace render`.
-pub(super) async fn render(api: &Api, args: RenderArgs) -> anyhow::Result<()> {
-    if !args.systemd && !args.compose {
-        return Err(Failure::usage("for whom? give --systemd or --compose").into());
-    }
-    let workspace = chosen_workspace(api, args.workspace).await?;
-    let plan = Plan::read(api, workspace).await?;
-    let cannot = || format!("cannot write into {}", args.to.display());
-    std::fs::create_dir_all(&args.to).with_context(cannot)?;
-    let directory = args.to.canonicalize().with_context(cannot)?;
-    let shown = directory.to_str().context("the directory is not UTF-8")?;
-    let services: Vec<_> = plan.services.into_iter().map(|it| it.service).collect();
-    let files = if args.systemd {
-        let scripts: Vec<_> = plan.scripts.into_iter().map(|due| due.script).collect();
-        runtime::render::systemd(workspace, shown, &scripts, &services)
-    } else {
-        vec![runtime::render::compose(workspace, &services)]
-    };
-    for file in &files {
-        write(&directory.join(&file.name), &file.text).with_context(cannot)?;
-        remark(&format!("Wrote {shown}/{}.", file.name));
-    }
-    remark("No key is in them; each begins with how to give one.");
-    Ok(())
-}
-
-/// Puts a file in place as a whole.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let new = path.with_extension(format!("{}.new", std::process::id()));
-    // A script is run by its own first line.
-    let mode = match path.extension().is_some_and(|it| it == "script") {
-        true => 0o755,
-        false => 0o644,
-    };
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::rename(&new, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written
 }

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Show what `workspace up` is doing on this machine. Ends with 1 where it is not up.
     Status(super::run::up::StatusArgs),
     /// Write the workspace's services for another supervisor. No key stands in what is written.
-    Render(super::service::RenderArgs),
+    Render(super::render::Args),
     /// Leave a workspace. Asks.
     Leave {
         #[command(flatten)]
@@ -107,7 +107,7 @@ async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitC
     match command {
         Command::Up(args) => return super::run::up::run(args).await,
         Command::Status(args) => return super::run::up::status(api, args, out).await,
-        Command::Render(args) => super::service::render(api, args).await?,
+        Command::Render(args) => super::render::run(api, args, out).await?,
         Command::List => out.list(&api.get_list("/api/v1/workspaces").await?, COLUMNS),
         Command::Show { which } => {
             out.facts(&api.get(&which.path(api, "").await?).await?, COLUMNS);

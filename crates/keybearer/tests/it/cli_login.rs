@@ -508,3 +508,27 @@ async fn a_machine_without_a_browser_is_logged_in_by_a_code_that_somebody_approv
     fixture.cli(&["login", "refuse", &code]).await;
     assert_eq!(child.wait().expect("ended").code(), Some(4));
 }
+
+/// RFC 8628, 3.5: who is told to slow down waits five seconds longer from then on.
+#[tokio::test]
+async fn a_log_in_that_is_told_to_slow_down_waits_longer() {
+    let fixture = Fixture::without_variables().await;
+    let server = ScriptedProvider::start();
+    let in_an_hour = "2999-01-01T00:00:00Z";
+    let begun = json!({
+        "device_code": "kbd_x", "user_code": "BCDF-GHJK", "expires_at": in_an_hour, "interval_s": 1,
+    });
+    let problem = |code: &str| json!({ "code": code, "detail": "not yet" });
+    server.next(Script::json(201, &begun));
+    server.next(Script::json(400, &problem("slow_down")));
+    server.next(Script::json(400, &problem("authorization_pending")));
+    server.next(Script::json(401, &problem("invalid_device_code")));
+    let since = std::time::Instant::now();
+    let exit = fixture
+        .cli_ends(&["login", "--url", &server.url()], 4)
+        .await;
+    assert!(exit.says("BCDF-GHJK"), "{exit}");
+    assert_eq!(server.requests().len(), 4);
+    let took = since.elapsed();
+    assert!(took >= Duration::from_secs(1 + 6 + 6), "{took:?}");
+}

@@ -157,6 +157,48 @@ async fn a_program_holds_the_provider_key_and_nobody_else_sees_it() {
     fixture.finish().await;
 }
 
+/// With `--end-with-key` a program does not outlive the provider key that it holds.
+#[tokio::test]
+async fn a_program_ends_when_its_provider_key_is_replaced_or_removed() {
+    let fixture = Fixture::start().await;
+    let (_, api_key) = fixture.with_release().await;
+    if !fixture.kernel_holds_it() {
+        return fixture.finish().await;
+    }
+    let here = elsewhere();
+    let options = [
+        "--sandbox",
+        "--inject",
+        "raw",
+        "--lease",
+        "3",
+        "--end-with-key",
+    ];
+    let script =
+        "trap 'echo asked > asked; exit 7' TERM; echo $$ > pid; while :; do sleep 0.05; done";
+    let mut program = fixture.raw(here.path(), &api_key, &options, script);
+    program.stdout(Stdio::null()).stderr(Stdio::piped());
+    let program = program.spawn().expect("starts");
+    written(&here.path().join("pid")).await;
+    fixture
+        .workspace_key("openai", "mine", &fixture.canary.openai_key())
+        .await;
+    let waited = tokio::task::spawn_blocking(move || program.wait_with_output());
+    let ended = tokio::time::timeout(Duration::from_secs(20), waited).await;
+    let ended = ended
+        .expect("it is ended")
+        .expect("no panic")
+        .expect("ends");
+    let said = shown(&ended);
+    assert_eq!(ended.status.code(), Some(7), "{said}");
+    assert!(
+        said.contains("was replaced; the program is ended"),
+        "{said}"
+    );
+    assert!(here.path().join("asked").exists());
+    fixture.finish().await;
+}
+
 /// Whether a process is a child of `parent`, such as its `sleep`.
 fn is_under(process: &Path, parent: &str) -> bool {
     let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();

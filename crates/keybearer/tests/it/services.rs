@@ -771,13 +771,160 @@ async fn what_is_rendered_for_others_has_no_key() {
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
     names.sort();
+    let workspace = &fixture.owner.workspace;
     let expected = [
-        "compose.yaml",
-        "keybearer-script-tools.service",
-        "keybearer-service-web.service",
-        "tools.script",
+        "compose.yaml".to_owned(),
+        format!("keybearer-{workspace}-script-tools.script"),
+        format!("keybearer-{workspace}-script-tools.service"),
+        format!("keybearer-{workspace}-service-web.service"),
     ];
     assert_eq!(names, expected);
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn rendering_again_removes_what_it_wrote_itself_and_nothing_else() {
+    let fixture = Fixture::with_machine().await;
+    let script = fixture.script("tools", "first_boot", 0, "echo x\n").await;
+    let service = fixture.service("web", "always", "exec sleep 1").await;
+    fixture.service("api", "always", "exec sleep 1").await;
+    let to = fixture.place("units");
+    let directory = to.display().to_string();
+    let render = [
+        "--json",
+        "workspace",
+        "render",
+        "--systemd",
+        "--to",
+        &directory,
+    ];
+    let first = fixture.app.run(&render).await;
+    let first: Value = serde_json::from_str(&first.stdout).expect("JSON");
+    assert_eq!(first["removed"], json!([]));
+    let workspace = &fixture.owner.workspace;
+    let name = |rest: &str| format!("keybearer-{workspace}-{rest}");
+    // Of somebody who writes units by hand, and of another workspace.
+    let by_hand = to.join(name("service-mine.service"));
+    std::fs::write(&by_hand, "[Service]\nExecStart=/bin/true\n").expect("written");
+    let unit = std::fs::read_to_string(to.join(name("service-web.service"))).expect("a unit");
+    let other = "ws_00000000000000000000000000";
+    let others = to.join(format!("keybearer-{other}-service-web.service"));
+    std::fs::write(&others, unit.replace(workspace, other)).expect("written");
+    let session = &fixture.owner.person.session;
+    for (kind, made) in [("scripts", &script), ("services", &service)] {
+        let id = made["id"].as_str().expect("an id");
+        let path = fixture.path(&format!("/{kind}/{id}"));
+        session.delete(&path).await.expect(204);
+    }
+    let again = fixture.app.run(&render).await;
+    let again: Value = serde_json::from_str(&again.stdout).expect("JSON");
+    let gone = [name("script-tools.service"), name("service-web.service")];
+    assert_eq!(again["removed"], json!(gone));
+    assert_eq!(again["written"], json!([name("service-api.service")]));
+    let mut left: Vec<String> = std::fs::read_dir(&to)
+        .expect("units")
+        .map(|it| {
+            it.expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    left.sort();
+    let mut expected = vec![
+        name("service-api.service"),
+        name("service-mine.service"),
+        format!("keybearer-{other}-service-web.service"),
+    ];
+    expected.sort();
+    assert_eq!(left, expected);
+    // What is there under a name of ours and is not ours stays, and nothing is written.
+    std::fs::write(to.join(name("service-api.service")), "# mine\n").expect("written");
+    let refused = fixture.app.run(&render[1..]).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    assert!(
+        refused.says("was not rendered for this workspace"),
+        "{refused}"
+    );
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_program_started_has_its_time_to_end_too() {
+    let fixture = Fixture::with_machine().await;
+    let file = |name: &str| fixture.place(name).display().to_string();
+    // Leaders that go at once. What they started needs a while, or does not listen.
+    let careful = format!(
+        "sh -c 'trap \"echo asked >> {asked}; sleep 2; echo saved >> {asked}; exit\" TERM; echo $$ > {child}; \
+         while :; do sleep 0.1; done' & wait",
+        asked = file("asked"),
+        child = file("careful"),
+    );
+    let deaf = format!(
+        "sh -c 'trap \"\" TERM; echo $$ > {child}; while :; do sleep 0.1; done' & wait",
+        child = file("deaf"),
+    );
+    let left = format!(
+        "sh -c 'trap \"sleep 1; echo left >> {asked}; exit\" TERM; echo $$ > {child}; while :; do sleep 0.1; done' & \
+         while ! [ -s {child} ]; do sleep 0.1; done",
+        asked = file("asked"),
+        child = file("left"),
+    );
+    fixture.service("careful", "always", &careful).await;
+    fixture.service("deaf", "always", &deaf).await;
+    // This one ends by itself, and something of it stays.
+    fixture.service("left", "no", &left).await;
+    let watch = async {
+        for name in ["careful", "deaf"] {
+            written(&fixture.place(name)).await;
+        }
+        let ended = |it: &Value| entry(it, "left")["state"] == "ended";
+        let status = fixture.status_that(ended).await;
+        let asked = std::fs::read_to_string(fixture.place("asked"));
+        assert_eq!(asked.expect("it was asked"), "left\n");
+        signal(&status["process"].to_string(), "TERM");
+        Instant::now()
+    };
+    let (up, stopped_at) = tokio::join!(fixture.up(&["--yes"]), watch);
+    let took = stopped_at.elapsed();
+    assert!(up.status.success(), "{up}");
+    let asked = std::fs::read_to_string(fixture.place("asked")).expect("it was asked");
+    assert_eq!(asked, "left\nasked\nsaved\n", "once, and with its time");
+    assert!(took >= Duration::from_secs(9), "{took:?}");
+    assert!(
+        up.says("deaf: was killed") && up.says("careful: was ended"),
+        "{up}"
+    );
+    let pid = std::fs::read_to_string(fixture.place("deaf")).expect("a number");
+    let path = format!("/proc/{}", pid.trim());
+    assert!(!std::path::Path::new(&path).exists(), "it outlived it");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_log_has_the_bytes_of_what_programs_say() {
+    let fixture = Fixture::with_machine().await;
+    fixture
+        .service("web", "no", "printf 'a\\033[31m\\tb\\n'")
+        .await;
+    let up = fixture.up(&["--yes"]).await;
+    assert!(up.status.success(), "{up}");
+    assert_eq!(up.stdout, "web | a\u{1b}[31m\tb\n");
+    // Where somebody looks, none of it moves the cursor or colours what others say.
+    let driver =
+        "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let output = std::process::Command::new("python3")
+        .args(["-c", driver, env!("CARGO_BIN_EXE_keybearer")])
+        .args(["workspace", "up", "--yes"])
+        .env("KEYBEARER_URL", fixture.app.url())
+        .env("KEYBEARER_API_KEY", &fixture.owner.api_key)
+        .env("KEYBEARER_WORKSPACE", &fixture.owner.workspace)
+        .env("XDG_STATE_HOME", fixture.place("state"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("Python runs");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("web | a\u{fffd}[31m\tb"), "{shown}");
     fixture.finish().await;
 }
 

@@ -21,6 +21,8 @@ const FACTS: &[Column] = &[
 ];
 /// The longest wait between two questions, whatever the server says.
 const MOST_S: u64 = 60;
+/// How much longer to wait once the server says that it is asked too often (RFC 8628, 3.5).
+const SLOWER_S: u64 = 5;
 
 /// Shows a code and waits until somebody approves it; returns the credential of the session.
 pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
@@ -33,7 +35,7 @@ pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
     };
     let code = text("user_code")?;
     let until: Timestamp = text("expires_at")?.parse().context("the server's answer")?;
-    let interval = begun["interval_s"].as_u64().unwrap_or(5).clamp(1, MOST_S);
+    let mut interval = begun["interval_s"].as_u64().unwrap_or(5).clamp(1, MOST_S);
     tell(&format!("Your code is {code}"));
     tell(&format!(
         "Approve it in a browser: {}/console/device?code={code}",
@@ -50,12 +52,19 @@ pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
         if left_s < 0 {
             return Err(Failure::new(Sort::Declined, "nobody approved the code in time").into());
         }
-        progress.show(&format!("waiting, {} min left", left_s / 60 + 1));
-        tokio::time::sleep(Duration::from_secs(interval)).await;
+        let text = format!(
+            "waiting for somebody to approve it, {} min left",
+            left_s / 60 + 1
+        );
+        let pause = Duration::from_secs(interval);
+        progress.wait(pause, &text).await;
         let taken = api.begin_session(&format!("{PATH}/session"), &body).await;
         match taken {
             Ok(session) => return Ok(session),
             Err(error) if Failure::has_code(&error, "authorization_pending") => {}
+            Err(error) if Failure::has_code(&error, "slow_down") => {
+                interval = (interval + SLOWER_S).min(MOST_S);
+            }
             Err(error) => return Err(error),
         }
     }

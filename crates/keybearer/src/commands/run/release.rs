@@ -7,13 +7,14 @@ use anyhow::{Context, bail};
 use domain::variable::VariableName;
 use domain::{DeploymentId, ProviderId, ProviderKeyId, Secret, WorkspaceId};
 use runtime::Secrets;
+use runtime::program::Signals;
 use runtime::variables::{bases_beside, keys_beside};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use vault::{OneTimeKey, ReleaseContext};
 
 use super::walls::Walls;
-use super::{Environment, unset};
+use super::{Environment, supervise, unset};
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
 use crate::output::remark;
@@ -184,26 +185,39 @@ fn variable(name: &str) -> anyhow::Result<String> {
 }
 
 impl Watch<'_> {
-    /// Looks at the keys again and again, and says once of each that it changed. The program keeps what it has.
-    pub(super) async fn keep(&mut self, pause: Duration) -> Infallible {
+    /// Looks at the keys again and again, and says once of each that it changed. The program keeps what it has, unless it is
+    /// to end then.
+    pub(super) async fn keep(&mut self, pause: Duration, end: Option<&Signals>) -> Infallible {
+        let then = match end {
+            Some(_) => "the program is ended",
+            None => "the program holds the old one until it is started again",
+        };
         loop {
             sleep(pause).await;
-            match timeout(LOOK_WITHIN, self.look()).await {
+            match timeout(LOOK_WITHIN, self.look(then)).await {
+                Ok(Ok(true)) => {
+                    if let Some(signals) = end {
+                        supervise::end(signals).await;
+                    }
+                }
                 // A server that cannot be reached is the lease's to speak of.
-                Ok(Ok(())) | Err(_) => {}
+                Ok(Ok(false)) | Err(_) => {}
                 Ok(Err(error)) => self.cannot_look(&error),
             }
         }
     }
 
-    async fn look(&mut self) -> anyhow::Result<()> {
+    /// Whether anything changed since the last look.
+    async fn look(&mut self, then: &str) -> anyhow::Result<bool> {
         let base = format!("/api/v1/workspaces/{}", self.workspace);
         let policy = self.api.get(&format!("{base}/policy")).await?;
+        let mut changed = false;
         if policy["release_keys"] == false && !self.closed {
             self.closed = true;
-            remark(
-                "the workspace does not release provider keys any more; the program still holds those that it got",
-            );
+            changed = true;
+            remark(&format!(
+                "the workspace does not release provider keys any more; {then}"
+            ));
         }
         let listed = self.api.get_list(&format!("{base}/provider-keys")).await?;
         let listed = listed["data"].as_array().cloned().unwrap_or_default();
@@ -216,13 +230,11 @@ impl Watch<'_> {
                 Some(key) if key["enabled"] == false => "paused",
                 Some(_) => return true,
             };
-            remark(&format!(
-                "the key for {} was {what}; the program holds the old one until it is started again",
-                held.provider
-            ));
+            changed = true;
+            remark(&format!("the key for {} was {what}; {then}", held.provider));
             false
         });
-        Ok(())
+        Ok(changed)
     }
 
     fn cannot_look(&mut self, error: &anyhow::Error) {

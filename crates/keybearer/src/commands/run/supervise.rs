@@ -35,7 +35,7 @@ impl Heard {
 }
 
 /// Waits for the program's end and returns its exit code. What it left behind may still run. `end_with_key`: the program is
-/// ended when its key cannot be renewed.
+/// ended when its key cannot be renewed, or a provider key that it holds changed.
 pub(super) async fn supervise(
     program: Program,
     heard: &mut Heard,
@@ -84,7 +84,7 @@ async fn keep(
         (Some(lease), Some(watch)) => {
             tokio::select! {
                 never = renew_or_tell(lease, end) => never,
-                never = watch.keep(lease.life() / 3) => never,
+                never = watch.keep(lease.life() / 3, end) => never,
             }
         }
         (Some(lease), None) => renew_or_tell(lease, end).await,
@@ -102,11 +102,16 @@ async fn renew_or_tell(lease: &Lease<'_>, end: Option<&Signals>) -> Infallible {
         "the program's key cannot be renewed: {error:#}; {then}"
     ));
     if let Some(signals) = end {
-        signals.send(Signal::TERM);
-        sleep(END_WITHIN).await;
-        signals.send(Signal::KILL);
+        self::end(signals).await;
     }
     std::future::pending().await
+}
+
+/// Ends the program. It has its time.
+pub(super) async fn end(signals: &Signals) {
+    signals.send(Signal::TERM);
+    sleep(END_WITHIN).await;
+    signals.send(Signal::KILL);
 }
 
 /// Renews the key three times in its life. A server that does not answer is asked again sooner; with one that refuses this

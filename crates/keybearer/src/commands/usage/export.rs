@@ -12,6 +12,7 @@ use super::filter::Filter;
 use crate::client::Api;
 use crate::commands::when::Moment;
 use crate::commands::workspace::Which;
+use crate::output::Progress;
 use crate::sources;
 
 #[derive(clap::Args)]
@@ -45,6 +46,8 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
     let path = args.which.path(api, "/usage.csv").await?;
     let mut next = Some(format!("{path}?{}", query.finish()));
     let mut is_first = true;
+    let mut progress = Progress::beside_output();
+    let mut count = 0;
     while let Some(part) = next {
         let response = api.exchange(Method::GET, &part, None).await?;
         if !response.status().is_success() {
@@ -63,6 +66,9 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
             break;
         }
         is_first = false;
+        // A field may hold a line break, in quotes; for a line of progress that is near enough.
+        count += calls.matches("\r\n").count();
+        progress.show(&format!("{count} calls read"));
         next = link.and_then(|link| target(link.to_str().ok()?));
     }
     Ok(ExitCode::SUCCESS)

@@ -1,12 +1,13 @@
 //! What the owner of a local instance gets over its control socket: a way into the console, and API keys.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use testkit::app::{Auth, Reply};
 
 use super::Local;
-use crate::{Fixture, builder, chat};
+use crate::{Fixture, chat};
 
 const TAKE: &str = "/api/v1/console-links/session";
 
@@ -37,24 +38,27 @@ async fn a_link_lets_the_owner_in_once() {
     assert!(local.app.stdout().contains("keybearer console\n"));
     let link = link(&local).await;
     let url = local.app.url();
-    assert!(link.starts_with(&format!("{url}/console/enter#token=kbconsole_")), "{link}");
+    assert!(
+        link.starts_with(&format!("{url}/console/enter#token=kbconsole_")),
+        "{link}"
+    );
     let page = local.app.anonymous().get("/console/enter").await;
     assert_eq!(page.status, 200);
     let taken = take(&local, token(&link)).await.expect(201);
     assert_eq!(taken.json()["email"], "local@localhost");
     assert_eq!(taken.json()["instance_admin"], true);
     let cookie = taken.header("set-cookie").expect("a session");
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    let pair = cookie.split(';').next().expect("a pair").to_owned();
-    let me = local
-        .app
-        .anonymous()
-        .send(http::Method::GET, "/api/v1/me", &[("cookie", &pair)], None)
-        .await
-        .expect(200)
-        .json();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    let session = Auth::Cookie(taken.cookie().expect("a session"));
+    let caller = local.app.caller("the owner", session);
+    let me = caller.get("/api/v1/me").await.expect(200).json();
     assert_eq!(me["workspaces"][0]["name"], "local");
-    take(&local, token(&link)).await.expect_error(401, "invalid_console_link");
+    take(&local, token(&link))
+        .await
+        .expect_error(401, "invalid_console_link");
     // It is nowhere but where it was printed.
     assert!(!local.app.stderr().contains(token(&link)));
     local.finish().await;
@@ -70,13 +74,20 @@ async fn only_the_newest_link_is_good_and_a_wrong_one_spoils_nothing() {
     assert_eq!(exit.stderr, "");
     let new = new["url"].as_str().expect("a link");
     for wrong in ["", "kbconsole_", token(&old)] {
-        take(&local, wrong).await.expect_error(401, "invalid_console_link");
+        take(&local, wrong)
+            .await
+            .expect_error(401, "invalid_console_link");
     }
     // A page of another site cannot spend it.
-    let body = json!({ "token": token(new) });
-    let elsewhere = [("sec-fetch-site", "cross-site")];
+    let body = json!({ "token": token(new) }).to_string().into_bytes();
+    let elsewhere = [
+        ("content-type", "application/json"),
+        ("sec-fetch-site", "cross-site"),
+    ];
     let caller = local.app.anonymous();
-    let reply = caller.send(http::Method::POST, TAKE, &elsewhere, Some(&body)).await;
+    let reply = caller
+        .send(http::Method::POST, TAKE, &elsewhere, Some(body))
+        .await;
     reply.expect_error(403, "cross_site_request");
     take(&local, token(new)).await.expect(201);
     local.finish().await;
@@ -87,7 +98,9 @@ async fn a_link_ends_with_its_instance() {
     let mut local = local().await;
     let link = link(&local).await;
     local.app.restart().await;
-    take(&local, token(&link)).await.expect_error(401, "invalid_console_link");
+    take(&local, token(&link))
+        .await
+        .expect_error(401, "invalid_console_link");
     local.finish().await;
 }
 
@@ -97,7 +110,10 @@ async fn elsewhere_there_is_no_link_and_the_command_says_what_to_do() {
     let exit = fixture.cli_ends(&["console"], 7).await;
     assert!(exit.says("no local instance answers"), "{exit}");
     let hint = format!("{}/console/", fixture.app.url());
-    assert!(exit.says(&hint) && exit.says("e-mail and password"), "{exit}");
+    assert!(
+        exit.says(&hint) && exit.says("e-mail and password"),
+        "{exit}"
+    );
     let body = json!({ "token": "kbconsole_" });
     let reply = fixture.app.anonymous().post(TAKE, &body).await;
     reply.expect_error(401, "invalid_console_link");
@@ -125,12 +141,20 @@ async fn the_owner_gets_an_api_key_that_outlives_the_instances_own() {
     let made: Value = serde_json::from_str(&exit.stdout).expect("JSON");
     assert_eq!(made["name"], "local");
     assert_eq!(made["scopes"], json!(["usage:read"]));
-    assert!(made["key"].as_str().is_some_and(|key| key.starts_with("kb_")), "{made}");
+    assert!(
+        made["key"]
+            .as_str()
+            .is_some_and(|key| key.starts_with("kb_")),
+        "{made}"
+    );
     // The instance's own may go, and it may start again.
     let owner = local.app.caller("owner", Auth::Bearer(local.api_key()));
     let listed = owner.get(&local.path("/api-keys")).await.expect(200).json();
     let listed = listed["data"].as_array().expect("keys").clone();
-    let own = listed.iter().find(|it| it["name"] == "Local").expect("its own");
+    let own = listed
+        .iter()
+        .find(|it| it["name"] == "Local")
+        .expect("its own");
     let path = format!("/api-keys/{}", own["id"].as_str().expect("an id"));
     owner.delete(&local.path(&path)).await.expect(204);
     local.app.restart().await;
@@ -140,7 +164,10 @@ async fn the_owner_gets_an_api_key_that_outlives_the_instances_own() {
 
 #[tokio::test]
 async fn a_browser_is_led_by_a_file_that_is_its_owners_alone() {
-    let dir = tempfile::Builder::new().prefix("kb-test-").tempdir().expect("a temp dir");
+    let dir = tempfile::Builder::new()
+        .prefix("kb-test-")
+        .tempdir()
+        .expect("a temp dir");
     // Stands in for the program that opens pages.
     let opener = dir.path().join("bin/xdg-open");
     std::fs::create_dir(dir.path().join("bin")).expect("a directory");
@@ -149,17 +176,27 @@ async fn a_browser_is_led_by_a_file_that_is_its_owners_alone() {
     std::fs::set_permissions(&opener, PermissionsExt::from_mode(0o755)).expect("chmod");
     let bin = dir.path().join("bin").display().to_string();
     let mut local = Local::start_in(dir, |builder, canary| {
-        builder.env("OPENAI_API_KEY", &canary.openai_key()).env("DISPLAY", ":0")
+        builder.env("OPENAI_API_KEY", &canary.openai_key())
     })
     .await;
-    let path = format!("{bin}:/usr/local/bin:/usr/bin:/bin");
-    local.app.builder_mut().set_env("PATH", &path);
     let opened = local.app.dir().join("bin/opened");
     // A pipe is no person.
     link(&local).await;
     assert!(!opened.exists());
-    let typescript = local.app.run_on_terminal(&["console"]).await;
-    assert!(typescript.contains("opened in the browser"), "{typescript}");
+    let driver =
+        "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    let output = Command::new("python3")
+        .args(["-c", driver, env!("CARGO_BIN_EXE_keybearer"), "console"])
+        .env_clear()
+        .env("PATH", format!("{bin}:/usr/local/bin:/usr/bin:/bin"))
+        .env("HOME", local.app.dir())
+        .env("KEYBEARER_DATA_DIR", local.app.data_dir())
+        .env("DISPLAY", ":0")
+        .stdin(Stdio::null())
+        .output()
+        .expect("Python runs");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("opened in the browser"), "{output:?}");
     let argument = std::fs::read_to_string(&opened).expect("it was called");
     let page = local.app.data_dir().join("console.html");
     assert_eq!(argument.trim_end(), page.display().to_string());

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use domain::service::{Restart, Service};
 use runtime::fleet::{Fleet, Handle, each_line};
-use runtime::program::Signal;
 use runtime::sandbox::Sandbox;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::super::{Environment, enter, set};
 use super::board::{Board, Event, Kind};
-use crate::output::say;
+use crate::output::say_of;
 
 /// The first pause before a service is started again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -24,7 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A service that ran so long begins with the first pause again.
 const STEADY: Duration = Duration::from_secs(60);
-/// How long a program that is asked to end may take.
+/// How long a program that is asked to end may take, and what it leaves in its group when it ends.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What it takes to start programs.
@@ -79,11 +78,11 @@ impl Hand {
             }
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
-        handle.send(Signal::TERM);
+        handle.ask_to_end();
         if timeout(GRACE, &mut ended).await.is_ok() {
             note(Event::WasEnded);
         } else {
-            handle.send(Signal::KILL);
+            handle.kill();
             let _ = ended.await;
             note(Event::WasKilled);
         }
@@ -161,7 +160,7 @@ fn pass_on(name: &str, stream: Option<impl Read + Send + 'static>) -> anyhow::Re
         .name("lines".to_owned())
         .spawn(move || {
             each_line(stream, |line| {
-                say(&format!("{name} | {}", String::from_utf8_lossy(line)));
+                say_of(&name, line);
             });
         })
         .context("cannot read what a program says")?;
@@ -173,7 +172,7 @@ fn watch_over(handle: Handle) -> anyhow::Result<oneshot::Receiver<std::io::Resul
     let (done, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("wait".to_owned())
-        .spawn(move || done.send(handle.wait()))
+        .spawn(move || done.send(handle.wait(GRACE)))
         .context("cannot wait for a program")?;
     Ok(ended)
 }
