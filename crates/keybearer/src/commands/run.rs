@@ -11,7 +11,7 @@ mod walls;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use domain::WorkspaceId;
@@ -21,6 +21,7 @@ use runtime::variables::{self, Gateway};
 use super::chosen_workspace;
 use crate::client::{Api, Connection};
 use crate::config;
+use crate::failure::{Failure, Sort};
 use crate::output::remark;
 
 pub(crate) use enter::Args as EnterArgs;
@@ -28,11 +29,19 @@ pub(crate) use env::Args as EnvArgs;
 pub(crate) use launch::{Args as LaunchArgs, SetupArgs};
 use lease::Lease;
 use release::Released;
-use walls::Walls;
+use supervise::Heard;
+use walls::{Prepared, Walls};
 
 pub(crate) use enter::{NAME as STAGE, run as enter};
 pub(crate) use env::run as env;
 pub(crate) use launch::{run as launch, setup};
+
+/// The first pause before a program is started again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A program that ran so long begins with the first pause again.
+const STEADY: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -70,11 +79,15 @@ struct With {
     /// Seconds that the program's key lives on when nobody renews it, as when this machine sleeps; 3 to 3600.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(3..=3600))]
     lease: u64,
-    /// End the program when its key cannot be renewed (it was revoked or replaced, or has ended), and with `--inject raw`
+    /// End the program when its key cannot be renewed (it was revoked or has ended, or the credential of this command was), and with `--inject raw`
     /// when a provider key that it holds was replaced, paused or removed, for a supervisor that starts it again. Otherwise
     /// it runs on with what it has.
     #[arg(long)]
     end_with_key: bool,
+    /// End the program as --end-with-key does, and start it again with what holds then: after one second, and later each
+    /// time, up to a minute. What it ends by itself is its end.
+    #[arg(long, conflicts_with = "end_with_key")]
+    restart_with_key: bool,
     #[command(flatten)]
     walls: Walls,
 }
@@ -101,7 +114,7 @@ impl With {
         inject: Inject,
         program: OsString,
         arguments: Vec<OsString>,
-        change: impl FnOnce(&mut Changes<'_>) -> anyhow::Result<()>,
+        change: impl Fn(&mut Changes<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<ExitCode> {
         if inject == Inject::Raw {
             release::check(api, &self.walls)?;
@@ -111,36 +124,101 @@ impl With {
             Inject::Broker | Inject::Raw => Some(chosen_workspace(api, self.workspace).await?),
         };
         let declared = declared(&self.variables)?;
-        let prepared = self.walls.prepare(api, inject == Inject::Raw)?;
+        let walls = self.walls.prepare(api, inject == Inject::Raw)?;
+        let start = Start {
+            api,
+            raw: inject == Inject::Raw,
+            workspace,
+            declared,
+            walls,
+            life: Duration::from_secs(self.lease),
+            end_with_key: self.end_with_key || self.restart_with_key,
+            program,
+            arguments,
+            change,
+        };
+        let mut heard = None;
+        let mut pause = FIRST_PAUSE;
+        let mut is_again = false;
+        loop {
+            let begun_at = Instant::now();
+            match start.once(&mut heard).await {
+                Ok(ended) if !(ended.by_key && self.restart_with_key) => {
+                    return Ok(ExitCode::from(ended.code));
+                }
+                Ok(_) => {}
+                // It ran, and may have been ended because nobody answered.
+                Err(error) if is_again && Failure::sort_of(&error) == Sort::Unreachable => {
+                    remark(&format!("the program cannot be started again: {error:#}"));
+                }
+                Err(error) => return Err(error),
+            }
+            is_again = true;
+            if begun_at.elapsed() >= STEADY {
+                pause = FIRST_PAUSE;
+            }
+            remark(&format!(
+                "the program is started again in {} s",
+                pause.as_secs()
+            ));
+            if let Some(signal) = supervise::pause(heard.as_mut(), pause).await {
+                return Ok(ExitCode::from(signal));
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// All that it takes to start a program, once or again.
+struct Start<'a, C> {
+    api: &'a Api,
+    raw: bool,
+    /// `None`: it gets no key.
+    workspace: Option<WorkspaceId>,
+    declared: Environment,
+    walls: Option<Prepared>,
+    life: Duration,
+    end_with_key: bool,
+    program: OsString,
+    arguments: Vec<OsString>,
+    change: C,
+}
+
+impl<C: Fn(&mut Changes<'_>) -> anyhow::Result<()>> Start<'_, C> {
+    /// Starts the program with a key of its own, and sees it to its end. From the moment in which `heard` is filled a signal
+    /// ends nothing half-way.
+    async fn once(&self, heard: &mut Option<Heard>) -> anyhow::Result<supervise::Ended> {
         let mut environment: Environment = runtime::inherited(config::environment()).collect();
-        environment.extend(declared);
-        let released = match (inject, workspace) {
-            (Inject::Raw, Some(workspace)) => Some(Released::ask(api, workspace).await?),
+        environment.extend(self.declared.iter().cloned());
+        let released = match (self.raw, self.workspace) {
+            (true, Some(workspace)) => Some(Released::ask(self.api, workspace).await?),
             _ => None,
         };
-        let name = lease::name("run", &program);
-        // From here on a signal ends nothing half-way.
-        let mut heard = supervise::listen()?;
-        let life = Duration::from_secs(self.lease);
-        let lease = match workspace {
-            Some(workspace) => Some(Lease::take(api, workspace, &name, life).await?),
+        let name = lease::name("run", &self.program);
+        let heard = match heard {
+            Some(heard) => heard,
+            None => heard.insert(supervise::listen()?),
+        };
+        let lease = match self.workspace {
+            Some(workspace) => Some(Lease::take(self.api, workspace, &name, self.life).await?),
             None => None,
         };
         let filled = match &lease {
             Some(lease) => lease
                 .key()
-                .expose(|key| fill(&mut environment, api, key, change)),
+                .expose(|key| fill(&mut environment, self.api, key, &self.change)),
             None => Ok(()),
         };
         let started = filled.and_then(|()| {
-            if let Some(prepared) = &prepared {
+            if let Some(walls) = &self.walls {
                 environment.retain(|(name, _)| name != "TMPDIR");
-                environment.push(("TMPDIR".into(), prepared.temporary.clone().into()));
+                environment.push(("TMPDIR".into(), walls.temporary.clone().into()));
             }
             let secrets = released.as_ref().map(|it| it.secrets(&mut environment));
             let secrets = secrets.transpose()?;
-            let sandbox = prepared.as_ref().map(|it| &it.sandbox);
+            let sandbox = self.walls.as_ref().map(|it| &it.sandbox);
             let descriptor = secrets.as_ref().map(runtime::Secrets::descriptor);
+            let (program, arguments) = (self.program.clone(), self.arguments.clone());
             let stage = enter::stage(sandbox, descriptor, program, arguments);
             let program = runtime::Program::start(&stage, environment, secrets);
             program.context("the program cannot be started")
@@ -149,9 +227,8 @@ impl With {
         let mut watch = released.map(Released::forget);
         let ended = match started {
             Ok(program) => {
-                let lease = lease.as_ref();
-                let end = self.end_with_key;
-                supervise::supervise(program, &mut heard, lease, watch.as_mut(), end).await
+                let (lease, end) = (lease.as_ref(), self.end_with_key);
+                supervise::supervise(program, heard, lease, watch.as_mut(), end).await
             }
             Err(error) => Err(error),
         };
@@ -159,7 +236,7 @@ impl With {
             lease.give_back().await;
         }
         supervise::clean_up().await;
-        ended.map(ExitCode::from)
+        ended
     }
 }
 
@@ -168,7 +245,7 @@ fn fill(
     environment: &mut Environment,
     api: &Api,
     key: &[u8],
-    change: impl FnOnce(&mut Changes<'_>) -> anyhow::Result<()>,
+    change: impl Fn(&mut Changes<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let key = str::from_utf8(key).context("the server's key is not text")?;
     let gateway = Gateway {

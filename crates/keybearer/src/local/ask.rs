@@ -12,7 +12,6 @@ use super::{files, socket};
 use crate::client::Connection;
 use crate::commands::api_key;
 use crate::config;
-use crate::failure::{Failure, Sort};
 use crate::output::{Out, remark, say};
 
 /// How long the program that opens pages may take to say that it cannot.

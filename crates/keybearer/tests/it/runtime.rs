@@ -336,6 +336,69 @@ async fn a_programs_key_is_renewed_while_it_runs() {
     fixture.finish().await;
 }
 
+/// A supervisor starts it again: `--end-with-key` lets no program run on with a key that somebody revoked.
+#[tokio::test]
+async fn a_program_ends_with_its_key_where_that_is_asked_for() {
+    let fixture = Fixture::with_programs().await;
+    let ready = fixture.file("ready");
+    let script =
+        "trap 'echo asked > asked; exit 7' TERM; echo > ready; while :; do sleep 0.05; done";
+    let program = fixture.run_script(&["--lease", "3", "--end-with-key"], script);
+    let watch = async {
+        written(&ready).await;
+        let id = fixture.program_keys().await[0]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        let path = fixture.path(&format!("/api-keys/{id}"));
+        fixture.owner.person.session.delete(&path).await.expect(204);
+    };
+    let (exit, ()) = tokio::join!(program, watch);
+    assert_eq!(exit.status.code(), Some(7), "{exit}");
+    assert!(
+        exit.says("cannot be renewed") && exit.says("it is ended"),
+        "{exit}"
+    );
+    assert!(fixture.file("asked").exists());
+    fixture.finish().await;
+}
+
+/// The same without a supervisor: the program finds another key each time.
+#[tokio::test]
+async fn a_program_is_started_again_with_another_key_until_somebody_ends_it() {
+    let fixture = Fixture::with_programs().await;
+    let (runs, ready) = (fixture.file("runs"), fixture.file("ready"));
+    let script = "echo $PPID $OPENAI_API_KEY >> runs; trap 'exit 7' TERM; echo > ready; while :; do sleep 0.05; done";
+    let program = fixture.run_script(&["--lease", "3", "--restart-with-key"], script);
+    let watch = async {
+        written(&ready).await;
+        std::fs::remove_file(&ready).expect("it is there");
+        let id = fixture.program_keys().await[0]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        let path = fixture.path(&format!("/api-keys/{id}"));
+        fixture.owner.person.session.delete(&path).await.expect(204);
+        written(&ready).await;
+        let starter = written(&runs).await;
+        let starter = starter.split_whitespace().next().expect("a process");
+        signal(starter, "TERM");
+    };
+    let (exit, ()) = tokio::join!(program, watch);
+    // It was told to end, so its own end is the end.
+    assert_eq!(exit.status.code(), Some(7), "{exit}");
+    assert!(exit.says("started again in 1 s"), "{exit}");
+    let runs = std::fs::read_to_string(&runs).expect("it ran");
+    let lines: Vec<&str> = runs.lines().collect();
+    assert_eq!(lines.len(), 2, "{runs}");
+    let key = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    assert!(
+        key(lines[0]).is_some() && key(lines[0]) != key(lines[1]),
+        "another key"
+    );
+    fixture.finish().await;
+}
+
 /// The terminal sends `Ctrl-C` to the whole group; it must not arrive twice, whatever standard input is.
 #[tokio::test]
 async fn the_terminals_interrupt_arrives_once() {

@@ -7,14 +7,14 @@ use anyhow::{Context, bail};
 use domain::variable::VariableName;
 use domain::{DeploymentId, ProviderId, ProviderKeyId, Secret, WorkspaceId};
 use runtime::Secrets;
-use runtime::program::Signals;
 use runtime::variables::{bases_beside, keys_beside};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use vault::{OneTimeKey, ReleaseContext};
 
+use super::supervise::WithKey;
 use super::walls::Walls;
-use super::{Environment, supervise, unset};
+use super::{Environment, unset};
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
 use crate::output::remark;
@@ -187,7 +187,7 @@ fn variable(name: &str) -> anyhow::Result<String> {
 impl Watch<'_> {
     /// Looks at the keys again and again, and says once of each that it changed. The program keeps what it has, unless it is
     /// to end then.
-    pub(super) async fn keep(&mut self, pause: Duration, end: Option<&Signals>) -> Infallible {
+    pub(super) async fn keep(&mut self, pause: Duration, end: Option<&WithKey<'_>>) -> Infallible {
         let then = match end {
             Some(_) => "the program is ended",
             None => "the program holds the old one until it is started again",
@@ -196,8 +196,8 @@ impl Watch<'_> {
             sleep(pause).await;
             match timeout(LOOK_WITHIN, self.look(then)).await {
                 Ok(Ok(true)) => {
-                    if let Some(signals) = end {
-                        supervise::end(signals).await;
+                    if let Some(end) = end {
+                        end.end().await;
                     }
                 }
                 // A server that cannot be reached is the lease's to speak of.

@@ -1,6 +1,7 @@
 //! What happens while a program runs: its key is renewed, and signals are passed on.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,7 +9,7 @@ use runtime::Program;
 use runtime::program::{Signal, Signals, end_the_rest, terminal_signals_arrive};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::lease::Lease;
 use super::release::Watch;
@@ -34,26 +35,81 @@ impl Heard {
     }
 }
 
-/// Waits for the program's end and returns its exit code. What it left behind may still run. `end_with_key`: the program is
-/// ended when its key cannot be renewed, or a provider key that it holds changed.
+/// How a program ended.
+pub(super) struct Ended {
+    pub(super) code: u8,
+    /// It was ended because of a key, and by nothing else that somebody did.
+    pub(super) by_key: bool,
+}
+
+/// A program that is to end with its key.
+pub(super) struct WithKey<'a> {
+    signals: &'a Signals,
+    ending: AtomicBool,
+}
+
+impl WithKey<'_> {
+    /// Ends the program. It has its time.
+    pub(super) async fn end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+        self.signals.send(Signal::TERM);
+        sleep(END_WITHIN).await;
+        self.signals.send(Signal::KILL);
+    }
+}
+
+/// Waits for the program's end. What it left behind may still run. `end_with_key`: the program is ended when its key cannot
+/// be renewed, or a provider key that it holds changed.
 pub(super) async fn supervise(
     program: Program,
     heard: &mut Heard,
     lease: Option<&Lease<'_>>,
     watch: Option<&mut Watch<'_>>,
     end_with_key: bool,
-) -> anyhow::Result<u8> {
+) -> anyhow::Result<Ended> {
     let signals = program.signals();
     let (done, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("wait".to_owned())
         .spawn(move || done.send(program.wait()))
         .context("cannot wait for the program")?;
-    tokio::select! {
-        code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program"),
-        never = forward(heard, &signals) => match never {},
-        never = keep(lease, watch, end_with_key.then_some(&signals)) => match never {},
+    let with_key = end_with_key.then(|| WithKey {
+        signals: &signals,
+        ending: AtomicBool::new(false),
+    });
+    let told = AtomicBool::new(false);
+    let code = tokio::select! {
+        code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program")?,
+        never = forward(heard, &signals, &told) => match never {},
+        never = keep(lease, watch, with_key.as_ref()) => match never {},
+    };
+    let by_key = with_key.is_some_and(|it| it.ending.into_inner());
+    Ok(Ended {
+        code,
+        by_key: by_key && !told.into_inner(),
+    })
+}
+
+/// Waits. `Some`: somebody ended the wait by a signal; the exit code that goes with it.
+pub(super) async fn pause(heard: Option<&mut Heard>, time: Duration) -> Option<u8> {
+    let Some(heard) = heard else {
+        sleep(time).await;
+        return None;
+    };
+    let until = tokio::time::Instant::now() + time;
+    loop {
+        let Ok(signal) = timeout_at(until, heard.next()).await else {
+            return None;
+        };
+        if ends(signal) {
+            return Some(128 + u8::try_from(signal.as_raw()).unwrap_or(0));
+        }
     }
+}
+
+/// Whether who sends this signal wants the program's end.
+fn ends(signal: Signal) -> bool {
+    !matches!(signal, Signal::USR1 | Signal::USR2)
 }
 
 /// Ends what the program left behind.
@@ -64,8 +120,11 @@ pub(super) async fn clean_up() {
     }
 }
 
-async fn forward(heard: &mut Heard, signals: &Signals) -> Infallible {
+async fn forward(heard: &mut Heard, signals: &Signals, told: &AtomicBool) -> Infallible {
     while let Some(signal) = heard.0.recv().await {
+        if ends(signal) {
+            told.store(true, Ordering::Relaxed);
+        }
         let from_terminal = matches!(signal, Signal::INT | Signal::QUIT);
         if !(from_terminal && terminal_signals_arrive()) {
             signals.send(signal);
@@ -78,7 +137,7 @@ async fn forward(heard: &mut Heard, signals: &Signals) -> Infallible {
 async fn keep(
     lease: Option<&Lease<'_>>,
     watch: Option<&mut Watch<'_>>,
-    end: Option<&Signals>,
+    end: Option<&WithKey<'_>>,
 ) -> Infallible {
     match (lease, watch) {
         (Some(lease), Some(watch)) => {
@@ -92,7 +151,7 @@ async fn keep(
     }
 }
 
-async fn renew_or_tell(lease: &Lease<'_>, end: Option<&Signals>) -> Infallible {
+async fn renew_or_tell(lease: &Lease<'_>, end: Option<&WithKey<'_>>) -> Infallible {
     let error = renew(lease).await;
     let then = match end {
         Some(_) => "it is ended",
@@ -101,17 +160,10 @@ async fn renew_or_tell(lease: &Lease<'_>, end: Option<&Signals>) -> Infallible {
     remark(&format!(
         "the program's key cannot be renewed: {error:#}; {then}"
     ));
-    if let Some(signals) = end {
-        self::end(signals).await;
+    if let Some(end) = end {
+        end.end().await;
     }
     std::future::pending().await
-}
-
-/// Ends the program. It has its time.
-pub(super) async fn end(signals: &Signals) {
-    signals.send(Signal::TERM);
-    sleep(END_WITHIN).await;
-    signals.send(Signal::KILL);
 }
 
 /// Renews the key three times in its life. A server that does not answer is asked again sooner; with one that refuses this

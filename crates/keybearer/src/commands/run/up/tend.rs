@@ -13,16 +13,10 @@ use runtime::sandbox::Sandbox;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::super::{Environment, enter, set};
+use super::super::{Environment, FIRST_PAUSE, LONGEST_PAUSE, STEADY, enter, set};
 use super::board::{Board, Event, Kind};
 use crate::output::say_of;
 
-/// The first pause before a service is started again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A service that ran so long begins with the first pause again.
-const STEADY: Duration = Duration::from_secs(60);
 /// How long a program that is asked to end may take, and what it leaves in its group when it ends.
 const GRACE: Duration = Duration::from_secs(10);
 
