@@ -1,0 +1,121 @@
+//! How far long work is, for whoever waits for it.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::{QUIET, SCREEN_TAKEN, fitted, printable, screen};
+
+/// Work that is done before this needs no line.
+const SHOW_AFTER: Duration = Duration::from_millis(500);
+/// A line that changes more often cannot be read.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+
+/// One line on a terminal that says how far long work is and how long it has taken, and is gone when the work is done. None
+/// where a program reads the result, or nobody looks.
+pub(crate) struct Progress {
+    terminal: bool,
+    since: Instant,
+    shown_at: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn start() -> Self {
+        let quiet = QUIET.load(Ordering::Relaxed) || SCREEN_TAKEN.load(Ordering::Relaxed);
+        Self {
+            terminal: stderr().is_terminal() && !quiet,
+            since: Instant::now(),
+            shown_at: None,
+        }
+    }
+
+    /// The same beside a result that is being printed: only where that does not go to a terminal itself.
+    pub(crate) fn beside_output() -> Self {
+        let mut progress = Self::start();
+        progress.terminal &= !stdout().is_terminal();
+        progress
+    }
+
+    /// Says how far it is, unless that was said a moment ago.
+    pub(crate) fn show(&mut self, text: &str) {
+        if !self.terminal || self.since.elapsed() < SHOW_AFTER {
+            return;
+        }
+        if self.shown_at.is_some_and(|at| at.elapsed() < SHOW_EVERY) {
+            return;
+        }
+        self.shown_at = Some(Instant::now());
+        let line = format!("{}, {}", printable(text), span(self.since.elapsed()));
+        let (_, columns) = screen();
+        // The last column stays free: some terminals would begin another line.
+        let line = fitted(&line, usize::from(columns).saturating_sub(1));
+        let _ = write!(stderr(), "\r\u{1b}[K{line}");
+    }
+
+    /// Waits, and goes on saying how long it has taken.
+    pub(crate) async fn wait(&mut self, time: Duration, text: &str) {
+        let until = Instant::now() + time;
+        loop {
+            self.show(text);
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(Duration::from_secs(1))).await;
+        }
+    }
+}
+
+/// A span of time: `12 s`, `3 min 5 s`.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds / 60 {
+        0 => format!("{seconds} s"),
+        minutes => format!("{minutes} min {} s", seconds % 60),
+    }
+}
+
+/// A number of bytes: `812 B`, `1.5 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 3] = ["KiB", "MiB", "GiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().unwrap_or(&"KiB");
+    while value >= 1024.0
+        && let Some(larger) = units.next()
+    {
+        value /= 1024.0;
+        unit = larger;
+    }
+    format!("{value:.1} {unit}")
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown_at.is_some() {
+            let _ = write!(stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_sizes_are_read_at_a_glance() {
+        assert_eq!(span(Duration::from_secs(59)), "59 s");
+        assert_eq!(span(Duration::from_secs(185)), "3 min 5 s");
+        for (bytes, text) in [
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (3 << 20, "3.0 MiB"),
+            (5 << 40, "5120.0 GiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}
