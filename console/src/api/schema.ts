@@ -582,6 +582,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/console-links/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Log in with the link that `keybearer console` prints on the machine of a local instance; good once, for five minutes. */
+        post: operations["take_console_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device-logins": {
         parameters: {
             query?: never;
@@ -611,7 +628,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Log in with a code that a person approved; good once. Until then the answer is `400 authorization_pending`. */
+        /**
+         * Log in with a code that a person approved; good once. Until then the answer is `400 authorization_pending`, or
+         *     `400 slow_down` where the program asks sooner than `interval_s` after it asked last; then the interval is 5 seconds longer
+         *     from there on, at most a minute (RFC 8628, 3.5).
+         */
         post: operations["take_device_login"];
         delete?: never;
         options?: never;
@@ -2494,6 +2515,11 @@ export interface components {
             /** @description What it becomes; `null`: nothing is there. */
             to: unknown;
         };
+        /** @description The credential of a link. */
+        ConsoleLink: {
+            /** @description What stands in the link that `keybearer console` printed: `kbconsole_...`. */
+            token: string;
+        };
         /** @description Credits that came together and lapse together. */
         CreditCard: {
             /** @description When what is left of it lapses; RFC 3339, UTC. `null`: never. */
@@ -2847,6 +2873,8 @@ export interface components {
              * @example dep_06evr40e1m73fwp2hw6n0xq8kc
              */
             deployment_id: string;
+            /** @description Whether it serves one person on one machine, who enters the console by a link of `keybearer console`. */
+            local: boolean;
             /**
              * @description How provider keys may be submitted; of the instance's setting and the server's option the stricter one holds. `both`: in sealed boxes, or in plain text over loopback or TLS; `sealed_only`: in sealed boxes only.
              * @enum {string}
@@ -9943,6 +9971,113 @@ export interface operations {
             };
         };
     };
+    take_console_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsoleLink"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    /** @description The session. */
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description `invalid_request`: The request does not have the documented form. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_console_link`: The link was used, is older than five minutes, was replaced by a newer one or was never made. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross_site_request`: A page of another site sent this request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_attempts`: There were too many failed attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     begin_device_login: {
         parameters: {
             query?: never;
@@ -10067,6 +10202,8 @@ export interface operations {
              * @description `invalid_request`: The request does not have the documented form.
              *
              *     `authorization_pending`: Nobody has approved this log-in yet.
+             *
+             *     `slow_down`: Nobody has approved this log-in yet, and the program asks too often.
              */
             400: {
                 headers: {

@@ -42,8 +42,8 @@ export function Page() {
       <div className="flex flex-col items-start gap-4">
         {entered.isError && <ErrorNote error={entered.error} />}
         <Note tone={token ? "info" : "warn"}>
-          Run <code className="font-mono text-sm">keybearer console</code> in a terminal there. It makes a new link, which is
-          good once and for five minutes.
+          Run <code className="font-mono text-sm">keybearer console</code> in a terminal there. It makes a new link,
+          which is good once and for five minutes.
         </Note>
         {me.data && (
           <Link to="/" className={buttonClass("primary")}>

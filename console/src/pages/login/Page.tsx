@@ -41,9 +41,8 @@ export function Page() {
         )}
         {instance.data?.local && (
           <Note>
-            This is a local instance. On its machine run{" "}
-            <code className="font-mono text-sm">keybearer console</code>: it makes a link that lets you in without a
-            password.
+            This is a local instance. On its machine run <code className="font-mono text-sm">keybearer console</code>:
+            it makes a link that lets you in without a password.
           </Note>
         )}
         <TextField

@@ -119,7 +119,6 @@ async fn elsewhere_there_is_no_link_and_the_command_says_what_to_do() {
     reply.expect_error(401, "invalid_console_link");
     let exit = fixture.cli_ends(&["local", "new-api-key"], 7).await;
     assert!(exit.says("start one with `keybearer`"), "{exit}");
-    fixture.finish().await;
 }
 
 #[tokio::test]
