@@ -5,6 +5,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { useLiveWorkspace } from "@/api/live";
 import { ACCOUNT_PAGES, ADMIN_PAGES, WORKSPACE_PAGES } from "@/pages";
 import { IconButton } from "@/ui/Button";
+import { UnsavedGuard } from "@/ui/Unsaved";
 import { CommandPalette } from "./CommandPalette";
 import { NotFound } from "./Fallbacks";
 import { Logo } from "./Logo";
@@ -114,6 +115,7 @@ function Shell({ switcher, children }: { switcher: ReactNode; children: ReactNod
         <Outlet />
       </main>
       <CommandPalette open={paletteOpen} onOpenChange={setPaletteOpen} />
+      <UnsavedGuard />
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { Checkbox } from "@/ui/Checkbox";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
+import { useUnsaved } from "@/ui/Unsaved";
 import { dollars, nanoUsd, type Policy, usePatchPolicy } from "./policy";
 
 interface Draft {
@@ -29,6 +30,7 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
     setDraft({ ...shown, ...part });
   };
   const same = JSON.stringify(shown) === JSON.stringify(stored);
+  useUnsaved(!same);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const cap = shown.cap.trim() === "" ? null : nanoUsd(shown.cap);

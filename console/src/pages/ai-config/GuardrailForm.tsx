@@ -4,6 +4,7 @@ import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Section } from "@/ui/Page";
 import { RadioCards } from "@/ui/RadioCards";
+import { useUnsaved } from "@/ui/Unsaved";
 import { type Guardrail, type Policy, usePatchPolicy } from "./policy";
 
 const GUARDRAILS: Record<Guardrail, { label: string; means: string }> = {
@@ -23,6 +24,7 @@ export function GuardrailForm({ policy, mayWrite }: { policy: Policy; mayWrite: 
   const [chosen, setChosen] = useState<Guardrail>();
   const [asking, setAsking] = useState(false);
   const value = chosen ?? policy.byok;
+  useUnsaved(value !== policy.byok);
   const patch = usePatchPolicy("Guardrail changed");
   const change = async () => {
     await patch.mutateAsync({ byok: value });

@@ -5,6 +5,7 @@ import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Note } from "@/ui/Note";
 import { Section } from "@/ui/Page";
 import { type RadioCard, RadioCards } from "@/ui/RadioCards";
+import { useUnsaved } from "@/ui/Unsaved";
 import { type Mode, type Policy, usePatchPolicy } from "./policy";
 
 interface Words {
@@ -16,7 +17,7 @@ interface Words {
   effect: string;
 }
 
-const MODES: Record<Mode, Words> = {
+export const MODES: Record<Mode, Words> = {
   byok: {
     label: "Own keys",
     lead: "Your providers bill you.",
@@ -47,6 +48,7 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
   const [chosen, setChosen] = useState<Mode>();
   const [asking, setAsking] = useState(false);
   const mode = chosen ?? policy.mode;
+  useUnsaved(mode !== policy.mode);
   const patch = usePatchPolicy("Mode changed");
   const change = async () => {
     await patch.mutateAsync({ mode });

@@ -14,7 +14,7 @@ import { aiConfigQuery, creditsQuery, type Policy } from "./policy";
 
 type Status = Schemas["AiConfig"]["status"];
 
-const STATUS: Record<Status, { tone: Tone; word: string }> = {
+export const STATUS: Record<Status, { tone: Tone; word: string }> = {
   managed_active: { tone: "accent", word: "Credits pay" },
   byok_active: { tone: "ok", word: "An own key serves" },
   invalid_missing_key: { tone: "bad", word: "Calls are refused" },

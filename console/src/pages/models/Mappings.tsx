@@ -5,6 +5,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { inputClass } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
+import { useUnsaved } from "@/ui/Unsaved";
 
 interface Line {
   id: number;
@@ -91,6 +92,7 @@ function Mappings({
   const [fault, setFault] = useState<string>();
   const next = useRef(1000);
   const lines = draft ?? stored.map(([pattern, to], id) => ({ id, pattern, to }));
+  useUnsaved(draft !== undefined);
   const edit = (lines: Line[]) => {
     setFault(undefined);
     setDraft(lines);

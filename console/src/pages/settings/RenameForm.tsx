@@ -7,6 +7,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
 import { toast } from "@/ui/Toaster";
+import { useUnsaved } from "@/ui/Unsaved";
 
 /** Gives the workspace another name. */
 export function RenameForm({ workspace }: { workspace: Schemas["OwnWorkspace"] }) {
@@ -27,6 +28,7 @@ export function RenameForm({ workspace }: { workspace: Schemas["OwnWorkspace"] }
     rename.mutate();
   };
   const isSame = name.trim() === workspace.name || name.trim() === "";
+  useUnsaved(!isSame);
   return (
     <Section title="Name">
       <Card className="p-4">
