@@ -8,6 +8,7 @@ import {
   ChartNoAxesColumn,
   CircleUser,
   Clapperboard,
+  HeartPulse,
   KeyRound,
   Layers,
   MessagesSquare,
@@ -144,10 +145,24 @@ export const ACCOUNT_PAGES: PageEntry[] = [
   },
   {
     path: "credits",
-    title: "Credits and plan",
+    title: "Credits",
     icon: Wallet,
-    words: "balance limits money subscription",
+    words: "balance ledger transactions charges money spent",
     load: () => import("./credits/Page"),
+  },
+  {
+    path: "plan",
+    title: "Plan",
+    icon: Layers,
+    words: "limits subscription terms used quota tiers",
+    load: () => import("./plan/Page"),
+  },
+  {
+    path: "defaults",
+    title: "Defaults",
+    icon: WalletCards,
+    words: "new workspaces mode model start",
+    load: () => import("./defaults/Page"),
   },
   {
     path: "keys",
@@ -155,6 +170,13 @@ export const ACCOUNT_PAGES: PageEntry[] = [
     icon: KeyRound,
     words: "provider own byok account secret seal",
     load: () => import("./personal-keys/Page"),
+  },
+  {
+    path: "audit",
+    title: "Audit",
+    icon: ScrollText,
+    words: "log history who changed account",
+    load: () => import("./account-audit/Page"),
   },
 ];
 
@@ -195,5 +217,26 @@ export const ADMIN_PAGES: PageEntry[] = [
     icon: Waypoints,
     words: "switch byok off on models urls",
     load: () => import("./providers/Page"),
+  },
+  {
+    path: "settings",
+    title: "Settings",
+    icon: Settings,
+    words: "modes masks tiers ratios factor retention metering everybody",
+    load: () => import("./instance-settings/Page"),
+  },
+  {
+    path: "health",
+    title: "Health",
+    icon: HeartPulse,
+    words: "status database spool version uptime keys failing",
+    load: () => import("./health/Page"),
+  },
+  {
+    path: "audit",
+    title: "Audit",
+    icon: ScrollText,
+    words: "log history who changed instance",
+    load: () => import("./instance-audit/Page"),
   },
 ];

@@ -1,0 +1,135 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { plansQuery, settingsQuery } from "@/api/admin";
+import { api, ok, type Schemas } from "@/api/client";
+import { ApiError } from "@/api/error";
+import { plural } from "@/format/number";
+import { switchesQuery } from "@/pages/providers/queries";
+import { ConfirmDialog } from "@/ui/ConfirmDialog";
+import { ErrorState } from "@/ui/ErrorNote";
+import { PageBody } from "@/ui/Page";
+import { SkeletonRows } from "@/ui/Skeleton";
+import { toast } from "@/ui/Toaster";
+import { useUnsaved } from "@/ui/Unsaved";
+import { CreditsAndPrices } from "./CreditsAndPrices";
+import { changedFields, type Field, type Form, faultsOf, formOf, patchOf, type Settings } from "./form";
+import { ModelChoices } from "./ModelChoices";
+import { OwnKeys } from "./OwnKeys";
+import { Runs } from "./Runs";
+import { SaveBar } from "./SaveBar";
+import { EditingProvider } from "./SettingRow";
+import { WhoPays } from "./WhoPays";
+
+type Plan = Schemas["PlanView"];
+type Provider = Schemas["ProviderSwitchView"];
+
+/** Everything that the admins of the instance decide for everybody, beside plans and the switches of providers. */
+export function Page() {
+  const settings = useQuery(settingsQuery);
+  const plans = useQuery(plansQuery);
+  const providers = useQuery(switchesQuery);
+  const all = [settings, plans, providers];
+  const failed = all.find(({ isLoadingError }) => isLoadingError);
+  const retry = () => {
+    for (const query of all) if (query.isLoadingError) query.refetch();
+  };
+  return (
+    <PageBody
+      title="Settings"
+      lead="What holds for everybody on this instance. Changes are saved together, and count from the next call on."
+    >
+      {failed ? (
+        <ErrorState error={failed.error} retry={retry} />
+      ) : settings.data && plans.data && providers.data ? (
+        <SettingsForm settings={settings.data} plans={plans.data} providers={providers.data} />
+      ) : (
+        <SkeletonRows rows={6} label="Loading the settings" />
+      )}
+    </PageBody>
+  );
+}
+
+function SettingsForm({ settings, plans, providers }: { settings: Settings; plans: Plan[]; providers: Provider[] }) {
+  const queries = useQueryClient();
+  const [draft, setDraft] = useState<Partial<Form>>({});
+  const [asking, setAsking] = useState(false);
+  const [refused, setRefused] = useState<{ field: string; detail: string }>();
+  const stored = formOf(settings);
+  const shown: Form = { ...stored, ...draft };
+  const changed = changedFields(shown, stored);
+  const faults: Partial<Record<Field, string>> = faultsOf(shown, changed);
+  const wrong = Object.keys(faults).length;
+  useUnsaved(changed.length > 0);
+  const marked = refused ? { ...faults, [refused.field]: refused.detail } : faults;
+  const set = <F extends Field>(field: F, value: Form[F]) => {
+    setRefused(undefined);
+    setDraft((before) => ({ ...before, [field]: value }));
+  };
+  const discard = () => {
+    setRefused(undefined);
+    setDraft({});
+  };
+  const save = async () => {
+    try {
+      const saved = await ok(api.PATCH("/api/v1/admin/settings", { body: patchOf(shown, changed) }));
+      queries.setQueryData(settingsQuery.queryKey, saved);
+    } catch (error) {
+      if (error instanceof ApiError && typeof error.details.field === "string")
+        setRefused({ field: error.details.field, detail: error.detail });
+      throw error;
+    }
+    setDraft({});
+    toast("Settings saved", "They count from the next call.");
+    // Switches of providers and what is sealed for the instance follow from them.
+    await Promise.all([
+      queries.invalidateQueries({ queryKey: ["admin"] }),
+      queries.invalidateQueries({ queryKey: ["instance"] }),
+      queries.invalidateQueries({ queryKey: ["providers"] }),
+    ]);
+  };
+  const gateways = providers.filter(({ kind, status }) => kind === "gateway" && status === "active");
+  return (
+    <EditingProvider value={{ shown, stored, faults: marked, set }}>
+      <WhoPays gateways={gateways.map(({ id, name }) => ({ value: id, label: name }))} />
+      <OwnKeys />
+      <ModelChoices />
+      <CreditsAndPrices
+        plans={plans.map(({ id, name }) => ({ value: id, label: name }))}
+        prices={settings.prices.length}
+      />
+      <Runs />
+      <SaveBar changes={changed.length} faults={wrong} onSave={() => setAsking(true)} onDiscard={discard} />
+      <ConfirmDialog
+        open={asking}
+        onClose={() => setAsking(false)}
+        title={`Save ${plural(changed.length, "setting")} for everybody?`}
+        action="Save settings"
+        onConfirm={save}
+      >
+        <p>From the next call on, in every workspace of this instance:</p>
+        <ul className="flex flex-col gap-1 text-text">
+          {changed.map((field) => (
+            <li key={field} className="break-words">
+              <code className="font-mono text-xs text-soft">{field}</code> {told(stored, field)} →{" "}
+              <span className="font-medium">{told(shown, field)}</span>
+            </li>
+          ))}
+        </ul>
+        <p>Running calls end as they began.</p>
+      </ConfirmDialog>
+    </EditingProvider>
+  );
+}
+
+/** A value in few words, by the names of the API. */
+function told(form: Form, field: Field): string {
+  const value = form[field];
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return value === "" ? "none" : value;
+  if (!Array.isArray(value)) {
+    const parts = Object.entries(value).filter(([, part]) => part !== "");
+    return parts.map(([name, part]) => `${name}: ${part}`).join(", ") || "none";
+  }
+  if (field === "modes") return (value as string[]).join(", ") || "none";
+  return value.length === 0 ? "none" : plural(value.length, "line");
+}
