@@ -31,6 +31,7 @@ test("the ledger says what came, what a call took, and the balance after each; o
   const ledger = page.getByRole("region", { name: "Ledger" });
   const charge = ledger.getByRole("row").filter({ hasText: "Charge" });
   await expect(charge).toContainText("req_");
+  await expect(charge.getByRole("cell").nth(3)).toHaveText("299.999 credits");
   await expect(ledger.getByRole("row").filter({ hasText: "invoice 50" })).toContainText("+1 credit");
   await expect(ledger.getByRole("row").filter({ hasText: "invoice 50" })).toContainText("300 credits");
   await expect(ledger.getByRole("row").filter({ hasText: "invoice 49" })).toContainText("299 credits");
@@ -61,7 +62,7 @@ test("new workspaces start with the defaults of the account", async ({ page, own
   await expect(page.getByText("in a workspace that is made now")).toBeVisible();
   const save = page.getByRole("button", { name: "Save defaults" });
   await expect(save).toBeDisabled();
-  await page.getByRole("combobox", { name: "Mode" }).click();
+  await page.getByRole("combobox", { name: "Mode", exact: true }).click();
   await page.getByRole("option", { name: /^Own keys, else credits/ }).click();
   await page.getByRole("combobox", { name: "Provider" }).fill("Anthropic");
   await page.getByRole("option", { name: /^Anthropic/ }).click();
@@ -70,19 +71,19 @@ test("new workspaces start with the defaults of the account", async ({ page, own
   await expect(page.getByText("Defaults saved")).toBeVisible();
   await expect(save).toBeDisabled();
   await page.reload();
-  await expect(page.getByRole("combobox", { name: "Mode" })).toContainText("Own keys, else credits");
+  await expect(page.getByRole("combobox", { name: "Mode", exact: true })).toContainText("Own keys, else credits");
   await expect(page.getByRole("combobox", { name: "Provider" })).toHaveValue("Anthropic");
   const made = await post(page.request, "/api/v1/workspaces", { name: "Second" });
   const policy = await (await page.request.get(`/api/v1/workspaces/${made.id}/policy`)).json();
   expect(policy).toMatchObject({ mode: "auto", provider: "anthropic" });
 
   // A change that nobody saved is not lost unasked.
-  await page.getByRole("combobox", { name: "Mode" }).click();
+  await page.getByRole("combobox", { name: "Mode", exact: true }).click();
   await page.getByRole("option", { name: /^As the instance says/ }).click();
   await page.getByRole("navigation", { name: "Account" }).getByRole("link", { name: "Plan" }).click();
   await page.getByRole("alertdialog").getByRole("button", { name: "Stay here" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
-  await expect(page.getByRole("combobox", { name: "Mode" })).toContainText("Own keys, else credits");
+  await expect(page.getByRole("combobox", { name: "Mode", exact: true })).toContainText("Own keys, else credits");
 });
 
 test("the account's log tells what was done with it", async ({ page, owner: _ }) => {

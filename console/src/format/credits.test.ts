@@ -8,4 +8,5 @@ test("credits have a unit, and small ones are not rounded away", () => {
   expect(credits(12.345)).toBe("12.35 credits");
   expect(credits(0.00421)).toBe("0.0042 credits");
   expect(credits(-3.5)).toBe("-3.5 credits");
+  expect(credits(299.99914, 3)).toBe("299.999 credits");
 });

@@ -76,13 +76,16 @@ export function Ledger() {
   );
 }
 
+/** Calls cost so little that a balance of two digits would not show them. */
+const DIGITS = 3;
+
 function Amount({ nanoUsd, signed }: { nanoUsd: number; signed?: boolean }) {
   const came = signed && nanoUsd > 0;
   return (
     <span className="whitespace-nowrap tabular-nums" title={usd(nanoUsd)}>
       <span className={cx("font-medium", came && "text-ok", !signed && nanoUsd < 0 && "text-bad")}>
         {came && "+"}
-        {credits(creditsOf(nanoUsd))}
+        {credits(creditsOf(nanoUsd), DIGITS)}
       </span>
     </span>
   );

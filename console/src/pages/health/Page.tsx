@@ -33,18 +33,18 @@ export function Page() {
               title={`This is how it was on ${fullTime(new Date(health.dataUpdatedAt).toISOString())}`}
             />
           )}
-          <All health={health.data} now={health.dataUpdatedAt} />
+          <All health={health.data} />
         </>
       )}
     </PageBody>
   );
 }
 
-function All({ health, now }: { health: Health; now: number }) {
+function All({ health }: { health: Health }) {
   const keys = useQuery(platformKeysQuery);
   const providers = useQuery(switchesQuery);
   const recent = useQuery(recentQuery);
-  const concerns = concernsOf(health, keys.data ?? [], now);
+  const concerns = concernsOf(health, keys.data ?? []);
   return (
     <>
       {concerns.length === 0 ? (

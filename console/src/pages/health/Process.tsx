@@ -1,16 +1,14 @@
-import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { bytes, count, milliseconds } from "@/format/number";
+import { bytes, count, milliseconds, plural } from "@/format/number";
 import { Badge } from "@/ui/Badge";
 import { Fact, Facts } from "@/ui/Facts";
-import { Figure, Figures } from "@/ui/Figures";
 import { Meter } from "@/ui/Meter";
 import { Card, Section } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 import type { Health } from "./queries";
 
 /** What the data plane of the process has to do, beside what it can bear. */
-export function Traffic({ health: { traffic, streams } }: { health: Health }) {
+export function Traffic({ health: { traffic } }: { health: Health }) {
   if (!traffic) {
     return (
       <Section title="Traffic">
@@ -42,9 +40,6 @@ export function Traffic({ health: { traffic, streams } }: { health: Health }) {
           }
         />
       </div>
-      <Figures>
-        <Figure name="Pages that listen" value={count(streams)} detail="Streams of events of this process" />
-      </Figures>
     </Section>
   );
 }
@@ -102,13 +97,9 @@ export function ProcessFacts({ health }: { health: Health }) {
           <Time at={health.sealing_key_expires_at} />
         </span>
       </Fact>
+      <Fact name="Pages that listen">{plural(health.streams, "stream")} of events</Fact>
       <Fact name="Backups">
-        <span className="text-soft">
-          are the operator's own and not known here; what happened stands in the{" "}
-          <Link to="/admin/audit" className="text-accent-text underline underline-offset-2">
-            audit log
-          </Link>
-        </span>
+        <span className="text-soft">Not known here: they are the operator's own</span>
       </Fact>
     </Facts>
   );

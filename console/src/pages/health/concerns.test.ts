@@ -3,8 +3,8 @@ import type { Schemas } from "@/api/client";
 import { concernsOf, isFailing } from "./concerns";
 import type { Health } from "./queries";
 
-const now = Date.parse("2026-11-28T12:00:00Z");
 const fine: Health = {
+  read_at_ms: Date.parse("2026-11-28T12:00:00Z"),
   version: "0.1.0",
   engine: "sqlite",
   schema_version: 10,
@@ -18,7 +18,7 @@ const fine: Health = {
   traffic: { calls: 3, calls_limit: 1000, spool_bytes: 0, spool_limit_bytes: 1_048_576, spool_ready: true },
 };
 const told = (health: Partial<Health>, keys: Schemas["ProviderKeyView"][] = []) =>
-  concernsOf({ ...fine, ...health }, keys, now);
+  concernsOf({ ...fine, ...health }, keys);
 const traffic = (part: Partial<NonNullable<Health["traffic"]>>) => {
   const usual = { calls: 3, calls_limit: 1000, spool_bytes: 0, spool_limit_bytes: 1_048_576, spool_ready: true };
   return { traffic: { ...usual, ...part } };

@@ -22,7 +22,8 @@ export function isFailing(key: Key): boolean {
 }
 
 /** What an admin should look at, the worst first. */
-export function concernsOf(health: Health, keys: Key[], nowMs: number): Concern[] {
+export function concernsOf(health: Health, keys: Key[]): Concern[] {
+  const nowMs = health.read_at_ms;
   const found: Concern[] = [];
   const add = (tone: Concern["tone"], text: string) => found.push({ tone, text });
   const { traffic } = health;

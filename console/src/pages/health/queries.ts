@@ -3,7 +3,10 @@ import { api, ok, type Schemas } from "@/api/client";
 import { LIVE_MS } from "@/api/queries";
 import { lastDays } from "@/pages/usage/period";
 
-export type Health = Schemas["InstanceHealth"];
+export type Health = Schemas["InstanceHealth"] & {
+  /** When it was so, by the server's clock: the viewer's may be wrong. */
+  read_at_ms: number;
+};
 export type ProviderSums = Schemas["GroupView"];
 
 /** What changes from second to second is asked for so often while somebody looks. */
@@ -12,7 +15,12 @@ const HEALTH_MS = 5_000;
 /** How the process that answers fares. */
 export const healthQuery = queryOptions({
   queryKey: ["admin", "health"],
-  queryFn: ({ signal }) => ok(api.GET("/api/v1/admin/health", { signal })),
+  queryFn: async ({ signal }): Promise<Health> => {
+    const call = api.GET("/api/v1/admin/health", { signal });
+    const health = await ok(call);
+    const date = Date.parse((await call).response.headers.get("date") ?? "");
+    return { ...health, read_at_ms: Number.isNaN(date) ? Date.now() : date };
+  },
   refetchInterval: HEALTH_MS,
 });
 

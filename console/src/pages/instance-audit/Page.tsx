@@ -18,7 +18,7 @@ export function Page() {
   return (
     <PageBody
       title="Audit"
-      lead="What is about the instance and nobody's account: settings, plans, providers, platform keys, people, the sealing key. Accounts and workspaces have logs of their own."
+      lead="What is about the instance and nobody's account: settings, plans, providers, platform keys, log-ins, the sealing key. Accounts and workspaces have logs of their own."
     >
       <AuditLog source={{ kind: "instance" }} names={names} nothing="Every change of the instance leaves an entry." />
     </PageBody>

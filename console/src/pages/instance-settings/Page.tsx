@@ -3,6 +3,7 @@ import { useState } from "react";
 import { plansQuery, settingsQuery } from "@/api/admin";
 import { api, ok, type Schemas } from "@/api/client";
 import { ApiError } from "@/api/error";
+import { LIVE_MS } from "@/api/queries";
 import { plural } from "@/format/number";
 import { switchesQuery } from "@/pages/providers/queries";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
@@ -23,9 +24,16 @@ import { WhoPays } from "./WhoPays";
 type Plan = Schemas["PlanView"];
 type Provider = Schemas["ProviderSwitchView"];
 
+interface Change {
+  field: Field;
+  from: string;
+  to: string;
+}
+
 /** Everything that the admins of the instance decide for everybody, beside plans and the switches of providers. */
 export function Page() {
-  const settings = useQuery(settingsQuery);
+  // What others change meanwhile shows where nothing is being changed here.
+  const settings = useQuery({ ...settingsQuery, refetchInterval: LIVE_MS });
   const plans = useQuery(plansQuery);
   const providers = useQuery(switchesQuery);
   const all = [settings, plans, providers];
@@ -53,6 +61,8 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
   const queries = useQueryClient();
   const [draft, setDraft] = useState<Partial<Form>>({});
   const [asking, setAsking] = useState(false);
+  // What was asked about stays as it was while the question closes.
+  const [asked, setAsked] = useState<Change[]>([]);
   const [refused, setRefused] = useState<{ field: string; detail: string }>();
   const stored = formOf(settings);
   const shown: Form = { ...stored, ...draft };
@@ -80,12 +90,12 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
     }
     setDraft({});
     toast("Settings saved", "They count from the next call.");
-    // Switches of providers and what is sealed for the instance follow from them.
-    await Promise.all([
-      queries.invalidateQueries({ queryKey: ["admin"] }),
-      queries.invalidateQueries({ queryKey: ["instance"] }),
-      queries.invalidateQueries({ queryKey: ["providers"] }),
-    ]);
+    // Switches of providers and how keys are taken follow from them.
+    for (const queryKey of [["admin"], ["instance"], ["providers"]]) void queries.invalidateQueries({ queryKey });
+  };
+  const ask = () => {
+    setAsked(changed.map((field) => ({ field, from: told(stored, field), to: told(shown, field) })));
+    setAsking(true);
   };
   const gateways = providers.filter(({ kind, status }) => kind === "gateway" && status === "active");
   return (
@@ -98,20 +108,20 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
         prices={settings.prices.length}
       />
       <Runs />
-      <SaveBar changes={changed.length} faults={wrong} onSave={() => setAsking(true)} onDiscard={discard} />
+      <SaveBar changes={changed.length} faults={wrong} onSave={ask} onDiscard={discard} />
       <ConfirmDialog
         open={asking}
         onClose={() => setAsking(false)}
-        title={`Save ${plural(changed.length, "setting")} for everybody?`}
+        title={`Save ${plural(asked.length, "setting")} for everybody?`}
         action="Save settings"
         onConfirm={save}
       >
         <p>From the next call on, in every workspace of this instance:</p>
         <ul className="flex flex-col gap-1 text-text">
-          {changed.map((field) => (
+          {asked.map(({ field, from, to }) => (
             <li key={field} className="break-words">
-              <code className="font-mono text-xs text-soft">{field}</code> {told(stored, field)} →{" "}
-              <span className="font-medium">{told(shown, field)}</span>
+              <code className="font-mono text-xs text-soft">{field}</code> {from} →{" "}
+              <span className="font-medium">{to}</span>
             </li>
           ))}
         </ul>

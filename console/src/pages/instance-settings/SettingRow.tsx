@@ -97,14 +97,9 @@ export function SettingRow({
           </p>
         )}
         {!isDefault && (
-          <Button
-            size="small"
-            look="quiet"
-            className="-ml-2"
-            aria-label={`Default of ${title}`}
-            onClick={() => set(field, DEFAULTS[field])}
-          >
+          <Button size="small" look="quiet" className="-ml-2" onClick={() => set(field, DEFAULTS[field])}>
             Not the default; bring it back
+            <span className="sr-only"> for {title}</span>
           </Button>
         )}
       </div>
