@@ -16,6 +16,7 @@ import {
   Route,
   ScrollText,
   Settings,
+  SlidersHorizontal,
   SquareTerminal,
   Users,
   UsersRound,
@@ -160,7 +161,7 @@ export const ACCOUNT_PAGES: PageEntry[] = [
   {
     path: "defaults",
     title: "Defaults",
-    icon: WalletCards,
+    icon: SlidersHorizontal,
     words: "new workspaces mode model start",
     load: () => import("./defaults/Page"),
   },

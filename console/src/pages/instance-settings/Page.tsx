@@ -100,14 +100,17 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
   const gateways = providers.filter(({ kind, status }) => kind === "gateway" && status === "active");
   return (
     <EditingProvider value={{ shown, stored, faults: marked, set }}>
-      <WhoPays gateways={gateways.map(({ id, name }) => ({ value: id, label: name }))} />
-      <OwnKeys />
-      <ModelChoices />
-      <CreditsAndPrices
-        plans={plans.map(({ id, name }) => ({ value: id, label: name }))}
-        prices={settings.prices.length}
-      />
-      <Runs />
+      {/* What gets the focus is not hidden by the bar below. */}
+      <div className="contents [&_button]:scroll-mb-36 [&_input]:scroll-mb-36 [&_textarea]:scroll-mb-36">
+        <WhoPays gateways={gateways.map(({ id, name }) => ({ value: id, label: name }))} />
+        <OwnKeys />
+        <ModelChoices />
+        <CreditsAndPrices
+          plans={plans.map(({ id, name }) => ({ value: id, label: name }))}
+          prices={settings.prices.length}
+        />
+        <Runs />
+      </div>
       <SaveBar changes={changed.length} faults={wrong} onSave={ask} onDiscard={discard} />
       <ConfirmDialog
         open={asking}
