@@ -4,6 +4,7 @@
  */
 import type { LucideIcon } from "lucide-react";
 import {
+  Blocks,
   Boxes,
   ChartNoAxesColumn,
   CircleUser,
@@ -11,6 +12,7 @@ import {
   HeartPulse,
   KeyRound,
   Layers,
+  LockKeyhole,
   MessagesSquare,
   Rocket,
   Route,
@@ -216,8 +218,31 @@ export const ADMIN_PAGES: PageEntry[] = [
     path: "providers",
     title: "Providers",
     icon: Waypoints,
-    words: "switch byok off on models urls",
+    words: "switch byok off on models prices urls",
     load: () => import("./providers/Page"),
+  },
+  { path: "providers/$provider", title: "Provider", load: () => import("./provider-detail/Page") },
+  {
+    path: "usage",
+    title: "Usage",
+    icon: ChartNoAxesColumn,
+    words: "calls cost tokens charts accounts instance",
+    load: () => import("./instance-usage/Page"),
+  },
+  {
+    path: "profiles",
+    title: "Profiles",
+    icon: Blocks,
+    words: "bundle preset rigbox aikeedo bitrouter xai oxagen default apply",
+    load: () => import("./profiles/Page"),
+  },
+  { path: "profiles/$profile", title: "Profile", load: () => import("./profile-detail/Page") },
+  {
+    path: "sealing-key",
+    title: "Sealing key",
+    icon: LockKeyhole,
+    words: "kek fingerprint rotate seal age",
+    load: () => import("./sealing-key/Page"),
   },
   {
     path: "settings",

@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Lock } from "lucide-react";
-import { fetchSealingKey } from "@/sealing";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Skeleton } from "@/ui/Skeleton";
+import { publicKeyQuery } from "./publicKey";
 import { useKeyScope } from "./scope";
 
 /** To what the key is sealed: the fingerprint, computed in this browser. `keybearer keys pin` shows the same. */
 export function SealingNote() {
   const scope = useKeyScope();
-  const key = useQuery({ queryKey: ["sealing-key"], queryFn: ({ signal }) => fetchSealingKey(signal) });
+  const key = useQuery(publicKeyQuery);
   if (key.isError) return <ErrorNote error={key.error} title="The sealing key cannot be used" />;
   return (
     <div className="flex gap-2.5 rounded-md bg-sunken px-3 py-2.5 text-xs text-soft">

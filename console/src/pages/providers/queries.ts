@@ -1,5 +1,7 @@
 import { queryOptions } from "@tanstack/react-query";
-import { api, ok } from "@/api/client";
+import { api, ok, type Schemas } from "@/api/client";
+
+export type Provider = Schemas["ProviderSwitchView"];
 
 /** The providers with what is switched on for each. */
 export const switchesQuery = queryOptions({

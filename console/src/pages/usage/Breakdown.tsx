@@ -1,19 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { usd } from "@/format/money";
 import { compact, count } from "@/format/number";
-import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
+import { cx } from "@/ui/cx";
 import { ErrorState } from "@/ui/ErrorNote";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Table } from "@/ui/Table";
 import { type Dimension, inText, keyOf, nameOf } from "./dimensions";
 import type { Period } from "./period";
-import { type Group, type Only, summaryQuery } from "./queries";
+import { type Group, type Only, platformCost, summaryQuery } from "./queries";
+import { useUsageScope } from "./scope";
 
 const FEW = 8;
 
-/** The costliest models, keys or people. A name leads to its calls. */
+/** The costliest models, keys or people. A name leads to its calls, or to its page. */
 export function Breakdown({
   dimension,
   period,
@@ -25,10 +27,10 @@ export function Breakdown({
   only: Only;
   onOnly: (only: Only) => void;
 }) {
-  const workspace = useWorkspace();
+  const scope = useUsageScope();
   const by = inText(dimension);
   const [all, setAll] = useState(false);
-  const summary = useQuery(summaryQuery(workspace.id, period, dimension.groupBy, only));
+  const summary = useQuery(summaryQuery(scope, period, dimension.groupBy, only));
   if (summary.isPending) return <SkeletonRows rows={3} label={`Loading the calls by ${by}`} />;
   if (summary.isLoadingError) return <ErrorState error={summary.error} retry={() => summary.refetch()} />;
   const groups = summary.data.groups;
@@ -39,10 +41,19 @@ export function Breakdown({
     <div className="flex flex-col gap-2">
       <Table
         label={`Calls by ${by}`}
-        head={[dimension.name, "Calls", "Failed", "Tokens", "Own keys, list price", "Credits"]}
+        head={[
+          dimension.name,
+          "Calls",
+          "Failed",
+          "Tokens",
+          "Own keys, list price",
+          ...(scope.platformCost ? ["Platform keys, list price"] : []),
+          "Credits",
+        ]}
       >
         {shown.map((group) => {
-          const chosen = dimension.only(group);
+          const chosen = dimension.ident(group) ? dimension.only?.(group) : undefined;
+          const page = dimension.page?.(group);
           return (
             <tr key={keyOf(dimension, group)}>
               <Cell className="min-w-48">
@@ -55,8 +66,14 @@ export function Breakdown({
                   >
                     {nameOf(dimension, group)}
                   </button>
+                ) : page ? (
+                  <Link to={page} className="font-medium break-all underline-offset-2 hover:underline">
+                    {nameOf(dimension, group)}
+                  </Link>
                 ) : (
-                  <span className="text-soft">{nameOf(dimension, group)}</span>
+                  <span className={cx("break-all", dimension.ident(group) ? "font-medium" : "text-soft")}>
+                    {nameOf(dimension, group)}
+                  </span>
                 )}
                 <span aria-hidden="true" className="mt-1.5 flex h-1 overflow-hidden rounded-full bg-hover">
                   <span
@@ -77,6 +94,7 @@ export function Breakdown({
                 )}
               </Cell>
               <Cell className="tabular-nums">{usd(group.own_key_cost_nano_usd)}</Cell>
+              {scope.platformCost && <Cell className="tabular-nums">{usd(platformCost(group))}</Cell>}
               <Cell className="tabular-nums">{usd(group.charge_nano_usd)}</Cell>
             </tr>
           );

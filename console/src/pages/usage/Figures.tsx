@@ -3,10 +3,10 @@ import { usd } from "@/format/money";
 import { compact, count, milliseconds, percent, plural } from "@/format/number";
 import { Card } from "@/ui/Page";
 import { Skeleton } from "@/ui/Skeleton";
-import type { Sums } from "./queries";
+import { platformCost, type Sums } from "./queries";
 
 /** What the calls of the period came to. */
-export function Figures({ total }: { total: Sums | undefined }) {
+export function Figures({ total, platformCost: told }: { total: Sums | undefined; platformCost: boolean }) {
   if (!total) return <Skeleton className="h-28 w-full" />;
   const input = total.input_tokens + total.cached_input_tokens + total.cache_write_tokens;
   return (
@@ -20,6 +20,7 @@ export function Figures({ total }: { total: Sums | undefined }) {
         </Figure>
         <Figure name="Charged in credits" value={usd(total.charge_nano_usd)}>
           {plural(total.credit_calls, "call")}
+          {told && `; platform keys cost ${usd(platformCost(total))} at list price`}
         </Figure>
         <Figure name="Tokens" value={compact(input + total.output_tokens)}>
           {compact(input)} in, {compact(total.output_tokens)} out

@@ -1,31 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
 import { X } from "lucide-react";
-import type { Filters } from "@/shell/filters";
-import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
+import { cx } from "@/ui/cx";
 import { Field, inputClass, TextField } from "@/ui/Field";
 import { type Option, Select } from "@/ui/Select";
-import { DIMENSIONS, type Dimension, nameOf } from "./dimensions";
-import type { Period } from "./period";
+import { type Choices, CUTS } from "./choices";
+import { type Dimension, nameOf } from "./dimensions";
 import { type Only, summaryQuery } from "./queries";
+import { useUsageScope } from "./scope";
 
-export const FILTERS = [
-  "period",
-  "from",
-  "to",
-  "provider",
-  "model",
-  "provider_key_id",
-  "api_key_id",
-  "user_id",
-  "key_source",
-  "status",
-  "by",
-  "measure",
-] as const;
-export type UsageFilters = Filters<(typeof FILTERS)[number]>;
-
-export const PERIODS = [
+const PERIODS = [
   { value: "7", label: "Last 7 days" },
   { value: "30", label: "Last 30 days" },
   { value: "90", label: "Last 90 days" },
@@ -40,27 +24,22 @@ const PAYERS = [
 ];
 
 /** The period and what the page is cut down to. */
-export function FilterBar({
-  filters,
-  change,
-  period,
-  wrong,
-}: {
-  filters: UsageFilters;
-  change: (patch: UsageFilters) => void;
-  period: Period;
-  wrong: string | undefined;
-}) {
+export function FilterBar({ choices }: { choices: Choices }) {
+  const { filters, change, period, wrong } = choices;
+  const scope = useUsageScope();
+  const dimensions = scope.dimensions.filter(({ only }) => only);
+  const columns = cx(
+    "grid grid-cols-2 gap-3 sm:grid-cols-3",
+    dimensions.length > 4 ? "lg:grid-cols-4" : COLUMNS[dimensions.length],
+  );
   const chosen = filters.period ?? "30";
-  const cut = ["provider", "model", "provider_key_id", "api_key_id", "user_id", "key_source"] as const;
-  const anything = cut.some((name) => filters[name]);
   const setPeriod = (value: string) =>
     value === "days"
       ? change({ period: value, ...period })
       : change({ period: value === "30" ? undefined : value, from: undefined, to: undefined });
   return (
     <div className="flex flex-col gap-3">
-      <div className="grid grid-cols-2 gap-3 sm:grid-cols-3 lg:grid-cols-6">
+      <div className={columns}>
         <Field label="Period">
           {(control) => <Select control={control} value={chosen} onChange={setPeriod} options={PERIODS} />}
         </Field>
@@ -74,12 +53,12 @@ export function FilterBar({
             />
           )}
         </Field>
-        {DIMENSIONS.map((dimension) => (
-          <OfDimension key={dimension.id} dimension={dimension} filters={filters} period={period} change={change} />
+        {dimensions.map((dimension) => (
+          <OfDimension key={dimension.id} dimension={dimension} choices={choices} />
         ))}
       </div>
       {chosen === "days" && (
-        <div className="grid grid-cols-2 gap-3 sm:grid-cols-3 lg:grid-cols-6">
+        <div className={columns}>
           <Field label="First day (UTC)" error={wrong}>
             {(control) => (
               <input
@@ -99,12 +78,12 @@ export function FilterBar({
           />
         </div>
       )}
-      {anything && (
+      {CUTS.some((name) => filters[name]) && (
         <div>
           <Button
             size="small"
             look="quiet"
-            onClick={() => change(Object.fromEntries(cut.map((name) => [name, undefined])))}
+            onClick={() => change(Object.fromEntries(CUTS.map((name) => [name, undefined])))}
           >
             <X aria-hidden="true" size={14} /> Show all calls
           </Button>
@@ -114,37 +93,23 @@ export function FilterBar({
   );
 }
 
+/** Whole rows: the period, who paid, and as many dimensions. */
+const COLUMNS = ["lg:grid-cols-2", "lg:grid-cols-3", "lg:grid-cols-4", "lg:grid-cols-5", "lg:grid-cols-6"];
+
 /** One of those that had calls in the period. */
-function OfDimension({
-  dimension,
-  filters,
-  period,
-  change,
-}: {
-  dimension: Dimension;
-  filters: UsageFilters;
-  period: Period;
-  change: (patch: UsageFilters) => void;
-}) {
-  const workspace = useWorkspace();
-  const groups = useQuery(summaryQuery(workspace.id, period, dimension.groupBy)).data?.groups ?? [];
-  const none = { value: "", label: "All" };
-  const options: (Option<string> & { only?: Only })[] = [none];
+function OfDimension({ dimension, choices }: { dimension: Dimension; choices: Choices }) {
+  const scope = useUsageScope();
+  const groups = useQuery(summaryQuery(scope, choices.period, dimension.groupBy)).data?.groups ?? [];
+  const options: (Option<string> & { only?: Only })[] = [{ value: "", label: "All" }];
   for (const group of groups) {
-    const only = dimension.only(group);
     const value = dimension.ident(group);
-    if (only && value && !options.some((option) => option.value === value))
-      options.push({ value, label: nameOf(dimension, group), only });
+    if (value && !options.some((option) => option.value === value))
+      options.push({ value, label: nameOf(dimension, group), only: dimension.only?.(group) });
   }
-  const value = chosenOf(dimension, filters);
+  const value = dimension.chosen(choices.only);
   // What the address names and had no call in the period.
   if (value && !options.some((option) => option.value === value)) options.push({ value, label: value });
-  const cleared: UsageFilters = {
-    model: { model: undefined, provider: undefined },
-    provider_key: { provider_key_id: undefined },
-    api_key: { api_key_id: undefined },
-    member: { user_id: undefined },
-  }[dimension.id];
+  const cleared = Object.fromEntries(dimension.clears.map((name) => [name, undefined]));
   return (
     <Field label={dimension.name}>
       {(control) => (
@@ -152,14 +117,9 @@ function OfDimension({
           control={control}
           value={value}
           options={options}
-          onChange={(next) => change({ ...cleared, ...options.find((option) => option.value === next)?.only })}
+          onChange={(next) => choices.change({ ...cleared, ...options.find((option) => option.value === next)?.only })}
         />
       )}
     </Field>
   );
-}
-
-function chosenOf({ id }: Dimension, filters: UsageFilters): string {
-  if (id === "model") return [filters.provider, filters.model].filter(Boolean).join("/");
-  return filters[({ provider_key: "provider_key_id", api_key: "api_key_id", member: "user_id" } as const)[id]] ?? "";
 }

@@ -2,6 +2,7 @@ import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { api, ok, type Schemas } from "@/api/client";
 import { LIVE_MS, PAGE_ITEMS } from "@/api/queries";
 import { moments, type Period } from "./period";
+import type { UsageScope } from "./scope";
 
 /** What the sums and the list of calls are cut down to. */
 export interface Only {
@@ -22,15 +23,16 @@ export type Sums = Schemas["SumsView"];
 export type Group = Schemas["GroupView"];
 export type Call = Schemas["UsageView"];
 
+/** What calls on credits cost at list price: what the providers bill for the platform keys. */
+export function platformCost({ cost_nano_usd, own_key_cost_nano_usd }: Sums): number {
+  return cost_nano_usd - own_key_cost_nano_usd;
+}
+
 /** What the calls of a period came to, by `groupBy`. */
-export const summaryQuery = (workspace: string, period: Period, groupBy: string, only: Only = {}) =>
+export const summaryQuery = (scope: UsageScope, period: Period, groupBy: string, only: Only = {}) =>
   queryOptions({
-    queryKey: ["workspace", workspace, "usage", "summary", groupBy, period, only],
-    queryFn: ({ signal }) => {
-      const query = { ...period, ...only, group_by: groupBy };
-      const params = { path: { workspace_id: workspace }, query };
-      return ok(api.GET("/api/v1/workspaces/{workspace_id}/usage/summary", { params, signal }));
-    },
+    queryKey: [...scope.queryKey, "summary", groupBy, period, only],
+    queryFn: ({ signal }) => scope.summary({ ...period, ...only, group_by: groupBy }, signal),
     refetchInterval: LIVE_MS,
   });
 

@@ -1,0 +1,42 @@
+import { ChartNoAxesColumn } from "lucide-react";
+import { api, ok } from "@/api/client";
+import { useChoices } from "@/pages/usage/choices";
+import { ACCOUNT, MODEL, PLATFORM_KEY, PROVIDER, WORKSPACE } from "@/pages/usage/dimensions";
+import { Sums } from "@/pages/usage/Sums";
+import { type UsageScope, UsageScopeProvider } from "@/pages/usage/scope";
+import { EmptyState } from "@/ui/EmptyState";
+import { PageBody } from "@/ui/Page";
+
+const INSTANCE: UsageScope = {
+  queryKey: ["admin", "usage"],
+  summary: (query, signal) => ok(api.GET("/api/v1/admin/usage/summary", { params: { query }, signal })),
+  dimensions: [ACCOUNT, WORKSPACE, PROVIDER, { ...MODEL, chosen: modelAlone }, PLATFORM_KEY],
+  platformCost: true,
+};
+
+/** Beside a provider of its own, the choice of a model says nothing without one. */
+function modelAlone(only: { provider?: string; model?: string }): string {
+  return only.model ? MODEL.chosen(only) : "";
+}
+
+/** What the calls of everybody came to. */
+export function Page() {
+  const choices = useChoices();
+  return (
+    <UsageScopeProvider value={INSTANCE}>
+      <PageBody
+        title="Usage"
+        lead="What the calls of all accounts came to, those of deleted workspaces too. Who called and with which own keys is told to their workspaces alone. Sums are kept by UTC day."
+      >
+        <Sums
+          choices={choices}
+          empty={
+            <EmptyState icon={ChartNoAxesColumn} title="No calls in these days">
+              Sums appear here as soon as somebody calls a model. Choose more days to look further back.
+            </EmptyState>
+          }
+        />
+      </PageBody>
+    </UsageScopeProvider>
+  );
+}

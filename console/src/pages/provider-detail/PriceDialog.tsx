@@ -1,0 +1,174 @@
+import { useMutation } from "@tanstack/react-query";
+import { Plus, Trash2 } from "lucide-react";
+import { type FormEvent, useRef, useState } from "react";
+import { Button, IconButton } from "@/ui/Button";
+import { Dialog, DialogActions } from "@/ui/Dialog";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { TextField } from "@/ui/Field";
+import { toast } from "@/ui/Toaster";
+import {
+  NO_RATES,
+  type Override,
+  type TypedBracket,
+  type TypedRates,
+  typedBrackets,
+  typedPrice,
+  typedRates,
+} from "./prices";
+import { samePlace, useSavePrices } from "./useSavePrices";
+
+const MOST_BRACKETS = 16;
+
+/** Sets the price of the provider's models that fit a pattern. */
+export function PriceDialog({
+  provider,
+  override,
+  model = "",
+  taken,
+  onClose,
+}: {
+  provider: { id: string; name: string };
+  /** The one that is edited. */
+  override?: Override;
+  /** For which model a new one is asked. */
+  model?: string;
+  /** The patterns that have a price already. */
+  taken: string[];
+  onClose: () => void;
+}) {
+  const [pattern, setPattern] = useState(override?.model ?? model);
+  const [rates, setRates] = useState(override ? typedRates(override.price) : NO_RATES);
+  const [brackets, setBrackets] = useState(override ? typedBrackets(override.price) : []);
+  const [fault, setFault] = useState<string>();
+  const nextId = useRef(1000);
+  const savePrices = useSavePrices();
+  const save = useMutation({
+    mutationFn: (next: Override) =>
+      savePrices((all) => {
+        const rest = all.filter((one) => !samePlace(one, next));
+        const at = override ? all.findIndex((one) => samePlace(one, override)) : -1;
+        return at < 0 ? [...rest, next] : all.map((one, index) => (index === at ? next : one));
+      }),
+    onSuccess: (_, { model }) => {
+      toast(`The price of ${model} is saved`, "It counts from the next call.");
+      onClose();
+    },
+  });
+  const isTaken = pattern.trim() !== override?.model && taken.includes(pattern.trim());
+  const add = () => {
+    nextId.current += 1;
+    setBrackets([...brackets, { ...NO_RATES, id: nextId.current, over: "" }]);
+  };
+  const change = (id: number, part: Partial<TypedBracket>) =>
+    setBrackets(brackets.map((bracket) => (bracket.id === id ? { ...bracket, ...part } : bracket)));
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const price = typedPrice(rates, brackets);
+    if (typeof price === "string") {
+      setFault(price);
+      return;
+    }
+    setFault(undefined);
+    save.mutate({ provider: provider.id, model: pattern.trim(), price });
+  };
+  return (
+    <Dialog
+      open
+      wide
+      onClose={onClose}
+      title={override ? `Price of ${override.model}` : `New price for ${provider.name}`}
+      description="In US dollars for a million tokens. It takes the place of the list price, for own keys and credits alike."
+    >
+      <form onSubmit={submit} noValidate className="flex flex-col gap-5">
+        <TextField
+          label="Models"
+          hint="The provider's own name, or a pattern in which * stands for any text. The closest pattern counts."
+          required
+          maxLength={256}
+          autoComplete="off"
+          spellCheck={false}
+          value={pattern}
+          error={isTaken ? "There is a price for these names." : undefined}
+          onChange={(event) => setPattern(event.target.value)}
+        />
+        <RateFields rates={rates} onChange={setRates} />
+        {brackets.map((bracket, index) => (
+          <fieldset key={bracket.id} className="flex flex-col gap-3 rounded-md border border-line p-3">
+            <legend className="px-1 text-sm font-medium">Long input, bracket {index + 1}</legend>
+            <div className="flex items-end gap-2">
+              <TextField
+                className="flex-1"
+                label="With more input tokens than"
+                inputMode="numeric"
+                autoComplete="off"
+                value={bracket.over}
+                onChange={(event) => change(bracket.id, { over: event.target.value })}
+              />
+              <IconButton
+                label={`Remove bracket ${index + 1}`}
+                onClick={() => setBrackets(brackets.filter(({ id }) => id !== bracket.id))}
+              >
+                <Trash2 size={16} />
+              </IconButton>
+            </div>
+            <RateFields rates={bracket} onChange={(part) => change(bracket.id, part)} />
+          </fieldset>
+        ))}
+        <div>
+          <Button size="small" onClick={add} disabled={brackets.length >= MOST_BRACKETS}>
+            <Plus aria-hidden="true" size={14} /> Add bracket for long input
+          </Button>
+        </div>
+        {fault && (
+          <p role="alert" className="text-bad">
+            {fault}
+          </p>
+        )}
+        {save.isError && <ErrorNote error={save.error} />}
+        <DialogActions>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary" busy={save.isPending} disabled={isTaken || pattern.trim() === ""}>
+            Save
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
+
+const RATES: { name: keyof TypedRates; label: string; hint?: string }[] = [
+  { name: "input", label: "Input" },
+  { name: "output", label: "Output" },
+  { name: "cache_read", label: "From the cache", hint: "Empty: as input" },
+  { name: "cache_write", label: "To the cache", hint: "Empty: as input" },
+  { name: "request", label: "1,000 requests", hint: "Beside the tokens" },
+];
+
+function RateFields({ rates, onChange }: { rates: TypedRates; onChange: (rates: TypedRates) => void }) {
+  return (
+    <div className="grid grid-cols-2 gap-3 sm:grid-cols-3">
+      {RATES.map(({ name, label, hint }) => (
+        <TextField
+          key={name}
+          label={label}
+          hint={hint}
+          optional={name !== "input" && name !== "output"}
+          inputMode="decimal"
+          autoComplete="off"
+          placeholder="0.00"
+          value={rates[name]}
+          onChange={(event) =>
+            onChange({
+              input: rates.input,
+              output: rates.output,
+              cache_read: rates.cache_read,
+              cache_write: rates.cache_write,
+              request: rates.request,
+              [name]: event.target.value,
+            })
+          }
+        />
+      ))}
+    </div>
+  );
+}

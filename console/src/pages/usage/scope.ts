@@ -1,0 +1,40 @@
+import { createContext, useContext } from "react";
+import { api, ok, type Schemas } from "@/api/client";
+import { API_KEY, type Dimension, MEMBER, MODEL, OWN_KEY } from "./dimensions";
+
+/** Whose calls a page adds up. */
+export interface UsageScope {
+  /** Where its answers stand in the cache. */
+  queryKey: readonly string[];
+  summary: (query: SummaryQuery, signal: AbortSignal) => Promise<Schemas["UsageSummaryView"]>;
+  /** What its calls can be told apart by; the first is shown unless another is chosen. */
+  dimensions: Dimension[];
+  /** Whether it is told what calls on credits cost whoever owns the platform keys. */
+  platformCost: boolean;
+}
+
+export type SummaryQuery = { from: string; to: string; group_by: string } & Record<string, string | undefined>;
+
+/** The calls of one workspace. */
+export function workspaceUsage(id: string): UsageScope {
+  return {
+    queryKey: ["workspace", id, "usage"],
+    summary: (query, signal) => {
+      const params = { path: { workspace_id: id }, query };
+      return ok(api.GET("/api/v1/workspaces/{workspace_id}/usage/summary", { params, signal }));
+    },
+    dimensions: [MODEL, OWN_KEY, API_KEY, MEMBER],
+    platformCost: false,
+  };
+}
+
+const Context = createContext<UsageScope | undefined>(undefined);
+
+/** Says whose calls the components inside add up. */
+export const UsageScopeProvider = Context.Provider;
+
+export function useUsageScope(): UsageScope {
+  const scope = useContext(Context);
+  if (!scope) throw new Error("calls are somebody's");
+  return scope;
+}
