@@ -34,3 +34,69 @@ test("an admin switches own keys for a provider off and on, and resets its switc
   await page.getByLabel("Find a provider").fill("nothing is called so");
   await expect(page.getByText("No provider is called like that")).toBeVisible();
 });
+
+test("a provider's page shows its models with their prices, and an admin sets one with a bracket and removes it", async ({
+  page,
+  world,
+}) => {
+  test.slow();
+  const prices = async () => (await (await page.request.get("/api/v1/admin/settings")).json()).prices as object[];
+  await logIn(page, world.instance.url, world.root.email);
+  await page.goto("/console/admin/providers?q=openai");
+  await page.getByRole("link", { name: "OpenAI", exact: true }).click();
+  await expect(page.getByRole("heading", { name: "OpenAI", exact: true })).toBeVisible();
+  const models = page.getByRole("region", { name: "Models" });
+  const row = models.getByRole("row").filter({ hasText: /^gpt-5\.4-nano/ });
+  await expect(row).toContainText("$", { timeout: 20_000 });
+  await look(page, "admin-provider");
+
+  await page.getByRole("button", { name: "Set a price for gpt-5.4-nano", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog.getByLabel("Models")).toHaveValue("gpt-5.4-nano");
+  await dialog.getByLabel("Input", { exact: true }).fill("1.25");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("amounts in US dollars");
+  await dialog.getByLabel("Output", { exact: true }).fill("10");
+  await dialog.getByRole("button", { name: "Add bracket" }).click();
+  const bracket = dialog.getByRole("group", { name: "Long input, bracket 1" });
+  await bracket.getByLabel("With more input tokens than").fill("200000");
+  await bracket.getByLabel("Input", { exact: true }).fill("2.5");
+  await bracket.getByLabel("Output", { exact: true }).fill("15");
+  await look(page, "admin-provider-price");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  const custom = page.getByRole("region", { name: "Custom prices" });
+  await expect(custom.getByRole("row").filter({ hasText: "over 200,000 input tokens" })).toContainText("$2.50");
+  await expect(row).toContainText("Custom");
+  await expect(row).toContainText("$1.25+");
+  await look(page, "admin-provider-custom");
+  expect(await prices()).toEqual([
+    expect.objectContaining({
+      provider: "openai",
+      model: "gpt-5.4-nano",
+      price: expect.objectContaining({ input: "1.25" }),
+    }),
+  ]);
+
+  await custom.getByRole("button", { name: "Actions for the price of gpt-5.4-nano" }).click();
+  await page.getByRole("menuitem", { name: "Edit" }).click();
+  await dialog.getByLabel("Input", { exact: true }).first().fill("1.5");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(custom).toContainText("$1.50");
+  await custom.getByRole("button", { name: "Actions for the price of gpt-5.4-nano" }).click();
+  await page.getByRole("menuitem", { name: "Remove" }).click();
+  await page.getByRole("alertdialog").getByRole("button", { name: "Remove price" }).click();
+  await expect(page.getByText("None. List prices count.")).toBeVisible();
+  expect(await prices()).toEqual([]);
+
+  await page.getByLabel("Names and patterns, one a line").fill("gpt-5.4-nano\ngpt-5.4-mini");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("The available models of OpenAI are saved")).toBeVisible();
+  await page.getByLabel("Find a model").fill("gpt-5.4");
+  await expect(models.getByRole("row").filter({ hasText: "Not available" }).first()).toBeVisible();
+  await expect(row).not.toContainText("Not available");
+  await page.getByRole("button", { name: "Reset the switches of OpenAI", exact: true }).click();
+  await expect(models.getByText("Not available")).toHaveCount(0);
+  await page.goto("/console/admin/providers/nobody");
+  await expect(page.getByText("There is no such provider")).toBeVisible();
+});

@@ -77,7 +77,7 @@ export function ModelTable({
                 tiers={tiersOf(settings, `${provider.id}/${model.id}`)}
                 available={provider.models?.some((pattern) => looksLike(model.id, pattern)) ?? true}
                 override={override}
-                price={override?.price ?? listPrices.get(model.id)}
+                price={override?.price ?? listPrices.prices.get(model.id)}
                 onPrice={override ? undefined : () => setPricing(model.id)}
               />
             );
@@ -87,6 +87,7 @@ export function ModelTable({
       <p className="text-xs text-soft">
         Context and answer in tokens at most; prices in US dollars for a million tokens. With a plus, long input or each
         request costs more. A dash: not known.
+        {listPrices.toldTo && ` List prices are those that the workspace ${listPrices.toldTo} is told.`}
       </p>
       {pricing !== undefined && (
         <PriceDialog
@@ -100,13 +101,17 @@ export function ModelTable({
   );
 }
 
-/** The list prices of a provider's models, as the viewer's workspace is told them. */
-function useListPrices(provider: string): Map<string, Price> {
-  const workspace = lastWorkspace(useMe().workspaces)?.id;
-  const models = useQuery({ ...modelsQuery(workspace ?? ""), enabled: workspace !== undefined }).data?.models ?? [];
-  return new Map(
-    models.flatMap((model) => (model.provider === provider && model.price ? [[model.model, model.price]] : [])),
+/**
+ * The list prices of a provider's models. No operation of the instance tells them: they are those of the workspace that
+ * the admin looked at last.
+ */
+function useListPrices(provider: string): { toldTo: string | undefined; prices: Map<string, Price> } {
+  const workspace = lastWorkspace(useMe().workspaces);
+  const models = useQuery({ ...modelsQuery(workspace?.id ?? ""), enabled: workspace !== undefined }).data?.models ?? [];
+  const prices = models.flatMap(({ provider: of, model, price }): [string, Price][] =>
+    of === provider && price ? [[model, price]] : [],
   );
+  return { toldTo: workspace?.name, prices: new Map(prices) };
 }
 
 function tiersOf(settings: Schemas["SettingsView"], model: string): Tier[] {

@@ -1,0 +1,43 @@
+import { addOpenAiKey } from "./support/calls";
+import { logIn } from "./support/people";
+import { expect, look, test } from "./support/test";
+
+test("an admin sees the sealing key and replaces it, and stored keys and open pages go on", async ({
+  page,
+  owner,
+  world,
+  browser,
+}) => {
+  test.slow();
+  const { url } = world.instance;
+  const current = async () => (await (await page.request.get("/v1/byok/encryption-pubkey")).json()).kek_id as string;
+  const before = await current();
+  const root = await (await browser.newContext({ baseURL: url, locale: "en-US" })).newPage();
+  await logIn(root, url, world.root.email);
+  await root.goto("/console/admin/sealing-key");
+  await expect(root.getByText("The public key has this fingerprint")).toBeVisible({ timeout: 20_000 });
+  const history = root.getByRole("region", { name: "History" });
+  await expect(history.getByRole("row").filter({ hasText: before })).toContainText("By itself");
+
+  await root.getByRole("button", { name: "Rotate now" }).click();
+  await expect(root.getByRole("alertdialog")).toContainText("the old private half is destroyed");
+  await look(root, "admin-sealing-key-rotate");
+  await root.getByRole("alertdialog").getByRole("button", { name: "Cancel" }).click();
+  expect(await current()).toBe(before);
+  await root.getByRole("button", { name: "Rotate now" }).click();
+  await root.getByRole("alertdialog").getByRole("button", { name: "Rotate now" }).click();
+  await expect(root.getByRole("alertdialog")).toBeHidden();
+  const after = await current();
+  expect(after).not.toBe(before);
+  await expect(root.getByRole("definition").filter({ hasText: after })).toBeVisible();
+  await expect(root.getByText("The public key has this fingerprint")).toBeVisible({ timeout: 20_000 });
+  const row = history.getByRole("row").filter({ hasText: after });
+  await expect(row).toContainText("You");
+  await expect(row).toContainText("Current");
+  await look(root, "admin-sealing-key");
+  await root.context().close();
+
+  await addOpenAiKey(page, owner.workspace);
+  await page.goto(`/console/w/${owner.workspace}/keys`);
+  await expect(page.getByRole("switch", { name: /OpenAI .* may serve/ })).toBeChecked();
+});
