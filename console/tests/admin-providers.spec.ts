@@ -55,7 +55,7 @@ test("a provider's page shows its models with their prices, and an admin sets on
   await expect(dialog.getByLabel("Models")).toHaveValue("gpt-5.4-nano");
   await dialog.getByLabel("Input", { exact: true }).fill("1.25");
   await dialog.getByRole("button", { name: "Save" }).click();
-  await expect(dialog.getByRole("alert")).toContainText("amounts in US dollars");
+  await expect(dialog.getByRole("alert")).toContainText("one for output");
   await dialog.getByLabel("Output", { exact: true }).fill("10");
   await dialog.getByRole("button", { name: "Add bracket" }).click();
   const bracket = dialog.getByRole("group", { name: "Long input, bracket 1" });

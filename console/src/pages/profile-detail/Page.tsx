@@ -116,19 +116,19 @@ export function Page() {
 
 function Changes({ changes }: { changes: Change[] }) {
   return (
-    <Table label="What would change" head={["Where", "Value", "Now", "Then"]}>
+    <Table label="What would change" head={["Value", "Now", "Then"]}>
       {changes.map((change) => {
         const { of, name } = placeOf(change.path);
         return (
           <tr key={change.path}>
-            <Cell className="whitespace-nowrap text-soft">{of}</Cell>
-            <Cell className="min-w-44">
-              <code className="font-mono text-xs break-all">{name}</code>
+            <Cell className="min-w-32">
+              <span className="block text-xs text-soft">{of}</span>
+              <code className="font-mono text-xs break-words">{name}</code>
             </Cell>
-            <Cell className="min-w-32 break-words">
+            <Cell className="break-words">
               <Value value={change.from} />
             </Cell>
-            <Cell className="min-w-32 font-medium break-words">
+            <Cell className="font-medium break-words">
               <Value value={change.to} />
             </Cell>
           </tr>

@@ -15,7 +15,7 @@ export function Page() {
   return (
     <PageBody
       title="Profiles"
-      lead="A profile is a bundle of settings and plans with which the instance behaves like a product that people know. Open one to see what it would change; nothing changes before you apply it. They come with the program: what none of them says is changed in the settings and plans afterwards."
+      lead="A profile is a bundle of settings and plans with which the instance behaves like a product that people know. Open one to see what it would change; nothing changes before you apply it."
     >
       {profiles.isPending ? (
         <SkeletonRows label="Loading the profiles" rows={6} />

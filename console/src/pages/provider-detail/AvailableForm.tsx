@@ -28,7 +28,7 @@ export function AvailableForm({ provider }: { provider: Provider }) {
   return (
     <Section
       title="Available models"
-      lead="Calls of every other model of this provider are refused, whoever would pay, from the next call on."
+      lead="Calls of every other model of this provider are refused, whoever would pay."
     >
       <Card className="p-4">
         <form onSubmit={submit} className="flex flex-col gap-4">

@@ -160,7 +160,9 @@ function ModelRow({
             Set price
           </Button>
         ) : (
-          <Badge title={`The custom price of ${override?.model}`}>Custom</Badge>
+          <span className="inline-flex h-7 items-center">
+            <Badge title={`The custom price of ${override?.model}`}>Custom</Badge>
+          </span>
         )}
       </Cell>
     </tr>

@@ -65,7 +65,7 @@ const KINDS: Record<Provider["kind"], string> = {
   search: "Searches the web; serves no models",
 };
 
-const PAYMENTS = { byok: "own keys", managed: "credits, with platform keys" };
+const PAYMENTS = { byok: "Own keys", managed: "Credits" };
 
 function Detail({ provider, settings }: { provider: Provider; settings: Schemas["SettingsView"] }) {
   const listed = useQuery(providersQuery);
@@ -89,7 +89,7 @@ function Detail({ provider, settings }: { provider: Provider; settings: Schemas[
         <Fact name="Called at">
           <code className="font-mono text-xs break-all">{provider.base_url}</code>
         </Fact>
-        <Fact name="Calls may be paid by">{provider.payment_modes.map((mode) => PAYMENTS[mode]).join(" or ")}</Fact>
+        <Fact name="Calls may be paid by">{provider.payment_modes.map((mode) => PAYMENTS[mode]).join(", ")}</Fact>
         <Fact name="Platform keys">
           <Link to="/admin/platform-keys" className="text-accent-text underline-offset-2 hover:underline">
             {plural(provider.platform_keys, "key")}

@@ -77,7 +77,7 @@ export function PriceDialog({
       wide
       onClose={onClose}
       title={override ? `Price of ${override.model}` : `New price for ${provider.name}`}
-      description="In US dollars for a million tokens. It takes the place of the list price, for own keys and credits alike."
+      description="In US dollars for a million tokens. It takes the place of the list price, for credits and for own keys that have no negotiated price."
     >
       <form onSubmit={submit} noValidate className="flex flex-col gap-5">
         <TextField

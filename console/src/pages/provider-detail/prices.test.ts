@@ -33,7 +33,7 @@ describe("prices of the instance", () => {
 
   it("says what is wrong", () => {
     const right = { ...NO_RATES, input: "1", output: "2" };
-    expect(typedPrice({ ...right, output: "" }, [])).toMatch(/US dollars/);
+    expect(typedPrice({ ...right, output: "" }, [])).toMatch(/needed/);
     expect(typedPrice({ ...right, request: "-1" }, [])).toMatch(/US dollars/);
     expect(typedPrice({ ...right, input: "1.1234567891" }, [])).toMatch(/nine digits/);
     expect(typedPrice(right, [{ ...right, id: 0, over: "many" }])).toMatch(/whole number/);

@@ -77,7 +77,9 @@ function rates(typed: TypedRates): Rates | string {
   const given: Partial<Rates> = {};
   for (const name of ["input", "output", "cache_read", "cache_write", "request"] as const) {
     const text = typed[name].trim();
-    if (text === "" && name !== "input" && name !== "output") continue;
+    if (text === "" && (name === "input" || name === "output"))
+      return "A rate for input and one for output are needed.";
+    if (text === "") continue;
     if (!RATE.test(text))
       return "Rates are amounts in US dollars such as 1.25, with at most nine digits behind the point.";
     given[name] = text;

@@ -57,7 +57,7 @@ export function ProviderSwitches({ provider }: { provider: Provider }) {
           onChange={(on) => set("byok", on)}
         />
       </Labelled>
-      <div className="w-44">
+      <div className="w-52">
         <p aria-hidden="true" className="mb-1 text-xs text-soft">
           Base URLs of keys
         </p>

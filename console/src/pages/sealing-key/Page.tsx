@@ -3,6 +3,7 @@ import { RotateCw } from "lucide-react";
 import { useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
 import { plural } from "@/format/number";
+import { day } from "@/format/time";
 import { publicKeyQuery } from "@/pages/keys/publicKey";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
@@ -96,7 +97,9 @@ function Current({ sealingKey: key }: { sealingKey: Schemas["SealingKeyView"] })
         </span>
       </Fact>
       <Fact name="Replaced by itself">
-        <Time at={key.expires_at} />
+        <span>
+          {day(key.expires_at)}, <Time at={key.expires_at} />
+        </span>
       </Fact>
     </Facts>
   );
