@@ -43,10 +43,10 @@ export const instanceQuery = queryOptions({
   staleTime: 60_000,
 });
 
-/** The providers that are switched on. */
+/** The providers that are switched on. Browsers may keep the answer for a minute, in which a switch would seem undone. */
 export const providersQuery = queryOptions({
   queryKey: ["providers"],
-  queryFn: async ({ signal }) => (await ok(api.GET("/v1/providers", { signal }))).data,
+  queryFn: async ({ signal }) => (await ok(api.GET("/v1/providers", { signal, cache: "no-cache" }))).data,
   staleTime: 60_000,
 });
 
