@@ -50,7 +50,7 @@ STEPS = [
     Step("sdk", [*PYTEST, "tests/sdk"], 15),
     # The console: what needs no browser, then Chromium against the binary.
     Step("console-unit", ["scripts/test_console.sh", "unit"], 10),
-    Step("console-browser", ["scripts/test_console.sh", "browser"], 15),
+    Step("console-browser", ["scripts/test_console.sh", "browser"], 20),
 ]
 
 
