@@ -39,6 +39,7 @@ export function NewWorkspaceDialog({
   return (
     <Dialog
       open={open}
+      busy={create.isPending}
       onClose={close}
       title="New workspace"
       description="It has its own keys, members and policy, and belongs to your account."
@@ -54,7 +55,9 @@ export function NewWorkspaceDialog({
         />
         {create.isError && <ErrorNote error={create.error} />}
         <DialogActions>
-          <Button onClick={close}>Cancel</Button>
+          <Button onClick={close} disabled={create.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={create.isPending} disabled={name.trim() === ""}>
             Create workspace
           </Button>

@@ -1,4 +1,4 @@
-import type { ComponentProps } from "react";
+import type { ComponentProps, MouseEvent } from "react";
 import { cx } from "./cx";
 import { Spinner } from "./Spinner";
 
@@ -24,17 +24,35 @@ export function buttonClass(look: keyof typeof LOOKS = "secondary", size: keyof 
   return cx(
     "inline-flex shrink-0 items-center justify-center rounded-md border whitespace-nowrap select-none no-underline",
     "transition-colors disabled:cursor-not-allowed disabled:opacity-50 [&_svg]:shrink-0",
+    "aria-disabled:cursor-not-allowed aria-disabled:opacity-50",
     LOOKS[look],
     SIZES[size],
   );
 }
 
-export function Button({ look = "secondary", size = "medium", busy, className, children, ...rest }: ButtonProps) {
+/**
+ * While it is busy it keeps the focus, which a disabled button loses: whoever pressed it by the keyboard is still there
+ * when the answer comes. It takes no clicks then, and sends no form.
+ */
+export function Button({
+  look = "secondary",
+  size = "medium",
+  busy,
+  className,
+  children,
+  onClick,
+  ...rest
+}: ButtonProps) {
+  const click = (event: MouseEvent<HTMLButtonElement>) => {
+    if (busy) event.preventDefault();
+    else onClick?.(event);
+  };
   return (
     <button
       type="button"
       {...rest}
-      disabled={rest.disabled || busy}
+      onClick={click}
+      aria-disabled={busy || undefined}
       aria-busy={busy || undefined}
       className={cx(buttonClass(look, size), className)}
     >

@@ -13,14 +13,23 @@ interface Props {
   children: ReactNode;
   /** What the button says: the verb of the action. */
   action: string;
+  /** What the other button says, where `Cancel` could be taken for the action. */
+  dismiss?: string;
   danger?: boolean;
   /** A word that must be typed first, for what cannot be taken back. */
   typed?: string;
   onConfirm: () => Promise<unknown>;
 }
 
-/** Says what will happen, asks, does it, and shows what went wrong without closing. */
-export function ConfirmDialog({ open, onClose, title, children, action, danger, typed, onConfirm }: Props) {
+/**
+ * Says what will happen, asks, does it, and shows what went wrong without closing. While it fades away it says what it
+ * said, though whoever opened it has forgotten what it was about.
+ */
+export function ConfirmDialog(props: Props) {
+  const [last, setLast] = useState(props);
+  if (props.open && last !== props) setLast(props);
+  const { open, onClose, onConfirm } = props;
+  const { title, children, action, dismiss = "Cancel", danger, typed } = open ? props : last;
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const [text, setText] = useState("");
@@ -42,7 +51,7 @@ export function ConfirmDialog({ open, onClose, title, children, action, danger, 
     }
   };
   return (
-    <AlertDialog open={open} onClose={close} title={title}>
+    <AlertDialog open={open} busy={busy} onClose={close} title={title}>
       {children}
       {typed !== undefined && (
         <TextField
@@ -56,7 +65,9 @@ export function ConfirmDialog({ open, onClose, title, children, action, danger, 
       )}
       {error !== undefined && <ErrorNote error={asApiError(error)} />}
       <DialogActions>
-        <Button onClick={close}>Cancel</Button>
+        <Button onClick={close} disabled={busy}>
+          {dismiss}
+        </Button>
         <Button
           look={danger ? "danger-solid" : "primary"}
           busy={busy}

@@ -20,18 +20,24 @@ interface DialogProps {
   description?: ReactNode;
   children: ReactNode;
   wide?: boolean;
-  /** Shows what cannot be shown again: a click beside it does not close it. */
+  /** Shows what cannot be shown again, or holds what took long to write: a click beside it does not close it. */
   once?: boolean;
+  /** Something is under way whose end must be seen here: nothing closes it until then. */
+  busy?: boolean;
 }
 
 /** A window over the page. Escape and a click beside it close it. */
-export function Dialog({ open, onClose, title, description, children, wide, once = false }: DialogProps) {
+export function Dialog({ open, onClose, title, description, children, wide, once, busy }: DialogProps) {
   const box = useRef<HTMLDivElement>(null);
   // Where one types, not the button that closes. A finger would bring up the keyboard of the screen.
   const first = (by: string) =>
     by === "touch" ? true : (box.current?.querySelector<HTMLElement>("input, textarea") ?? true);
   return (
-    <Base.Root open={open} onOpenChange={(next) => !next && onClose()} disablePointerDismissal={once}>
+    <Base.Root
+      open={open}
+      onOpenChange={(next) => !next && !busy && onClose()}
+      disablePointerDismissal={once === true || busy === true}
+    >
       <Base.Portal>
         <Base.Backdrop className={backdrop} />
         <Base.Popup ref={box} initialFocus={first} className={cx(popup, wide ? "max-w-2xl" : "max-w-lg")}>
@@ -40,7 +46,7 @@ export function Dialog({ open, onClose, title, description, children, wide, once
               <Base.Title className="text-base font-semibold">{title}</Base.Title>
               {description && <Base.Description className="mt-1 text-sm text-soft">{description}</Base.Description>}
             </div>
-            <Base.Close aria-label="Close" className={cx(buttonClass("quiet"), "-mr-2 size-8 px-0")}>
+            <Base.Close aria-label="Close" disabled={busy} className={cx(buttonClass("quiet"), "-mr-2 size-8 px-0")}>
               <X size={16} />
             </Base.Close>
           </header>
@@ -57,9 +63,15 @@ export function DialogActions({ children }: { children: ReactNode }) {
 }
 
 /** A question that wants an answer: nothing but its buttons and Escape close it. */
-export function AlertDialog({ open, onClose, title, children }: Omit<DialogProps, "description" | "wide" | "once">) {
+export function AlertDialog({
+  open,
+  onClose,
+  title,
+  children,
+  busy,
+}: Omit<DialogProps, "description" | "wide" | "once">) {
   return (
-    <BaseAlert.Root open={open} onOpenChange={(next) => !next && onClose()}>
+    <BaseAlert.Root open={open} onOpenChange={(next) => !next && !busy && onClose()}>
       <BaseAlert.Portal>
         <BaseAlert.Backdrop className={backdrop} />
         <BaseAlert.Popup className={cx(popup, "max-w-md")}>

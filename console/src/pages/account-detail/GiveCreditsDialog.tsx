@@ -58,7 +58,7 @@ export function GiveCreditsDialog({ account, onClose }: { account: Schemas["Acco
   };
   const owed = account.credits.debt;
   return (
-    <Dialog open onClose={onClose} title={`Give credits to ${account.owner_email}`}>
+    <Dialog open busy={give.isPending} onClose={onClose} title={`Give credits to ${account.owner_email}`}>
       <form onSubmit={submit} className="flex flex-col gap-4">
         <TextField
           label="Credits"
@@ -101,7 +101,9 @@ export function GiveCreditsDialog({ account, onClose }: { account: Schemas["Acco
         )}
         {give.isError && <ErrorNote error={give.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={give.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={give.isPending} disabled={!isAmount}>
             Give credits
           </Button>

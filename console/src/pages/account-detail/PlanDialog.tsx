@@ -39,7 +39,7 @@ export function PlanDialog({
     change.mutate();
   };
   return (
-    <Dialog open onClose={onClose} title={`Plan of ${account.owner_email}`}>
+    <Dialog open busy={change.isPending} onClose={onClose} title={`Plan of ${account.owner_email}`}>
       <form onSubmit={submit} className="flex flex-col gap-4">
         <Field label="Plan">
           {(control) => (
@@ -63,7 +63,9 @@ export function PlanDialog({
         )}
         {change.isError && <ErrorNote error={change.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={change.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={change.isPending}>
             {id === account.plan ? "Give the present terms" : "Change plan"}
           </Button>

@@ -30,6 +30,7 @@ export function RateDialog({ account, onClose }: { account: Schemas["AccountDeta
   return (
     <Dialog
       open
+      busy={change.isPending}
       onClose={onClose}
       title={`Rate of ${account.owner_email}`}
       description="Counts from the next call on. Running calls are charged at the rate with which they began."
@@ -46,7 +47,9 @@ export function RateDialog({ account, onClose }: { account: Schemas["AccountDeta
         />
         {change.isError && <ErrorNote error={change.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={change.isPending}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             look="primary"

@@ -61,6 +61,7 @@ export function NewKeyDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog
       open
+      busy={mint.isPending}
       onClose={onClose}
       title="New API key"
       description="It acts for you in this workspace, and never does more than you may yourself."
@@ -101,7 +102,9 @@ export function NewKeyDialog({ onClose }: { onClose: () => void }) {
         )}
         {mint.isError && <ErrorNote error={mint.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={mint.isPending}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             look="primary"

@@ -9,7 +9,7 @@ import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, TextField } from "@/ui/Field";
 import { Note } from "@/ui/Note";
-import { type Key, type Provider, takesKeys } from "./keys";
+import { baseUrlFault, type Key, type Provider, takesKeys } from "./keys";
 import { Progress } from "./progress";
 import { SealingNote } from "./SealingNote";
 import { SecretField, takeKey } from "./SecretField";
@@ -43,7 +43,7 @@ export function AddKeyDialog({
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const key = input.current?.value.trim() ?? "";
-    const found = faultsOf(provider, key, baseUrl);
+    const found = faultsOf(provider, key, label, baseUrl);
     setFaults(found);
     if (!provider || Object.values(found).some(Boolean)) return;
     const custom = baseUrl.trim() === "" ? undefined : canonicalBaseUrl(baseUrl);
@@ -69,7 +69,12 @@ export function AddKeyDialog({
     .filter((provider) => takesKeys(scope, provider))
     .map(({ id, name, key }) => ({ value: id, label: name, detail: key.pattern ?? undefined }));
   return (
-    <Dialog open onClose={onClose} title={given && provider ? `Add a key for ${provider.name}` : "Add a key"}>
+    <Dialog
+      open
+      busy={submission.isPending}
+      onClose={onClose}
+      title={given && provider ? `Add a key for ${provider.name}` : "Add a key"}
+    >
       <form onSubmit={submit} noValidate className="flex flex-col gap-4">
         {!given && (
           <Field label="Provider" error={faults.provider}>
@@ -77,7 +82,10 @@ export function AddKeyDialog({
               <Combobox
                 control={control}
                 value={id}
-                onChange={setId}
+                onChange={(next) => {
+                  setFaults({ ...faults, provider: undefined });
+                  setId(next);
+                }}
                 options={choices}
                 placeholder="Choose or type"
                 empty="No provider is called like that."
@@ -85,7 +93,12 @@ export function AddKeyDialog({
             )}
           </Field>
         )}
-        <SecretField input={input} provider={provider} error={faults.key} onEdit={() => setFaults({})} />
+        <SecretField
+          input={input}
+          provider={provider}
+          error={faults.key}
+          onEdit={() => setFaults({ ...faults, key: undefined })}
+        />
         <TextField
           label="Label"
           hint="Your name for it, shown beside every call that it serves"
@@ -93,7 +106,11 @@ export function AddKeyDialog({
           required
           maxLength={64}
           autoComplete="off"
-          onChange={(event) => setLabel(event.target.value)}
+          error={faults.label}
+          onChange={(event) => {
+            setFaults({ ...faults, label: undefined });
+            setLabel(event.target.value);
+          }}
         />
         {replaced && (
           <Note tone="warn">
@@ -111,7 +128,10 @@ export function AddKeyDialog({
             type="url"
             value={baseUrl}
             autoComplete="off"
-            onChange={(event) => setBaseUrl(event.target.value)}
+            onChange={(event) => {
+              setFaults({ ...faults, baseUrl: undefined });
+              setBaseUrl(event.target.value);
+            }}
           />
         )}
         <SealingNote />
@@ -123,7 +143,9 @@ export function AddKeyDialog({
           </div>
         )}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={submission.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={submission.isPending}>
             Seal and add
           </Button>
@@ -136,13 +158,16 @@ export function AddKeyDialog({
 interface Faults {
   provider?: string;
   key?: string;
+  label?: string;
   baseUrl?: string;
 }
 
-function faultsOf(provider: Provider | undefined, key: string, baseUrl: string): Faults {
+/** What is wrong before anything is sent: a refusal comes when the key has left the field, and asks to paste it again. */
+function faultsOf(provider: Provider | undefined, key: string, label: string, baseUrl: string): Faults {
   return {
     provider: provider ? undefined : "Choose a provider.",
     key: keyFault(key),
-    baseUrl: baseUrl.trim() === "" || URL.canParse(baseUrl.trim()) ? undefined : "This is no URL.",
+    label: label.trim() === "" ? "Give it a name." : undefined,
+    baseUrl: baseUrl.trim() === "" ? undefined : baseUrlFault(baseUrl.trim()),
   };
 }

@@ -34,7 +34,7 @@ export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; n
     save.mutate();
   };
   return (
-    <Dialog open onClose={onClose} title={`Edit ${name} ${key.label}`}>
+    <Dialog open busy={save.isPending} onClose={onClose} title={`Edit ${name} ${key.label}`}>
       <form onSubmit={submit} className="flex flex-col gap-4">
         <TextField
           label="Label"
@@ -66,7 +66,9 @@ export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; n
         </div>
         {save.isError && <ErrorNote error={save.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={save.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={save.isPending} disabled={label.trim() === ""}>
             Save
           </Button>

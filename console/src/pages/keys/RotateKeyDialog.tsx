@@ -49,6 +49,7 @@ export function RotateKeyDialog({
   return (
     <Dialog
       open
+      busy={submission.isPending}
       onClose={onClose}
       title={`Rotate ${provider.name} ${old.label}`}
       description="The new key takes the place of the old one, which serves until then. Running calls finish with the old one."
@@ -64,7 +65,9 @@ export function RotateKeyDialog({
           </div>
         )}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={submission.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={submission.isPending}>
             Seal and rotate
           </Button>

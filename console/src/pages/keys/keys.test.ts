@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { moved } from "@/ui/order";
-import { inOrder, type Key, looksLike } from "./keys";
+import { baseUrlFault, inOrder, type Key, looksLike } from "./keys";
 
 describe("the hint of what a key looks like", () => {
   it("is a glob, and everything else in it is meant as it stands", () => {
@@ -10,6 +10,20 @@ describe("the hint of what a key looks like", () => {
     expect(looksLike("a.b", "a.b")).toBe(true);
     expect(looksLike("axb", "a.b")).toBe(false);
     expect(looksLike("pre-middle-end", "pre-*-end")).toBe(true);
+  });
+});
+
+describe("a base URL", () => {
+  it("is looked at before the key leaves its field", () => {
+    for (const fine of ["https://proxy.example/v1", "http://10.0.0.1:8080"]) expect(baseUrlFault(fine)).toBeUndefined();
+    for (const wrong of [
+      "proxy",
+      "ftp://a.example",
+      "https://u:p@a.example",
+      "https://a.example?x=1",
+      "https://a.example#x",
+    ])
+      expect(baseUrlFault(wrong), wrong).toBeDefined();
   });
 });
 

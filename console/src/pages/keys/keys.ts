@@ -54,6 +54,16 @@ export function looksLike(key: string, pattern: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`, "s").test(key);
 }
 
+/** Why a text is no base URL; the server has its own, sharper eyes. `http` is for what the operator allows. */
+export function baseUrlFault(text: string): string | undefined {
+  if (!URL.canParse(text)) return "This is no URL. It begins with https:// and names a host.";
+  const url = new URL(text);
+  if (url.protocol !== "https:" && url.protocol !== "http:") return "A base URL begins with https://.";
+  if (url.username !== "" || url.password !== "") return "A base URL has no user and no password in it.";
+  if (url.search !== "" || url.hash !== "") return "A base URL has no query and no fragment.";
+  return undefined;
+}
+
 /** Whether keys for a provider are taken there: own ones where they are switched on, platform ones everywhere. */
 export function takesKeys(scope: KeyScope, provider: Provider): boolean {
   return scope.kind === "instance" ? provider.payment_modes.includes("managed") : provider.byok;

@@ -58,7 +58,7 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
     );
   }
   return (
-    <Dialog open onClose={onClose} title={`Invite to ${workspace.name}`}>
+    <Dialog open busy={invite.isPending} onClose={onClose} title={`Invite to ${workspace.name}`}>
       <form onSubmit={submit} className="flex flex-col gap-4">
         <TextField
           label="E-mail"
@@ -74,7 +74,9 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
         </Field>
         {invite.isError && <ErrorNote error={invite.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={invite.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={invite.isPending} disabled={email.trim() === ""}>
             Invite
           </Button>

@@ -68,7 +68,7 @@ export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; pla
     save.mutate();
   };
   return (
-    <Dialog open wide onClose={onClose} title={plan ? `Edit the plan ${plan.name}` : "New plan"}>
+    <Dialog open wide busy={save.isPending} onClose={onClose} title={plan ? `Edit the plan ${plan.name}` : "New plan"}>
       <form onSubmit={submit} className="flex flex-col gap-4">
         <div className="grid gap-4 sm:grid-cols-2">
           <TextField
@@ -145,7 +145,9 @@ export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; pla
         {plan && <Note>Accounts that have this plan keep their terms until they are given it again.</Note>}
         {save.isError && <ErrorNote error={save.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={save.isPending}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             look="primary"

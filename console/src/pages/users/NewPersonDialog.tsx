@@ -31,6 +31,7 @@ export function NewPersonDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog
       open
+      busy={create.isPending}
       onClose={onClose}
       title="New user"
       description="The person gets an account on the plan of new accounts, with its included credits, and a workspace named Personal."
@@ -58,7 +59,9 @@ export function NewPersonDialog({ onClose }: { onClose: () => void }) {
         />
         {create.isError && <ErrorNote error={create.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={create.isPending}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             look="primary"
