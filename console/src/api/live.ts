@@ -1,25 +1,28 @@
 import { type QueryClient, type QueryKey, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { instanceQuery, meQuery, providersQuery } from "./queries";
+import { followStream } from "./stream";
 
 /** What may have to be read again, by the topics that the server tells of (`stream_events` in openapi.json). */
 function concerned(workspace: string, topic: string): QueryKey[] {
   const own = (...rest: string[]) => ["workspace", workspace, ...rest];
+  /** What decides about calls, and what is said of it. */
+  const decisions = [own("provider-keys"), own("policy"), own("models"), own("ai-config"), own("resolve")];
   switch (topic) {
     case "provider_keys":
-      return [own("provider-keys"), own("models"), own("ai-config")];
+    case "policy":
+      return decisions;
     case "api_keys":
       return [own("api-keys")];
-    case "policy":
-      return [own("policy"), own("models"), own("ai-config")];
     case "members":
       return [own("members"), own("invitations"), meQuery.queryKey];
     case "workspace":
       return [meQuery.queryKey];
     case "account":
-      return [["account"], own("policy"), own("models")];
+      // Its credits and limits are below `me`.
+      return [["account"], meQuery.queryKey, ...decisions];
     case "instance":
-      return [instanceQuery.queryKey, providersQuery.queryKey, ["admin"], own("models"), own("policy")];
+      return [instanceQuery.queryKey, providersQuery.queryKey, ["admin"], ...decisions];
     case "usage":
       // A call says how its key fares, too.
       return [own("usage"), own("provider-keys")];
@@ -30,25 +33,29 @@ function concerned(workspace: string, topic: string): QueryKey[] {
 }
 
 /**
- * Keeps what is shown of a workspace up to date while it is looked at. The browser comes back by itself when the stream
- * breaks; where there is none, pages still ask every now and then.
+ * Keeps what is shown of a workspace up to date while it is looked at. What changed while the stream was away is not
+ * told, so all that is shown is read again once it is back; where there is none, pages still ask every now and then.
  */
 export function useLiveWorkspace(workspace: string | undefined): void {
   const queries = useQueryClient();
   useEffect(() => {
     if (!workspace) return;
-    const events = new EventSource(`/api/v1/workspaces/${encodeURIComponent(workspace)}/events`);
     const later = collected(queries);
-    events.addEventListener("usage", () => later(concerned(workspace, "usage")));
-    events.addEventListener("change", ({ data }: MessageEvent<string>) => {
-      for (const topic of topicsOf(data)) later(concerned(workspace, topic));
+    const stop = followStream(`/api/v1/workspaces/${encodeURIComponent(workspace)}/events`, {
+      on: {
+        usage: () => later(concerned(workspace, "usage")),
+        change: (data) => {
+          for (const topic of topicsOf(data)) later(concerned(workspace, topic));
+        },
+        // The session or the membership is over: the next answer says which, and leads where that leads.
+        end: () => {
+          stop();
+          void queries.invalidateQueries();
+        },
+      },
+      onOpen: (again) => again && later([["workspace", workspace], meQuery.queryKey]),
     });
-    // The session or the membership is over: the next answer says which, and leads where that leads.
-    events.addEventListener("end", () => {
-      events.close();
-      void queries.invalidateQueries();
-    });
-    return () => events.close();
+    return stop;
   }, [workspace, queries]);
 }
 
