@@ -7,6 +7,7 @@ import {
   Outlet,
   redirect,
 } from "@tanstack/react-router";
+import type { Schemas } from "./api/client";
 import { ApiError } from "./api/error";
 import { createQueryClient, meQuery } from "./api/queries";
 import { ACCOUNT_PAGES, ADMIN_PAGES, type PageEntry, WORKSPACE_PAGES } from "./pages";
@@ -48,21 +49,23 @@ const join = createRoute({
   component: lazyRouteComponent(() => import("./pages/join/Page"), "Page"),
 });
 
+/** Who is logged in; nobody is led to logging in, and back to `href`. */
+async function meOrLogIn(asked: Promise<Schemas["Me"]>, href: string): Promise<Schemas["Me"]> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ApiError && error.isLoggedOut) {
+      throw redirect({ to: "/login", search: href === "/" ? {} : { next: href } });
+    }
+    throw error;
+  }
+}
+
 /** Everything that needs somebody who is logged in. */
 const inside = createRoute({
   getParentRoute: () => root,
   id: "inside",
-  beforeLoad: async ({ location }) => {
-    try {
-      return { me: await queryClient.ensureQueryData(meQuery) };
-    } catch (error) {
-      if (error instanceof ApiError && error.isLoggedOut) {
-        const next = location.href === "/" ? {} : { next: location.href };
-        throw redirect({ to: "/login", search: next });
-      }
-      throw error;
-    }
-  },
+  beforeLoad: async ({ location }) => ({ me: await meOrLogIn(queryClient.ensureQueryData(meQuery), location.href) }),
 });
 
 const home = createRoute({
@@ -87,9 +90,12 @@ const device = createRoute({
 const workspace = createRoute({
   getParentRoute: () => inside,
   path: "/w/$workspace",
-  beforeLoad: ({ context, params }) => {
-    const known = context.me.workspaces.some(({ id }) => id === params.workspace);
-    if (!known) throw notFound();
+  beforeLoad: async ({ context, params, location }) => {
+    const isIn = (me: Schemas["Me"]) => me.workspaces.some(({ id }) => id === params.workspace);
+    if (isIn(context.me)) return;
+    // One may have been let in since it was asked.
+    const fresh = queryClient.fetchQuery({ ...meQuery, staleTime: 0 });
+    if (!isIn(await meOrLogIn(fresh, location.href))) throw notFound();
   },
   component: lazyRouteComponent(() => import("./shell/Shell"), "WorkspaceShell"),
 });

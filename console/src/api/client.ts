@@ -27,6 +27,8 @@ export async function ok<T>(call: Promise<Answer<T>>): Promise<NonNullable<T>> {
     throw unreachable();
   }
   setReachable(true);
-  if (!answer.response.ok) throw new ApiError(answer.response.status, answer.error);
+  if (!answer.response.ok) {
+    throw new ApiError(answer.response.status, answer.error, answer.response.headers.get("retry-after"));
+  }
   return answer.data as NonNullable<T>;
 }

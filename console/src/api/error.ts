@@ -11,8 +11,10 @@ export class ApiError extends Error {
   readonly requestId: string | undefined;
   /** Values for programs; their names depend on the code. */
   readonly details: Record<string, unknown>;
+  /** In how many seconds another try is of use, where the server says so. */
+  readonly retryAfterS: number | undefined;
 
-  constructor(status: number, body: unknown) {
+  constructor(status: number, body: unknown, retryAfter?: string | null) {
     const problem = isRecord(body) ? body : {};
     const text = (name: string) => (typeof problem[name] === "string" ? (problem[name] as string) : undefined);
     const detail = text("detail") ?? text("title") ?? `the server answered ${status}`;
@@ -24,6 +26,7 @@ export class ApiError extends Error {
     this.hint = text("hint");
     this.requestId = text("request_id");
     this.details = isRecord(problem.details) ? problem.details : {};
+    this.retryAfterS = /^\d{1,6}$/.test(retryAfter ?? "") ? Number(retryAfter) : undefined;
   }
 
   /** Whether the session is over, so that only logging in helps. */

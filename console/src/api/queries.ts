@@ -1,5 +1,12 @@
-import { infiniteQueryOptions, MutationCache, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
-import { api, ok } from "./client";
+import {
+  hashKey,
+  infiniteQueryOptions,
+  MutationCache,
+  QueryCache,
+  QueryClient,
+  queryOptions,
+} from "@tanstack/react-query";
+import { api, ok, type Schemas } from "./client";
 import { ApiError } from "./error";
 
 /** How often a page that somebody looks at asks anew for what others may change. */
@@ -16,17 +23,36 @@ export function createQueryClient(loggedOut: () => void): QueryClient {
   const check = (error: unknown) => {
     if (error instanceof ApiError && error.isLoggedOut) loggedOut();
   };
-  return new QueryClient({
-    queryCache: new QueryCache({ onError: (error, { meta }) => !meta?.mayBeAnonymous && check(error) }),
+  let person: string | undefined;
+  /** Somebody else logged in, in another tab: what was loaded for the person before is not theirs. */
+  const see = (data: unknown, query: { queryHash: string }) => {
+    if (query.queryHash !== ME_HASH) return;
+    const { id } = (data as Schemas["Me"]).user;
+    if (person !== undefined && person !== id) {
+      void client.resetQueries({ predicate: ({ queryHash }) => queryHash !== ME_HASH });
+    }
+    person = id;
+  };
+  const client = new QueryClient({
+    queryCache: new QueryCache({
+      onError: (error, { meta }) => !meta?.mayBeAnonymous && check(error),
+      onSuccess: see,
+    }),
     mutationCache: new MutationCache({ onError: check }),
     defaultOptions: {
       queries: {
         staleTime: 5_000,
         retry: (count, error) => count < 2 && error instanceof ApiError && (error.status === 0 || error.status === 503),
+        networkMode: NETWORK_MODE,
       },
+      mutations: { networkMode: NETWORK_MODE },
     },
   });
+  return client;
 }
+
+/** The server may be this machine or a neighbour: whether the browser thinks that there is an internet says nothing. */
+const NETWORK_MODE = "always";
 
 /** Who is logged in, with the workspaces. */
 export const meQuery = queryOptions({
@@ -35,6 +61,8 @@ export const meQuery = queryOptions({
   meta: { mayBeAnonymous: true },
   staleTime: 60_000,
 });
+
+const ME_HASH = hashKey(meQuery.queryKey);
 
 /** What is needed to seal a key for this installation. */
 export const instanceQuery = queryOptions({

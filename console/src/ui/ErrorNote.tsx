@@ -1,5 +1,6 @@
 import { TriangleAlert } from "lucide-react";
 import { type ApiError, asApiError, sentence } from "@/api/error";
+import { milliseconds } from "@/format/number";
 import { Button } from "./Button";
 
 /** A refusal where it happened: what happened, what to do, and the code to search for. */
@@ -12,6 +13,7 @@ export function ErrorNote({ error, title }: { error: unknown; title?: string }) 
         <p className="font-medium text-bad">{title ?? sentence(shown.detail)}</p>
         {title && <p>{sentence(shown.detail)}</p>}
         {shown.hint && <p>{sentence(shown.hint)}</p>}
+        <Again error={shown} />
         <Reference error={shown} />
       </div>
     </div>
@@ -26,6 +28,7 @@ export function ErrorState({ error, retry }: { error: unknown; retry?: () => voi
       <TriangleAlert aria-hidden="true" size={20} className="text-bad" />
       <p className="font-medium">{sentence(shown.detail)}</p>
       {shown.hint && <p className="max-w-md text-soft">{sentence(shown.hint)}</p>}
+      <Again error={shown} />
       <Reference error={shown} />
       {retry && (
         <Button className="mt-2" onClick={retry}>
@@ -34,6 +37,12 @@ export function ErrorState({ error, retry }: { error: unknown; retry?: () => voi
       )}
     </div>
   );
+}
+
+/** The server says by a header when to come back, which nobody sees in a browser. */
+function Again({ error: { retryAfterS } }: { error: ApiError }) {
+  if (!retryAfterS) return null;
+  return <p>You can try again in {milliseconds(retryAfterS * 1000)}.</p>;
 }
 
 function Reference({ error }: { error: ApiError }) {
