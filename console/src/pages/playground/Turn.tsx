@@ -7,6 +7,7 @@ import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { Markdown } from "@/ui/Markdown";
 import { Spinner } from "@/ui/Spinner";
 import type { Answer, Call, TurnState } from "./useChat";
 
@@ -21,7 +22,7 @@ export function Turn({ turn, onRetry }: { turn: TurnState; onRetry: (() => void)
       </div>
       <div className="flex flex-col gap-2 rounded-lg border border-line bg-surface px-4 py-3">
         <span className="sr-only">Answer: </span>
-        {answer.text !== "" && <div className="break-words whitespace-pre-wrap">{answer.text}</div>}
+        {answer.text !== "" && <Markdown text={answer.text} headings={2} />}
         <State answer={answer} onRetry={onRetry} />
         {answer.call && <Facts answer={answer} call={answer.call} />}
       </div>
