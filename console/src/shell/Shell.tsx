@@ -1,5 +1,5 @@
 import { Dialog } from "@base-ui/react/dialog";
-import { Outlet } from "@tanstack/react-router";
+import { Outlet, useRouterState } from "@tanstack/react-router";
 import { Menu as MenuIcon, Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { useLiveWorkspace } from "@/api/live";
@@ -24,10 +24,12 @@ export function WorkspaceShell() {
     if (id) rememberWorkspace(id);
   }, [id]);
   useLiveWorkspace(id);
-  if (!workspace) return <NotFound />;
+  // Whoever left or deleted it is on the way to another page.
+  const leaving = useRouterState({ select: ({ status }) => status === "pending" });
+  if (!workspace) return leaving ? null : <NotFound />;
   const pages = WORKSPACE_PAGES.filter(({ role = "member" }) => isAtLeast(workspace.role, role));
   return (
-    <Shell switcher={<WorkspaceSwitcher current={workspace} />}>
+    <Shell place={workspace.id} switcher={<WorkspaceSwitcher current={workspace} />}>
       <NavGroup label="Workspace" base={`/w/${workspace.id}`} pages={pages} />
     </Shell>
   );
@@ -51,7 +53,11 @@ export function AdminShell() {
   );
 }
 
-function Shell({ switcher, children }: { switcher: ReactNode; children: ReactNode }) {
+/**
+ * `place`: what the pages are about. Those of another place begin anew: nothing that was typed or shown once for one
+ * workspace, such as an API key, is there after a switch to another.
+ */
+function Shell({ place, switcher, children }: { place?: string; switcher: ReactNode; children: ReactNode }) {
   const [navOpen, setNavOpen] = useState(false);
   const [paletteOpen, setPaletteOpen] = useState(false);
   useEffect(() => {
@@ -112,7 +118,7 @@ function Shell({ switcher, children }: { switcher: ReactNode; children: ReactNod
       </aside>
       <main id="content" tabIndex={-1} className="min-w-0 flex-1 outline-none">
         <Unreachable />
-        <Outlet />
+        <Outlet key={place} />
       </main>
       <CommandPalette open={paletteOpen} onOpenChange={setPaletteOpen} />
       <UnsavedGuard />

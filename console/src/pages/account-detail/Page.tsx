@@ -50,7 +50,7 @@ export function Page() {
     >
       {account.isPending ? (
         <SkeletonRows label="Loading the account" />
-      ) : account.isError ? (
+      ) : account.isLoadingError ? (
         <ErrorState error={account.error} retry={() => account.refetch()} />
       ) : (
         <>

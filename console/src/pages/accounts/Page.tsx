@@ -22,7 +22,7 @@ export function Page() {
     >
       {accounts.isPending ? (
         <SkeletonRows label="Loading the accounts" />
-      ) : accounts.isError ? (
+      ) : accounts.isLoadingError ? (
         <ErrorState error={accounts.error} retry={() => accounts.refetch()} />
       ) : (
         <>

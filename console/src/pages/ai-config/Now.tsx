@@ -25,7 +25,7 @@ export function Now({ policy }: { policy: Policy }) {
   const workspace = useWorkspace();
   const config = useQuery(aiConfigQuery(workspace.id));
   const providers = useQuery(providersQuery);
-  if (config.isError) return <ErrorNote error={config.error} title="What calls meet now could not be asked" />;
+  if (config.isLoadingError) return <ErrorNote error={config.error} title="What calls meet now could not be asked" />;
   if (!config.data) return <Skeleton className="h-20 rounded-lg" />;
   const { status, provider, updated_at } = config.data;
   const name = providers.data?.find(({ id }) => id === provider)?.name ?? provider;

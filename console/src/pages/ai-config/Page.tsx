@@ -21,7 +21,7 @@ export function Page() {
     >
       {policy.isPending ? (
         <SkeletonRows label="Loading the AI config" />
-      ) : policy.isError ? (
+      ) : policy.isLoadingError ? (
         <ErrorState error={policy.error} retry={() => policy.refetch()} />
       ) : (
         <>

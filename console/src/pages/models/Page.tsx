@@ -23,7 +23,7 @@ export function Page() {
   const providers = useQuery({ ...providersQuery, enabled: mayWrite });
   const keys = useQuery({ ...providerKeysQuery(workspace.id), enabled: mayWrite });
   const [adding, setAdding] = useState(false);
-  const error = models.error ?? policy.error;
+  const error = (models.isLoadingError && models.error) || (policy.isLoadingError && policy.error);
   return (
     <PageBody
       title="Models"

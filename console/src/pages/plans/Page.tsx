@@ -13,7 +13,7 @@ import { ErrorState } from "@/ui/ErrorNote";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
-import { Cell, Table } from "@/ui/Table";
+import { ActionCell, Cell, Table } from "@/ui/Table";
 import { toast } from "@/ui/Toaster";
 import { PlanForm } from "./PlanForm";
 
@@ -44,7 +44,7 @@ export function Page() {
     >
       {plans.isPending ? (
         <SkeletonRows label="Loading the plans" />
-      ) : plans.isError ? (
+      ) : plans.isLoadingError ? (
         <ErrorState error={plans.error} retry={() => plans.refetch()} />
       ) : plans.data.length === 0 ? (
         <EmptyState icon={Layers} title="No plans">
@@ -87,7 +87,7 @@ export function Page() {
               <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.members)}</Cell>
               <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.api_keys)}</Cell>
               <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.provider_keys)}</Cell>
-              <Cell className="text-right">
+              <ActionCell>
                 <Menu label={`Actions for ${plan.name}`}>
                   <MenuItem onClick={() => setEditing({ plan })}>Edit</MenuItem>
                   <MenuSeparator />
@@ -95,7 +95,7 @@ export function Page() {
                     Remove
                   </MenuItem>
                 </Menu>
-              </Cell>
+              </ActionCell>
             </tr>
           ))}
         </Table>

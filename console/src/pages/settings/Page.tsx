@@ -45,11 +45,17 @@ function Id({ name, id }: { name: string; id: string }) {
 
 /** Goes on where there is something left to see. */
 function useGone() {
+  const { id } = useWorkspace();
   const queries = useQueryClient();
   const navigate = useNavigate();
   return async (said: string) => {
-    await queries.refetchQueries(meQuery);
+    queries.setQueryData(
+      meQuery.queryKey,
+      (me) => me && { ...me, workspaces: me.workspaces.filter((workspace) => workspace.id !== id) },
+    );
     await navigate({ to: "/", replace: true });
+    queries.removeQueries({ queryKey: ["workspace", id] });
+    void queries.invalidateQueries(meQuery);
     toast(said);
   };
 }

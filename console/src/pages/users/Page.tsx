@@ -32,7 +32,7 @@ export function Page() {
       <SearchField label="Find by e-mail" value={typed} onChange={type} />
       {users.isPending ? (
         <SkeletonRows label="Loading the users" />
-      ) : users.isError ? (
+      ) : users.isLoadingError ? (
         <ErrorState error={users.error} retry={() => users.refetch()} />
       ) : all.length === 0 ? (
         <EmptyState

@@ -6,7 +6,7 @@ import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
-import { Cell, Table } from "@/ui/Table";
+import { ActionCell, Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { toast } from "@/ui/Toaster";
 
@@ -60,7 +60,7 @@ export function UserTable({ users }: { users: User[] }) {
                 Plan and credits
               </Link>
             </Cell>
-            <Cell className="text-right">
+            <ActionCell>
               {user.id !== me.user.id && (
                 <Button
                   size="small"
@@ -71,7 +71,7 @@ export function UserTable({ users }: { users: User[] }) {
                   {user.suspended ? "Let in again" : "Suspend"}
                 </Button>
               )}
-            </Cell>
+            </ActionCell>
           </tr>
         ))}
       </Table>
