@@ -53,6 +53,29 @@ export function refusalText(code: string): string {
   return REFUSALS[code] ?? "its call would not be served";
 }
 
+/** What is chosen where nobody did: the default, else one of the own models, else one that credits pay for. */
+export function firstModel({ default_model, models }: Models): string | undefined {
+  if (default_model) return "default";
+  return (models.find(({ mine }) => mine) ?? models.find(({ key_source }) => key_source))?.id;
+}
+
+/** The default as a choice in front of all models, where there is one. */
+export function defaultEntry(models: Models | undefined): { value: string; label: string; detail: string }[] {
+  return models?.default_model ? [{ value: "default", label: "Default", detail: models.default_model }] : [];
+}
+
+/** What a call of a model, a tier or the default meets as things stand. */
+export function whoPays(models: Models, name: string): string | undefined {
+  const view =
+    models.tiers.find(({ tier }) => tier === name) ??
+    models.models.find(({ id }) => id === (name === "default" ? models.default_model : name));
+  const stands = name === "default" && models.default_model ? `${models.default_model}. ` : "";
+  if (view?.refusal) return `${stands}Refused as things stand: ${refusalText(view.refusal)}.`;
+  if (view?.key_source === "byok") return `${stands}An own key serves; its provider bills the key's owner.`;
+  if (view?.key_source === "managed") return `${stands}Credits pay.`;
+  return stands || undefined;
+}
+
 /** `$1.25`, for a million tokens. The API gives prices as text, so that no digit is lost. */
 export function perMillion(rate: string): string {
   const [whole = "0", part = ""] = rate.split(".");

@@ -4,7 +4,7 @@ import { MessagesSquare } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { policyQuery } from "@/api/queries";
 import { ModelPicker } from "@/pages/models/ModelPicker";
-import { type Models, modelsQuery, refusalText } from "@/pages/models/models";
+import { defaultEntry, firstModel, modelsQuery, whoPays } from "@/pages/models/models";
 import { isAtLeast, useWorkspace } from "@/shell/workspace";
 import { Button, buttonClass } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
@@ -29,8 +29,7 @@ function Playground() {
   const navigate = useNavigate();
   const [system, setSystem] = useState("");
   const chat = useChat(workspace.id, isAtLeast(workspace.role, "admin"));
-  const fallback = models.data?.default_model;
-  const first = useMemo(() => (fallback ? [{ value: "default", label: "Default", detail: fallback }] : []), [fallback]);
+  const first = useMemo(() => defaultEntry(models.data), [models.data]);
   const end = useRef<HTMLDivElement>(null);
   const said = chat.turns.length;
   useEffect(() => {
@@ -38,7 +37,7 @@ function Playground() {
   }, [said]);
 
   const named = typeof search.model === "string" ? search.model : undefined;
-  const model = named ?? (models.data && firstOf(models.data));
+  const model = named ?? (models.data && firstModel(models.data));
   const choose = (next: string) => navigate({ to: ".", search: { model: next } as never, replace: true });
   return (
     <PageBody
@@ -52,7 +51,7 @@ function Playground() {
         )
       }
     >
-      {models.isError ? (
+      {models.isLoadingError ? (
         <ErrorState error={models.error} retry={() => models.refetch()} />
       ) : !models.data ? (
         <SkeletonRows label="Loading the models" rows={2} />
@@ -108,23 +107,6 @@ function Playground() {
       )}
     </PageBody>
   );
-}
-
-/** What is chosen where nobody did: the default, else one of the own models, else one that credits pay for. */
-function firstOf({ default_model, models }: Models): string | undefined {
-  if (default_model) return "default";
-  return (models.find(({ mine }) => mine) ?? models.find(({ key_source }) => key_source))?.id;
-}
-
-function whoPays(models: Models, name: string): string | undefined {
-  const view =
-    models.tiers.find(({ tier }) => tier === name) ??
-    models.models.find(({ id }) => id === (name === "default" ? models.default_model : name));
-  const stands = name === "default" && models.default_model ? `${models.default_model}. ` : "";
-  if (view?.refusal) return `${stands}Refused as things stand: ${refusalText(view.refusal)}.`;
-  if (view?.key_source === "byok") return `${stands}An own key serves; its provider bills the key's owner.`;
-  if (view?.key_source === "managed") return `${stands}Credits pay.`;
-  return stands || undefined;
 }
 
 function NoModel() {

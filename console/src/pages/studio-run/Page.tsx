@@ -1,76 +1,87 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { ArrowLeft } from "lucide-react";
+import { ArrowLeft, Clapperboard } from "lucide-react";
 import { useState } from "react";
 import { api, ok } from "@/api/client";
+import { asApiError } from "@/api/error";
 import { isAtLeast, useMe, useWorkspace } from "@/shell/workspace";
-import { Button } from "@/ui/Button";
+import { Button, buttonClass } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
+import { CopyButton } from "@/ui/Copy";
+import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
-import { Card, PageBody } from "@/ui/Page";
+import { Card, PageBody, Section } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
-import { Time } from "@/ui/Time";
 import { toast, toastError } from "@/ui/Toaster";
-import { hasEnded, outputsOf, type Run, runQuery, titleOf, visibilityLabel } from "../studio/runs";
-import { StatusBadge } from "../studio/StatusBadge";
+import { NewRunDialog } from "../studio/NewRunDialog";
+import { hasEnded, type Run, runQuery, runsQuery, titleOf } from "../studio/runs";
 import { Document } from "./Document";
+import { RunFacts } from "./RunFacts";
 import { ShareDialog } from "./ShareDialog";
 import { Steps } from "./Steps";
 import { useRun } from "./useRun";
 
 /** A generation run: how far it is, what it made, and what can be done with it. */
 export function Page() {
-  const workspace = useWorkspace();
   const { run: id } = useParams({ strict: false }) as { run: string };
-  const { run } = useRun(workspace.id, id);
+  return <RunPage key={id} id={id} />;
+}
+
+function RunPage({ id }: { id: string }) {
+  const workspace = useWorkspace();
+  const { run, following } = useRun(workspace.id, id);
+  const gone = run.isError && asApiError(run.error).status === 404;
   return (
-    <PageBody title={run.data ? titleOf(run.data.prompt) : "Run"} actions={run.data && <Actions run={run.data} />}>
-      <Link
-        to={`/w/${workspace.id}/studio`}
-        className="-mt-2 inline-flex items-center gap-1 self-start text-sm text-accent-text hover:underline"
-      >
-        <ArrowLeft aria-hidden="true" size={14} /> All runs
-      </Link>
-      {run.isPending ? (
+    <PageBody
+      title={run.data ? titleOf(run.data.prompt) : "Run"}
+      lead={
+        <Link
+          to={`/w/${workspace.id}/studio`}
+          className="inline-flex items-center gap-1 text-accent-text underline-offset-2 hover:underline"
+        >
+          <ArrowLeft aria-hidden="true" size={14} /> All runs
+        </Link>
+      }
+      actions={run.data && !gone && <Actions run={run.data} />}
+    >
+      {gone ? (
+        <EmptyState
+          icon={Clapperboard}
+          title="There is no such run"
+          action={
+            <Link to={`/w/${workspace.id}/studio`} className={buttonClass()}>
+              See all runs
+            </Link>
+          }
+        >
+          It was deleted, its time was over, or it is not shared with you.
+        </EmptyState>
+      ) : run.isPending ? (
         <SkeletonRows label="Loading the run" />
       ) : run.isLoadingError || !run.data ? (
         <ErrorState error={run.error} retry={() => run.refetch()} />
       ) : (
         <>
-          <Facts run={run.data} />
-          <Steps run={run.data} />
+          <RunFacts run={run.data} following={following} />
           {run.data.status === "succeeded" && <Document run={run.data.id} />}
+          <Steps run={run.data} />
+          <Prompt text={run.data.prompt} />
         </>
       )}
     </PageBody>
   );
 }
 
-function Facts({ run }: { run: Run }) {
-  const pinned = run.model;
+function Prompt({ text }: { text: string }) {
   return (
-    <Card className="flex flex-col gap-3 px-4 py-3">
-      <div role="status" className="flex flex-wrap items-center gap-x-3 gap-y-1 text-soft">
-        <StatusBadge status={run.status} />
-        <span>{outputsOf(run)}</span>
-        <span>Read by: {visibilityLabel(run.visibility)}</span>
-        <span>
-          Made <Time at={run.created_at} />
-        </span>
-        {run.retries > 0 && <span>Tried again: {run.retries}</span>}
-      </div>
-      <p className="wrap-anywhere whitespace-pre-wrap">{run.prompt}</p>
-      {pinned && (
-        <p className="text-xs wrap-anywhere text-soft">
-          Script pinned to{" "}
-          <span className="font-mono">
-            {pinned.provider}/{pinned.model}
-          </span>
-          , {pinned.key_source === "byok" ? "own key " : "paid by credits"}
-          {pinned.key_id && <span className="font-mono">{pinned.key_id}</span>}
-        </p>
-      )}
-    </Card>
+    <Section title="Prompt" actions={<CopyButton text={text} name="prompt" />}>
+      <Card>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+        <div tabIndex={0} className="max-h-64 overflow-y-auto px-4 py-3">
+          <p className="max-w-prose leading-6 wrap-anywhere whitespace-pre-wrap">{text}</p>
+        </div>
+      </Card>
+    </Section>
   );
 }
 
@@ -80,15 +91,21 @@ function Actions({ run }: { run: Run }) {
   const me = useMe();
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const [asks, setAsks] = useState<"cancel" | "delete" | "share">();
+  const [asks, setAsks] = useState<"cancel" | "delete" | "share" | "anew">();
   const mine = run.user_id === me.user.id;
   const mayEnd = mine || isAtLeast(workspace.role, "admin");
   const params = { path: { workspace_id: workspace.id, run_id: run.id } };
-  const take = (next: Run) => queries.setQueryData(runQuery(workspace.id, run.id).queryKey, next);
+  const take = (next: Run) => {
+    queries.setQueryData(runQuery(workspace.id, run.id).queryKey, next);
+    queries.invalidateQueries(runsQuery(workspace.id));
+  };
   const retry = useMutation({
     mutationFn: () => ok(api.POST("/api/v1/workspaces/{workspace_id}/runs/{run_id}/retry", { params })),
     onSuccess: take,
-    onError: toastError,
+    onError: (error) => {
+      toastError(error);
+      queries.invalidateQueries(runQuery(workspace.id, run.id));
+    },
   });
   const cancel = async () => {
     take(await ok(api.POST("/api/v1/workspaces/{workspace_id}/runs/{run_id}/cancel", { params })));
@@ -109,6 +126,7 @@ function Actions({ run }: { run: Run }) {
         </Button>
       )}
       {mine && <Button onClick={() => setAsks("share")}>Share</Button>}
+      {hasEnded(run.status) && <Button onClick={() => setAsks("anew")}>New run like this</Button>}
       {mayEnd && !hasEnded(run.status) && <Button onClick={() => setAsks("cancel")}>Cancel run</Button>}
       {mayEnd && (
         <Button look="danger" onClick={() => setAsks("delete")}>
@@ -116,11 +134,13 @@ function Actions({ run }: { run: Run }) {
         </Button>
       )}
       {asks === "share" && <ShareDialog run={run} onClose={close} />}
+      {asks === "anew" && <NewRunDialog like={run} onClose={close} />}
       <ConfirmDialog
         open={asks === "cancel"}
         onClose={close}
         title="Cancel this run?"
         action="Cancel run"
+        dismiss="Let it run"
         danger
         onConfirm={cancel}
       >

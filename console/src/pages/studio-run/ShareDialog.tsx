@@ -8,7 +8,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Field } from "@/ui/Field";
 import { Select } from "@/ui/Select";
 import { toast } from "@/ui/Toaster";
-import { type Run, VISIBILITIES, visibilityLabel } from "../studio/runs";
+import { type Run, VISIBILITIES } from "../studio/runs";
 import { SharedLink } from "../studio/SharedLink";
 
 /** Changes who may read a run; a link is shown this once. */
@@ -24,8 +24,9 @@ export function ShareDialog({ run, onClose }: { run: Run; onClose: () => void })
     gcTime: 0,
     onSuccess: ({ link_path }) => {
       queries.invalidateQueries({ queryKey: ["workspace", workspace.id, "runs"] });
+      // The dialog stays to show the link.
       if (link_path) return;
-      toast(`Read by: ${visibilityLabel(visibility)}`);
+      toast("Sharing changed", VISIBILITIES.find(({ value }) => value === visibility)?.detail);
       onClose();
     },
   });
@@ -47,17 +48,19 @@ export function ShareDialog({ run, onClose }: { run: Run; onClose: () => void })
   }
   const renews = run.visibility === "link";
   return (
-    <Dialog open onClose={onClose} title="Share the run">
+    <Dialog open busy={share.isPending} onClose={onClose} title="Share the run">
       <form onSubmit={submit} className="flex flex-col gap-4">
         <Field
           label="Who may read it"
-          hint={renews ? "The link that was given out ends with this, also for a new one." : undefined}
+          hint={renews ? "It has a link. Any change here ends that link, also one to a new link." : undefined}
         >
           {(control) => <Select control={control} value={visibility} options={VISIBILITIES} onChange={setVisibility} />}
         </Field>
         {share.isError && <ErrorNote error={share.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={share.isPending}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             look="primary"

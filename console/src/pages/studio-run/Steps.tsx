@@ -3,12 +3,12 @@ import { milliseconds } from "@/format/number";
 import { Badge } from "@/ui/Badge";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Card, Section } from "@/ui/Page";
-import { hintOf, type Run, type Step } from "../studio/runs";
+import { hintOf, type Run, type Step, stepNames } from "../studio/runs";
 import { StatusBadge } from "../studio/StatusBadge";
 
 /** What is made, in order: by whom, with whose key, and why it was not. */
 export function Steps({ run }: { run: Run }) {
-  const names = namesOf(run.steps);
+  const names = stepNames(run.steps);
   return (
     <Section title="Steps">
       <Card>
@@ -18,31 +18,24 @@ export function Steps({ run }: { run: Run }) {
               <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
                 <span className="font-medium">{names[index]}</span>
                 <StatusBadge status={step.status} />
-                {step.key_source && <Badge tone="accent">{step.key_source === "byok" ? "own key" : "credits"}</Badge>}
-                <span className="text-xs text-soft sm:ml-auto">{took(step)}</span>
+                {step.key_source && (
+                  <Badge tone={step.key_source === "byok" ? "ok" : "accent"}>
+                    {step.key_source === "byok" ? "Own key" : "Credits"}
+                  </Badge>
+                )}
+                <span className="text-xs text-soft tabular-nums sm:ml-auto">{took(step)}</span>
               </div>
               <p className="text-xs wrap-anywhere text-soft">
-                {step.provider ? (
-                  <>
-                    <span className="font-mono">
-                      {step.provider}/{step.model}
-                    </span>
-                    {step.attempts > 1 && `, ${step.attempts} calls`}
-                    {step.request_id && (
-                      <>
-                        {", "}
-                        <span className="font-mono">{step.request_id}</span>
-                      </>
-                    )}
-                  </>
-                ) : (
-                  "No call was made for it."
-                )}
+                {step.provider ? <LastCall step={step} /> : nothing(step)}
               </p>
               {run.error?.step === index && (
                 <ErrorNote
                   error={
-                    new ApiError(0, { code: run.error.code, detail: run.error.message, hint: hintOf(run.error.code) })
+                    new ApiError(0, {
+                      code: run.error.code,
+                      detail: run.error.message,
+                      hint: hintOf(run.error.code, step.output_type),
+                    })
                   }
                 />
               )}
@@ -54,14 +47,25 @@ export function Steps({ run }: { run: Run }) {
   );
 }
 
-function namesOf(steps: Step[]): string[] {
-  const pictures = steps.filter(({ output_type }) => output_type === "image").length;
-  let picture = 0;
-  return steps.map(({ output_type }) => {
-    if (output_type === "script") return "Script";
-    picture += 1;
-    return pictures === 1 ? "Picture" : `Picture ${picture}`;
-  });
+/** The model of the last call, and the id by which usage knows it. */
+function LastCall({ step }: { step: Step }) {
+  return (
+    <>
+      <span className="font-mono">
+        {step.provider}/{step.model}
+      </span>
+      {step.attempts > 1 && `, ${step.attempts} calls`}
+      {step.request_id && (
+        <>
+          , request <span className="font-mono">{step.request_id}</span>
+        </>
+      )}
+    </>
+  );
+}
+
+function nothing({ status }: Step): string {
+  return status === "pending" ? "Its turn has not come." : "No call was made for it.";
 }
 
 function took({ started_at, ended_at }: Step): string {

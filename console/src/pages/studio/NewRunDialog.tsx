@@ -1,35 +1,43 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useMemo, useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
+import { ApiError, asApiError } from "@/api/error";
+import { count } from "@/format/number";
+import { ModelPicker } from "@/pages/models/ModelPicker";
+import { defaultEntry, firstModel, type Models, modelsQuery, whoPays } from "@/pages/models/models";
 import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
-import { Combobox } from "@/ui/Combobox";
 import { cx } from "@/ui/cx";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, inputClass } from "@/ui/Field";
-import { type Option, Select } from "@/ui/Select";
-import { modelsQuery, runsQuery, VISIBILITIES, type Visibility } from "./runs";
+import { Select } from "@/ui/Select";
+import { Skeleton } from "@/ui/Skeleton";
+import { type Run, refusedHint, runsQuery, VISIBILITIES, type Visibility } from "./runs";
 import { SharedLink } from "./SharedLink";
 
 const PROMPT_CHARACTERS = 8_000;
 const COUNTS = ["1", "2", "3", "4"].map((value) => ({ value, label: value }));
 
-/** Asks what is to be made, and leads to the run; a link, which is shown once, comes before that. */
-export function NewRunDialog({ onClose }: { onClose: () => void }) {
+/** Asks what is to be made, and leads to the run; a link, which is shown once, comes before that. `like`: begin with it. */
+export function NewRunDialog({ like, onClose }: { like?: Run; onClose: () => void }) {
   const workspace = useWorkspace();
   const queries = useQueryClient();
   const navigate = useNavigate();
   const models = useQuery(modelsQuery(workspace.id));
-  const [prompt, setPrompt] = useState("");
-  const [model, setModel] = useState("default");
-  const [script, setScript] = useState(true);
-  const [image, setImage] = useState(false);
-  const [pictures, setPictures] = useState("1");
+  const [prompt, setPrompt] = useState(like?.prompt ?? "");
+  const [chosen, setChosen] = useState(like?.model?.requested);
+  const [script, setScript] = useState(like ? like.output_types.includes("script") : true);
+  const [image, setImage] = useState(like?.output_types.includes("image") ?? false);
+  const [pictures, setPictures] = useState(String(like?.image_count || 1));
   const [visibility, setVisibility] = useState<Visibility>("private");
-  const open = (run: string) => navigate({ to: `/w/${workspace.id}/studio/${run}` });
+  const model = chosen ?? (models.data && firstModel(models.data));
+  const open = (run: string) => {
+    onClose();
+    navigate({ to: `/w/${workspace.id}/studio/${run}` });
+  };
   const create = useMutation({
     mutationFn: () => {
       const body: Schemas["NewRunBody"] = {
@@ -53,18 +61,12 @@ export function NewRunDialog({ onClose }: { onClose: () => void }) {
     create.mutate();
   };
   if (create.data?.link_path) {
-    const made = create.data;
+    const { id, link_path } = create.data;
     return (
-      <Dialog
-        open
-        once
-        onClose={() => open(made.id)}
-        title="The run is made"
-        description="Its link is shown this once."
-      >
-        <SharedLink path={create.data.link_path} />
+      <Dialog open once onClose={() => open(id)} title="The run is made" description="Its link is shown this once.">
+        <SharedLink path={link_path} />
         <DialogActions>
-          <Button look="primary" onClick={() => open(made.id)}>
+          <Button look="primary" onClick={() => open(id)}>
             Open the run
           </Button>
         </DialogActions>
@@ -72,14 +74,17 @@ export function NewRunDialog({ onClose }: { onClose: () => void }) {
     );
   }
   const characters = [...prompt.trim()].length;
+  const tooLong =
+    characters > PROMPT_CHARACTERS
+      ? `${count(characters)} characters; at most ${count(PROMPT_CHARACTERS)} fit.`
+      : undefined;
   return (
-    <Dialog open onClose={onClose} title="New run">
+    <Dialog open once busy={create.isPending} onClose={onClose} title="New run">
       <form onSubmit={submit} className="flex flex-col gap-4">
         <Field
           label="Prompt"
-          error={
-            characters > PROMPT_CHARACTERS ? `${characters} characters; at most ${PROMPT_CHARACTERS} fit.` : undefined
-          }
+          error={tooLong}
+          hint={`What is to be made. At most ${count(PROMPT_CHARACTERS)} characters.`}
         >
           {(control) => (
             <textarea
@@ -98,7 +103,7 @@ export function NewRunDialog({ onClose }: { onClose: () => void }) {
             checked={script}
             onChange={setScript}
             label="Script"
-            detail="A text, with the key that would serve a call of the model now."
+            detail="A text, by the model that you choose."
           />
           <Checkbox
             checked={image}
@@ -107,20 +112,7 @@ export function NewRunDialog({ onClose }: { onClose: () => void }) {
             detail="By the image models of this instance, always paid by credits."
           />
         </fieldset>
-        {script && (
-          <Field label="Model" hint="Model and key are pinned with the run; nothing stands in for them later.">
-            {(control) => (
-              <Combobox
-                control={control}
-                value={model}
-                options={models.data ? optionsOf(models.data) : [{ value: "default", label: "Default" }]}
-                onChange={setModel}
-                empty="No model is called like that"
-              />
-            )}
-          </Field>
-        )}
-        {models.isError && script && <ErrorNote error={models.error} title="The models could not be loaded" />}
+        {script && <ModelField models={models} model={model} onChange={setChosen} />}
         <div className="grid gap-4 sm:grid-cols-2">
           <Field label="Who may read it">
             {(control) => (
@@ -133,14 +125,16 @@ export function NewRunDialog({ onClose }: { onClose: () => void }) {
             </Field>
           )}
         </div>
-        {create.isError && <ErrorNote error={create.error} />}
+        {create.isError && <ErrorNote error={withWay(create.error)} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={create.isPending}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             look="primary"
             busy={create.isPending}
-            disabled={characters === 0 || characters > PROMPT_CHARACTERS || !(script || image)}
+            disabled={characters === 0 || tooLong !== undefined || !(script || image) || (script && !model)}
           >
             Start
           </Button>
@@ -150,27 +144,46 @@ export function NewRunDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** The default, the tiers, and the models that write text; what nothing serves now says so. */
-function optionsOf({ default_model, tiers, models }: Schemas["WorkspaceModels"]): Option<string>[] {
-  const detail = ({ key_source, refusal }: Schemas["ServedView"]) =>
-    refusal ? `not served: ${refusal}` : key_source === "byok" ? "own key" : "credits";
-  return [
-    { value: "default", label: "Default", detail: default_model ?? "nobody chose one" },
-    ...tiers
-      .filter(({ tier }) => tier !== "embeddings")
-      .map((tier) => ({
-        value: tier.tier,
-        label: tier.tier,
-        detail: [tier.model, detail(tier)].filter(Boolean).join(", "),
-        disabled: tier.refusal !== null,
-      })),
-    ...models
-      .filter(({ output_modalities: out }) => out.length === 0 || out.includes("text"))
-      .map((model) => ({
-        value: model.id,
-        label: model.id,
-        detail: detail(model),
-        disabled: model.refusal !== null,
-      })),
-  ];
+/** A refusal with what to do about it: the server's hint is for programs, and names where to look it up. */
+function withWay(error: unknown): ApiError {
+  const refused = asApiError(error);
+  const { code, output_type: output } = refused.details;
+  if (refused.code !== "run_not_servable" || typeof code !== "string") return refused;
+  const body = { code: `${refused.code} · ${code}`, detail: refused.detail, request_id: refused.requestId };
+  return new ApiError(refused.status, { ...body, hint: refusedHint(code, output === "image" ? "image" : "script") });
+}
+
+/** What writes the script, and who pays for it: both are pinned with the run. */
+function ModelField({
+  models,
+  model,
+  onChange,
+}: {
+  models: { data: Models | undefined; error: unknown; isLoadingError: boolean };
+  model: string | undefined;
+  onChange: (model: string) => void;
+}) {
+  const first = useMemo(() => defaultEntry(models.data), [models.data]);
+  if (models.isLoadingError) return <ErrorNote error={models.error} title="The models could not be loaded" />;
+  if (!models.data) return <Skeleton className="h-16" />;
+  const pays =
+    model === undefined ? "Nothing can be called: there is no key that serves. " : whoPays(models.data, model);
+  return (
+    <Field
+      label="Model"
+      hint={`${pays ?? ""} Model and key are pinned with the run; nothing stands in for them later.`}
+    >
+      {(control) => (
+        <ModelPicker
+          control={control}
+          value={model ?? ""}
+          onChange={onChange}
+          models={models.data as Models}
+          tiers
+          onlyServed
+          first={first}
+        />
+      )}
+    </Field>
+  );
 }

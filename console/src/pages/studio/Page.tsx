@@ -12,7 +12,7 @@ import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { NewRunDialog } from "./NewRunDialog";
-import { outputsOf, runsQuery, titleOf, visibilityLabel } from "./runs";
+import { outputsOf, type Run, runsQuery, titleOf, visibilityLabel } from "./runs";
 import { StatusBadge } from "./StatusBadge";
 
 /** The generation runs that one may read, and the way to a new one. */
@@ -43,7 +43,7 @@ export function Page() {
         </EmptyState>
       ) : (
         <>
-          <Table label="Runs" head={["Prompt", "Status", "Makes", "Read by", "Made"]}>
+          <Table label="Runs" head={["Prompt", "Status", "Makes", "Who may read it", "Made"]}>
             {shown.map((run) => (
               <tr key={run.id}>
                 <Cell className="min-w-52">
@@ -54,6 +54,7 @@ export function Page() {
                     {titleOf(run.prompt)}
                   </Link>{" "}
                   {run.user_id !== me.user.id && <Badge title="Somebody else of the workspace made it">Shared</Badge>}
+                  <WrittenBy run={run} />
                 </Cell>
                 <Cell>
                   <StatusBadge status={run.status} />
@@ -71,5 +72,15 @@ export function Page() {
       )}
       {making && <NewRunDialog onClose={() => setMaking(false)} />}
     </PageBody>
+  );
+}
+
+/** The model and the payer that the script was pinned to. */
+function WrittenBy({ run: { model } }: { run: Run }) {
+  if (!model) return null;
+  return (
+    <span className="mt-0.5 block text-xs wrap-anywhere text-soft">
+      {model.provider}/{model.model}, {model.key_source === "byok" ? "own key" : "credits"}
+    </span>
   );
 }
