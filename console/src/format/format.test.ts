@@ -24,10 +24,15 @@ describe("numbers", () => {
     expect(plural(0, "key")).toBe("0 keys");
     expect(percent(0.125)).toBe("12.5%");
     expect(percent(1)).toBe("100%");
+    expect(percent(0)).toBe("0%");
+    expect(percent(1 / 10_000)).toBe("<0.1%");
+    expect(percent(9_999 / 10_000)).toBe(">99.9%");
     expect(bytes(512)).toBe("512 B");
     expect(bytes(1536)).toBe("1.5 KiB");
     expect(milliseconds(340)).toBe("340 ms");
     expect(milliseconds(2440)).toBe("2.4 s");
+    expect(milliseconds(999.6)).toBe("1 s");
+    expect(milliseconds(59_960)).toBe("1 min");
     expect(milliseconds(60_000)).toBe("1 min");
     expect(milliseconds(185_000)).toBe("3 min 5 s");
   });

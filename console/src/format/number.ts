@@ -16,8 +16,10 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** A share from 0 to 1 as `12.5%`. */
+/** A share from 0 to 1 as `12.5%`. Neither a little nor all but a little is rounded away: `<0.1%`, `>99.9%`. */
 export function percent(share: number): string {
+  if (share > 0 && share < 0.001) return "<0.1%";
+  if (share < 1 && share > 0.999) return ">99.9%";
   return `${Number((share * 100).toFixed(1))}%`;
 }
 
@@ -35,8 +37,8 @@ export function bytes(value: number): string {
 
 /** A duration: `340 ms`, `2.4 s`, `3 min 5 s`. */
 export function milliseconds(value: number): string {
-  if (value < 1000) return `${Math.round(value)} ms`;
-  if (value < 60_000) return `${Number((value / 1000).toFixed(1))} s`;
+  if (Math.round(value) < 1000) return `${Math.round(value)} ms`;
+  if (value < 59_950) return `${Number((value / 1000).toFixed(1))} s`;
   const seconds = Math.round(value / 1000);
   const rest = seconds % 60;
   return rest === 0 ? `${seconds / 60} min` : `${Math.floor(seconds / 60)} min ${rest} s`;

@@ -1,11 +1,11 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { Boxes, LogOut, type LucideIcon, Moon, Search, Sun } from "lucide-react";
-import { type KeyboardEvent, useId, useMemo, useState } from "react";
+import { Boxes, LogOut, type LucideIcon, Search } from "lucide-react";
+import { type KeyboardEvent, useEffect, useId, useMemo, useState } from "react";
 import { ACCOUNT_PAGES, ADMIN_PAGES, type PageEntry, WORKSPACE_PAGES } from "@/pages";
 import { cx } from "@/ui/cx";
 import { useTheme } from "@/ui/theme";
-import { useLogOut } from "./UserMenu";
+import { THEMES, useLogOut } from "./UserMenu";
 import { isAtLeast, useMe } from "./workspace";
 
 interface Command {
@@ -38,6 +38,10 @@ function Palette({ close }: { close: () => void }) {
   const [chosen, setChosen] = useState(0);
   const list = useId();
   const found = useMemo(() => search(commands, text), [commands, text]);
+  const chosenId = found[chosen] && `${list}-${found[chosen].id}`;
+  useEffect(() => {
+    if (chosenId) document.getElementById(chosenId)?.scrollIntoView({ block: "nearest" });
+  }, [chosenId]);
   const run = (command: Command | undefined) => {
     if (!command) return;
     close();
@@ -64,7 +68,7 @@ function Palette({ close }: { close: () => void }) {
           aria-label="Go to a page or do something"
           aria-expanded="true"
           aria-controls={list}
-          aria-activedescendant={found[chosen] && `${list}-${found[chosen].id}`}
+          aria-activedescendant={chosenId}
           value={text}
           placeholder="Where to?"
           autoComplete="off"
@@ -87,7 +91,8 @@ function Palette({ close }: { close: () => void }) {
             tabIndex={-1}
             aria-selected={index === chosen}
             onClick={() => run(command)}
-            onPointerMove={() => setChosen(index)}
+            // The list that scrolls under a pointer at rest moves it, too, as browsers see it.
+            onPointerMove={({ movementX, movementY }) => (movementX !== 0 || movementY !== 0) && setChosen(index)}
             className={cx("flex h-9 items-center gap-2.5 rounded-md px-2.5", index === chosen && "bg-hover")}
           >
             <command.icon aria-hidden="true" size={16} className="text-soft" />
@@ -137,9 +142,14 @@ function useCommands(): Command[] {
         words: "switch",
         run: go(`/w/${other.id}`),
       })),
-    theme === "dark"
-      ? { id: "light", title: "Light theme", group: "Action", icon: Sun, words: "", run: () => setTheme("light") }
-      : { id: "dark", title: "Dark theme", group: "Action", icon: Moon, words: "", run: () => setTheme("dark") },
+    ...THEMES.filter(([name]) => name !== theme).map(([name, title, icon]) => ({
+      id: `theme-${name}`,
+      title,
+      group: "Action",
+      icon,
+      words: "",
+      run: () => setTheme(name),
+    })),
     { id: "log-out", title: "Log out", group: "Action", icon: LogOut, words: "sign", run: () => void logOut() },
   ];
 }

@@ -9,7 +9,7 @@ import { toastError } from "@/ui/Toaster";
 import { type Theme, useTheme } from "@/ui/theme";
 import { useMe } from "./workspace";
 
-const THEMES: [Theme, string, typeof Sun][] = [
+export const THEMES: [Theme, string, typeof Sun][] = [
   ["system", "Theme of the system", Monitor],
   ["light", "Light theme", Sun],
   ["dark", "Dark theme", Moon],

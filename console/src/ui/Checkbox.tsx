@@ -1,6 +1,7 @@
 import { Checkbox as Base } from "@base-ui/react/checkbox";
 import { Check } from "lucide-react";
 import { type ReactNode, useId } from "react";
+import { cx } from "./cx";
 
 /** Yes or no, as part of a form. */
 export function Checkbox({
@@ -18,7 +19,8 @@ export function Checkbox({
 }) {
   const id = useId();
   return (
-    <div className="flex items-start gap-2.5">
+    // biome-ignore lint/a11y/noLabelWithoutControl: the box inside is one; the label lets the words be clicked
+    <label className={cx("flex items-start gap-2.5", !disabled && "cursor-pointer")}>
       <Base.Root
         checked={checked}
         onCheckedChange={onChange}
@@ -31,16 +33,16 @@ export function Checkbox({
           <Check size={12} strokeWidth={3} />
         </Base.Indicator>
       </Base.Root>
-      <div className="min-w-0">
-        <p id={`${id}-label`} className="text-sm">
+      <span className="min-w-0">
+        <span id={`${id}-label`} className="block text-sm">
           {label}
-        </p>
+        </span>
         {detail && (
-          <p id={`${id}-detail`} className="text-xs text-soft">
+          <span id={`${id}-detail`} className="block text-xs text-soft">
             {detail}
-          </p>
+          </span>
         )}
-      </div>
-    </div>
+      </span>
+    </label>
   );
 }

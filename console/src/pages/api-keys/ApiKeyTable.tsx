@@ -9,10 +9,13 @@ import { scopesText } from "./scopes";
 export function ApiKeyTable({
   keys,
   me,
+  people,
   onRevoke,
 }: {
   keys: Schemas["ApiKeyView"][];
   me: string;
+  /** E-mails by ids, as far as they are known. */
+  people: Map<string, string>;
   onRevoke: (key: Schemas["ApiKeyView"]) => void;
 }) {
   return (
@@ -40,7 +43,9 @@ export function ApiKeyTable({
           </Cell>
           <Cell className="whitespace-nowrap">
             <Time at={key.created_at} />
-            {key.user_id === me && <span className="text-soft"> by you</span>}
+            <span className="block max-w-52 truncate text-xs text-soft">
+              by {key.user_id === me ? "you" : (people.get(key.user_id) ?? key.user_id)}
+            </span>
           </Cell>
           <Cell>{key.last_used_at ? <Time at={key.last_used_at} /> : <span className="text-soft">never</span>}</Cell>
           <Cell>

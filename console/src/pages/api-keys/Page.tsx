@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, SquareTerminal } from "lucide-react";
 import { useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
+import { membersQuery } from "@/api/queries";
 import { useMe, useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
@@ -24,6 +25,11 @@ export function Page() {
   const [minting, setMinting] = useState(false);
   const [revoking, setRevoking] = useState<Schemas["ApiKeyView"]>();
   const all = keys.data?.pages.flatMap(({ data }) => data) ?? [];
+  const others = all.some(({ user_id }) => user_id !== me.user.id);
+  const members = useInfiniteQuery({ ...membersQuery(workspace.id), enabled: others });
+  const people = new Map(
+    members.data?.pages.flatMap(({ data }) => data.map(({ user_id, email }): [string, string] => [user_id, email])),
+  );
   const revoke = async () => {
     if (!revoking) return;
     const params = { path: { workspace_id: workspace.id, api_key_id: revoking.id } };
@@ -55,7 +61,7 @@ export function Page() {
         </EmptyState>
       ) : (
         <>
-          <ApiKeyTable keys={all} me={me.user.id} onRevoke={setRevoking} />
+          <ApiKeyTable keys={all} me={me.user.id} people={people} onRevoke={setRevoking} />
           <Pager more={keys.hasNextPage} busy={keys.isFetchingNextPage} onMore={() => keys.fetchNextPage()} />
         </>
       )}

@@ -95,10 +95,20 @@ function Waiting({ code, onOther }: { code: string; onOther: () => void }) {
       </Note>
       {answer.isError && <ErrorNote error={answer.error} />}
       <div className="flex gap-2">
-        <Button look="primary" busy={answer.isPending} onClick={() => answer.mutate(true)}>
+        <Button
+          look="primary"
+          busy={answer.isPending && answer.variables}
+          disabled={answer.isPending && !answer.variables}
+          onClick={() => answer.mutate(true)}
+        >
           Approve
         </Button>
-        <Button look="danger" disabled={answer.isPending} onClick={() => answer.mutate(false)}>
+        <Button
+          look="danger"
+          busy={answer.isPending && !answer.variables}
+          disabled={answer.isPending && answer.variables}
+          onClick={() => answer.mutate(false)}
+        >
           Refuse
         </Button>
       </div>

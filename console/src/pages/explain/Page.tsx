@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useId, useState } from "react";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { type Filters, useFilters } from "@/shell/filters";
@@ -23,8 +23,7 @@ export function Page() {
       title="Explain"
       lead="Which key would serve a call at this moment, who would pay, and why. The decision is the one that a call gets; no provider is called and nothing is charged."
     >
-      {/* A new address fills the form anew. */}
-      <Question key={JSON.stringify(filters)} filters={filters} change={change} />
+      <Question filters={filters} change={change} />
       {filters.asked && <Asked filters={filters} />}
     </PageBody>
   );
@@ -34,12 +33,22 @@ type Chosen = Filters<(typeof NAMES)[number]>;
 
 function Question({ filters, change }: { filters: Chosen; change: (patch: Chosen) => void }) {
   const workspace = useWorkspace();
+  const queries = useQueryClient();
   const list = useId();
   const names = useQuery(modelNamesQuery(workspace.id)).data ?? [];
   const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data) ?? [];
   const [model, setModel] = useState(filters.model ?? "");
   const [apiKey, setApiKey] = useState(filters.api_key_id ?? "");
   const [noManaged, setNoManaged] = useState(filters.no_managed === "true");
+  // Another address fills the form anew; the form stays, and with it the focus.
+  const address = JSON.stringify(filters);
+  const [seen, setSeen] = useState(address);
+  if (seen !== address) {
+    setSeen(address);
+    setModel(filters.model ?? "");
+    setApiKey(filters.api_key_id ?? "");
+    setNoManaged(filters.no_managed === "true");
+  }
   const options = [{ value: "", label: "Any" }];
   for (const { id, name, revoked_at } of keys) if (!revoked_at) options.push({ value: id, label: name });
   if (!options.some(({ value }) => value === apiKey)) options.push({ value: apiKey, label: apiKey });
@@ -51,6 +60,8 @@ function Question({ filters, change }: { filters: Chosen; change: (patch: Chosen
       no_managed: noManaged ? "true" : undefined,
       asked: "yes",
     });
+    // The same question once more is about another moment.
+    queries.invalidateQueries({ queryKey: ["workspace", workspace.id, "resolve"] });
   };
   return (
     <form onSubmit={ask} className="flex flex-col gap-4">

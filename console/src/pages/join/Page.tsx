@@ -8,6 +8,7 @@ import { Button } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { NewPasswordField } from "@/ui/NewPasswordField";
+import { Skeleton } from "@/ui/Skeleton";
 import { takeToken } from "../token";
 
 const fromLink = takeToken();
@@ -18,16 +19,16 @@ export function Page() {
   const navigate = useNavigate();
   const me = useQuery(meQuery);
   const [token, setToken] = useState(fromLink ?? "");
-  const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
+  const [again, setAgain] = useState("");
+  const differ = again !== "" && password !== again;
   const accept = useMutation({
-    mutationFn: async () => {
-      const trimmed = token.trim();
-      if (me.data) return ok(api.POST("/api/v1/invitations/accept", { body: { token: trimmed } }));
-      const joined = await ok(api.POST("/api/v1/invitations/accept", { body: { token: trimmed, password } }));
-      await ok(api.POST("/api/v1/sessions", { body: { email: email.trim(), password } }));
-      return joined;
+    mutationFn: () => {
+      // The invitation says who a new person is, and the answer logs them in.
+      const body = { token: token.trim(), ...(me.data ? {} : { password }) };
+      return ok(api.POST("/api/v1/invitations/accept", { body }));
     },
+    gcTime: 0,
     onSuccess: async ({ workspace_id }) => {
       queries.clear();
       await navigate({ to: `/w/${workspace_id}`, replace: true });
@@ -35,8 +36,16 @@ export function Page() {
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    accept.mutate();
+    // Nobody can send a forgotten password to a new person: no mail is sent.
+    if (me.data || password === again) accept.mutate();
   };
+  if (me.isPending) {
+    return (
+      <Frame title="Join a workspace">
+        <Skeleton className="h-32 w-full" />
+      </Frame>
+    );
+  }
   return (
     <Frame
       title="Join a workspace"
@@ -56,17 +65,17 @@ export function Page() {
         )}
         {!me.data && (
           <>
-            <TextField
-              label="E-mail"
-              hint="The address that was invited"
-              type="email"
-              autoComplete="username"
-              required
-              maxLength={254}
-              value={email}
-              onChange={(event) => setEmail(event.target.value)}
-            />
             <NewPasswordField value={password} onChange={setPassword} />
+            <TextField
+              label="The same password again"
+              type="password"
+              autoComplete="new-password"
+              required
+              maxLength={128}
+              error={differ ? "The two passwords differ." : undefined}
+              value={again}
+              onChange={(event) => setAgain(event.target.value)}
+            />
           </>
         )}
         {accept.isError && <ErrorNote error={accept.error} />}

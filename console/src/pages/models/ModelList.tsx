@@ -1,13 +1,14 @@
-import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Boxes } from "lucide-react";
 import { compact, plural } from "@/format/number";
+import { useFilters } from "@/shell/filters";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
-import { inputClass } from "@/ui/Field";
 import { Section } from "@/ui/Page";
+import { SearchField } from "@/ui/SearchField";
 import { Select } from "@/ui/Select";
 import { Cell, Table } from "@/ui/Table";
+import { useSearchText } from "@/ui/useSearchText";
 import { type Model, perMillion, refusalText, served } from "./models";
 
 type Show = "all" | "mine" | "credits" | "refused";
@@ -28,38 +29,24 @@ const FITS: Record<Show, (model: Model) => boolean> = {
 
 /** The listed models, narrowed down by what stands in the address. */
 export function ModelList({ models, mayAdd, onAdd }: { models: Model[]; mayAdd: boolean; onAdd: () => void }) {
-  const search = useSearch({ strict: false }) as { show?: unknown; find?: unknown };
-  const navigate = useNavigate();
-  const show = SHOWS.find(({ value }) => value === search.show)?.value ?? "all";
-  const find = typeof search.find === "string" ? search.find : "";
-  const go = (part: { show?: Show; find?: string }) => {
-    const next = { show, find, ...part };
-    navigate({
-      to: ".",
-      search: {
-        ...(next.show === "all" ? {} : { show: next.show }),
-        ...(next.find === "" ? {} : { find: next.find }),
-      } as never,
-      replace: true,
-    });
+  const [filters, change] = useFilters(["show"]);
+  const { typed, text: find, type } = useSearchText("find");
+  const show = SHOWS.find(({ value }) => value === filters.show)?.value ?? "all";
+  const choose = (next: Show) => change({ show: next === "all" ? undefined : next });
+  const showAll = () => {
+    type("");
+    choose("all");
   };
-  const shown = models.filter(FITS[show]).filter(({ id }) => id.toLowerCase().includes(find.trim().toLowerCase()));
+  const shown = models.filter(FITS[show]).filter(({ id }) => id.toLowerCase().includes(find.toLowerCase()));
   return (
     <Section
       title="Models"
       lead="Those that are listed for providers that are switched on. Others of the same providers work too, as provider/model."
     >
       <div className="flex flex-wrap items-center gap-2">
-        <input
-          type="search"
-          aria-label="Find a model"
-          placeholder="Find a model"
-          className={`${inputClass} sm:max-w-72`}
-          value={find}
-          onChange={(event) => go({ find: event.target.value })}
-        />
+        <SearchField label="Find a model" value={typed} onChange={type} />
         <div className="w-44">
-          <Select label="Which models" value={show} onChange={(show) => go({ show })} options={SHOWS} />
+          <Select label="Which models" value={show} onChange={choose} options={SHOWS} />
         </div>
         <p role="status" className="text-xs text-soft">
           {plural(shown.length, "model")}
@@ -76,11 +63,7 @@ export function ModelList({ models, mayAdd, onAdd }: { models: Model[]; mayAdd: 
             {!mayAdd && " Admins of this workspace add keys."}
           </EmptyState>
         ) : (
-          <EmptyState
-            icon={Boxes}
-            title="No model fits"
-            action={<Button onClick={() => go({ show: "all", find: "" })}>Show all models</Button>}
-          >
+          <EmptyState icon={Boxes} title="No model fits" action={<Button onClick={showAll}>Show all models</Button>}>
             Another search or another choice may find it.
           </EmptyState>
         )

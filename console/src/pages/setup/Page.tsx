@@ -47,7 +47,6 @@ function FirstUserForm({ token, onDone }: { token: string; onDone: (done: Schema
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
-  const [differ, setDiffer] = useState(false);
   const create = useMutation({
     mutationFn: () => ok(api.POST("/api/v1/setup", { body: { token, email: email.trim(), password } })),
     onSuccess: (done) => {
@@ -57,7 +56,6 @@ function FirstUserForm({ token, onDone }: { token: string; onDone: (done: Schema
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    setDiffer(password !== again);
     if (password === again) create.mutate();
   };
   return (
@@ -77,7 +75,8 @@ function FirstUserForm({ token, onDone }: { token: string; onDone: (done: Schema
         type="password"
         autoComplete="new-password"
         required
-        error={differ ? "The two passwords differ." : undefined}
+        maxLength={128}
+        error={again !== "" && password !== again ? "The two passwords differ." : undefined}
         value={again}
         onChange={(event) => setAgain(event.target.value)}
       />

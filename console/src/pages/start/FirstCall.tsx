@@ -1,6 +1,7 @@
 import type { Schemas } from "@/api/client";
 import { usd } from "@/format/money";
 import { count, milliseconds } from "@/format/number";
+import { tokensOf } from "@/format/tokens";
 import { Badge } from "@/ui/Badge";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Card } from "@/ui/Page";
@@ -32,7 +33,7 @@ export function FirstCall({ calls, error }: { calls: Schemas["UsageView"][] | un
 }
 
 function Call({ call }: { call: Schemas["UsageView"] }) {
-  const tokens = call.usage ? call.usage.input_tokens + call.usage.output_tokens : undefined;
+  const tokens = call.usage ? tokensOf(call.usage) : undefined;
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3">
       <Badge tone={call.status < 400 ? "ok" : "bad"}>{call.status}</Badge>
