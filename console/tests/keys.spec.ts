@@ -52,9 +52,15 @@ test("keys are put in another order by the keyboard and by dragging, and stay so
   const labels = () =>
     page.getByRole("switch").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")?.split(" ")[1]));
   await expect.poll(labels).toEqual(["one", "two", "three"]);
+  const orders: string[] = [];
+  page.on("request", (request) => {
+    if (["PUT", "PATCH"].includes(request.method()))
+      orders.push(`${request.method()} ${new URL(request.url()).pathname}`);
+  });
   await page.getByRole("button", { name: "Move OpenAI one" }).focus();
   await page.keyboard.press("ArrowDown");
   await expect.poll(labels).toEqual(["two", "one", "three"]);
+  await expect.poll(() => orders).toEqual([`PUT /api/v1/workspaces/${owner.workspace}/provider-keys/order`]);
   await expect(page.getByText("OpenAI one is now number 2 of 3.")).toBeAttached();
 
   await look(page, "keys-order");

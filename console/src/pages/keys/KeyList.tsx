@@ -36,6 +36,7 @@ export function KeyList({
           {used.map((id) => (
             <ProviderCard
               key={id}
+              id={id}
               name={name(id)}
               provider={providers.find((provider) => provider.id === id)}
               keys={inOrder(keys.filter(({ provider }) => provider === id))}

@@ -1,30 +1,31 @@
-import { useQueryClient } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { plural } from "@/format/number";
 import { IconButton } from "@/ui/Button";
 import { Card } from "@/ui/Page";
 import { ReorderList } from "@/ui/Reorder";
-import { toastError } from "@/ui/Toaster";
 import { KeyHint } from "./KeyHint";
 import { KeyRow } from "./KeyRow";
-import { type Key, orderKeys, type Provider, takesKeys } from "./keys";
+import { type Key, type Provider, takesKeys } from "./keys";
 import { useKeyScope } from "./scope";
+import { useOrder } from "./useOrder";
 
 /** A provider with its keys in the order in which they serve. `provider` is missing where the instance has it off. */
 export function ProviderCard({
+  id,
   name,
   provider,
   keys,
   onAdd,
 }: {
+  /** The provider's. */
+  id: string;
   name: string;
   provider: Provider | undefined;
   keys: Key[];
   onAdd: () => void;
 }) {
-  const queries = useQueryClient();
   const scope = useKeyScope();
-  const order = (ids: string[]) => orderKeys(queries, scope, ids).catch(toastError);
+  const order = useOrder(id);
   return (
     <Card>
       <header className="flex items-center gap-4 border-b border-line px-4 py-2.5">

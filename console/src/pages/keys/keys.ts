@@ -1,4 +1,3 @@
-import type { QueryClient } from "@tanstack/react-query";
 import type { Schemas } from "@/api/client";
 import type { KeyScope } from "./scope";
 
@@ -67,24 +66,4 @@ export function baseUrlFault(text: string): string | undefined {
 /** Whether keys for a provider are taken there: own ones where they are switched on, platform ones everywhere. */
 export function takesKeys(scope: KeyScope, provider: Provider): boolean {
   return scope.kind === "instance" ? provider.payment_modes.includes("managed") : provider.byok;
-}
-
-/** Gives the keys of a provider the places of this order; shown at once, put back if the server refuses. */
-export async function orderKeys(queries: QueryClient, scope: KeyScope, ids: string[]): Promise<void> {
-  const query = { queryKey: scope.listKey };
-  await queries.cancelQueries(query);
-  const before = queries.getQueryData<Entries>(query.queryKey);
-  const place = new Map(ids.map((id, index) => [id, index]));
-  queries.setQueryData<Entries>(query.queryKey, (entries) =>
-    entries?.map((entry) => (isKey(entry) ? { ...entry, position: place.get(entry.id) ?? entry.position } : entry)),
-  );
-  try {
-    for (const entry of before ?? []) {
-      if (!isKey(entry)) continue;
-      const position = place.get(entry.id);
-      if (position !== undefined && position !== entry.position) await scope.patch(entry.id, { position });
-    }
-  } finally {
-    await queries.invalidateQueries(query);
-  }
 }

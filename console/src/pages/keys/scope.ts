@@ -19,6 +19,8 @@ export interface KeyScope {
   create: (what: New, sealed: Sealed) => Promise<Stored>;
   rotate: (id: string, sealed: Sealed) => Promise<Stored>;
   patch: (id: string, body: Schemas["KeyPatch"]) => Promise<Key>;
+  /** Puts all keys for a provider into order, in one change. */
+  order: (body: Schemas["KeyOrder"]) => Promise<unknown>;
   /** Answers with what calls meet then, where that is one thing. */
   remove: (id: string) => Promise<Schemas["RemovedKeyView"]["then"] | undefined>;
 }
@@ -47,6 +49,7 @@ export function workspaceScope(id: string): KeyScope {
           body,
         }),
       ),
+    order: (body) => ok(api.PUT("/api/v1/workspaces/{workspace_id}/provider-keys/order", { params: { path }, body })),
     remove: async (key_id) => {
       const params = { path: { ...path, key_id } };
       return (await ok(api.DELETE("/api/v1/workspaces/{workspace_id}/provider-keys/{key_id}", { params }))).then;
@@ -87,6 +90,7 @@ export function accountScope(id: string): KeyScope {
           body,
         }),
       ),
+    order: (body) => ok(api.PUT("/api/v1/accounts/{account_id}/provider-keys/order", { params: { path }, body })),
     remove: async (key_id) => {
       const params = { path: { ...path, key_id } };
       await ok(api.DELETE("/api/v1/accounts/{account_id}/provider-keys/{key_id}", { params }));
@@ -110,6 +114,7 @@ export const PLATFORM_SCOPE: KeyScope = {
   rotate: (key_id, body) => ok(api.PUT("/api/v1/admin/platform-keys/{key_id}", { params: { path: { key_id } }, body })),
   patch: (key_id, body) =>
     ok(api.PATCH("/api/v1/admin/platform-keys/{key_id}", { params: { path: { key_id } }, body })),
+  order: (body) => ok(api.PUT("/api/v1/admin/platform-keys/order", { body })),
   remove: async (key_id) => {
     await ok(api.DELETE("/api/v1/admin/platform-keys/{key_id}", { params: { path: { key_id } } }));
     return undefined;
