@@ -83,14 +83,14 @@ test("a call is stopped", async ({ page, owner, world }) => {
   await world.instance.reset();
 });
 
-test("a member calls models, and is not told what calls cost", async ({ page, owner, browser, world }) => {
+test("a member calls models, and is told what the own calls cost", async ({ page, owner, browser, world }) => {
   await storeKey(page, owner.workspace);
   const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
   await member.page.goto(`/console/w/${owner.workspace}/playground?model=openai/gpt-5.4-nano`);
   await member.page.getByLabel("Message").fill("Say hello.");
   await member.page.getByRole("button", { name: "Send" }).click();
   await expect(member.page.getByText("Hello from upstream.")).toBeVisible();
-  await expect(member.page.getByText("admins see it in the usage")).toBeVisible();
+  await expect(member.page.getByText("List price")).toBeVisible();
   expect(member.faults).toEqual([]);
   await member.page.context().close();
 });

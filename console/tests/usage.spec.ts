@@ -50,7 +50,7 @@ test("calls are added up, told apart, listed, explained and exported", async ({ 
     .first()
     .click();
   const detail = page.getByRole("dialog");
-  await expect(detail.getByRole("listitem")).toContainText("own key primary");
+  await expect(detail.getByRole("listitem")).toContainText("Own key primary");
   await look(page, "usage-request");
   await page.keyboard.press("Escape");
 
@@ -74,20 +74,34 @@ test("calls are added up, told apart, listed, explained and exported", async ({ 
   await look(page, "usage-days");
 });
 
-test("a member sees no usage, and an admin's page says why it could not load", async ({
+test("a member sees the own calls alone, and an admin's page says why it could not load", async ({
   page,
   owner,
   browser,
   world,
 }) => {
-  const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
-  await member.page.goto(`/console/w/${owner.workspace}/usage`);
-  await expect(member.page.getByText("For admins of the workspace")).toBeVisible();
-  await expect(member.page.getByRole("link", { name: "Usage" })).toBeHidden();
+  test.slow();
+  const { url } = world.instance;
+  await addOpenAiKey(page, owner.workspace);
+  const owners = await mint(page, url, owner.workspace, "ci");
+  for (let turn = 0; turn < 2; turn += 1) expect(await call(url, owners.key, "openai/gpt-5.4-mini")).toBe(200);
+  const member = await joined(page, browser, url, owner.workspace, "member");
+  const theirs = await mint(member.page, url, owner.workspace, "mine");
+  expect(await call(url, theirs.key, "openai/gpt-5.4-nano")).toBe(200);
+  await member.page.goto(`/console/w/${owner.workspace}/start`);
+  await member.page.getByRole("link", { name: "Usage" }).click();
+  await expect(member.page.getByText("These are your own calls")).toBeVisible();
+  const requests = member.page.getByRole("region", { name: "Requests" });
+  await expect(requests.getByRole("row")).toHaveCount(2, { timeout: 20_000 });
+  await expect(requests).toContainText("openai/gpt-5.4-nano");
+  await expect(member.page.getByRole("combobox", { name: "Member" })).toBeHidden();
+  await look(member.page, "usage-member");
   expect(member.faults).toEqual([]);
   await member.page.context().close();
 
-  await page.route("**/usage/summary*", (route) => route.abort("connectionrefused"));
   await page.goto(`/console/w/${owner.workspace}/usage`);
+  await expect(page.getByRole("region", { name: "Requests" }).getByRole("row")).toHaveCount(4, { timeout: 20_000 });
+  await page.route("**/usage/summary*", (route) => route.abort("connectionrefused"));
+  await page.reload();
   await expect(page.getByRole("alert").first()).toContainText("unreachable", { timeout: 20_000 });
 });

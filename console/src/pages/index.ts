@@ -102,7 +102,6 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     path: "usage",
     title: "Usage",
     icon: ChartNoAxesColumn,
-    role: "admin",
     words: "calls requests cost tokens charts csv export",
     load: () => import("./usage/Page"),
   },

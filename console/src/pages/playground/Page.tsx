@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { policyQuery } from "@/api/queries";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { defaultEntry, firstModel, modelsQuery, whoPays } from "@/pages/models/models";
-import { isAtLeast, useWorkspace } from "@/shell/workspace";
+import { useWorkspace } from "@/shell/workspace";
 import { Button, buttonClass } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
@@ -28,7 +28,7 @@ function Playground() {
   const search = useSearch({ strict: false }) as { model?: unknown };
   const navigate = useNavigate();
   const [system, setSystem] = useState("");
-  const chat = useChat(workspace.id, isAtLeast(workspace.role, "admin"));
+  const chat = useChat(workspace.id);
   const first = useMemo(() => defaultEntry(models.data), [models.data]);
   const end = useRef<HTMLDivElement>(null);
   const said = chat.turns.length;

@@ -96,7 +96,6 @@ function Facts({ answer, call }: { answer: Answer; call: Call }) {
 function CostOf({ call: { cost, keySource } }: { call: Call }) {
   if (cost === undefined) return null;
   if (cost === "asking") return <Fact name="Cost">is being recorded</Fact>;
-  if (cost === "hidden") return <Fact name="Cost">admins see it in the usage</Fact>;
   if (cost.nanoUsd === null) return <Fact name="Cost">not known</Fact>;
   return (
     <>

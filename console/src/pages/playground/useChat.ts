@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, ok } from "@/api/client";
-import { type ApiError, asApiError, unreachable } from "@/api/error";
+import { ApiError, asApiError, unreachable } from "@/api/error";
 import { Events, failure, pieces, type Tokens } from "./stream";
 
 /** What is known of a call. */
@@ -14,8 +14,8 @@ export interface Call {
   tokens?: Tokens;
   firstMs?: number;
   latencyMs?: number;
-  /** `asking` until the call is recorded; `hidden` from those who may not read usage. */
-  cost?: Cost | "asking" | "hidden";
+  /** `asking` until the call is recorded. */
+  cost?: Cost | "asking";
 }
 
 export interface Cost {
@@ -38,7 +38,7 @@ export interface TurnState {
 }
 
 /** A conversation: its turns, and how to go on. Its key is in the page's memory alone and ends with the log-in. */
-export function useChat(workspace: string, seesCost: boolean) {
+export function useChat(workspace: string) {
   const [turns, setTurns] = useState<TurnState[]>([]);
   const [busy, setBusy] = useState(false);
   const key = useRef<{ key: string; endsAt: number }>(undefined);
@@ -115,8 +115,8 @@ export function useChat(workspace: string, seesCost: boolean) {
       setBusy(false);
     }
     if (!requestId) return;
-    editCall({ cost: seesCost ? "asking" : "hidden" });
-    if (seesCost) editCall({ cost: undefined, ...(await recorded(workspace, requestId)) });
+    editCall({ cost: "asking" });
+    editCall({ cost: undefined, ...(await recorded(workspace, requestId)) });
   };
 
   return {
@@ -171,13 +171,11 @@ async function* read(body: ReadableStream<Uint8Array<ArrayBuffer>>) {
 
 /** What the call cost and used, once it is recorded; nothing where it is not within a few seconds. */
 async function recorded(workspace: string, requestId: string): Promise<{ cost?: Cost; tokens?: Tokens }> {
-  const params = { path: { workspace_id: workspace }, query: { limit: 20 } };
+  const params = { path: { workspace_id: workspace, request_id: requestId } };
   for (let wait = 250; wait < 3_000; wait += 250) {
     await new Promise((done) => setTimeout(done, wait));
     try {
-      const { data } = await ok(api.GET("/api/v1/workspaces/{workspace_id}/usage", { params }));
-      const row = data.find(({ request_id }) => request_id === requestId);
-      if (!row) continue;
+      const row = await ok(api.GET("/api/v1/workspaces/{workspace_id}/usage/{request_id}", { params }));
       // Nothing was served, or costs are not recorded here: there is no cost to show.
       if (!row.pricing) return {};
       const cost = {
@@ -191,7 +189,9 @@ async function recorded(workspace: string, requestId: string): Promise<{ cost?: 
         cost,
         tokens: { input: input_tokens + cached_input_tokens + cache_write_tokens, output: output_tokens },
       };
-    } catch {
+    } catch (error) {
+      // Not there yet.
+      if (error instanceof ApiError && error.status === 404) continue;
       return {};
     }
   }

@@ -26,10 +26,8 @@ export function Rotations({ current }: { current: string | undefined }) {
   return (
     <>
       {rotations.data.length === 0 ? (
-        <EmptyState icon={History} title="No replacement found">
-          {rotations.hasNextPage
-            ? "There is none among the entries of the audit log that were looked at. Show more to look further back."
-            : "The audit log holds none."}
+        <EmptyState icon={History} title="No key is told of">
+          The audit log holds no entry of a sealing key.
         </EmptyState>
       ) : (
         <Table label="History" head={["Since", "By whom", "Sealing key"]}>

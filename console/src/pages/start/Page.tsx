@@ -18,9 +18,7 @@ export function Page() {
   const providers = useQuery(providersQuery);
   const policy = useQuery(policyQuery(workspace.id));
   const apiKeys = useInfiniteQuery(apiKeysQuery(workspace.id));
-  // Whose calls there are is for admins to see.
-  const seesCalls = isAtLeast(workspace.role, "admin");
-  const calls = useQuery({ ...latestCallsQuery(workspace.id), enabled: seesCalls });
+  const calls = useQuery(latestCallsQuery(workspace.id));
   const [minted, setMinted] = useState<string>();
   const served = [...new Set(providerKeys.data?.map(({ provider }) => provider))];
   const paid = served.length > 0 || (policy.data !== undefined && policy.data.mode !== "byok");
@@ -42,7 +40,7 @@ export function Page() {
         <Step number={3} title="The first call" done={(calls.data?.length ?? 0) > 0} last>
           <div className="flex flex-col gap-4">
             <Snippets apiKey={minted} model={modelOf(served, providers.data ?? [])} />
-            {seesCalls && <FirstCall calls={calls.data} error={calls.isLoadingError ? calls.error : undefined} />}
+            <FirstCall calls={calls.data} error={calls.isLoadingError ? calls.error : undefined} />
           </div>
         </Step>
       </ol>

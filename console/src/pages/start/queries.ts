@@ -2,7 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { api, ok } from "@/api/client";
 import { LIVE_MS } from "@/api/queries";
 
-/** The latest calls of the workspace; its events say when there are more. */
+/** The latest calls of the workspace, for members their own; its events say when there are more. */
 export const latestCallsQuery = (workspace: string) =>
   queryOptions({
     queryKey: ["workspace", workspace, "usage", "latest"],

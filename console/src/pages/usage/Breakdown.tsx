@@ -1,5 +1,4 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { usd } from "@/format/money";
 import { compact, count } from "@/format/number";
@@ -15,7 +14,7 @@ import { useUsageScope } from "./scope";
 
 const FEW = 8;
 
-/** The costliest models, keys or people. A name leads to its calls, or to its page. */
+/** The costliest models, keys or people. A name leads to its calls. */
 export function Breakdown({
   dimension,
   period,
@@ -52,8 +51,7 @@ export function Breakdown({
         ]}
       >
         {shown.map((group) => {
-          const chosen = dimension.ident(group) ? dimension.only?.(group) : undefined;
-          const page = dimension.page?.(group);
+          const chosen = dimension.ident(group) ? dimension.only(group) : undefined;
           return (
             <tr key={keyOf(dimension, group)}>
               <Cell className="min-w-48">
@@ -66,10 +64,6 @@ export function Breakdown({
                   >
                     {nameOf(dimension, group)}
                   </button>
-                ) : page ? (
-                  <Link to={page} className="font-medium break-all underline-offset-2 hover:underline">
-                    {nameOf(dimension, group)}
-                  </Link>
                 ) : (
                   <span className={cx("break-all", dimension.ident(group) ? "font-medium" : "text-soft")}>
                     {nameOf(dimension, group)}

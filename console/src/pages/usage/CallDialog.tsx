@@ -5,7 +5,7 @@ import { fullTime } from "@/format/time";
 import { Badge } from "@/ui/Badge";
 import { CopyButton } from "@/ui/Copy";
 import { Dialog } from "@/ui/Dialog";
-import { Payer } from "./Calls";
+import { ownKey, Payer } from "./Calls";
 import type { Call } from "./queries";
 
 const PRICING = {
@@ -86,9 +86,7 @@ export function CallDialog({ call, onClose }: { call: Call; onClose: () => void 
               <span className="min-w-0 break-all">
                 {attempt.provider}/{attempt.model}
               </span>
-              <span className="text-soft">
-                {attempt.key_source === "byok" ? `own key ${attempt.key_label ?? ""}` : "credits"}
-              </span>
+              <span className="text-soft">{attempt.key_source === "byok" ? ownKey(attempt) : "Credits"}</span>
               {attempt.outcome !== "ok" && <code className="font-mono text-xs break-all">{attempt.outcome}</code>}
               <span className="ml-auto text-xs text-soft tabular-nums">{milliseconds(attempt.latency_ms)}</span>
             </li>

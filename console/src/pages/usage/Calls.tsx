@@ -13,6 +13,7 @@ import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { CallDialog } from "./CallDialog";
+import { unnamedKey } from "./dimensions";
 import type { Period } from "./period";
 import { type Call, callsQuery, type Only } from "./queries";
 
@@ -108,8 +109,14 @@ function tokensOf({ usage }: Call) {
   return count(usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens + usage.output_tokens);
 }
 
+/** An own key by its label, or by whose it is where the label is not the viewer's to see. */
+export function ownKey({ key_label, key_scope }: Pick<Call, "key_label" | "key_scope">): string {
+  if (key_label) return `Own key ${key_label}`;
+  return key_scope ? `Own: ${unnamedKey(key_scope)}` : "Own key";
+}
+
 export function Payer({ call }: { call: Call }) {
-  if (call.key_source === "byok") return <>Own key {call.key_label}</>;
+  if (call.key_source === "byok") return <>{ownKey(call)}</>;
   if (call.key_source === "managed") return <>Credits</>;
   return <span className="text-soft">nobody</span>;
 }

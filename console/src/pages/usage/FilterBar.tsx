@@ -26,8 +26,7 @@ const PAYERS = [
 /** The period and what the page is cut down to. */
 export function FilterBar({ choices }: { choices: Choices }) {
   const { filters, change, period, wrong } = choices;
-  const scope = useUsageScope();
-  const dimensions = scope.dimensions.filter(({ only }) => only);
+  const { dimensions } = useUsageScope();
   const columns = cx(
     "grid grid-cols-2 gap-3 sm:grid-cols-3",
     dimensions.length > 4 ? "lg:grid-cols-4" : COLUMNS[dimensions.length],
@@ -104,7 +103,7 @@ function OfDimension({ dimension, choices }: { dimension: Dimension; choices: Ch
   for (const group of groups) {
     const value = dimension.ident(group);
     if (value && !options.some((option) => option.value === value))
-      options.push({ value, label: nameOf(dimension, group), only: dimension.only?.(group) });
+      options.push({ value, label: nameOf(dimension, group), only: dimension.only(group) });
   }
   const value = dimension.chosen(choices.only);
   // What the address names and had no call in the period.

@@ -1,8 +1,8 @@
 import { ChartNoAxesColumn } from "lucide-react";
 import { useMemo } from "react";
-import { AdminsOnly } from "@/shell/AdminsOnly";
 import { isAtLeast, useWorkspace } from "@/shell/workspace";
 import { EmptyState } from "@/ui/EmptyState";
+import { Note } from "@/ui/Note";
 import { PageBody } from "@/ui/Page";
 import { Calls } from "./Calls";
 import { useChoices } from "./choices";
@@ -10,16 +10,11 @@ import { ExportButton } from "./ExportButton";
 import { Sums } from "./Sums";
 import { UsageScopeProvider, workspaceUsage } from "./scope";
 
-/** What the workspace's calls came to, and each of them. */
+/** What the workspace's calls came to, and each of them; for members their own. */
 export function Page() {
   const workspace = useWorkspace();
-  if (isAtLeast(workspace.role, "admin")) return <Usage />;
-  return <AdminsOnly title="Usage" what="Usage tells who called what, and what it cost." />;
-}
-
-function Usage() {
-  const workspace = useWorkspace();
-  const scope = useMemo(() => workspaceUsage(workspace.id), [workspace.id]);
+  const everybody = isAtLeast(workspace.role, "admin");
+  const scope = useMemo(() => workspaceUsage(workspace.id, everybody), [workspace.id, everybody]);
   const choices = useChoices();
   const { period, only, change } = choices;
   const { status } = choices.filters;
@@ -27,11 +22,17 @@ function Usage() {
     <UsageScopeProvider value={scope}>
       <PageBody
         title="Usage"
-        lead="What the calls of this workspace came to. Sums are kept by UTC day; times are in your zone."
+        lead={`What ${everybody ? "the calls of this workspace" : "your own calls in this workspace"} came to. Sums are kept by UTC day; times are in your zone.`}
         actions={
           <ExportButton workspace={workspace.id} period={period} only={{ ...only, ...(status ? { status } : {}) }} />
         }
       >
+        {!everybody && (
+          <Note>
+            These are your own calls: those with API keys that you minted, and those of the playground. Admins of the
+            workspace see everybody's.
+          </Note>
+        )}
         <Sums
           choices={choices}
           empty={

@@ -61,13 +61,7 @@ export function Sums({ choices, empty, children }: { choices: Choices; empty: Re
           {dimension && !nothing && (
             <Section
               title={`By ${inText(dimension)}`}
-              lead={
-                dimension.only
-                  ? "Costliest first. Choose a name to see its calls alone."
-                  : dimension.page
-                    ? "Costliest first. A name leads to its page."
-                    : "Costliest first."
-              }
+              lead="Costliest first. Choose a name to see its calls alone."
               actions={
                 <div className="w-36">
                   <Select

@@ -3,7 +3,16 @@ import { chosenDays, lastDays, type Period } from "./period";
 import type { Only } from "./queries";
 
 /** What sums are cut down by besides the period. */
-export const CUTS = ["provider", "model", "provider_key_id", "api_key_id", "user_id", "key_source"] as const;
+export const CUTS = [
+  "provider",
+  "model",
+  "provider_key_id",
+  "api_key_id",
+  "user_id",
+  "key_source",
+  "workspace_id",
+  "account_id",
+] as const;
 
 const NAMES = ["period", "from", "to", ...CUTS, "status", "by", "measure"] as const;
 

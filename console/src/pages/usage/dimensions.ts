@@ -13,14 +13,17 @@ export interface Dimension {
   none: (group: Group) => string;
   /** How one whose name is gone is called. */
   gone: string;
-  /** What cuts the page down to it; nothing, where the page cannot be. */
-  only?: (group: Group) => Only;
+  /** What cuts the page down to it. */
+  only: (group: Group) => Only;
   /** Which one the page is cut down to, as `ident` says it; empty: all. */
   chosen: (only: Only) => string;
   /** What is cut no longer when another one, or all, is chosen. */
   clears: (keyof Only)[];
-  /** Its own page. */
-  page?: (group: Group) => string | undefined;
+}
+
+/** How an own key is called whose label is not the viewer's to see. */
+export function unnamedKey(scope: string | null | undefined): string {
+  return scope === "account" ? "personal key of the owner" : "key of the workspace";
 }
 
 const modelOf = ({ provider, model }: Pick<Group, "provider" | "model">) => model && `${provider}/${model}`;
@@ -42,7 +45,8 @@ export const OWN_KEY: Dimension = {
   id: "provider_key",
   name: "Own key",
   groupBy: "provider,provider_key",
-  label: ({ key_label, provider }) => key_label && `${provider}: ${key_label}`,
+  label: ({ key_label, key_scope, provider }) =>
+    (key_label || key_scope) && `${provider}: ${key_label ?? unnamedKey(key_scope)}`,
   ident: ({ provider_key_id }) => provider_key_id,
   none: ({ provider }) => (provider ? `${provider}: no own key` : "No own key"),
   gone: "Removed key",
@@ -94,6 +98,7 @@ export const PROVIDER: Dimension = {
 export const PLATFORM_KEY: Dimension = {
   ...OWN_KEY,
   name: "Platform key",
+  label: ({ key_label, provider }) => key_label && `${provider}: ${key_label}`,
   none: ({ provider }) => (provider ? `${provider}: no platform key` : "No platform key"),
 };
 
@@ -105,9 +110,9 @@ export const ACCOUNT: Dimension = {
   ident: ({ account_id }) => account_id,
   none: () => "None",
   gone: "Removed account",
-  chosen: () => "",
-  clears: [],
-  page: ({ account_id, account_name }) => (account_id && account_name ? `/admin/accounts/${account_id}` : undefined),
+  only: ({ account_id }) => ({ account_id: account_id ?? undefined }),
+  chosen: ({ account_id }) => account_id ?? "",
+  clears: ["account_id", "workspace_id"],
 };
 
 /** With the account: many workspaces are called alike. */
@@ -120,8 +125,9 @@ export const WORKSPACE: Dimension = {
   ident: ({ workspace_id }) => workspace_id,
   none: () => "None",
   gone: "Removed workspace",
-  chosen: () => "",
-  clears: [],
+  only: ({ workspace_id }) => ({ workspace_id: workspace_id ?? undefined }),
+  chosen: ({ workspace_id }) => workspace_id ?? "",
+  clears: ["workspace_id"],
 };
 
 /** Its name inside a sentence. */

@@ -11,6 +11,8 @@ export interface Only {
   provider_key_id?: string;
   api_key_id?: string;
   user_id?: string;
+  workspace_id?: string;
+  account_id?: string;
   key_source?: string;
 }
 

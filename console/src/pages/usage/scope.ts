@@ -15,15 +15,15 @@ export interface UsageScope {
 
 export type SummaryQuery = { from: string; to: string; group_by: string } & Record<string, string | undefined>;
 
-/** The calls of one workspace. */
-export function workspaceUsage(id: string): UsageScope {
+/** The calls of one workspace: everybody's, or the viewer's own alone, as the server cuts them for a member. */
+export function workspaceUsage(id: string, everybody: boolean): UsageScope {
   return {
     queryKey: ["workspace", id, "usage"],
     summary: (query, signal) => {
       const params = { path: { workspace_id: id }, query };
       return ok(api.GET("/api/v1/workspaces/{workspace_id}/usage/summary", { params, signal }));
     },
-    dimensions: [MODEL, OWN_KEY, API_KEY, MEMBER],
+    dimensions: everybody ? [MODEL, OWN_KEY, API_KEY, MEMBER] : [MODEL, OWN_KEY, API_KEY],
     platformCost: false,
   };
 }
