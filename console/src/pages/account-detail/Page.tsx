@@ -1,10 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { ArrowLeft, Plus } from "lucide-react";
+import { ArrowLeft, ChartNoAxesColumn, Plus } from "lucide-react";
 import { useState } from "react";
 import { plansQuery } from "@/api/admin";
 import { accountQuery } from "@/pages/accounts/queries";
-import { Button } from "@/ui/Button";
+import { Button, buttonClass } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Fact, Facts } from "@/ui/Facts";
@@ -42,9 +42,18 @@ export function Page() {
       }
       actions={
         detail && (
-          <Button look="primary" onClick={() => setOpen("credits")}>
-            <Plus aria-hidden="true" size={16} /> Give credits
-          </Button>
+          <>
+            <Link
+              to="/admin/usage"
+              search={{ account_id: detail.id, by: "workspace" } as never}
+              className={buttonClass()}
+            >
+              <ChartNoAxesColumn aria-hidden="true" size={16} /> Usage
+            </Link>
+            <Button look="primary" onClick={() => setOpen("credits")}>
+              <Plus aria-hidden="true" size={16} /> Give credits
+            </Button>
+          </>
         )
       }
     >

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { ArrowLeft, Waypoints } from "lucide-react";
+import { ArrowLeft, ChartNoAxesColumn, Waypoints } from "lucide-react";
 import { settingsQuery } from "@/api/admin";
 import type { Schemas } from "@/api/client";
 import { providersQuery } from "@/api/queries";
@@ -8,6 +8,7 @@ import { plural } from "@/format/number";
 import { ProviderBadges } from "@/pages/providers/ProviderRow";
 import { ProviderSwitches } from "@/pages/providers/ProviderSwitches";
 import { type Provider, switchesQuery } from "@/pages/providers/queries";
+import { buttonClass } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Fact, Facts } from "@/ui/Facts";
@@ -34,6 +35,13 @@ export function Page() {
         >
           <ArrowLeft aria-hidden="true" size={14} /> All providers
         </Link>
+      }
+      actions={
+        provider && (
+          <Link to="/admin/usage" search={{ provider: provider.id, by: "model" } as never} className={buttonClass()}>
+            <ChartNoAxesColumn aria-hidden="true" size={16} /> Usage
+          </Link>
+        )
       }
     >
       {error ? (

@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { RotateCw } from "lucide-react";
 import { useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
+import { LIVE_MS } from "@/api/queries";
 import { plural } from "@/format/number";
 import { day } from "@/format/time";
 import { publicKeyQuery } from "@/pages/keys/publicKey";
@@ -26,7 +27,10 @@ export function Page() {
   const rotate = async () => {
     const next = await ok(api.POST("/api/v1/sealing-key/rotate"));
     queries.setQueryData(sealingKeyQuery.queryKey, next);
-    await Promise.all([queries.invalidateQueries(sealingKeyQuery), queries.invalidateQueries(publicKeyQuery)]);
+    await Promise.all([
+      queries.invalidateQueries(sealingKeyQuery),
+      queries.invalidateQueries({ queryKey: publicKeyQuery.queryKey }),
+    ]);
     toast("The sealing key is replaced", `The new one is ${next.kek_id}.`);
   };
   return (
@@ -107,10 +111,11 @@ function Current({ sealingKey: key }: { sealingKey: Schemas["SealingKeyView"] })
 
 /** Whether the public key that clients are given has this fingerprint, computed here. */
 function Checked({ kekId }: { kekId: string }) {
-  const key = useQuery(publicKeyQuery);
+  // Asked for anew for each fingerprint that the server tells, so that the two never drift apart for long.
+  const queryKey = [...publicKeyQuery.queryKey, kekId];
+  const key = useQuery({ ...publicKeyQuery, queryKey, refetchInterval: LIVE_MS });
   if (key.isError) return <ErrorNote error={key.error} title="The sealing key cannot be used" />;
   if (!key.data) return <span className="text-soft">Computing</span>;
-  // While one follows the other: the next answer of the server says the same.
   if (key.data.kekId !== kekId) return <Badge tone="warn">The public key has another fingerprint</Badge>;
   return <Badge tone="ok">The public key has this fingerprint</Badge>;
 }

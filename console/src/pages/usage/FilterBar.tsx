@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { X } from "lucide-react";
 import { Button } from "@/ui/Button";
+import { Combobox } from "@/ui/Combobox";
 import { cx } from "@/ui/cx";
 import { Field, inputClass, TextField } from "@/ui/Field";
 import { type Option, Select } from "@/ui/Select";
-import { type Choices, CUTS } from "./choices";
+import { type Choices, CUTS, type UsageFilters } from "./choices";
 import { type Dimension, nameOf } from "./dimensions";
 import { type Only, summaryQuery } from "./queries";
 import { useUsageScope } from "./scope";
@@ -95,6 +96,9 @@ export function FilterBar({ choices }: { choices: Choices }) {
 /** Whole rows: the period, who paid, and as many dimensions. */
 const COLUMNS = ["lg:grid-cols-2", "lg:grid-cols-3", "lg:grid-cols-4", "lg:grid-cols-5", "lg:grid-cols-6"];
 
+/** More than these are found by typing. */
+const MANY = 20;
+
 /** One of those that had calls in the period. */
 function OfDimension({ dimension, choices }: { dimension: Dimension; choices: Choices }) {
   const scope = useUsageScope();
@@ -108,17 +112,24 @@ function OfDimension({ dimension, choices }: { dimension: Dimension; choices: Ch
   const value = dimension.chosen(choices.only);
   // What the address names and had no call in the period.
   if (value && !options.some((option) => option.value === value)) options.push({ value, label: value });
-  const cleared = Object.fromEntries(dimension.clears.map((name) => [name, undefined]));
+  const cleared: UsageFilters = Object.fromEntries(dimension.clears.map((name) => [name, undefined]));
+  const choose = (next: string) =>
+    choices.change({ ...cleared, ...options.find((option) => option.value === next)?.only });
   return (
     <Field label={dimension.name}>
-      {(control) => (
-        <Select
-          control={control}
-          value={value}
-          options={options}
-          onChange={(next) => choices.change({ ...cleared, ...options.find((option) => option.value === next)?.only })}
-        />
-      )}
+      {(control) =>
+        options.length > MANY ? (
+          <Combobox
+            control={control}
+            value={value}
+            options={options}
+            onChange={choose}
+            empty="None is called like that."
+          />
+        ) : (
+          <Select control={control} value={value} options={options} onChange={choose} />
+        )
+      }
     </Field>
   );
 }
