@@ -97,6 +97,8 @@ test("a provider's page shows its models with their prices, and an admin sets on
   await expect(row).not.toContainText("Not available");
   await page.getByRole("button", { name: "Reset the switches of OpenAI", exact: true }).click();
   await expect(models.getByText("Not available")).toHaveCount(0);
+  await page.getByRole("link", { name: "Usage" }).last().click();
+  await expect(page).toHaveURL(/\/admin\/usage\?.*provider=openai/);
   await page.goto("/console/admin/providers/nobody");
   await expect(page.getByText("There is no such provider")).toBeVisible();
 });
