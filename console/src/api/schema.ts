@@ -183,6 +183,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/accounts/{account_id}/provider-keys/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put all keys of an account for one provider into order, in one change.
+         * @description As `order_provider_keys`.
+         */
+        put: operations["order_account_provider_keys"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts/{account_id}/provider-keys/{key_id}": {
         parameters: {
             query?: never;
@@ -398,6 +418,26 @@ export interface paths {
          *     plan bounds how many there are.
          */
         post: operations["submit_platform_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/platform-keys/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put all platform keys for one provider into order, in one change.
+         * @description As `order_provider_keys`, of the keys that serve managed calls.
+         */
+        put: operations["order_platform_keys"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1210,7 +1250,7 @@ export interface paths {
         };
         /**
          * Listen to what happens in a workspace, as server-sent events.
-         * @description - `usage`: a call was recorded; the data is an entry of `list_usage`. For those who may read that list.
+         * @description - `usage`: a call was recorded; the data is an entry of `list_usage`. Of the calls that the listener has in that list.
          *     - `change`: something changed; the data is `{"topics": [...]}`, of `provider_keys`, `api_keys`, `policy`, `members`, `workspace`
          *       (these of this workspace), `account`, `instance`, and `usage` where there were more calls than are told of. It does not say what
          *       changed to what: read again what is shown.
@@ -1417,6 +1457,27 @@ export interface paths {
         put?: never;
         /** Store a provider key of a workspace, or replace the one with the same label. */
         post: operations["submit_provider_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/provider-keys/order": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put all keys of a workspace for one provider into order, in one change.
+         * @description Each gets its place in the list as its `position`; the answer has them in that order. Levels come first: the order counts
+         *     among keys of one level. `409 keys_changed` when the list is not of exactly the keys that are there.
+         */
+        put: operations["order_provider_keys"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1747,8 +1808,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the calls of a workspace, newest first, failed ones too.
-         * @description In pages: `limit` and `after` name the part that is wanted.
+         * List the calls of a workspace, newest first, failed ones too; for a plain member their own alone.
+         * @description One's own calls are those with API keys that one minted, and those of the playground. In pages: `limit` and `after` name the
+         *     part that is wanted.
          */
         get: operations["list_usage"];
         put?: never;
@@ -1767,7 +1829,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get the calls of a workspace as CSV, newest first.
+         * Get the calls of a workspace as CSV, newest first; for a plain member their own alone.
          * @description The calls and the parameters are those of `list_usage`, but `limit` is 1 to 10000, and 10000 when left out. Where there are
          *     more, the header `link` has the URL of the following part with `rel="next"`; each part begins with the line of titles. Texts that
          *     a spreadsheet would take for a formula have an apostrophe in front.
@@ -1789,11 +1851,31 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Add up the calls of a workspace.
+         * Add up the calls of a workspace; for a plain member their own alone.
          * @description The sums are kept by UTC day beside the calls, so that it takes no longer where there are millions of them; they are those
          *     of every call whose row is written. Of the instance's keys it does not say which one served.
          */
         get: operations["summarize_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{workspace_id}/usage/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See one call of a workspace, by the id in its answer's `x-keybearer-request-id`; a plain member one of their own.
+         * @description A call is written when it has ended, within about a second; until then, as for one that nobody made, `404`.
+         */
+        get: operations["get_usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2137,6 +2219,8 @@ export interface components {
              * @example openai/gpt-4o
              */
             model: string | null;
+            /** @description Every mode, and whether the instance and the account's plan let it serve. */
+            offered_modes: components["schemas"]["OfferedModeView"][];
             /**
              * @description The id of the provider that `status` and the key are about; `null`: none. Calls of other providers' models are not
              *     bound by it.
@@ -2187,6 +2271,8 @@ export interface components {
              * @example openai/gpt-4o
              */
             model: string | null;
+            /** @description Every mode, and whether the instance and the account's plan let it serve. */
+            offered_modes: components["schemas"]["OfferedModeView"][];
             /**
              * @description The id of the provider; `null`: none.
              * @example openai
@@ -2315,8 +2401,13 @@ export interface components {
         AttemptView: {
             /** @description The own key; `null` for the instance's. */
             key_id?: string | null;
-            /** @description The label of the own key at that time. */
+            /** @description The label of the own key at that time; `null` where the caller may not see it, see `key_scope`. */
             key_label?: string | null;
+            /**
+             * @description Whose the key is that served. `workspace`: the workspace's own; `account`: of the account that the workspace belongs to; `instance`: a platform key; `null`: none served, or the call is older than this field.
+             * @enum {string|null}
+             */
+            key_scope?: "workspace" | "account" | "instance" | null;
             /**
              * @description Who pays. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay.
              * @enum {string}
@@ -2721,8 +2812,13 @@ export interface components {
              * @example 2026-11-20
              */
             day?: string | null;
-            /** @description Its label, if the key is still there. */
+            /** @description Its label, if the key is still there and the caller may see it. */
             key_label?: string | null;
+            /**
+             * @description Whose the key is. `workspace`: it serves one workspace; `account`: it serves all workspaces of the account; `instance`: it serves managed calls of everybody.
+             * @enum {string}
+             */
+            key_scope?: "workspace" | "account" | "instance";
             /**
              * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
              * @enum {string|null}
@@ -2926,6 +3022,21 @@ export interface components {
             pattern?: string | null;
             /** @description The provider's page of keys. */
             url: string;
+        };
+        /** @description The order of the keys for one provider. */
+        KeyOrder: {
+            /**
+             * @description The ids of all keys for the provider that are here, each once: the first serves first.
+             * @example [
+             *       "pk_06evr40e1m73fwp2hw6n0xq8kc"
+             *     ]
+             */
+            key_ids: string[];
+            /**
+             * @description The provider's id.
+             * @example openai
+             */
+            provider: string;
         };
         /** @description What may change of a provider key without its value. Where it is sent may not. */
         KeyPatch: {
@@ -3607,8 +3718,13 @@ export interface components {
                  * @description From the request to the first byte of the answer, in milliseconds; `null`: there was none.
                  */
                 first_byte_ms?: number | null;
-                /** @description The label of the own key that served. */
+                /** @description The label of the own key that served; `null` where the caller may not see it, see `key_scope`. */
                 key_label?: string | null;
+                /**
+                 * @description Whose the key is that served. `workspace`: the workspace's own; `account`: of the account that the workspace belongs to; `instance`: a platform key; `null`: none served, or the call is older than this field.
+                 * @enum {string|null}
+                 */
+                key_scope?: "workspace" | "account" | "instance" | null;
                 /**
                  * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
                  * @enum {string|null}
@@ -4023,6 +4139,23 @@ export interface components {
             kek_id?: string | null;
             /** @description The key in plain text, where the instance takes it and nobody on the way can read it. */
             key?: string | null;
+        };
+        /** @description A mode, and whether it can be had. */
+        OfferedModeView: {
+            /** @description Whether calls can be served in it, as far as the instance and the account's plan go; keys and credits are not looked at. */
+            available: boolean;
+            /**
+             * @description Who pays. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay.
+             * @enum {string}
+             */
+            mode: "managed" | "byok" | "auto";
+            /** @description The ids of the plans that would clear it away, the lowest first. */
+            plans: string[];
+            /**
+             * @description What stands in the way. `mode_not_offered`: the instance does not offer the mode; `plan_required`: only own keys may serve in the mode, and the account's plan lets none; `null`: nothing does.
+             * @enum {string|null}
+             */
+            reason?: "mode_not_offered" | "plan_required" | null;
         };
         /** @description A workspace of which the caller is a member. */
         OwnWorkspace: {
@@ -5677,8 +5810,13 @@ export interface components {
              * @description From the request to the first byte of the answer, in milliseconds; `null`: there was none.
              */
             first_byte_ms?: number | null;
-            /** @description The label of the own key that served. */
+            /** @description The label of the own key that served; `null` where the caller may not see it, see `key_scope`. */
             key_label?: string | null;
+            /**
+             * @description Whose the key is that served. `workspace`: the workspace's own; `account`: of the account that the workspace belongs to; `instance`: a platform key; `null`: none served, or the call is older than this field.
+             * @enum {string|null}
+             */
+            key_scope?: "workspace" | "account" | "instance" | null;
             /**
              * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
              * @enum {string|null}
@@ -6623,6 +6761,22 @@ export interface operations {
     list_account_audit: {
         parameters: {
             query?: {
+                /** @description From this moment on; RFC 3339. */
+                from?: string;
+                /** @description Before this moment; RFC 3339. */
+                to?: string;
+                /**
+                 * @description Only this action, such as `provider_key.create`, or all of one sort of thing: `provider_key`.
+                 * @example provider_key
+                 */
+                action?: string;
+                /**
+                 * @description Only what this user or API key did, by its id, or `system`; not where the instance's setting `audit_detail` hides who
+                 *     acts.
+                 */
+                actor?: string;
+                /** @description Only what was done to the thing with this id. */
+                subject?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */
@@ -6981,6 +7135,134 @@ export interface operations {
              *
              *     `unavailable`: A part that the server needs does not answer.
              */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_account_provider_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyOrder"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ProviderKeyView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `conflict`: Somebody changed the same thing, or it already exists.
+             *
+             *     `keys_changed`: The keys for the provider are others than those of the list.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7427,6 +7709,10 @@ export interface operations {
                 user_id?: string;
                 /** @description Only calls that were paid so: `byok` or `managed`. */
                 key_source?: string;
+                /** @description Only calls in this workspace; for an account and the instance. */
+                workspace_id?: string;
+                /** @description Only calls of this account; for the instance. */
+                account_id?: string;
             };
             header?: never;
             path: {
@@ -8743,6 +9029,132 @@ export interface operations {
             };
         };
     };
+    order_platform_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyOrder"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ProviderKeyView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `conflict`: Somebody changed the same thing, or it already exists.
+             *
+             *     `keys_changed`: The keys for the provider are others than those of the list.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     replace_platform_key: {
         parameters: {
             query?: never;
@@ -9794,6 +10206,10 @@ export interface operations {
                 user_id?: string;
                 /** @description Only calls that were paid so: `byok` or `managed`. */
                 key_source?: string;
+                /** @description Only calls in this workspace; for an account and the instance. */
+                workspace_id?: string;
+                /** @description Only calls of this account; for the instance. */
+                account_id?: string;
             };
             header?: never;
             path?: never;
@@ -9882,6 +10298,22 @@ export interface operations {
     list_instance_audit: {
         parameters: {
             query?: {
+                /** @description From this moment on; RFC 3339. */
+                from?: string;
+                /** @description Before this moment; RFC 3339. */
+                to?: string;
+                /**
+                 * @description Only this action, such as `provider_key.create`, or all of one sort of thing: `provider_key`.
+                 * @example provider_key
+                 */
+                action?: string;
+                /**
+                 * @description Only what this user or API key did, by its id, or `system`; not where the instance's setting `audit_detail` hides who
+                 *     acts.
+                 */
+                actor?: string;
+                /** @description Only what was done to the thing with this id. */
+                subject?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */
@@ -14346,6 +14778,22 @@ export interface operations {
     list_audit: {
         parameters: {
             query?: {
+                /** @description From this moment on; RFC 3339. */
+                from?: string;
+                /** @description Before this moment; RFC 3339. */
+                to?: string;
+                /**
+                 * @description Only this action, such as `provider_key.create`, or all of one sort of thing: `provider_key`.
+                 * @example provider_key
+                 */
+                action?: string;
+                /**
+                 * @description Only what this user or API key did, by its id, or `system`; not where the instance's setting `audit_detail` hides who
+                 *     acts.
+                 */
+                actor?: string;
+                /** @description Only what was done to the thing with this id. */
+                subject?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */
@@ -16011,6 +16459,134 @@ export interface operations {
              *
              *     `unavailable`: A part that the server needs does not answer.
              */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    order_provider_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyOrder"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ProviderKeyView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `conflict`: Somebody changed the same thing, or it already exists.
+             *
+             *     `keys_changed`: The keys for the provider are others than those of the list.
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -19152,6 +19728,10 @@ export interface operations {
                 user_id?: string;
                 /** @description Only calls that were paid so: `byok` or `managed`. */
                 key_source?: string;
+                /** @description Only calls in this workspace; for an account and the instance. */
+                workspace_id?: string;
+                /** @description Only calls of this account; for the instance. */
+                account_id?: string;
             };
             header?: never;
             path: {
@@ -19168,6 +19748,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UsageSummaryView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageView"];
                 };
             };
             /**

@@ -31,7 +31,7 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     out.table(&TITLES, &[row(&call)]);
     let attempts = call["attempts"].as_array().map_or(&[][..], Vec::as_slice);
     if !attempts.is_empty() {
-        println!();
+        crate::output::say("");
         let rows: Vec<Vec<String>> = attempts.iter().map(attempt).collect();
         out.table(&ATTEMPT_TITLES, &rows);
     }
