@@ -52,7 +52,14 @@ async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     let config = fixture.ai_config().await;
     assert_eq!(
         fields(&config),
-        ["mode", "model", "provider", "status", "updated_at"]
+        [
+            "mode",
+            "model",
+            "offered_modes",
+            "provider",
+            "status",
+            "updated_at"
+        ]
     );
     assert_eq!(
         (&config["mode"], &config["status"]),
@@ -63,7 +70,14 @@ async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     let config = fixture.put_ai_config(&body).await.expect(200).json();
     assert_eq!(
         fields(&config),
-        ["mode", "model", "provider", "status", "updated_at"]
+        [
+            "mode",
+            "model",
+            "offered_modes",
+            "provider",
+            "status",
+            "updated_at"
+        ]
     );
     assert_eq!(
         (&config["status"], &config["model"]),
