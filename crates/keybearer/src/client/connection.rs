@@ -40,7 +40,7 @@ impl Connection {
         if credential.is_none() {
             let failure = Failure::new(Sort::NotLoggedIn, format!("not logged in to {url}"));
             return Err(failure
-                .hint("keybearer login --with-key, or set KEYBEARER_API_KEY; a new server: keybearer init")
+                .hint("keybearer login --with-key, or set KEYBEARER_API_KEY (a local instance prints the line for it at its start); a new server: keybearer init")
                 .into());
         }
         Ok(Self {

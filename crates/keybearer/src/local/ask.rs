@@ -52,7 +52,7 @@ pub(crate) struct ConsoleArgs {
 #[derive(clap::Args)]
 pub(crate) struct NewApiKeyArgs {
     /// What to call it.
-    #[arg(default_value = "local")]
+    #[arg(default_value = "personal")]
     name: String,
     /// What it may do; can be repeated.
     #[arg(long, value_name = "SCOPE", default_value = "inference:invoke")]

@@ -138,7 +138,7 @@ async fn the_owner_gets_an_api_key_that_outlives_the_instances_own() {
         .run(&["local", "new-api-key", "--json", "--scope", "usage:read"])
         .await;
     let made: Value = serde_json::from_str(&exit.stdout).expect("JSON");
-    assert_eq!(made["name"], "local");
+    assert_eq!(made["name"], "personal");
     assert_eq!(made["scopes"], json!(["usage:read"]));
     assert!(
         made["key"]
