@@ -1554,6 +1554,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces/{workspace_id}/run-options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** See what a generation run can have that is made now: whether pictures are possible, and if not, why. */
+        get: operations["get_run_options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workspaces/{workspace_id}/runs": {
         parameters: {
             query?: never;
@@ -1631,8 +1648,8 @@ export interface paths {
         };
         /**
          * Read what a generation run made, or export it.
-         * @description In Markdown and HTML the answer is a file to keep. In HTML everything that the model wrote is escaped; nothing in the
-         *     file runs or is fetched. A run that has not succeeded has no document: `409 run_not_done`.
+         * @description In Markdown and HTML the answer is a file to keep. What the model wrote is escaped where it would run or be fetched;
+         *     as JSON it is as it was written. A run that has not succeeded has no document: `409 run_not_done`.
          */
         get: operations["get_run_document"];
         put?: never;
@@ -1655,6 +1672,9 @@ export interface paths {
          * @description Each event is named `run`, has the run's `version` as its id and the run as `get_run` shows it as its data. The first
          *     comes at once. The stream ends after the event that shows the run ended, and after five minutes in any case. It
          *     counts among the streams that a person may have, as those of the workspace's events do.
+         *
+         *     `Last-Event-ID` is the `version` that the client has: the first event then comes with the next change. A client that
+         *     has the end already is answered `204`, which tells an `EventSource` not to come again.
          */
         get: operations["stream_run_events"];
         put?: never;
@@ -1957,8 +1977,8 @@ export interface paths {
         /**
          * Read the document of a generation run that is shared by this link, as a page.
          * @description Everything that the model wrote is escaped; the page's policy lets it show its own style and pictures and nothing
-         *     else. It asks to be in no index. A link that never was, one that has ended and one of a run that is not done are
-         *     answered alike.
+         *     else. It asks to be in no index and kept in no cache: sharing that is withdrawn ends at once, also for who reads. A
+         *     link that never was, one that has ended and one of a run that is not done are answered alike.
          */
         get: operations["get_shared_run"];
         put?: never;
@@ -2905,7 +2925,10 @@ export interface components {
         };
         /** @description A picture of a document. */
         ImageView: {
-            /** @description Its length. */
+            /**
+             * Format: int64
+             * @description Its length.
+             */
             bytes: number;
             /**
              * @description `image/png`, `image/jpeg` or `image/webp`.
@@ -4174,10 +4197,58 @@ export interface components {
              */
             role: "member" | "admin" | "owner";
         };
+        /** @description A model that makes pictures. */
+        PainterView: {
+            /**
+             * Format: int64
+             * @description What a picture takes in credits, in nano-USD.
+             */
+            charge_nano_usd: number;
+            /**
+             * @description The provider's own name of the model.
+             * @example gemini-nano-banana-2.1
+             */
+            model: string;
+            /**
+             * @description The id of the provider.
+             * @example google
+             */
+            provider: string;
+        };
+        /** @description Whether runs can have pictures. */
+        PicturesView: {
+            /** @description Whether something would make them now. */
+            available: boolean;
+            /**
+             * @description Why there are none, as `details.code` of `run_not_servable` says it: `images_not_configured`, `byok_required`,
+             *     `managed_unavailable` or `credits_exhausted`; `null`: there are.
+             * @example null
+             */
+            code: string | null;
+            /**
+             * @description What to do about it; `null`: nothing.
+             * @example null
+             */
+            hint: string | null;
+            /**
+             * @description The most pictures of a run.
+             * @example 4
+             */
+            max_count: number;
+            /** @description The models that would be asked, in this order; empty where none would. */
+            models: components["schemas"]["PainterView"][];
+            /**
+             * @description What is the matter; `null`: nothing.
+             * @example null
+             */
+            reason: string | null;
+        };
         /** @description What writes the script. */
         PinnedView: {
             /** @description The own key; `null`: the instance's keys serve. */
             key_id: string | null;
+            /** @description What the own key was called when the run was made; `null`: there is none, or the caller may not see its label. */
+            key_label: string | null;
             /**
              * @description Who pays. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay.
              * @enum {string}
@@ -4835,10 +4906,25 @@ export interface components {
              * @example byok_key_revoked
              */
             code: string;
+            /**
+             * @description What to do about it.
+             * @example make a new run, which is made for what serves now; or ask an admin of the workspace
+             */
+            hint: string;
             /** @description What happened. */
             message: string;
             /** @description The place of the step that failed, from 0. */
             step: number;
+        };
+        /** @description What a run that is made now can have. */
+        RunOptionsView: {
+            /**
+             * @description The longest prompt, in characters.
+             * @example 8000
+             */
+            max_prompt_chars: number;
+            /** @description Whether it can have pictures. */
+            pictures: components["schemas"]["PicturesView"];
         };
         /** @description Who may read a run. */
         RunSharing: {
@@ -5251,6 +5337,12 @@ export interface components {
              */
             run_retention_days?: number;
             /**
+             * Format: int32
+             * @description How long a step of a generation run may take, with all of its calls and the pauses between them, in milliseconds,
+             *     1000 to 3600000. One that takes longer fails, and its call is given up.
+             */
+            run_step_timeout_ms?: number;
+            /**
              * @description How provider keys may be submitted; of the instance's setting and the server's option the stricter one holds. `both`: in sealed boxes, or in plain text over loopback or TLS; `sealed_only`: in sealed boxes only.
              * @enum {string}
              */
@@ -5420,6 +5512,12 @@ export interface components {
              * @description Days after its end for which a generation run is kept with everything in it, 1 to 3650.
              */
             run_retention_days: number;
+            /**
+             * Format: int32
+             * @description How long a step of a generation run may take, with all of its calls and the pauses between them, in milliseconds,
+             *     1000 to 3600000. One that takes longer fails, and its call is given up.
+             */
+            run_step_timeout_ms: number;
             /**
              * @description How provider keys may be submitted; of the instance's setting and the server's option the stricter one holds. `both`: in sealed boxes, or in plain text over loopback or TLS; `sealed_only`: in sealed boxes only.
              * @enum {string}
@@ -17360,6 +17458,95 @@ export interface operations {
             };
         };
     };
+    get_run_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                workspace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunOptionsView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -18094,6 +18281,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_readers`: So many documents are read at the moment that no other can be. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal_error`: The server failed at this request. */
             500: {
                 headers: {
@@ -18134,6 +18330,13 @@ export interface operations {
                 content: {
                     "text/event-stream": string;
                 };
+            };
+            /** @description The run has ended, and the client knows. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /**
              * @description `invalid_request`: The request does not have the documented form.
@@ -18288,6 +18491,15 @@ export interface operations {
             };
             /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_readers`: So many documents are read at the moment that no other can be. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -20310,6 +20522,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_readers`: So many documents are read at the moment that no other can be. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal_error`: The server failed at this request. */
             500: {
                 headers: {
@@ -20373,6 +20594,15 @@ export interface operations {
             };
             /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
             421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_readers`: So many documents are read at the moment that no other can be. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -95,6 +95,7 @@ codes! {
     ProbeFailed = 422 "probe_failed", "The provider did not accept the key; nothing was stored.", "Check the key, its permissions and its quota at the provider; programs find the reason in `details.reason`.";
     TooManyAttempts = 429 "too_many_attempts", "There were too many failed attempts.", "Wait for the time in `Retry-After`.";
     TooManyStreams = 429 "too_many_streams", "So many streams of events are open that no other can be opened.", "Close one, or wait for the time in `Retry-After`.";
+    TooManyReaders = 429 "too_many_readers", "So many documents are read at the moment that no other can be.", "Wait for the time in `Retry-After`.";
     InternalError = 500 "internal_error", "The server failed at this request.", "Report the `request_id` to the operator.";
     ProbeUnreachable = 503 "probe_unreachable", "The provider could not be asked about the key; nothing was stored.", "Try again later; a sealed box is taken once, so seal the key again.";
     Unavailable = 503 "unavailable", "A part that the server needs does not answer.", "Try again later.";

@@ -40,6 +40,8 @@ pub struct CallFailure {
     pub code: String,
     /// What happened; shows nothing of the request, of the answer or of a key.
     pub message: String,
+    /// What to do about it.
+    pub hint: String,
     /// What another try may change.
     pub remedy: Remedy,
 }

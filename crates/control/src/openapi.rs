@@ -281,7 +281,10 @@ refusals! {
     RunStarts = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, LimitExceeded, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, RunNotServable, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody with a link may be told.
-    SharedReads = InvalidRequest, NotFound, Unavailable;
+    SharedReads = InvalidRequest, NotFound, TooManyReaders, Unavailable;
+    /// What somebody who reads a document may be told.
+    DocumentReads = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, NotFound, RunNotDone,
+        TooManyReaders, Unavailable;
     /// What an admin who submits a platform key may be told.
     PlatformSubmissions = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
         AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest, CustomBaseUrlNotAllowed,

@@ -16,6 +16,7 @@ use crate::auth::password::Passwords;
 use crate::auth::throttle::{Guesses, Throttle};
 use crate::models::ModelCalls;
 use crate::ops::live::Streams;
+use crate::ops::runs::reading::Desk;
 
 /// How provider keys may be submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +135,8 @@ pub struct Parts {
     local: AtomicBool,
     /// Those who listen to what happens.
     pub(crate) streams: Streams,
+    /// Those who read documents.
+    pub(crate) desk: Desk,
     /// Becomes `true` when the server stops: streams would never end by themselves, and runs begin no step.
     pub(crate) stopping: watch::Sender<bool>,
     /// The keyed hash of the set-up credential of this start, while there is no user.
@@ -177,6 +180,7 @@ impl ControlState {
             traffic: OnceLock::new(),
             local: AtomicBool::new(false),
             streams: Streams::default(),
+            desk: Desk::default(),
             stopping: watch::Sender::new(false),
             setup: Mutex::new(None),
             console_link: Mutex::new(None),

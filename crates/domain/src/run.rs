@@ -55,6 +55,16 @@ words! {
     }
 }
 
+words! {
+    /// Whose the own key is that a run was made for.
+    PinnedOwner("owner of a pinned key") {
+        /// The workspace's.
+        Workspace = "workspace",
+        /// The account's.
+        Account = "account",
+    }
+}
+
 impl RunStatus {
     /// Whether nothing more happens by itself.
     pub const fn is_final(self) -> bool {
@@ -64,6 +74,8 @@ impl RunStatus {
 
 /// The most pictures of a run.
 pub const MAX_IMAGES: usize = 4;
+/// How often a step is begun before it counts as failed: each time may have been paid for.
+pub const MAX_BEGUN: u32 = 5;
 /// The longest prompt, in characters.
 pub const MAX_PROMPT_CHARS: usize = 8_000;
 
@@ -82,6 +94,9 @@ pub struct Pinned {
     pub key: Option<ProviderKeyId>,
     /// What the own key was called.
     pub label: Option<Label>,
+    /// Whose the own key was: it says who may see the label. None: it is not known, and nobody may.
+    #[serde(default)]
+    pub owner: Option<PinnedOwner>,
 }
 
 /// Why a step failed.
@@ -89,8 +104,11 @@ pub struct Pinned {
 pub struct StepFailure {
     /// The code, as a call of the data plane answers it, or one of runs alone.
     pub code: String,
-    /// What happened, for people.
+    /// What happened, for people. It is shown to all who may read the run, and names no label of a key.
     pub message: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub hint: Option<String>,
 }
 
 /// One step of a run.
@@ -100,6 +118,9 @@ pub struct Step {
     pub output: OutputType,
     /// How far it has come.
     pub status: StepStatus,
+    /// How often a worker began it since the run was made or tried again.
+    #[serde(default)]
+    pub begun: u32,
     /// How many calls were made for it, by the worker that had it last.
     pub attempts: u32,
     /// The provider of the last call.
@@ -124,6 +145,7 @@ impl Step {
         Self {
             output,
             status: StepStatus::Pending,
+            begun: 0,
             attempts: 0,
             provider: None,
             model: None,
@@ -197,6 +219,7 @@ mod tests {
         plan.steps[1].failure = Some(StepFailure {
             code: "a".to_owned(),
             message: "b".to_owned(),
+            hint: None,
         });
         assert_eq!(plan.failure().map(|(at, _)| at), Some(1));
         let again = plan.again();
@@ -216,10 +239,17 @@ mod tests {
             source: KeySource::Byok,
             key: Some(ProviderKeyId::from_bytes([1; 16])),
             label: Some("prod".parse().expect("a label")),
+            owner: Some(PinnedOwner::Account),
         };
         let plan = RunPlan::new(Some(pinned), 1);
         assert_eq!(plan.steps.len(), 2);
         let text = serde_json::to_string(&plan).expect("plain data");
         assert_eq!(serde_json::from_str::<RunPlan>(&text).expect("reads"), plan);
+        // One that was stored before these fields were there.
+        let text = text.replace(r#","owner":"account""#, "");
+        let text = text.replace(r#""begun":0,"#, "");
+        let old: RunPlan = serde_json::from_str(&text).expect("reads");
+        assert_eq!(old.pinned.map(|it| it.owner), Some(None));
+        assert_eq!(old.steps, plan.steps);
     }
 }

@@ -144,6 +144,9 @@ pub const MAX_IMAGE_MODELS: usize = 5;
 /// The longest time for which runs are kept, in days.
 pub const MAX_RUN_RETENTION_DAYS: u32 = 3_650;
 
+/// The times that a step of a run may have, in milliseconds: a second to an hour.
+pub const RUN_STEP_TIMEOUTS_MS: std::ops::RangeInclusive<u32> = 1_000..=3_600_000;
+
 /// Everything that an instance's admins decide for everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -208,6 +211,8 @@ pub struct Settings {
     pub image_models: Vec<ImageModel>,
     /// Days after its end for which a generation run is kept with everything in it.
     pub run_retention_days: u32,
+    /// How long a step of a generation run may take, with all of its calls and the pauses between them, in milliseconds.
+    pub run_step_timeout_ms: u32,
     /// Whether a workspace's admins may allow that its own keys are handed out to run programs with.
     pub release_keys_allowed: bool,
 }
@@ -243,6 +248,7 @@ impl Default for Settings {
             held_output_tokens: None,
             image_models: Vec::new(),
             run_retention_days: 30,
+            run_step_timeout_ms: 600_000,
             release_keys_allowed: false,
         }
     }

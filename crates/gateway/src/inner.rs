@@ -6,14 +6,18 @@
 use bytes::{Bytes, BytesMut};
 use domain::RequestId;
 use domain::run::{OutputType, Pinned};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::endpoint::{CALLS, Call, PICTURE};
-use crate::error::{Attempt, Failure};
+use crate::error::Failure;
 use crate::snapshot::{Away, View};
 use crate::{Body, Plane, admit, attempts, plan, pump};
+
+mod told;
+
+use told::{failed, rejected};
 
 /// What a run wants of a model.
 pub struct InnerCall<'a> {
@@ -36,8 +40,11 @@ pub struct InnerCall<'a> {
 pub struct InnerFailure {
     /// The code, as any other caller gets it.
     pub code: &'static str,
-    /// What happened; shows nothing of the request, of the answer or of a key.
+    /// What happened; shows nothing of the request, of the answer or of a key, and no label: the run may be read by
+    /// people who do not see what a key is called.
     pub message: String,
+    /// What to do about it.
+    pub hint: String,
     /// What another try may change.
     pub remedy: Remedy,
 }
@@ -127,48 +134,4 @@ fn script() -> Option<&'static Call> {
     CALLS
         .iter()
         .find(|call| call.operation == "chat_completions")
-}
-
-fn failed(failure: &Failure) -> InnerFailure {
-    InnerFailure {
-        code: failure.code(),
-        message: failure.to_string(),
-        remedy: remedy(failure),
-    }
-}
-
-/// The provider's own words stay out: they may repeat what it was sent.
-fn rejected(status: StatusCode) -> InnerFailure {
-    let status = status.as_u16();
-    InnerFailure {
-        code: "upstream_rejected",
-        message: format!("the provider refused the request with the status {status}"),
-        remedy: match status {
-            408 | 425 | 429 | 500.. => Remedy::Time,
-            401..=404 | 410 => Remedy::Provider,
-            _ => Remedy::Nothing,
-        },
-    }
-}
-
-fn remedy(failure: &Failure) -> Remedy {
-    let denied = |attempt: &Attempt| attempt.denied || matches!(attempt.status, Some(401..=404));
-    match failure {
-        Failure::CredentialsExhausted { attempts } if attempts.iter().all(denied) => {
-            Remedy::Provider
-        }
-        Failure::UpstreamRejected { status, .. } => rejected(*status).remedy,
-        Failure::ManagedUnavailable { .. }
-        | Failure::ModelNotFound { .. }
-        | Failure::PriceUnknown { .. }
-        | Failure::FormatNotSupported { .. }
-        | Failure::PlatformKeyUnreadable
-        | Failure::UpstreamRedirect
-        | Failure::UpstreamAddressRefused => Remedy::Provider,
-        Failure::Internal => Remedy::Nothing,
-        failure => match failure.status().as_u16() {
-            429 | 500.. => Remedy::Time,
-            _ => Remedy::Nothing,
-        },
-    }
 }

@@ -161,7 +161,7 @@ pub(crate) fn pinned(
     aim.write(said);
     admitted.settlement.aimed(aim);
     let Admitted { view, call, .. } = &admitted;
-    let ways = pin::targets(view, pin)
+    let ways = pin::targets(view, pin, call)
         .and_then(|targets| way::ways(&plane.registry, view, targets, call, None));
     match ways {
         Ok(ways) => Ok(admitted.along(ways.into())),

@@ -26,6 +26,7 @@ fn failure(failure: InnerFailure) -> CallFailure {
     CallFailure {
         code: failure.code.to_owned(),
         message: failure.message,
+        hint: failure.hint,
         remedy: match failure.remedy {
             gateway::Remedy::Time => Remedy::Time,
             gateway::Remedy::Provider => Remedy::Provider,

@@ -75,8 +75,8 @@ pub use policy::PolicyRow;
 pub use provider_key::{Expect, KeyChange, KeyHealth, MAX_PROVIDER_KEYS, ProviderKeys};
 pub use revision::Revisions;
 pub use run::{
-    Claimed, LeaseSeen, MAX_OPEN_RUNS, MAX_RESULT_BYTES, MAX_RUNS, NewRun, RunLease, RunResult,
-    RunRow,
+    Claimed, LeaseSeen, MAX_OPEN_RUNS, MAX_RESULT_BYTES, MAX_RUNS, NewRun, Piece, RunLease,
+    RunPart, RunResult, RunRow,
 };
 pub use scope::{AccountScope, Denied, InstanceScope, Principal, UserScope, WorkspaceScope};
 pub use script::ScriptRow;
@@ -89,7 +89,7 @@ pub use usage::{
     UsageFilter, UsageGroup, UsageOfDay, UsageOfWorkspace, UsageRow, UsageSummary, UsageSums,
 };
 pub use user::{NewUser, UserRow};
-pub use within::{Within, WithinAccount};
+pub use within::{Payer, Within, WithinAccount};
 pub use workspace::{NewWorkspace, WorkspaceRow};
 
 /// An open database. Clones share it.

@@ -80,6 +80,39 @@ pub struct RunResult {
     pub content: Vec<u8>,
 }
 
+/// What there is of a result, without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPart {
+    /// The place of the step in the plan.
+    pub step: usize,
+    /// Such as `text/markdown` or `image/png`.
+    pub media_type: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Some bytes of what a step made: large results are read so, one piece after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// The place of the step in the plan.
+    pub step: usize,
+    /// Where it begins, from 0.
+    pub from: u64,
+    /// How many bytes, if there are so many.
+    pub bytes: u32,
+}
+
+impl Piece {
+    /// SQL counts from 1.
+    fn first(self) -> i64 {
+        i64::try_from(self.from.saturating_add(1)).unwrap_or(i64::MAX)
+    }
+
+    fn length(self) -> i64 {
+        self.bytes.into()
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct Stored {
     id: String,
@@ -225,18 +258,70 @@ pub(crate) async fn by_link(
     row.await?.map(read).transpose()
 }
 
-/// What a run made, in the order of its steps.
-pub(crate) async fn results(store: &Store, id: RunId) -> Result<Vec<RunResult>, StoreError> {
-    let rows: Vec<(i64, String, Vec<u8>)> = store
+/// What there is of what a run made, in the order of its steps.
+pub(crate) async fn parts(store: &Store, id: RunId) -> Result<Vec<RunPart>, StoreError> {
+    let rows: Vec<(i64, String, i64)> = store
         .db()
         .all(
-            sql(
-                "SELECT step, media_type, content FROM run_results WHERE run_id = $1 ORDER BY step",
-            )
-            .bind(id),
+            sql("SELECT step, media_type, bytes FROM run_results WHERE run_id = $1 ORDER BY step")
+                .bind(id),
         )
         .await?;
-    Ok(rows.into_iter().map(result).collect())
+    let part = |(step, media_type, bytes): (i64, String, i64)| RunPart {
+        step: usize::try_from(step).unwrap_or(usize::MAX),
+        media_type,
+        bytes: u64::try_from(bytes).unwrap_or(0),
+    };
+    Ok(rows.into_iter().map(part).collect())
+}
+
+/// A piece of what a step made of a run that `reader` may read; `None`: there is no such run for that person any more.
+pub(crate) async fn piece(
+    store: &Store,
+    (workspace, reader): (WorkspaceId, UserId),
+    id: RunId,
+    piece: Piece,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let row: Option<(Vec<u8>,)> = store
+        .db()
+        .optional(
+            sql(
+                "SELECT substr(p.content, CAST($5 AS INTEGER), CAST($6 AS INTEGER))
+                 FROM runs r JOIN run_results p ON p.run_id = r.id AND p.step = $4
+                 WHERE r.workspace_id = $1 AND r.id = $3 AND (r.user_id = $2 OR r.visibility <> 'private')",
+            )
+            .bind(workspace)
+            .bind(reader)
+            .bind(id)
+            .bind(place(piece.step))
+            .bind(piece.first())
+            .bind(piece.length()),
+        )
+        .await?;
+    Ok(row.map(|(content,)| content))
+}
+
+/// A piece of what a step made of the run whose link has this keyed hash; `None`: the link has ended.
+pub(crate) async fn piece_by_link(
+    store: &Store,
+    link_hash: &[u8; 32],
+    piece: Piece,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let row: Option<(Vec<u8>,)> = store
+        .db()
+        .optional(
+            sql(
+                "SELECT substr(p.content, CAST($3 AS INTEGER), CAST($4 AS INTEGER))
+                 FROM runs r JOIN run_results p ON p.run_id = r.id AND p.step = $2
+                 WHERE r.link_hash = $1 AND r.visibility = 'link' AND r.status = 'succeeded'",
+            )
+            .bind(link_hash)
+            .bind(place(piece.step))
+            .bind(piece.first())
+            .bind(piece.length()),
+        )
+        .await?;
+    Ok(row.map(|(content,)| content))
 }
 
 /// What one step of a run made.

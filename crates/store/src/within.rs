@@ -5,6 +5,8 @@ mod payer;
 mod runs;
 mod services;
 
+pub use config::Payer;
+
 use domain::access::Role;
 use domain::{ApiKeyId, InvitationId, KeyOwner, RequestId, SessionId, Timestamp, UserId};
 

@@ -16,19 +16,21 @@ use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, Reads, RunStarts, Writes};
-use crate::ops::runs::{self, Wanted};
+use crate::ops::runs::{self, Labels, Wanted};
 use crate::page::{List, PageQuery};
 use crate::schema;
 use crate::state::ControlState;
 
 mod documents;
 mod events;
+mod options;
 mod shared;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_runs, create_run))
+        .routes(routes!(options::get_run_options))
         .routes(routes!(get_run, update_run, delete_run))
         .routes(routes!(cancel_run))
         .routes(routes!(retry_run))
@@ -105,6 +107,9 @@ pub struct PinnedView {
     /// The own key; `null`: the instance's keys serve.
     #[schema(required)]
     key_id: Option<String>,
+    /// What the own key was called when the run was made; `null`: there is none, or the caller may not see its label.
+    #[schema(required)]
+    key_label: Option<String>,
 }
 
 /// A step of a run.
@@ -146,11 +151,17 @@ pub struct RunErrorView {
     code: String,
     /// What happened.
     message: String,
+    /// What to do about it.
+    #[schema(
+        example = "make a new run, which is made for what serves now; or ask an admin of the workspace"
+    )]
+    hint: String,
     /// The place of the step that failed, from 0.
     step: usize,
 }
 
-pub(super) fn view(row: RunRow, link: Option<&Secret>) -> RunView {
+/// The run for somebody who may see these labels.
+pub(super) fn view(row: RunRow, link: Option<&Secret>, labels: Labels) -> RunView {
     let plan = &row.plan;
     let is = |output: OutputType| move |step: &&Step| step.output == output;
     let count = |output: OutputType| plan.steps.iter().filter(is(output)).count();
@@ -166,11 +177,20 @@ pub(super) fn view(row: RunRow, link: Option<&Secret>) -> RunView {
             model: pinned.model.clone(),
             key_source: pinned.source.as_str(),
             key_id: pinned.key.map(|key| key.to_string()),
+            key_label: pinned
+                .label
+                .as_ref()
+                .filter(|_| labels.have(pinned.owner))
+                .map(ToString::to_string),
         }),
         steps: plan.steps.iter().map(step).collect(),
         error: plan.failure().map(|(step, failure)| RunErrorView {
             code: failure.code.clone(),
             message: failure.message.clone(),
+            hint: failure
+                .hint
+                .clone()
+                .unwrap_or_else(|| "try the run again, or make a new one".to_owned()),
             step,
         }),
         retries: plan.retries,
@@ -251,7 +271,8 @@ async fn list_runs(
 ) -> Result<axum::Json<List<RunView>>, Problem> {
     let page = query.request()?;
     let page = state.store.within(&access.scope).list_runs(&page).await?;
-    Ok(axum::Json(List::of(page, |row| view(row, None))))
+    let labels = Labels::seen_by(&state, &access.scope).await?;
+    Ok(axum::Json(List::of(page, |row| view(row, None, labels))))
 }
 
 /// Start a generation run. It is worked on in the background, step by step, and survives a restart.
@@ -276,7 +297,11 @@ async fn create_run(
         visibility: body.visibility,
     };
     let (row, link) = runs::create(&state, &call, &access.scope, wanted).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(view(row, link.as_ref()))))
+    let labels = Labels::seen_by(&state, &access.scope).await?;
+    Ok((
+        StatusCode::ACCEPTED,
+        axum::Json(view(row, link.as_ref(), labels)),
+    ))
 }
 
 /// See a generation run.
@@ -290,7 +315,8 @@ async fn get_run(
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<RunView>, Problem> {
     let row = state.store.within(&access.scope).run(id).await?;
-    Ok(axum::Json(view(row, None)))
+    let labels = Labels::seen_by(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, None, labels)))
 }
 
 /// Who may read a run.
@@ -317,7 +343,8 @@ async fn update_run(
 ) -> Result<axum::Json<RunView>, Problem> {
     let shared = runs::share(&state, &call, &access.scope, id, body.visibility).await;
     let (row, link) = shared?;
-    Ok(axum::Json(view(row, link.as_ref())))
+    let labels = Labels::seen_by(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, link.as_ref(), labels)))
 }
 
 /// Delete a generation run with everything in it; its maker may, and admins who see it. There is no way back.
@@ -347,7 +374,8 @@ async fn cancel_run(
     RunInPath(id): RunInPath,
 ) -> Result<axum::Json<RunView>, Problem> {
     let row = runs::cancel(&state, &call, &access.scope, id).await?;
-    Ok(axum::Json(view(row, None)))
+    let labels = Labels::seen_by(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, None, labels)))
 }
 
 /// Retry a generation run that failed or was cancelled; its maker may.
@@ -363,5 +391,6 @@ async fn retry_run(
     RunInPath(id): RunInPath,
 ) -> Result<(StatusCode, axum::Json<RunView>), Problem> {
     let row = runs::retry(&state, &call, &access.scope, id).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(view(row, None))))
+    let labels = Labels::seen_by(&state, &access.scope).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(view(row, None, labels))))
 }

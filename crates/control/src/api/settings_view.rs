@@ -103,6 +103,10 @@ pub struct SettingsView {
     /// Days after its end for which a generation run is kept with everything in it, 1 to 3650.
     #[schema(minimum = 1, maximum = 3650)]
     run_retention_days: u32,
+    /// How long a step of a generation run may take, with all of its calls and the pauses between them, in milliseconds,
+    /// 1000 to 3600000. One that takes longer fails, and its call is given up.
+    #[schema(minimum = 1000, maximum = 3_600_000)]
+    run_step_timeout_ms: u32,
     /// Whether a workspace's admins may allow that its own keys are handed out to run programs with; off: it is refused
     /// everywhere, whatever a workspace's policy says.
     release_keys_allowed: bool,
@@ -140,6 +144,7 @@ impl From<Settings> for SettingsView {
             held_output_tokens,
             image_models,
             run_retention_days,
+            run_step_timeout_ms,
             release_keys_allowed,
         } = settings;
         Self {
@@ -170,6 +175,7 @@ impl From<Settings> for SettingsView {
             held_output_tokens,
             image_models,
             run_retention_days,
+            run_step_timeout_ms,
             release_keys_allowed,
         }
     }

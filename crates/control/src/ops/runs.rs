@@ -2,20 +2,25 @@
 
 pub(crate) mod document;
 mod make;
+pub(crate) mod reading;
+mod script;
+mod servable;
+mod steps;
 pub(crate) mod work;
 
 use domain::access::{ApiScope, Role};
 use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, is_well_formed, write};
-use domain::policy::{ByokRule, KeySource, Mode};
-use domain::run::{MAX_IMAGES, MAX_PROMPT_CHARS, OutputType, Pinned, RunPlan, Visibility};
-use domain::{ApiKeyId, RunId, Secret};
+use domain::run::{MAX_IMAGES, MAX_PROMPT_CHARS, OutputType, PinnedOwner, RunPlan, Visibility};
+use domain::{ApiKeyId, NanoUsd, RunId, Secret};
 use store::{NewApiKey, NewRun, RunRow, WorkspaceScope};
 use vault::HashPurpose;
 
 use crate::error::{Code, Problem};
 use crate::frame::Call;
-use crate::ops::resolution::{self, Asked, Explained, Facts};
+use crate::ops::resolution::{self, Asked, Facts};
 use crate::state::ControlState;
+
+pub use servable::Lack;
 
 /// What a client wants of a new run.
 pub struct Wanted {
@@ -57,12 +62,13 @@ pub async fn create(
         no_managed: false,
     };
     let explained = resolution::explain(state, scope, asked).await?;
+    let payer = state.store.within(scope).payer(call.now).await?;
     let pinned = match wanted.outputs.contains(&OutputType::Script) {
-        true => Some(pin(&explained)?),
+        true => Some(servable::pin(&explained, payer.has_credits)?),
         false => None,
     };
     if images > 0 {
-        check_images(&explained.facts)?;
+        servable::pictures(&explained.facts, payer.has_credits)?;
     }
     let api_key = caller(state, call, scope).await?;
     let (link, link_hash) = link(state, wanted.visibility)?;
@@ -79,6 +85,72 @@ pub async fn create(
     let row = within.create_run(new, &note, call.now).await?;
     state.runs.notify_one();
     Ok((row, link))
+}
+
+/// A model that would make a picture now.
+pub struct Painter {
+    /// The id of the provider.
+    pub provider: domain::ProviderId,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// What a picture takes in credits.
+    pub charge: NanoUsd,
+}
+
+/// What would make the pictures of a run that is made now, or why nothing would.
+///
+/// # Errors
+/// `unavailable`.
+pub async fn pictures(
+    state: &ControlState,
+    call: &Call,
+    scope: &WorkspaceScope,
+) -> Result<Result<Vec<Painter>, Lack>, Problem> {
+    let facts = Facts::gather(state, scope).await?;
+    let payer = state.store.within(scope).payer(call.now).await?;
+    let models = servable::pictures(&facts, payer.has_credits);
+    let painter = |model: &domain::settings::ImageModel| Painter {
+        provider: model.provider.clone(),
+        model: model.model.to_string(),
+        charge: servable::charge(facts.settings(), model, payer.rate),
+    };
+    Ok(models.map(|models| models.into_iter().map(painter).collect()))
+}
+
+/// Which labels of own keys somebody may see with a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels {
+    workspace: bool,
+    account: bool,
+}
+
+impl Labels {
+    /// None.
+    pub const NONE: Self = Self {
+        workspace: false,
+        account: false,
+    };
+
+    /// Those that the caller may see.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn seen_by(state: &ControlState, scope: &WorkspaceScope) -> Result<Self, Problem> {
+        let settings = state.store.system().settings().await?;
+        Ok(Self {
+            workspace: scope.role() >= settings.mask_visible_to,
+            account: state.store.within(scope).sees_account_labels().await?,
+        })
+    }
+
+    /// Whether they have those of keys of this owner.
+    pub fn have(self, owner: Option<PinnedOwner>) -> bool {
+        match owner {
+            Some(PinnedOwner::Workspace) => self.workspace,
+            Some(PinnedOwner::Account) => self.account,
+            None => false,
+        }
+    }
 }
 
 /// Stops a run: its maker may, and admins who see it.
@@ -165,17 +237,18 @@ pub async fn delete(
     Ok(within.delete_run(id, &note, call.now).await?)
 }
 
-/// The run that somebody has a link to.
+/// The run that somebody has a link to, and the keyed hash of the link.
 ///
 /// # Errors
 /// `not_found`, the same for a link that never was, one that has ended and a run that is not done.
-pub async fn shared(state: &ControlState, link: &str) -> Result<RunRow, Problem> {
+pub async fn shared(state: &ControlState, link: &str) -> Result<(RunRow, [u8; 32]), Problem> {
     if !is_well_formed(CredentialKind::RunLink, link) {
         return Err(Problem::new(Code::NotFound));
     }
     let hash = state.hasher.hash(HashPurpose::RunLink, link.as_bytes());
     let row = state.store.system().shared_run(&hash).await?;
-    row.ok_or_else(|| Problem::new(Code::NotFound))
+    let row = row.ok_or_else(|| Problem::new(Code::NotFound))?;
+    Ok((row, hash))
 }
 
 fn prompt(text: &str) -> Result<String, Problem> {
@@ -214,81 +287,6 @@ fn images(wanted: &Wanted) -> Result<usize, Problem> {
             "image_count goes with the output type image only",
         )),
     }
-}
-
-/// What serves the script from now on: what would serve it now.
-fn pin(explained: &Explained) -> Result<Pinned, Problem> {
-    let Explained { models, facts } = explained;
-    let model = models.first().ok_or_else(|| Problem::new(Code::NotFound))?;
-    let named = model
-        .named
-        .as_ref()
-        .map_err(|lack| not_servable(OutputType::Script, lack.code()))?;
-    let decision = model.decision.as_ref();
-    let targets = match decision.map(|decision| &decision.outcome) {
-        Some(Ok(targets)) => targets.as_slice(),
-        Some(Err(refusal)) => return Err(not_servable(OutputType::Script, refusal.code())),
-        None => &[],
-    };
-    let target = targets
-        .first()
-        .ok_or_else(|| not_servable(OutputType::Script, "model_not_found"))?;
-    let own = Some(target.key).filter(|_| target.source == KeySource::Byok);
-    Ok(Pinned {
-        requested: named.chosen.clone(),
-        provider: target.provider.clone(),
-        model: target.model.clone(),
-        source: target.source,
-        key: own,
-        label: own
-            .and_then(|key| facts.key(key))
-            .map(|key| key.label.clone()),
-    })
-}
-
-/// Pictures are paid by credits alone, whatever own keys there are.
-fn check_images(facts: &Facts) -> Result<(), Problem> {
-    let settings = facts.settings();
-    let refused = |code| Err(not_servable(OutputType::Image, code));
-    if settings.image_models.is_empty() {
-        return refused("images_not_configured");
-    }
-    let credits_pay = match settings.effective_mode(facts.policy.mode) {
-        Some(Mode::Managed) => true,
-        Some(Mode::Auto) => settings.managed_fallback_allowed,
-        Some(Mode::Byok) | None => false,
-    };
-    if !credits_pay || facts.policy.byok == ByokRule::Required {
-        return refused("byok_required");
-    }
-    let served = settings.image_models.iter().any(|model| {
-        let mut keys = facts.instance.keys.iter();
-        keys.any(|key| key.enabled && key.context.provider == model.provider)
-    });
-    match served {
-        true => Ok(()),
-        false => refused("managed_unavailable"),
-    }
-}
-
-fn not_servable(output: OutputType, code: &'static str) -> Problem {
-    let detail = match (output, code) {
-        (_, "images_not_configured") => {
-            "this instance has no image models; an admin of the instance sets image_models"
-                .to_owned()
-        }
-        (OutputType::Image, "byok_required") => {
-            "pictures are paid by credits, and the workspace does not let credits pay".to_owned()
-        }
-        (OutputType::Image, "managed_unavailable") => {
-            "this instance has no key for any of its image models".to_owned()
-        }
-        (output, code) => format!("nothing would serve the output {output} now: {code}"),
-    };
-    Problem::new(Code::RunNotServable)
-        .because(detail)
-        .with("output_type", output.as_str())
-        .with("code", code)
 }
 
 /// The API key that the run's calls are made for: the one that asks, or the one that stands for the person's log-in.

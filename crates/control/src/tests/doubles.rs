@@ -50,6 +50,7 @@ impl ModelCalls for NoModels {
             Err(CallFailure {
                 code: "upstream_unreachable".to_owned(),
                 message: "the provider cannot be reached".to_owned(),
+                hint: "try the run again later".to_owned(),
                 remedy: Remedy::Nothing,
             })
         })

@@ -14,7 +14,7 @@ use crate::{Body, endpoint};
 
 impl Failure {
     /// What to do about it.
-    fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoneServed { first, .. } => return first.hint(),
             Self::CredentialsMissing | Self::CredentialsInvalid => {

@@ -1,22 +1,48 @@
 //! What a generation run was made for: one model, and one own key or credits. Nothing stands in for it.
 
-use domain::policy::KeySource;
-use domain::resolve::{Candidate, Target};
+use domain::plan;
+use domain::policy::{KeySource, Tier};
+use domain::resolve::{Candidate, Target, When};
 use domain::run::Pinned;
 
 use super::targets::{self, Whose};
-use crate::error::{Failure, KeyName};
+use crate::endpoint::{Call, Priced};
+use crate::error::{Failure, KeyName, Layer};
 use crate::snapshot::View;
 
-/// The keys that may serve what was pinned.
-pub(super) fn targets(view: &View, pin: &Pinned) -> Result<Vec<Target>, Failure> {
+/// The keys that may serve what was pinned: those that would serve a call of it now, as far as they were pinned.
+pub(super) fn targets(view: &View, pin: &Pinned, call: &Call) -> Result<Vec<Target>, Failure> {
+    let terms = &view.caller.record.terms;
+    if let Ok(tier) = pin.requested.parse::<Tier>()
+        && !terms.opens(tier)
+    {
+        let plans = plan::that(&view.instance.record.plans, |terms| terms.opens(tier));
+        return Err(Failure::TierLocked { tier, plans });
+    }
     let candidate = Candidate {
         provider: pin.provider.clone(),
         model: pin.model.clone(),
     };
     match pin.source {
-        KeySource::Managed => targets::managed(view, candidate),
+        KeySource::Managed if call.priced == Priced::ByPicture => targets::managed(view, candidate),
+        KeySource::Managed => credits(view, candidate),
         KeySource::Byok => own(view, pin, candidate),
+    }
+}
+
+/// The instance's keys, where credits would pay for a call of this model now. An own key that has come since is the
+/// workspace's word that credits pay no more, unless in the place of one that failed; and a pin stands in for nothing.
+fn credits(view: &View, candidate: Candidate) -> Result<Vec<Target>, Failure> {
+    let gateway = &view.instance.record.settings.managed_gateway;
+    if gateway.as_ref() == Some(&candidate.provider) {
+        // An own key never meets it.
+        return targets::managed(view, candidate);
+    }
+    let mut targets = targets::as_called(view, candidate)?;
+    targets.retain(|target| target.source == KeySource::Managed && target.when == When::InTurn);
+    match targets.is_empty() {
+        true => Err(Failure::ByokRequired(Layer::Workspace)),
+        false => Ok(targets),
     }
 }
 

@@ -142,6 +142,29 @@ pub(crate) fn managed(view: &View, candidate: Candidate) -> Result<Vec<Target>, 
     })
 }
 
+/// The caller's and the instance's keys for one provider's model, as for any call of it.
+pub(crate) fn as_called(view: &View, candidate: Candidate) -> Result<Vec<Target>, Failure> {
+    let candidates = [candidate];
+    let keys = keys_for(view, &candidates, &[]);
+    let caller = &view.caller.record;
+    let decision = resolve::resolve(&Call {
+        workspace: caller.workspace,
+        account: caller.account,
+        settings: &view.instance.record.settings,
+        policy: &caller.policy,
+        terms: &caller.terms,
+        model: &candidates[0].model,
+        candidates: &candidates,
+        gateway_candidates: &[],
+        keys: &keys,
+        removed: &caller.removed,
+        no_managed: false,
+    });
+    decision
+        .outcome
+        .map_err(|refusal| error::from_rules(refusal, view, None))
+}
+
 /// The keys for the providers that are in question, the caller's and the instance's.
 fn keys_for(view: &View, candidates: &[Candidate], gateway: &[Candidate]) -> Vec<HeldKey> {
     let asked = |provider: &ProviderId| {

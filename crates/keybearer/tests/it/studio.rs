@@ -12,6 +12,10 @@ use testkit::provider::{Received, Script, ScriptedProvider};
 
 use crate::{Fixture, builder};
 
+mod payers;
+mod places;
+mod readers;
+
 const CHAT: &str = "/v1/chat/completions";
 const OPENAI_IMAGES: &str = "/v1/images/generations";
 const GOOGLE_IMAGES: &str = "/v1beta/openai/images/generations";
@@ -152,6 +156,7 @@ async fn the_script_is_written_with_the_own_key_and_the_picture_made_with_the_pl
     let run = studio.create(&both()).await;
     let pinned = json!({
         "requested": "gpt-4o", "provider": "openai", "model": "gpt-4o", "key_source": "byok", "key_id": studio.own_key_id,
+        "key_label": "prod",
     });
     assert_eq!(run["model"], pinned, "{run}");
     assert_eq!(
@@ -347,7 +352,7 @@ async fn a_key_that_is_gone_fails_the_next_step_and_nothing_stands_in_for_it() {
         (
             None,
             "byok_key_revoked",
-            "the provider key \"prod\" for openai was removed",
+            "the own key for openai that the run was made for was removed",
         ),
     ] {
         match change {
@@ -708,7 +713,9 @@ async fn an_export_is_one_file_in_which_nothing_runs() {
     );
     let text = markdown.text();
     assert!(
-        text.starts_with(SCRIPT) && text.contains("![Picture 1][picture-1]"),
+        text.starts_with(
+            "# The sea\n\nIt is \\<b>wide\\</b>, \\<script>alert(1)\\</script> and \\[deep]"
+        ) && text.contains("![Picture 1][picture-1]"),
         "{text}"
     );
     assert!(text.contains(&format!("[picture-1]: {picture}")), "{text}");
@@ -929,6 +936,10 @@ async fn the_command_line_does_all_of_it() {
     );
     let listed = fixture.cli_json(&["generation", "list"]).await;
     assert_eq!(listed["data"].as_array().map(Vec::len), Some(2), "{listed}");
+    let exit = fixture.cli(&["generation", "follow", &id]).await;
+    assert!(exit.stdout.contains("script: succeeded"), "{exit}");
+    let exit = fixture.cli(&["generation", "options"]).await;
+    assert!(exit.says("images_not_configured"), "{exit}");
     let exit = fixture.cli(&["generation", "show", &id]).await;
     assert!(exit.says("openai") && exit.says("succeeded"), "{exit}");
     let exit = fixture.cli(&["generation", "export", &id]).await;
@@ -963,7 +974,14 @@ async fn the_command_line_does_all_of_it() {
     fixture.cli_ends(&["generation", "show", &id], 6).await;
     fixture.provider.on_path(CHAT, chat_error(400, "bad", "no"));
     fixture
-        .cli_fails(&[&create[..], &["--wait"]].concat(), "the run failed")
+        .cli_fails(&[&create[..], &["--wait"]].concat(), "another prompt")
+        .await;
+    let failed = fixture
+        .cli_json(&["generation", "list", "--limit", "1"])
+        .await;
+    let failed = failed["data"][0]["id"].as_str().expect("an id").to_owned();
+    fixture
+        .cli_fails(&["generation", "follow", &failed], "the run failed")
         .await;
     fixture.finish().await;
 }

@@ -41,18 +41,45 @@ pub struct LeaseSeen {
     pub beat: i64,
 }
 
-/// Takes the oldest run that waits. Of two workers at once, one gets it. `worker` is its name or, for leases that it can
-/// tell apart, `NAME.CLAIM`.
+/// The runs that a worker has, counted by their account; the worker's name and the names of its claims are `$1` and `$2`.
+macro_rules! held_by_account {
+    () => {
+        "(SELECT o.account_id AS account_id, count(*) AS held
+          FROM runs h JOIN workspaces o ON o.id = h.workspace_id
+          WHERE h.status = 'running' AND (h.lease_owner = $1 OR h.lease_owner LIKE $2)
+          GROUP BY o.account_id)"
+    };
+}
+
+/// Takes a run that waits for `worker`, as `claim`: that of the account of which the worker has the fewest, of its
+/// workspaces the one with the fewest, and there the oldest. An account of which it has `share` already gets none. Of two
+/// workers at once, one gets it. `claim` is the worker's name or, for leases that it can tell apart, `NAME.CLAIM`.
 pub(crate) async fn claim(
     store: &Store,
     worker: &str,
+    claim: &str,
+    share: i64,
     now: Timestamp,
 ) -> Result<Option<RunId>, StoreError> {
     let waiting: Option<(String,)> = store
         .db()
-        .optional(sql(
-            "SELECT id FROM runs WHERE status = 'pending' ORDER BY id LIMIT 1",
-        ))
+        .optional(
+            sql(concat!(
+                "SELECT r.id FROM runs r
+                 JOIN workspaces w ON w.id = r.workspace_id
+                 LEFT JOIN ",
+                held_by_account!(),
+                " a ON a.account_id = w.account_id
+                 LEFT JOIN (SELECT workspace_id, count(*) AS held FROM runs
+                            WHERE status = 'running' AND (lease_owner = $1 OR lease_owner LIKE $2)
+                            GROUP BY workspace_id) s ON s.workspace_id = r.workspace_id
+                 WHERE r.status = 'pending' AND COALESCE(a.held, 0) < $3
+                 ORDER BY COALESCE(a.held, 0), COALESCE(s.held, 0), r.id LIMIT 1"
+            ))
+            .bind(worker)
+            .bind(&claims_of(worker))
+            .bind(share),
+        )
         .await?;
     let Some((id,)) = waiting else {
         return Ok(None);
@@ -67,7 +94,7 @@ pub(crate) async fn claim(
                  WHERE id = $1 AND status = 'pending'",
             )
             .bind(&id)
-            .bind(worker)
+            .bind(claim)
             .bind(now),
         )
         .await?;
@@ -80,6 +107,43 @@ pub(crate) async fn claim(
         0 => Ok(None),
         _ => place.parse("id", &id).map(Some),
     }
+}
+
+/// Between two steps: lets go of a run if one of another account waits of which this worker has at least two fewer, so
+/// that the other one is next. Whether it did.
+pub(crate) async fn yield_run(
+    store: &Store,
+    lease: &RunLease,
+    worker: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut tx = store.db().begin().await?;
+    let yielded = tx
+        .run(
+            sql(concat!(
+                "UPDATE runs SET status = 'pending', lease_owner = NULL, version = version + 1, updated_at = $5
+                 WHERE id = $3 AND status = 'running' AND lease_owner = $4 AND EXISTS (
+                     SELECT 1 FROM runs r
+                     JOIN workspaces w ON w.id = r.workspace_id
+                     LEFT JOIN ",
+                held_by_account!(),
+                " a ON a.account_id = w.account_id
+                     WHERE r.status = 'pending' AND COALESCE(a.held, 0) + 1 < (
+                         SELECT count(*) FROM runs m
+                         JOIN workspaces p ON p.id = m.workspace_id
+                         WHERE m.status = 'running' AND (m.lease_owner = $1 OR m.lease_owner LIKE $2)
+                           AND p.account_id = (SELECT q.account_id FROM workspaces q JOIN runs t ON t.workspace_id = q.id
+                                               WHERE t.id = $3)))"
+            ))
+            .bind(worker)
+            .bind(&claims_of(worker))
+            .bind(lease.run)
+            .bind(&lease.worker)
+            .bind(now),
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(yielded > 0)
 }
 
 /// All names under which a worker claims: `WORKER.CLAIM`. Its own name has no character that means something here.
@@ -113,30 +177,28 @@ pub(crate) async fn others(store: &Store, worker: &str) -> Result<Vec<LeaseSeen>
     rows.into_iter().map(read).collect()
 }
 
-/// Takes a run over whose worker is gone, if its lease is still the one that was seen.
-pub(crate) async fn take_over(
+/// Puts a run back among those that wait whose worker is gone, if its lease is still the one that was seen.
+pub(crate) async fn free(
     store: &Store,
     seen: &LeaseSeen,
-    worker: &str,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut tx = store.db().begin().await?;
-    let taken = tx
+    let freed = tx
         .run(
             sql(
-                "UPDATE runs SET lease_owner = $2, lease_beat = lease_beat + 1,
-                                 version = version + 1, updated_at = $5
-                 WHERE id = $1 AND status = 'running' AND lease_owner = $3 AND lease_beat = $4",
+                "UPDATE runs SET status = 'pending', lease_owner = NULL, lease_beat = lease_beat + 1,
+                                 version = version + 1, updated_at = $4
+                 WHERE id = $1 AND status = 'running' AND lease_owner = $2 AND lease_beat = $3",
             )
             .bind(seen.lease.run)
-            .bind(worker)
             .bind(&seen.lease.worker)
             .bind(seen.beat)
             .bind(now),
         )
         .await?;
     tx.commit().await?;
-    Ok(taken > 0)
+    Ok(freed > 0)
 }
 
 /// The run that a worker has, as it is stored; `None`: the lease is gone.

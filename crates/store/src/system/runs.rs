@@ -6,19 +6,36 @@ use domain::{RunId, Timestamp};
 use super::System;
 use crate::error::StoreError;
 use crate::run::work;
-use crate::run::{self, Claimed, LeaseSeen, RunLease, RunResult, RunRow};
+use crate::run::{self, Claimed, LeaseSeen, Piece, RunLease, RunPart, RunResult, RunRow};
 
 impl System<'_> {
-    /// Takes the oldest run that waits, for this worker. Of two at once, one gets it.
+    /// Takes a run that waits, for this worker and under the name `claim`: one of the account of which the worker has the
+    /// fewest, and none of an account of which it has `share`. Of two workers at once, one gets it.
     ///
     /// # Errors
     /// As every function here.
     pub async fn claim_run(
         &self,
         worker: &str,
+        claim: &str,
+        share: i64,
         now: Timestamp,
     ) -> Result<Option<RunId>, StoreError> {
-        work::claim(self.store, worker, now).await
+        work::claim(self.store, worker, claim, share, now).await
+    }
+
+    /// Lets go of a run between two steps if one of an account waits of which this worker has at least two fewer; whether
+    /// it did.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn yield_run(
+        &self,
+        lease: &RunLease,
+        worker: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        work::yield_run(self.store, lease, worker, now).await
     }
 
     /// The leases of other workers.
@@ -29,17 +46,12 @@ impl System<'_> {
         work::others(self.store, worker).await
     }
 
-    /// Takes a run over whose lease is still as it was seen.
+    /// Puts a run back among those that wait whose lease is still as it was seen.
     ///
     /// # Errors
     /// As every function here.
-    pub async fn take_run_over(
-        &self,
-        seen: &LeaseSeen,
-        worker: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        work::take_over(self.store, seen, worker, now).await
+    pub async fn free_run(&self, seen: &LeaseSeen, now: Timestamp) -> Result<bool, StoreError> {
+        work::free(self.store, seen, now).await
     }
 
     /// The run that a worker has; `None`: it has it no more.
@@ -101,12 +113,25 @@ impl System<'_> {
         run::by_link(self.store, link_hash).await
     }
 
-    /// What a run made.
+    /// What there is of what a run made.
     ///
     /// # Errors
     /// As every function here.
-    pub async fn run_results(&self, run: RunId) -> Result<Vec<RunResult>, StoreError> {
-        run::results(self.store, run).await
+    pub async fn run_parts(&self, run: RunId) -> Result<Vec<RunPart>, StoreError> {
+        run::parts(self.store, run).await
+    }
+
+    /// A piece of what a step made of the run whose link has this keyed hash; empty behind its end. `None`: the link has
+    /// ended.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn shared_piece(
+        &self,
+        link_hash: &[u8; 32],
+        piece: Piece,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        run::piece_by_link(self.store, link_hash, piece).await
     }
 
     /// Removes runs that ended before `before`, at most 1000, and says how many.

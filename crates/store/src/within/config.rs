@@ -3,13 +3,22 @@
 use domain::plan::PlanTerms;
 use domain::policy::{ModelName, WorkspacePolicy};
 use domain::record::{ProviderKeyRecord, RemovedKey};
-use domain::{ApiKeyId, PlanId, Timestamp};
+use domain::{ApiKeyId, Decimal, NanoUsd, PlanId, Timestamp};
 
 use super::{Within, commit};
 use crate::audit::AuditNote;
 use crate::error::StoreError;
 use crate::policy::{self, PolicyRow};
-use crate::{account, api_key, plan, provider_key_row, removed_key};
+use crate::{account, api_key, credit, plan, provider_key_row, removed_key};
+
+/// What a workspace may know of the account that pays for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payer {
+    /// Whether there are credits that are not held for running calls.
+    pub has_credits: bool,
+    /// What charges are multiplied by.
+    pub rate: Decimal,
+}
 
 impl Within<'_> {
     /// Who pays here, and what serves.
@@ -78,6 +87,18 @@ impl Within<'_> {
     pub async fn sees_account_labels(&self) -> Result<bool, StoreError> {
         let account = account::get(self.store, self.scope.account()).await?;
         Ok(account.is_some_and(|account| account.owner == self.scope.user()))
+    }
+
+    /// Whether the account has credits as of `now`, and what its charges are multiplied by. Does first what is due by then.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if it is gone.
+    pub async fn payer(&self, now: Timestamp) -> Result<Payer, StoreError> {
+        let credits = credit::credits_of(self.store, self.scope.account(), now).await?;
+        Ok(Payer {
+            has_credits: credits.available > NanoUsd::ZERO,
+            rate: credits.rate,
+        })
     }
 
     /// Names the model that serves when a call with this API key names none; `None`: the workspace's choice.

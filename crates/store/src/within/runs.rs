@@ -9,7 +9,7 @@ use crate::audit::AuditNote;
 use crate::error::StoreError;
 use crate::page::{Page, PageRequest};
 use crate::revision::Affects;
-use crate::run::{self, NewRun, RunResult, RunRow};
+use crate::run::{self, NewRun, Piece, RunPart, RunRow};
 
 impl Within<'_> {
     /// Adds a run that waits for a worker.
@@ -47,23 +47,23 @@ impl Within<'_> {
         row.ok_or(StoreError::NotFound)
     }
 
-    /// What a run made that the caller may read.
+    /// What there is of what a run made that the caller may read.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub async fn run_results(&self, id: RunId) -> Result<Vec<RunResult>, StoreError> {
+    pub async fn run_parts(&self, id: RunId) -> Result<Vec<RunPart>, StoreError> {
         let row = self.run(id).await?;
-        run::results(self.store, row.id).await
+        run::parts(self.store, row.id).await
     }
 
-    /// What one step made of a run that the caller may read.
+    /// A piece of what a step made; empty behind its end.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
-    pub async fn run_result(&self, id: RunId, step: usize) -> Result<RunResult, StoreError> {
-        let row = self.run(id).await?;
-        let result = run::one_result(self.store, row.id, step).await?;
-        result.ok_or(StoreError::NotFound)
+    /// [`StoreError::NotFound`]: there is no such run, or the caller may not read it any more.
+    pub async fn run_piece(&self, id: RunId, piece: Piece) -> Result<Vec<u8>, StoreError> {
+        let reader = (self.scope.workspace(), self.scope.user());
+        let content = run::piece(self.store, reader, id, piece).await?;
+        content.ok_or(StoreError::NotFound)
     }
 
     /// Stops a run that has not ended.

@@ -4,7 +4,8 @@ use domain::access::{Action, ApiScope, Role};
 use domain::run::{OutputType, RunPlan, RunStatus, StepStatus, Visibility};
 use domain::{RunId, Timestamp};
 use store::{
-    MAX_OPEN_RUNS, NewApiKey, NewRun, PageRequest, RunLease, RunResult, RunRow, StoreError,
+    MAX_OPEN_RUNS, NewApiKey, NewRun, PageRequest, Piece, RunLease, RunPart, RunResult, RunRow,
+    StoreError,
 };
 
 use crate::world::{NOW, Person, World, on_both_engines};
@@ -15,7 +16,11 @@ on_both_engines![
     a_run_is_read_by_those_whom_it_is_shared_with,
     a_run_is_cancelled_and_tried_again,
     runs_are_bounded_and_end_with_their_time,
+    places_are_shared_by_the_accounts_whose_runs_wait,
 ];
+
+/// How many runs of an account a worker has at once.
+const SHARE: i64 = 4;
 
 /// A run of one picture that waits.
 async fn waiting(world: &World, person: &Person) -> RunId {
@@ -60,6 +65,14 @@ fn lease(run: RunId, worker: &str) -> RunLease {
     }
 }
 
+fn piece(from: u64, bytes: u32) -> Piece {
+    Piece {
+        step: 0,
+        from,
+        bytes,
+    }
+}
+
 fn picture(content: &[u8]) -> RunResult {
     RunResult {
         step: 0,
@@ -73,7 +86,10 @@ async fn a_run_is_worked_on_by_one_worker_and_keeps_what_was_made(world: World) 
     let id = waiting(&world, &first).await;
     let system = world.store.system();
     // Of many at once, one has it.
-    let (a, b) = tokio::join!(system.claim_run("a", NOW), system.claim_run("b", NOW));
+    let (a, b) = tokio::join!(
+        system.claim_run("a", "a", SHARE, NOW),
+        system.claim_run("b", "b", SHARE, NOW)
+    );
     let (a, b) = (a.expect("asks"), b.expect("asks"));
     assert_ne!(a.is_some(), b.is_some(), "{a:?} {b:?}");
     let worker = if a.is_some() { "a" } else { "b" };
@@ -115,21 +131,35 @@ async fn a_run_is_worked_on_by_one_worker_and_keeps_what_was_made(world: World) 
         (RunStatus::Succeeded, Some(NOW), &plan)
     );
     assert_eq!(row.plan.steps[0].output, OutputType::Image);
-    assert_eq!(
-        within.run_results(id).await.expect("reads"),
-        [picture(b"two")]
-    );
-    assert_eq!(
-        within.run_result(id, 0).await.expect("reads"),
-        picture(b"two")
-    );
+    let parts = [RunPart {
+        step: 0,
+        media_type: "image/png".to_owned(),
+        bytes: 3,
+    }];
+    assert_eq!(within.run_parts(id).await.expect("reads"), parts);
+    assert_eq!(system.run_parts(id).await.expect("reads"), parts);
+    for (from, bytes, content) in [
+        (0, 3, &b"two"[..]),
+        (0, 2, b"tw"),
+        (2, 9, b"o"),
+        (3, 9, b""),
+    ] {
+        let read = within.run_piece(id, piece(from, bytes)).await;
+        assert_eq!(read.expect("reads"), content, "{from} {bytes}");
+    }
+    let other = Piece {
+        step: 1,
+        ..piece(0, 1)
+    };
     assert!(matches!(
-        within.run_result(id, 1).await,
+        within.run_piece(id, other).await,
         Err(StoreError::NotFound)
     ));
-    assert_eq!(system.run_results(id).await.expect("reads").len(), 1);
     assert!(system.run_result(id, 0).await.expect("reads").is_some());
-    assert_eq!(system.claim_run("a", NOW).await.expect("asks"), None);
+    assert_eq!(
+        system.claim_run("a", "a", SHARE, NOW).await.expect("asks"),
+        None
+    );
 }
 
 async fn a_worker_that_lost_a_run_changes_nothing_any_more(world: World) {
@@ -137,7 +167,7 @@ async fn a_worker_that_lost_a_run_changes_nothing_any_more(world: World) {
     let id = waiting(&world, &first).await;
     let system = world.store.system();
     system
-        .claim_run("a", NOW)
+        .claim_run("a", "a", SHARE, NOW)
         .await
         .expect("asks")
         .expect("has it");
@@ -145,24 +175,29 @@ async fn a_worker_that_lost_a_run_changes_nothing_any_more(world: World) {
     let seen = system.run_leases("b").await.expect("asks").remove(0);
     system.beat_run(&lost).await.expect("beats");
     assert!(
-        !system.take_run_over(&seen, "b", NOW).await.expect("asks"),
+        !system.free_run(&seen, NOW).await.expect("asks"),
         "it moved"
     );
     let seen = system.run_leases("b").await.expect("asks").remove(0);
-    assert!(system.take_run_over(&seen, "b", NOW).await.expect("asks"));
+    assert!(system.free_run(&seen, NOW).await.expect("asks"));
     assert!(
-        !system.take_run_over(&seen, "c", NOW).await.expect("asks"),
-        "it is b's"
+        !system.free_run(&seen, NOW).await.expect("asks"),
+        "it waits already"
     );
+    let claimed = system.claim_run("b", "b.1", SHARE, NOW).await;
+    assert_eq!(claimed.expect("asks"), Some(id));
     let made = picture(b"late");
     let plan = RunPlan::new(None, 1);
     let written = system.advance_run(&lost, RunStatus::Succeeded, &plan, Some(&made), NOW);
     assert!(!written.await.expect("asks"));
     assert!(!system.beat_run(&lost).await.expect("asks"));
     assert!(system.claimed_run(&lost).await.expect("asks").is_none());
-    assert!(system.run_results(id).await.expect("reads").is_empty());
+    assert!(system.run_parts(id).await.expect("reads").is_empty());
     assert_eq!(system.release_runs("b").await.expect("lets go"), 1);
-    assert_eq!(system.claim_run("c", NOW).await.expect("asks"), Some(id));
+    assert_eq!(
+        system.claim_run("c", "c", SHARE, NOW).await.expect("asks"),
+        Some(id)
+    );
 }
 
 async fn a_run_is_read_by_those_whom_it_is_shared_with(world: World) {
@@ -190,7 +225,7 @@ async fn a_run_is_read_by_those_whom_it_is_shared_with(world: World) {
     };
     assert!(matches!(reader.run(id).await, Err(StoreError::NotFound)));
     assert!(matches!(
-        reader.run_results(id).await,
+        reader.run_parts(id).await,
         Err(StoreError::NotFound)
     ));
     assert_eq!(listed().await, 0);
@@ -210,18 +245,30 @@ async fn a_run_is_read_by_those_whom_it_is_shared_with(world: World) {
         "it is not done"
     );
     system
-        .claim_run("a", NOW)
+        .claim_run("a", "a", SHARE, NOW)
         .await
         .expect("asks")
         .expect("has it");
     let plan = RunPlan::new(None, 1);
     let lease = lease(id, "a");
+    let made = picture(b"two");
+    let shared = async |hash: &[u8; 32]| {
+        let read = system.shared_piece(hash, piece(1, 9)).await;
+        read.expect("asks")
+    };
+    let written = system.advance_run(&lease, RunStatus::Running, &plan, Some(&made), NOW);
+    assert!(written.await.expect("written"));
+    assert_eq!(shared(&hash).await, None, "it is not done");
     assert!(
         system
             .advance_run(&lease, RunStatus::Succeeded, &plan, None, NOW)
             .await
             .expect("done")
     );
+    assert_eq!(shared(&hash).await.as_deref(), Some(&b"wo"[..]));
+    assert_eq!(shared(&world.hash()).await, None);
+    let read = reader.run_piece(id, piece(0, 9)).await;
+    assert_eq!(read.expect("reads"), b"two");
     assert_eq!(
         system
             .shared_run(&hash)
@@ -240,6 +287,9 @@ async fn a_run_is_read_by_those_whom_it_is_shared_with(world: World) {
         .await
         .expect("hidden");
     assert_eq!(system.shared_run(&hash).await.expect("asks"), None);
+    assert_eq!(shared(&hash).await, None);
+    let hidden = reader.run_piece(id, piece(0, 9)).await;
+    assert!(matches!(hidden, Err(StoreError::NotFound)));
     assert_eq!(listed().await, 0);
 }
 
@@ -250,7 +300,7 @@ async fn a_run_is_cancelled_and_tried_again(world: World) {
     let within = world.store.within(&scope);
     let system = world.store.system();
     system
-        .claim_run("a", NOW)
+        .claim_run("a", "a", SHARE, NOW)
         .await
         .expect("asks")
         .expect("has it");
@@ -306,7 +356,7 @@ async fn runs_are_bounded_and_end_with_their_time(world: World) {
     let system = world.store.system();
     // The oldest first, whoever asks.
     assert_eq!(
-        system.claim_run("a", NOW).await.expect("asks"),
+        system.claim_run("a", "a", SHARE, NOW).await.expect("asks"),
         Some(ids[0])
     );
     let plan = RunPlan::new(None, 1);
@@ -332,4 +382,47 @@ async fn runs_are_bounded_and_end_with_their_time(world: World) {
         .expect("deleted");
     assert_eq!(world.number("SELECT count(*) FROM runs").await, 0);
     assert_eq!(world.number("SELECT count(*) FROM run_callers").await, 0);
+}
+
+async fn places_are_shared_by_the_accounts_whose_runs_wait(world: World) {
+    let first = world.first().await;
+    let other = world.person(&first, "other@example.test").await;
+    let mut of_first = Vec::new();
+    for _ in 0..7 {
+        of_first.push(waiting(&world, &first).await);
+    }
+    let system = world.store.system();
+    let claim = async |name: &str| {
+        let claimed = system.claim_run("a", name, SHARE, NOW).await;
+        claimed.expect("asks")
+    };
+    for (at, run) in of_first.iter().take(4).enumerate() {
+        assert_eq!(claim(&format!("a.{at}")).await, Some(*run));
+    }
+    assert_eq!(claim("a.4").await, None, "its share is taken");
+    let elsewhere = system.claim_run("b", "b.1", SHARE, NOW).await;
+    assert_eq!(
+        elsewhere.expect("asks"),
+        Some(of_first[4]),
+        "each worker has places of its own"
+    );
+    let held = lease(of_first[0], "a.0");
+    let yields = async |lease: &RunLease| system.yield_run(lease, "a", NOW).await.expect("asks");
+    assert!(!yields(&held).await, "nobody else waits");
+    // Later than those that wait, and first all the same.
+    let of_other = waiting(&world, &other).await;
+    assert!(
+        !yields(&lease(of_first[0], "b.1")).await,
+        "it has no such lease"
+    );
+    assert!(yields(&held).await);
+    assert!(!system.beat_run(&held).await.expect("asks"));
+    assert_eq!(claim("a.5").await, Some(of_other));
+    let second = waiting(&world, &other).await;
+    assert_eq!(
+        claim("a.6").await,
+        Some(second),
+        "one of it runs, and three of the first"
+    );
+    assert!(!yields(&lease(of_first[1], "a.1")).await);
 }

@@ -1,5 +1,6 @@
 //! What a run made, for those who may read the run.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::run::RunStatus;
@@ -8,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use store::RunRow;
 use utoipa::{IntoParams, ToSchema};
 
-use super::shared::{picture, step_of};
+use super::shared::picture;
 use crate::access::{Access, NumberInPath, ReadRuns, RunInPath};
 use crate::body::{NoParameters, Query};
 use crate::error::{Code, Problem};
-use crate::openapi::Reads;
-use crate::ops::runs::document::{self, Document, Pictures};
+use crate::openapi::DocumentReads;
+use crate::ops::runs::document::{self, Document, Part, Pictures};
+use crate::ops::runs::reading::{self, Reader};
 use crate::state::ControlState;
 
 /// A form of a document.
@@ -63,21 +65,19 @@ pub(super) struct ImageView {
     #[schema(example = "image/png")]
     media_type: String,
     /// Its length.
-    bytes: usize,
+    bytes: u64,
     /// Where it is fetched, with the same credential.
     path: String,
 }
 
 /// Read what a generation run made, or export it.
 ///
-/// In Markdown and HTML the answer is a file to keep. In HTML everything that the model wrote is escaped; nothing in the
-/// file runs or is fetched. A run that has not succeeded has no document: `409 run_not_done`.
+/// In Markdown and HTML the answer is a file to keep. What the model wrote is escaped where it would run or be fetched;
+/// as JSON it is as it was written. A run that has not succeeded has no document: `409 run_not_done`.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/document", tag = "runs",
     params(DocumentQuery), extensions(("x-action" = json!("read_runs"))),
     responses((status = 200, description = "The document.", content(
-        (DocumentView = "application/json"), (String = "text/markdown"), (String = "text/html"))), Reads,
-        (status = 409, body = crate::error::ProblemBody, content_type = "application/problem+json",
-            description = "`run_not_done`: The run has not succeeded, so it has no document.")))]
+        (DocumentView = "application/json"), (String = "text/markdown"), (String = "text/html"))), DocumentReads))]
 pub(super) async fn get_run_document(
     access: Access<ReadRuns>,
     State(state): State<ControlState>,
@@ -87,17 +87,27 @@ pub(super) async fn get_run_document(
     let within = state.store.within(&access.scope);
     let row = done(within.run(id).await?)?;
     let path = format!("/api/v1/workspaces/{}/runs/{id}/images", row.workspace);
-    let document = Document::new(row, within.run_results(id).await?);
-    Ok(match query.format {
-        DocumentFormat::Json => axum::Json(document_view(document, &path)).into_response(),
-        DocumentFormat::Markdown => file(
-            document.markdown(),
-            "text/markdown; charset=utf-8",
-            &format!("{id}.md"),
-        ),
+    let document = Document::new(row, within.run_parts(id).await?);
+    let reader = Reader::Member(Box::new(access.scope));
+    let format = query.format;
+    let written = reading::document(
+        &state,
+        reader,
+        document,
+        move |document, script| match format {
+            DocumentFormat::Json => vec![json_part(document, script, &path)],
+            DocumentFormat::Markdown => document.markdown(script),
+            DocumentFormat::Html => document.html(script, &Pictures::Inside),
+        },
+    );
+    let written = written.await?;
+    Ok(match format {
+        DocumentFormat::Json => typed(written, "application/json"),
+        DocumentFormat::Markdown => {
+            file(written, "text/markdown; charset=utf-8", &format!("{id}.md"))
+        }
         DocumentFormat::Html => {
-            let page = document.html(&Pictures::Inside);
-            let mut response = file(page, "text/html; charset=utf-8", &format!("{id}.html"));
+            let mut response = file(written, "text/html; charset=utf-8", &format!("{id}.html"));
             if let Ok(policy) = HeaderValue::from_str(&document::policy("data:")) {
                 response
                     .headers_mut()
@@ -108,20 +118,21 @@ pub(super) async fn get_run_document(
     })
 }
 
-fn document_view(document: Document, path: &str) -> DocumentView {
+fn json_part(document: &Document, script: Option<&str>, path: &str) -> Part {
     let images = document.images.iter().enumerate();
-    let images = images.map(|(at, (media_type, bytes))| ImageView {
+    let images = images.map(|(at, part)| ImageView {
         number: at + 1,
-        media_type: media_type.clone(),
-        bytes: bytes.len(),
+        media_type: part.media_type.clone(),
+        bytes: part.bytes,
         path: format!("{path}/{}", at + 1),
     });
-    DocumentView {
+    let view = DocumentView {
         run_id: document.run.id.to_string(),
         title: document.title(),
         images: images.collect(),
-        script: document.script,
-    }
+        script: script.map(str::to_owned),
+    };
+    Part::Text(serde_json::to_vec(&view).unwrap_or_default().into())
 }
 
 /// The run, if there is something to read.
@@ -134,13 +145,18 @@ fn done(row: RunRow) -> Result<RunRow, Problem> {
     }
 }
 
-/// A file to keep.
-fn file(text: String, media_type: &'static str, name: &str) -> Response {
-    let mut response = text.into_response();
+fn typed(body: Body, media_type: &'static str) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// A file to keep.
+fn file(body: Body, media_type: &'static str, name: &str) -> Response {
+    let mut response = typed(body, media_type);
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        headers.insert(CONTENT_DISPOSITION, value);
+        response.headers_mut().insert(CONTENT_DISPOSITION, value);
     }
     response
 }
@@ -149,9 +165,7 @@ fn file(text: String, media_type: &'static str, name: &str) -> Response {
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/images/{number}", tag = "runs",
     extensions(("x-action" = json!("read_runs"))),
     responses((status = 200, description = "The picture.", content(
-        (String = "image/png"), (String = "image/jpeg"), (String = "image/webp"))), Reads,
-        (status = 409, body = crate::error::ProblemBody, content_type = "application/problem+json",
-            description = "`run_not_done`: The run has not succeeded, so it has no document.")))]
+        (String = "image/png"), (String = "image/jpeg"), (String = "image/webp"))), DocumentReads))]
 pub(super) async fn get_run_image(
     access: Access<ReadRuns>,
     State(state): State<ControlState>,
@@ -161,6 +175,7 @@ pub(super) async fn get_run_image(
 ) -> Result<Response, Problem> {
     let within = state.store.within(&access.scope);
     let row = done(within.run(id).await?)?;
-    let step = step_of(&row, &number)?;
-    Ok(picture(within.run_result(id, step).await?))
+    let parts = within.run_parts(id).await?;
+    let reader = Reader::Member(Box::new(access.scope));
+    picture(&state, reader, row, parts, &number)
 }

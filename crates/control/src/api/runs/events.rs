@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::access::Action;
 use domain::{RunId, WorkspaceId};
-use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -25,6 +25,7 @@ use crate::body::{NoParameters, Query};
 use crate::error::{Code, Problem};
 use crate::openapi::Listens;
 use crate::ops::live::{Stream, authorized_anew};
+use crate::ops::runs::Labels;
 use crate::state::ControlState;
 
 /// How often the run is looked at.
@@ -39,9 +40,13 @@ const LENGTH: Duration = Duration::from_secs(300);
 /// Each event is named `run`, has the run's `version` as its id and the run as `get_run` shows it as its data. The first
 /// comes at once. The stream ends after the event that shows the run ended, and after five minutes in any case. It
 /// counts among the streams that a person may have, as those of the workspace's events do.
+///
+/// `Last-Event-ID` is the `version` that the client has: the first event then comes with the next change. A client that
+/// has the end already is answered `204`, which tells an `EventSource` not to come again.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/runs/{run_id}/events", tag = "runs",
     extensions(("x-action" = json!("read_runs"))),
-    responses((status = 200, description = "The events.", content((String = "text/event-stream"))), Listens))]
+    responses((status = 200, description = "The events.", content((String = "text/event-stream"))),
+        (status = 204, description = "The run has ended, and the client knows."), Listens))]
 pub(super) async fn stream_run_events(
     access: Access<ReadRuns>,
     State(state): State<ControlState>,
@@ -50,11 +55,16 @@ pub(super) async fn stream_run_events(
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<Response, Problem> {
     // Before anything is sent, so that a run that is not there is a refusal like any other.
-    state.store.within(&access.scope).run(id).await?;
+    let row = state.store.within(&access.scope).run(id).await?;
+    let known = headers.get("last-event-id");
+    let known = known.and_then(|it| it.to_str().ok()?.parse::<i64>().ok());
+    if row.status.is_final() && known == Some(row.version) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let place = state.streams.begin(access.scope.user())?;
     let (sender, events) = mpsc::channel(4);
     let workspace = access.scope.workspace();
-    tokio::spawn(follow(state, headers, workspace, id, sender));
+    tokio::spawn(follow(state, headers, (workspace, id), known, sender));
     let mut response = Response::new(Body::new(Events {
         events,
         _place: place,
@@ -69,28 +79,40 @@ pub(super) async fn stream_run_events(
     Ok(response)
 }
 
-/// Sends the run each time that it has changed, until it has ended, nobody listens or the listener may no more.
+/// Sends the run each time that it is another version than the one that is `known`, until it has ended, nobody listens or the listener may no more.
 async fn follow(
     state: ControlState,
     sent: HeaderMap,
-    workspace: WorkspaceId,
-    id: RunId,
+    (workspace, id): (WorkspaceId, RunId),
+    known: Option<i64>,
     sender: mpsc::Sender<Bytes>,
 ) {
     let mut closing = state.stopping.subscribe();
     let begun = Instant::now();
     let mut said = Instant::now();
-    let mut version = 0;
+    let mut version = known.unwrap_or(0);
+    if sender
+        .send(Bytes::from_static(b"retry: 2000\n\n"))
+        .await
+        .is_err()
+    {
+        return;
+    }
     while begun.elapsed() < LENGTH && !*closing.borrow() {
         let seen = async {
             let scope = authorized_anew(&state, &sent, workspace, Action::ReadRuns).await?;
-            Ok::<_, Problem>(state.store.within(&scope).run(id).await?)
+            let row = state.store.within(&scope).run(id).await?;
+            let labels = match row.version == version {
+                true => Labels::NONE,
+                false => Labels::seen_by(&state, &scope).await?,
+            };
+            Ok::<_, Problem>((row, labels))
         };
         match seen.await {
-            Ok(row) if row.version != version => {
+            Ok((row, labels)) if row.version != version => {
                 version = row.version;
                 let ended = row.status.is_final();
-                let data = serde_json::to_string(&view(row, None)).unwrap_or_default();
+                let data = serde_json::to_string(&view(row, None, labels)).unwrap_or_default();
                 let event = format!("event: run\nid: {version}\ndata: {data}\n\n");
                 said = Instant::now();
                 if sender.send(event.into()).await.is_err() || ended {

@@ -1,15 +1,15 @@
 //! What a run made, as a document: for programs, as Markdown, and as a page.
 //!
-//! A model wrote it: nothing of it is a browser's to run. HTML in the text is shown as text, pictures that the text
-//! names are left out, and links lead to the web or to an e-mail, or are none.
+//! A model wrote it: nothing of it is a browser's to run or to fetch; see `script.rs`. Pictures are not in memory here:
+//! a document is a list of parts, and whoever sends it reads them piece by piece (`reading.rs`).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use domain::run::OutputType;
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
-use store::{RunResult, RunRow};
+use store::{RunPart, RunRow};
 
-/// The style of the page; the policy of pages that are served names it by its hash.
+use super::script;
+
+/// The style of the page; its policy names it by its hash.
 const STYLE: &str = "body{max-width:44rem;margin:2rem auto;padding:0 1rem;font:1rem/1.6 system-ui,sans-serif;color:#1a1a1a;\
 background:#fff;overflow-wrap:break-word}img{max-width:100%;height:auto}pre{overflow-x:auto}figure{margin:2rem 0}\
 table{border-collapse:collapse}th,td{border:1px solid #bbb;padding:.25rem .5rem}footer{margin-top:3rem;color:#555}\
@@ -19,35 +19,81 @@ const STYLE_HASH: &str = "sha256-iLaJLOL6x/vCD2uEDAHTIa+zM9ZS7WzttvCutkU7l7g=";
 /// The longest title, in characters.
 const MAX_TITLE_CHARS: usize = 80;
 
-/// A run that succeeded, with what it made.
+/// A run that succeeded, and what there is of what it made.
+#[derive(Debug, Clone)]
 pub(crate) struct Document {
     /// The run.
     pub(crate) run: RunRow,
     /// The script, if it has one.
-    pub(crate) script: Option<String>,
-    /// The pictures, in order, each with its media type.
-    pub(crate) images: Vec<(String, Vec<u8>)>,
+    pub(crate) script: Option<RunPart>,
+    /// The pictures, in order.
+    pub(crate) images: Vec<RunPart>,
+}
+
+/// A part of what is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// This text.
+    Text(Bytes),
+    /// A picture as it is.
+    Picture(RunPart),
+    /// A picture in base64.
+    Encoded(RunPart),
+}
+
+impl Part {
+    /// How many bytes it is sent as.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Picture(part) => part.bytes,
+            Self::Encoded(part) => part.bytes.div_ceil(3) * 4,
+        }
+    }
+}
+
+/// Parts, one behind the other.
+#[derive(Default)]
+struct Parts {
+    parts: Vec<Part>,
+    text: String,
+}
+
+impl Parts {
+    fn text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn encoded(&mut self, picture: &RunPart) {
+        let text = std::mem::take(&mut self.text);
+        self.parts.push(Part::Text(text.into()));
+        self.parts.push(Part::Encoded(picture.clone()));
+    }
+
+    fn end(mut self) -> Vec<Part> {
+        self.parts.push(Part::Text(self.text.into()));
+        self.parts
+    }
 }
 
 /// Where the page gets its pictures.
-pub(crate) enum Pictures<'a> {
-    /// They are in the page.
+#[derive(Debug, Clone)]
+pub(crate) enum Pictures {
+    /// They are in the page, which is a file to keep: its policy is in it, too.
     Inside,
     /// Picture `n` is at this path and `/n`.
-    At(&'a str),
+    At(String),
 }
 
 impl Document {
-    pub(crate) fn new(run: RunRow, results: Vec<RunResult>) -> Self {
-        let output = |step: usize| run.plan.steps.get(step).map(|step| step.output);
+    pub(crate) fn new(run: RunRow, results: Vec<RunPart>) -> Self {
+        let output = |part: &RunPart| run.plan.steps.get(part.step).map(|step| step.output);
         let mut script = None;
         let mut images = Vec::new();
-        for result in results {
-            match output(result.step) {
-                Some(OutputType::Script) => {
-                    script = Some(String::from_utf8_lossy(&result.content).into_owned());
-                }
-                Some(OutputType::Image) => images.push((result.media_type, result.content)),
+        for part in results {
+            match output(&part) {
+                Some(OutputType::Script) => script = Some(part),
+                Some(OutputType::Image) => images.push(part),
                 None => {}
             }
         }
@@ -56,6 +102,13 @@ impl Document {
             script,
             images,
         }
+    }
+
+    /// The most memory that it takes to make its text, in bytes, but for what reads the Markdown.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let script = self.script.as_ref().map_or(0, |script| script.bytes);
+        let script = usize::try_from(script).unwrap_or(usize::MAX / 64);
+        script + script::most(script)
     }
 
     /// The first line of the prompt, shortened.
@@ -69,52 +122,63 @@ impl Document {
     }
 
     /// The document in Markdown, in one file: the pictures stand at its end.
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = match &self.script {
-            Some(script) => format!("{script}\n"),
+    pub(crate) fn markdown(&self, script: Option<&str>) -> Vec<Part> {
+        let text = match script {
+            Some(script) => script::markdown(script),
             None => format!(
-                "# {}\n",
-                self.title().replace(['#', '[', ']', '<', '`'], " ")
+                "# {}",
+                self.title().replace(['#', '[', ']', '<', '`', '\\'], " ")
             ),
         };
+        let name = free_name(&text);
+        let mut parts = Parts::default();
+        parts.text(&text);
+        parts.text("\n");
         for number in 1..=self.images.len() {
-            text.push_str(&format!("\n![Picture {number}][picture-{number}]\n"));
+            parts.text(&format!("\n![Picture {number}][{name}-{number}]\n"));
         }
-        for (at, (media_type, bytes)) in self.images.iter().enumerate() {
-            let encoded = STANDARD.encode(bytes);
-            text.push_str(&format!(
-                "\n[picture-{}]: data:{media_type};base64,{encoded}\n",
-                at + 1
-            ));
+        for (at, picture) in self.images.iter().enumerate() {
+            let media_type = &picture.media_type;
+            parts.text(&format!("\n[{name}-{}]: data:{media_type};base64,", at + 1));
+            parts.encoded(picture);
+            parts.text("\n");
         }
-        text
+        parts.end()
     }
 
     /// The document as a page.
-    pub(crate) fn html(&self, pictures: &Pictures<'_>) -> String {
+    pub(crate) fn html(&self, script: Option<&str>, pictures: &Pictures) -> Vec<Part> {
         let title = escaped(&self.title());
-        let body = match &self.script {
-            Some(script) => rendered(script),
-            None => format!("<h1>{title}</h1>\n"),
-        };
-        let figures = self
-            .images
-            .iter()
-            .enumerate()
-            .map(|(at, (media_type, bytes))| {
-                let number = at + 1;
-                let source = match pictures {
-                    Pictures::Inside => {
-                        format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
-                    }
-                    Pictures::At(path) => format!("{path}/{number}"),
-                };
-                format!(
-                    "<figure><img src=\"{}\" alt=\"Picture {number}\"></figure>\n",
-                    escaped(&source)
-                )
-            });
-        let figures: String = figures.collect();
+        let mut parts = Parts::default();
+        // It has no `lang`: nobody knows in which language a model wrote.
+        parts.text("<!doctype html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n");
+        if matches!(pictures, Pictures::Inside) {
+            let policy = contents("data:");
+            parts.text(&format!(
+                "<meta http-equiv=\"content-security-policy\" content=\"{policy}\">\n\
+                 <meta name=\"referrer\" content=\"no-referrer\">\n"
+            ));
+        }
+        parts.text(&format!(
+            "<meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"robots\" content=\"noindex\">\n\
+             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        ));
+        match script {
+            Some(script) => parts.text(&script::page(script)),
+            None => parts.text(&format!("<h1>{title}</h1>\n")),
+        }
+        for (at, picture) in self.images.iter().enumerate() {
+            let number = at + 1;
+            parts.text("<figure><img src=\"");
+            match pictures {
+                Pictures::Inside => {
+                    parts.text(&format!("data:{};base64,", escaped(&picture.media_type)));
+                    parts.encoded(picture);
+                }
+                Pictures::At(path) => parts.text(&escaped(&format!("{path}/{number}"))),
+            }
+            parts.text(&format!("\" alt=\"Picture {number}\"></figure>\n"));
+        }
         let made = self.run.ended_at.unwrap_or(self.run.updated_at);
         let by = self
             .run
@@ -125,65 +189,45 @@ impl Document {
                 format!(" with {}/{}", pinned.provider, pinned.model)
             });
         let footer = escaped(&format!("Written by a model on {made}{by}."));
-        format!(
-            "<!doctype html>\n<html lang=\"\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"robots\" content=\"noindex\">\n\
-             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}{figures}</main>\n\
-             <footer>{footer}</footer>\n</body>\n</html>\n"
-        )
+        parts.text(&format!(
+            "</main>\n<footer>{footer}</footer>\n</body>\n</html>\n"
+        ));
+        parts.end()
     }
 }
 
-/// What a page that is served may do: show its text, its style and pictures of `images` (`'self'` or `data:`). It keeps its
-/// origin, without which its pictures would be another's; no script has it.
+/// A name of references that the text has none of: the first definition of a name counts, and it is not to be the
+/// model's.
+fn free_name(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .filter(|char| !char.is_whitespace())
+        .flat_map(char::to_lowercase)
+        .collect();
+    let mut name = "picture".to_owned();
+    while text.contains(&format!("[{name}-")) {
+        name.push('s');
+    }
+    name
+}
+
+/// What a page that is served may do: what [`contents`] says, framed by none, and without scripts. It keeps its origin,
+/// without which its pictures would be another's; no script has it.
 pub(crate) fn policy(images: &str) -> String {
     format!(
-        "default-src 'none'; style-src '{STYLE_HASH}'; img-src {images}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-same-origin allow-popups"
+        "{}; frame-ancestors 'none'; sandbox allow-same-origin allow-popups",
+        contents(images)
     )
 }
 
-/// Markdown as HTML that does nothing but show.
-fn rendered(markdown: &str) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    let mut out = String::with_capacity(markdown.len() * 2);
-    html::push_html(&mut out, Parser::new_ext(markdown, options).map(tamed));
-    out
+/// Show its text, its style and pictures of `images` (`'self'` or `data:`).
+fn contents(images: &str) -> String {
+    format!(
+        "default-src 'none'; style-src '{STYLE_HASH}'; img-src {images}; base-uri 'none'; form-action 'none'"
+    )
 }
 
-/// Takes out of an event what a browser would act on.
-fn tamed(event: Event<'_>) -> Event<'_> {
-    match event {
-        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
-        // Its description stays as text.
-        Event::Start(Tag::Image { .. }) => Event::Start(Tag::Emphasis),
-        Event::End(TagEnd::Image) => Event::End(TagEnd::Emphasis),
-        Event::Start(Tag::Link {
-            link_type,
-            dest_url,
-            id,
-            ..
-        }) => Event::Start(Tag::Link {
-            link_type,
-            dest_url: if leads_out(&dest_url) {
-                dest_url
-            } else {
-                CowStr::Borrowed("#")
-            },
-            title: CowStr::Borrowed(""),
-            id,
-        }),
-        event => event,
-    }
-}
-
-fn leads_out(url: &str) -> bool {
-    let url = url.to_ascii_lowercase();
-    ["https://", "http://", "mailto:"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-}
-
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
@@ -200,6 +244,9 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]
@@ -209,31 +256,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_model_writes_becomes_markup_of_its_own() {
-        let page = rendered(
-            "# A <script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n\n<!-- x -->\n\n\
-             ![p](https://evil.test/p.png) [a](javascript:alert(1)) [b](https://good.test \"t\") [c](DATA:text/html,x) \
-             <https://x.test> `<b>`\n\n| <i>a</i> |\n| --- |\n| \"b\" |\n",
-        );
-        for wrong in [
-            "<script",
-            "<img",
-            "<!--",
-            "<i>",
-            "<b>",
-            "javascript:",
-            "DATA:",
-            "evil.test",
-        ] {
-            assert!(!page.contains(wrong), "{wrong} in {page}");
-        }
-        for right in [
-            "&lt;script&gt;",
-            "href=\"https://good.test\"",
-            "<em>p</em>",
-            "<table>",
-        ] {
-            assert!(page.contains(right), "{right} in {page}");
-        }
+    fn a_model_names_no_picture_of_the_document() {
+        assert_eq!(free_name("# A"), "picture");
+        assert_eq!(free_name("[Picture-1]: https://evil.test"), "pictures");
+        assert_eq!(free_name("[ pictu\nre-1] [PICTURES-2]"), "picturess");
     }
 }

@@ -1,5 +1,7 @@
 //! What a step asks of a model, and what is taken of the answer.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -60,12 +62,14 @@ pub(super) fn script(answer: &[u8]) -> Result<Vec<u8>, CallFailure> {
         return Err(unusable(
             "script_missing",
             "the model answered without a text",
+            "try the run again, or make one with another model",
         ));
     }
     if text.len() > MAX_SCRIPT_BYTES {
         return Err(unusable(
             "script_too_large",
             "the script is larger than 1 MiB",
+            "make a run that asks for a shorter text",
         ));
     }
     Ok(text.as_bytes().to_vec())
@@ -80,6 +84,7 @@ pub(super) fn pinned(model: &ImageModel) -> Pinned {
         source: KeySource::Managed,
         key: None,
         label: None,
+        owner: None,
     }
 }
 
@@ -115,30 +120,36 @@ pub(super) fn image_request(
 
 /// The picture in an answer, with its media type, which its own first bytes tell.
 pub(super) fn image(answer: &[u8]) -> Result<(&'static str, Vec<u8>), CallFailure> {
+    // Borrowed, so that a picture is not in memory once more.
     #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        data: Vec<Picture>,
+    struct Answer<'a> {
+        #[serde(default, borrow)]
+        data: Vec<Picture<'a>>,
     }
     #[derive(Deserialize)]
-    struct Picture {
-        b64_json: Option<String>,
+    struct Picture<'a> {
+        #[serde(borrow)]
+        b64_json: Option<Encoded<'a>>,
     }
-    let answer: Result<Answer, _> = serde_json::from_slice(answer);
+    #[derive(Deserialize)]
+    struct Encoded<'a>(#[serde(borrow)] Cow<'a, str>);
+    let answer: Result<Answer<'_>, _> = serde_json::from_slice(answer);
     let picture = answer.ok().and_then(|it| it.data.into_iter().next());
     let encoded = picture.and_then(|it| it.b64_json);
     let encoded = encoded.ok_or_else(|| {
         unusable(
             "picture_missing",
             "the provider answered without a picture: it may not make one of this",
+            "make a run with another prompt",
         )
     })?;
-    let bytes = STANDARD.decode(encoded.as_bytes());
+    let bytes = STANDARD.decode(encoded.0.as_bytes());
     let bytes = bytes.unwrap_or_default();
     if bytes.len() > MAX_IMAGE_BYTES {
         return Err(unusable(
             "picture_too_large",
             "the picture is larger than 8 MiB",
+            "tell an admin of the instance, who can choose another of image_models",
         ));
     }
     let media_type = match bytes.as_slice() {
@@ -163,16 +174,18 @@ pub(super) fn image(answer: &[u8]) -> Result<(&'static str, Vec<u8>), CallFailur
             return Err(unusable(
                 "picture_unreadable",
                 "the picture is neither PNG nor JPEG nor WebP",
+                "tell an admin of the instance, who can choose another of image_models",
             ));
         }
     };
     Ok((media_type, bytes))
 }
 
-fn unusable(code: &str, message: &str) -> CallFailure {
+fn unusable(code: &str, message: &str, hint: &str) -> CallFailure {
     CallFailure {
         code: code.to_owned(),
         message: message.to_owned(),
+        hint: hint.to_owned(),
         remedy: Remedy::Nothing,
     }
 }

@@ -4,7 +4,7 @@ use domain::plan::Plan;
 use domain::policy::{DELEGATED, MAX_RULES, Tier};
 use domain::settings::{
     CreditRatio, ImageModel, MAX_CREDITS_PER_CALL, MAX_FACTOR, MAX_IMAGE_MODELS, MAX_LEVEL,
-    MAX_RUN_RETENTION_DAYS, MAX_SETTINGS_BYTES, Settings,
+    MAX_RUN_RETENTION_DAYS, MAX_SETTINGS_BYTES, RUN_STEP_TIMEOUTS_MS, Settings,
 };
 use llm::provider::{Kind, Status};
 use llm::registry::Registry;
@@ -67,6 +67,12 @@ fn numbers(settings: &Settings) -> Result<(), Problem> {
         return Err(refused(
             "run_retention_days",
             "must be a number from 1 to 3650",
+        ));
+    }
+    if !RUN_STEP_TIMEOUTS_MS.contains(&settings.run_step_timeout_ms) {
+        return Err(refused(
+            "run_step_timeout_ms",
+            "must be a number from 1000 to 3600000",
         ));
     }
     let affordable = |it: &ImageModel| it.credits_per_image <= MAX_CREDITS_PER_CALL;
@@ -249,6 +255,11 @@ mod tests {
             (json!({"prices": vec![with_brackets(16); 200]}), "prices"),
             (json!({"credit_factor": "1000.1"}), "credit_factor"),
             (json!({"run_retention_days": 0}), "run_retention_days"),
+            (json!({"run_step_timeout_ms": 999}), "run_step_timeout_ms"),
+            (
+                json!({"run_step_timeout_ms": 3_600_001}),
+                "run_step_timeout_ms",
+            ),
             (
                 json!({"image_models": [picture("nobody", "1")]}),
                 "image_models",
