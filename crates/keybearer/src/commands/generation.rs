@@ -1,7 +1,7 @@
 //! `keybearer generation`: generation runs, which make documents of prompts.
 
 use std::io::{Read, Write, stdin, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
 use crate::output::{Column, Out, PrintableStream, Progress, remark, say, size};
+
+mod follow;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -53,6 +55,18 @@ pub(crate) enum Command {
     Show {
         /// The run's id.
         id: RunId,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Follow a run live until it ends: a line for each step that changes. Fails if the run does.
+    Follow {
+        /// The run's id.
+        id: RunId,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Show whether runs can have pictures now, by which models and for how many credits; and if not, why.
+    Options {
         #[command(flatten)]
         which: Which,
     },
@@ -126,6 +140,11 @@ const STEP_COLUMNS: &[Column] = &[
     ("CALLS", "/attempts"),
     ("REQUEST", "/request_id"),
 ];
+const PAINTER_COLUMNS: &[Column] = &[
+    ("PROVIDER", "/provider"),
+    ("MODEL", "/model"),
+    ("NANO-USD", "/charge_nano_usd"),
+];
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
@@ -166,6 +185,17 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         Command::Show { id, which } => {
             let run = api.get(&of(api, &which, id, "").await?).await?;
             show(&run, out);
+        }
+        Command::Follow { id, which } => {
+            let path = of(api, &which, id, "").await?;
+            return finished(follow::until_it_ends(api, &path, out).await?, out);
+        }
+        Command::Options { which } => {
+            let options = api.get(&which.path(api, "/run-options").await?).await?;
+            match out.is_json() {
+                true => out.json(&options),
+                false => show_pictures(&options["pictures"], out),
+            }
         }
         Command::Cancel { id, which } => {
             let path = of(api, &which, id, "/cancel").await?;
@@ -243,9 +273,27 @@ fn show(run: &Value, out: Out) {
     out.facts(run, COLUMNS);
     out.facts(
         run,
-        &[("ERROR", "/error/code"), ("MESSAGE", "/error/message")],
+        &[
+            ("KEY", "/model/key_label"),
+            ("ERROR", "/error/code"),
+            ("MESSAGE", "/error/message"),
+            ("HINT", "/error/hint"),
+        ],
     );
     out.list(&json!({ "data": run["steps"] }), STEP_COLUMNS);
+}
+
+fn show_pictures(pictures: &Value, out: Out) {
+    if pictures["available"] == true {
+        return out.list(&json!({ "data": pictures["models"] }), PAINTER_COLUMNS);
+    }
+    let text = |field: &str| pictures[field].as_str().unwrap_or_default();
+    say(&format!(
+        "No pictures: {} ({}).",
+        text("reason"),
+        text("code")
+    ));
+    remark(text("hint"));
 }
 
 async fn until_it_ends(api: &Api, path: &str) -> anyhow::Result<Value> {
@@ -278,8 +326,12 @@ fn finished(run: Value, out: Out) -> anyhow::Result<ExitCode> {
             run["status"].as_str().unwrap_or("not known")
         ),
     };
-    let hint = "keybearer generation show ID has the steps; keybearer generation retry ID goes on";
-    Err(Failure::new(Sort::Failed, message).hint(hint).into())
+    let steps = "keybearer generation show ID has the steps; keybearer generation retry ID goes on";
+    let hint = match run["error"]["hint"].as_str() {
+        Some(hint) => format!("{hint}; {steps}"),
+        None => steps.to_owned(),
+    };
+    Err(Failure::new(Sort::Failed, message).hint(&hint).into())
 }
 
 async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow::Result<ExitCode> {
@@ -287,26 +339,18 @@ async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow:
     if !response.status().is_success() {
         return Err(api.refusal(response).await);
     }
-    let mut file = match &to {
-        None => None,
-        Some(to) => {
-            let file = std::fs::File::create_new(to);
-            Some(file.with_context(|| format!("cannot make {}", to.display()))?)
-        }
-    };
+    if let Some(to) = to {
+        let bytes = keep(api, response, &to).await?;
+        let done = json!({ "file": to, "bytes": bytes });
+        out.done(&done, &format!("Kept in {}.", to.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut printable = PrintableStream::default();
-    let mut progress = match &to {
-        Some(_) => Progress::start(),
-        None => Progress::beside_output(),
-    };
+    let mut progress = Progress::beside_output();
     let mut bytes = 0;
     while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
         bytes += piece.len() as u64;
         progress.show(&format!("{} read", size(bytes)));
-        if let Some(file) = &mut file {
-            file.write_all(&piece).context("cannot write the file")?;
-            continue;
-        }
         // A model wrote it.
         let shown = match out.meets_terminal() {
             true => printable.with(&piece).into_bytes(),
@@ -316,10 +360,27 @@ async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow:
             break;
         }
     }
-    drop(progress);
-    if let Some(to) = to {
-        let done = json!({ "file": to, "bytes": bytes });
-        out.done(&done, &format!("Kept in {}.", to.display()));
-    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps an answer in a file that is not there yet, whole or not at all, and says how long it is.
+async fn keep(api: &Api, mut response: reqwest::Response, to: &Path) -> anyhow::Result<u64> {
+    let file = std::fs::File::create_new(to);
+    let mut file = file.with_context(|| format!("cannot make {}", to.display()))?;
+    let mut progress = Progress::start();
+    let kept = async {
+        let mut bytes = 0;
+        while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
+            file.write_all(&piece).context("cannot write the file")?;
+            bytes += piece.len() as u64;
+            progress.show(&format!("{} read", size(bytes)));
+        }
+        Ok(bytes)
+    };
+    let kept = kept.await;
+    if kept.is_err() {
+        // Half a document would pass for one.
+        let _ = std::fs::remove_file(to);
+    }
+    kept
 }
