@@ -28,3 +28,21 @@ test("changes are listed with who made them, and found by action and text", asyn
   expect(member.faults).toEqual([]);
   await member.page.context().close();
 });
+
+test("a choice is looked for in the whole log, not only in what was loaded", async ({ page, owner }) => {
+  const workspace = `/api/v1/workspaces/${owner.workspace}`;
+  await page.request.post(`${workspace}/invitations`, { data: { email: "zoe@example.com", role: "member" } });
+  for (let number = 1; number <= 101; number += 1)
+    expect((await page.request.patch(workspace, { data: { name: `Name ${number}` } })).ok()).toBe(true);
+  await page.goto(`/console/w/${owner.workspace}/audit`);
+  const log = page.getByRole("region", { name: "Audit log" });
+  await expect(log.getByRole("row").filter({ hasText: "workspace.rename" }).first()).toBeVisible();
+  await expect(log.getByRole("row").filter({ hasText: "invitation.create" })).toHaveCount(0);
+  await page.getByRole("combobox", { name: "Action" }).click();
+  await page.getByRole("option", { name: "invitation: all" }).click();
+  await expect(log.getByRole("row").filter({ hasText: "invitation.create" })).toHaveCount(1);
+  await page.getByRole("combobox", { name: "Who" }).click();
+  await page.getByRole("option", { name: "you" }).click();
+  await expect(page).toHaveURL(/actor=usr_/);
+  await expect(log.getByRole("row").filter({ hasText: "invitation.create" })).toHaveCount(1);
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dayBegins, isChosen } from "./choice";
+import { dayBegins, isChosen, onlyOf } from "./choice";
 import type { Row } from "./queries";
 
 const row: Row = {
@@ -20,21 +20,16 @@ describe("the choice of entries of an audit log", () => {
     for (const text of ["zoe@", "usr_1", "PRIMARY", "openai", "req_1", "pk_"])
       expect(isChosen(row, { text }, names), text).toBe(true);
     expect(isChosen(row, { text: "ann@" }, names)).toBe(false);
+    expect(isChosen(row, { text: "zoe@", outcome: "refused" }, names)).toBe(false);
   });
 
-  it("takes days in the viewer's zone, the last one included", () => {
-    const at = new Date(2026, 10, 28, 23, 59);
-    const late = { ...row, at: at.toISOString() };
-    expect(isChosen(late, { from: "2026-11-28", to: "2026-11-28" }, names)).toBe(true);
-    expect(isChosen(late, { from: "2026-11-29" }, names)).toBe(false);
-    expect(isChosen(late, { to: "2026-11-27" }, names)).toBe(false);
+  it("asks the server for days in the viewer's zone, the last one included", () => {
+    expect(onlyOf({ from: "2026-11-28", to: "2026-11-30" })).toEqual({
+      from: new Date(2026, 10, 28).toISOString(),
+      to: new Date(2026, 11, 1).toISOString(),
+    });
     expect(dayBegins("soon")).toBeUndefined();
-    expect(dayBegins("2026-11-30", 1)).toEqual(new Date(2026, 11, 1));
-  });
-
-  it("is all that was chosen at once", () => {
-    expect(isChosen(row, { action: "provider_key.create", outcome: "ok" }, names)).toBe(true);
-    expect(isChosen(row, { action: "provider_key.create", outcome: "refused" }, names)).toBe(false);
-    expect(isChosen(row, { action: "provider_key.remove" }, names)).toBe(false);
+    expect(onlyOf({ from: "soon", action: "", outcome: "ok", text: "zoe" })).toEqual({});
+    expect(onlyOf({ action: "provider_key", actor: "usr_1" })).toEqual({ action: "provider_key", actor: "usr_1" });
   });
 });

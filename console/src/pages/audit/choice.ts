@@ -1,6 +1,6 @@
-import type { Row } from "./queries";
+import type { Only, Row, Source } from "./queries";
 
-export const CHOICES = ["action", "outcome", "text", "from", "to"] as const;
+export const CHOICES = ["action", "outcome", "actor", "text", "from", "to"] as const;
 
 /** What the log is cut down to; days are days in the viewer's zone. */
 export type Choice = Partial<Record<(typeof CHOICES)[number], string>>;
@@ -10,6 +10,16 @@ export type Names = Map<string, string>;
 
 export const isCut = (choice: Choice) => CHOICES.some((name) => choice[name]);
 
+/** Whether something is chosen that only what was loaded is looked through for. */
+export const isCutHere = ({ outcome, text }: Choice) => Boolean(outcome || text);
+
+/** The sorts of things of which a log tells; all actions of a sort can be chosen at once. */
+export const SORTS: Record<Source["kind"], string[]> = {
+  workspace: ["api_key", "invitation", "member", "policy", "provider_key", "run", "script", "service", "workspace"],
+  account: ["account", "ai_defaults", "credits", "provider_key", "subscription", "workspace"],
+  instance: ["plan", "profile", "provider_key", "provider_switch", "sealing_key", "session", "settings"],
+};
+
 /** The first moment of a day in the viewer's zone, `days` later; nothing for a text that is no day. */
 export function dayBegins(text: string | undefined, days = 0): Date | undefined {
   const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text ?? "") ?? [];
@@ -18,18 +28,21 @@ export function dayBegins(text: string | undefined, days = 0): Date | undefined 
   return Number.isNaN(at.getTime()) ? undefined : at;
 }
 
-/** Whether an entry is as it was chosen. */
-export function isChosen(row: Row, choice: Choice, names: Names): boolean {
-  const since = dayBegins(choice.from);
-  const until = dayBegins(choice.to, 1);
-  const at = Date.parse(row.at);
-  return (
-    (!choice.action || row.action === choice.action) &&
-    (!choice.outcome || row.outcome === choice.outcome) &&
-    (!since || at >= since.getTime()) &&
-    (!until || at < until.getTime()) &&
-    (!choice.text || textOf(row, names).includes(choice.text.toLowerCase()))
-  );
+/** What of a choice the server looks for. */
+export function onlyOf({ action, actor, from, to }: Choice): Only {
+  const since = dayBegins(from)?.toISOString();
+  const until = dayBegins(to, 1)?.toISOString();
+  return {
+    ...(action ? { action } : {}),
+    ...(actor ? { actor } : {}),
+    ...(since ? { from: since } : {}),
+    ...(until ? { to: until } : {}),
+  };
+}
+
+/** Whether an entry is as it was chosen, in what the server does not look for. */
+export function isChosen(row: Row, { outcome, text }: Choice, names: Names): boolean {
+  return (!outcome || row.outcome === outcome) && (!text || textOf(row, names).includes(text.toLowerCase()));
 }
 
 function textOf(row: Row, names: Names): string {

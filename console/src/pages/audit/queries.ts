@@ -7,11 +7,27 @@ export type Row = Schemas["AuditView"];
 /** Whose log it is. */
 export type Source = { kind: "workspace"; id: string } | { kind: "account"; id: string } | { kind: "instance" };
 
+/** What the server looks for, in the whole log. */
+export interface Only {
+  /** An action, or a sort of thing whose actions are all meant. */
+  action?: string;
+  actor?: string;
+  /** From this moment on. */
+  from?: string;
+  /** Before this moment. */
+  to?: string;
+}
+
+interface Part extends Only {
+  limit: number;
+  after: string | undefined;
+}
+
 /** Begins as what else is read of the same thing, so that a change of it is seen in its log, too. */
 const keyOf = (source: Source) =>
   source.kind === "instance" ? (["admin", "audit"] as const) : ([source.kind, source.id, "audit"] as const);
 
-function read(source: Source, query: { limit: number; after: string | undefined }, signal: AbortSignal) {
+function read(source: Source, query: Part, signal: AbortSignal) {
   switch (source.kind) {
     case "workspace": {
       const params = { path: { workspace_id: source.id }, query };
@@ -27,10 +43,10 @@ function read(source: Source, query: { limit: number; after: string | undefined 
 }
 
 /** An audit log, newest first, part by part; new entries appear as long as the first part alone is shown. */
-export const auditQuery = (source: Source) =>
+export const auditQuery = (source: Source, only: Only = {}) =>
   infiniteQueryOptions({
-    queryKey: keyOf(source),
-    queryFn: ({ pageParam, signal }) => read(source, { limit: 100, after: pageParam }, signal),
+    queryKey: [...keyOf(source), only],
+    queryFn: ({ pageParam, signal }) => read(source, { ...only, limit: 100, after: pageParam }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
     refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > 1 ? false : LIVE_MS),

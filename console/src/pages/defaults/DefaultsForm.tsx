@@ -23,14 +23,11 @@ type Change = Pick<Schemas["AiConfigUpdate"], "mode" | "provider" | "model">;
 /** In the controls what the API says with `null`. */
 const NONE = "";
 const INSTANCE = [{ value: NONE, label: "The instance's choice", detail: "" }];
-const MODE_OPTIONS: Option<Mode | typeof NONE>[] = [
-  { value: NONE, label: "As the instance says", detail: "Decided when the workspace is made" },
-  ...(Object.keys(MODES) as Mode[]).map((mode) => ({
-    value: mode,
-    label: MODES[mode].label,
-    detail: MODES[mode].effect,
-  })),
-];
+const AS_INSTANCE = {
+  value: NONE,
+  label: "As the instance says",
+  detail: "Decided when the workspace is made",
+} as const;
 
 /** Mode, provider and model of new workspaces, saved together. */
 export function DefaultsForm({ stored }: { stored: Defaults }) {
@@ -68,7 +65,7 @@ export function DefaultsForm({ stored }: { stored: Defaults }) {
               <Select
                 control={control}
                 value={shown.mode ?? NONE}
-                options={MODE_OPTIONS}
+                options={[AS_INSTANCE, ...stored.offered_modes.map(modeOption)]}
                 onChange={(mode) => edit({ mode: mode === NONE ? null : mode })}
               />
             )}
@@ -113,6 +110,17 @@ export function DefaultsForm({ stored }: { stored: Defaults }) {
       </form>
     </Card>
   );
+}
+
+/** A mode, and where it cannot be had, why. */
+function modeOption({ mode, available, reason }: Schemas["OfferedModeView"]): Option<Mode> {
+  const hindered = reason === "plan_required" ? "Your plan lets no own key serve" : "Not offered by this instance";
+  return {
+    value: mode,
+    label: MODES[mode].label,
+    detail: available ? MODES[mode].effect : hindered,
+    disabled: reason === "mode_not_offered",
+  };
 }
 
 const nothing: Change = { mode: undefined, provider: undefined, model: undefined };
