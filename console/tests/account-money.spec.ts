@@ -86,6 +86,25 @@ test("new workspaces start with the defaults of the account", async ({ page, own
   await expect(page.getByRole("combobox", { name: "Mode", exact: true })).toContainText("Own keys, else credits");
 });
 
+test("a mode that the instance does not offer cannot be chosen for new workspaces", async ({
+  page,
+  owner: _,
+  world,
+}) => {
+  const admin = await asAdmin(world.instance.url, world.root.email);
+  await admin.patch("/api/v1/admin/settings", { data: { modes: ["byok", "auto"] } });
+  try {
+    await page.goto("/console/account/defaults");
+    await page.getByRole("combobox", { name: "Mode", exact: true }).click();
+    await expect(page.getByRole("option", { name: /^Credits/ })).toBeDisabled();
+    await expect(page.getByRole("option", { name: /^Credits/ })).toContainText("Not offered by this instance");
+    await expect(page.getByRole("option", { name: /^Own keys, else credits/ })).toBeEnabled();
+  } finally {
+    await admin.patch("/api/v1/admin/settings", { data: { modes: null } });
+    await admin.dispose();
+  }
+});
+
 test("the account's log tells what was done with it", async ({ page, owner: _ }) => {
   await page.request.put("/api/v1/users/me/ai-mode", { data: { mode: "byok" } });
   await page.goto("/console/account/audit");
