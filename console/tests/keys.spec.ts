@@ -79,6 +79,14 @@ test("keys are put in another order by the keyboard and by dragging, and stay so
   await expect.poll(stored).toEqual(["three", "two", "one"]);
   await page.reload();
   await expect.poll(labels).toEqual(["three", "two", "one"]);
+
+  // Moves that follow each other fast: the last one counts, also at the server.
+  await page.getByRole("button", { name: "Move OpenAI three" }).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await expect.poll(labels).toEqual(["two", "one", "three"]);
+  await expect.poll(stored).toEqual(["two", "one", "three"]);
+  await expect.poll(labels).toEqual(["two", "one", "three"]);
 });
 
 test("members see that there is a key, and nothing more of it", async ({ page, owner, browser, world }) => {
