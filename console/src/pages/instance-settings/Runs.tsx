@@ -33,6 +33,10 @@ export function Runs() {
       <NumberRow field="run_retention_days" title="How long runs are kept" unit="days">
         1 to 3650 days after the end of a run; then it is deleted with everything in it.
       </NumberRow>
+      <NumberRow field="run_step_timeout_ms" title="How long a step may take" unit="ms">
+        1000 to 3,600,000 ms, with all of its calls and the pauses between them; a step that takes longer fails, and its
+        call is given up.
+      </NumberRow>
     </Group>
   );
 }

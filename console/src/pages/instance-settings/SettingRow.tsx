@@ -149,7 +149,7 @@ export function NumberRow({
   unit,
   children,
 }: {
-  field: "default_level" | "held_output_tokens" | "run_retention_days" | "credit_factor";
+  field: "default_level" | "held_output_tokens" | "run_retention_days" | "run_step_timeout_ms" | "credit_factor";
   title: string;
   placeholder?: string;
   unit?: string;

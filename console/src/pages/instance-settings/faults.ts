@@ -31,6 +31,8 @@ export function faultOf(form: Form, field: Field): Fault | undefined {
     case "held_output_tokens":
       if (form.held_output_tokens.trim() === "" || isWhole(form.held_output_tokens, MOST_TOKENS)) return undefined;
       return "A whole number up to 4,294,967,295, or nothing.";
+    case "run_step_timeout_ms":
+      return isWhole(form.run_step_timeout_ms, 3_600_000, 1000) ? undefined : "A whole number from 1000 to 3,600,000.";
     case "run_retention_days":
       return isWhole(form.run_retention_days, 3650, 1) ? undefined : "A whole number from 1 to 3650.";
     case "credit_factor":

@@ -40,6 +40,7 @@ const stored: Settings = {
   default_plan: "free",
   image_models: [],
   run_retention_days: 30,
+  run_step_timeout_ms: 600000,
 };
 
 function patched(change: Partial<Form>) {
@@ -90,6 +91,7 @@ describe("what does not fit", () => {
   it("is told by field", () => {
     expect(faulty({ modes: [] })).toEqual(["modes"]);
     expect(faulty({ default_level: "10000" })).toEqual(["default_level"]);
+    expect(faulty({ run_step_timeout_ms: "999" })).toEqual(["run_step_timeout_ms"]);
     expect(faulty({ run_retention_days: "0" })).toEqual(["run_retention_days"]);
     expect(faulty({ credit_factor: "1000.5" })).toEqual(["credit_factor"]);
     expect(faulty({ credit_factor: "-1" })).toEqual(["credit_factor"]);

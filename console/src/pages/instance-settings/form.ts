@@ -47,6 +47,7 @@ export interface Form {
   default_plan: string;
   image_models: ImageRow[];
   run_retention_days: string;
+  run_step_timeout_ms: string;
 }
 
 export type Field = keyof Form;
@@ -80,6 +81,7 @@ export const DEFAULTS: Form = {
   default_plan: "free",
   image_models: [],
   run_retention_days: "30",
+  run_step_timeout_ms: "600000",
 };
 
 export const FIELDS = Object.keys(DEFAULTS) as Field[];
@@ -101,6 +103,7 @@ export function formOf(settings: Settings): Form {
     default_level: text(settings.default_level),
     held_output_tokens: text(settings.held_output_tokens),
     run_retention_days: text(settings.run_retention_days),
+    run_step_timeout_ms: text(settings.run_step_timeout_ms),
     tiers: { ...DEFAULTS.tiers, ...tiers },
     model_mappings: rows(settings.model_mappings),
     level_mappings: rows(settings.level_mappings.map(({ pattern, level }) => ({ pattern, level: text(level) }))),
@@ -171,6 +174,7 @@ const TAKEN: { [F in Field]: (value: Form[F]) => Schemas["SettingsPatch"][F] } =
       credits_per_image: credits_per_image.trim(),
     })),
   run_retention_days: Number,
+  run_step_timeout_ms: Number,
 };
 
 /** Whether two values of a field say the same; ids of rows say nothing, nor does the order in which modes are offered. */
