@@ -4,11 +4,10 @@ import { Badge } from "@/ui/Badge";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { Switch } from "@/ui/Switch";
 import { toastError } from "@/ui/Toaster";
-import { EditKeyDialog } from "./EditKeyDialog";
+import { EditKeyDialog, RotateKeyDialog } from "./dialogs";
 import { KeyHealth } from "./KeyHealth";
 import { type Entries, isKey, type Key, type Provider } from "./keys";
 import { RemoveKeyDialog } from "./RemoveKeyDialog";
-import { RotateKeyDialog } from "./RotateKeyDialog";
 import { useKeyScope } from "./scope";
 
 type Open = "edit" | "rotate" | "remove" | undefined;

@@ -8,7 +8,7 @@ import { ErrorState } from "@/ui/ErrorNote";
 import { PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { AccountKeys } from "./AccountKeys";
-import { AddKeyDialog } from "./AddKeyDialog";
+import { AddKeyDialog } from "./dialogs";
 import { KeyList } from "./KeyList";
 import { isKey } from "./keys";
 import { MemberView } from "./MemberView";

@@ -6,7 +6,7 @@ import { Button } from "@/ui/Button";
 import { ErrorState } from "@/ui/ErrorNote";
 import { PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
-import { AddKeyDialog } from "./AddKeyDialog";
+import { AddKeyDialog } from "./dialogs";
 import { KeyList } from "./KeyList";
 import type { Key } from "./keys";
 import { type KeyScope, KeyScopeProvider } from "./scope";

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { useState } from "react";
 import { LIVE_MS, policyQuery, providerKeysQuery, providersQuery } from "@/api/queries";
-import { AddKeyDialog } from "@/pages/keys/AddKeyDialog";
+import { AddKeyDialog } from "@/pages/keys/dialogs";
 import { isKey } from "@/pages/keys/keys";
 import { isAtLeast, useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";

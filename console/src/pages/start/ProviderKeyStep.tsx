@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Schemas } from "@/api/client";
-import { AddKeyDialog } from "@/pages/keys/AddKeyDialog";
+import { AddKeyDialog } from "@/pages/keys/dialogs";
 import { useWorkspace } from "@/shell/workspace";
 import { Button, buttonClass } from "@/ui/Button";
 
