@@ -41,10 +41,12 @@ export function Page() {
     <Frame title="Enter the console" lead="On its own machine a local instance lets you in by a link.">
       <div className="flex flex-col items-start gap-4">
         {entered.isError && <ErrorNote error={entered.error} />}
-        <Note tone={token ? "info" : "warn"}>
-          Run <code className="font-mono text-sm">keybearer console</code> in a terminal there. It makes a new link,
-          which is good once and for five minutes.
-        </Note>
+        {!token && (
+          <Note tone="warn">
+            Run <code className="font-mono text-sm">keybearer console</code> in a terminal there. It makes a link, which is
+            good once and for five minutes.
+          </Note>
+        )}
         {me.data && (
           <Link to="/" className={buttonClass("primary")}>
             Go on as {me.data.user.email}
