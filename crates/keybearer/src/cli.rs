@@ -181,7 +181,7 @@ struct Instance {
     config: Option<PathBuf>,
 }
 
-/// Parses the arguments and runs the command. The exit codes stand in [`EXIT_CODES`].
+/// Parses the arguments and runs the command. The exit codes stand in `EXIT_CODES`.
 pub fn run() -> ExitCode {
     hardening::apply();
     let cli = match Cli::try_parse() {

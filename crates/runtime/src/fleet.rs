@@ -53,7 +53,7 @@ impl Fleet {
         Ok(Self(Arc::default()))
     }
 
-    /// Starts `stage` (this binary, told to [`enter`](crate::enter)) with exactly this environment and no input.
+    /// Starts `stage` (this binary, told to [`enter`](crate::enter())) with exactly this environment and no input.
     ///
     /// The program ends with the thread that calls this, so that must be one that lasts.
     ///

@@ -42,7 +42,7 @@ impl Signals {
 }
 
 impl Program {
-    /// Starts `stage` (this binary, told to [`enter`](crate::enter)) with exactly this environment, and what `secrets`
+    /// Starts `stage` (this binary, told to [`enter`](crate::enter())) with exactly this environment, and what `secrets`
     /// adds to the program's.
     ///
     /// From here on this process is the parent of whatever the program leaves behind. It may have no other children.

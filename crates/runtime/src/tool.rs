@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::variables::quoted;
 
-/// A tool that [`launch`] knows.
+/// A tool that is known here: how it is started ([`Tool::launch`]) and set up by hand ([`Tool::by_hand`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     /// Claude Code.

@@ -43,8 +43,8 @@ export function Page() {
         {entered.isError && <ErrorNote error={entered.error} />}
         {!token && (
           <Note tone="warn">
-            Run <code className="font-mono text-sm">keybearer console</code> in a terminal there. It makes a link, which is
-            good once and for five minutes.
+            Run <code className="font-mono text-sm">keybearer console</code> in a terminal there. It makes a link, which
+            is good once and for five minutes.
           </Note>
         )}
         {me.data && (
