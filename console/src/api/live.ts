@@ -16,6 +16,8 @@ function concerned(workspace: string, topic: string): QueryKey[] {
       return [own("api-keys")];
     case "members":
       return [own("members"), own("invitations"), meQuery.queryKey];
+    case "runs":
+      return [own("runs")];
     case "workspace":
       return [meQuery.queryKey];
     case "account":

@@ -369,6 +369,7 @@ fn topic(action: &str) -> Option<&'static str> {
         "api_key" => "api_keys",
         "policy" | "ai_config" => "policy",
         "member" | "invitation" => "members",
+        "run" => "runs",
         // A page's own key is nothing to show.
         "playground_key" => return None,
         _ => "workspace",
@@ -404,6 +405,19 @@ mod tests {
         assert_eq!(heard.to_string().parse(), Ok(heard));
         for wrong in ["", "7", "7-12", "7-12-x", "7--12-3", "7-12-3-4", " 7-12-3"] {
             assert_eq!(wrong.parse::<Heard>(), Err(()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_to_a_thing_is_told_as_its_topic() {
+        for (action, told) in [
+            ("provider_key.set_order", Some("provider_keys")),
+            ("invitation.accept", Some("members")),
+            ("run.create", Some("runs")),
+            ("workspace.update", Some("workspace")),
+            ("playground_key.create", None),
+        ] {
+            assert_eq!(topic(action), told, "{action}");
         }
     }
 

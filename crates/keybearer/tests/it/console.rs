@@ -428,7 +428,7 @@ async fn a_page_hears_calls_and_changes_as_they_happen_and_no_more_than_it_may()
         }
     }
 
-    // The member hears that something changed, and no calls.
+    // The member hears that something changed, and no calls of others.
     let heard = hear(&mut as_member, "policy").await;
     assert!(!heard.contains("event: usage"), "{heard}");
     let gone = fixture.path("/members");
