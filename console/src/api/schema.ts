@@ -1251,9 +1251,9 @@ export interface paths {
         /**
          * Listen to what happens in a workspace, as server-sent events.
          * @description - `usage`: a call was recorded; the data is an entry of `list_usage`. Of the calls that the listener has in that list.
-         *     - `change`: something changed; the data is `{"topics": [...]}`, of `provider_keys`, `api_keys`, `policy`, `members`, `workspace`
-         *       (these of this workspace), `account`, `instance`, and `usage` where there were more calls than are told of. It does not say what
-         *       changed to what: read again what is shown.
+         *     - `change`: something changed; the data is `{"topics": [...]}`, of `provider_keys`, `api_keys`, `policy`, `members`, `runs`,
+         *       `workspace` (these of this workspace), `account`, `instance`, and `usage` where there were more calls than are told of. It does not
+         *       say what changed to what: read again what is shown.
          *     - `end`: the stream is over for good; the data is `{"reason": "logged_out"}` or `{"reason": "no_access"}`.
          *
          *     Something is heard within about two seconds, whichever process of the instance did it, and a comment at least every 15 seconds. A
