@@ -108,6 +108,20 @@ test("consent has a cap, and the guardrail stands above the mode", async ({ page
   await expect(page.getByRole("radio", { name: "Never own keys" })).toBeChecked();
 });
 
+test("a mode that the instance does not offer says so and cannot be chosen", async ({ page, owner, world }) => {
+  const admin = await asAdmin(world.instance.url, world.root.email);
+  await admin.patch("/api/v1/admin/settings", { data: { modes: ["byok", "auto"] } });
+  try {
+    await page.goto(`/console/w/${owner.workspace}/ai-config`);
+    await expect(page.getByText("Not offered here")).toHaveCount(1);
+    await expect(page.getByRole("radio", { name: "Credits", exact: true })).toBeDisabled();
+    await expect(page.getByRole("radio", { name: "Own keys, else credits" })).toBeEnabled();
+  } finally {
+    await admin.patch("/api/v1/admin/settings", { data: { modes: null } });
+    await admin.dispose();
+  }
+});
+
 test("a member sees who pays and changes nothing", async ({ page, owner, browser, world }) => {
   const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
   await member.page.goto(`/console/w/${owner.workspace}/ai-config`);

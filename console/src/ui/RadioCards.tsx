@@ -8,6 +8,8 @@ export interface RadioCard<T extends string> {
   label: string;
   /** A word beside the label, such as a badge. */
   mark?: ReactNode;
+  /** It cannot be chosen; the mark says why. */
+  disabled?: boolean;
   children: ReactNode;
 }
 
@@ -41,11 +43,12 @@ export function RadioCards<T extends string>({
           className={cx(
             "flex gap-3 rounded-lg border p-4",
             option.value === value ? "border-accent bg-accent-soft" : "border-line bg-surface",
-            !disabled && option.value !== value && "cursor-pointer hover:bg-hover",
+            !disabled && !option.disabled && option.value !== value && "cursor-pointer hover:bg-hover",
           )}
         >
           <Radio.Root
             value={option.value}
+            disabled={option.disabled}
             aria-labelledby={`${id}-${option.value}`}
             aria-describedby={`${id}-${option.value}-detail`}
             className="mt-0.5 flex size-4 shrink-0 items-center justify-center rounded-full border border-line-strong bg-surface data-checked:border-accent data-checked:bg-accent"

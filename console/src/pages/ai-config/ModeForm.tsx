@@ -1,4 +1,6 @@
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
@@ -6,7 +8,7 @@ import { Note } from "@/ui/Note";
 import { Section } from "@/ui/Page";
 import { type RadioCard, RadioCards } from "@/ui/RadioCards";
 import { useUnsaved } from "@/ui/Unsaved";
-import { type Mode, type Policy, usePatchPolicy } from "./policy";
+import { aiConfigQuery, type Mode, type Policy, usePatchPolicy } from "./policy";
 
 interface Words {
   label: string;
@@ -50,6 +52,8 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
   const mode = chosen ?? policy.mode;
   useUnsaved(mode !== policy.mode);
   const patch = usePatchPolicy("Mode changed");
+  const offered = useQuery(aiConfigQuery(useWorkspace().id)).data?.offered_modes;
+  const hindrance = (mode: Mode) => offered?.find((view) => view.mode === mode)?.reason;
   const change = async () => {
     await patch.mutateAsync({ mode });
     setChosen(undefined);
@@ -61,8 +65,11 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
       <>
         <code className="font-mono text-xs text-soft">{value}</code>
         {value === policy.mode && <Badge tone="accent">In use</Badge>}
+        {hindrance(value) === "mode_not_offered" && <Badge tone="warn">Not offered here</Badge>}
+        {hindrance(value) === "plan_required" && <Badge tone="warn">Not in the plan</Badge>}
       </>
     ),
+    disabled: hindrance(value) === "mode_not_offered",
     children: (
       <>
         <span className="block">{MODES[value].lead}</span>

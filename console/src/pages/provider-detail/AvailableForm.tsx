@@ -7,6 +7,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, inputClass } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
 import { toast } from "@/ui/Toaster";
+import { useUnsaved } from "@/ui/Unsaved";
 
 /** Which of the provider's models may be called at all. */
 export function AvailableForm({ provider }: { provider: Provider }) {
@@ -25,6 +26,7 @@ export function AvailableForm({ provider }: { provider: Provider }) {
     save.mutate((draft ?? stored).split(/\s+/).filter(Boolean));
   };
   const changed = draft !== undefined && draft.trim() !== stored;
+  useUnsaved(changed);
   return (
     <Section
       title="Available models"
