@@ -75,6 +75,7 @@ export function PriceDialog({
     <Dialog
       open
       wide
+      busy={save.isPending}
       onClose={onClose}
       title={override ? `Price of ${override.model}` : `New price for ${provider.name}`}
       description="In US dollars for a million tokens. It takes the place of the list price, for credits and for own keys that have no negotiated price."
@@ -126,7 +127,9 @@ export function PriceDialog({
         )}
         {save.isError && <ErrorNote error={save.error} />}
         <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onClose} disabled={save.isPending}>
+            Cancel
+          </Button>
           <Button type="submit" look="primary" busy={save.isPending} disabled={isTaken || pattern.trim() === ""}>
             Save
           </Button>
