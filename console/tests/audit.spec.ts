@@ -36,7 +36,7 @@ test("a choice is looked for in the whole log, not only in what was loaded", asy
     expect((await page.request.patch(workspace, { data: { name: `Name ${number}` } })).ok()).toBe(true);
   await page.goto(`/console/w/${owner.workspace}/audit`);
   const log = page.getByRole("region", { name: "Audit log" });
-  await expect(log.getByRole("row").filter({ hasText: "workspace.rename" }).first()).toBeVisible();
+  await expect(log.getByRole("row").filter({ hasText: "workspace.update" }).first()).toBeVisible();
   await expect(log.getByRole("row").filter({ hasText: "invitation.create" })).toHaveCount(0);
   await page.getByRole("combobox", { name: "Action" }).click();
   await page.getByRole("option", { name: "invitation: all" }).click();
