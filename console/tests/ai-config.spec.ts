@@ -59,7 +59,9 @@ test("the mode is switched after a word on who pays, and counts from the next ca
   await page.keyboard.press("ArrowUp");
   await expect(page.getByRole("radio", { name: "Own keys, else credits" })).toBeChecked();
   await page.getByRole("button", { name: "Change mode" }).press("Enter");
+  await expect(dialog).toBeVisible();
   await page.keyboard.press("Escape");
+  await expect(dialog).toBeHidden();
   await page.getByRole("button", { name: "Cancel" }).click();
   await expect(page.getByRole("radio", { name: "Credits", exact: true })).toBeChecked();
 });
