@@ -26,7 +26,11 @@ FROM (SELECT DISTINCT account_id, workspace_id, api_key_id, user_id, wire_format
                       model, key_source, provider_key_id, key_label, pricing, catalog_version
       FROM usage) AS found;
 
-CREATE INDEX usage_groups_by_api_key ON usage_groups (workspace_id, api_key_id);
+-- Whoever calls chooses the model's name, and may choose a new one for each call: a group is found all the same.
+CREATE INDEX usage_groups_by_model ON usage_groups (workspace_id, api_key_id, model_requested);
+
+-- Members see their own calls alone.
+CREATE INDEX usage_groups_by_user ON usage_groups (workspace_id, user_id);
 
 CREATE TABLE usage_calls (
     request_id          TEXT   PRIMARY KEY,

@@ -43,30 +43,37 @@ impl Groups {
     }
 }
 
-/// The groups of rows, in their order. New ones are written at once, in transactions of their own: a node that waits for
-/// another's number holds nothing that the other could wait for.
+/// The groups of rows, in their order. New ones are written at once, in one transaction of their own that does nothing
+/// else: numbers are taken in a row, so a node that waits for another's number has taken none that the other could wait for.
 pub(crate) async fn ids(store: &Store, rows: &[&UsageRow]) -> Result<Vec<GroupId>, StoreError> {
     let mut ids = Vec::with_capacity(rows.len());
     let mut met: BTreeMap<Vec<u8>, GroupId> = BTreeMap::new();
+    let mut writing: Option<Tx> = None;
     let mut content = Vec::with_capacity(256);
     for row in rows {
         content.clear();
         write(row, &mut content);
         let known = met.get(&content).copied();
-        let known = known.or_else(|| store.usage_groups().get(&content));
-        let id = match known {
+        let id = match known.or_else(|| store.usage_groups().get(&content)) {
             Some(id) => id,
             None => {
-                let mut tx = store.db().begin().await?;
-                let id = find_or_add(&mut tx, row).await?;
-                tx.commit().await?;
-                store.usage_groups().remember(&content, id);
-                // What is remembered may be forgotten before the batch ends.
+                let tx = match &mut writing {
+                    Some(tx) => tx,
+                    none => none.insert(store.db().begin().await?),
+                };
+                let id = find_or_add(tx, row).await?;
                 met.insert(content.clone(), id);
                 id
             }
         };
         ids.push(id);
+    }
+    if let Some(tx) = writing {
+        tx.commit().await?;
+        // Only now: what is remembered must be there.
+        for (content, id) in met {
+            store.usage_groups().remember(&content, id);
+        }
     }
     Ok(ids)
 }
