@@ -1,5 +1,5 @@
 import { GripVertical } from "lucide-react";
-import { type KeyboardEvent, type PointerEvent, type ReactNode, useRef, useState } from "react";
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { cx } from "./cx";
 import { moved } from "./order";
 
@@ -23,6 +23,17 @@ export function ReorderList<T extends { id: string }>({
   const [dragged, setDragged] = useState<{ id: string; order: string[] }>();
   const [said, setSaid] = useState("");
   const order = dragged?.order ?? items.map(({ id }) => id);
+  // Keys may be pressed faster than a move comes back as the items' new order: the next move starts from the last one.
+  const latest = useRef(order);
+  const awaited = useRef<string[]>([]);
+  const stored = items.map(({ id }) => id).join(" ");
+  useEffect(() => {
+    const at = awaited.current.indexOf(stored);
+    awaited.current = awaited.current.slice(at + 1);
+    if (at !== -1) return;
+    awaited.current = [];
+    latest.current = stored.split(" ");
+  }, [stored]);
   const shown = order.flatMap((id) => items.find((item) => item.id === id) ?? []);
 
   const rowUnder = (y: number): number => {
@@ -43,15 +54,20 @@ export function ReorderList<T extends { id: string }>({
   const onPointerUp = () => {
     if (!dragged) return;
     setDragged(undefined);
-    if (dragged.order.some((id, index) => id !== items[index]?.id)) onOrder(dragged.order);
+    if (dragged.order.every((id, index) => id === items[index]?.id)) return;
+    latest.current = dragged.order;
+    awaited.current.push(dragged.order.join(" "));
+    onOrder(dragged.order);
   };
   const onKeyDown = (item: T) => (event: KeyboardEvent) => {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    const to = order.indexOf(item.id) + step;
+    const to = latest.current.indexOf(item.id) + step;
     if (to < 0 || to >= order.length) return;
-    onOrder(moved(order, item.id, to));
+    latest.current = moved(latest.current, item.id, to);
+    awaited.current.push(latest.current.join(" "));
+    onOrder(latest.current);
     setSaid(`${name(item)} is now number ${to + 1} of ${order.length}.`);
   };
 
