@@ -12,6 +12,7 @@ use crate::sse::{Decoder, Event};
 
 mod body;
 mod event_body;
+mod input;
 mod metered;
 mod text;
 
@@ -19,6 +20,7 @@ pub(crate) use body::BodyTap;
 #[cfg(test)]
 pub(crate) use body::MAX_REPORT_BYTES;
 pub(crate) use event_body::EventBodyTap;
+pub(crate) use input::input_bytes;
 pub(crate) use metered::BYTES_PER_TOKEN;
 pub use metered::{Ceiling, Ended, Metered};
 pub(crate) use text::{JSON, NOTHING, PARTS, Shape, Slot, TEXT, fields, text};
@@ -91,17 +93,6 @@ struct Refusal<'a> {
 impl Refusal<'_> {
     fn refuses(&self) -> bool {
         self.error.is_some() || self.r#type.as_deref() == Some("error")
-    }
-}
-
-/// How many bytes of text a request has where `shape` says; the length of the body if there are none, for what it has
-/// in their place, tokens for one, is input too.
-pub(crate) fn input_bytes(shape: &'static Shape, body: &[u8]) -> u64 {
-    let mut tally = Tally::default();
-    TextCounter::new(shape).push(body, &mut tally);
-    match tally.bytes() {
-        0 => body.len() as u64,
-        bytes => bytes,
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::sse::Event;
 use crate::surcharge;
-use crate::tap::{self, BodyTap, Shape, TEXT, fields};
+use crate::tap::{self, BodyTap, NOTHING, Shape, TEXT, fields};
 
 /// The format; see the module. Its answers are never streams.
 #[derive(Debug, Clone, Copy)]
@@ -59,16 +59,32 @@ impl WireFormat for GeminiEmbeddings {
 
 /// One content, or a batch of requests that have one each. Its JSON has two names for many fields.
 static REQUEST: Shape = fields(&[
+    ("requests", &EACH),
     ("content", &CONTENT),
-    ("requests", &fields(&[("content", &CONTENT)])),
+    ("title", &TEXT),
+    ("model", &NOTHING),
+    ("taskType", &NOTHING),
+    ("task_type", &NOTHING),
 ]);
-static CONTENT: Shape = fields(&[("parts", &PART)]);
+static EACH: Shape = fields(&[
+    ("content", &CONTENT),
+    // It is embedded with the content.
+    ("title", &TEXT),
+    ("model", &NOTHING),
+    ("taskType", &NOTHING),
+    ("task_type", &NOTHING),
+]);
+static CONTENT: Shape = fields(&[("parts", &PART), ("role", &NOTHING)]);
 static PART: Shape = fields(&[
     ("text", &TEXT),
     ("inlineData", &DATA),
     ("inline_data", &DATA),
 ]);
-static DATA: Shape = fields(&[("data", &TEXT)]);
+static DATA: Shape = fields(&[
+    ("data", &TEXT),
+    ("mimeType", &NOTHING),
+    ("mime_type", &NOTHING),
+]);
 
 /// Vectors are no text, but they show that the input was read.
 static BODY: Shape = fields(&[("embedding", &VECTOR), ("embeddings", &VECTOR)]);

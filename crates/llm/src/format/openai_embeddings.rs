@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::openai_error::Failed;
 use super::{ErrorBody, FormatId, OpenaiChat, Passage, TokenLimit, UsageTap, WireFormat, json};
 use crate::sse::Event;
-use crate::tap::{self, BodyTap, Count, Shape, Slot, TEXT, fields};
+use crate::tap::{self, BodyTap, Count, NOTHING, Shape, Slot, TEXT, fields};
 
 /// The format; see the module. Its answers are never streams.
 #[derive(Debug, Clone, Copy)]
@@ -48,16 +48,32 @@ impl WireFormat for OpenaiEmbeddings {
     }
 }
 
-/// A text or a list of them. Some providers take pictures as well, each in an object.
-static REQUEST: Shape = fields(&[("input", &INPUT)]);
+/// A text or a list of them. Some providers take pictures as well, each in an object. The other fields say how it is
+/// embedded, those that have no text elsewhere than with OpenAI too.
+static REQUEST: Shape = fields(&[
+    ("input", &INPUT),
+    ("model", &NOTHING),
+    ("encoding_format", &NOTHING),
+    ("user", &NOTHING),
+    ("input_type", &NOTHING),
+    ("embedding_type", &NOTHING),
+    ("output_dtype", &NOTHING),
+    ("task", &NOTHING),
+    ("truncate", &NOTHING),
+]);
 static INPUT: Shape = Shape {
     text: Some(Slot::Text),
-    fields: &[("text", &TEXT), ("image", &TEXT), ("image_url", &LINK)],
+    fields: &[
+        ("text", &TEXT),
+        ("image", &TEXT),
+        ("image_url", &LINK),
+        ("type", &NOTHING),
+    ],
     json: false,
 };
 static LINK: Shape = Shape {
     text: Some(Slot::Text),
-    fields: &[("url", &TEXT)],
+    fields: &[("url", &TEXT), ("detail", &NOTHING)],
     json: false,
 };
 

@@ -59,6 +59,13 @@ pub(crate) const fn fields(fields: &'static [(&'static str, &'static Shape)]) ->
     }
 }
 
+impl Shape {
+    /// Whether nothing in such a value is counted.
+    pub(super) fn counts_nothing(&self) -> bool {
+        self.text.is_none() && self.fields.is_empty() && !self.json
+    }
+}
+
 /// How many bytes of text were seen.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {

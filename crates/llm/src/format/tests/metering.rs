@@ -213,13 +213,17 @@ fn the_input_of_embeddings_is_its_text_and_not_what_is_around_it() {
             json!({"input": [{"text": "four"}, {"image": "AAAA"}, {"image_url": {"url": "u"}}]}),
             9,
         ),
-        (gemini, json!({"content": part("four"), "title": "not"}), 4),
+        (
+            gemini,
+            json!({"content": part("four"), "title": "two", "taskType": "not", "outputDimensionality": 9}),
+            7,
+        ),
         (
             gemini,
             json!({"requests": [
-                {"model": "models/m", "content": part("four")},
+                {"model": "models/m", "content": part("four"), "title": "t"},
                 {"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}, {"text": "two"}]}}]}),
-            11,
+            12,
         ),
     ] {
         let counted = format.format().input_bytes(body.to_string().as_bytes());
@@ -234,6 +238,70 @@ fn the_input_of_embeddings_is_its_text_and_not_what_is_around_it() {
         let all = body.len() as u64;
         assert_eq!(format.format().input_bytes(body.as_bytes()), all, "{body}");
     }
+}
+
+#[test]
+fn no_spelling_of_the_input_of_embeddings_makes_it_less() {
+    let openai = FormatId::OpenaiEmbeddings;
+    let gemini = FormatId::GeminiEmbeddings;
+    for (format, body, bytes) in [
+        (openai, r#"{"input":"x","\u0069nput":["four"]}"#, 5),
+        (openai, r#"{"input":"four","input":"x"}"#, 5),
+        (openai, r#"{"\u0069\u006eput":"four"}"#, 4),
+        (
+            gemini,
+            r#"{"content":{"parts":[{"text":"x"},{"\u0074ext":"four"}]}}"#,
+            5,
+        ),
+        (
+            gemini,
+            r#"{"content":{"parts":[{"text":"x"}]},"\u0074itle":"four"}"#,
+            5,
+        ),
+        (
+            gemini,
+            r#"{"content":{"parts":[{"text":"x"}],"parts":[{"text":"four","text":"y"}]}}"#,
+            6,
+        ),
+    ] {
+        assert_eq!(
+            format.format().input_bytes(body.as_bytes()),
+            bytes,
+            "{body}"
+        );
+    }
+    // Whatever is not understood may be input, so all of it counts.
+    for (format, body) in [
+        (openai, r#"{"input":"x","Input":"four"}"#),
+        (openai, r#"{"input":"x","Input":[1,2]}"#),
+        (openai, r#"{"input":"x","\u0000input":"four"}"#),
+        (openai, r#"{"input":["x",[1,2]]}"#),
+        (openai, r#"{"input":["x",1,2]}"#),
+        (openai, r#"{"input":["x",{"pages":"four"}]}"#),
+        (openai, r#"{"input":"x","messages":[{"content":"four"}]}"#),
+        (openai, r#"{"input":"x"}{"input":"four"}"#),
+        (openai, r#"{"input":["x","\ud800"]}"#),
+        (
+            gemini,
+            r#"{"content":{"parts":[{"text":"x"}]},"Title":"four"}"#,
+        ),
+        (
+            gemini,
+            r#"{"content":{"parts":[{"text":"x"},{"fileData":{"fileUri":"u"}}]}}"#,
+        ),
+        (gemini, r#"{"content":{"parts":[{"text":"x"},"four"]}}"#),
+        (
+            gemini,
+            r#"{"content":{"parts":[{"text":"x"}]},"contents":[{"parts":[]}]}"#,
+        ),
+    ] {
+        let all = body.len() as u64;
+        assert_eq!(format.format().input_bytes(body.as_bytes()), all, "{body}");
+    }
+    // What has no room for input changes nothing.
+    let body =
+        r#"{"input":"four","dimensions":9,"normalized":true,"x":-0.5,"y":null,"z":"","user":null}"#;
+    assert_eq!(openai.format().input_bytes(body.as_bytes()), 4);
 }
 
 #[test]
