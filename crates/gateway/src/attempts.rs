@@ -240,7 +240,6 @@ impl<'a> Course<'a> {
         // What was translated takes room as long as it may have to be sent.
         let (translated, _room) = match send::translated(self.plane, way, &self.parcel) {
             Ok(translated) => translated.unzip(),
-            Err(Failure::Overloaded) => return Turn::Told(Failure::Overloaded),
             Err(failure) => {
                 self.not_translated(way, failure);
                 return Turn::Next;

@@ -27,27 +27,30 @@ impl Course<'_> {
     }
 
     /// What the call is expected to take of the models behind this way's, the dearest of them: credits are held once.
-    fn dearest(&self, way: &Way) -> NanoUsd {
+    /// Its error: what one of them would be sent, and so what it would take, cannot be known for lack of memory.
+    fn dearest(&self, way: &Way) -> Result<NanoUsd, Failure> {
         let behind = self.ways.iter().filter(|it| it.place > way.place);
-        let charges = behind
-            .filter(|it| it.is_managed() && self.credits_may(it))
-            .map(|it| {
-                let call = self.call;
-                let bill = Bill::of(
-                    self.plane,
-                    self.view,
-                    &it.target,
-                    call.operation,
-                    call.priced,
-                );
+        let mut dearest = NanoUsd::ZERO;
+        for it in behind.filter(|it| it.is_managed() && self.credits_may(it)) {
+            let call = self.call;
+            let bill = Bill::of(
+                self.plane,
+                self.view,
+                &it.target,
+                call.operation,
+                call.priced,
+            );
+            let translated = match send::translated(self.plane, it, &self.parcel) {
+                Ok(translated) => translated,
+                Err(Failure::Overloaded) => return Err(Failure::Overloaded),
                 // Without a translation it is not sent at all.
-                let translated = send::translated(self.plane, it, &self.parcel)
-                    .ok()
-                    .flatten();
-                let sent = self.sent(it, translated.as_ref().map(|(translated, _)| translated));
-                hold::expected(self.plane, self.view, it, &bill, &sent)
-            });
-        charges.max().unwrap_or(NanoUsd::ZERO)
+                Err(_) => None,
+            };
+            let sent = self.sent(it, translated.as_ref().map(|(translated, _)| translated));
+            let charge = hold::expected(self.plane, self.view, it, &bill, &sent);
+            dearest = dearest.max(charge);
+        }
+        Ok(dearest)
     }
 
     /// What a provider is sent this way, as far as it decides what that will cost.
@@ -102,10 +105,10 @@ impl Course<'_> {
         if self.credits.held {
             return Ok(());
         }
+        let dearest = self.dearest(way)?;
         let Some(mut settlement) = self.settlement.take() else {
             return Err(Failure::Internal);
         };
-        let dearest = self.dearest(way);
         let sent = self.sent(way, translated);
         settlement.aims_at(way, !self.failed.is_empty(), bill, sent.bytes);
         let (settlement, held) =

@@ -47,10 +47,11 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Notes that the provider of this way has no words for the request. An own key was never tried then, which is no
-    /// reason for credits.
+    /// Notes that the request cannot be said in the words of this way's provider. If it has none, an own key was never
+    /// tried, which is no reason for credits; a lack of memory says nothing of the key, and another way needs less.
     pub(super) fn not_translated(&mut self, way: &'a Way, failure: Failure) {
-        self.credits.unusable |= !way.is_managed();
+        let lacks_memory = matches!(failure, Failure::Overloaded);
+        self.credits.unusable |= !way.is_managed() && !lacks_memory;
         self.refused = Some(failure);
         self.aim = Some((way, self.tried.len()));
         if let Some(settlement) = &mut self.settlement {

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::harness::{Harness, config};
-use super::payer::managed;
+use super::payer::{managed, managed_with};
 use super::provider::Step;
 use crate::edge::EdgeConfig;
 
@@ -141,6 +141,32 @@ async fn a_translated_request_takes_room_until_it_is_sent() {
     let answer = harness.chat(&call("claude-x", 30 * KIB)).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
     assert_eq!((harness.provider.hits(), free(&harness)), (1, 100));
+}
+
+#[tokio::test]
+async fn a_request_without_room_to_be_translated_goes_another_way() {
+    let long = json!({"model": "claude-x", "models": ["gpt-x"],
+        "messages": [{"role": "user", "content": "x".repeat(30 * KIB)}]});
+    let mut config = config();
+    config.limits.all_bodies_bytes = 100 * KIB;
+    let harness = Harness::with(config.clone(), EdgeConfig::default()).await;
+    harness.bring("anthropic").await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    let answer = harness.chat(&long.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.code());
+    assert_eq!(answer.header("x-keybearer-model"), "gpt-x");
+    assert_eq!((harness.provider.hits(), free(&harness)), (1, 100));
+    // Credits are held for all the models at once, so what each of them would be sent must be known.
+    let (harness, openai, _) = managed_with(config).await;
+    let long = long
+        .to_string()
+        .replace("claude-x", "first")
+        .replace("gpt-x", "claude-x")
+        .replace("first", "gpt-x");
+    let answer = harness.chat(&long).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
+    assert_eq!((openai.hits(), free(&harness)), (0, 100));
 }
 
 #[tokio::test]
