@@ -290,7 +290,7 @@ pub(crate) async fn send(
     match judging.await {
         Ok(mut answer) => {
             if vectors::wanted(parcel) {
-                vectors::encode_in(&mut answer, plane).await?;
+                vectors::encode_in(&mut answer, parcel.call, plane).await?;
             }
             if let Some(translated) = translated {
                 let reading =

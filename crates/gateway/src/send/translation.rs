@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{RequestId, Timestamp};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use llm::format::FormatId;
+use llm::format::{FormatId, Metered};
 use llm::head;
 use llm::provider::Provider;
 use llm::translate::{
@@ -139,14 +139,7 @@ pub(super) async fn read_whole(
     };
     let read = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
     let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
-    let metered = |whole: &[u8]| {
-        if call.priced == Priced::Unknown {
-            return None;
-        }
-        let mut tap = plan.upstream().format().usage_tap(false);
-        tap.push(whole);
-        Some(Box::new(tap.finish()))
-    };
+    let metered = |whole: &[u8]| untold(call, plan.upstream(), whole);
     if let Err((failure, next)) = read {
         let metered = match next {
             Next::Told => metered(&whole),
@@ -164,6 +157,16 @@ pub(super) async fn read_whole(
     })?;
     *first = whole.freeze();
     Ok(Some(room))
+}
+
+/// What was read of a body in this format that the client is not told, metered: the model made it all the same.
+pub(super) fn untold(call: &Call, format: FormatId, read: &[u8]) -> Option<Box<Metered>> {
+    if call.priced == Priced::Unknown {
+        return None;
+    }
+    let mut tap = format.format().usage_tap(false);
+    tap.push(read);
+    Some(Box::new(tap.finish()))
 }
 
 impl Translation {

@@ -12,8 +12,10 @@ use llm::format::FormatId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::translation::untold;
 use super::{Answer, Content, Kind, Missed, Next, Parcel};
 use crate::Plane;
+use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::room::Room;
 
@@ -48,8 +50,13 @@ pub(super) fn wanted(parcel: &Parcel) -> bool {
 }
 
 /// Encodes the vectors of an answer if they are numbers. What is base64 already passes as it comes; what is numbers is
-/// read to its end first, as long as nothing of it is with the client.
-pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), Missed> {
+/// read to its end first, as long as nothing of it is with the client. What is not told then was made all the same, so
+/// it is metered.
+pub(super) async fn encode_in(
+    answer: &mut Answer,
+    call: &Call,
+    plane: &Plane,
+) -> Result<(), Missed> {
     let Content::Flowing {
         kind: Kind::Json,
         first,
@@ -59,8 +66,13 @@ pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), 
     else {
         return Ok(());
     };
-    let missed = |failure, next| Missed {
+    let missed = |failure, next, read: &[u8]| Missed {
         status: Some(answer.status),
+        metered: match next {
+            Next::Told => untold(call, FormatId::OpenaiEmbeddings, read),
+            // It is made once more.
+            _ => None,
+        },
         ..Missed::new(failure, next)
     };
     let mut room = Room::of(&plane.body_memory);
@@ -75,13 +87,14 @@ pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), 
             let Some(data) = frame.data_ref() else {
                 continue;
             };
-            if read.len() + data.len() > MAX_BYTES {
+            // No more than a piece beyond the limits below: what is refused shows that an answer began.
+            read.extend_from_slice(data);
+            if read.len() > MAX_BYTES {
                 return Err((Failure::UpstreamNotEncodable, Next::Told));
             }
             // Once as it came, and once as it is encoded, which is shorter for what models make.
-            room.grow(2 * (read.len() + data.len()))
+            room.grow(2 * read.len())
                 .map_err(|failure| (failure, Next::Told))?;
-            read.extend_from_slice(data);
             if written == Written::NotYet {
                 written = match self::written(&read) {
                     Written::NotYet if read.len() > MAX_PRELUDE_BYTES => Written::Otherwise,
@@ -93,12 +106,11 @@ pub(super) async fn encode_in(answer: &mut Answer, plane: &Plane) -> Result<(), 
     };
     let outcome = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
     let outcome = outcome.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
-    outcome.map_err(|(failure, next)| missed(failure, next))?;
+    outcome.map_err(|(failure, next)| missed(failure, next, &read))?;
     let read = read.freeze();
     let ready = match written {
-        Written::Numbers => {
-            encoded(&read).ok_or_else(|| missed(Failure::UpstreamNotEncodable, Next::Told))?
-        }
+        Written::Numbers => encoded(&read)
+            .ok_or_else(|| missed(Failure::UpstreamNotEncodable, Next::Told, &read))?,
         Written::NotYet | Written::Otherwise => read,
     };
     *first = room.around(ready);

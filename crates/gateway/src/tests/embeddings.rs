@@ -193,6 +193,25 @@ async fn what_cannot_be_encoded_is_no_answer() {
         assert_eq!(answer.status, 502);
         assert_eq!(answer.code(), "upstream_not_encodable");
         assert_eq!(answer.header("x-keybearer-error-source"), "upstream");
+        harness.advance(1);
     }
     assert_eq!(provider.hits(), 3);
+    // They were made all the same.
+    let rows = harness.usage().await;
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| row.usage.is_some()), "{rows:?}");
+}
+
+#[tokio::test]
+async fn vectors_that_are_not_told_cost_what_the_provider_reports() {
+    let (harness, openai, _) = managed().await;
+    openai.says(r#"{"data":[{"embedding":[1e39]}],"usage":{"prompt_tokens":8}}"#);
+    let request = harness.request(Method::POST, "/v1/embeddings", CALL);
+    assert_eq!(harness.send(request).await.code(), "upstream_not_encodable");
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(
+        (row.usage, row.pricing),
+        (Some(USED), Some(Pricing::Priced))
+    );
+    assert_eq!(row.charge, NanoUsd::new(8 * 3_000));
 }

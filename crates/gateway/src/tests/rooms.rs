@@ -105,7 +105,12 @@ async fn vectors_that_are_encoded_here_take_room_too() {
         let request = harness.request(Method::POST, "/v1/embeddings", call);
         assert_eq!(harness.send(request).await.status, status, "{numbers}");
         free_again(&harness, 100).await;
+        harness.advance(1);
     }
+    // Those that are not told were made all the same.
+    let rows = harness.usage().await;
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.usage.is_some()), "{rows:?}");
 }
 
 #[tokio::test]
