@@ -33,7 +33,7 @@ mod parting;
 mod rewrite;
 mod tail;
 
-use broken::Cut;
+use broken::{Cut, learned};
 use parting::Parting;
 use tail::Tail;
 
@@ -393,8 +393,11 @@ impl Relay {
             let request = settlement.request();
             tracing::warn!(request.id = %request, "the provider echoed the provider key in {request}; it was removed");
         }
-        let metered = self.metered.take();
-        metered.unwrap_or_else(|| self.tap.take().map(|tap| tap.finish()).unwrap_or_default())
+        self.metered.take().unwrap_or_else(|| {
+            let tap = self.tap.take();
+            tap.map(|tap| learned(tap, self.answers).0)
+                .unwrap_or_default()
+        })
     }
 }
 
@@ -410,6 +413,7 @@ impl Drop for Relay {
         let holds = self.holds();
         let parting = Parting {
             tap: self.tap.take(),
+            answers: self.answers,
             settlement,
             sent_bytes: self.sent_bytes,
         };

@@ -4,6 +4,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
+use llm::format::{Metered, UsageTap};
 
 use super::Relay;
 use crate::BoxError;
@@ -19,15 +20,19 @@ pub(super) enum Cut {
     Untold,
 }
 
+/// What the tap learned of a stream that has to bring so many `answers` to their end, and whether it is without its end;
+/// `None`: its end says nothing. However a stream ended, nothing that it reported before its end is the last word.
+pub(super) fn learned(tap: Box<dyn UsageTap>, answers: Option<u64>) -> (Metered, bool) {
+    let mut metered = tap.finish();
+    let cut_off = answers.is_some_and(|answers| !metered.ended.is_whole(answers));
+    metered.complete &= !cut_off;
+    (metered, cut_off)
+}
+
 impl Relay {
-    /// Whether the provider's stream ended without its end, however well the connection did. Then nothing that it
-    /// reported is the last word.
+    /// Whether the provider's stream ended without its end, however well the connection did.
     pub(super) fn is_cut_off(&mut self) -> Option<Cut> {
-        let mut metered = self.tap.take()?.finish();
-        let cut_off = self
-            .answers
-            .is_some_and(|answers| !metered.ended.is_whole(answers));
-        metered.complete &= !cut_off;
+        let (metered, cut_off) = learned(self.tap.take()?, self.answers);
         self.metered = Some(metered);
         cut_off.then_some(match metered.refused {
             true => Cut::Told,

@@ -6,11 +6,14 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use llm::format::UsageTap;
 
+use super::broken::learned;
 use crate::settle::Settlement;
 
 /// What is left of it.
 pub(super) struct Parting {
     pub(super) tap: Option<Box<dyn UsageTap>>,
+    /// As in the [`Relay`](super::Relay).
+    pub(super) answers: Option<u64>,
     pub(super) settlement: Settlement,
     pub(super) sent_bytes: u64,
 }
@@ -42,7 +45,8 @@ impl Parting {
     }
 
     pub(super) fn end(self) {
-        let metered = self.tap.map(|tap| tap.finish()).unwrap_or_default();
+        let learned = self.tap.map(|tap| learned(tap, self.answers));
+        let (metered, _) = learned.unwrap_or_default();
         self.settlement.abandon(metered, self.sent_bytes);
     }
 }

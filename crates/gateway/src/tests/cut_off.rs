@@ -1,7 +1,10 @@
 //! Streams that end as connections do, and yet without the word by which their format says so.
 
+use std::time::Duration;
+
 use domain::price::Pricing;
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::client::Answer;
@@ -171,6 +174,39 @@ async fn what_a_cut_stream_reported_is_no_last_word() {
     assert!(charged, "the provider made it all the same");
     let rows = rows.into_iter().map(|row| (row.pricing, row.error_code));
     assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn however_a_stream_is_cut_what_it_reported_is_no_last_word() {
+    let (harness, _, anthropic) = managed().await;
+    let call = r#"{"model":"claude-x","max_tokens":50,"stream":true,"messages":[]}"#;
+    let mut steps = vec![Step::Send(STREAM.into())];
+    let pieces = MESSAGE[..3].iter();
+    steps.extend(pieces.map(|piece| Step::Send(chunk(piece))));
+    // The connection breaks.
+    anthropic.script([&steps[..], &[Step::Close]].concat());
+    assert!(text(&harness.messages(call).await).contains("upstream_broken"));
+    harness.advance(1);
+    // The client leaves, and the provider says no more.
+    anthropic.script([&steps[..], &[Step::Gate]].concat());
+    let request = harness.request(Method::POST, "/v1/messages", call);
+    let mut body = harness.open(request).await.into_body();
+    let first = body.frame().await.expect("a frame");
+    assert!(first.is_ok());
+    drop(body);
+    assert!(anthropic.hung_up_within(Duration::from_secs(5)).await);
+    let rows = harness.usage().await;
+    let said = rows
+        .iter()
+        .map(|row| (row.pricing, row.error_code.as_deref()));
+    let estimated = Some(Pricing::Estimated);
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            (estimated, Some("upstream_broken")),
+            (estimated, Some("client_closed"))
+        ]
+    );
 }
 
 #[tokio::test]
