@@ -14,6 +14,8 @@ pub(super) struct Tail {
     holds: bool,
     /// `None`: a body, of which the last byte is held.
     events: Option<Events>,
+    /// The last byte of a body so far, in the memory that it came in.
+    last: Bytes,
     held: BytesMut,
 }
 
@@ -76,6 +78,7 @@ impl Tail {
         Self {
             holds,
             events: (kind == Kind::EventStream).then(events),
+            last: Bytes::new(),
             held: BytesMut::new(),
         }
     }
@@ -88,16 +91,20 @@ impl Tail {
     /// Takes the next piece and returns what may go out.
     ///
     /// Of a stream an event passes when it is whole. From the event on with which the last answer ends, all are held,
-    /// up to a bound.
-    pub(super) fn hold_back(&mut self, piece: Bytes) -> Bytes {
+    /// up to a bound. Of a body the first piece passes without a copy: one that was made here is all in it, and has its
+    /// share of the memory for bodies until it is sent.
+    pub(super) fn hold_back(&mut self, mut piece: Bytes) -> Bytes {
         if piece.is_empty() {
             return piece;
         }
         match &mut self.events {
             None => {
-                self.held.extend_from_slice(&piece);
-                let last = self.held.len() - 1;
-                self.held.split_to(last).freeze()
+                let last = piece.split_off(piece.len() - 1);
+                let before = std::mem::replace(&mut self.last, last);
+                match before.is_empty() {
+                    true => piece,
+                    false => [before, piece].concat().into(),
+                }
             }
             Some(events) => events.take(&piece, &mut self.held),
         }
@@ -112,13 +119,14 @@ impl Tail {
             all.unsplit(events.end());
             self.held = all;
         } else {
+            self.held.extend_from_slice(&std::mem::take(&mut self.last));
             self.held.extend_from_slice(rest);
         }
     }
 
     /// How many bytes are held.
     pub(super) fn len(&self) -> u64 {
-        self.held.len() as u64
+        (self.last.len() + self.held.len()) as u64
     }
 
     /// What was held back, to the last byte.
@@ -126,6 +134,7 @@ impl Tail {
         if let Some(events) = &mut self.events {
             self.held.extend_from_slice(&events.end());
         }
+        self.held.extend_from_slice(&self.last);
         self.held.freeze()
     }
 }

@@ -114,6 +114,30 @@ async fn vectors_that_are_encoded_here_take_room_too() {
 }
 
 #[tokio::test]
+async fn encoded_vectors_that_credits_pay_for_take_room_until_they_are_sent() {
+    const NUMBERS: usize = 3 << 20;
+    // More than two sockets take of it.
+    const ENCODED: usize = NUMBERS * 16 / 3;
+    let (harness, openai, _) = managed().await;
+    let vector = "0.123456,".repeat(NUMBERS);
+    openai.says(&format!(
+        r#"{{"data":[{{"embedding":[{vector}0]}}],"usage":{{"prompt_tokens":1}}}}"#
+    ));
+    let all = free(&harness);
+    let call = r#"{"model":"gpt-x","input":"a","encoding_format":"base64"}"#;
+    let request = harness.request(Method::POST, "/v1/embeddings", call);
+    let response = harness.open(request).await;
+    assert_eq!(response.status(), 200);
+    // The client reads nothing.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let taken = (all - free(&harness)) * KIB;
+    assert!((ENCODED..2 * ENCODED).contains(&taken), "{taken}");
+    let body = response.into_body().collect().await.expect("whole");
+    assert!(body.to_bytes().len() > ENCODED);
+    free_again(&harness, all).await;
+}
+
+#[tokio::test]
 async fn a_translated_request_takes_room_until_it_is_sent() {
     let mut config = config();
     config.limits.all_bodies_bytes = 100 * KIB;
