@@ -67,14 +67,15 @@ where
         let kind = BodyKind::of(&parts.headers, call.takes)?;
         let media_type = kind.media_type()?;
         let within = Duration::from_millis(plane.config.timeouts.request_body_ms);
+        let call_ends = settlement.started_at() + plane.config.timeouts.total();
         let reading = async {
             match kind {
                 BodyKind::Json => read_json(plane, body, model.as_deref(), call).await,
                 BodyKind::Form(boundary) => {
                     let reader = form::Reader::new(&boundary);
-                    read_beginning(plane, boxed(body), Some(reader)).await
+                    read_beginning(plane, boxed(body), Some(reader), call_ends).await
                 }
-                BodyKind::Any(_) => read_beginning(plane, boxed(body), None).await,
+                BodyKind::Any(_) => read_beginning(plane, boxed(body), None, call_ends).await,
             }
         };
         let read = tokio::time::timeout(within, reading).await;

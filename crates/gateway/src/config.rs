@@ -54,7 +54,7 @@ pub struct Timeouts {
 
 impl Timeouts {
     pub(crate) fn upload(&self) -> Duration {
-        Duration::from_millis(self.upload_ms.min(self.total_ms))
+        Duration::from_millis(self.upload_ms)
     }
 
     pub(crate) fn first_byte(&self) -> Duration {

@@ -60,6 +60,8 @@ pub(crate) struct Source {
     pub(crate) limit: usize,
     /// When it must be there.
     pub(crate) deadline: Instant,
+    /// When the call as a whole must be at its end.
+    pub(crate) call_ends: Instant,
     /// Its part of the memory for bodies.
     pub(crate) share: Option<OwnedSemaphorePermit>,
 }
@@ -71,6 +73,8 @@ struct Pace {
     idle: Duration,
     /// To answer when it has the last.
     first_byte: Duration,
+    /// For either, at the latest.
+    call_ends: Instant,
 }
 
 /// What has not gone out yet.
@@ -97,7 +101,8 @@ struct Rest {
 /// Whose turn it is.
 #[derive(Clone, Copy)]
 enum Turn {
-    Client,
+    /// The provider has taken all that came, since then.
+    Client(Instant),
     /// It has not taken the next piece since then.
     Provider(Instant),
     /// The provider's, which has taken the last piece.
@@ -119,6 +124,7 @@ impl Upload {
             length,
             limit,
             deadline,
+            call_ends,
             share,
         } = source;
         let held = held as u64;
@@ -134,7 +140,7 @@ impl Upload {
                 attempt: 0,
                 spent: false,
                 whole: false,
-                turn: Turn::Client,
+                turn: Turn::Client(Instant::now()),
                 failure: None,
                 waker: None,
             })),
@@ -144,6 +150,7 @@ impl Upload {
             pace: Pace {
                 idle: timeouts.idle(),
                 first_byte: timeouts.first_byte(),
+                call_ends,
             },
             _share: share,
         }
@@ -186,6 +193,13 @@ impl Upload {
         lock(&self.rest).whole
     }
 
+    /// When it last went on: the provider took a piece, or came to wait for one.
+    pub(crate) fn moved_at(&self) -> Instant {
+        match lock(&self.rest).turn {
+            Turn::Client(since) | Turn::Provider(since) | Turn::Answer(since) => since,
+        }
+    }
+
     /// Why the client's part in it failed, if it did; told once.
     pub(crate) fn failure(&self) -> Option<Failure> {
         lock(&self.rest).failure.take()
@@ -226,8 +240,8 @@ pub(crate) struct Flowing {
 pub(crate) struct GivenUp;
 
 impl Flowing {
-    /// Returns when the provider has not taken the next piece, or has not answered after the last one, in time. The
-    /// client has limits of its own.
+    /// Returns when the provider has not taken the next piece, or has not answered after the last one, in time, which
+    /// the end of the call bounds. The client has limits of its own.
     pub(crate) fn overdue(&self) -> impl Future<Output = ()> + Send + use<> {
         let (rest, pace) = (Arc::clone(&self.rest), self.pace);
         // As often as it could become overdue.
@@ -237,14 +251,18 @@ impl Flowing {
                 let now = Instant::now();
                 let turn = lock(&rest).turn;
                 let until = match turn {
-                    Turn::Client => now + often,
-                    Turn::Provider(since) => since + pace.idle,
-                    Turn::Answer(since) => since + pace.first_byte,
+                    Turn::Client(_) => None,
+                    Turn::Provider(since) => Some(since + pace.idle),
+                    Turn::Answer(since) => Some(since + pace.first_byte),
                 };
-                if until <= now {
+                if until.is_some_and(|until| until.min(pace.call_ends) <= now) {
                     return;
                 }
-                tokio::time::sleep_until(until.min(now + often)).await;
+                let mut next = until.unwrap_or(now + often).min(now + often);
+                if now < pace.call_ends {
+                    next = next.min(pace.call_ends);
+                }
+                tokio::time::sleep_until(next).await;
             }
         }
     }
@@ -271,6 +289,7 @@ impl HttpBody for Flowing {
         if rest.attempt != flowing.attempt {
             return Poll::Ready(Some(Err(GivenUp)));
         }
+        let before = rest.turn;
         rest.turn = Turn::Provider(Instant::now());
         if !flowing.first.is_empty() {
             let first = std::mem::take(&mut flowing.first);
@@ -278,7 +297,11 @@ impl HttpBody for Flowing {
         }
         match rest.poll_next(cx) {
             Poll::Pending => {
-                rest.turn = Turn::Client;
+                // Asked again, it has taken nothing in between.
+                rest.turn = match before {
+                    Turn::Client(_) => before,
+                    Turn::Provider(_) | Turn::Answer(_) => Turn::Client(Instant::now()),
+                };
                 rest.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -322,11 +345,11 @@ impl Rest {
             let Some(body) = &mut self.body else {
                 return Poll::Ready(Err(Failure::BodyBroken));
             };
-            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
-                std::task::ready!(self.deadline.as_mut().poll(cx));
+            // Before the body: a client that is always ahead of the provider always has the next piece ready.
+            if self.deadline.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(Failure::BodyTooSlow));
-            };
-            let Some(frame) = frame else {
+            }
+            let Some(frame) = std::task::ready!(Pin::new(body).poll_frame(cx)) else {
                 if let Some(check) = &self.check {
                     check.finish().map_err(Failure::InvalidRequest)?;
                 }

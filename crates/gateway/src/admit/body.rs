@@ -54,10 +54,11 @@ pub(super) async fn read_beginning(
     plane: &Plane,
     mut body: Body,
     mut form: Option<form::Reader>,
+    call_ends: Instant,
 ) -> Result<(Arrived, Listed), Failure> {
     let limit = plane.config.limits.body_bytes;
     let timeouts = &plane.config.timeouts;
-    let deadline = Instant::now() + timeouts.upload();
+    let deadline = call_ends.min(Instant::now() + timeouts.upload());
     let length = http_body::Body::size_hint(&body).exact();
     let enough = |piece: &[u8], held: usize| {
         let Some(form) = &mut form else {
@@ -88,6 +89,7 @@ pub(super) async fn read_beginning(
             length,
             limit,
             deadline,
+            call_ends,
             share: share.take(),
         };
         Some(Upload::new(source, timeouts))

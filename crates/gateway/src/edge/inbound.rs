@@ -50,7 +50,11 @@ impl Body for Inbound {
     ) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.alarm = None;
-            return Poll::Ready(frame.map(|frame| frame.map_err(InboundError::Broken)));
+            // What comes in time is too late where nobody reads it in time.
+            return Poll::Ready(match frame {
+                Some(Ok(_)) if self.deadline <= Instant::now() => Some(Err(InboundError::TooSlow)),
+                frame => frame.map(|frame| frame.map_err(InboundError::Broken)),
+            });
         }
         let until = (Instant::now() + self.idle).min(self.deadline);
         let alarm = self

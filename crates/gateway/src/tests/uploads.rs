@@ -17,10 +17,14 @@ use crate::upload::{HELD_BYTES, WINDOW_BYTES};
 
 mod breaking;
 mod early;
+mod pace;
 
 const PATH: &str = "/v1/audio/transcriptions";
 const FORM: &str = "multipart/form-data; boundary=b0";
 const SOON: Duration = Duration::from_secs(10);
+/// A path of a provider that nothing is known of.
+const RAW: &str = "/providers/openai/files/raw";
+const BYTES: &str = "application/octet-stream";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn field(name: &str, value: &str) -> String {
@@ -53,6 +57,17 @@ struct Client(TcpStream);
 impl Client {
     /// Sends the head. `length`: of the body; `None`: it is sent in chunks.
     async fn begin(harness: &Harness, path: &str, media_type: &str, length: Option<usize>) -> Self {
+        Self::begin_with(harness, "POST", path, media_type, length).await
+    }
+
+    /// As [`begin`](Self::begin), with any method.
+    async fn begin_with(
+        harness: &Harness,
+        method: &str,
+        path: &str,
+        media_type: &str,
+        length: Option<usize>,
+    ) -> Self {
         harness.advance(1);
         let stream = TcpStream::connect(harness.address).await;
         let mut client = Self(stream.expect("a connection"));
@@ -61,7 +76,7 @@ impl Client {
             None => "Transfer-Encoding: chunked".to_owned(),
         };
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: {media_type}\r\n{framing}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: {media_type}\r\n{framing}\r\n\r\n",
             harness.api_key
         );
         client.send(head.as_bytes()).await;
@@ -133,6 +148,14 @@ impl Upstream {
         };
         let read = tokio::time::timeout(SOON, reading).await;
         assert!(read.is_ok(), "no more than {} bytes came", self.body.len());
+    }
+
+    /// Reads a body in chunks, of so many bytes at least, to its end.
+    async fn reads_chunks(&mut self, bytes: usize) {
+        self.reads(bytes).await;
+        while !self.body.ends_with(b"\r\n0\r\n\r\n") {
+            self.reads(self.body.len() + 1).await;
+        }
     }
 
     /// Reads to the end of the connection.
@@ -208,11 +231,7 @@ async fn what_comes_in_chunks_goes_in_chunks() {
         "{}",
         upstream.head
     );
-    upstream.reads(given.len()).await;
-    while !upstream.body.ends_with(b"\r\n0\r\n\r\n") {
-        let more = upstream.body.len() + 1;
-        upstream.reads(more).await;
-    }
+    upstream.reads_chunks(given.len()).await;
     upstream.says(200, b"{}").await;
     assert_eq!(client.answer().await.0, 200);
 }
@@ -221,9 +240,7 @@ async fn what_comes_in_chunks_goes_in_chunks() {
 async fn any_body_of_a_providers_path_flows_and_its_answer_may_begin_before_it_ends() {
     let (harness, _, provider) = started().await;
     let body = sound(500_000);
-    let path = "/providers/openai/files/raw";
-    let mut client =
-        Client::begin(&harness, path, "application/octet-stream", Some(body.len())).await;
+    let mut client = Client::begin(&harness, RAW, BYTES, Some(body.len())).await;
     client.send(&body[..200_000]).await;
     let mut upstream = Upstream::of(&provider).await;
     upstream.reads(100_000).await;
