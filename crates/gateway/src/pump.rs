@@ -332,17 +332,26 @@ impl Relay {
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
-    /// Ready when the provider has been silent for too long, or the whole takes too long.
+    /// Ready when the provider has been silent for too long and took nothing of the request's body either, or the whole
+    /// takes too long.
     fn alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let started_at = self.settlement.as_ref().map(Settlement::started_at);
         let deadline = *self
             .deadline
             .get_or_insert_with(|| started_at.unwrap_or_else(Instant::now) + self.total);
         let until = (Instant::now() + self.idle).min(deadline);
-        self.alarm
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)))
-            .as_mut()
-            .poll(cx)
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        loop {
+            std::task::ready!(alarm.as_mut().poll(cx));
+            let moved_at = self.upload.as_ref().map(Upload::moved_at);
+            let until = moved_at.map(|moved_at| (moved_at + self.idle).min(deadline));
+            match until.filter(|until| *until > Instant::now()) {
+                Some(until) => alarm.as_mut().reset(until),
+                None => return Poll::Ready(()),
+            }
+        }
     }
 
     /// The answer is at its end, and the client gets the last of it when its row is written. So an answer that was

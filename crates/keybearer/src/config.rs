@@ -143,7 +143,7 @@ options! {
     connect_timeout_ms: u64, Integer, "`10000`" = 10_000;
     /// Milliseconds until a provider's response begins; of a long upload, from its last byte.
     first_byte_timeout_ms: u64, Integer, "`300000`" = 300_000;
-    /// Milliseconds without a byte after which a response is given up, or a long upload that the provider does not take.
+    /// Milliseconds without a byte of a response, or of a long upload to the provider, after which the call is given up.
     idle_timeout_ms: u64, Integer, "`120000`" = 120_000;
     /// Milliseconds for one call as a whole.
     total_timeout_ms: u64, Integer, "`3600000`" = 3_600_000;
