@@ -84,6 +84,13 @@ impl Outbound {
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Flowing(body) => body.size_hint(),
+        }
+    }
 }
 
 impl HttpBody for Parting {
@@ -116,10 +123,7 @@ impl HttpBody for Parting {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.body {
-            Outbound::Whole(body) => body.size_hint(),
-            Outbound::Flowing(body) => body.size_hint(),
-        }
+        self.body.size_hint()
     }
 }
 
@@ -266,6 +270,8 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
     })?;
     drop(key);
     value.set_sensitive(true);
+    // Said here: with some methods the client takes a body of unknown length for none, and sends nothing of it.
+    let in_chunks = outgoing.body.size_hint().exact().is_none();
     let mut request = Request::new(Parting {
         body: outgoing.body,
         departure: outgoing.departure,
@@ -276,6 +282,12 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
     *all = outgoing.headers;
     if let Some(media_type) = outgoing.media_type {
         all.insert(header::CONTENT_TYPE, media_type);
+    }
+    if in_chunks {
+        all.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
     }
     all.insert(
         header::ACCEPT_ENCODING,

@@ -237,6 +237,31 @@ async fn what_comes_in_chunks_goes_in_chunks() {
 }
 
 #[tokio::test]
+async fn what_comes_in_chunks_goes_on_whatever_the_method() {
+    let (harness, _, provider) = started().await;
+    let given = sound(300_000);
+    for method in ["GET", "DELETE", "PUT"] {
+        let mut client = Client::begin_with(&harness, method, RAW, BYTES, None).await;
+        for piece in given.chunks(50_000) {
+            client.send_chunk(piece).await;
+        }
+        client.send(b"0\r\n\r\n").await;
+        let mut upstream = Upstream::of(&provider).await;
+        let head = &upstream.head;
+        assert!(head.starts_with(method), "{head}");
+        let framing = head.matches("transfer-encoding: chunked").count();
+        assert_eq!(
+            (framing, head.contains("content-length")),
+            (1, false),
+            "{head}"
+        );
+        upstream.reads_chunks(given.len()).await;
+        upstream.says(200, b"{}").await;
+        assert_eq!(client.answer().await.0, 200, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn any_body_of_a_providers_path_flows_and_its_answer_may_begin_before_it_ends() {
     let (harness, _, provider) = started().await;
     let body = sound(500_000);
