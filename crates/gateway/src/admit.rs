@@ -9,10 +9,10 @@ use domain::access::{Action, ApiScope};
 use http::{HeaderMap, HeaderValue, Method, header};
 use llm::form::{self, Boundary};
 use llm::head::Head;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::endpoint::{Call, Takes};
 use crate::error::Failure;
+use crate::room::Room;
 use crate::settle::Settlement;
 use crate::snapshot::{Loaded, View};
 use crate::upload::Upload;
@@ -45,8 +45,8 @@ pub(crate) struct Held {
     pub(crate) media_type: Option<HeaderValue>,
     /// The rest; `None`: there is none.
     pub(crate) upload: Option<Upload>,
-    /// Given back when it is dropped.
-    pub(crate) share: Option<OwnedSemaphorePermit>,
+    /// Given back when it is dropped; `None`: it holds nothing, or the rest has it.
+    pub(crate) room: Option<Room>,
 }
 
 /// Admits a call and reads its request. `model`: as the path names it, if it does. A refusal is settled.
@@ -84,7 +84,7 @@ where
             bytes: listed.body,
             media_type,
             upload: arrived.upload,
-            share: arrived.share,
+            room: arrived.room,
         };
         Ok((held, listed.head, listed.others))
     };

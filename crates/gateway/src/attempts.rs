@@ -79,7 +79,7 @@ pub(crate) async fn serve(
                 bytes,
                 media_type,
                 upload,
-                share,
+                room,
             },
     } = planned;
     let mut course = Course {
@@ -122,7 +122,7 @@ pub(crate) async fn serve(
         said.insert(header::RETRY_AFTER, seconds);
     }
     // The request was sent; its memory need not wait for the end of the answer.
-    drop(share);
+    drop(room);
     match (outcome, settlement) {
         (Ok((served, answer)), Some(settlement)) => Ok(Answered {
             settlement,

@@ -98,7 +98,7 @@ fn admit<B: http_body::Body>(
                     bytes: Bytes::new(),
                     media_type: None,
                     upload: None,
-                    share: None,
+                    room: None,
                 },
             };
             Ok((admitted, handshake))

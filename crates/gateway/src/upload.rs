@@ -15,13 +15,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use llm::form;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use crate::Body;
 use crate::admit;
 use crate::config::Timeouts;
 use crate::error::Failure;
+use crate::room::Room;
 
 /// The most of a body that is held before the rest of it flows.
 pub(crate) const HELD_BYTES: usize = 64 * 1024;
@@ -39,7 +39,7 @@ pub(crate) struct Upload {
     held: u64,
     pace: Pace,
     /// Its part of the memory for bodies.
-    _share: Option<OwnedSemaphorePermit>,
+    _room: Room,
 }
 
 /// How many bytes of a body have come. Clones share it.
@@ -63,7 +63,7 @@ pub(crate) struct Source {
     /// When the call as a whole must be at its end.
     pub(crate) call_ends: Instant,
     /// Its part of the memory for bodies.
-    pub(crate) share: Option<OwnedSemaphorePermit>,
+    pub(crate) room: Room,
 }
 
 /// How long a provider may take.
@@ -125,7 +125,7 @@ impl Upload {
             limit,
             deadline,
             call_ends,
-            share,
+            room,
         } = source;
         let held = held as u64;
         let received = Received(Arc::new(AtomicU64::new(held)));
@@ -152,7 +152,7 @@ impl Upload {
                 first_byte: timeouts.first_byte(),
                 call_ends,
             },
-            _share: share,
+            _room: room,
         }
     }
 

@@ -8,19 +8,21 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use llm::form;
 use llm::head::{self, Head, Listed};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::edge::InboundError;
 use crate::endpoint::Call;
 use crate::error::Failure;
+use crate::room::Room;
 use crate::upload::{HELD_BYTES, Source, Upload, WINDOW_BYTES};
 use crate::{Body, BoxError, Plane};
 
 /// What holds and what carries a body.
 pub(super) struct Arrived {
     pub(super) upload: Option<Upload>,
-    pub(super) share: Option<OwnedSemaphorePermit>,
+    /// `None`: the upload has it.
+    pub(super) room: Option<Room>,
 }
 
 /// Reads a JSON body, to its end. `model`: as the path names it.
@@ -35,7 +37,7 @@ where
 {
     let limit = plane.config.limits.body_bytes;
     let to_its_end = |_: &[u8], _: usize| Ok(false);
-    let Collected { bytes, share, .. } =
+    let Collected { bytes, room, .. } =
         collect(&mut pin!(body), limit, &plane.body_memory, to_its_end).await?;
     let listed = match model {
         None => head::read_listed(bytes),
@@ -44,8 +46,11 @@ where
         }
     };
     let listed = listed.map_err(Failure::InvalidRequest)?;
-    let upload = None;
-    Ok((Arrived { upload, share }, listed))
+    let arrived = Arrived {
+        upload: None,
+        room: Some(room),
+    };
+    Ok((arrived, listed))
 }
 
 /// Reads so much of a body that the call can go on, and no more of a long one. `form`: it is a form, and this reads it;
@@ -70,7 +75,7 @@ pub(super) async fn read_beginning(
     let memory = &plane.body_memory;
     let Collected {
         bytes,
-        mut share,
+        mut room,
         whole,
     } = collect(&mut body, limit, memory, enough).await?;
     let head = match &form {
@@ -78,10 +83,13 @@ pub(super) async fn read_beginning(
         Some(form) if whole => form.finish().map_err(Failure::InvalidRequest)?,
         Some(form) => form.head().ok_or(Failure::Internal)?,
     };
-    let upload = if whole {
-        None
+    let arrived = if whole {
+        Arrived {
+            upload: None,
+            room: Some(room),
+        }
     } else {
-        reserve(memory, &mut share, bytes.len() + WINDOW_BYTES)?;
+        room.grow(bytes.len() + WINDOW_BYTES)?;
         let source = Source {
             body,
             check: form,
@@ -90,11 +98,14 @@ pub(super) async fn read_beginning(
             limit,
             deadline,
             call_ends,
-            share: share.take(),
+            room,
         };
-        Some(Upload::new(source, timeouts))
+        Arrived {
+            upload: Some(Upload::new(source, timeouts)),
+            room: None,
+        }
     };
-    Ok((Arrived { upload, share }, alone(bytes, head)))
+    Ok((arrived, alone(bytes, head)))
 }
 
 pub(super) fn boxed<B>(body: B) -> Body
@@ -125,7 +136,7 @@ const AT_ONCE: usize = 128 * KIB;
 /// What was read of a body.
 struct Collected {
     bytes: Bytes,
-    share: Option<OwnedSemaphorePermit>,
+    room: Room,
     /// Whether that is all of it.
     whole: bool,
 }
@@ -147,7 +158,7 @@ where
     // What is announced need not come: pages that are not written to cost nothing.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
     let mut bytes = BytesMut::with_capacity(announced.min(AT_ONCE));
-    let mut share: Option<OwnedSemaphorePermit> = None;
+    let mut room = Room::of(memory);
     let mut whole = true;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(broken)?.into_data() else {
@@ -157,7 +168,7 @@ where
             return Err(too_large);
         }
         bytes.extend_from_slice(&data);
-        reserve(memory, &mut share, bytes.len())?;
+        room.grow(bytes.len())?;
         if enough(&data, bytes.len())? {
             whole = is_at_end(body);
             break;
@@ -165,30 +176,9 @@ where
     }
     Ok(Collected {
         bytes: bytes.freeze(),
-        share,
+        room,
         whole,
     })
-}
-
-/// Makes a share of the memory for bodies be one of at least so many bytes.
-fn reserve(
-    memory: &Arc<Semaphore>,
-    share: &mut Option<OwnedSemaphorePermit>,
-    bytes: usize,
-) -> Result<(), Failure> {
-    let held = share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-    let wanted = bytes.div_ceil(KIB).saturating_sub(held);
-    if wanted == 0 {
-        return Ok(());
-    }
-    let wanted = u32::try_from(wanted).map_err(|_| Failure::Overloaded)?;
-    let more = Arc::clone(memory).try_acquire_many_owned(wanted);
-    let more = more.map_err(|_| Failure::Overloaded)?;
-    match share {
-        Some(share) => share.merge(more),
-        None => *share = Some(more),
-    }
-    Ok(())
 }
 
 pub(crate) fn broken(error: impl Into<BoxError>) -> Failure {
