@@ -332,13 +332,12 @@ fn timed_out(limit: Duration) -> CallFailure {
     }
 }
 
-/// Whatever it is that ends the process in the midst of the step, it is not tried, and paid, for ever.
+/// Whatever it is that breaks the step off, the end of the process or a database that is away, it is not tried, and paid,
+/// for ever.
 fn interrupted() -> CallFailure {
     CallFailure {
         code: "step_interrupted".to_owned(),
-        message: format!(
-            "the step was begun {MAX_BEGUN} times, and each time the process ended before it"
-        ),
+        message: format!("the step was begun {MAX_BEGUN} times, and each time it was broken off"),
         hint: "tell the operator of this instance, then try the run again".to_owned(),
         remedy: Remedy::Nothing,
     }
