@@ -25,6 +25,7 @@ mod policy;
 mod profiles;
 mod release;
 mod resolution;
+mod runs;
 mod sessions;
 mod settings;
 mod status;

@@ -38,12 +38,12 @@ impl System<'_> {
         work::yield_run(self.store, lease, worker, now).await
     }
 
-    /// The leases of other workers.
+    /// The leases of all workers.
     ///
     /// # Errors
     /// As every function here.
-    pub async fn run_leases(&self, worker: &str) -> Result<Vec<LeaseSeen>, StoreError> {
-        work::others(self.store, worker).await
+    pub async fn run_leases(&self) -> Result<Vec<LeaseSeen>, StoreError> {
+        work::leases(self.store).await
     }
 
     /// Puts a run back among those that wait whose lease is still as it was seen.

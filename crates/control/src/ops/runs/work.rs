@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::RunId;
 use store::{LeaseSeen, RunLease, StoreError};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use super::steps;
@@ -33,16 +33,28 @@ const DEAD_AFTER: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Works on runs until `shutdown` says so, then lets others have those that are not done.
-pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn work(state: ControlState, shutdown: watch::Receiver<bool>) {
     let Ok(name) = state.sources.random.bytes::<16>() else {
         tracing::error!("no runs are worked on: the random source failed");
         return;
     };
     let worker: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+    work_as(state, worker, shutdown).await;
+}
+
+/// Works under this name, which no other worker has.
+pub(crate) async fn work_as(
+    state: ControlState,
+    worker: String,
+    mut shutdown: watch::Receiver<bool>,
+) {
     // No step begins while the server lets its requests end.
     let mut closing = state.stopping.subscribe();
     let stopping = closing.clone();
     let mut runs = JoinSet::new();
+    // The claims of the tasks that live. A lease of this worker that is none of them is nobody's: its task gave it up, or
+    // the answer that it was claimed never came.
+    let mut live: HashMap<Id, String> = HashMap::new();
     let mut seen = Seen::default();
     let mut claims: u64 = 0;
     let mut turns = interval(LOOK_EVERY);
@@ -59,10 +71,19 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
             }
             _ = turns.tick() => true,
             () = state.runs.notified() => false,
-            Some(_) = runs.join_next() => false,
+            Some(ended) = runs.join_next_with_id() => {
+                live.remove(&ended.map_or_else(|error| error.id(), |(task, ())| task));
+                false
+            }
         };
-        if is_turn && let Err(error) = seen.free_dead(&state, &worker).await {
-            tracing::warn!(error = %error, "could not look for runs whose worker is gone: {error}");
+        if is_turn {
+            let own = Own {
+                worker: &worker,
+                live: &live,
+            };
+            if let Err(error) = seen.free_dead(&state, &own).await {
+                tracing::warn!(error = %error, "could not look for runs whose worker is gone: {error}");
+            }
         }
         while runs.len() < AT_ONCE {
             // A lease of its own for each claim: a run that is cancelled and tried again at once may come back here while
@@ -78,14 +99,17 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
                     break;
                 }
             };
-            let lease = RunLease { run, worker: claim };
+            let lease = RunLease {
+                run,
+                worker: claim.clone(),
+            };
             let place = Place {
                 state: state.clone(),
                 worker: worker.clone(),
                 lease,
                 stopping: stopping.clone(),
             };
-            runs.spawn(work_on(place));
+            live.insert(runs.spawn(work_on(place)).id(), claim);
         }
     }
     let ended = async { while runs.join_next().await.is_some() {} };
@@ -97,16 +121,55 @@ pub(crate) async fn work(state: ControlState, mut shutdown: watch::Receiver<bool
     }
 }
 
+/// What a worker knows of its own leases.
+struct Own<'a> {
+    worker: &'a str,
+    /// The claims on which it works.
+    live: &'a HashMap<Id, String>,
+}
+
+/// Whose a lease is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// A task of this worker.
+    Task,
+    /// None: its task has ended.
+    Nobody,
+    /// Another worker.
+    Other,
+}
+
+impl Own<'_> {
+    fn holder(&self, claim: &str) -> Holder {
+        let of_worker = claim.strip_prefix(self.worker);
+        if !of_worker.is_some_and(|rest| rest.starts_with('.')) {
+            return Holder::Other;
+        }
+        match self.live.values().any(|live| live == claim) {
+            true => Holder::Task,
+            false => Holder::Nobody,
+        }
+    }
+}
+
 /// The leases of other workers, each with its beat and the moment at which that was new.
 #[derive(Default)]
 struct Seen(HashMap<(RunId, String), (i64, Instant)>);
 
 impl Seen {
-    /// Puts the runs of workers that are gone back among those that wait.
-    async fn free_dead(&mut self, state: &ControlState, worker: &str) -> Result<(), StoreError> {
+    /// Puts the runs of workers that are gone, and those that this one gave up, back among those that wait.
+    async fn free_dead(&mut self, state: &ControlState, own: &Own<'_>) -> Result<(), StoreError> {
         let (system, now) = (state.store.system(), state.sources.now());
-        let leases = system.run_leases(worker).await?;
-        for dead in self.dead(leases, state.store.is_exclusive(), Instant::now()) {
+        let (mut free, mut others) = (Vec::new(), Vec::new());
+        for seen in system.run_leases().await? {
+            match own.holder(&seen.lease.worker) {
+                Holder::Task => {}
+                Holder::Nobody => free.push(seen),
+                Holder::Other => others.push(seen),
+            }
+        }
+        free.extend(self.dead(others, state.store.is_exclusive(), Instant::now()));
+        for dead in free {
             if system.free_run(&dead, now).await? {
                 let run = dead.lease.run;
                 tracing::warn!(run.id = %run, "{run} waits again, for its worker is gone");
@@ -144,7 +207,8 @@ pub(super) struct Place {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-/// Works on a run for as long as the lease holds.
+/// Works on a run for as long as the lease holds. What is not done then, and is still this worker's, the next look puts
+/// back among those that wait: a second later at most, so that a run that cannot be read is no endless loop.
 async fn work_on(place: Place) {
     // In a set, so that the steps end with this task; in a task, so that a panic is a failure.
     let mut making = JoinSet::new();
@@ -158,9 +222,15 @@ async fn work_on(place: Place) {
             }
         }
         () = lease_ends(&state, &lease) => {
-            tracing::info!(run.id = %lease.run, "lets go of {}: it was cancelled, or is another's", lease.run);
+            tracing::info!(
+                run.id = %lease.run,
+                "lets go of {}: it was cancelled, is another's, or its beat could not be written",
+                lease.run
+            );
         }
     }
+    // Its steps have ended before anybody may take the run again.
+    making.shutdown().await;
 }
 
 /// Beats until the run is this worker's no more, or could be another's.
@@ -208,6 +278,23 @@ mod tests {
         assert_eq!(leases.dead(seen(2), false, late), seen(2));
         let alone = Seen::default().dead(seen(1), true, begin);
         assert_eq!(alone, seen(1), "nobody else lives");
+    }
+
+    #[test]
+    fn a_lease_whose_task_has_ended_is_nobodys() {
+        let mut live = HashMap::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("a runtime");
+        live.insert(runtime.spawn(async {}).id(), "me.1".to_owned());
+        let own = Own {
+            worker: "me",
+            live: &live,
+        };
+        assert_eq!(own.holder("me.1"), Holder::Task);
+        assert_eq!(own.holder("me.2"), Holder::Nobody);
+        assert_eq!(own.holder("me.11"), Holder::Nobody);
+        assert_eq!(own.holder("mean.1"), Holder::Other);
+        assert_eq!(own.holder("other.1"), Holder::Other);
     }
 
     #[test]
