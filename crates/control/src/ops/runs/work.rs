@@ -19,8 +19,10 @@ use crate::state::ControlState;
 
 /// How many runs a process works on at once; each may have a picture of 8 MiB in memory, twice.
 const AT_ONCE: usize = 8;
-/// How many of them are one account's, at most: there are always places for another's.
+/// How many of them are one account's, at most.
 const SHARE: i64 = 4;
+/// How many places go to accounts alone of which none is worked on: two that have much to do leave some for a third.
+const KEPT: usize = 2;
 /// How often runs that wait, and leases that stand still, are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker says that it lives.
@@ -91,7 +93,8 @@ pub(crate) async fn work_as(
             claims += 1;
             let claim = format!("{worker}.{claims}");
             let (system, now) = (state.store.system(), state.sources.now());
-            let run = match system.claim_run(&worker, &claim, SHARE, now).await {
+            let share = share_of_next(runs.len());
+            let run = match system.claim_run(&worker, &claim, share, now).await {
                 Ok(Some(run)) => run,
                 Ok(None) => break,
                 Err(error) => {
@@ -119,6 +122,11 @@ pub(crate) async fn work_as(
     if let Err(error) = state.store.system().release_runs(&worker).await {
         tracing::warn!(error = %error, "could not let go of runs: {error}");
     }
+}
+
+/// How many runs an account has at most, with the one that is taken next, where so many are worked on.
+fn share_of_next(running: usize) -> i64 {
+    if running + KEPT < AT_ONCE { SHARE } else { 1 }
 }
 
 /// What a worker knows of its own leases.
@@ -278,6 +286,12 @@ mod tests {
         assert_eq!(leases.dead(seen(2), false, late), seen(2));
         let alone = Seen::default().dead(seen(1), true, begin);
         assert_eq!(alone, seen(1), "nobody else lives");
+    }
+
+    #[test]
+    fn the_last_places_are_for_accounts_that_have_none() {
+        let shares: Vec<i64> = (0..AT_ONCE).map(share_of_next).collect();
+        assert_eq!(shares, [4, 4, 4, 4, 4, 4, 1, 1]);
     }
 
     #[test]

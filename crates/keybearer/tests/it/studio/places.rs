@@ -82,6 +82,38 @@ async fn slow_runs_of_one_account_leave_places_for_another() {
 }
 
 #[tokio::test]
+async fn slow_runs_of_two_accounts_leave_places_for_a_third() {
+    let studio = Studio::start().await;
+    let (second, third) = (Neighbour::of(&studio).await, Neighbour::of(&studio).await);
+    let provider = &studio.fixture.provider;
+    provider.on_path(CHAT, Script::silence());
+    provider.on_key(&third.key, chat("gpt-4o", SCRIPT, TOKENS));
+    let of_second = second.runs();
+    for _ in 0..6 {
+        studio.create(&script_only()).await;
+        create(&second.person.session, &of_second, &script_only()).await;
+    }
+    let calls = |it: &ScriptedProvider| of_path(it, CHAT).len();
+    provider
+        .wait_until("the calls of both", |it| calls(it) == 6)
+        .await;
+    let session = &third.person.session;
+    let run = create(session, &third.runs(), &script_only()).await;
+    let path = format!("{}/{}", third.runs(), id(&run));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let run = session.get(&path).await.expect(200).json();
+        if run["status"] == "succeeded" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it waits for the others: {run}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(calls(provider), 6 + 1, "the last places are kept");
+    studio.finish().await;
+}
+
+#[tokio::test]
 async fn a_step_has_its_time_and_gives_its_place_back() {
     let studio = Studio::start().await;
     let limit = json!({"run_step_timeout_ms": 1500});
