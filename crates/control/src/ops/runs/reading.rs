@@ -17,7 +17,7 @@ use bytes::Bytes;
 use domain::{RunId, WorkspaceId};
 use http_body::{Frame, SizeHint};
 use store::{Piece, RunPart, WorkspaceScope};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::document::{Document, Part};
@@ -38,36 +38,30 @@ const TURN_WITHIN: Duration = Duration::from_secs(5);
 const SENT_WITHIN: Duration = Duration::from_secs(600);
 
 /// Where documents are read.
+#[derive(Default)]
 pub(crate) struct Desk {
     /// By members.
     pub(crate) members: Room,
     /// By those who have a link.
     pub(crate) links: Room,
-    /// Reading Markdown takes many times its length, for a moment: so it is one document's at a time.
-    turn: Semaphore,
 }
 
-impl Default for Desk {
+/// Where some readers are: their memory, by workspace, and whose turn it is.
+pub(crate) struct Room {
+    taken: Arc<Mutex<HashMap<WorkspaceId, usize>>>,
+    /// Reading Markdown takes many times its length, for a moment: so it is one document's at a time. Each room has a turn
+    /// of its own, so that members wait for no link.
+    turn: Arc<Semaphore>,
+}
+
+impl Default for Room {
     fn default() -> Self {
         Self {
-            members: Room::default(),
-            links: Room::default(),
-            turn: Semaphore::new(1),
+            taken: Arc::default(),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 }
-
-impl Desk {
-    /// Waits until it is a document's turn to be written.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        let turn = timeout(TURN_WITHIN, self.turn.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(too_many)
-    }
-}
-
-/// The memory of some readers, by workspace.
-#[derive(Default)]
-pub(crate) struct Room(Arc<Mutex<HashMap<WorkspaceId, usize>>>);
 
 /// A reader's part of it, given back at the end.
 pub(crate) struct Seat {
@@ -82,17 +76,23 @@ impl Room {
     /// # Errors
     /// `too_many_readers`.
     fn take(&self, workspace: WorkspaceId, bytes: usize) -> Result<Seat, Problem> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.get(&workspace).copied().unwrap_or(0);
         if own + bytes > WORKSPACE_BYTES || taken.values().sum::<usize>() + bytes > ROOM_BYTES {
             return Err(too_many());
         }
         taken.insert(workspace, own + bytes);
         Ok(Seat {
-            room: Arc::clone(&self.0),
+            room: Arc::clone(&self.taken),
             workspace,
             bytes,
         })
+    }
+
+    /// Waits until it is a document's turn to be written.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = timeout(TURN_WITHIN, Arc::clone(&self.turn).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(too_many)
     }
 }
 
@@ -165,8 +165,8 @@ pub(crate) async fn document(
     write: impl FnOnce(&Document, Option<&str>) -> Vec<Part> + Send + 'static,
 ) -> Result<Body, Problem> {
     let (room, workspace) = reader.room(state);
-    let turn = state.desk.turn().await?;
-    let mut seat = room.take(workspace, document.text_bytes() + READER_BYTES)?;
+    // The seat comes first: it bounds those who wait, with the scripts that they have read.
+    let seat = room.take(workspace, document.text_bytes() + READER_BYTES)?;
     let run = document.run.id;
     let script = match &document.script {
         None => None,
@@ -180,10 +180,15 @@ pub(crate) async fn document(
             Some(String::from_utf8_lossy(&script).into_owned())
         }
     };
-    // Apart from what answers requests: it may take some milliseconds.
-    let written = tokio::task::spawn_blocking(move || write(&document, script.as_deref()));
-    let parts = written.await.map_err(|error| Problem::internal(&error))?;
-    drop(turn);
+    let turn = room.turn().await?;
+    // Apart from what answers requests: it may take some milliseconds. The turn and the seat go along, for it goes on when
+    // its reader is gone.
+    let written = tokio::task::spawn_blocking(move || {
+        let parts = write(&document, script.as_deref());
+        drop(turn);
+        (parts, seat)
+    });
+    let (parts, mut seat) = written.await.map_err(|error| Problem::internal(&error))?;
     let text = parts.iter().map(|part| match part {
         Part::Text(text) => text.len(),
         Part::Picture(_) | Part::Encoded(_) => 0,
@@ -328,7 +333,17 @@ mod tests {
         drop(own);
         assert!(take(5, 10).is_ok());
         drop((more, others));
-        assert!(room.0.lock().expect("whole").is_empty());
+        assert!(room.taken.lock().expect("whole").is_empty());
+    }
+
+    #[tokio::test]
+    async fn members_wait_for_no_link() {
+        let desk = Desk::default();
+        let held = desk.links.turn().await.expect("the first");
+        drop(desk.members.turn().await.expect("a turn of their own"));
+        assert_eq!(desk.links.turn.available_permits(), 0, "it is taken");
+        drop(held);
+        drop(desk.links.turn().await.expect("given back"));
     }
 
     #[test]

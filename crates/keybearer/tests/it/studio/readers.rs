@@ -79,7 +79,9 @@ async fn readers_of_a_link_have_bounded_memory_however_many_and_slow_they_are() 
         "{grown} bytes for {}",
         readers.len()
     );
-    // Those who are at work are others.
+    // Those who are at work are others, and wait for nobody's turn.
+    let page = studio.document(&run, "html").await.expect(200);
+    assert!(page.body.len() > LARGE, "with its picture");
     let path = studio.path(&format!("/{run}/images/1"));
     let seen = studio.session().get(&path).await.expect(200);
     assert_eq!(seen.body, whole.body);
