@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::run::RunStatus;
+use http::HeaderMap;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use serde::{Deserialize, Serialize};
 use store::RunRow;
@@ -82,13 +83,14 @@ pub(super) async fn get_run_document(
     access: Access<ReadRuns>,
     State(state): State<ControlState>,
     RunInPath(id): RunInPath,
+    headers: HeaderMap,
     Query(query): Query<DocumentQuery>,
 ) -> Result<Response, Problem> {
     let within = state.store.within(&access.scope);
     let row = done(within.run(id).await?)?;
     let path = format!("/api/v1/workspaces/{}/runs/{id}/images", row.workspace);
+    let reader = Reader::Member(row.workspace, Box::new(headers));
     let document = Document::new(row, within.run_parts(id).await?);
-    let reader = Reader::Member(Box::new(access.scope));
     let format = query.format;
     let written = reading::document(
         &state,
@@ -171,11 +173,12 @@ pub(super) async fn get_run_image(
     State(state): State<ControlState>,
     RunInPath(id): RunInPath,
     NumberInPath(number): NumberInPath,
+    headers: HeaderMap,
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<Response, Problem> {
     let within = state.store.within(&access.scope);
     let row = done(within.run(id).await?)?;
     let parts = within.run_parts(id).await?;
-    let reader = Reader::Member(Box::new(access.scope));
+    let reader = Reader::Member(row.workspace, Box::new(headers));
     picture(&state, reader, row, parts, &number)
 }

@@ -14,14 +14,17 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use domain::access::Action;
 use domain::{RunId, WorkspaceId};
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
-use store::{Piece, RunPart, WorkspaceScope};
+use store::{Piece, RunPart};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::document::{Document, Part};
 use crate::error::{Code, Problem};
+use crate::ops::live::authorized_anew;
 use crate::state::ControlState;
 
 /// How much is read at once. In base64 it ends where four characters do.
@@ -121,11 +124,12 @@ fn too_many() -> Problem {
     Problem::new(Code::TooManyReaders).retry_after_s(5)
 }
 
-/// By what right somebody reads a run. It is asked anew for each piece, so that what is hidden is hidden at once.
+/// By what right somebody reads a run. It is asked anew for each piece, so that what is hidden, or
+/// whose reader may no more, is hidden at once.
 #[derive(Clone)]
 pub(crate) enum Reader {
-    /// A member's.
-    Member(Box<WorkspaceScope>),
+    /// Whoever sent these headers, to read in this workspace.
+    Member(WorkspaceId, Box<HeaderMap>),
     /// That of a link with this keyed hash, which leads to a run of the workspace.
     Link(WorkspaceId, [u8; 32]),
 }
@@ -133,7 +137,7 @@ pub(crate) enum Reader {
 impl Reader {
     fn room<'a>(&self, state: &'a ControlState) -> (&'a Room, WorkspaceId) {
         match self {
-            Self::Member(scope) => (&state.desk.members, scope.workspace()),
+            Self::Member(workspace, _) => (&state.desk.members, *workspace),
             Self::Link(workspace, _) => (&state.desk.links, *workspace),
         }
     }
@@ -145,7 +149,10 @@ impl Reader {
         piece: Piece,
     ) -> Result<Vec<u8>, Problem> {
         match self {
-            Self::Member(scope) => Ok(state.store.within(scope).run_piece(run, piece).await?),
+            Self::Member(workspace, headers) => {
+                let scope = authorized_anew(state, headers, *workspace, Action::ReadRuns).await?;
+                Ok(state.store.within(&scope).run_piece(run, piece).await?)
+            }
             Self::Link(_, hash) => {
                 let read = state.store.system().shared_piece(hash, piece).await?;
                 read.ok_or_else(|| Problem::new(Code::NotFound))

@@ -113,6 +113,21 @@ async fn a_link_that_is_withdrawn_ends_for_those_too_who_read() {
 }
 
 #[tokio::test]
+async fn a_member_who_is_removed_reads_no_further() {
+    let studio = Studio::start().await;
+    let (run, _) = studio.large(LARGEST).await;
+    let fixture = &studio.fixture;
+    let member = fixture.app.member(&fixture.owner).await;
+    let image = studio.path(&format!("/{run}/images/1"));
+    let mut reader = member.session.listen(&image, &[]).await;
+    assert!(reader.next().await.expect("begins").is_some());
+    let seat = fixture.path(&format!("/members/{}", member.user));
+    studio.session().delete(&seat).await.expect(204);
+    assert!(reader.rest().await.is_err(), "it reads to the end");
+    studio.finish().await;
+}
+
+#[tokio::test]
 async fn a_page_says_no_language_and_an_exported_one_carries_its_policy() {
     let studio = Studio::start().await;
     let body = json!({"prompt": "The sea.", "model": "gpt-4o", "visibility": "link", "output_types": ["script", "image"]});
