@@ -16,7 +16,8 @@ use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, Reads, RunStarts, Writes};
-use crate::ops::runs::{self, Labels, Wanted};
+use crate::ops::labels::LabelSight;
+use crate::ops::runs::{self, Wanted};
 use crate::page::{List, PageQuery};
 use crate::schema;
 use crate::state::ControlState;
@@ -161,7 +162,7 @@ pub struct RunErrorView {
 }
 
 /// The run for somebody who may see these labels.
-pub(super) fn view(row: RunRow, link: Option<&Secret>, labels: Labels) -> RunView {
+pub(super) fn view(row: RunRow, link: Option<&Secret>, sight: LabelSight) -> RunView {
     let plan = &row.plan;
     let is = |output: OutputType| move |step: &&Step| step.output == output;
     let count = |output: OutputType| plan.steps.iter().filter(is(output)).count();
@@ -180,7 +181,7 @@ pub(super) fn view(row: RunRow, link: Option<&Secret>, labels: Labels) -> RunVie
             key_label: pinned
                 .label
                 .as_ref()
-                .filter(|_| labels.have(pinned.owner))
+                .filter(|_| sight.sees_pinned(pinned.owner))
                 .map(ToString::to_string),
         }),
         steps: plan.steps.iter().map(step).collect(),
@@ -271,8 +272,8 @@ async fn list_runs(
 ) -> Result<axum::Json<List<RunView>>, Problem> {
     let page = query.request()?;
     let page = state.store.within(&access.scope).list_runs(&page).await?;
-    let labels = Labels::seen_by(&state, &access.scope).await?;
-    Ok(axum::Json(List::of(page, |row| view(row, None, labels))))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(axum::Json(List::of(page, |row| view(row, None, sight))))
 }
 
 /// Start a generation run. It is worked on in the background, step by step, and survives a restart.
@@ -297,10 +298,10 @@ async fn create_run(
         visibility: body.visibility,
     };
     let (row, link) = runs::create(&state, &call, &access.scope, wanted).await?;
-    let labels = Labels::seen_by(&state, &access.scope).await?;
+    let sight = LabelSight::of(&state, &access.scope).await?;
     Ok((
         StatusCode::ACCEPTED,
-        axum::Json(view(row, link.as_ref(), labels)),
+        axum::Json(view(row, link.as_ref(), sight)),
     ))
 }
 
@@ -315,8 +316,8 @@ async fn get_run(
     Query(NoParameters {}): Query<NoParameters>,
 ) -> Result<axum::Json<RunView>, Problem> {
     let row = state.store.within(&access.scope).run(id).await?;
-    let labels = Labels::seen_by(&state, &access.scope).await?;
-    Ok(axum::Json(view(row, None, labels)))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, None, sight)))
 }
 
 /// Who may read a run.
@@ -343,8 +344,8 @@ async fn update_run(
 ) -> Result<axum::Json<RunView>, Problem> {
     let shared = runs::share(&state, &call, &access.scope, id, body.visibility).await;
     let (row, link) = shared?;
-    let labels = Labels::seen_by(&state, &access.scope).await?;
-    Ok(axum::Json(view(row, link.as_ref(), labels)))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, link.as_ref(), sight)))
 }
 
 /// Delete a generation run with everything in it; its maker may, and admins who see it. There is no way back.
@@ -374,8 +375,8 @@ async fn cancel_run(
     RunInPath(id): RunInPath,
 ) -> Result<axum::Json<RunView>, Problem> {
     let row = runs::cancel(&state, &call, &access.scope, id).await?;
-    let labels = Labels::seen_by(&state, &access.scope).await?;
-    Ok(axum::Json(view(row, None, labels)))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok(axum::Json(view(row, None, sight)))
 }
 
 /// Retry a generation run that failed or was cancelled; its maker may.
@@ -391,6 +392,6 @@ async fn retry_run(
     RunInPath(id): RunInPath,
 ) -> Result<(StatusCode, axum::Json<RunView>), Problem> {
     let row = runs::retry(&state, &call, &access.scope, id).await?;
-    let labels = Labels::seen_by(&state, &access.scope).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(view(row, None, labels))))
+    let sight = LabelSight::of(&state, &access.scope).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(view(row, None, sight))))
 }

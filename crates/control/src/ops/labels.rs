@@ -1,6 +1,7 @@
 //! Who may see what a provider key is called.
 
 use domain::KeyScope;
+use domain::run::PinnedOwner;
 use store::WorkspaceScope;
 
 use crate::error::Problem;
@@ -16,6 +17,12 @@ pub(crate) struct LabelSight {
 }
 
 impl LabelSight {
+    /// What somebody sees who sees none.
+    pub(crate) const NONE: Self = Self {
+        workspace: false,
+        account: false,
+    };
+
     /// What this caller sees in a workspace.
     ///
     /// # Errors
@@ -36,5 +43,13 @@ impl LabelSight {
             Some(KeyScope::Instance) => false,
             None => self.workspace && self.account,
         }
+    }
+
+    /// Whether the label of the key that a run was made for is shown. Of one of which it is not known whose it was, to nobody.
+    pub(crate) fn sees_pinned(self, owner: Option<PinnedOwner>) -> bool {
+        owner.is_some_and(|owner| match owner {
+            PinnedOwner::Workspace => self.workspace,
+            PinnedOwner::Account => self.account,
+        })
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod work;
 
 use domain::access::{ApiScope, Role};
 use domain::credential::{CredentialKind, SHOWN_PREFIX_CHARS, is_well_formed, write};
-use domain::run::{MAX_IMAGES, MAX_PROMPT_CHARS, OutputType, PinnedOwner, RunPlan, Visibility};
+use domain::run::{MAX_IMAGES, MAX_PROMPT_CHARS, OutputType, RunPlan, Visibility};
 use domain::{ApiKeyId, NanoUsd, RunId, Secret};
 use store::{NewApiKey, NewRun, RunRow, WorkspaceScope};
 use vault::HashPurpose;
@@ -115,42 +115,6 @@ pub async fn pictures(
         charge: servable::charge(facts.settings(), model, payer.rate),
     };
     Ok(models.map(|models| models.into_iter().map(painter).collect()))
-}
-
-/// Which labels of own keys somebody may see with a run.
-#[derive(Debug, Clone, Copy)]
-pub struct Labels {
-    workspace: bool,
-    account: bool,
-}
-
-impl Labels {
-    /// None.
-    pub const NONE: Self = Self {
-        workspace: false,
-        account: false,
-    };
-
-    /// Those that the caller may see.
-    ///
-    /// # Errors
-    /// `unavailable`.
-    pub async fn seen_by(state: &ControlState, scope: &WorkspaceScope) -> Result<Self, Problem> {
-        let settings = state.store.system().settings().await?;
-        Ok(Self {
-            workspace: scope.role() >= settings.mask_visible_to,
-            account: state.store.within(scope).sees_account_labels().await?,
-        })
-    }
-
-    /// Whether they have those of keys of this owner.
-    pub fn have(self, owner: Option<PinnedOwner>) -> bool {
-        match owner {
-            Some(PinnedOwner::Workspace) => self.workspace,
-            Some(PinnedOwner::Account) => self.account,
-            None => false,
-        }
-    }
 }
 
 /// Stops a run: its maker may, and admins who see it.

@@ -24,8 +24,8 @@ use crate::access::{Access, ReadRuns, RunInPath};
 use crate::body::{NoParameters, Query};
 use crate::error::{Code, Problem};
 use crate::openapi::Listens;
+use crate::ops::labels::LabelSight;
 use crate::ops::live::{Stream, authorized_anew};
-use crate::ops::runs::Labels;
 use crate::state::ControlState;
 
 /// How often the run is looked at.
@@ -102,17 +102,17 @@ async fn follow(
         let seen = async {
             let scope = authorized_anew(&state, &sent, workspace, Action::ReadRuns).await?;
             let row = state.store.within(&scope).run(id).await?;
-            let labels = match row.version == version {
-                true => Labels::NONE,
-                false => Labels::seen_by(&state, &scope).await?,
+            let sight = match row.version == version {
+                true => LabelSight::NONE,
+                false => LabelSight::of(&state, &scope).await?,
             };
-            Ok::<_, Problem>((row, labels))
+            Ok::<_, Problem>((row, sight))
         };
         match seen.await {
-            Ok((row, labels)) if row.version != version => {
+            Ok((row, sight)) if row.version != version => {
                 version = row.version;
                 let ended = row.status.is_final();
-                let data = serde_json::to_string(&view(row, None, labels)).unwrap_or_default();
+                let data = serde_json::to_string(&view(row, None, sight)).unwrap_or_default();
                 let event = format!("event: run\nid: {version}\ndata: {data}\n\n");
                 said = Instant::now();
                 if sender.send(event.into()).await.is_err() || ended {
