@@ -47,11 +47,10 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Notes that the request cannot be said in the words of this way's provider. If it has none, an own key was never
-    /// tried, which is no reason for credits; a lack of memory says nothing of the key, and another way needs less.
+    /// Notes that the request cannot be said in the words of this way's provider, or not now for lack of memory. An own
+    /// key was then never tried, which is no reason for credits.
     pub(super) fn not_translated(&mut self, way: &'a Way, failure: Failure) {
-        let lacks_memory = matches!(failure, Failure::Overloaded);
-        self.credits.unusable |= !way.is_managed() && !lacks_memory;
+        self.credits.unusable |= !way.is_managed();
         self.refused = Some(failure);
         self.aim = Some((way, self.tried.len()));
         if let Some(settlement) = &mut self.settlement {

@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::harness::{Harness, config};
-use super::payer::{managed, managed_with};
+use super::payer::{PRICE, REPORT, managed, managed_with, price};
 use super::provider::Step;
 use crate::edge::EdgeConfig;
 
@@ -196,6 +196,31 @@ async fn a_request_without_room_to_be_translated_goes_another_way() {
     let answer = harness.chat(&long).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
     assert_eq!((openai.hits(), free(&harness)), (0, 100));
+}
+
+#[tokio::test]
+async fn an_own_key_that_lacked_room_is_no_reason_for_credits() {
+    let mut config = config();
+    config.limits.all_bodies_bytes = 100 * KIB;
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    harness.bring("anthropic").await;
+    let (_, openai) = harness.platform("openai").await;
+    harness
+        .settings(|settings| settings.prices = vec![price("openai", "*", PRICE)])
+        .await;
+    harness.consents().await;
+    openai.says(REPORT);
+    let of = |model: &str| {
+        json!({"model": model, "models": ["gpt-x"], "max_tokens": 2,
+            "messages": [{"role": "user", "content": "x".repeat(30 * KIB)}]})
+        .to_string()
+    };
+    let answer = harness.chat(&of("claude-x")).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "overloaded"));
+    assert_eq!((openai.hits(), free(&harness)), (0, 100));
+    // Asked for by itself the model is paid by credits.
+    assert_eq!(harness.chat(&of("gpt-x")).await.status, 200);
+    assert_eq!(openai.hits(), 1);
 }
 
 #[tokio::test]
