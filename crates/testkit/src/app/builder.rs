@@ -96,6 +96,12 @@ impl Builder {
         self.provider_text(id, &text)
     }
 
+    /// As [`provider`](Self::provider), for the next start.
+    pub fn set_provider(&mut self, id: &str, provider: &ScriptedProvider) {
+        let text = provider_file(id, &provider.url());
+        self.providers.insert(id.to_owned(), text);
+    }
+
     /// Adds or replaces a provider file `id.toml` with this text.
     #[must_use]
     pub fn provider_text(mut self, id: &str, text: &str) -> Self {

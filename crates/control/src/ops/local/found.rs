@@ -206,10 +206,14 @@ impl Sync<'_> {
             .key
             .expose(|bytes| self.state.hasher.hash(HashPurpose::Found, bytes));
         let holder = self.holder();
-        // A newer version is one that the owner put there by hand, after this value.
+        // A newer version is one that the owner put there by hand, after this value. A key is bound to its provider's
+        // address: where the provider's file has another one now, it is bound anew.
+        let provider = self.state.registry.get(&found.provider);
+        let is_there = |at: &str| provider.is_none_or(|provider| provider.base_url == at);
         if let Some(old) = old.filter(|it| it.hash == Some(hash))
             && let Some(record) = holder.keys.get(old.key).await?
-            && record.context.version >= old.version
+            && (record.context.version > old.version
+                || record.context.version == old.version && is_there(&record.context.base_url))
         {
             return Ok((What::Same, Some(old.clone())));
         }

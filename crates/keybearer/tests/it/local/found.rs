@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use testkit::app::Auth;
-use testkit::provider::Script;
+use testkit::provider::{Script, ScriptedProvider};
 
 use super::{Local, MODELS, message, mine_at, names};
 use crate::{Fixture, chat_stream};
@@ -377,5 +377,25 @@ async fn a_value_that_was_replaced_by_hand_stays_until_the_variable_changes() {
     local.app.builder_mut().set_env("OPENAI_API_KEY", &changed);
     local.app.restart().await;
     assert_eq!(local.key_for("gpt-4o").await, Ok(changed));
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_goes_where_its_provider_is_now() {
+    let mut local =
+        Local::start_with(|builder, canary| builder.env("OPENAI_API_KEY", &canary.openai_key()))
+            .await;
+    let key = local.key_for("gpt-4o").await.expect("a key");
+    let moved = ScriptedProvider::start();
+    local.app.builder_mut().set_provider("openai", &moved);
+    local.app.restart().await;
+    local.chat("gpt-4o").await.expect(200);
+    assert_eq!(moved.last().key(), Some(key.as_str()));
+    // What did not move is not stored anew.
+    local.app.restart().await;
+    let owner = local.app.caller("owner", Auth::Bearer(local.api_key()));
+    let keys = owner.get(&local.path("/provider-keys")).await.expect(200);
+    assert_eq!(keys.json()["data"].as_array().map(Vec::len), Some(1));
+    assert_eq!(keys.json()["data"][0]["version"], 2);
     local.finish().await;
 }
