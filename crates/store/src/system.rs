@@ -182,23 +182,11 @@ impl<'a> System<'a> {
         usage::sums(self.store, Whose::Instance, request).await
     }
 
-    /// The audit log of what is about the instance and nobody's account, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidCursor`].
-    pub async fn instance_audit(
-        &self,
-        _scope: &InstanceScope,
-        page: &PageRequest,
-    ) -> Result<Page<AuditRow>, StoreError> {
-        audit::of_instance(self.store, &AuditFilter::default(), page).await
-    }
-
     /// What fits of the audit log of what is about the instance and nobody's account, newest first.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
-    pub async fn instance_audit_that(
+    pub async fn instance_audit(
         &self,
         _scope: &InstanceScope,
         filter: &AuditFilter,

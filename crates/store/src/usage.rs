@@ -230,13 +230,14 @@ fn insert_text(rows: usize) -> InOrder {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// What a process of an earlier version may have left behind. If this differs, rows in files are lost by an upgrade.
     const KEPT: &[u8] = include_bytes!("usage/kept.row");
 
-    fn row() -> UsageRow {
+    /// A row with every field filled but those that later versions added.
+    pub(crate) fn row() -> UsageRow {
         UsageRow {
             request: RequestId::from_bytes([1; 16]),
             at: Timestamp::from_millis(1_700_000_000_000),

@@ -319,19 +319,11 @@ impl<'a> Within<'a> {
         news::of_workspace(self.store, workspace, account, since).await
     }
 
-    /// Its audit log, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidCursor`].
-    pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRow>, StoreError> {
-        self.audit_that(&AuditFilter::default(), page).await
-    }
-
     /// What of its audit log fits, newest first.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
-    pub async fn audit_that(
+    pub async fn audit(
         &self,
         filter: &AuditFilter,
         page: &PageRequest,
@@ -415,19 +407,11 @@ impl<'a> WithinAccount<'a> {
         usage::sums(self.store, Whose::Account(self.scope.account()), request).await
     }
 
-    /// Its audit log without its workspaces' rows, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError::InvalidCursor`].
-    pub async fn audit(&self, page: &PageRequest) -> Result<Page<AuditRow>, StoreError> {
-        self.audit_that(&AuditFilter::default(), page).await
-    }
-
     /// What of its audit log fits, without its workspaces' rows, newest first.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
-    pub async fn audit_that(
+    pub async fn audit(
         &self,
         filter: &AuditFilter,
         page: &PageRequest,

@@ -120,7 +120,7 @@ async fn list_audit(
     let detail = detail(&state).await?;
     let (filter, page) = query.parts(detail)?;
     let within = state.store.within(&access.scope);
-    let page = within.audit_that(&filter, &page).await?;
+    let page = within.audit(&filter, &page).await?;
     Ok(axum::Json(List::of(page, |row| view(row, detail))))
 }
 
@@ -138,7 +138,7 @@ async fn list_account_audit(
     let detail = detail(&state).await?;
     let (filter, page) = query.parts(detail)?;
     let within = state.store.within_account(&access.scope);
-    let page = within.audit_that(&filter, &page).await?;
+    let page = within.audit(&filter, &page).await?;
     Ok(axum::Json(List::of(page, |row| view(row, detail))))
 }
 
@@ -155,9 +155,7 @@ async fn list_instance_audit(
 ) -> Result<axum::Json<List<AuditView>>, Problem> {
     let (filter, page) = query.parts(AuditDetail::Standard)?;
     let system = state.store.system();
-    let page = system
-        .instance_audit_that(&access.scope, &filter, &page)
-        .await?;
+    let page = system.instance_audit(&access.scope, &filter, &page).await?;
     let all = |row| view(row, AuditDetail::Standard);
     Ok(axum::Json(List::of(page, all)))
 }

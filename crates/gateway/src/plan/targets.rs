@@ -2,7 +2,7 @@
 
 use domain::key::{KeyOwner, ProviderId};
 use domain::policy::{ByokRule, WorkspacePolicy};
-use domain::resolve::{self, Call, Candidate, HeldKey, Refusal, Target};
+use domain::resolve::{self, Call, Candidate, Decision, HeldKey, Refusal, Target};
 use llm::provider::Provider;
 use llm::registry::Registry;
 
@@ -72,19 +72,7 @@ pub(crate) fn own(view: &View, candidate: Candidate, whose: Whose) -> Result<Vec
     let candidates = [candidate];
     let keys = keys_for(view, &candidates, &[]);
     let caller = &view.caller.record;
-    let decision = resolve::resolve(&Call {
-        workspace: caller.workspace,
-        account: caller.account,
-        settings: &view.instance.record.settings,
-        policy: &caller.policy,
-        terms: &caller.terms,
-        model: &candidates[0].model,
-        candidates: &candidates,
-        gateway_candidates: &[],
-        keys: &keys,
-        removed: &caller.removed,
-        no_managed: true,
-    });
+    let decision = decide(view, &caller.policy, &candidates, &keys, true);
     let refused = |refusal| match error::from_rules(refusal, view, None) {
         Failure::ByokRequired(Layer::Request) => Failure::ByokRequired(Layer::Endpoint),
         Failure::ModelNotFound { .. } => Failure::UnknownProvider,
@@ -122,19 +110,7 @@ pub(crate) fn managed(view: &View, candidate: Candidate) -> Result<Vec<Target>, 
         byok: ByokRule::Forbidden,
         ..caller.policy.clone()
     };
-    let decision = resolve::resolve(&Call {
-        workspace: caller.workspace,
-        account: caller.account,
-        settings: &view.instance.record.settings,
-        policy: &policy,
-        terms: &caller.terms,
-        model: &candidates[0].model,
-        candidates: &candidates,
-        gateway_candidates: &[],
-        keys: &keys,
-        removed: &caller.removed,
-        no_managed: false,
-    });
+    let decision = decide(view, &policy, &candidates, &keys, false);
     decision.outcome.map_err(|refusal| match refusal {
         // Said of what was forbidden here, and not of what the workspace says.
         Refusal::ByokForbidden => Failure::ByokRequired(Layer::Workspace),
@@ -146,23 +122,33 @@ pub(crate) fn managed(view: &View, candidate: Candidate) -> Result<Vec<Target>, 
 pub(crate) fn as_called(view: &View, candidate: Candidate) -> Result<Vec<Target>, Failure> {
     let candidates = [candidate];
     let keys = keys_for(view, &candidates, &[]);
+    decide(view, &view.caller.record.policy, &candidates, &keys, false)
+        .outcome
+        .map_err(|refusal| error::from_rules(refusal, view, None))
+}
+
+/// What the rules say of one provider's model.
+fn decide(
+    view: &View,
+    policy: &WorkspacePolicy,
+    candidates: &[Candidate; 1],
+    keys: &[HeldKey],
+    no_managed: bool,
+) -> Decision {
     let caller = &view.caller.record;
-    let decision = resolve::resolve(&Call {
+    resolve::resolve(&Call {
         workspace: caller.workspace,
         account: caller.account,
         settings: &view.instance.record.settings,
-        policy: &caller.policy,
+        policy,
         terms: &caller.terms,
         model: &candidates[0].model,
-        candidates: &candidates,
+        candidates,
         gateway_candidates: &[],
-        keys: &keys,
+        keys,
         removed: &caller.removed,
-        no_managed: false,
-    });
-    decision
-        .outcome
-        .map_err(|refusal| error::from_rules(refusal, view, None))
+        no_managed,
+    })
 }
 
 /// The keys for the providers that are in question, the caller's and the instance's.

@@ -151,7 +151,11 @@ async fn with_consent_credits_stand_in_and_the_first_time_is_audited() {
         limit: 100,
         after: None,
     };
-    let audit = harness.store.within(&scope).audit(&page).await;
+    let audit = harness
+        .store
+        .within(&scope)
+        .audit(&store::AuditFilter::default(), &page)
+        .await;
     let audit = audit.expect("read").items;
     let noted: Vec<_> = audit
         .iter()

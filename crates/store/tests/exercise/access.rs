@@ -555,7 +555,10 @@ async fn another_workspaces_rows_are_not_found(world: World) {
     assert_eq!(within_b.members(&page).await.expect("asks").items.len(), 1);
     let usage = within_b.usage(UsageFilter::default(), &page).await;
     assert!(usage.expect("asks").items.is_empty());
-    let audit = within_b.audit(&page).await.expect("asks");
+    let audit = within_b
+        .audit(&store::AuditFilter::default(), &page)
+        .await
+        .expect("asks");
     assert!(
         audit
             .items

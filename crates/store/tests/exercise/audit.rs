@@ -93,7 +93,7 @@ async fn a_log_is_narrowed_down_and_keeps_its_pages(world: World) {
         (filter(|it| it.actor = Some("system".to_owned())), &[]),
     ] {
         if filter.actor.as_deref() == Some("system") {
-            let rows = within.audit_that(&filter, &PageRequest::default()).await;
+            let rows = within.audit(&filter, &PageRequest::default()).await;
             let rows = rows.expect("lists").items;
             assert!(rows.iter().all(|row| row.actor == "system"));
             continue;
@@ -103,9 +103,9 @@ async fn a_log_is_narrowed_down_and_keeps_its_pages(world: World) {
             loop {
                 let page = PageRequest { limit: 2, after };
                 let page = match log {
-                    0 => within.audit_that(&filter, &page).await,
-                    1 => within_account.audit_that(&filter, &page).await,
-                    _ => system.instance_audit_that(&instance, &filter, &page).await,
+                    0 => within.audit(&filter, &page).await,
+                    1 => within_account.audit(&filter, &page).await,
+                    _ => system.instance_audit(&instance, &filter, &page).await,
                 };
                 let page = page.expect("a page");
                 actions.extend(page.items.into_iter().map(|row| row.action));
@@ -140,7 +140,7 @@ async fn the_instances_rows_are_those_of_no_account(world: World) {
         .await
         .expect("noted");
     let rows = system
-        .instance_audit(&scope, &PageRequest::default())
+        .instance_audit(&scope, &AuditFilter::default(), &PageRequest::default())
         .await
         .expect("lists")
         .items;
@@ -209,8 +209,8 @@ async fn a_row_says_who_did_what_to_which_key(world: World) {
             .expect("put");
         let page = PageRequest::default();
         let rows = match workspace {
-            Some(_) => within.audit(&page).await,
-            None => within_account.audit(&page).await,
+            Some(_) => within.audit(&AuditFilter::default(), &page).await,
+            None => within_account.audit(&AuditFilter::default(), &page).await,
         };
         let row = rows.expect("lists").items.remove(0);
         assert_eq!(row.at, at);
@@ -241,7 +241,7 @@ async fn a_row_says_who_did_what_to_which_key(world: World) {
         .await
         .expect("renamed");
     let row = within
-        .audit(&PageRequest::default())
+        .audit(&AuditFilter::default(), &PageRequest::default())
         .await
         .expect("lists")
         .items
@@ -277,7 +277,7 @@ async fn a_refusal_is_noted_without_a_change(world: World) {
     let rows = world
         .store
         .within(&scope)
-        .audit(&PageRequest::default())
+        .audit(&AuditFilter::default(), &PageRequest::default())
         .await;
     assert_eq!(rows.expect("lists").items[0].outcome, "probe_failed");
 }

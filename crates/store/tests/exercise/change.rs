@@ -90,7 +90,7 @@ async fn audited(
     let page = world
         .store
         .within(&scope)
-        .audit(&PageRequest::default())
+        .audit(&store::AuditFilter::default(), &PageRequest::default())
         .await;
     let mut newest: Vec<_> = page.expect("lists").items.into_iter().take(rows).collect();
     newest.reverse();

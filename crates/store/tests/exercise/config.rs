@@ -108,7 +108,11 @@ async fn settings_change_only_from_what_was_read(world: World) {
         world.store.revision().latest()
     );
     let audit = system
-        .instance_audit(&scope, &PageRequest::default())
+        .instance_audit(
+            &scope,
+            &store::AuditFilter::default(),
+            &PageRequest::default(),
+        )
         .await
         .expect("reads");
     assert_eq!(audit.items[0].action, "settings.update");

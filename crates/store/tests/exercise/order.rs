@@ -59,7 +59,10 @@ async fn keys_are_put_into_order_in_one_change(world: World) {
         assert!(again.expect("as they stand"));
         assert_eq!(world.traces().await, after);
     }
-    let rows = within.audit(&PageRequest::default()).await.expect("lists");
+    let rows = within
+        .audit(&store::AuditFilter::default(), &PageRequest::default())
+        .await
+        .expect("lists");
     let orders = rows.items.iter();
     let orders = orders.filter(|row| row.action == "provider_key.set_order");
     assert_eq!(orders.count(), 1, "of the workspace's keys");

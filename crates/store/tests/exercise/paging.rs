@@ -123,8 +123,16 @@ async fn pages_join_to_the_whole_list(world: World) {
             .is_sorted_by_key(|row| (row.at, row.request))
     );
 
-    let audit = collect(async |page| within.audit(&page).await).await;
-    assert_eq!(audit, within.audit(&whole).await.expect("all").items);
+    let audit =
+        collect(async |page| within.audit(&store::AuditFilter::default(), &page).await).await;
+    assert_eq!(
+        audit,
+        within
+            .audit(&store::AuditFilter::default(), &whole)
+            .await
+            .expect("all")
+            .items
+    );
     assert!(audit.iter().rev().is_sorted_by_key(|row| row.sequence));
 
     let account_scope = world.account(&a).await;
@@ -132,8 +140,16 @@ async fn pages_join_to_the_whole_list(world: World) {
     for label in ["one", "two", "three"] {
         world.put(&account.provider_keys(), label).await;
     }
-    let rows = collect(async |page| account.audit(&page).await).await;
-    assert_eq!(rows, account.audit(&whole).await.expect("all").items);
+    let rows =
+        collect(async |page| account.audit(&store::AuditFilter::default(), &page).await).await;
+    assert_eq!(
+        rows,
+        account
+            .audit(&store::AuditFilter::default(), &whole)
+            .await
+            .expect("all")
+            .items
+    );
     assert!(rows.len() >= 3);
     assert!(rows.iter().all(|row| row.workspace.is_none()));
 
@@ -150,16 +166,22 @@ async fn a_page_is_not_shifted_by_new_rows(world: World) {
     let scope = world.scope(&a, Action::ReadAudit).await;
     let within = world.store.within(&scope);
     let before = within
-        .audit(&PageRequest::default())
+        .audit(&store::AuditFilter::default(), &PageRequest::default())
         .await
         .expect("all")
         .items;
     let page = |after| PageRequest { limit: 3, after };
-    let first = within.audit(&page(None)).await.expect("a page");
+    let first = within
+        .audit(&store::AuditFilter::default(), &page(None))
+        .await
+        .expect("a page");
     for _ in 0..3 {
         world.api_key(&scope, a.user, &[]).await;
     }
-    let second = within.audit(&page(first.next)).await.expect("a page");
+    let second = within
+        .audit(&store::AuditFilter::default(), &page(first.next))
+        .await
+        .expect("a page");
     assert_eq!([first.items, second.items].concat(), before[..6]);
 }
 
@@ -192,7 +214,14 @@ async fn cursors(within: &Within<'_>) -> Vec<(&'static str, String)> {
                 .expect("a page")
                 .next,
         ),
-        ("audit", within.audit(&page).await.expect("a page").next),
+        (
+            "audit",
+            within
+                .audit(&store::AuditFilter::default(), &page)
+                .await
+                .expect("a page")
+                .next,
+        ),
     ]
     .into_iter()
     .filter_map(|(list, next)| Some((list, next?)))
@@ -236,8 +265,20 @@ async fn a_cursor_of_another_list_is_refused(world: World) {
             ("api_keys", within.list_api_keys(None, &page).await.err()),
             ("invitations", within.list_invitations(&page).await.err()),
             ("usage", within.usage(filter.clone(), &page).await.err()),
-            ("audit", within.audit(&page).await.err()),
-            ("account audit", account.audit(&page).await.err()),
+            (
+                "audit",
+                within
+                    .audit(&store::AuditFilter::default(), &page)
+                    .await
+                    .err(),
+            ),
+            (
+                "account audit",
+                account
+                    .audit(&store::AuditFilter::default(), &page)
+                    .await
+                    .err(),
+            ),
             ("users", system.list_users(&instance, &page).await.err()),
         ] {
             if asked == list {
@@ -276,7 +317,7 @@ async fn a_cursor_of_another_workspace_shows_only_ones_own_rows(world: World) {
         if let Ok(page) = within.usage(filter.clone(), &page).await {
             assert!(page.items.iter().all(|row| row.workspace == b.workspace));
         }
-        if let Ok(page) = within.audit(&page).await {
+        if let Ok(page) = within.audit(&store::AuditFilter::default(), &page).await {
             assert!(
                 page.items
                     .iter()

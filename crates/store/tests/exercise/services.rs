@@ -145,7 +145,12 @@ async fn of_two_changes_at_once_one_is_made(world: World) {
     assert!(matches!(late, Err(StoreError::Conflict(_))));
     let kept = within.script(row.id).await.expect("there");
     assert_eq!(kept.script.content.as_str(), "echo y");
-    let audit = within.audit(&store::PageRequest::default()).await;
+    let audit = within
+        .audit(
+            &store::AuditFilter::default(),
+            &store::PageRequest::default(),
+        )
+        .await;
     let audit = audit.expect("rows");
     assert_eq!(audit.items[0].content_sha256.as_deref(), Some("hash"));
 }

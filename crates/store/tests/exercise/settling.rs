@@ -645,7 +645,7 @@ async fn the_first_managed_fallback_of_a_key_is_audited(world: World) {
     let rows = world
         .store
         .within(&scope)
-        .audit(&PageRequest::default())
+        .audit(&store::AuditFilter::default(), &PageRequest::default())
         .await;
     let rows = rows.expect("lists").items;
     assert_eq!(rows.len(), 2);

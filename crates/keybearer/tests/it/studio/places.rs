@@ -38,6 +38,22 @@ impl Neighbour {
     fn runs(&self) -> String {
         format!("/api/v1/workspaces/{}/runs", self.workspace)
     }
+
+    /// A run is made, whatever others are doing.
+    async fn run_succeeds(&self) {
+        let session = &self.person.session;
+        let run = create(session, &self.runs(), &script_only()).await;
+        let path = format!("{}/{}", self.runs(), id(&run));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let run = session.get(&path).await.expect(200).json();
+            if run["status"] == "succeeded" {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it waits for the others: {run}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -61,18 +77,7 @@ async fn slow_runs_of_one_account_leave_places_for_another() {
         .provider
         .wait_until("the calls of its share", |it| of_owner(it) == 4)
         .await;
-    let session = &neighbour.person.session;
-    let run = create(session, &neighbour.runs(), &script_only()).await;
-    let path = format!("{}/{}", neighbour.runs(), id(&run));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let run = session.get(&path).await.expect(200).json();
-        if run["status"] == "succeeded" {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it waits for the others: {run}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    neighbour.run_succeeds().await;
     assert_eq!(
         of_owner(&studio.fixture.provider),
         4,
@@ -99,18 +104,7 @@ async fn slow_runs_of_two_accounts_leave_places_for_a_third() {
     provider
         .wait_until("the calls of both", |it| calls(it) == 6)
         .await;
-    let session = &third.person.session;
-    let run = create(session, &third.runs(), &script_only()).await;
-    let path = format!("{}/{}", third.runs(), id(&run));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let run = session.get(&path).await.expect(200).json();
-        if run["status"] == "succeeded" {
-            break;
-        }
-        assert!(Instant::now() < deadline, "it waits for the others: {run}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    third.run_succeeds().await;
     assert_eq!(calls(provider), 6 + 1, "the last places are kept");
     studio.finish().await;
 }

@@ -1,18 +1,15 @@
 //! Calls that were written before groups were: they are listed as they were, and later calls join their groups.
 
-use domain::policy::KeySource;
-use domain::price::Pricing;
-use domain::{
-    AccountId, ApiKeyId, NanoUsd, ProviderKeyId, RequestId, Timestamp, Usage, UserId, WorkspaceId,
-};
+use domain::{NanoUsd, RequestId, Timestamp, Usage, WorkspaceId};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use super::{Engine, administer, beside, test_server, versions};
+use crate::Store;
 use crate::page::PageRequest;
 use crate::statement::sql;
+use crate::usage::tests::row;
 use crate::usage::{self, UsageFilter, UsageRow};
-use crate::{AttemptRow, Store};
 
 /// The last version whose calls stood alone.
 const BEFORE: usize = 9;
@@ -143,50 +140,10 @@ fn served(number: u8) -> UsageRow {
     UsageRow {
         request: RequestId::from_bytes([number; 16]),
         at: Timestamp::from_millis(1_700_000_000_000 + i64::from(number)),
-        account: AccountId::from_bytes([2; 16]),
         workspace: WORKSPACE,
-        api_key: ApiKeyId::from_bytes([4; 16]),
-        user: UserId::from_bytes([5; 16]),
-        wire_format: "openai_chat".to_owned(),
-        operation: "chat_completions".to_owned(),
-        model_requested: "openai/gpt-4o".to_owned(),
-        provider: Some("openai".parse().expect("an id")),
-        model: Some("gpt-4o".to_owned()),
-        key_source: Some(KeySource::Byok),
-        key: Some(ProviderKeyId::from_bytes([6; 16])),
-        key_label: Some("first".parse().expect("a label")),
-        status: 200,
-        error_code: None,
-        streamed: true,
-        usage: Some(Usage {
-            input_tokens: 1,
-            cached_input_tokens: 2,
-            cache_write_tokens: 3,
-            output_tokens: u64::from(number),
-            reasoning_tokens: 5,
-        }),
-        latency_ms: 6,
-        first_byte_ms: Some(7),
-        request_bytes: 8,
-        response_bytes: 9,
-        upstream_status: Some(201),
-        cost: Some(NanoUsd::new(10)),
-        pricing: Some(Pricing::Priced),
-        catalog_version: Some("2026-11".to_owned()),
+        // What was charged must be in the ledger, too.
         charge: NanoUsd::ZERO,
-        attempts: vec![AttemptRow {
-            provider: "openai".parse().expect("an id"),
-            model: "gpt-4o".to_owned(),
-            key: Some(ProviderKeyId::from_bytes([6; 16])),
-            label: None,
-            key_source: KeySource::Byok,
-            status: Some(201),
-            outcome: "ok".to_owned(),
-            latency_ms: 12,
-            key_scope: None,
-        }],
-        fallback: true,
-        key_scope: None,
+        ..row()
     }
 }
 
