@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test";
 import { logIn, PASSWORD } from "./support/people";
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 /** The page as the admin of the instance sees it. */
 async function asRoot(page: Page, url: string, email: string, path: string) {
@@ -34,14 +34,14 @@ test("an admin makes a user, finds the person by e-mail, locks the person out an
 
   await page.getByRole("button", { name: `Suspend ${email}` }).click();
   await expect(page.getByRole("alertdialog")).toContainText("Sessions end at once");
-  await page.getByRole("alertdialog").getByRole("button", { name: "Suspend" }).click();
+  await confirm(page, "Suspend");
   await expect(row).toContainText("Suspended");
   expect((await theirs.request.get("/api/v1/me")).status()).toBe(401);
   await page.reload();
   await expect(page.getByLabel("Find by e-mail")).toHaveValue("zoe-");
   await look(page, "admin-users");
   await page.getByRole("button", { name: `Let in ${email}` }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Let in again" }).click();
+  await confirm(page, "Let in again");
   await expect(row).not.toContainText("Suspended");
   await logIn(theirs, url, email);
   await theirs.context().close();
@@ -123,7 +123,7 @@ test("a plan is made, edited and removed, and one that an account has stays", as
   await expect(row).toContainText("6,000 credits");
   await row.getByRole("button", { name: "Actions for Team" }).click();
   await page.getByRole("menuitem", { name: "Remove" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Remove plan" }).click();
+  await confirm(page, "Remove plan");
   await expect(row).toBeHidden();
 
   await page.getByRole("button", { name: "Actions for Enterprise" }).click();

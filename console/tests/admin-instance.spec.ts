@@ -2,7 +2,7 @@ import type { Page } from "@playwright/test";
 import { changedFields, DEFAULTS, formOf } from "../src/pages/instance-settings/form";
 import { newKey, unknown } from "./support/keys";
 import { logIn } from "./support/people";
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 async function asRoot(page: Page, url: string, email: string, path: string) {
   await logIn(page, url, email);
@@ -58,7 +58,7 @@ test("settings are changed together after a word on what changes, and what does 
   await page.getByRole("button", { name: /bring it back for What is shown of a key/ }).click();
   await page.getByRole("button", { name: /bring it back for How long runs are kept/ }).click();
   await bar.getByRole("button", { name: "Save…" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Save settings" }).click();
+  await confirm(page, "Save settings");
   await expect(bar).toBeHidden();
   const now = await settings();
   expect(changedFields(formOf(now), DEFAULTS)).toEqual(["default_level"]);

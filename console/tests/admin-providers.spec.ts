@@ -1,5 +1,5 @@
 import { logIn } from "./support/people";
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 test("an admin switches own keys for a provider off and on, and resets its switches", async ({
   page,
@@ -19,7 +19,7 @@ test("an admin switches own keys for a provider off and on, and resets its switc
   await own.click();
   await expect(page.getByRole("alertdialog")).toContainText("own keys for it rest");
   await look(page, "admin-providers-off");
-  await page.getByRole("alertdialog").getByRole("button", { name: "Switch off" }).click();
+  await confirm(page, "Switch off");
   await expect(own).not.toBeChecked();
   expect(await takes()).toBe(false);
   await own.click();
@@ -85,7 +85,7 @@ test("a provider's page shows its models with their prices, and an admin sets on
   await expect(custom).toContainText("$1.50");
   await custom.getByRole("button", { name: "Actions for the price of gpt-5.4-nano" }).click();
   await page.getByRole("menuitem", { name: "Remove" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Remove price" }).click();
+  await confirm(page, "Remove price");
   await expect(page.getByText("None. List prices count.")).toBeVisible();
   expect(await prices()).toEqual([]);
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type APIRequestContext, type Page, request } from "@playwright/test";
 import { PASSWORD, post } from "./support/people";
-import { expect, joined, look, test } from "./support/test";
+import { confirm, expect, joined, look, test } from "./support/test";
 
 /** Stores a key as a program would, in plain text over loopback. */
 async function storeKey(page: Page, workspace: string, label = "primary") {
@@ -102,7 +102,7 @@ test("consent has a cap, and the guardrail stands above the mode", async ({ page
   await expect(page.getByText("Consent saved")).toBeVisible();
   await page.getByRole("radio", { name: "Never own keys" }).click();
   await page.getByRole("button", { name: "Change guardrail" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Change guardrail" }).click();
+  await confirm(page, "Change guardrail");
   await expect(page.getByText("Guardrail changed")).toBeVisible();
   await expect(page.getByText("and the guardrail below forbids them")).toBeVisible();
   await page.reload();

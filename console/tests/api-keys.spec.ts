@@ -1,4 +1,4 @@
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 test("an API key is minted, shown once, called with, and revoked", async ({ page, owner }) => {
   await page.goto(`/console/w/${owner.workspace}/api-keys`);
@@ -27,7 +27,7 @@ test("an API key is minted, shown once, called with, and revoked", async ({ page
   const call = () => fetch(new URL("/api/v1/whoami", page.url()), { headers: { authorization: `Bearer ${key}` } });
   expect((await (await call()).json()).kind).toBe("api_key");
   await page.getByRole("button", { name: "Revoke ci" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Revoke" }).click();
+  await confirm(page, "Revoke");
   await expect(row.getByText("Revoked")).toBeVisible();
   expect((await call()).status).toBe(401);
 });

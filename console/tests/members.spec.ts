@@ -1,5 +1,5 @@
 import { PASSWORD } from "./support/people";
-import { expect, joined, look, test, watch } from "./support/test";
+import { confirm, expect, joined, look, test, watch } from "./support/test";
 
 test("somebody is invited by a link, joins with a password, becomes an admin, and is removed", async ({
   page,
@@ -39,7 +39,7 @@ test("somebody is invited by a link, joins with a password, becomes an admin, an
   await expect(page.getByText(`${email} is an admin now`)).toBeVisible();
   await look(page, "members");
   await page.getByRole("button", { name: `Remove ${email}` }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Remove" }).click();
+  await confirm(page, "Remove");
   await expect(page.getByRole("row").filter({ hasText: email })).toBeHidden();
   await theirs.goto(`/console/w/${owner.workspace}/keys`.replace(/^/, world.instance.url));
   await expect(theirs.getByRole("heading", { name: "There is no such page" })).toBeVisible();
@@ -55,7 +55,7 @@ test("an invitation is revoked, and its link is dead", async ({ page, owner, bro
   const link = await page.getByRole("region", { name: "Invitation link" }).innerText();
   await page.getByRole("button", { name: "Done" }).click();
   await page.getByRole("button", { name: `Revoke the invitation of ${email}` }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Revoke" }).click();
+  await confirm(page, "Revoke");
   await expect(page.getByRole("row").filter({ hasText: email })).toBeHidden();
   const context = await browser.newContext({ baseURL: world.instance.url });
   const theirs = await context.newPage();

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Page } from "@playwright/test";
 import { logIn, post } from "./support/people";
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 const newKey = () => `sk-proj-${randomBytes(24).toString("hex")}`;
 
@@ -103,7 +103,7 @@ test("a platform key is sealed for the instance, serves a managed call, is rotat
   await page.getByRole("menuitem", { name: "Remove" }).click();
   await expect(page.getByRole("alertdialog")).toContainText("refused with 402");
   await look(page, "admin-platform-keys-remove");
-  await page.getByRole("alertdialog").getByRole("button", { name: "Remove key" }).click();
+  await confirm(page, "Remove key");
   await expect(page.getByText("No platform keys yet")).toBeVisible();
 });
 
@@ -129,6 +129,6 @@ test("a personal key is sealed for the account and serves its workspaces", async
   await page.getByRole("button", { name: "Actions for OpenAI mine" }).click();
   await page.getByRole("menuitem", { name: "Remove" }).click();
   await expect(page.getByRole("alertdialog")).toContainText("each of your workspaces");
-  await page.getByRole("alertdialog").getByRole("button", { name: "Remove key" }).click();
+  await confirm(page, "Remove key");
   await expect(page.getByText("No provider keys yet")).toBeVisible();
 });

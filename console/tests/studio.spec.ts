@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "@playwright/test";
 import { chooseModel, makesPictures, ownKey, payBy, says, startRun, status } from "./support/studio";
-import { expect, joined, look, test } from "./support/test";
+import { confirm, expect, joined, look, test } from "./support/test";
 
 /** What a model that was told to do harm may write. */
 const SCRIPT = `# Tides
@@ -98,7 +98,7 @@ test("a script is written with an own key, read, saved, shared, unshared and del
   await look(page, "studio");
   await page.getByRole("link", { name: "A page about tides" }).click();
   await page.getByRole("button", { name: "Delete" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Delete" }).click();
+  await confirm(page, "Delete");
   await expect(page.getByText("No runs yet")).toBeVisible();
 });
 
@@ -146,7 +146,7 @@ test("a run is followed live, cancelled, tried again, fails with a way on, and s
   await expect(status(page)).toContainText("The script is being made.");
   await look(page, "studio-running");
   await page.getByRole("button", { name: "Cancel run" }).click();
-  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel run" }).click();
+  await confirm(page, "Cancel run");
   await expect(status(page)).toContainText("Stopped before the script was made.");
 
   const body = { error: { message: "Incorrect API key provided", code: "invalid_api_key" } };

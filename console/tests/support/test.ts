@@ -114,4 +114,14 @@ export async function look(page: Page, name: string): Promise<void> {
   await page.setViewportSize({ width: 1440, height: 900 });
 }
 
+/**
+ * Says yes to what a dialog asks, and waits until it is done: while a dialog is open nothing behind it counts as
+ * visible, so that what should have gone seems gone before anything happened.
+ */
+export async function confirm(page: Page, action: string): Promise<void> {
+  const asked = page.getByRole("alertdialog");
+  await asked.getByRole("button", { name: action }).click();
+  await expect(asked).toBeHidden();
+}
+
 export { expect };
