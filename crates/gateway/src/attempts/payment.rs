@@ -44,7 +44,7 @@ impl Course<'_> {
                 Ok(translated) => translated,
                 Err(Failure::Overloaded) => return Err(Failure::Overloaded),
                 // Without a translation it is not sent at all.
-                Err(_) => None,
+                Err(_) => continue,
             };
             let sent = self.sent(it, translated.as_ref().map(|(translated, _)| translated));
             let charge = hold::expected(self.plane, self.view, it, &bill, &sent);

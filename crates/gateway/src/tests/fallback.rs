@@ -317,6 +317,30 @@ async fn what_is_held_is_enough_for_the_dearest_model() {
 }
 
 #[tokio::test]
+async fn nothing_is_held_for_a_model_that_cannot_be_sent_the_call() {
+    let (harness, openai, anthropic) = managed().await;
+    let dear = r#"{"input":"30","output":"150"}"#;
+    harness
+        .settings(|settings| {
+            settings
+                .prices
+                .insert(0, price("anthropic", "claude-x", dear));
+        })
+        .await;
+    // Between what the first is expected to cost and what the second would.
+    harness.has_credits(3 * super::payer::HOLD).await;
+    let only_chat = r#""messages":[{"role":"user","content":"hi"}],"max_tokens":2,"n":2"#;
+    let alone = harness
+        .chat(&format!(r#"{{"model":"claude-x",{only_chat}}}"#))
+        .await;
+    assert_eq!(alone.code(), "not_translatable");
+    let call = format!(r#"{{"model":"gpt-x","models":["claude-x"],{only_chat}}}"#);
+    let answer = harness.chat(&call).await;
+    assert_eq!(answer.status, 200, "{}", answer.code());
+    assert_eq!((openai.hits(), anthropic.hits()), (1, 0));
+}
+
+#[tokio::test]
 async fn credits_pay_for_the_model_that_served() {
     let (harness, openai, _) = managed().await;
     let dear = r#"{"input":"30","output":"150"}"#;
