@@ -1,5 +1,2 @@
 -- Whose the key was that served a call: what it is called is not everybody's to know. Rows before this do not say.
 ALTER TABLE usage_groups ADD COLUMN key_scope TEXT;
-
--- What happened to one thing.
-CREATE INDEX audit_by_subject ON audit (subject, sequence);

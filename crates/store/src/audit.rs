@@ -245,10 +245,10 @@ impl Log {
 
     /// A statement with just the conditions that are asked for, so that a thing's rows are read by its index.
     fn text(self, filter: &AuditFilter) -> &'static InOrder {
-        const CLAUSES: [(&str, Option<&str>); 3] = [
-            (" AND subject = $", Some("audit_by_subject")),
-            (" AND actor = $", None),
-            (" AND (action = $ OR (action >= $ AND action < $))", None),
+        const CLAUSES: [&str; 3] = [
+            " AND subject = $",
+            " AND actor = $",
+            " AND (action = $ OR (action >= $ AND action < $))",
         ];
         static TEXTS: [[OnceLock<InOrder>; 8]; 3] = [const { [const { OnceLock::new() }; 8] }; 3];
         let held = [
@@ -263,8 +263,9 @@ impl Log {
             .fold(0, |clauses, held| clauses << 1 | usize::from(*held));
         TEXTS[number][clauses].get_or_init(|| {
             let asked = CLAUSES.iter().zip(held).filter(|(_, held)| *held);
-            let index = asked.clone().find_map(|((_, index), _)| *index);
-            let narrowed: String = asked.map(|((text, _), _)| *text).collect();
+            let narrowed: String = asked.map(|(text, _)| *text).collect();
+            let by_subject = matches!(self, Self::Workspace(_)) && filter.subject.is_some();
+            let index = by_subject.then_some("audit_by_subject");
             let text = format!(
                 "SELECT sequence, at, account_id, workspace_id, actor, action,
                         provider, label, kek_id, subject, content_sha256, outcome, request_id

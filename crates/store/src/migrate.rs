@@ -52,6 +52,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "key_scope",
         include_str!("../migrations/0011_key_scope.sql"),
     ),
+    (
+        12,
+        "audit_by_subject",
+        include_str!("../migrations/0012_audit_by_subject.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

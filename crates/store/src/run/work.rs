@@ -109,8 +109,8 @@ pub(crate) async fn claim(
     }
 }
 
-/// Between two steps: lets go of a run if one of another account waits of which this worker has at least two fewer, so
-/// that the other one is next. Whether it did.
+/// Between two steps: lets go of a run of an account of which this worker has more, if one of another account waits of
+/// which it has none: that one is next, whatever places are left. Whether it did.
 pub(crate) async fn yield_run(
     store: &Store,
     lease: &RunLease,
@@ -128,7 +128,7 @@ pub(crate) async fn yield_run(
                      LEFT JOIN ",
                 held_by_account!(),
                 " a ON a.account_id = w.account_id
-                     WHERE r.status = 'pending' AND COALESCE(a.held, 0) + 1 < (
+                     WHERE r.status = 'pending' AND a.held IS NULL AND 1 < (
                          SELECT count(*) FROM runs m
                          JOIN workspaces p ON p.id = m.workspace_id
                          WHERE m.status = 'running' AND (m.lease_owner = $1 OR m.lease_owner LIKE $2)

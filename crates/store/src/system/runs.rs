@@ -24,8 +24,8 @@ impl System<'_> {
         work::claim(self.store, worker, claim, share, now).await
     }
 
-    /// Lets go of a run between two steps if one of an account waits of which this worker has at least two fewer; whether
-    /// it did.
+    /// Lets go of a run between two steps if one of an account waits of which this worker has none, and it has more of the
+    /// run's; whether it did.
     ///
     /// # Errors
     /// As every function here.
