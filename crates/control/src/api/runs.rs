@@ -297,8 +297,9 @@ async fn create_run(
         images: body.image_count,
         visibility: body.visibility,
     };
-    let (row, link) = runs::create(&state, &call, &access.scope, wanted).await?;
+    // Asked first: what was made must not be answered with a failure.
     let sight = LabelSight::of(&state, &access.scope).await?;
+    let (row, link) = runs::create(&state, &call, &access.scope, wanted).await?;
     Ok((
         StatusCode::ACCEPTED,
         axum::Json(view(row, link.as_ref(), sight)),
@@ -342,9 +343,9 @@ async fn update_run(
     RunInPath(id): RunInPath,
     Json(body): Json<RunSharing>,
 ) -> Result<axum::Json<RunView>, Problem> {
+    let sight = LabelSight::of(&state, &access.scope).await?;
     let shared = runs::share(&state, &call, &access.scope, id, body.visibility).await;
     let (row, link) = shared?;
-    let sight = LabelSight::of(&state, &access.scope).await?;
     Ok(axum::Json(view(row, link.as_ref(), sight)))
 }
 
@@ -374,8 +375,8 @@ async fn cancel_run(
     call: Call,
     RunInPath(id): RunInPath,
 ) -> Result<axum::Json<RunView>, Problem> {
-    let row = runs::cancel(&state, &call, &access.scope, id).await?;
     let sight = LabelSight::of(&state, &access.scope).await?;
+    let row = runs::cancel(&state, &call, &access.scope, id).await?;
     Ok(axum::Json(view(row, None, sight)))
 }
 
@@ -391,7 +392,7 @@ async fn retry_run(
     call: Call,
     RunInPath(id): RunInPath,
 ) -> Result<(StatusCode, axum::Json<RunView>), Problem> {
-    let row = runs::retry(&state, &call, &access.scope, id).await?;
     let sight = LabelSight::of(&state, &access.scope).await?;
+    let row = runs::retry(&state, &call, &access.scope, id).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(view(row, None, sight))))
 }

@@ -13,7 +13,8 @@ const LONGER_S: u32 = 5;
 const LONGEST_S: u32 = 60;
 /// A question may come so much sooner: what the network did to the one before is not the program's fault.
 const LENIENCE_MS: i64 = 1000;
-/// How many programs are remembered; beyond that those whose log-in is over are dropped.
+/// How many programs are remembered; beyond that those whose log-in is over are dropped, and where all are open, all: then
+/// each may ask once too soon.
 const MOST: usize = 10_000;
 
 /// The programs that wait, by the hash of their code. Kept in memory, for this process: behind several, a program is held
@@ -41,6 +42,9 @@ impl Pace {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.len() >= MOST {
             asked.retain(|_, it| now.millis_since(it.at) < lifetime_ms);
+            if asked.len() >= MOST {
+                asked.clear();
+            }
         }
         let Some(before) = asked.get_mut(&code) else {
             let interval_s = INTERVAL_S;
@@ -105,5 +109,17 @@ mod tests {
         }
         let asked = pace.0.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(asked.len(), 1);
+    }
+
+    #[test]
+    fn however_many_wait_no_more_are_remembered() {
+        let pace = Pace::default();
+        for number in 0..=MOST {
+            let mut code = [0; 32];
+            code[..8].copy_from_slice(&number.to_be_bytes());
+            pace.ask(code, 600_000, Timestamp::from_millis(0));
+        }
+        let asked = pace.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(asked.len() <= MOST);
     }
 }

@@ -202,10 +202,13 @@ fn free_name(text: &str) -> String {
     let text: String = text
         .chars()
         .filter(|char| !char.is_whitespace())
+        // Readers take names for the same that differ in their letters' case, and do so in different ways. This takes more
+        // for the same than any of them.
         .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
         .collect();
     let mut name = "picture".to_owned();
-    while text.contains(&format!("[{name}-")) {
+    while text.contains(&format!("[{}-", name.to_uppercase())) {
         name.push('s');
     }
     name
@@ -260,5 +263,13 @@ mod tests {
         assert_eq!(free_name("# A"), "picture");
         assert_eq!(free_name("[Picture-1]: https://evil.test"), "pictures");
         assert_eq!(free_name("[ pictu\nre-1] [PICTURES-2]"), "picturess");
+        assert_eq!(
+            free_name("[p\u{131}cture-1]: https://evil.test"),
+            "pictures"
+        );
+        assert_eq!(
+            free_name("[picture-1]: a\n[picture\u{17f}-1]: https://evil.test"),
+            "picturess"
+        );
     }
 }

@@ -173,10 +173,10 @@ fn open_fence(text: &str) -> Option<String> {
     fence.filter(|_| behind)
 }
 
-/// Every line of it as code, which means nothing.
+/// Every line of it as code, which means nothing. A carriage return alone ends a line, too.
 fn as_code(text: &str) -> String {
-    let lines = text.lines().map(|line| format!("    {line}\n"));
-    lines.collect()
+    let lines = text.split(['\n', '\r']);
+    lines.map(|line| format!("    {line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -187,6 +187,16 @@ mod tests {
          ![p](https://evil.test/p.png) [a](javascript:alert(1)) [b](https://good.test \"t\") [c](DATA:text/html,x) \
          <https://x.test> `<b>`\n\n| <i>a</i> |\n| --- |\n| \"b\" |\n\n<div>\n![q](https://evil.test/q.png)\n</div>\n\n\
          ![r][s]\n\n[s]: https://evil.test/r.png\n";
+
+    #[test]
+    fn each_line_of_code_is_code_however_it_ends() {
+        for text in ["a\r<img src=x>", "a\r\n<img src=x>", "a\n<img src=x>"] {
+            let code = as_code(text);
+            let mut events = Parser::new_ext(&code, options());
+            let is_html = |it: Event<'_>| matches!(it, Event::Html(_) | Event::InlineHtml(_));
+            assert!(!events.any(is_html), "{code:?}");
+        }
+    }
 
     #[test]
     fn nothing_that_a_model_writes_becomes_markup_of_its_own() {

@@ -45,7 +45,7 @@ pub(super) async fn make(place: Place) {
         }
         let settings = until_stored(|| async { system.settings().await }).await;
         let Some(settings) = settings else {
-            return give_up(&state, &lease).await;
+            return fail(&state, &lease, &mut plan, at, lost()).await;
         };
         begin(&state, &mut plan, at);
         if !advance(&state, &lease, RunStatus::Running, &plan, None).await {
