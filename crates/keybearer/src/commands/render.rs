@@ -30,7 +30,8 @@ pub(crate) struct Args {
     /// A file for Compose.
     #[arg(long)]
     compose: bool,
-    /// The directory to write into; it is made. A file that somebody else wrote is not replaced.
+    /// The directory to write into; it is made. A unit or Compose file that somebody else
+    /// wrote is not replaced; a script goes with its unit.
     #[arg(long, value_name = "DIRECTORY")]
     to: PathBuf,
 }

@@ -368,11 +368,16 @@ async fn a_program_ends_with_its_key_where_that_is_asked_for() {
 async fn a_program_is_started_again_with_another_key_until_somebody_ends_it() {
     let fixture = Fixture::with_programs().await;
     let (runs, ready) = (fixture.file("runs"), fixture.file("ready"));
-    let script = "echo $PPID $OPENAI_API_KEY >> runs; trap 'exit 7' TERM; echo > ready; while :; do sleep 0.05; done";
+    let script = "echo $PPID $OPENAI_API_KEY >> runs; trap : HUP; trap 'exit 7' TERM; echo > ready; while :; do sleep 0.05; done";
     let program = fixture.run_script(&["--lease", "3", "--restart-with-key"], script);
     let watch = async {
         written(&ready).await;
         std::fs::remove_file(&ready).expect("it is there");
+        // It goes on after a signal, which then is no wish for its end.
+        let starter = written(&runs).await;
+        let starter = starter.split_whitespace().next().expect("a process");
+        signal(starter, "HUP");
+        tokio::time::sleep(Duration::from_secs(11)).await;
         let id = fixture.program_keys().await[0]["id"]
             .as_str()
             .expect("an id")

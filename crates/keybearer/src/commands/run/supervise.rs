@@ -1,8 +1,8 @@
 //! What happens while a program runs: its key is renewed, and signals are passed on.
 
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use runtime::Program;
@@ -45,13 +45,13 @@ pub(super) struct Ended {
 /// A program that is to end with its key.
 pub(super) struct WithKey<'a> {
     signals: &'a Signals,
-    ending: AtomicBool,
+    ended_at: Cell<Option<Instant>>,
 }
 
 impl WithKey<'_> {
     /// Ends the program. It has its time.
     pub(super) async fn end(&self) {
-        self.ending.store(true, Ordering::Relaxed);
+        self.ended_at.set(Some(Instant::now()));
         self.signals.send(Signal::TERM);
         sleep(END_WITHIN).await;
         self.signals.send(Signal::KILL);
@@ -75,19 +75,20 @@ pub(super) async fn supervise(
         .context("cannot wait for the program")?;
     let with_key = end_with_key.then(|| WithKey {
         signals: &signals,
-        ending: AtomicBool::new(false),
+        ended_at: Cell::new(None),
     });
-    let told = AtomicBool::new(false);
+    let told_at = Cell::new(None);
     let code = tokio::select! {
         code = ended => code.context("cannot wait for the program")?.context("cannot wait for the program")?,
-        never = forward(heard, &signals, &told) => match never {},
+        never = forward(heard, &signals, &told_at) => match never {},
         never = keep(lease, watch, with_key.as_ref()) => match never {},
     };
-    let by_key = with_key.is_some_and(|it| it.ending.into_inner());
-    Ok(Ended {
-        code,
-        by_key: by_key && !told.into_inner(),
-    })
+    // A program may go on after a signal, as one that reads its settings again: only what somebody said just before the key
+    // ended it, or since then, means that it is to stay ended.
+    let ended_at = with_key.and_then(|it| it.ended_at.get());
+    let told_at: Option<Instant> = told_at.get();
+    let by_key = ended_at.is_some_and(|ended| told_at.is_none_or(|told| told + END_WITHIN < ended));
+    Ok(Ended { code, by_key })
 }
 
 /// Waits. `Some`: somebody ended the wait by a signal; the exit code that goes with it.
@@ -120,10 +121,14 @@ pub(super) async fn clean_up() {
     }
 }
 
-async fn forward(heard: &mut Heard, signals: &Signals, told: &AtomicBool) -> Infallible {
+async fn forward(
+    heard: &mut Heard,
+    signals: &Signals,
+    told_at: &Cell<Option<Instant>>,
+) -> Infallible {
     while let Some(signal) = heard.0.recv().await {
         if ends(signal) {
-            told.store(true, Ordering::Relaxed);
+            told_at.set(Some(Instant::now()));
         }
         let from_terminal = matches!(signal, Signal::INT | Signal::QUIT);
         if !(from_terminal && terminal_signals_arrive()) {

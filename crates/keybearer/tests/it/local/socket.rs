@@ -131,7 +131,7 @@ async fn nonsense_and_crowds_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_too_long_costs_reload_alone() {
+async fn a_path_that_is_too_long_costs_the_control_socket_alone() {
     // T179
     let long = format!("data/{}", "d".repeat(120));
     let local = Local::start_with(|builder, canary| {
