@@ -47,7 +47,9 @@ export function useLiveWorkspace(workspace: string | undefined): void {
       on: {
         usage: () => later(concerned(workspace, "usage")),
         change: (data) => {
-          for (const topic of topicsOf(data)) later(concerned(workspace, topic));
+          // Whatever was changed stands in the log, too.
+          for (const topic of topicsOf(data))
+            later([...concerned(workspace, topic), ["workspace", workspace, "audit"]]);
         },
         // The session or the membership is over: the next answer says which, and leads where that leads.
         end: () => {

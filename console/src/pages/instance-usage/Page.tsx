@@ -10,14 +10,9 @@ import { PageBody } from "@/ui/Page";
 const INSTANCE: UsageScope = {
   queryKey: ["admin", "usage"],
   summary: (query, signal) => ok(api.GET("/api/v1/admin/usage/summary", { params: { query }, signal })),
-  dimensions: [ACCOUNT, WORKSPACE, PROVIDER, { ...MODEL, chosen: modelAlone }, PLATFORM_KEY],
+  dimensions: [ACCOUNT, WORKSPACE, PROVIDER, MODEL, PLATFORM_KEY],
   platformCost: true,
 };
-
-/** Beside a provider of its own, the choice of a model says nothing without one. */
-function modelAlone(only: { provider?: string; model?: string }): string {
-  return only.model ? MODEL.chosen(only) : "";
-}
 
 /** What the calls of everybody came to. */
 export function Page() {

@@ -156,7 +156,7 @@ export function hintOf(code: string, output: Step["output_type"] | undefined): s
     case "byok_required":
       return "A guardrail of the workspace forbids credits: an admin can lift it on the page AI config.";
     case "credits_exhausted":
-      return "See Credits and plan under Account, or ask an admin of the instance for credits; then try again.";
+      return "See Credits under Account, or ask an admin of the instance for credits; then try again.";
     case "images_not_configured":
       return "An admin of the instance sets image models in the settings (image_models); then try again.";
     case "script_missing":
