@@ -47,13 +47,6 @@ pub struct UnknownName {
     what: &'static str,
 }
 
-impl UnknownName {
-    /// Of a thing of this sort.
-    pub(crate) const fn of(what: &'static str) -> Self {
-        Self { what }
-    }
-}
-
 impl FromStr for Role {
     type Err = UnknownName;
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::access::UnknownName;
 use crate::id::{AccountId, DeploymentId, ParseIdError, WorkspaceId};
+use crate::policy::words;
 
 /// The longest provider key that is accepted, in bytes.
 pub const MAX_KEY_BYTES: usize = 4096;
@@ -35,41 +35,15 @@ impl KeyOwner {
     }
 }
 
-/// For whom a provider key serves, without saying which workspace or account that is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyScope {
-    /// One workspace.
-    Workspace,
-    /// All workspaces of an account.
-    Account,
-    /// Managed calls of everybody.
-    Instance,
-}
-
-impl KeyScope {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Workspace, Self::Account, Self::Instance];
-
-    /// The name in the API and in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Workspace => "workspace",
-            Self::Account => "account",
-            Self::Instance => "instance",
-        }
-    }
-}
-
-impl FromStr for KeyScope {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let named = |scope: &Self| scope.as_str() == text;
-        Self::ALL
-            .into_iter()
-            .find(named)
-            .ok_or_else(|| UnknownName::of("key scope"))
+words! {
+    /// For whom a provider key serves, without saying which workspace or account that is.
+    KeyScope("key scope") {
+        /// One workspace.
+        Workspace = "workspace",
+        /// All workspaces of an account.
+        Account = "account",
+        /// Managed calls of everybody.
+        Instance = "instance",
     }
 }
 

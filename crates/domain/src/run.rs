@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ProviderKeyId, RequestId};
-use crate::key::{Label, ProviderId};
+use crate::key::{KeyScope, Label, ProviderId};
 use crate::policy::{KeySource, words};
 
 words! {
@@ -55,16 +55,6 @@ words! {
     }
 }
 
-words! {
-    /// Whose the own key is that a run was made for.
-    PinnedOwner("owner of a pinned key") {
-        /// The workspace's.
-        Workspace = "workspace",
-        /// The account's.
-        Account = "account",
-    }
-}
-
 impl RunStatus {
     /// Whether nothing more happens by itself.
     pub const fn is_final(self) -> bool {
@@ -96,7 +86,7 @@ pub struct Pinned {
     pub label: Option<Label>,
     /// Whose the own key was: it says who may see the label. None: it is not known, and nobody may.
     #[serde(default)]
-    pub owner: Option<PinnedOwner>,
+    pub owner: Option<KeyScope>,
 }
 
 /// Why a step failed.
@@ -239,7 +229,7 @@ mod tests {
             source: KeySource::Byok,
             key: Some(ProviderKeyId::from_bytes([1; 16])),
             label: Some("prod".parse().expect("a label")),
-            owner: Some(PinnedOwner::Account),
+            owner: Some(KeyScope::Account),
         };
         let plan = RunPlan::new(Some(pinned), 1);
         assert_eq!(plan.steps.len(), 2);

@@ -1,7 +1,6 @@
 //! Who may see what a provider key is called.
 
 use domain::KeyScope;
-use domain::run::PinnedOwner;
 use store::WorkspaceScope;
 
 use crate::error::Problem;
@@ -46,10 +45,7 @@ impl LabelSight {
     }
 
     /// Whether the label of the key that a run was made for is shown. Of one of which it is not known whose it was, to nobody.
-    pub(crate) fn sees_pinned(self, owner: Option<PinnedOwner>) -> bool {
-        owner.is_some_and(|owner| match owner {
-            PinnedOwner::Workspace => self.workspace,
-            PinnedOwner::Account => self.account,
-        })
+    pub(crate) fn sees_pinned(self, owner: Option<KeyScope>) -> bool {
+        owner.is_some() && self.sees(owner)
     }
 }

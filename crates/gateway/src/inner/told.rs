@@ -99,7 +99,9 @@ fn hint(failure: &Failure) -> String {
         Failure::CredentialsExhausted { .. } => {
             "tell the operator of this instance, whose own key failed; then try the run again"
         }
-        Failure::ModelNotFound { .. } => "make a new run with another model",
+        Failure::ModelNotFound { .. }
+        | Failure::FormatNotSupported { .. }
+        | Failure::NotTranslatable { .. } => "make a new run with another model",
         failure => return failure.hint().unwrap_or_else(|| advice(failure)),
     };
     hint.to_owned()
@@ -191,9 +193,23 @@ mod tests {
             Failure::StoreUnavailable,
             Failure::Overloaded,
             Failure::Internal,
+            Failure::FormatNotSupported {
+                endpoint: Some("/v1/responses"),
+            },
+            Failure::NotTranslatable {
+                why: no_request(),
+                endpoint: Some("/v1/responses"),
+            },
             Failure::TooManyCalls { limit: 5 },
             Failure::UsageUnavailable,
         ]
+    }
+
+    fn no_request() -> llm::translate::NotTranslatable {
+        use llm::format::FormatId::{AnthropicMessages, OpenaiChat};
+        let target = llm::translate::Target::default();
+        let translated = llm::translate::request(OpenaiChat, AnthropicMessages, b"", &target);
+        translated.expect_err("an empty body is not a request")
     }
 
     #[test]
@@ -204,7 +220,7 @@ mod tests {
             assert!(!told.hint.is_empty(), "{told:?}");
             assert!(!format!("{told:?}").contains("mums"), "{told:?}");
             // What only the answer to a call, or its request, has.
-            for wrong in ["`attempts`", "`resets_at`", "`link`", "x-keybearer"] {
+            for wrong in ["`attempts`", "`resets_at`", "`link`", "x-keybearer", "POST"] {
                 assert!(!told.hint.contains(wrong), "{told:?}");
             }
         }

@@ -1,9 +1,9 @@
 //! What would serve the steps of a run, and why nothing would.
 
+use domain::NanoUsd;
 use domain::policy::{ByokRule, KeySource, Mode};
-use domain::run::{OutputType, Pinned, PinnedOwner};
+use domain::run::{OutputType, Pinned};
 use domain::settings::{ImageModel, Settings};
-use domain::{KeyOwner, NanoUsd};
 
 use crate::error::{Code, Problem};
 use crate::ops::resolution::{Explained, Facts};
@@ -104,11 +104,7 @@ pub(super) fn pin(explained: &Explained, has_credits: bool) -> Result<Pinned, Pr
         source: target.source,
         key: own,
         label: key.map(|key| key.label.clone()),
-        owner: key.and_then(|key| match key.context.owner {
-            KeyOwner::Workspace(_) => Some(PinnedOwner::Workspace),
-            KeyOwner::Account(_) => Some(PinnedOwner::Account),
-            KeyOwner::Instance(_) => None,
-        }),
+        owner: key.map(|key| key.context.owner.scope()),
     })
 }
 
