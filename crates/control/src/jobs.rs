@@ -18,6 +18,8 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long an API key that has ended is still listed: 90 days. Each program that `keybearer run` starts leaves one.
 const KEEP_ENDED_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// How long it is known with which key something was made that a provider keeps: 90 days.
+const KEEP_MAKERS_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 /// Makes the first sealing key, or replaces one whose time is over. To be called before the first request.
 ///
@@ -94,7 +96,7 @@ async fn follow(state: &ControlState) {
 }
 
 /// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, API keys that ended
-/// long ago, what is older than a day of how keys fared, runs that were kept long enough, and all but the newest changes.
+/// long ago, what is older than a day of how keys fared, with which keys old objects were made, runs that were kept long enough, and all but the newest changes.
 /// The hashes of submitted boxes stay for ever: a box without context has no time in it, so it must never be taken twice.
 async fn tidy(state: &ControlState) {
     if let Err(problem) = sealing_key::rotate_if_due(state).await {
@@ -111,6 +113,9 @@ async fn tidy(state: &ControlState) {
     }
     if let Err(error) = system.prune_key_hours(now).await {
         tracing::warn!(error = %error, "could not prune the hours of provider keys: {error}");
+    }
+    if let Err(error) = system.prune_kept(now.plus_millis(-KEEP_MAKERS_MS)).await {
+        tracing::warn!(error = %error, "could not forget with which keys objects were made: {error}");
     }
     if let Err(error) = prune_runs(state).await {
         tracing::warn!(error = %error, "could not prune runs: {error}");

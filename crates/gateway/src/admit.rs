@@ -12,6 +12,7 @@ use llm::head::Head;
 
 use crate::endpoint::{Call, Takes};
 use crate::error::Failure;
+use crate::kept::Maker;
 use crate::room::Room;
 use crate::settle::Settlement;
 use crate::snapshot::{Loaded, View};
@@ -34,6 +35,8 @@ pub(crate) struct Admitted {
     pub(crate) head: Head,
     /// The models to turn to after the head's.
     pub(crate) others: Vec<String>,
+    /// The key that made what the call names, if that is known: no other serves.
+    pub(crate) maker: Option<Maker>,
     pub(crate) body: Held,
 }
 
@@ -103,6 +106,7 @@ where
                 headers: parts.headers,
                 head,
                 others,
+                maker: None,
                 body,
             })
         }

@@ -46,6 +46,8 @@ pub(crate) struct Answered {
     pub(crate) headers: HeaderMap,
     pub(crate) content: Content,
     pub(crate) translation: Option<Box<Translation>>,
+    /// As in [`Planned`].
+    pub(crate) beginning: usize,
     /// The body of the request, if it may flow yet.
     pub(crate) upload: Option<Upload>,
 }
@@ -74,6 +76,7 @@ pub(crate) async fn serve(
         hops,
         head,
         listed,
+        beginning,
         body:
             Held {
                 bytes,
@@ -132,6 +135,7 @@ pub(crate) async fn serve(
             headers: answer.headers,
             content: answer.content,
             translation: answer.translation,
+            beginning,
             upload: course.parcel.upload.filter(|it| !it.is_whole()),
         }),
         (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),

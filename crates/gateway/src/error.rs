@@ -93,6 +93,14 @@ pub(crate) enum Failure {
         provider: ProviderId,
         workspace: WorkspaceId,
     },
+    /// Only the key that made something finds it at the provider.
+    #[error(
+        "what the request names was made with a key for {provider} that does not serve this call: it was removed or disabled, or it is not one for this model"
+    )]
+    ObjectKeyUnavailable {
+        provider: ProviderId,
+        workspace: WorkspaceId,
+    },
     #[error("the path cannot be passed on as it is")]
     InvalidPath,
     /// It makes or manages credentials at the provider.
@@ -327,6 +335,7 @@ impl Failure {
             Self::EndpointNotFound
             | Self::UnknownProvider
             | Self::ModelNotFound { .. }
+            | Self::ObjectKeyUnavailable { .. }
             | Self::TierUnset(_) => StatusCode::NOT_FOUND,
             Self::KeyMissing { .. }
             | Self::WorkspaceKeyMissing { .. }
@@ -391,6 +400,7 @@ impl Failure {
             Self::ModeNotOffered => "mode_not_offered",
             Self::KeyMissing { .. } => "byok_key_missing",
             Self::WorkspaceKeyMissing { .. } => "workspace_key_missing",
+            Self::ObjectKeyUnavailable { .. } => "object_key_unavailable",
             Self::KeyDisabled(_) => "byok_key_disabled",
             Self::KeyRevoked(_) => "byok_key_revoked",
             Self::KeyDormant { .. } => "byok_key_dormant",

@@ -22,6 +22,7 @@ mod headers;
 mod health;
 mod hold;
 mod inner;
+mod kept;
 mod lease;
 mod models;
 mod needles;
@@ -67,6 +68,7 @@ use attempts::{Pools, Repeats};
 use calls::Calls;
 use connect::{Connector, VettedConnector};
 use health::{Health, KeyVersion};
+use kept::Makers;
 use settle::{Books, Queue};
 use snapshot::Snapshot;
 use upstream::Upstream;
@@ -127,6 +129,8 @@ pub(crate) struct Plane {
     pub(crate) health: Health,
     /// Whose turn it is among keys that share the load.
     pub(crate) pools: Pools,
+    /// Which key made what providers keep.
+    pub(crate) makers: Makers,
     /// How often failing providers may be asked once more.
     pub(crate) repeats: Repeats,
     /// Own keys for which the audit log says that credits stood in.
@@ -176,6 +180,7 @@ impl Gateway {
             books,
             health: Health::default(),
             pools: Pools::new(),
+            makers: Makers::new(),
             repeats: Repeats::new(),
             noted: Cache::new(MAX_NOTED),
             node: node.iter().map(|byte| format!("{byte:02x}")).collect(),

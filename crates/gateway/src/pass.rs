@@ -14,6 +14,7 @@ use llm::provider::{FormatRule, Provider, Status};
 use crate::Plane;
 use crate::endpoint::{CALLS, Call, Priced, Takes};
 use crate::error::Failure;
+use crate::kept::Maker;
 use crate::{headers, models};
 
 /// A request for a path of a provider.
@@ -76,17 +77,19 @@ const fn unknown(format: FormatId) -> Call {
 }
 
 impl Pass {
-    /// The provider that is meant, if the instance has it.
+    /// The provider that is meant, if the instance has it. `maker`: who made what the path names.
     pub(crate) fn provider<'a>(
         &self,
         plane: &'a Plane,
         headers: &HeaderMap,
+        maker: Option<&Maker>,
     ) -> Result<&'a Provider, Failure> {
         let name = match &self.named {
             Some(name) => name.as_str(),
-            None => match headers::provider(headers)? {
-                Some(name) => name,
-                None => self.default.unwrap_or_else(|| native(headers)),
+            None => match (headers::provider(headers)?, maker) {
+                (Some(name), _) => name,
+                (None, Some(maker)) => maker.provider.as_str(),
+                (None, None) => self.default.unwrap_or_else(|| native(headers)),
             },
         };
         let id = name.parse::<ProviderId>().ok();

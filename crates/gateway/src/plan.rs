@@ -14,6 +14,7 @@ use crate::admit::{Admitted, Held};
 use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers::{self, Aim, MAX_HOPS};
+use crate::kept;
 use crate::pass::{self, Pass};
 use crate::settle::Settlement;
 use crate::snapshot::View;
@@ -45,6 +46,8 @@ pub(crate) struct Planned {
     pub(crate) head: Head,
     /// Whether the client wants its stream as a list, not as events.
     pub(crate) listed: bool,
+    /// How much of the beginning of the answer tells what the provider keeps; 0: it keeps nothing.
+    pub(crate) beginning: usize,
     pub(crate) body: Held,
 }
 
@@ -62,6 +65,7 @@ pub(crate) fn plan(
         query,
         head,
         others,
+        maker,
         ..
     } = &admitted;
     let mut named_model = head.model.clone();
@@ -70,7 +74,10 @@ pub(crate) fn plan(
         if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }
-        let is_plain = others.is_empty() && query.is_none() && wishes.conversation.is_none();
+        let is_plain = others.is_empty()
+            && query.is_none()
+            && wishes.conversation.is_none()
+            && maker.is_none();
         let wanted = is_plain.then_some(Wanted {
             instance: &view.instance,
             call,
@@ -86,12 +93,17 @@ pub(crate) fn plan(
                 }
                 let targets =
                     targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
-                way::ways(&plane.registry, view, targets, call, query.as_deref())
+                let mut ways = way::ways(&plane.registry, view, targets, call, query.as_deref())?;
+                if let Some(maker) = maker {
+                    kept::retain(&mut ways, maker, view.caller.record.workspace)?;
+                }
+                Ok(ways)
             })
         })
     });
+    let beginning = kept::beginning_of_call(call, head.may_be_kept);
     match ways {
-        Ok(ways) => Ok(admitted.along(ways)),
+        Ok(ways) => Ok(admitted.along(ways, beginning)),
         Err(failure) => {
             let aim = aim(&plane.registry, view, &head.model, &named_model);
             let mut settlement = admitted.settlement;
@@ -126,22 +138,30 @@ pub(crate) fn pass(
             headers,
             query,
             head,
+            maker,
             ..
         } = &admitted;
         pass.check(provider, headers)?;
         if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }
-        let keys = match call.priced == Priced::Unknown && !pass.is_shared(provider) {
+        // What this workspace has made itself it may ask for, whosever key made it.
+        let is_open = pass.is_shared(provider) || maker.is_some();
+        let keys = match call.priced == Priced::Unknown && !is_open {
             true => Whose::Workspace,
             false => Whose::WorkspaceAndAccount,
         };
         let targets = targets::own(view, pass::candidate(provider, &head.model), keys)?;
         let how = (pass, call.format);
-        way::passing(&plane.registry, view, targets, how, query.as_deref())
+        let mut ways = way::passing(&plane.registry, view, targets, how, query.as_deref())?;
+        if let Some(maker) = maker {
+            kept::retain(&mut ways, maker, view.caller.record.workspace)?;
+        }
+        Ok(ways)
     });
+    let beginning = kept::beginning_of_pass(pass, &admitted.method);
     match ways {
-        Ok(ways) => Ok(admitted.along(ways.into())),
+        Ok(ways) => Ok(admitted.along(ways.into(), beginning)),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
 }
@@ -164,14 +184,14 @@ pub(crate) fn pinned(
     let ways = pin::targets(view, pin, call)
         .and_then(|targets| way::ways(&plane.registry, view, targets, call, None));
     match ways {
-        Ok(ways) => Ok(admitted.along(ways.into())),
+        Ok(ways) => Ok(admitted.along(ways.into(), 0)),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
 }
 
 impl Admitted {
     /// The call, served by these ways.
-    fn along(self, ways: Arc<[Way]>) -> Planned {
+    fn along(self, ways: Arc<[Way]>, beginning: usize) -> Planned {
         let Self {
             view,
             mut settlement,
@@ -193,6 +213,7 @@ impl Admitted {
             hops: headers::hops(&headers),
             headers: headers::to_upstream(&headers),
             head,
+            beginning,
             listed: call.streams() && headers::query_to_upstream(call, query.as_deref()).is_none(),
             body,
         }

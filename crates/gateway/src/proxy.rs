@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::headers;
 use crate::pass::{self, Pass};
 use crate::snapshot::{Away, View};
-use crate::{Body, BoxError, Plane, admit, attempts, caller, models, plan, pump, realtime};
+use crate::{Body, BoxError, Plane, admit, attempts, caller, kept, models, plan, pump, realtime};
 
 /// Answers a request of the data plane.
 pub(crate) async fn handle<B>(
@@ -92,6 +92,7 @@ where
         .open(&view.caller, endpoint, id, started_at, &plane.sources)?
         .counted(&plane.calls)?;
     let admitted = admit::admit(plane, view, endpoint, model, books, request).await?;
+    let admitted = kept::continued(plane, admitted).await?;
     let planned = plan::plan(plane, admitted, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))
@@ -110,7 +111,9 @@ where
 {
     let started_at = Instant::now();
     let view = identified(plane, request.headers(), None, id).await?;
-    let provider = pass.provider(plane, request.headers());
+    let maker = kept::by_path(plane, view.caller.record.workspace, pass).await;
+    let known = maker.as_ref().ok().and_then(Option::as_ref);
+    let provider = pass.provider(plane, request.headers(), known);
     let call = match &provider {
         Ok(provider) => pass.call(provider, request.method()),
         Err(_) => pass::nothing_known(models::format_of(request.headers())),
@@ -120,6 +123,7 @@ where
         .open(&view.caller, call, id, started_at, &plane.sources)?
         .counted(&plane.calls)?;
     let admitted = admit::admit(plane, view, call, None, books, request).await?;
+    let admitted = kept::passed(plane, admitted, pass, maker).await?;
     let planned = plan::pass(plane, admitted, pass, provider, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))
@@ -127,7 +131,7 @@ where
 
 /// The format of the provider that is meant, or the client's guess.
 fn pass_format<B>(plane: &Plane, pass: &Pass, request: &Request<B>) -> FormatId {
-    let provider = pass.provider(plane, request.headers());
+    let provider = pass.provider(plane, request.headers(), None);
     let call = provider.map(|it| pass.call(it, request.method()));
     call.map_or_else(|_| models::format_of(request.headers()), |call| call.format)
 }

@@ -21,6 +21,7 @@ use crate::edge::Takeover;
 use crate::endpoint::Priced;
 use crate::error::Failure;
 use crate::headers::{self, Served};
+use crate::kept::Beginning;
 use crate::realtime;
 use crate::scrub::Scrubber;
 use crate::send::{Content, Kind, Refusal, Rewriting};
@@ -47,6 +48,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         headers: passed,
         content,
         translation,
+        beginning,
         upload,
     } = answered;
     let request = settlement.request();
@@ -98,6 +100,12 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             settlement.streamed(kind == Kind::EventStream || call.streams());
             let tail = Tail::of(kind, client, asked, settlement.is_managed());
             let says_end = upstream.says_end() && kind == Kind::EventStream;
+            // What was translated is kept by nobody; what credits paid for is no workspace's.
+            let keeps = beginning > 0
+                && status.is_success()
+                && kind != Kind::Raw
+                && translation.is_none()
+                && !settlement.is_managed();
             let rewriting = translation.and_then(|it| it.begin(kind, &needles, request, now));
             let relay = Relay {
                 first,
@@ -111,6 +119,8 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                     .then(|| upstream.usage_tap(kind == Kind::EventStream)),
                 metered: None,
                 answers: says_end.then_some(asked.answers.max(1)),
+                beginning: keeps
+                    .then(|| Box::new(Beginning::new(plane, beginning, kind == Kind::EventStream))),
                 settlement: Some(settlement),
                 format: client,
                 kind,
@@ -194,6 +204,8 @@ struct Relay {
     metered: Option<Metered>,
     /// How many answers a stream has to bring to their end; `None`: its end says nothing.
     answers: Option<u64>,
+    /// `None`: it tells nothing, or what it told is noted.
+    beginning: Option<Box<Beginning>>,
     settlement: Option<Settlement>,
     format: &'static dyn WireFormat,
     kind: Kind,
@@ -250,6 +262,9 @@ impl HttpBody for Relay {
                     relay.left_bytes = left;
                     if let Some(tap) = &mut relay.tap {
                         tap.push(&data);
+                    }
+                    if let Some(beginning) = &mut relay.beginning {
+                        beginning.push(&data);
                     }
                     let ready = relay.scrubber.push(data);
                     let ready = match relay.rewrite(ready) {
@@ -363,6 +378,7 @@ impl Relay {
             tail.append(rest);
             self.sent_bytes += tail.len();
         }
+        self.note_kept();
         let settlement = self.settlement.take();
         let told = settlement.map(|settlement| {
             settlement.finish_told(&End {
@@ -385,6 +401,7 @@ impl Relay {
         self.alarm = None;
         self.upload = None;
         let metered = self.metered();
+        self.note_kept();
         if let Some(settlement) = self.settlement.take() {
             settlement.finish(&End {
                 status: self.status.as_u16(),
@@ -392,6 +409,13 @@ impl Relay {
                 metered,
                 response_bytes: self.sent_bytes,
             });
+        }
+    }
+
+    /// Notes what the provider keeps of the answer, before the client has its end and asks for it.
+    fn note_kept(&mut self) {
+        if let (Some(beginning), Some(settlement)) = (self.beginning.take(), &mut self.settlement) {
+            beginning.note(settlement);
         }
     }
 
@@ -412,6 +436,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        self.note_kept();
         let Some(settlement) = self.settlement.take() else {
             return;
         };

@@ -94,6 +94,7 @@ fn admit<B: http_body::Body>(
                 headers: parts.headers,
                 head,
                 others: Vec::new(),
+                maker: None,
                 body: Held {
                     bytes: Bytes::new(),
                     media_type: None,

@@ -16,6 +16,7 @@ mod harness;
 mod hints;
 mod holds;
 mod images;
+mod kept;
 mod limits;
 mod managed;
 mod models;

@@ -34,6 +34,10 @@ pub struct Head {
     pub output_limit: Option<u64>,
     /// How many answers the client wants: the greatest top-level `n` that is such a number. `None`: one.
     pub choices: Option<u64>,
+    /// The response that the body names as the one before: the text of its top-level `previous_response_id`.
+    pub previous_response: Option<String>,
+    /// Whether what is made may be kept by the provider: the body does not say `"store": false`.
+    pub may_be_kept: bool,
     /// Where the body names the model, as it is spelled there, in their order and apart. There is one place, but where
     /// the path names the model.
     pub model_spans: Vec<Range<usize>>,
@@ -117,6 +121,8 @@ impl Head {
             stream: false,
             output_limit: None,
             choices: None,
+            previous_response: None,
+            may_be_kept: true,
             model_spans: Vec::new(),
             spelling: Spelling::Plain,
         }
@@ -204,6 +210,8 @@ fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
         stream,
         output_limit: found.output_limit,
         choices: found.choices,
+        previous_response: found.previous_response.clone(),
+        may_be_kept: !found.is_not_kept,
         model_spans: vec![span(raw, body)],
         spelling: Spelling::Json,
     })
@@ -280,6 +288,8 @@ struct Found<'a> {
     stream: Option<&'a RawValue>,
     output_limit: Option<u64>,
     choices: Option<u64>,
+    previous_response: Option<String>,
+    is_not_kept: bool,
     refusal: Option<HeadError>,
 }
 
@@ -309,6 +319,16 @@ impl<'de> Visitor<'de> for TopLevel {
                     found.choices = found.choices.max(choices);
                     continue;
                 }
+                Field::PreviousResponse => {
+                    if let Word::Text(id) = map.next_value_seed(AnyWord)? {
+                        found.previous_response = Some(id);
+                    }
+                    continue;
+                }
+                Field::Store => {
+                    found.is_not_kept |= map.next_value_seed(AnyWord)? == Word::Flag(false);
+                    continue;
+                }
                 Field::Lookalike(field) => {
                     found.refusal.get_or_insert(HeadError::Case(field));
                     map.next_value_seed(Checked::JSON)?;
@@ -335,6 +355,8 @@ enum Field {
     Stream,
     OutputLimit,
     Choices,
+    PreviousResponse,
+    Store,
     /// Another parser could take it for the named one.
     Lookalike(&'static str),
     Other,
@@ -348,6 +370,8 @@ impl Field {
             "stream" => Self::Stream,
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Self::OutputLimit,
             "n" => Self::Choices,
+            "previous_response_id" => Self::PreviousResponse,
+            "store" => Self::Store,
             _ => lookalike(name).map_or(Self::Other, Self::Lookalike),
         }
     }
@@ -358,7 +382,11 @@ impl Field {
             Self::Models => "models",
             Self::Stream => "stream",
             Self::Lookalike(name) => name,
-            Self::OutputLimit | Self::Choices | Self::Other => "",
+            Self::OutputLimit
+            | Self::Choices
+            | Self::PreviousResponse
+            | Self::Store
+            | Self::Other => "",
         }
     }
 }
@@ -460,6 +488,65 @@ impl<'de> Visitor<'de> for Checked {
             fields.next_value_seed(Self::JSON)?;
         }
         Ok(None)
+    }
+}
+
+/// A value of which only texts and flags are kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    Text(String),
+    Flag(bool),
+    Other,
+}
+
+/// Reads any value as [`Checked`] does, as a [`Word`].
+pub(crate) struct AnyWord;
+
+impl<'de> DeserializeSeed<'de> for AnyWord {
+    type Value = Word;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Word, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyWord {
+    type Value = Word;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+        Ok(Word::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Word, E> {
+        Ok(Word::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Word, E> {
+        Ok(Word::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Word, E> {
+        Ok(Word::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Word, E> {
+        Ok(Word::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Word, E> {
+        Ok(Word::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Word, A::Error> {
+        Checked::JSON.visit_seq(items).map(|_| Word::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Word, A::Error> {
+        Checked::JSON.visit_map(fields).map(|_| Word::Other)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod form;
 pub mod format;
 pub mod head;
+pub mod kept;
 pub mod provider;
 pub mod registry;
 pub mod sse;

@@ -57,6 +57,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "audit_by_subject",
         include_str!("../migrations/0012_audit_by_subject.sql"),
     ),
+    (
+        15,
+        "kept_objects",
+        include_str!("../migrations/0015_kept_objects.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

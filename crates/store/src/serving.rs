@@ -8,12 +8,15 @@ use domain::plan::{Plan, PlanTerms};
 use domain::policy::{ModelName, WorkspacePolicy};
 use domain::record::{DataKeyRecord, ProviderKeyRecord, RemovedKey};
 use domain::settings::Settings;
-use domain::{AccountId, ApiKeyId, Decimal, PlanId, ProviderKeyId, Timestamp, UserId, WorkspaceId};
+use domain::{
+    AccountId, ApiKeyId, Decimal, PlanId, ProviderId, ProviderKeyId, Timestamp, UserId, WorkspaceId,
+};
 
 use crate::Store;
 use crate::api_key;
 use crate::data_key;
 use crate::error::StoreError;
+use crate::kept::{self, KeptObject};
 use crate::plan;
 use crate::provider_key_row;
 use crate::removed_key;
@@ -171,5 +174,25 @@ impl<'a> Serving<'a> {
         let mut tx = self.store.db().begin().await?;
         provider_key_row::mark_failure(&mut tx, key, version, at, kind).await?;
         tx.commit().await
+    }
+
+    /// With which key something was made that its provider keeps under this id, if that was noted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn maker(
+        &self,
+        workspace: WorkspaceId,
+        id: &str,
+    ) -> Result<Option<(ProviderId, ProviderKeyId)>, StoreError> {
+        kept::maker(self.store, workspace, id).await
+    }
+
+    /// Notes with which keys objects were made, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nothing was written.
+    pub async fn note_kept(&self, objects: &[KeptObject]) -> Result<(), StoreError> {
+        kept::note(self.store, objects).await
     }
 }

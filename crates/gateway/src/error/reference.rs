@@ -192,6 +192,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "Write it as `provider/model`; `GET /v1/models` lists what the caller is served.",
     ),
     (
+        "404",
+        "object_key_unavailable",
+        "The response, file or batch that the request names was made with a provider key that does not serve the call: it was removed or disabled, or it is not one for this model.",
+        "Enable that key, or make the object anew; a response goes on without `previous_response_id` when its input has the whole conversation.",
+    ),
+    (
         "405",
         "method_not_allowed",
         "The endpoint does not take this method.",

@@ -44,6 +44,9 @@ impl Failure {
             Self::WorkspaceKeyMissing { .. } => {
                 "add a key to the workspace itself: `keybearer keys add`, or sealed by POST to the path in `link`; the account's key serves the endpoints of models".to_owned()
             }
+            Self::ObjectKeyUnavailable { .. } => {
+                "enable that key again, or make the object anew: a response goes on without `previous_response_id` when the input has the whole conversation".to_owned()
+            }
             Self::KeyDisabled(_) => "enable it or add another; admins of the workspace can".to_owned(),
             Self::KeyRevoked(_) => "add another one, or ask an admin of the workspace".to_owned(),
             Self::KeyDormant { plans, .. } | Self::TierLocked { plans, .. } => match plans.as_slice() {
@@ -120,6 +123,14 @@ impl Failure {
                 details
             }
             Self::WorkspaceKeyMissing {
+                provider,
+                workspace,
+            } => json!({
+                "providers": [provider],
+                "workspace": workspace,
+                "link": keys_link(*workspace),
+            }),
+            Self::ObjectKeyUnavailable {
                 provider,
                 workspace,
             } => json!({

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::key::FailureKind;
 use domain::{ApiKeyId, ProviderKeyId, Timestamp};
-use store::{Store, StoreError};
+use store::{KeptObject, Store, StoreError};
 
 use super::Settled;
 
@@ -18,7 +18,13 @@ pub(super) struct Marks {
     written: HashMap<Key, Timestamp>,
     used: HashMap<Key, Timestamp>,
     failed: HashMap<ProviderKeyId, (i64, Timestamp, FailureKind)>,
+    made: Vec<KeptObject>,
 }
+
+/// So many objects wait while the store is away; what is made beyond them is not noted.
+const MOST_MADE: usize = 10_000;
+/// One transaction takes so many.
+const MADE_AT_ONCE: usize = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
@@ -32,6 +38,17 @@ impl Marks {
         self.note_use(Key::Ours(row.api_key), row.at);
         for ((key, version), kind) in &settled.failed {
             self.failed.insert(*key, (*version, row.at, *kind));
+        }
+        if let (Some(provider), Some(key)) = (&row.provider, row.key) {
+            let room = MOST_MADE.saturating_sub(self.made.len());
+            let made = settled.made.iter().take(room).map(|id| KeptObject {
+                workspace: row.workspace,
+                id: id.clone(),
+                provider: provider.clone(),
+                key,
+                made_at: row.at,
+            });
+            self.made.extend(made);
         }
         if let Some(key) = settled.used {
             self.note_use(Key::Theirs(key), row.at);
@@ -68,6 +85,18 @@ impl Marks {
                 Err(error) => {
                     tracing::warn!(%error, "the last use of keys was not noted");
                     away = matches!(error, StoreError::Unavailable(_));
+                }
+            }
+        }
+        while !away && !self.made.is_empty() {
+            let some = &self.made[..self.made.len().min(MADE_AT_ONCE)];
+            match store.serving().note_kept(some).await {
+                Ok(()) => {
+                    self.made.drain(..some.len());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "with which keys objects were made waits for the store");
+                    away = true;
                 }
             }
         }

@@ -149,6 +149,7 @@ impl Books {
                 row,
                 used: None,
                 failed: Vec::new(),
+                made: Vec::new(),
             }),
             bill: None,
             started_at,

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use super::harness::Harness;
 
 /// A whole answer.
+#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: http::HeaderMap,

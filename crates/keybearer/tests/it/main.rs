@@ -21,6 +21,7 @@ mod data_plane;
 mod destination;
 mod edge;
 mod hangup;
+mod kept;
 mod key_order;
 mod keys;
 mod local;

@@ -91,6 +91,8 @@ impl Reader {
             stream: self.stream.unwrap_or(false),
             output_limit: None,
             choices: None,
+            previous_response: None,
+            may_be_kept: true,
             model_spans: vec![span],
             spelling: Spelling::Plain,
         })

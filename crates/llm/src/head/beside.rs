@@ -51,6 +51,8 @@ pub fn read_beside(body: &[u8], model: &str, stream: bool) -> Result<Head, HeadE
         stream,
         output_limit: found.output_limit,
         choices: found.choices,
+        previous_response: None,
+        may_be_kept: true,
         model_spans,
         spelling: Spelling::JsonPath,
     })

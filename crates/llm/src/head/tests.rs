@@ -323,3 +323,39 @@ proptest! {
         prop_assert!(!accepted || bytes.contains(&b'{'), "an object begins with a brace");
     }
 }
+
+#[test]
+fn what_is_kept_and_continued_is_read() {
+    let head = |fields: &str| {
+        let body = format!(r#"{{"model":"m"{fields}}}"#);
+        let head = read(body.as_bytes()).expect("a head");
+        (head.previous_response, head.may_be_kept)
+    };
+    let named = (Some("resp_1".to_owned()), true);
+    assert_eq!(head(""), (None, true));
+    assert_eq!(head(r#","previous_response_id":"resp\u005f1""#), named);
+    assert_eq!(
+        head(r#","previous_response_id":null,"store":true"#),
+        (None, true)
+    );
+    assert_eq!(
+        head(r#","previous_response_id":{"a":[1.5]},"store":null"#),
+        (None, true)
+    );
+    assert_eq!(head(r#","store":false"#), (None, false));
+    // What stands within other fields is theirs.
+    assert_eq!(
+        head(r#","x":{"store":false,"previous_response_id":"a"}"#),
+        (None, true)
+    );
+    // It is checked like every other field.
+    for broken in [
+        r#"{"model":"m","store":1e999}"#,
+        "{\"model\":\"m\",\"previous_response_id\":\"\\ud800\"}",
+    ] {
+        assert!(
+            matches!(read(broken.as_bytes()), Err(HeadError::Json { .. })),
+            "{broken}"
+        );
+    }
+}

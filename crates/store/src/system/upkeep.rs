@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::revision::Affects;
 use crate::statement::sql;
 use crate::system::System;
-use crate::{api_key, data_key, deployment, provider_key_row, sealing_key, session, usage};
+use crate::{api_key, data_key, deployment, kept, provider_key_row, sealing_key, session, usage};
 
 /// How many of the newest changes stay for other nodes to read.
 const KEPT_CHANGES: i64 = 10_000;
@@ -150,6 +150,14 @@ impl System<'_> {
     /// As every function here.
     pub async fn prune_api_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
         api_key::prune(self.store, before).await
+    }
+
+    /// Forgets with which keys objects were made before, ten thousand at most, and says how many.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn prune_kept(&self, before: Timestamp) -> Result<u64, StoreError> {
+        kept::prune(self.store, before).await
     }
 
     /// Drops all but the newest entries of the list of changes, and says how many. A node that was away for

@@ -13,6 +13,7 @@ mod credits;
 mod device_logins;
 mod files;
 mod health;
+mod kept;
 mod keys;
 mod leaving;
 mod ledger;

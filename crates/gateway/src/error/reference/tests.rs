@@ -29,7 +29,11 @@ fn samples() -> Vec<Failure> {
                 provider: provider.clone(),
                 workspace,
             },
-            Failure::WorkspaceKeyMissing { .. } => Failure::InvalidPath,
+            Failure::WorkspaceKeyMissing { .. } => Failure::ObjectKeyUnavailable {
+                provider: provider.clone(),
+                workspace,
+            },
+            Failure::ObjectKeyUnavailable { .. } => Failure::InvalidPath,
             Failure::InvalidPath => Failure::PathClosed,
             Failure::PathClosed => Failure::UpgradeNotSupported,
             Failure::UpgradeNotSupported => Failure::UpgradeRequired,

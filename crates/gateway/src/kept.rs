@@ -1,0 +1,291 @@
+//! Which key made what a provider keeps. Only that key finds it again: a call that names a response, a file or a batch
+//! goes to the key that made it, whatever the order of the keys says.
+
+use std::sync::Arc;
+
+use domain::{ProviderId, ProviderKeyId, WorkspaceId};
+use http::Method;
+use llm::format::FormatId;
+use llm::kept;
+use moka::sync::Cache;
+use store::Store;
+
+use crate::Plane;
+use crate::admit::Admitted;
+use crate::endpoint::{self, Call};
+use crate::error::Failure;
+use crate::pass::Pass;
+use crate::plan::way::Way;
+use crate::settle::Settlement;
+
+/// What providers keep is named by the segment behind one of these.
+const COLLECTIONS: [&str; 5] = [
+    "/files",
+    "/uploads",
+    "/batches",
+    "/responses",
+    "/messages/batches",
+];
+/// How many makers are remembered without asking the store.
+const MAX_REMEMBERED: u64 = 10_000;
+/// So much of the beginning of an answer is read for ids. A response has its own first of all, a batch that of its
+/// results behind the list of its errors.
+const BEGINNING_OF_RESPONSE: usize = 4 * 1024;
+const BEGINNING_OF_OBJECT: usize = 64 * 1024;
+
+/// The key that made something, and its provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Maker {
+    pub(crate) provider: ProviderId,
+    pub(crate) key: ProviderKeyId,
+}
+
+/// Who made what. The store knows all of it, other processes learn it there a moment later. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Makers(Cache<(WorkspaceId, Arc<str>), Maker>);
+
+impl Makers {
+    pub(crate) fn new() -> Self {
+        Self(Cache::new(MAX_REMEMBERED))
+    }
+
+    /// Who made it; `None`: nobody knows.
+    async fn of(
+        &self,
+        store: &Store,
+        workspace: WorkspaceId,
+        id: &str,
+    ) -> Result<Option<Maker>, Failure> {
+        let name = (workspace, Arc::from(id));
+        if let Some(maker) = self.0.get(&name) {
+            return Ok(Some(maker));
+        }
+        let found = store.serving().maker(workspace, id).await;
+        let found = found.map_err(|error| {
+            tracing::warn!(%error, "with which key an object was made cannot be looked up");
+            Failure::StoreUnavailable
+        })?;
+        Ok(found.map(|(provider, key)| {
+            let maker = Maker { provider, key };
+            self.0.insert(name, maker.clone());
+            maker
+        }))
+    }
+}
+
+/// The call, with the key that made the response that it goes on from. A refusal is settled.
+pub(crate) async fn continued(plane: &Plane, mut admitted: Admitted) -> Result<Admitted, Failure> {
+    let Some(id) = named_in_body(&admitted, None) else {
+        return Ok(admitted);
+    };
+    let workspace = admitted.view.caller.record.workspace;
+    match plane.makers.of(&plane.store, workspace, &id).await {
+        Ok(maker) => {
+            admitted.maker = maker;
+            Ok(admitted)
+        }
+        Err(failure) => Err(admitted.settlement.refuse(failure)),
+    }
+}
+
+/// The same for a request that is passed on, whose path may have named something already.
+pub(crate) async fn passed(
+    plane: &Plane,
+    mut admitted: Admitted,
+    pass: &Pass,
+    by_path: Result<Option<Maker>, Failure>,
+) -> Result<Admitted, Failure> {
+    match by_path {
+        Err(failure) => return Err(admitted.settlement.refuse(failure)),
+        Ok(Some(maker)) => {
+            admitted.maker = Some(maker);
+            return Ok(admitted);
+        }
+        Ok(None) => {}
+    }
+    let Some(id) = named_in_body(&admitted, Some(pass)) else {
+        return Ok(admitted);
+    };
+    let workspace = admitted.view.caller.record.workspace;
+    let found = plane.makers.of(&plane.store, workspace, &id).await;
+    Box::pin(passed(plane, admitted, pass, found)).await
+}
+
+/// Who made what the path names.
+pub(crate) async fn by_path(
+    plane: &Plane,
+    workspace: WorkspaceId,
+    pass: &Pass,
+) -> Result<Option<Maker>, Failure> {
+    match below_collection(&pass.path) {
+        Some((_, Some(id), _)) if kept::is_id(id) => {
+            plane.makers.of(&plane.store, workspace, id).await
+        }
+        _ => Ok(None),
+    }
+}
+
+fn named_in_body(admitted: &Admitted, pass: Option<&Pass>) -> Option<String> {
+    let previous = admitted.head.previous_response.as_ref();
+    if let Some(id) = previous.filter(|id| is_response(admitted.call) && kept::is_id(id)) {
+        return Some(id.clone());
+    }
+    let is_batch = admitted.method == Method::POST
+        && matches!(
+            below_collection(&pass?.path),
+            Some(("/batches", None, false))
+        );
+    (is_batch && admitted.body.upload.is_none())
+        .then(|| kept::input_file(&admitted.body.bytes))
+        .flatten()
+}
+
+fn is_response(call: &Call) -> bool {
+    call.format == FormatId::OpenaiResponses && call.beside.is_none()
+}
+
+/// The collection that a path leads to, the segment behind it, and whether more follows.
+fn below_collection(path: &str) -> Option<(&'static str, Option<&str>, bool)> {
+    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let path = path.trim_end_matches('/');
+    COLLECTIONS.iter().find_map(|collection| {
+        let rest = path.strip_prefix(collection)?;
+        if rest.is_empty() {
+            return Some((*collection, None, false));
+        }
+        let rest = rest.strip_prefix('/')?;
+        match rest.split_once('/') {
+            Some((id, _)) => Some((*collection, Some(id), true)),
+            None => Some((*collection, Some(rest), false)),
+        }
+    })
+}
+
+/// Leaves the ways of the key that made what the call names.
+pub(crate) fn retain(
+    ways: &mut Vec<Way>,
+    maker: &Maker,
+    workspace: WorkspaceId,
+) -> Result<(), Failure> {
+    ways.retain(|way| way.target.key == maker.key);
+    match ways.is_empty() {
+        true => Err(Failure::ObjectKeyUnavailable {
+            provider: maker.provider.clone(),
+            workspace,
+        }),
+        false => Ok(()),
+    }
+}
+
+/// How much of the beginning of an answer tells what the provider keeps of it; 0: it keeps nothing.
+pub(crate) fn beginning_of_call(call: &Call, may_be_kept: bool) -> usize {
+    match is_response(call) && may_be_kept && endpoint::is_main(call) {
+        true => BEGINNING_OF_RESPONSE,
+        false => 0,
+    }
+}
+
+/// The same, of a request that is passed on.
+pub(crate) fn beginning_of_pass(pass: &Pass, method: &Method) -> usize {
+    let tells = match below_collection(&pass.path) {
+        None => false,
+        Some((_, None, _)) => *method == Method::POST,
+        // What follows may be the content of a file.
+        Some((_, Some(_), more)) => *method == Method::POST || *method == Method::GET && !more,
+    };
+    if tells { BEGINNING_OF_OBJECT } else { 0 }
+}
+
+/// The beginning of an answer that may tell what its provider keeps.
+pub(crate) struct Beginning {
+    makers: Makers,
+    bytes: Vec<u8>,
+    most: usize,
+    is_stream: bool,
+}
+
+impl Beginning {
+    pub(crate) fn new(plane: &Plane, most: usize, is_stream: bool) -> Self {
+        Self {
+            makers: plane.makers.clone(),
+            bytes: Vec::new(),
+            most,
+            is_stream,
+        }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let room = self.most - self.bytes.len();
+        self.bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Notes with which key it was made, here at once and with the call's row in the store.
+    pub(crate) fn note(self, settlement: &mut Settlement) {
+        let row = settlement.row();
+        let (Some(provider), Some(key)) = (row.provider.clone(), row.key) else {
+            return;
+        };
+        let workspace = row.workspace;
+        let maker = Maker { provider, key };
+        for id in kept::made(&self.bytes, self.is_stream) {
+            let name = (workspace, Arc::from(id.as_str()));
+            if self.makers.0.get(&name).as_ref() != Some(&maker) {
+                self.makers.0.insert(name, maker.clone());
+                settlement.made(id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_path_names_is_found() {
+        for (path, found) in [
+            ("/v1/files", Some(("/files", None, false))),
+            ("/files/", Some(("/files", None, false))),
+            ("/v1/files/file-1", Some(("/files", Some("file-1"), false))),
+            (
+                "/v1/files/file-1/content",
+                Some(("/files", Some("file-1"), true)),
+            ),
+            (
+                "/v1/responses/resp_1/input_items",
+                Some(("/responses", Some("resp_1"), true)),
+            ),
+            (
+                "/v1/messages/batches/b/results",
+                Some(("/messages/batches", Some("b"), true)),
+            ),
+            ("/v1/filesystem/x", None),
+            ("/v1/messages", None),
+            ("/", None),
+        ] {
+            assert_eq!(below_collection(path), found, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_answers_that_tell_of_an_object_are_read() {
+        let reads = |method: Method, path: &str| {
+            let pass = Pass {
+                named: None,
+                default: None,
+                path: path.to_owned(),
+                versioned: true,
+            };
+            beginning_of_pass(&pass, &method) > 0
+        };
+        assert!(reads(Method::POST, "/v1/files"));
+        assert!(reads(Method::POST, "/v1/uploads/upload_1/complete"));
+        assert!(reads(Method::GET, "/v1/batches/batch_1"));
+        // A list; the content of a file; what is gone; what is no collection.
+        assert!(!reads(Method::GET, "/v1/files"));
+        assert!(!reads(Method::GET, "/v1/files/file-1/content"));
+        assert!(!reads(Method::DELETE, "/v1/files/file-1"));
+        assert!(!reads(Method::POST, "/v1/other"));
+    }
+}

@@ -1,0 +1,43 @@
+//! What a provider keeps stays with the key that made it, also behind a restart.
+
+use serde_json::json;
+use testkit::provider::Script;
+
+use crate::Fixture;
+
+#[tokio::test]
+async fn a_conversation_goes_on_with_its_key_behind_a_restart() {
+    let mut fixture = Fixture::start().await;
+    let keys = [fixture.canary.openai_key(), fixture.canary.openai_key()];
+    for (label, key) in ["one", "two"].into_iter().zip(&keys) {
+        let body = json!({"provider": "openai", "label": label, "key": key, "level": 1});
+        let session = &fixture.owner.person.session;
+        let path = fixture.path("/provider-keys");
+        session.post(&path, &body).await.expect(201);
+        let answer = json!({"id": format!("resp_{label}"), "object": "response", "output": []});
+        fixture.provider.on_key(key, Script::json(200, &answer));
+    }
+    let respond = async |fixture: &Fixture, more: serde_json::Value| {
+        let mut body = json!({"model": "openai/gpt-4o", "input": "hi"});
+        for (name, value) in more.as_object().expect("fields") {
+            body[name] = value.clone();
+        }
+        let reply = fixture.owner.key.post("/v1/responses", &body).await;
+        let reply = reply.expect(200);
+        let label = reply.header("x-keybearer-key-label");
+        label.expect("a label").to_owned()
+    };
+    assert_eq!(respond(&fixture, json!({})).await, "one");
+    assert_eq!(respond(&fixture, json!({})).await, "two");
+    // The store learns it within a moment; then nothing of the process is needed.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    fixture.app.restart().await;
+    for _ in 0..2 {
+        let goes_on = json!({"previous_response_id": "resp_two"});
+        assert_eq!(respond(&fixture, goes_on).await, "two");
+        let path = "/v1/responses/resp_one";
+        let got = fixture.owner.key.get(path).await.expect(200);
+        assert_eq!(got.header("x-keybearer-key-label"), Some("one"));
+    }
+    fixture.finish().await;
+}

@@ -1,0 +1,153 @@
+//! What a provider keeps for its clients: a response, a file, a batch. Under which id, its answers say.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::head::{AnyWord, Word};
+
+/// The longest id that is read, in bytes.
+pub const MAX_ID_BYTES: usize = 256;
+/// Ids of one answer that are read at most.
+const MAX_IDS: usize = 8;
+
+/// The ids under which the provider keeps what this answer tells of: the object's own, that of a file that it became,
+/// and those of a batch's files of results. Of a stream they stand in its first event.
+///
+/// The beginning of an answer is enough if the ids stand in it; what is not as it should be is read as far as it is.
+pub fn made(beginning: &[u8], is_stream: bool) -> Vec<String> {
+    let mut ids = Vec::new();
+    let object = match is_stream {
+        true => first_data(beginning),
+        false => beginning,
+    };
+    let mut parser = serde_json::Deserializer::from_slice(object);
+    // An error says that it is cut off, or is no object at all.
+    let _ = parser.deserialize_map(Object {
+        ids: &mut ids,
+        is_top: true,
+    });
+    ids
+}
+
+/// The file that the body of a new batch names.
+pub fn input_file(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Batch {
+        input_file_id: Option<String>,
+    }
+    let batch: Batch = serde_json::from_slice(body).ok()?;
+    batch.input_file_id.filter(|id| is_id(id))
+}
+
+/// Whether a text can be such an id.
+pub fn is_id(text: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The data of a stream's first event that has some, as far as it is there.
+fn first_data(stream: &[u8]) -> &[u8] {
+    let mut lines = stream.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines
+        .find_map(|line| line.strip_prefix(b"data:"))
+        .unwrap_or_default()
+}
+
+struct Object<'a> {
+    ids: &'a mut Vec<String>,
+    is_top: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
+            match name.as_ref() {
+                "id" | "output_file_id" | "error_file_id" => {
+                    if let Word::Text(id) = fields.next_value_seed(AnyWord)?
+                        && is_id(&id)
+                        && self.ids.len() < MAX_IDS
+                    {
+                        self.ids.push(id);
+                    }
+                }
+                "response" | "file" if self.is_top => fields.next_value_seed(Object {
+                    ids: self.ids,
+                    is_top: false,
+                })?,
+                _ => {
+                    fields.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_from_the_beginning_of_an_answer() {
+        let response =
+            r#"{"id":"resp_1","object":"response","output":[{"id":"msg_1"}],"error":null}"#;
+        assert_eq!(made(response.as_bytes(), false), ["resp_1"]);
+        // Cut off at each byte: the id as soon as it is there, and nothing that is none.
+        for end in 0..response.len() {
+            let ids = made(&response.as_bytes()[..end], false);
+            assert!(ids.is_empty() == (end < 14), "{end}: {ids:?}");
+        }
+        let batch = br#"{"id":"batch_1","errors":{"data":[{"id":"no"}]},"output_file_id":"file-2","error_file_id":null}"#;
+        assert_eq!(made(batch, false), ["batch_1", "file-2"]);
+        let upload = br#"{"id":"upload_1","file":{"id":"file-3","file":{"id":"no"}}}"#;
+        assert_eq!(made(upload, false), ["upload_1", "file-3"]);
+        for nothing in [
+            "",
+            "[]",
+            "{",
+            "null",
+            r#"{"id":7}"#,
+            r#"{"id":""}"#,
+            r#"{"id":"a b"}"#,
+        ] {
+            assert!(made(nothing.as_bytes(), false).is_empty(), "{nothing}");
+        }
+        let long = format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_ID_BYTES + 1));
+        assert!(made(long.as_bytes(), false).is_empty());
+    }
+
+    #[test]
+    fn ids_are_read_from_the_first_event_of_a_stream() {
+        let stream = "event: response.created\r\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"instructions\":\"lo";
+        assert_eq!(made(stream.as_bytes(), true), ["resp_1"]);
+        let other = "data: {\"type\":\"x\"}\n\ndata: {\"response\":{\"id\":\"no\"}}\n\n";
+        assert!(made(other.as_bytes(), true).is_empty());
+        assert!(made(b": nothing\n\n", true).is_empty());
+    }
+
+    #[test]
+    fn a_new_batch_names_its_file() {
+        let named = |body: &[u8]| input_file(body);
+        assert_eq!(
+            named(br#"{"input_file_id":"file-1","endpoint":"/v1/x"}"#).as_deref(),
+            Some("file-1")
+        );
+        for none in [&b"{}"[..], b"", b"[]", br#"{"input_file_id":1}"#] {
+            assert_eq!(named(none), None);
+        }
+    }
+}
