@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use source::{
     API_KEY_VARIABLE, CONFIG_DIR_VARIABLE, Loaded, Origin, Parent, URL_VARIABLE,
-    WORKSPACE_VARIABLE, environment, load, load_local, parent, secrets, variable,
-    variable_as_it_is,
+    WORKSPACE_VARIABLE, environment, load, load_local, local_homes, parent, secrets, state_home,
+    variable, variable_as_it_is,
 };
 
 /// What an option's text in the environment stands for.

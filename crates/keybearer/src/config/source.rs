@@ -84,21 +84,40 @@ pub fn load_local(file: Option<&Path>) -> anyhow::Result<Loaded> {
     load_over(file, &defaults)
 }
 
-/// Where local mode keeps its state: `KEYBEARER_HOME`, else `keybearer` in the state directory of the XDG base
-/// directory specification.
+/// Where local mode keeps its state: `KEYBEARER_HOME`, else [`state_home`].
 fn home() -> anyhow::Result<PathBuf> {
     if let Some(home) = variable(HOME_VARIABLE) {
         return std::path::absolute(home).context(HOME_VARIABLE);
     }
-    // The specification ignores relative paths.
-    let absolute = |name| {
-        variable(name)
-            .map(PathBuf::from)
-            .filter(|it| it.is_absolute())
-    };
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
-    let state = state.with_context(|| format!("neither {HOME_VARIABLE} nor HOME is set"))?;
-    Ok(state.join("keybearer"))
+    state_home().with_context(|| format!("neither {HOME_VARIABLE} nor HOME is set"))
+}
+
+/// `keybearer` in the state directory of the XDG base directory specification.
+pub fn state_home() -> Option<PathBuf> {
+    let state = absolute("XDG_STATE_HOME").or_else(default_state);
+    Some(state?.join("keybearer"))
+}
+
+fn default_state() -> Option<PathBuf> {
+    Some(absolute("HOME")?.join(".local/state"))
+}
+
+/// The specification ignores relative paths.
+fn absolute(name: &str) -> Option<PathBuf> {
+    let path = variable(name).map(PathBuf::from);
+    path.filter(|it| it.is_absolute())
+}
+
+/// Every directory in which this user's local mode may keep its state: that of this environment, and those of one that
+/// says less.
+pub fn local_homes() -> Vec<PathBuf> {
+    let named = variable(HOME_VARIABLE).and_then(|home| std::path::absolute(home).ok());
+    let default = default_state().map(|state| state.join("keybearer"));
+    named
+        .into_iter()
+        .chain(state_home())
+        .chain(default)
+        .collect()
 }
 
 /// Those of the variables with these names that are set, as secrets.

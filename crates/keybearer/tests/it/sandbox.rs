@@ -256,6 +256,21 @@ async fn programs_in_sandboxes_do_not_see_each_others_variables() {
     fixture.finish().await;
 }
 
+impl Fixture {
+    /// `run --sandbox` with these options and variables starts nothing, and says `text`.
+    fn refused_in(&self, here: &Path, options: &[&str], variables: &[(&str, &str)], text: &str) {
+        let arguments = [&["run", "--sandbox"], options, &["--", "echo", "ran"]].concat();
+        let mut command = self.keybearer_in(here, &arguments);
+        let output = command.envs(variables.iter().copied()).output();
+        let said = shown(&output.expect("the binary runs"));
+        assert!(
+            said.starts_with("exit status: 1\n") && said.contains(text),
+            "{said}"
+        );
+        assert!(!said.contains("ran\n"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn a_sandbox_that_would_open_a_servers_files_is_refused() {
     let fixture = Fixture::start().await;
@@ -263,12 +278,7 @@ async fn a_sandbox_that_would_open_a_servers_files_is_refused() {
     let data = fixture.app.data_dir();
     let here = elsewhere();
     let refused = |here: &Path, options: &[&str], text: &str| {
-        let arguments = [&["run", "--sandbox"], options, &["--", "echo", "ran"]].concat();
-        let output = fixture.keybearer_in(here, &arguments).output();
-        let output = output.expect("the binary runs");
-        let said = shown(&output);
-        assert!(!output.status.success() && said.contains(text), "{said}");
-        assert!(!said.contains("ran\n"), "{said}");
+        fixture.refused_in(here, options, &[], text);
     };
     refused(fixture.app.dir(), &[], "the sandbox would open");
     refused(&data, &[], "the sandbox would open");
@@ -315,5 +325,77 @@ async fn a_sandbox_that_would_open_a_servers_files_is_refused() {
         "{said}"
     );
     std::fs::remove_file(&program).expect("is there");
+    fixture.finish().await;
+}
+
+/// T178: local mode has its root key, its database and its owner's API key in a directory that no variable need name.
+#[tokio::test]
+async fn a_sandbox_that_would_open_local_modes_files_is_refused() {
+    let fixture = Fixture::start().await;
+    let (home, named, here) = (elsewhere(), elsewhere(), elsewhere());
+    let state = home.path().join(".local/state/keybearer");
+    std::fs::create_dir_all(&state).expect("can be made");
+    let local = home.path().join(".local");
+    let [of_home, of_local, of_named] = [home.path(), local.as_path(), named.path()].map(|path| {
+        std::fs::canonicalize(path)
+            .expect("is there")
+            .into_os_string()
+            .into_string()
+            .expect("UTF-8")
+    });
+    let opens = "the sandbox would open";
+    // The server's own directory is not what is opened.
+    let at_home = [("HOME", of_home.as_str()), ("KEYBEARER_DATA_DIR", "")];
+    let at_named = [
+        at_home[0],
+        at_home[1],
+        ("KEYBEARER_HOME", of_named.as_str()),
+    ];
+    for variables in [&at_home[..], &at_named[..]] {
+        for opened in [&of_local, &of_home] {
+            fixture.refused_in(here.path(), &["--allow-read", opened], variables, opens);
+        }
+        fixture.refused_in(&state, &[], variables, opens);
+    }
+    fixture.refused_in(named.path(), &[], &at_named, opens);
+    let at_xdg = [
+        at_home[0],
+        at_home[1],
+        ("XDG_STATE_HOME", of_named.as_str()),
+    ];
+    std::fs::create_dir(named.path().join("keybearer")).expect("can be made");
+    fixture.refused_in(named.path(), &[], &at_xdg, opens);
+    fixture.refused_in(&state, &[], &at_xdg, opens);
+
+    // What cannot be read might name any place.
+    let data = fixture.app.data_dir();
+    let data = data.to_str().expect("UTF-8");
+    let misspelt = [("KEYBEARER_LSTEN", "127.0.0.1:1")];
+    let said = "might open a server's files: KEYBEARER_LSTEN is not an option";
+    fixture.refused_in(here.path(), &["--allow-read", data], &misspelt, said);
+    let missing = [("KEYBEARER_CONFIG", "/no/such/file.toml")];
+    let said = "might open a server's files: cannot read the configuration file /no/such/file";
+    fixture.refused_in(here.path(), &[], &missing, said);
+
+    if !fixture.kernel_holds_it() {
+        return fixture.finish().await;
+    }
+    // What lies beside is opened as before.
+    let tools = home.path().join(".local/bin");
+    std::fs::create_dir(&tools).expect("can be made");
+    let tools = tools.to_str().expect("UTF-8");
+    let arguments = [
+        "run",
+        "--sandbox",
+        "--allow-read",
+        tools,
+        "--",
+        "echo",
+        "ran",
+    ];
+    let mut command = fixture.keybearer_in(here.path(), &arguments);
+    let output = command.envs(at_home).output();
+    let said = shown(&output.expect("the binary runs"));
+    assert!(said.contains("\nran\n"), "{said}");
     fixture.finish().await;
 }

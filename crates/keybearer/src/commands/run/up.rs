@@ -35,7 +35,6 @@ use machine::Machine;
 use plan::Plan;
 use tend::{Ended, Hand, Job};
 
-pub(super) use machine::home as state_home;
 pub(crate) use status::{Args as StatusArgs, run as status};
 
 /// How often what programs left behind is looked at.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use runtime::sandbox::{self, Sandbox};
 
-use super::up::state_home;
 use crate::client::Api;
 use crate::config::{self, variable};
 use crate::failure::{Failure, Sort};
@@ -84,7 +83,7 @@ impl Walls {
         sandbox.ports.extend(providers.then_some(HTTPS_PORT));
         sandbox.write.push(working_directory()?);
         // Looked at before anything is made: what is made now cannot hold a secret.
-        sandbox::check(&sandbox, &secrets()).map_err(|exposed| {
+        sandbox::check(&sandbox, &secrets()?).map_err(|exposed| {
             Failure::new(Sort::Failed, exposed.to_string())
                 .hint("run it from another directory, or move those files to a user of their own")
         })?;
@@ -112,20 +111,25 @@ fn working_directory() -> anyhow::Result<PathBuf> {
 
 /// What of a server's files and of this user's logins can be found here, and what says which code may run here without
 /// walls. A server that runs as another user is guarded by the file system.
-fn secrets() -> Vec<PathBuf> {
+///
+/// Local mode and `workspace up` keep theirs in `local_homes`; where else a server of this user keeps its own, the
+/// configuration says, for `serve` and local mode alike. One that cannot be read says nothing, so nothing is opened.
+fn secrets() -> anyhow::Result<Vec<PathBuf>> {
     let mut secrets: Vec<PathBuf> = logins::directory().into_iter().collect();
-    secrets.extend(state_home());
-    // A configuration that cannot be read belongs to no server here.
-    if let Ok(loaded) = config::load(None) {
-        let config = loaded.config;
-        let database = config.database_url.as_deref();
-        let database = database.and_then(|url| url.strip_prefix("sqlite://"));
-        let database = database.and_then(|path| path.split('?').next());
-        secrets.extend(database.map(PathBuf::from));
-        secrets.extend(config.root_key_file);
-        secrets.push(config.data_dir);
-    }
-    secrets
+    secrets.extend(config::local_homes());
+    let loaded = config::load(None).map_err(|error| {
+        let message = format!("the sandbox might open a server's files: {error:#}");
+        let hint = "the configuration says where they lie; mend it, or unset its variables here";
+        Failure::new(Sort::Failed, message).hint(hint)
+    })?;
+    let config = loaded.config;
+    let database = config.database_url.as_deref();
+    let database = database.and_then(|url| url.strip_prefix("sqlite://"));
+    let database = database.and_then(|path| path.split('?').next());
+    secrets.extend(database.map(PathBuf::from));
+    secrets.extend(config.root_key_file);
+    secrets.push(config.data_dir);
+    Ok(secrets)
 }
 
 /// A new directory for the program's temporary files, which nobody else can open.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::board::Report;
 use super::plan::Due;
-use crate::config::variable;
+use crate::config;
 use crate::failure::{Failure, Sort};
 
 /// How often, and in which distance, the lock is tried: whoever looks at the status holds it for a moment.
@@ -200,12 +200,9 @@ impl Files {
     }
 }
 
-/// Where all workspaces' state is kept (XDG Base Directory Specification 0.8).
-pub(in super::super) fn home() -> Option<PathBuf> {
-    let given = variable("XDG_STATE_HOME").map(PathBuf::from);
-    let given = given.filter(|path| path.is_absolute());
-    let of_user = || variable("HOME").map(|home| Path::new(&home).join(".local/state"));
-    Some(given.or_else(of_user)?.join("keybearer/workspaces"))
+/// Where all workspaces' state is kept.
+fn home() -> Option<PathBuf> {
+    Some(config::state_home()?.join("workspaces"))
 }
 
 /// What tells this machine from its clones and from others with the same home; `unknown` where there is nothing.
