@@ -39,6 +39,8 @@ pub struct Launch {
     pub program: &'static str,
     /// Arguments that come before the user's.
     pub arguments: Vec<String>,
+    /// Further ones, which keep a project's files out unless the project is trusted.
+    pub wary: &'static [&'static str],
     /// Variables beside those of [`crate::variables`].
     pub set: Vec<(&'static str, Value)>,
     /// Variables that it must not find.
@@ -67,13 +69,23 @@ impl Tool {
     /// Files of a project that this tool obeys and that could send the key elsewhere in a way that no argument forbids.
     pub const fn obeyed_files(self) -> &'static [&'static str] {
         match self {
-            // The first asks whether a project is trusted, the second lets no project name a provider; what both read of
-            // base URLs is pinned.
+            // The first is told to read none, the second lets no project name a provider.
             Self::Claude | Self::Codex => &[],
-            // A provider of the project's own, an address of one model's, a plugin.
-            Self::Opencode => &["opencode.json", "opencode.jsonc", ".opencode"],
-            // `extra_params` of a model, and what names such a file.
+            // A provider of the project's own, an address of one model's, a plugin; of variables (`.env` is read by what it
+            // runs on, bun.com/docs/runtime/environment-variables, 2026-11) a proxy, or another such file.
+            Self::Opencode => &[
+                "opencode.json",
+                "opencode.jsonc",
+                ".opencode",
+                ".env",
+                ".env.local",
+                ".env.development",
+                ".env.development.local",
+            ],
+            // `extra_params` of a model, and what names such a file; a model of any provider, whose address and key are
+            // variables, and one variable can hold another's value (`DEEPSEEK_API_KEY=${OPENAI_API_KEY}`).
             Self::Aider => &[
+                ".env",
                 ".aider.conf.yml",
                 ".aider.model.settings.yml",
                 ".aider.model.metadata.json",
@@ -81,14 +93,31 @@ impl Tool {
         }
     }
 
-    /// The first such file in a directory or above it: up to the top of its repository, or to `home`, which is not looked
-    /// in.
+    /// Files of a project that this tool reads, unless it is told [to be wary](Launch::wary).
+    const fn read_files(self) -> &'static [&'static str] {
+        match self {
+            Self::Claude => &[".claude", ".mcp.json", "CLAUDE.md"],
+            Self::Codex | Self::Opencode | Self::Aider => &[],
+        }
+    }
+
+    /// The first file that is obeyed in a directory or above it: up to the top of its repository, or to `home`, which is
+    /// not looked in.
     pub fn obeyed_file(self, directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+        Self::first_of(self.obeyed_files(), directory, home)
+    }
+
+    /// The first file there that stays unread because the tool is wary.
+    pub fn unread_file(self, directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
+        Self::first_of(self.read_files(), directory, home)
+    }
+
+    fn first_of(names: &[&str], directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
         for place in directory.ancestors() {
             if Some(place) == home {
                 return None;
             }
-            let files = self.obeyed_files().iter().map(|name| place.join(name));
+            let files = names.iter().map(|name| place.join(name));
             if let Some(found) = files.into_iter().find(|file| file.exists()) {
                 return Some(found);
             }
@@ -125,8 +154,15 @@ impl Tool {
         if !launch.unset.is_empty() {
             text.push_str(&format!("unset {}\n", launch.unset.join(" ")));
         }
+        if !launch.wary.is_empty() {
+            text.push_str(&format!(
+                "# {}: it reads nothing of the project, which could send the key elsewhere. Leave it out where you trust that.\n",
+                launch.wary.join(" ")
+            ));
+        }
         text.push_str(launch.program);
-        for argument in &launch.arguments {
+        let arguments = launch.arguments.iter().map(String::as_str);
+        for argument in arguments.chain(launch.wary.iter().copied()) {
             text.push(' ');
             text.push_str(&quoted(argument));
         }
@@ -136,12 +172,18 @@ impl Tool {
 }
 
 /// Settings on the command line win over those of the user and of the project, which may set `env`, too (CVE-2026-21852;
-/// code.claude.com/docs/en/settings, 2026-11). A bearer token needs no approval at the first start, as an API key does.
+/// code.claude.com/docs/en/settings, 2026-11). No list of pins is whole: `ANTHROPIC_UNIX_SOCKET` counts however empty it
+/// is set here, and each version knows another provider; and a project's `.mcp.json` can have the token sent to a server of its
+/// own (`${ANTHROPIC_AUTH_TOKEN}` in a header; `-p` asks nobody). So nothing of the project's is read, unless it is trusted.
+/// A bearer token needs no approval at the first start, as an API key does.
 fn claude(address: &str, host: &str) -> Launch {
     let settings = json!({ "env": {
         "ANTHROPIC_BASE_URL": address,
         // Another provider would be sent the same token.
+        "CLAUDE_CODE_USE_ANTHROPIC_AWS": "",
         "CLAUDE_CODE_USE_BEDROCK": "",
+        "CLAUDE_CODE_USE_GATEWAY": "",
+        "CLAUDE_CODE_USE_MANTLE": "",
         "CLAUDE_CODE_USE_VERTEX": "",
         "CLAUDE_CODE_USE_FOUNDRY": "",
         "HTTP_PROXY": "",
@@ -156,6 +198,7 @@ fn claude(address: &str, host: &str) -> Launch {
     Launch {
         program: "claude",
         arguments: vec!["--settings".to_owned(), settings.to_string()],
+        wary: &["--setting-sources", "user"],
         set: vec![
             ("ANTHROPIC_BASE_URL", Value::Text(address.to_owned())),
             ("ANTHROPIC_AUTH_TOKEN", Value::Key),
@@ -174,6 +217,7 @@ fn codex(address: &str) -> Launch {
     Launch {
         program: "codex",
         arguments: arguments.map(str::to_owned).into(),
+        wary: &[],
         set: vec![("OPENAI_API_KEY", Value::Key)],
         unset: &[],
     }
@@ -195,6 +239,7 @@ fn opencode(address: &str) -> Launch {
     Launch {
         program: "opencode",
         arguments: Vec::new(),
+        wary: &[],
         set: vec![
             ("ANTHROPIC_API_KEY", Value::Key),
             ("GEMINI_API_KEY", Value::Key),
@@ -236,6 +281,7 @@ fn aider(address: &str, host: &str) -> Launch {
     Launch {
         program: "aider",
         arguments,
+        wary: &[],
         set: vec![
             ("OPENAI_API_KEY", Value::Key),
             ("ANTHROPIC_API_KEY", Value::Key),
@@ -281,6 +327,9 @@ mod tests {
             serde_json::from_str(&launch.arguments[1]).expect("settings are JSON");
         assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], ADDRESS);
         assert_eq!(settings["env"]["HTTPS_PROXY"], "");
+        assert_eq!(launch.wary, ["--setting-sources", "user"]);
+        let by_hand = Tool::Claude.by_hand(ADDRESS, "127.0.0.1");
+        assert!(by_hand.contains(" --setting-sources user"), "{by_hand}");
         assert_eq!(launch.unset, ["ANTHROPIC_API_KEY"]);
     }
 }

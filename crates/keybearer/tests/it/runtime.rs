@@ -443,7 +443,7 @@ async fn a_project_cannot_make_a_tool_send_the_key_elsewhere() {
     let (bin, project) = (fixture.file("bin"), fixture.file("project/part"));
     std::fs::create_dir_all(&bin).expect("can be made");
     std::fs::create_dir_all(&project).expect("can be made");
-    for tool in ["opencode", "aider"] {
+    for tool in ["claude", "opencode", "aider"] {
         let path = bin.join(tool);
         std::fs::write(&path, "#!/bin/sh\necho started\n").expect("can be written");
         let mode = std::fs::Permissions::from_mode(0o755);
@@ -482,6 +482,9 @@ async fn a_project_cannot_make_a_tool_send_the_key_elsewhere() {
         ("aider", ".aider.model.settings.yml"),
         ("aider", ".aider.model.metadata.json"),
         ("aider", ".aider.conf.yml"),
+        ("aider", ".env"),
+        ("opencode", ".env"),
+        ("opencode", ".env.local"),
     ] {
         for place in ["project", "project/part"] {
             let file = fixture.file(place).join(file);
@@ -493,7 +496,16 @@ async fn a_project_cannot_make_a_tool_send_the_key_elsewhere() {
         }
     }
     // Nothing was minted for what was refused: one key for each that was trusted.
-    assert_eq!(fixture.program_keys().await.len(), before + 12);
+    assert_eq!(fixture.program_keys().await.len(), before + 18);
+    // Claude Code starts, reads nothing of the project, and that is said.
+    std::fs::write(fixture.file("project/CLAUDE.md"), "").expect("can be written");
+    let (started, said) = launch(&[], "claude");
+    assert!(
+        started && said.contains("CLAUDE.md is not read, since"),
+        "{said}"
+    );
+    let (started, said) = launch(&["--trust-project"], "claude");
+    assert!(started && !said.contains("is not read"), "{said}");
     fixture.finish().await;
 }
 
@@ -605,7 +617,7 @@ async fn a_tool_is_started_with_its_own_settings() {
     let aider = launch("aider").await;
     assert!(aider.contains(&format!("arg=--openai-api-base\narg={url}/v1\n")));
     let keys = fixture.program_keys().await;
-    assert_eq!(keys.len(), 4);
+    assert_eq!(keys.len(), 5);
     assert!(keys.iter().all(|key| key["revoked_at"].is_string()));
 
     // By hand: no server is asked and no key is shown.
@@ -624,7 +636,7 @@ async fn a_tool_is_started_with_its_own_settings() {
         exit.status.code() == Some(2) && exit.says("claude"),
         "{exit}"
     );
-    assert_eq!(fixture.program_keys().await.len(), 4);
+    assert_eq!(fixture.program_keys().await.len(), 5);
     fixture.finish().await;
 }
 
@@ -637,6 +649,12 @@ async fn an_api_key_is_renewed_by_another_and_not_by_itself() {
     let path = fixture.path("/api-keys");
     let scopes = ["inference:invoke", "keys:write"];
     let body = json!({"name": "short", "scopes": scopes, "expires_in_s": 2});
+    // T181: a project's settings are read where somebody says so.
+    let wary = "arg=--setting-sources\narg=user\n";
+    assert!(claude.contains(wary), "{claude}");
+    let trusted = ["launch", "--trust-project", "claude"];
+    let trusted = fixture.app.run(&trusted).await;
+    assert!(trusted.status.success() && !trusted.says(wary), "{trusted}");
     let minted = owner.post(&path, &body).await.expect(201).json();
     let key = fixture.bearer(minted["key"].as_str().expect("the key"));
     let own = format!("{path}/{}", minted["id"].as_str().expect("an id"));

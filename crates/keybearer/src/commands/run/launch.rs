@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use runtime::tool::{Tool, Value};
 
-use super::{Inject, With, set, unset};
+use super::{Inject, With, remark, set, unset};
 use crate::client::{Api, Connection};
 use crate::config::variable;
 use crate::failure::{Failure, Sort};
@@ -18,7 +18,7 @@ use crate::output::say;
 pub(crate) struct Args {
     #[command(flatten)]
     with: With,
-    /// Start it although a file of the project could send the key elsewhere.
+    /// Start it although a file of the project could send the key elsewhere, and let it read the project's settings.
     #[arg(long)]
     trust_project: bool,
     /// The tool.
@@ -48,7 +48,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         check_project(tool)?;
     }
     let launch = tool.launch(api.address(), api.host());
+    let wary: &[&str] = if args.trust_project { &[] } else { launch.wary };
     let arguments = launch.arguments.into_iter().map(OsString::from);
+    let arguments = arguments.chain(wary.iter().map(OsString::from));
     let arguments = arguments.chain(args.arguments).collect();
     let change = |changes: &mut super::Changes<'_>| {
         for (name, value) in &launch.set {
@@ -71,12 +73,20 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .await
 }
 
-/// A tool that obeys a project's file would send the key where that says. Nothing is started then.
+/// A tool that obeys a project's file would send the key where that says. Nothing is started then; where it is only told
+/// to leave the project's files alone, that is said.
 fn check_project(tool: Tool) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("the working directory is gone")?;
     let home = variable("HOME").map(PathBuf::from);
     let home = home.and_then(|home| home.canonicalize().ok());
     let Some(file) = tool.obeyed_file(&here, home.as_deref()) else {
+        if let Some(file) = tool.unread_file(&here, home.as_deref()) {
+            remark(&format!(
+                "{} is not read, since a project's files could make {} send the key elsewhere; --trust-project reads them",
+                file.display(),
+                tool.name()
+            ));
+        }
         return Ok(());
     };
     let message = format!(
