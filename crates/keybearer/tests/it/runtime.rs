@@ -1,6 +1,6 @@
 //! Programs that run with a workspace's credentials: what they find, what they do not, and what ends with them.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -575,6 +575,49 @@ async fn a_shell_evaluates_the_variables() {
 }
 
 #[tokio::test]
+async fn variables_are_written_where_a_link_leads_and_over_nothing_but_a_plain_file() {
+    let fixture = Fixture::with_programs().await;
+    let make = |name: &str, leads: &str| {
+        std::os::unix::fs::symlink(leads, fixture.file(name)).expect("can be made");
+    };
+    std::fs::create_dir(fixture.file("shared")).expect("can be made");
+    std::fs::write(fixture.file("shared/real.env"), "OLD=1\n").expect("can be written");
+    make("first", "shared/second");
+    make("shared/second", "real.env");
+    let exit = fixture.app.run(&["env", "--file", "first"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let text = std::fs::read_to_string(fixture.file("shared/real.env")).expect("is there");
+    assert!(value(&text, "OPENAI_API_KEY").is_some() && !text.contains("OLD"));
+    for link in ["first", "shared/second"] {
+        assert!(fixture.file(link).is_symlink(), "{link}");
+    }
+
+    let before = fixture.program_keys().await.len();
+    let pipe = fixture.file("pipe");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).expect("makes a pipe");
+    make("to-pipe", "pipe");
+    make("to-nothing", "nothing");
+    for (name, said) in [
+        ("pipe", "is no plain file"),
+        ("to-pipe", "is no plain file"),
+        ("shared", "is no plain file"),
+        ("to-nothing", "cannot write to-nothing"),
+    ] {
+        let exit = fixture.app.run(&["env", "--file", name]).await;
+        assert!(
+            exit.status.code() == Some(1) && exit.says(said),
+            "{name}: {exit}"
+        );
+    }
+    assert!(pipe.metadata().expect("is there").file_type().is_fifo());
+    assert!(fixture.file("to-pipe").is_symlink() && !fixture.file("nothing").exists());
+    // Nothing was minted for what was refused.
+    assert_eq!(fixture.program_keys().await.len(), before);
+    fixture.finish().await;
+}
+
+#[tokio::test]
 async fn a_tool_is_started_with_its_own_settings() {
     let mut fixture = Fixture::with_programs().await;
     let bin = fixture.file("bin");
@@ -606,6 +649,12 @@ async fn a_tool_is_started_with_its_own_settings() {
     assert!(value(&claude, "ANTHROPIC_AUTH_TOKEN").is_some());
     assert_eq!(value(&claude, "ANTHROPIC_API_KEY"), None);
     assert!(claude.contains(&format!("\"ANTHROPIC_BASE_URL\":\"{url}\"")));
+    // T181: a project's settings are read where somebody says so.
+    let wary = "arg=--setting-sources\narg=user\n";
+    assert!(claude.contains(wary), "{claude}");
+    let trusted = ["launch", "--trust-project", "claude"];
+    let trusted = fixture.app.run(&trusted).await;
+    assert!(trusted.status.success() && !trusted.says(wary), "{trusted}");
     let codex = launch("codex").await;
     assert!(codex.contains(&format!("base_url=\"{url}/v1\"")), "{codex}");
     let opencode = launch("opencode").await;
@@ -649,12 +698,6 @@ async fn an_api_key_is_renewed_by_another_and_not_by_itself() {
     let path = fixture.path("/api-keys");
     let scopes = ["inference:invoke", "keys:write"];
     let body = json!({"name": "short", "scopes": scopes, "expires_in_s": 2});
-    // T181: a project's settings are read where somebody says so.
-    let wary = "arg=--setting-sources\narg=user\n";
-    assert!(claude.contains(wary), "{claude}");
-    let trusted = ["launch", "--trust-project", "claude"];
-    let trusted = fixture.app.run(&trusted).await;
-    assert!(trusted.status.success() && !trusted.says(wary), "{trusted}");
     let minted = owner.post(&path, &body).await.expect(201).json();
     let key = fixture.bearer(minted["key"].as_str().expect("the key"));
     let own = format!("{path}/{}", minted["id"].as_str().expect("an id"));

@@ -1,13 +1,13 @@
 //! `keybearer env`: the variables for a shell, or in a file.
 
 use std::fs::OpenOptions;
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use domain::WorkspaceId;
 use runtime::variables::{Form, Gateway, write};
 
@@ -31,6 +31,8 @@ pub(crate) struct Args {
 
 /// `keybearer env`.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    // Looked at before there is a key.
+    let file = args.file.as_deref().map(place).transpose()?;
     let api = Api::connect(&Connection::chosen()?)?;
     let workspace = chosen_workspace(&api, args.workspace).await?;
     let life = Duration::from_secs(args.hours * 3600);
@@ -42,7 +44,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             key: str::from_utf8(key).context("the server's key is not text")?,
         };
         let variables = gateway.variables();
-        match &args.file {
+        match &file {
             Some(file) => replace(file, &write(&variables, Form::EnvFile))
                 .with_context(|| format!("cannot write {}", file.display())),
             None => {
@@ -55,7 +57,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         lease.give_back().await;
         return Err(error);
     }
-    if args.file.is_none() && stdout().is_terminal() {
+    if file.is_none() && stdout().is_terminal() {
         remark("Meant for a shell: eval \"$(keybearer env)\"");
     }
     remark(&format!(
@@ -64,6 +66,21 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         lease.ends_at
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file that is meant: a link's is what it leads to. What is no plain file is not replaced: a device or a pipe would be
+/// gone, for everybody on the machine.
+fn place(file: &Path) -> anyhow::Result<PathBuf> {
+    let shown = || format!("cannot write {}", file.display());
+    let file = match file.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(file.to_owned()),
+        Ok(metadata) if metadata.is_symlink() => file.canonicalize(),
+        known => known.map(|_| file.to_owned()),
+    }
+    .with_context(shown)?;
+    let is_file = file.symlink_metadata().with_context(shown)?.is_file();
+    ensure!(is_file, "{}: {} is no plain file", shown(), file.display());
+    Ok(file)
 }
 
 /// Puts a file in place as a whole, readable for its owner only from its first byte.
