@@ -1,5 +1,6 @@
 //! The commands that ask something of a running local instance, over its control socket.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use domain::access::ApiScope;
 use serde_json::json;
 
-use super::exchange::{Asked, Link, NewApiKey, Report, Told};
+use super::exchange::{Asked, Line, Link, NewApiKey, Report, Told};
 use super::{files, socket};
 use crate::client::Connection;
 use crate::commands::api_key;
@@ -64,10 +65,12 @@ pub(crate) struct NewApiKeyArgs {
 /// Tells the running local instance what the recognised variables of this shell are now.
 pub(crate) async fn reload(args: ReloadArgs, out: Out) -> anyhow::Result<ExitCode> {
     let exact = args.exact;
+    let mut sent = BTreeSet::new();
     let report: Report = socket::ask(&args.which.directory()?, |names| {
         let have = config::secrets(names.iter().map(String::as_str));
         let variables = have.into_iter().map(|(name, value)| {
             let text = value.expose(|it| String::from_utf8_lossy(it).into_owned());
+            sent.insert(name.clone());
             (name, text)
         });
         Asked::Reload(Told {
@@ -76,9 +79,11 @@ pub(crate) async fn reload(args: ReloadArgs, out: Out) -> anyhow::Result<ExitCod
         })
     })
     .await?;
-    let refused = report.changes.iter().any(|line| line.why.is_some());
+    // What another shell told, or the start found, is no failure of this one.
+    let refused = |line: &Line| line.why.is_some() && sent.contains(&line.variable);
+    let refused = report.changes.iter().any(refused);
     if out.is_json() {
-        out.json(&json!({ "changes": report.changes, "stay": report.stay }));
+        out.json(&json!(report));
     } else {
         show(&report);
     }
@@ -97,6 +102,15 @@ fn show(report: &Report) {
     }
     if report.changes.is_empty() {
         say("no provider key was found");
+    }
+    for line in &report.overridden {
+        let variable = &line.variable;
+        let why = match (line.in_env_file, &line.by == variable) {
+            (true, true) => "the env file sets it, too".to_owned(),
+            (true, false) => format!("the env file sets {}, which comes first", line.by),
+            (false, _) => format!("{} is set there and comes first", line.by),
+        };
+        say(&format!("without effect: {variable}, since {why}"));
     }
     if !report.stay.is_empty() {
         let names = report.stay.join(", ");

@@ -13,7 +13,7 @@ use domain::{Secret, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::rotation::Rotation;
+use super::rotation::{Overridden, Rotation};
 
 /// What the instance says first: the variables that it looks for.
 #[derive(Serialize, Deserialize)]
@@ -56,6 +56,8 @@ pub(super) struct Report {
     pub(super) changes: Vec<Line>,
     /// Set in the instance and not in the shell.
     pub(super) stay: Vec<String>,
+    /// Told, and without effect.
+    pub(super) overridden: Vec<Overridden>,
 }
 
 /// One change.
@@ -134,10 +136,11 @@ impl Instance {
         let variables = variables.map(|(name, value)| (name, Secret::from_text(value)));
         let mut rotation = self.rotation.lock().await;
         let taken = rotation.take(variables.collect(), told.exact).await;
-        let (changes, stay) = taken.map_err(|error| format!("{error:#}"))?;
+        let taken = taken.map_err(|error| format!("{error:#}"))?;
         Ok(Report {
-            changes: changes.into_iter().map(Line::from).collect(),
-            stay,
+            changes: taken.changes.into_iter().map(Line::from).collect(),
+            stay: taken.stay,
+            overridden: taken.overridden,
         })
     }
 

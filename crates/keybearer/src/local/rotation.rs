@@ -3,7 +3,7 @@
 //! Three things may say something new: the file of `--env-file`, `keybearer reload`, and the parent process, which is
 //! looked at on `SIGHUP`. A variable of the file wins over the same one of the environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use anyhow::Context;
 use control::ControlState;
 use control::ops::local::{self, Change, Found, Kept, Owner, What};
 use domain::{ProviderId, Secret};
+use serde::{Deserialize, Serialize};
 
 use super::env_file::EnvFile;
 use super::files;
@@ -40,6 +41,32 @@ pub(super) struct Rotation {
     kept: Vec<Kept>,
     /// Where `kept` is written for the next start.
     kept_file: PathBuf,
+}
+
+/// What came of another shell's variables.
+pub(super) struct Taken {
+    pub(super) changes: Vec<Change>,
+    /// What is set here and stays, because that shell has none.
+    pub(super) stay: Vec<String>,
+    pub(super) overridden: Vec<Overridden>,
+}
+
+/// A variable that is set to another value than the one that counts.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Overridden {
+    /// The variable.
+    pub(super) variable: String,
+    /// The one that counts in its place; it may have the same name.
+    pub(super) by: String,
+    /// Whether that one stands in the env file.
+    pub(super) in_env_file: bool,
+}
+
+/// The variable that counts for a provider.
+struct First<'a> {
+    variable: &'a str,
+    value: &'a Secret,
+    in_file: bool,
 }
 
 impl Rotation {
@@ -83,22 +110,44 @@ impl Rotation {
         names.map(String::as_str)
     }
 
-    /// Takes the variables of another shell in place of those of the same names; `exact`: in place of all. Gives what
-    /// changed and, of what is set here, the names that stay because that shell has none.
-    pub(super) async fn take(
-        &mut self,
-        mut told: Variables,
-        exact: bool,
-    ) -> anyhow::Result<(Vec<Change>, Vec<String>)> {
+    /// Takes the variables of another shell in place of those of the same names; `exact`: in place of all.
+    pub(super) async fn take(&mut self, mut told: Variables, exact: bool) -> anyhow::Result<Taken> {
         told.retain(|name, _| self.names().any(|known| known == name));
         let stay = |name: &&String| !exact && !told.contains_key(*name);
         let stay: Vec<String> = self.environment.keys().filter(stay).cloned().collect();
+        let names: BTreeSet<String> = told.keys().cloned().collect();
         if exact {
             self.environment = told;
         } else {
             self.environment.extend(told);
         }
-        Ok((self.apply().await?, stay))
+        Ok(Taken {
+            changes: self.apply().await?,
+            stay,
+            overridden: self.overridden(&names),
+        })
+    }
+
+    /// Of the variables that a shell told, those whose value does not count: another value is found before it, and not
+    /// because that shell says so itself.
+    fn overridden(&self, told: &BTreeSet<String>) -> Vec<Overridden> {
+        let firsts = self.places.iter().filter_map(|(_, names)| {
+            let first = self.first(names)?;
+            Some((names, first))
+        });
+        let of_provider = firsts.flat_map(|(names, first)| {
+            let own_order = !first.in_file && told.contains(first.variable);
+            let hidden = names.iter().filter(move |name| {
+                let value = self.environment.get(*name);
+                told.contains(*name) && !own_order && value.is_some_and(|it| !same(it, first.value))
+            });
+            hidden.map(move |name| Overridden {
+                variable: name.clone(),
+                by: first.variable.to_owned(),
+                in_env_file: first.in_file,
+            })
+        });
+        of_provider.collect()
     }
 
     /// Looks whether the file changed, and tries again what could not be stored.
@@ -170,11 +219,11 @@ impl Rotation {
             .places
             .iter()
             .filter_map(|(provider, names)| {
-                let (variable, key) = self.first(names)?;
+                let first = self.first(names)?;
                 Some(Found {
                     provider: provider.clone(),
-                    variable: variable.to_owned(),
-                    key: copy(key),
+                    variable: first.variable.to_owned(),
+                    key: copy(first.value),
                 })
             })
             .collect();
@@ -189,13 +238,16 @@ impl Rotation {
     }
 
     /// The first of these variables that is set.
-    fn first<'a>(&'a self, names: &'a [String]) -> Option<(&'a str, &'a Secret)> {
-        let in_file = |name: &String| self.file.as_ref()?.values().get(name);
-        let mut set = names.iter().filter_map(|name| {
-            let value = in_file(name).or_else(|| self.environment.get(name))?;
-            Some((name.as_str(), value))
-        });
-        set.next()
+    fn first<'a>(&'a self, names: &'a [String]) -> Option<First<'a>> {
+        names.iter().find_map(|name| {
+            let of_file = self.file.as_ref().and_then(|file| file.values().get(name));
+            let value = of_file.or_else(|| self.environment.get(name))?;
+            Some(First {
+                variable: name,
+                value,
+                in_file: of_file.is_some(),
+            })
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use testkit::app::{Auth, Streaming};
 use testkit::provider::Script;
 
@@ -217,6 +218,83 @@ async fn reload_forwards_what_the_shell_has_and_streams_go_on() {
     ] {
         assert!(audit.contains(action), "{audit}");
     }
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn reload_says_which_values_do_not_count() {
+    let mut local = with_file(|canary| format!("OPENAI_API_KEY={}\n", canary.openai_key())).await;
+    let of_file = local.key_for("gpt-4o").await.expect("served");
+    let anthropic = local.canary.anthropic_key();
+    let builder = local.app.builder_mut();
+    builder.set_env("KEYBEARER_ANTHROPIC_API_KEY", &anthropic);
+    let exit = local.app.run(&["reload"]).await;
+    assert!(
+        exit.status.success() && !exit.says("without effect"),
+        "{exit}"
+    );
+
+    // By the file; and by another name, which this shell does not have any more.
+    let (of_shell, plain) = (local.canary.openai_key(), local.canary.anthropic_key());
+    let builder = local.app.builder_mut();
+    builder.set_env("OPENAI_API_KEY", &of_shell);
+    builder.set_env("ANTHROPIC_API_KEY", &plain);
+    builder.remove_env("KEYBEARER_ANTHROPIC_API_KEY");
+    let exit = local.app.run(&["reload"]).await;
+    for said in [
+        "without effect: OPENAI_API_KEY, since the env file sets it, too\n",
+        "without effect: ANTHROPIC_API_KEY, since KEYBEARER_ANTHROPIC_API_KEY is set there and comes first\n",
+    ] {
+        assert!(exit.stdout.contains(said), "{said}: {exit}");
+    }
+    assert_eq!(local.key_for("gpt-4o").await, Ok(of_file.clone()));
+    let exit = local.app.run(&["reload", "--json"]).await;
+    let report: Value = serde_json::from_str(&exit.stdout).expect("JSON");
+    let overridden = json!([
+        { "variable": "ANTHROPIC_API_KEY", "by": "KEYBEARER_ANTHROPIC_API_KEY", "in_env_file": false },
+        { "variable": "OPENAI_API_KEY", "by": "OPENAI_API_KEY", "in_env_file": true },
+    ]);
+    assert_eq!(report["overridden"], overridden, "{exit}");
+
+    // The value that counts anyway, and a shell that says itself which of two comes first.
+    let builder = local.app.builder_mut();
+    builder.set_env("OPENAI_API_KEY", &of_file);
+    builder.set_env("KEYBEARER_ANTHROPIC_API_KEY", &anthropic);
+    let exit = local.app.run(&["reload"]).await;
+    assert!(
+        exit.status.success() && !exit.says("without effect"),
+        "{exit}"
+    );
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn a_value_that_another_shell_had_does_not_fail_a_reload() {
+    let mut local = Local::start_with(|builder, canary| {
+        builder
+            .env("OPENAI_API_KEY", &canary.openai_key())
+            .env("ANTHROPIC_API_KEY", "local")
+    })
+    .await;
+    let second = local.canary.openai_key();
+    let builder = local.app.builder_mut();
+    builder.set_env("OPENAI_API_KEY", &second);
+    builder.remove_env("ANTHROPIC_API_KEY");
+    let exit = local.app.run(&["reload"]).await;
+    let said = "anthropic    refused   ANTHROPIC_API_KEY: ";
+    assert!(
+        exit.status.success() && exit.stdout.contains(said),
+        "{exit}"
+    );
+    assert_eq!(local.key_for("gpt-4o").await, Ok(second));
+    // This shell's own is one.
+    let builder = local.app.builder_mut();
+    builder.set_env("ANTHROPIC_API_KEY", "local");
+    let exit = local.app.run(&["reload"]).await;
+    assert!(
+        exit.status.code() == Some(1) && exit.stdout.contains(said),
+        "{exit}"
+    );
     local.finish().await;
 }
 
