@@ -24,6 +24,15 @@ pub use thinking::{Thinking, ThinkingRules};
 /// What the names of variables begin with in which a key is looked for, whatever the provider, in this order.
 pub const KEY_VARIABLE_PREFIXES: [&str; 2] = ["KEYBEARER", "BITROUTER"];
 
+/// The prefix of a variable that is named as those are, and what stands where a provider's id does. `KEYBEARER_API_KEY`
+/// is none: it names no provider.
+pub fn prefixed_key_variable(name: &str) -> Option<(&'static str, &str)> {
+    KEY_VARIABLE_PREFIXES.into_iter().find_map(|prefix| {
+        let rest = name.strip_prefix(prefix)?.strip_prefix('_')?;
+        Some((prefix, rest.strip_suffix("_API_KEY")?))
+    })
+}
+
 /// A provider of the registry. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {

@@ -20,7 +20,7 @@ use crate::ops::users;
 use crate::state::ControlState;
 use crate::text;
 
-pub use found::{Change, Found, Kept, What, sync, variables};
+pub use found::{Change, Found, Kept, What, strangers, sync, variables};
 
 /// The e-mail of the one user. Nothing is sent to it, and nobody knows its password.
 const EMAIL: &str = "local@localhost";

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use domain::access::ApiScope;
+use llm::provider::prefixed_key_variable;
 use serde_json::json;
 
 use super::exchange::{Asked, Line, Link, NewApiKey, Report, Told};
@@ -67,6 +68,7 @@ pub(crate) async fn reload(args: ReloadArgs, out: Out) -> anyhow::Result<ExitCod
     let exact = args.exact;
     let mut sent = BTreeSet::new();
     let report: Report = socket::ask(&args.which.directory()?, |names| {
+        remark_strangers(names);
         let have = config::secrets(names.iter().map(String::as_str));
         let variables = have.into_iter().map(|(name, value)| {
             let text = value.expose(|it| String::from_utf8_lossy(it).into_owned());
@@ -91,6 +93,16 @@ pub(crate) async fn reload(args: ReloadArgs, out: Out) -> anyhow::Result<ExitCod
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     })
+}
+
+/// Says which variables of this shell look as if they held a key for the instance, which looks for `names` only.
+fn remark_strangers(names: &[String]) {
+    let set = config::environment().filter_map(|(name, _)| name.into_string().ok());
+    for name in set.filter(|name| prefixed_key_variable(name).is_some() && !names.contains(name)) {
+        remark(&format!(
+            "{name} is not sent: it names no provider that takes a key"
+        ));
+    }
 }
 
 fn show(report: &Report) {

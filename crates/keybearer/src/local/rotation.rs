@@ -36,6 +36,8 @@ pub(super) struct Rotation {
     file: Option<EnvFile>,
     /// The parent process as it was seen last.
     parent: Option<Parent>,
+    /// Variables that were said to name no provider.
+    strangers: BTreeSet<String>,
     /// When to try again what could not be stored.
     again_at: Option<Instant>,
     kept: Vec<Kept>,
@@ -87,11 +89,14 @@ impl Rotation {
             parent: config::parent(names.map(String::as_str)),
             places,
             file,
+            strangers: BTreeSet::new(),
             again_at: None,
             kept: read(&kept_file)?,
             kept_file,
         };
         let changes = rotation.apply().await?;
+        let set = config::environment().filter_map(|(name, _)| name.into_string().ok());
+        rotation.warn_of_strangers(&set.collect::<Vec<_>>());
         Ok((rotation, changes))
     }
 
@@ -148,6 +153,20 @@ impl Rotation {
             })
         });
         of_provider.collect()
+    }
+
+    /// Says, once, which of these variables and of the file's look as if they held a provider's key, and name no provider.
+    fn warn_of_strangers(&mut self, set: &[String]) {
+        let of_file = self.file.iter().flat_map(|file| file.values().keys());
+        let names = set.iter().chain(of_file).map(String::as_str);
+        for (name, meant) in local::strangers(&self.control, names) {
+            if !self.strangers.insert(name.to_owned()) {
+                continue;
+            }
+            let meant = meant.map(|meant| format!("; did you mean {meant}?"));
+            let meant = meant.unwrap_or_default();
+            tracing::warn!("{name} is of no use: it names no provider that takes a key{meant}");
+        }
     }
 
     /// Looks whether the file changed, and tries again what could not be stored.
@@ -207,6 +226,7 @@ impl Rotation {
         if let Err(error) = read {
             tracing::error!("{error:#}; the keys stay as they were");
         }
+        self.warn_of_strangers(&[]);
         match self.apply().await {
             Ok(changes) => log(&changes),
             Err(error) => tracing::error!("{error:#}; it is tried again"),

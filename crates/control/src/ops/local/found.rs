@@ -5,7 +5,7 @@
 
 use domain::access::Action;
 use domain::{Label, ProviderId, ProviderKeyId, Secret};
-use llm::provider::{Provider, Status};
+use llm::provider::{Provider, Status, prefixed_key_variable};
 use serde::{Deserialize, Serialize};
 use store::WorkspaceScope;
 use vault::HashPurpose;
@@ -94,6 +94,29 @@ pub fn variables(state: &ControlState) -> Vec<(ProviderId, Vec<String>)> {
     providers
         .map(|provider| (provider.id.clone(), provider.key_variables()))
         .collect()
+}
+
+/// Of the names of variables those that look as if a key were meant for local mode and that nothing looks for, each with
+/// the one that may have been meant.
+pub fn strangers<'a>(
+    state: &ControlState,
+    names: impl Iterator<Item = &'a str>,
+) -> Vec<(&'a str, Option<String>)> {
+    let known: Vec<String> = variables(state).into_iter().flat_map(|it| it.1).collect();
+    let of = |name: &'a str| {
+        let (prefix, id) = prefixed_key_variable(name)?;
+        if known.iter().any(|known| known == name) {
+            return None;
+        }
+        let meant = state.registry.suggest(id);
+        let meant = meant.and_then(|id| state.registry.get(id));
+        let meant = meant.map_or_else(Vec::new, Provider::key_variables);
+        let meant = meant
+            .into_iter()
+            .find(|it| it.starts_with(prefix) && known.contains(it));
+        Some((name, meant))
+    };
+    names.filter_map(of).collect()
 }
 
 /// Makes the owner's provider keys from the environment those in `found`, one for each provider at most. `kept`: those

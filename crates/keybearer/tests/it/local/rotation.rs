@@ -299,6 +299,45 @@ async fn a_value_that_another_shell_had_does_not_fail_a_reload() {
 }
 
 #[tokio::test]
+async fn a_misspelt_variable_of_a_key_is_named() {
+    let dir = tempfile_dir();
+    write(&dir.path().join("keys.env"), "# none yet\n");
+    let local = Local::start_in(dir, |builder, canary| {
+        builder
+            .arguments(&["local", "--env-file", "keys.env"])
+            .env("KEYBEARER_OPNAI_API_KEY", &canary.openai_key())
+            .env("BITROUTER_QQQQQQQQ_API_KEY", &canary.key("q-", 30))
+            .env("KEYBEARER_API_KEY", "kb_something")
+            .env("SOMEBODYS_API_KEY", "somebody's")
+    })
+    .await;
+    let unknown = "is of no use: it names no provider that takes a key";
+    let opnai =
+        format!("KEYBEARER_OPNAI_API_KEY {unknown}; did you mean KEYBEARER_OPENAI_API_KEY?");
+    local.wait_for_log(&opnai).await;
+    local
+        .wait_for_log(&format!("BITROUTER_QQQQQQQQ_API_KEY {unknown}\n"))
+        .await;
+    let key = local.canary.anthropic_key();
+    write(
+        &env_file(&local),
+        &format!("BITROUTER_ANTROPIC_API_KEY={key}\n"),
+    );
+    local
+        .wait_for_log("did you mean BITROUTER_ANTHROPIC_API_KEY?")
+        .await;
+    assert_eq!(local.app.stderr().matches(unknown).count(), 3);
+    let exit = local.app.run(&["reload"]).await;
+    let said = "KEYBEARER_OPNAI_API_KEY is not sent: it names no provider that takes a key";
+    assert!(exit.status.success() && exit.says(said), "{exit}");
+    assert!(
+        !exit.says("KEYBEARER_API_KEY is") && !exit.says("SOMEBODYS"),
+        "{exit}"
+    );
+    local.finish().await;
+}
+
+#[tokio::test]
 async fn sighup_reads_the_file_at_once_and_streams_go_on() {
     let local = with_file(|canary| format!("OPENAI_API_KEY={}\n", canary.openai_key())).await;
     let stream = begun(&local).await;
