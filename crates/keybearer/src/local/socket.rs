@@ -4,6 +4,7 @@
 //! check that the other one is the same user. One exchange a connection, a line of JSON each: the server says the names
 //! that it looks for, the client asks for something, the server says what came of it.
 
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::failure::{Failure, Sort};
 
 /// The longest line, in bytes: a hundred keys of the longest kind.
 const MAX_LINE_BYTES: u64 = 512 * 1024;
-/// How many connections are served at once; further ones are closed.
+/// How many connections are served at once; further ones wait in the kernel's queue.
 const AT_ONCE: usize = 4;
 /// How long one line may take.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -71,6 +72,8 @@ impl Listening {
     pub(super) async fn serve(self, instance: Arc<Instance>) {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         loop {
+            let turn = Arc::clone(&turns).acquire_owned().await;
+            let turn = turn.expect("nobody closes it");
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -78,9 +81,6 @@ impl Listening {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
-            };
-            let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else {
-                continue;
             };
             let instance = Arc::clone(&instance);
             tokio::spawn(async move {
@@ -96,12 +96,32 @@ impl Listening {
 async fn exchange(stream: UnixStream, instance: Arc<Instance>) -> anyhow::Result<()> {
     check_peer(&stream)?;
     let mut stream = BufReader::new(stream);
-    write(&mut stream, json(&instance.names().await)?).await?;
-    let asked: Asked = read(&mut stream).await?;
+    let names = json(&instance.names().await)?;
+    let asked: anyhow::Result<Asked> = async {
+        write(&mut stream, names).await?;
+        read(&mut stream).await
+    }
+    .await;
+    let asked = match asked {
+        // Whoever only looks whether somebody answers goes without a word.
+        Err(error) if went_away(&error) => return Ok(()),
+        asked => asked?,
+    };
     // To its end, whoever goes away meanwhile.
     let answered = tokio::spawn(async move { instance.answer(asked).await });
     let answer = answered.await.context("what was asked for panicked")??;
     write(&mut stream, answer).await
+}
+
+/// Whether the other end closed the connection before it said anything.
+fn went_away(error: &anyhow::Error) -> bool {
+    let gone = [
+        ErrorKind::BrokenPipe,
+        ErrorKind::ConnectionReset,
+        ErrorKind::UnexpectedEof,
+    ];
+    let error = error.chain().find_map(|it| it.downcast_ref::<io::Error>());
+    error.is_some_and(|error| gone.contains(&error.kind()))
 }
 
 /// Whether an instance with this data directory runs.
@@ -127,8 +147,11 @@ pub(super) async fn ask<T: DeserializeOwned>(
     let stream = stream.map_err(|_| nobody(directory))?;
     check_peer(&stream)?;
     let mut stream = BufReader::new(stream);
+    let greeted = read(&mut stream).await;
+    let Names { names } = greeted.context(
+        "the instance does not say anything: it has its hands full, or its log says why",
+    )?;
     let exchange: anyhow::Result<Answer<T>> = async {
-        let Names { names } = read(&mut stream).await?;
         write(&mut stream, json(&what(&names))?).await?;
         read(&mut stream).await
     }
@@ -175,6 +198,9 @@ async fn read<T: DeserializeOwned>(stream: &mut BufReader<UnixStream>) -> anyhow
     let mut bounded = stream.take(MAX_LINE_BYTES);
     let read = tokio::time::timeout(WITHIN, bounded.read_until(b'\n', &mut line)).await;
     read.context("it took too long")?.context("cannot read")?;
+    if line.is_empty() {
+        return Err(io::Error::from(ErrorKind::UnexpectedEof)).context("cannot read");
+    }
     if line.last() != Some(&b'\n') {
         bail!("a line is cut or longer than {MAX_LINE_BYTES} bytes");
     }

@@ -108,26 +108,57 @@ async fn nonsense_and_crowds_change_nothing() {
         assert!(rest.is_empty(), "no answer");
     }
     assert_eq!(local.key_for("gpt-4o").await, Ok(key.clone()));
-    // Four idle connections are held; more are closed at once, and the server serves on.
+    // Four idle connections have the places; more wait for theirs, and the server serves on.
     let mut idle = Vec::new();
     for _ in 0..4 {
         let mut stream = connect().await;
         assert!(greeted(&mut stream).await);
         idle.push(stream);
     }
+    let mut waiting = Vec::new();
     for _ in 0..200 {
-        assert!(!greeted(&mut connect().await).await);
+        waiting.push(connect().await);
     }
+    let mut byte = [0];
+    let early = waiting[0].read(&mut byte);
+    let early = tokio::time::timeout(Duration::from_millis(300), early).await;
+    assert!(early.is_err(), "nobody's turn yet");
     assert_eq!(local.key_for("gpt-4o").await, Ok(key));
     drop(idle);
-    for _ in 0..100 {
-        if greeted(&mut connect().await).await {
-            local.finish().await;
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(greeted(&mut waiting[0]).await);
+    drop(waiting);
+    let exit = local.app.run(&["reload"]).await;
+    assert!(exit.status.success(), "{exit}");
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn many_at_once_are_all_answered_and_a_look_is_no_trouble() {
+    let local = with_openai().await;
+    let reload = || local.app.run(&["reload"]);
+    let (one, two, three, four, five, six, seven, eight) = tokio::join!(
+        reload(),
+        reload(),
+        reload(),
+        reload(),
+        reload(),
+        reload(),
+        reload(),
+        reload(),
+    );
+    for exit in [one, two, three, four, five, six, seven, eight] {
+        assert!(exit.status.success(), "{exit}");
     }
-    panic!("the places are not free again");
+    // Both look first whether somebody answers.
+    for _ in 0..5 {
+        let exit = local.app.run(&["local"]).await;
+        assert!(!exit.status.success() && exit.says("already;"), "{exit}");
+        let exit = local.app.run(&["console", "--no-open"]).await;
+        assert!(exit.status.success(), "{exit}");
+    }
+    let log = local.app.stderr();
+    assert!(!log.contains("the control socket"), "{log}");
+    local.finish().await;
 }
 
 #[tokio::test]
