@@ -21,6 +21,9 @@ elif [ "$(id -u)" -eq 0 ] && ! getent passwd postgres >/dev/null; then
 fi
 
 command -v chromium >/dev/null 2>&1 || [ -n "${KEYBEARER_CHROMIUM:-}" ] || packages+=(chromium)
+# Watches what the commands that are given a secret ask of the system.
+[ "$(uname -s)" != Linux ] || command -v strace >/dev/null 2>&1 || packages+=(strace)
+
 
 if [ ${#packages[@]} -gt 0 ]; then
     install="apt-get install -y --no-install-recommends ${packages[*]}"

@@ -38,6 +38,7 @@ mod startup;
 mod streaming;
 mod studio;
 mod tampering;
+mod traced;
 mod uploads;
 mod usage_spool;
 mod who_pays;
