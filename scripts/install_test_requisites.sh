@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside the Rust toolchain: Debian packages by name (Chromium for the console's tests among
-# them), and the locked packages of the SDK tests from PyPI (.venv) and npm (tests/sdk/node_modules). Does nothing where everything is there.
+# them), and the locked packages of the SDK tests from PyPI (.venv, and .venv-aider for a tool that wants other versions) and npm
+# (tests/sdk/node_modules). Does nothing where everything is there.
 # What is missing and cannot be installed is named, with the command that would.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,10 +21,10 @@ elif [ "$(id -u)" -eq 0 ] && ! getent passwd postgres >/dev/null; then
     packages+=(postgresql)
 fi
 
-command -v chromium >/dev/null 2>&1 || [ -n "${KEYBEARER_CHROMIUM:-}" ] || packages+=(chromium)
 # Watches what the commands that are given a secret ask of the system.
 [ "$(uname -s)" != Linux ] || command -v strace >/dev/null 2>&1 || packages+=(strace)
 
+command -v chromium >/dev/null 2>&1 || [ -n "${KEYBEARER_CHROMIUM:-}" ] || packages+=(chromium)
 
 if [ ${#packages[@]} -gt 0 ]; then
     install="apt-get install -y --no-install-recommends ${packages[*]}"
@@ -49,15 +50,22 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 
 stamp_of() { sha256sum "$1" | cut -d' ' -f1; }
 
-requirements=tests/sdk/requirements.txt
-wanted="$(stamp_of "$requirements") $(python3 -c 'import sys; print(sys.base_prefix, sys.version)' | tr '\n' ' ')"
-if [ "$(cat .venv/.installed 2>/dev/null || true)" != "$wanted" ]; then
-    say "installing the Python packages of $requirements into .venv"
-    rm -rf .venv
-    python3 -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+python_packages() {
+    local requirements=$1 into=$2 wanted
+    wanted="$(stamp_of "$requirements") $(python3 -c 'import sys; print(sys.base_prefix, sys.version)' | tr '\n' ' ')"
+    [ "$(cat "$into/.installed" 2>/dev/null || true)" != "$wanted" ] || return 0
+    say "installing the Python packages of $requirements into $into"
+    rm -rf "$into"
+    python3 -m venv "$into"
+    "$into/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
         --require-hashes --no-deps --only-binary :all: -r "$requirements" </dev/null
-    echo "$wanted" >.venv/.installed
+    echo "$wanted" >"$into/.installed"
+}
+python_packages tests/sdk/requirements.txt .venv
+if python3 -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then
+    python_packages tests/sdk/aider.txt .venv-aider
+else
+    say "aider has no version for $(python3 --version): its test is left out"
 fi
 
 lock=tests/sdk/package-lock.json

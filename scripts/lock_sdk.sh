@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the lock files of the SDK tests from tests/sdk/requirements.in and tests/sdk/package.json.
+# Writes the lock files of the SDK tests from tests/sdk/requirements.in, aider.in and package.json.
 # Neither names a registry: whoever installs uses their own.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/sdk"
@@ -8,12 +8,14 @@ tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check pip-tools==7.6.2
-"$tools/bin/pip-compile" --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
-    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o "$tools/requirements.txt" requirements.in
-{
-    echo '# Written by `make lock-sdk` from requirements.in: exact versions with the hashes of their files.'
-    cat "$tools/requirements.txt"
-} >requirements.txt
+for list in requirements aider; do
+    "$tools/bin/pip-compile" --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header \
+        --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o "$tools/$list.txt" "$list.in"
+    {
+        echo "# Written by \`make lock-sdk\` from $list.in: exact versions with the hashes of their files."
+        cat "$tools/$list.txt"
+    } >"$list.txt"
+done
 
 rm -f package-lock.json
 npm install --package-lock-only --no-audit --no-fund --loglevel=error
