@@ -2230,6 +2230,11 @@ export interface components {
         /** @description Who pays in a workspace, and what serves. The key is in no answer. */
         AiConfig: {
             /**
+             * @description Whether the instance has a key, of whatever provider, that may serve where credits pay. Without one nothing serves
+             *     there, whatever `status` says.
+             */
+            managed_available: boolean;
+            /**
              * @description Who pays. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay.
              * @enum {string}
              */

@@ -42,6 +42,9 @@ pub struct AiConfig {
     /// `invalid_missing_key` (an own key would serve, and there is none that can).
     #[schema(schema_with = schema::config_status)]
     status: &'static str,
+    /// Whether the instance has a key, of whatever provider, that may serve where credits pay. Without one nothing serves
+    /// there, whatever `status` says.
+    managed_available: bool,
     /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
     /// Every mode, and whether the instance and the account's plan let it serve.
@@ -81,6 +84,7 @@ impl From<Config> for AiConfig {
             provider: config.provider.map(|provider| provider.to_string()),
             model: config.model.map(|model| model.to_string()),
             status: config.status.as_str(),
+            managed_available: config.managed_available,
             updated_at: config.updated_at.to_string(),
             offered_modes: config.offered_modes.into_iter().map(Into::into).collect(),
         }

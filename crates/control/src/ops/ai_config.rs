@@ -41,6 +41,8 @@ pub struct Config {
     pub model: Option<ModelName>,
     /// What a call meets.
     pub status: Status,
+    /// Whether the instance has a key with which credits could pay.
+    pub managed_available: bool,
     /// When any of it last changed.
     pub updated_at: Timestamp,
     /// The modes that there are.
@@ -122,6 +124,7 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
     Ok(Config {
         mode: policy.mode,
         status: Status::of(state, &facts, policy.provider.as_ref()),
+        managed_available: facts.has_platform_key(),
         offered_modes: offered_modes(&facts),
         provider: policy.provider.clone(),
         model: policy.model.clone(),

@@ -130,6 +130,14 @@ impl Facts {
         keys.find(|key| key.context.key == id)
     }
 
+    /// Whether a key of the instance may serve, of whatever provider.
+    pub(crate) fn has_platform_key(&self) -> bool {
+        let switch =
+            |key: &ProviderKeyRecord| self.settings().switch(&key.context.provider).enabled;
+        let mut keys = self.instance.keys.iter();
+        keys.any(|key| key.enabled && switch(key))
+    }
+
     /// The plans that would lift a refusal by plan, the lowest first.
     pub fn plans_with(&self, fits: impl Fn(&domain::plan::PlanTerms) -> bool) -> Vec<PlanId> {
         let plans: &[Plan] = &self.instance.plans;

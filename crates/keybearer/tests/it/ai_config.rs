@@ -41,6 +41,7 @@ impl Fixture {
 async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     let fixture = Fixture::start().await;
     let key = fixture.canary.openai_key();
+    assert_eq!(fixture.ai_config().await["managed_available"], false);
     let fields = |config: &Value| -> Vec<String> {
         config
             .as_object()
@@ -53,6 +54,7 @@ async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     assert_eq!(
         fields(&config),
         [
+            "managed_available",
             "mode",
             "model",
             "offered_modes",
@@ -71,6 +73,7 @@ async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     assert_eq!(
         fields(&config),
         [
+            "managed_available",
             "mode",
             "model",
             "offered_modes",
@@ -181,6 +184,7 @@ async fn switching_to_managed_clears_this_key_and_leaves_labelled_ones() {
         .expect(200)
         .json();
     assert_eq!(config["status"], "managed_active");
+    assert_eq!(config["managed_available"], true);
     assert_eq!(fixture.labels().await, ["primary"]);
     let before = fixture.micro_left().await;
     fixture.chat("gpt-4o").await.expect(200);
