@@ -102,6 +102,7 @@ pub(crate) async fn list(
                  FROM api_keys
                  WHERE workspace_id = $1 AND ($2 IS NULL OR user_id = $2) AND id < $3
                    AND session_id IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM run_callers c WHERE c.api_key_id = api_keys.id)
                  ORDER BY id DESC LIMIT $4",
             )
             .bind(workspace)
@@ -144,17 +145,34 @@ pub(crate) async fn insert(
     new: &NewApiKey,
     now: Timestamp,
 ) -> Result<ApiKeyRow, StoreError> {
-    if crate::member::role(tx, workspace, new.user)
-        .await?
-        .is_none()
-    {
-        return Err(StoreError::Conflict("the minter is not a member"));
-    }
+    is_minted_by_member(tx, workspace, new).await?;
     if let Some(parent) = parent {
         within_parent(tx, workspace, parent, new, now).await?;
     }
     crate::limit::api_keys(tx, workspace, now).await?;
     add(tx, workspace, (parent, None), new, now).await
+}
+
+/// Adds the API key for which a member's runs are made. Nobody asked for a key, so that none counts.
+pub(crate) async fn insert_for_runs(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    new: &NewApiKey,
+    now: Timestamp,
+) -> Result<ApiKeyRow, StoreError> {
+    is_minted_by_member(tx, workspace, new).await?;
+    add(tx, workspace, (None, None), new, now).await
+}
+
+async fn is_minted_by_member(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    new: &NewApiKey,
+) -> Result<(), StoreError> {
+    match crate::member::role(tx, workspace, new.user).await? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Conflict("the minter is not a member")),
+    }
 }
 
 /// How many API keys of one workspace a log-in has at a time.

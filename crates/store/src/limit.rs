@@ -35,7 +35,7 @@ pub(crate) async fn members(tx: &mut Tx, workspace: WorkspaceId) -> Result<(), S
 }
 
 /// Makes sure that a workspace may have another API key. Those that were revoked or have ended do not count,
-/// and those of log-ins neither.
+/// and those of log-ins and of runs neither.
 pub(crate) async fn api_keys(
     tx: &mut Tx,
     workspace: WorkspaceId,
@@ -44,6 +44,7 @@ pub(crate) async fn api_keys(
     let limit = of_workspace(tx, workspace).await?.api_keys;
     let count = sql("SELECT count(*) FROM api_keys
                      WHERE workspace_id = $1 AND revoked_at IS NULL AND session_id IS NULL
+                       AND NOT EXISTS (SELECT 1 FROM run_callers c WHERE c.api_key_id = api_keys.id)
                        AND (expires_at IS NULL OR expires_at > $2)")
     .bind(workspace)
     .bind(now);
@@ -84,6 +85,8 @@ pub(crate) async fn used(
                                JOIN workspaces w ON w.id = k.workspace_id
                                WHERE w.account_id = $1 AND k.revoked_at IS NULL
                                  AND k.session_id IS NULL
+                                 AND NOT EXISTS (SELECT 1 FROM run_callers c
+                                                 WHERE c.api_key_id = k.id)
                                  AND (k.expires_at IS NULL OR k.expires_at > $2)
                                GROUP BY w.id) AS of_each),
                         (SELECT COALESCE(max(n), 0)

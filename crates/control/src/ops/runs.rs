@@ -43,8 +43,7 @@ const CALLER_NAME: &str = "Studio";
 ///
 /// # Errors
 /// `invalid_request`; `permission_denied` for an API key that may not call models; `run_not_servable` where no key
-/// would serve a step as things are; `conflict` where the workspace has too many runs; `limit_exceeded` where the plan
-/// gives no API key for the caller's runs.
+/// would serve a step as things are; `conflict` where the workspace has too many runs.
 pub async fn create(
     state: &ControlState,
     call: &Call,

@@ -145,7 +145,7 @@ impl Within<'_> {
     /// Mints the API key that stands for the caller's log-in.
     ///
     /// # Errors
-    /// As [`Within::create_api_key`].
+    /// As every function here; [`StoreError::Conflict`] where the caller is no member any more.
     pub async fn create_run_caller(
         &self,
         new: &NewApiKey,
@@ -154,7 +154,7 @@ impl Within<'_> {
     ) -> Result<(), StoreError> {
         let (workspace, user) = (self.scope.workspace(), self.scope.user());
         let (mut writing, origin) = self.writing().await?;
-        api_key::insert(&mut writing.tx, workspace, None, new, now).await?;
+        api_key::insert_for_runs(&mut writing.tx, workspace, new, now).await?;
         run::set_caller(&mut writing.tx, workspace, user, new.id).await?;
         commit(writing, origin, audit, now).await
     }
