@@ -12,6 +12,7 @@ pub mod api;
 pub mod auth;
 mod authz;
 pub mod body;
+mod compression;
 pub mod error;
 pub mod frame;
 pub mod jobs;
@@ -44,5 +45,7 @@ pub fn router(state: ControlState, pages: axum::Router<ControlState>) -> axum::R
             state.clone(),
             frame::frame,
         ))
+        .layer(axum::middleware::from_fn(compression::mark))
+        .layer(compression::layer())
         .with_state(state)
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::app::{Auth, Streaming};
 use testkit::provider::wire::chat_error;
@@ -548,4 +549,32 @@ async fn an_admin_of_the_instance_sees_how_it_fares_and_finds_people() {
         "{shown}"
     );
     fixture.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_read_comes_compressed_and_what_a_change_answers_does_not() {
+    let fixture = Fixture::start().await;
+    let session = &fixture.owner.person.session;
+    let gzip = ("accept-encoding", "gzip");
+    for path in ["/v1/providers", &fixture.path("/models")] {
+        let plain = session.get(path).await.expect(200);
+        assert_eq!(plain.header("content-encoding"), None, "{path}");
+        let small = session.send(Method::GET, path, &[gzip], None).await;
+        let small = small.expect(200);
+        assert_eq!(small.header("content-encoding"), Some("gzip"), "{path}");
+        assert_eq!(small.header("content-type"), Some("application/json"));
+        assert_eq!(small.header("vary"), Some("accept-encoding"), "{path}");
+        assert!(small.body.starts_with(&[0x1f, 0x8b]), "{path}");
+        assert!(small.body.len() * 3 < plain.body.len(), "{path}");
+    }
+    // Answers that show a secret are of this kind; this one is only long.
+    let path = fixture.path("/resolve");
+    let headers = [gzip, ("content-type", "application/json")];
+    let body = br#"{"model": "gpt-4o"}"#.to_vec();
+    let answer = session
+        .send(Method::POST, &path, &headers, Some(body))
+        .await;
+    let answer = answer.expect(200);
+    assert!(answer.body.len() > 1024, "{}", answer.text());
+    assert_eq!(answer.header("content-encoding"), None);
 }
