@@ -1,5 +1,6 @@
 import { Combobox as Base } from "@base-ui/react/combobox";
 import { Check, ChevronDown } from "lucide-react";
+import { useRef } from "react";
 import { cx } from "./cx";
 import { type ControlProps, inputClass } from "./Field";
 import { floating } from "./Menu";
@@ -22,12 +23,24 @@ export function Combobox({
   /** What to say when nothing is called like what was typed. */
   empty: string;
 }) {
+  const typed = useRef("");
   const chosen = options.find((option) => option.value === value) ?? null;
   return (
     <Base.Root
       items={options}
       value={chosen}
+      // Enter takes the first match; without, it would put back what was chosen before, or submit the form.
+      autoHighlight
       onValueChange={(next: Option<string> | null) => next && onChange(next.value)}
+      onInputValueChange={(text) => {
+        typed.current = text.trim().toLowerCase();
+      }}
+      onOpenChange={(open, { reason }) => {
+        if (open || reason === "item-press" || reason === "escape-key") return;
+        // The field was left with a label written out: that is a choice, too.
+        const written = options.find(({ label }) => label.toLowerCase() === typed.current);
+        if (written && written.value !== value) onChange(written.value);
+      }}
     >
       <div className="relative">
         <Base.Input {...control} placeholder={placeholder} className={cx(inputClass, "pr-9")} />

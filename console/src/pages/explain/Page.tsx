@@ -1,17 +1,24 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
+import { ModelPicker } from "@/pages/models/ModelPicker";
+import { type Models, modelsQuery } from "@/pages/models/models";
+import type { Entry } from "@/pages/models/NamePicker";
 import { type Filters, useFilters } from "@/shell/filters";
 import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
 import { ErrorState } from "@/ui/ErrorNote";
-import { Field, inputClass } from "@/ui/Field";
+import { Field } from "@/ui/Field";
 import { PageBody } from "@/ui/Page";
 import { Select } from "@/ui/Select";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Answer } from "./Answer";
-import { modelNamesQuery, resolveQuery } from "./queries";
+import { resolveQuery } from "./queries";
+
+/** In the picker what a request says by naming no model. */
+const OPEN: Entry[] = [{ value: "", label: "The choice is left open", detail: "" }];
+const NO_MODELS: Models = { default_model: null, models: [], tiers: [] };
 
 const NAMES = ["model", "api_key_id", "no_managed", "asked"] as const;
 
@@ -34,8 +41,8 @@ type Chosen = Filters<(typeof NAMES)[number]>;
 function Question({ filters, change }: { filters: Chosen; change: (patch: Chosen) => void }) {
   const workspace = useWorkspace();
   const queries = useQueryClient();
-  const list = useId();
-  const names = useQuery(modelNamesQuery(workspace.id)).data ?? [];
+  // Names can be typed before the list is there, and where it cannot be had.
+  const models = useQuery(modelsQuery(workspace.id)).data ?? NO_MODELS;
   const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data) ?? [];
   const [model, setModel] = useState(filters.model ?? "");
   const [apiKey, setApiKey] = useState(filters.api_key_id ?? "");
@@ -66,25 +73,17 @@ function Question({ filters, change }: { filters: Chosen; change: (patch: Chosen
   return (
     <form onSubmit={ask} className="flex flex-col gap-4">
       <div className="grid gap-4 sm:grid-cols-[2fr_1fr]">
-        <Field label="Model or tier" optional hint="As a request names it; left empty, whatever was chosen for it.">
+        <Field label="Model or tier" optional hint="As a request names it; left open, whatever was chosen for it.">
           {(control) => (
-            <>
-              <input
-                {...control}
-                list={list}
-                value={model}
-                onChange={(event) => setModel(event.target.value)}
-                placeholder="openai/gpt-5.4-nano"
-                autoComplete="off"
-                spellCheck={false}
-                className={inputClass}
-              />
-              <datalist id={list}>
-                {names.map((name) => (
-                  <option key={name} value={name} />
-                ))}
-              </datalist>
-            </>
+            <ModelPicker
+              control={control}
+              value={model}
+              onChange={setModel}
+              models={models}
+              first={OPEN}
+              tiers
+              anyName
+            />
           )}
         </Field>
         <Field label="Called with the API key" hint="It may choose the model.">

@@ -11,15 +11,3 @@ export const resolveQuery = (workspace: string, question: Schemas["ResolveQuesti
     },
     staleTime: 0,
   });
-
-/** The names that a call may use, for the field to offer. */
-export const modelNamesQuery = (workspace: string) =>
-  queryOptions({
-    queryKey: ["workspace", workspace, "models", "names"],
-    queryFn: async ({ signal }) => {
-      const params = { path: { workspace_id: workspace } };
-      const { models } = await ok(api.GET("/api/v1/workspaces/{workspace_id}/models", { params, signal }));
-      return models.map(({ id }) => id);
-    },
-    staleTime: 60_000,
-  });

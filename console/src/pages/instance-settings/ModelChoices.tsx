@@ -1,5 +1,9 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import type { Schemas } from "@/api/client";
+import { providersQuery } from "@/api/queries";
 import { TIERS } from "@/pages/models/models";
-import { inputClass } from "@/ui/Field";
+import { type Group as Models, NamePicker } from "@/pages/models/NamePicker";
 import type { Tier } from "./form";
 import { Rules } from "./Rules";
 import { Group, SettingRow, useEditing } from "./SettingRow";
@@ -8,6 +12,8 @@ import { Group, SettingRow, useEditing } from "./SettingRow";
 export function ModelChoices() {
   const { shown, set } = useEditing();
   const tiers = Object.keys(TIERS) as Tier[];
+  const providers = useQuery(providersQuery).data;
+  const groups = useMemo(() => groupsOf(providers ?? []), [providers]);
   return (
     <Group
       title="Models"
@@ -24,16 +30,12 @@ export function ModelChoices() {
                 <label htmlFor={`${control.id}-${tier}`} className="text-xs text-soft">
                   {TIERS[tier].name}
                 </label>
-                <input
-                  id={`${control.id}-${tier}`}
-                  aria-invalid={control["aria-invalid"]}
-                  className={inputClass}
+                <NamePicker
+                  control={{ ...control, id: `${control.id}-${tier}` }}
                   value={shown.tiers[tier]}
-                  placeholder="None"
-                  maxLength={256}
-                  autoComplete="off"
-                  spellCheck={false}
-                  onChange={(event) => set("tiers", { ...shown.tiers, [tier]: event.target.value })}
+                  onChange={(model) => set("tiers", { ...shown.tiers, [tier]: model })}
+                  groups={groups}
+                  anyName
                 />
               </div>
             ))}
@@ -90,4 +92,16 @@ export function ModelChoices() {
       </SettingRow>
     </Group>
   );
+}
+
+/** The models that providers list, by provider; before them the choice of none. */
+function groupsOf(providers: Schemas["ProviderView"][]): Models[] {
+  const listed = providers.map(({ id, name, models }) => ({
+    value: name,
+    items: models.map((model) => ({ value: `${id}/${model.id}`, label: `${id}/${model.id}`, detail: "" })),
+  }));
+  return [
+    { value: "Left open", items: [{ value: "", label: "None", detail: "" }] },
+    ...listed.filter(({ items }) => items.length > 0),
+  ];
 }

@@ -1,13 +1,17 @@
+import { Link } from "@tanstack/react-router";
 import { Lock } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { type Policy, usePatchPolicy } from "@/pages/ai-config/policy";
+import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { inputClass } from "@/ui/Field";
+import { Note } from "@/ui/Note";
 import { Card, Section } from "@/ui/Page";
-import { type Entry, ModelPicker } from "./ModelPicker";
+import { ModelPicker } from "./ModelPicker";
 import { type Models, refusalText, served, TIERS, type TierView } from "./models";
+import type { Entry } from "./NamePicker";
 
 /** In the picker what the API says with `null` or by leaving it out. */
 const NONE = "";
@@ -19,6 +23,9 @@ const CHOSEN_BY: Record<string, string> = { workspace: "this workspace", instanc
 /** The default model and the models behind tiers. A choice is taken at once and counts from the next call. */
 export function Choices({ models, policy, mayWrite }: { models: Models; policy: Policy; mayWrite: boolean }) {
   const patch = usePatchPolicy("Choice saved");
+  const isInstanceAdmin = useMe().user.instance_admin;
+  // Neither the workspace nor the instance says what level 1 is.
+  const isOpen = models.tiers.some(({ tier, refusal }) => tier === "level_1" && refusal === "model_not_chosen");
   const chooser = models.default_chosen_by ? CHOSEN_BY[models.default_chosen_by] : undefined;
   return (
     <Section
@@ -32,16 +39,14 @@ export function Choices({ models, policy, mayWrite }: { models: Models; policy: 
             code="default"
             means="When a call leaves the choice open"
             state={
-              <span className="text-xs text-soft">
-                {models.default_model ? (
-                  <>
-                    <span className="break-all">{models.default_model}</span>
-                    {chooser && `, chosen by ${chooser}`}
-                  </>
-                ) : (
-                  "Refused: nobody chose a model"
-                )}
-              </span>
+              models.default_model ? (
+                <span className="text-xs text-soft">
+                  <span className="break-all">{models.default_model}</span>
+                  {chooser && `, chosen by ${chooser}`}
+                </span>
+              ) : (
+                <Refused why={refusalText("model_not_chosen")} />
+              )
             }
           >
             {mayWrite ? (
@@ -64,6 +69,16 @@ export function Choices({ models, policy, mayWrite }: { models: Models; policy: 
         </ul>
       </Card>
       {patch.isError && <ErrorNote error={patch.error} title="The choice was not saved" />}
+      {isInstanceAdmin && !models.default_model && isOpen && (
+        <Note>
+          Nobody chose a model for the whole instance yet: a call that leaves the choice open, or names a tier, is
+          refused in every workspace without a choice of its own. Choose them once for all under{" "}
+          <Link to="/admin/settings" className="text-accent-text underline underline-offset-2">
+            Settings
+          </Link>
+          .
+        </Note>
+      )}
     </Section>
   );
 }
@@ -144,6 +159,16 @@ function EmbeddingsForm({ chosen, busy, onSave }: { chosen: string; busy: boolea
         </Button>
       )}
     </form>
+  );
+}
+
+function Refused({ why }: { why: string }) {
+  const { tone, word } = served({ key_source: null, refusal: "", served_by: null });
+  return (
+    <span className="flex flex-wrap items-center gap-2 text-xs text-soft">
+      <Badge tone={tone}>{word}</Badge>
+      {why}
+    </span>
   );
 }
 
