@@ -53,10 +53,34 @@ export function refusalText(code: string): string {
   return REFUSALS[code] ?? "its call would not be served";
 }
 
-/** What is chosen where nobody did: the default, else one of the own models, else one that credits pay for. */
-export function firstModel({ default_model, models }: Models): string | undefined {
-  if (default_model) return "default";
-  return (models.find(({ mine }) => mine) ?? models.find(({ key_source }) => key_source))?.id;
+/** What is chosen where nobody did, of what would be served: the default, level 1, else the cheapest that writes text. */
+export function firstModel(models: Models): string | undefined {
+  if (models.default_model && !viewOf(models, "default")?.refusal) return "default";
+  if (models.tiers.some(({ tier, locked, refusal }) => tier === "level_1" && !locked && refusal === null))
+    return "level_1";
+  return cheapest(models.models)?.id;
+}
+
+/** The cheapest model that writes text, of those that own keys serve; where there is none, of those that credits pay for. */
+export function cheapest(models: Model[]): Model | undefined {
+  const best = (source: "byok" | "managed") =>
+    models
+      .filter(({ key_source, output_modalities: writes }) => key_source === source && writes.includes("text"))
+      .sort((one, other) => priceOf(one) - priceOf(other))[0];
+  return best("byok") ?? best("managed");
+}
+
+/** What as much output as input costs; a model whose price is not known may cost anything. */
+function priceOf({ price }: Model): number {
+  return price ? Number(price.input) + Number(price.output) : Number.POSITIVE_INFINITY;
+}
+
+/** What is known of a model, a tier or the default. */
+function viewOf(models: Models, name: string): Schemas["ServedView"] | undefined {
+  return (
+    models.tiers.find(({ tier }) => tier === name) ??
+    models.models.find(({ id }) => id === (name === "default" ? models.default_model : name))
+  );
 }
 
 /** The default as a choice in front of all models, where there is one. */
@@ -66,9 +90,7 @@ export function defaultEntry(models: Models | undefined): { value: string; label
 
 /** What a call of a model, a tier or the default meets as things stand. */
 export function whoPays(models: Models, name: string): string | undefined {
-  const view =
-    models.tiers.find(({ tier }) => tier === name) ??
-    models.models.find(({ id }) => id === (name === "default" ? models.default_model : name));
+  const view = viewOf(models, name);
   const stands = name === "default" && models.default_model ? `${models.default_model}. ` : "";
   if (view?.refusal) return `${stands}Refused as things stand: ${refusalText(view.refusal)}.`;
   if (view?.key_source === "byok") return `${stands}An own key serves; its provider bills the key's owner.`;
