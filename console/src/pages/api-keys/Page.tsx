@@ -3,6 +3,7 @@ import { Plus, SquareTerminal } from "lucide-react";
 import { useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
 import { membersQuery } from "@/api/queries";
+import { useNewDialog } from "@/shell/newDialog";
 import { useMe, useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
@@ -22,7 +23,7 @@ export function Page() {
   const me = useMe();
   const queries = useQueryClient();
   const keys = useInfiniteQuery(apiKeysQuery(workspace.id));
-  const [minting, setMinting] = useState(false);
+  const [minting, setMinting] = useNewDialog();
   const [revoking, setRevoking] = useState<Schemas["ApiKeyView"]>();
   const all = keys.data?.pages.flatMap(({ data }) => data) ?? [];
   const others = all.some(({ user_id }) => user_id !== me.user.id);

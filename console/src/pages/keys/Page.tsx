@@ -1,6 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { useState } from "react";
 import { providerKeysQuery, providersQuery } from "@/api/queries";
 import { isAtLeast, useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
@@ -13,13 +12,14 @@ import { KeyList } from "./KeyList";
 import { isKey } from "./keys";
 import { MemberView } from "./MemberView";
 import { ModeNote } from "./ModeNote";
+import { useAddKey } from "./useAddKey";
 
 /** The workspace's own keys for providers. */
 export function Page() {
   const workspace = useWorkspace();
   const keys = useQuery(providerKeysQuery(workspace.id));
   const providers = useQuery(providersQuery);
-  const [adding, setAdding] = useState<{ provider?: string }>();
+  const { adding, provider, add, close } = useAddKey();
   const mayWrite = isAtLeast(workspace.role, "admin");
   const error = (keys.isLoadingError && keys.error) || (providers.isLoadingError && providers.error);
   const retry = () => {
@@ -32,7 +32,7 @@ export function Page() {
       lead="Provider keys of this workspace. They are sealed in your browser before they leave it, and no page or answer shows them again."
       actions={
         mayWrite && (
-          <Button look="primary" onClick={() => setAdding({})}>
+          <Button look="primary" onClick={() => add()}>
             <Plus aria-hidden="true" size={16} /> Add key
           </Button>
         )
@@ -45,21 +45,12 @@ export function Page() {
       ) : !keys.data || !providers.data ? (
         <SkeletonRows label="Loading the keys" />
       ) : mayWrite ? (
-        <KeyList
-          keys={keys.data.filter(isKey)}
-          providers={providers.data}
-          onAdd={(provider) => setAdding({ provider })}
-        />
+        <KeyList keys={keys.data.filter(isKey)} providers={providers.data} onAdd={add} />
       ) : (
         <MemberView entries={keys.data} providers={providers.data} />
       )}
-      {adding && providers.data && (
-        <AddKeyDialog
-          provider={adding.provider}
-          providers={providers.data}
-          keys={keys.data?.filter(isKey) ?? []}
-          onClose={() => setAdding(undefined)}
-        />
+      {adding && mayWrite && keys.data && providers.data && (
+        <AddKeyDialog provider={provider} providers={providers.data} keys={keys.data.filter(isKey)} onClose={close} />
       )}
     </PageBody>
   );

@@ -1,6 +1,5 @@
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
-import { useState } from "react";
 import { providersQuery } from "@/api/queries";
 import { Button } from "@/ui/Button";
 import { ErrorState } from "@/ui/ErrorNote";
@@ -10,6 +9,7 @@ import { AddKeyDialog } from "./dialogs";
 import { KeyList } from "./KeyList";
 import type { Key } from "./keys";
 import { type KeyScope, KeyScopeProvider } from "./scope";
+import { useAddKey } from "./useAddKey";
 
 /** A page of keys that serve more than one workspace: those of an account or of the instance. */
 export function SharedKeys({
@@ -24,7 +24,7 @@ export function SharedKeys({
   keys: UseQueryResult<Key[]>;
 }) {
   const providers = useQuery(providersQuery);
-  const [adding, setAdding] = useState<{ provider?: string }>();
+  const { adding, provider, add, close } = useAddKey();
   const error = (keys.isLoadingError && keys.error) || (providers.isLoadingError && providers.error);
   const retry = () => {
     keys.refetch();
@@ -36,7 +36,7 @@ export function SharedKeys({
         title={title}
         lead={lead}
         actions={
-          <Button look="primary" onClick={() => setAdding({})}>
+          <Button look="primary" onClick={() => add()}>
             <Plus aria-hidden="true" size={16} /> Add key
           </Button>
         }
@@ -46,15 +46,10 @@ export function SharedKeys({
         ) : !keys.data || !providers.data ? (
           <SkeletonRows label="Loading the keys" />
         ) : (
-          <KeyList keys={keys.data} providers={providers.data} onAdd={(provider) => setAdding({ provider })} />
+          <KeyList keys={keys.data} providers={providers.data} onAdd={add} />
         )}
-        {adding && providers.data && (
-          <AddKeyDialog
-            provider={adding.provider}
-            providers={providers.data}
-            keys={keys.data ?? []}
-            onClose={() => setAdding(undefined)}
-          />
+        {adding && keys.data && providers.data && (
+          <AddKeyDialog provider={provider} providers={providers.data} keys={keys.data} onClose={close} />
         )}
       </PageBody>
     </KeyScopeProvider>

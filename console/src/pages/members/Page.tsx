@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { UserPlus } from "lucide-react";
-import { useState } from "react";
 import { membersQuery } from "@/api/queries";
+import { useNewDialog } from "@/shell/newDialog";
 import { isAtLeast, useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { ErrorState } from "@/ui/ErrorNote";
@@ -17,7 +17,7 @@ export function Page() {
   const workspace = useWorkspace();
   const mayWrite = isAtLeast(workspace.role, "admin");
   const members = useInfiniteQuery(membersQuery(workspace.id));
-  const [inviting, setInviting] = useState(false);
+  const [inviting, setInviting] = useNewDialog();
   return (
     <PageBody
       title="Members"
@@ -41,7 +41,7 @@ export function Page() {
         </>
       )}
       <Invitations mayWrite={mayWrite} />
-      {inviting && <InviteDialog onClose={() => setInviting(false)} />}
+      {inviting && mayWrite && <InviteDialog onClose={() => setInviting(false)} />}
     </PageBody>
   );
 }

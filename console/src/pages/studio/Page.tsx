@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Clapperboard, Plus } from "lucide-react";
-import { useState } from "react";
+import { useNewDialog } from "@/shell/newDialog";
 import { useMe, useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
@@ -20,7 +20,7 @@ export function Page() {
   const workspace = useWorkspace();
   const me = useMe();
   const runs = useInfiniteQuery(runsQuery(workspace.id));
-  const [making, setMaking] = useState(false);
+  const [making, setMaking] = useNewDialog();
   const create = (
     <Button look="primary" onClick={() => setMaking(true)}>
       <Plus aria-hidden="true" size={16} /> New run
