@@ -40,17 +40,22 @@ test("the mode is switched after a word on who pays, and counts from the next ca
   await page.getByRole("button", { name: "Change mode" }).click();
   const dialog = page.getByRole("alertdialog");
   await expect(dialog).toContainText("Keys of the instance serve and credits pay");
+  await expect(dialog).toContainText("The instance has no key that serves where credits pay");
   await look(page, "ai-config-switch");
   await dialog.getByRole("button", { name: "Change mode" }).click();
   await expect(page.getByText("Mode changed")).toBeVisible();
-  await expect(page.getByText("Credits pay", { exact: true })).toBeVisible();
   // There is no key of the instance here, and the own key is not looked at.
+  await expect(page.getByText("Calls are refused", { exact: true })).toBeVisible();
+  await expect(page.getByText("The instance has no key that serves where credits pay").first()).toBeVisible();
+  await look(page, "ai-config-no-platform-key");
   expect(await call(page, owner.workspace)).toMatchObject({ status: 402 });
 
   const admin = await asAdmin(world.instance.url, world.root.email);
   const key = `sk-proj-${randomBytes(24).toString("hex")}`;
   const stored = await post(admin, "/api/v1/admin/platform-keys", { provider: "openai", label: "platform", key });
   expect(await call(page, owner.workspace)).toMatchObject({ status: 200, source: "managed" });
+  await page.reload();
+  await expect(page.getByText("Credits pay", { exact: true })).toBeVisible();
   await admin.delete(`/api/v1/admin/platform-keys/${stored.id}`);
   await admin.dispose();
 

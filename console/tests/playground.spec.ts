@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Page } from "@playwright/test";
-import { post } from "./support/people";
+import { logIn, post } from "./support/people";
 import { expect, joined, look, test } from "./support/test";
 
 const newKey = () => `sk-proj-${randomBytes(24).toString("hex")}`;
@@ -93,4 +93,36 @@ test("a member calls models, and is told what the own calls cost", async ({ page
   await expect(member.page.getByText("List price")).toBeVisible();
   expect(member.faults).toEqual([]);
   await member.page.context().close();
+});
+
+test("without a key of the instance credits are no way on, and the page says whose turn it is", async ({
+  page,
+  owner,
+  world,
+}) => {
+  const managed = { data: { mode: "managed" } };
+  await page.request.patch(`/api/v1/workspaces/${owner.workspace}/policy`, managed);
+  await page.goto(`/console/w/${owner.workspace}/playground`);
+  await expect(page.getByText("Credits would pay, and the instance has no key that serves.")).toBeVisible();
+  await page.getByRole("link", { name: "See who pays" }).click();
+  await expect(page).toHaveURL(/\/ai-config$/);
+
+  await logIn(page, world.instance.url, world.root.email);
+  await page.request.patch(`/api/v1/workspaces/${world.root.workspace}/policy`, managed);
+  await page.goto(`/console/w/${world.root.workspace}/playground`);
+  await look(page, "playground-no-platform-key");
+  await page.getByRole("link", { name: "Add a platform key" }).click();
+  await expect(page.getByRole("dialog", { name: "Add a key" })).toBeVisible();
+  await page.request.patch(`/api/v1/workspaces/${world.root.workspace}/policy`, { data: { mode: "byok" } });
+});
+
+test("nobody who chose nothing is given the dearest model", async ({ page, owner }) => {
+  const path = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  await post(page.request, path, {
+    provider: "anthropic",
+    label: "team",
+    key: `sk-ant-api03-${randomBytes(40).toString("hex")}`,
+  });
+  await page.goto(`/console/w/${owner.workspace}/playground`);
+  await expect(page.getByRole("combobox", { name: "Model" })).toHaveValue("anthropic/claude-haiku-5-5");
 });

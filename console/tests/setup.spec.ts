@@ -19,8 +19,20 @@ test("the printed link creates the admin, and the token leaves the address bar",
     await expect(page.getByRole("heading", { name: "Your API key" })).toBeVisible();
     await expect(page.getByRole("region", { name: "API key" })).toContainText("kb_");
     await look(page, "setup-done");
+    const key = await page.getByRole("region", { name: "API key" }).innerText();
     await page.getByRole("link", { name: "Go on" }).click();
     await expect(page).toHaveURL(/\/console\/w\/ws_[a-z0-9]+\//);
+    // The snippet works as it is pasted, and the key is nowhere but in this view.
+    await expect(page.getByRole("region", { name: "curl" })).toContainText(`Bearer ${key}`);
+    const kept = await page.evaluate(() => JSON.stringify([history.state, { ...localStorage }, { ...sessionStorage }]));
+    expect(kept).not.toContain(key);
+    expect(page.url()).not.toContain(key);
+    await page.getByRole("link", { name: "Models", exact: true }).click();
+    await page.getByRole("link", { name: "Get started", exact: true }).click();
+    const curl = page.getByRole("region", { name: "curl" });
+    await expect(curl).toContainText("export KEYBEARER_API_KEY=");
+    await expect(curl).toContainText("Bearer $KEYBEARER_API_KEY");
+    await look(page, "start-fresh");
 
     await page.goto(`${fresh.url}/setup#token=${fresh.setupToken}`);
     await expect(page.getByText("This instance is set up already.")).toBeVisible();

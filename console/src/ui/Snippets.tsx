@@ -1,11 +1,15 @@
 import { CodeBlock } from "./Copy";
 import { Tabs } from "./Tabs";
 
-/** How to call a model from here, ready to paste. `apiKey` stands in it where it is known, else the name of a variable. */
+/**
+ * How to call a model from here, ready to paste. `apiKey` stands in it where it is known, else the name of a variable,
+ * which the first line for the shell sets.
+ */
 export function Snippets({ apiKey, model = "openai/gpt-5.4-nano" }: { apiKey?: string; model?: string }) {
   const origin = window.location.origin;
   const shellKey = apiKey ?? "$KEYBEARER_API_KEY";
   const curl = [
+    ...(apiKey ? [] : ["export KEYBEARER_API_KEY='…'  # your API key", ""]),
     `curl ${origin}/v1/chat/completions \\`,
     `  -H "Authorization: Bearer ${shellKey}" \\`,
     '  -H "Content-Type: application/json" \\',

@@ -8,6 +8,7 @@ import { Note } from "@/ui/Note";
 import { Section } from "@/ui/Page";
 import { type RadioCard, RadioCards } from "@/ui/RadioCards";
 import { useUnsaved } from "@/ui/Unsaved";
+import { NoPlatformKey } from "./NoPlatformKey";
 import { aiConfigQuery, type Mode, type Policy, usePatchPolicy } from "./policy";
 
 interface Words {
@@ -52,8 +53,8 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
   const mode = chosen ?? policy.mode;
   useUnsaved(mode !== policy.mode);
   const patch = usePatchPolicy("Mode changed");
-  const offered = useQuery(aiConfigQuery(useWorkspace().id)).data?.offered_modes;
-  const hindrance = (mode: Mode) => offered?.find((view) => view.mode === mode)?.reason;
+  const config = useQuery(aiConfigQuery(useWorkspace().id)).data;
+  const hindrance = (mode: Mode) => config?.offered_modes.find((view) => view.mode === mode)?.reason;
   const change = async () => {
     await patch.mutateAsync({ mode });
     setChosen(undefined);
@@ -109,6 +110,11 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
       >
         <p>From the next call on: {MODES[mode].effect}</p>
         <p>Running calls end with the key that they began with. Stored keys stay.</p>
+        {mode !== "byok" && config && !config.managed_available && (
+          <Note tone="warn">
+            <NoPlatformKey />
+          </Note>
+        )}
         {policy.byok === "required" && mode === "managed" && (
           <Note tone="warn">The guardrail of this workspace forbids credits: every call is refused in this mode.</Note>
         )}

@@ -10,6 +10,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Card } from "@/ui/Page";
 import { Skeleton } from "@/ui/Skeleton";
 import { Time } from "@/ui/Time";
+import { NoPlatformKey } from "./NoPlatformKey";
 import { aiConfigQuery, creditsQuery, type Policy } from "./policy";
 
 type Status = Schemas["AiConfig"]["status"];
@@ -27,18 +28,22 @@ export function Now({ policy }: { policy: Policy }) {
   const providers = useQuery(providersQuery);
   if (config.isLoadingError) return <ErrorNote error={config.error} title="What calls meet now could not be asked" />;
   if (!config.data) return <Skeleton className="h-20 rounded-lg" />;
-  const { status, provider, updated_at } = config.data;
+  const { status, provider, updated_at, managed_available } = config.data;
+  const isRefused = status === "managed_active" && !managed_available;
+  const { tone, word } = STATUS[isRefused ? "invalid_missing_key" : status];
   const name = providers.data?.find(({ id }) => id === provider)?.name ?? provider;
   return (
     <Card className="flex flex-wrap items-start justify-between gap-x-8 gap-y-3 p-4">
       <div className="min-w-0 max-w-2xl">
         <p className="flex flex-wrap items-center gap-2">
-          <Badge tone={STATUS[status].tone}>{STATUS[status].word}</Badge>
+          <Badge tone={tone}>{word}</Badge>
           <span className="text-xs text-soft">
             {name ? `calls of ${name}'s models, as things stand` : "as things stand"}
           </span>
         </p>
-        <p className="mt-2">{meaning(status, policy, workspace.id)}</p>
+        <p className="mt-2">
+          {isRefused ? <NoPlatformKey /> : meaning(status, policy, workspace.id, managed_available)}
+        </p>
         {updated_at && (
           <p className="mt-1 text-xs text-soft">
             Changed <Time at={updated_at} />
@@ -50,14 +55,14 @@ export function Now({ policy }: { policy: Policy }) {
   );
 }
 
-function meaning(status: Status, policy: Policy, workspace: string): ReactNode {
+function meaning(status: Status, policy: Policy, workspace: string, instanceServes: boolean): ReactNode {
   if (status === "managed_active") {
     return policy.mode === "auto"
       ? "No own key can serve, so keys of the instance serve and credits pay."
       : "Keys of the instance serve, and credits pay. Own keys are not looked at.";
   }
   if (status === "byok_active") {
-    return policy.mode === "auto"
+    return policy.mode === "auto" && instanceServes
       ? "Its provider bills the key's owner. Models that no own key can serve are paid by credits."
       : "Its provider bills the key's owner. Models that no own key can serve are refused.";
   }

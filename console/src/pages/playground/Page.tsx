@@ -2,10 +2,11 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { MessagesSquare } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { policyQuery } from "@/api/queries";
+import { aiConfigQuery } from "@/pages/ai-config/policy";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { defaultEntry, firstModel, modelsQuery, whoPays } from "@/pages/models/models";
-import { useWorkspace } from "@/shell/workspace";
+import { NEW } from "@/shell/newDialog";
+import { useMe, useWorkspace } from "@/shell/workspace";
 import { Button, buttonClass } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
@@ -111,20 +112,30 @@ function Playground() {
 
 function NoModel() {
   const workspace = useWorkspace();
-  const policy = useQuery(policyQuery(workspace.id));
+  const isInstanceAdmin = useMe().user.instance_admin;
+  const config = useQuery(aiConfigQuery(workspace.id)).data;
+  const lacksPlatformKey = config?.mode === "managed" && !config.managed_available;
+  const action =
+    lacksPlatformKey && isInstanceAdmin ? (
+      <Link to="/admin/platform-keys" search={NEW as never} className={buttonClass("primary")}>
+        Add a platform key
+      </Link>
+    ) : config?.mode === "managed" ? (
+      <Link to={`/w/${workspace.id}/ai-config`} className={buttonClass("primary")}>
+        See who pays
+      </Link>
+    ) : (
+      <Link to={`/w/${workspace.id}/keys`} className={buttonClass("primary")}>
+        See the provider keys
+      </Link>
+    );
   return (
-    <EmptyState
-      icon={MessagesSquare}
-      title="No model can be called yet"
-      action={
-        <Link to={`/w/${workspace.id}/keys`} className={buttonClass("primary")}>
-          See the provider keys
-        </Link>
-      }
-    >
-      {policy.data?.mode === "managed"
+    <EmptyState icon={MessagesSquare} title="No model can be called yet" action={action}>
+      {lacksPlatformKey
         ? "Credits would pay, and the instance has no key that serves."
-        : "A call needs a provider key of this workspace that may serve, or credits."}
+        : config?.mode === "managed"
+          ? "Credits would pay, and nothing that they pay for can be called."
+          : "A call needs a provider key of this workspace that may serve, or credits."}
     </EmptyState>
   );
 }

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
 import { Frame } from "@/shell/Frame";
+import { keepFirstKey } from "@/shell/firstKey";
 import { Button, buttonClass } from "@/ui/Button";
 import { CodeBlock } from "@/ui/Copy";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -97,7 +98,11 @@ function Done({ done }: { done: Schemas["SetupDone"] }) {
           Programs call models with it. It belongs to the workspace Personal and has the scopes of everyday use; you can
           revoke it at any time. You are logged in as {done.user.email}.
         </p>
-        <Link to={`/w/${done.workspace_id}/start`} className={buttonClass("primary", "large")}>
+        <Link
+          to={`/w/${done.workspace_id}/start`}
+          className={buttonClass("primary", "large")}
+          onClick={() => keepFirstKey(done.workspace_id, done.api_key.key)}
+        >
           Go on
         </Link>
       </div>

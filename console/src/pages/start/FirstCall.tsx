@@ -8,27 +8,38 @@ import { Card } from "@/ui/Page";
 import { Time } from "@/ui/Time";
 
 /** Waits for calls and shows the latest as they come in. */
-export function FirstCall({ calls, error }: { calls: Schemas["UsageView"][] | undefined; error: unknown }) {
+export function FirstCall({
+  latest,
+  error,
+}: {
+  latest: { calls: Schemas["UsageView"][]; answered: boolean } | undefined;
+  error: unknown;
+}) {
   if (error) return <ErrorNote error={error} />;
-  if (!calls || calls.length === 0) {
-    return (
-      <p role="status" className="flex items-center gap-2.5 text-soft">
-        <span className="relative flex size-2.5" aria-hidden="true">
-          <span className="absolute inline-flex size-full animate-ping rounded-full bg-accent opacity-60" />
-          <span className="relative inline-flex size-2.5 rounded-full bg-accent" />
-        </span>
-        Waiting for the first call. It appears here by itself.
-      </p>
-    );
-  }
+  const calls = latest?.calls ?? [];
   return (
-    <Card>
-      <ul aria-label="Latest calls" className="divide-y divide-line">
-        {calls.map((call) => (
-          <Call key={call.request_id} call={call} />
-        ))}
-      </ul>
-    </Card>
+    <>
+      {!latest?.answered && (
+        <p role="status" className="flex items-center gap-2.5 text-soft">
+          <span className="relative flex size-2.5 shrink-0" aria-hidden="true">
+            <span className="absolute inline-flex size-full animate-ping rounded-full bg-accent opacity-60" />
+            <span className="relative inline-flex size-2.5 rounded-full bg-accent" />
+          </span>
+          {calls.length === 0
+            ? "Waiting for the first call. It appears here by itself."
+            : "No call was answered yet. Waiting for the first that is."}
+        </p>
+      )}
+      {calls.length > 0 && (
+        <Card>
+          <ul aria-label="Latest calls" className="divide-y divide-line">
+            {calls.map((call) => (
+              <Call key={call.request_id} call={call} />
+            ))}
+          </ul>
+        </Card>
+      )}
+    </>
   );
 }
 

@@ -1,15 +1,21 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { policyQuery, providerKeysQuery, providersQuery } from "@/api/queries";
+import { aiConfigQuery } from "@/pages/ai-config/policy";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
-import { isAtLeast, useWorkspace } from "@/shell/workspace";
+import { cheapest, modelsQuery } from "@/pages/models/models";
+import { firstKey, forgetFirstKey } from "@/shell/firstKey";
+import { useWorkspace } from "@/shell/workspace";
+import { ErrorNote } from "@/ui/ErrorNote";
 import { PageBody } from "@/ui/Page";
+import { Skeleton } from "@/ui/Skeleton";
 import { Snippets } from "@/ui/Snippets";
 import { ApiKeyStep } from "./ApiKeyStep";
 import { FirstCall } from "./FirstCall";
 import { ProviderKeyStep } from "./ProviderKeyStep";
 import { latestCallsQuery } from "./queries";
 import { Step } from "./Step";
+import { serving } from "./serving";
 
 /** From nothing to the first call of a model, step by step. */
 export function Page() {
@@ -17,40 +23,43 @@ export function Page() {
   const providerKeys = useQuery(providerKeysQuery(workspace.id));
   const providers = useQuery(providersQuery);
   const policy = useQuery(policyQuery(workspace.id));
+  const models = useQuery(modelsQuery(workspace.id));
+  const config = useQuery(aiConfigQuery(workspace.id));
   const apiKeys = useInfiniteQuery(apiKeysQuery(workspace.id));
-  const calls = useQuery(latestCallsQuery(workspace.id));
-  const [minted, setMinted] = useState<string>();
-  const served = [...new Set(providerKeys.data?.map(({ provider }) => provider))];
-  const paid = served.length > 0 || (policy.data !== undefined && policy.data.mode !== "byok");
+  const latest = useQuery(latestCallsQuery(workspace.id));
+  const [minted, setMinted] = useState(() => firstKey(workspace.id));
+  useEffect(forgetFirstKey, []);
+  const served = models.data && config.data && serving(models.data.models, config.data);
   const usable = apiKeys.data?.pages.flatMap(({ data }) => data).some(({ revoked_at }) => !revoked_at) ?? false;
+  const failed = [models, config, policy].find(({ isLoadingError }) => isLoadingError);
   return (
     <PageBody title="Get started" lead="Three steps to the first call of a model through Keybearer.">
       <ol className="flex flex-col">
-        <Step number={1} title="A provider key, or credits" done={paid}>
-          <ProviderKeyStep
-            mode={policy.data?.mode}
-            served={served}
-            mayAdd={isAtLeast(workspace.role, "admin")}
-            providers={providers.data ?? []}
-          />
+        <Step number={1} title="A provider key, or credits" done={served?.any ?? false}>
+          {failed ? (
+            <ErrorNote error={failed.error} title="What serves could not be asked" />
+          ) : served && config.data && policy.data ? (
+            <ProviderKeyStep
+              mode={policy.data.mode}
+              serving={served}
+              instanceServes={config.data.managed_available}
+              keys={providerKeys.data ?? []}
+              providers={providers.data ?? []}
+            />
+          ) : (
+            <Skeleton className="h-14 max-w-2xl" />
+          )}
         </Step>
         <Step number={2} title="An API key for your program" done={usable}>
           <ApiKeyStep minted={minted} usable={usable} onMinted={setMinted} />
         </Step>
-        <Step number={3} title="The first call" done={(calls.data?.length ?? 0) > 0} last>
+        <Step number={3} title="The first call" done={latest.data?.answered ?? false} last>
           <div className="flex flex-col gap-4">
-            <Snippets apiKey={minted} model={modelOf(served, providers.data ?? [])} />
-            <FirstCall calls={calls.data} error={calls.isLoadingError ? calls.error : undefined} />
+            <Snippets apiKey={minted} model={models.data && cheapest(models.data.models)?.id} />
+            <FirstCall latest={latest.data} error={latest.isLoadingError ? latest.error : undefined} />
           </div>
         </Step>
       </ol>
     </PageBody>
   );
-}
-
-/** A model that the workspace's own keys serve, for the example; the everyday one of OpenAI where there is none. */
-function modelOf(served: string[], providers: { id: string; models: { id: string }[] }[]): string | undefined {
-  if (served.length === 0 || served.includes("openai")) return undefined;
-  const provider = providers.find(({ id, models }) => served.includes(id) && models.length > 0);
-  return provider && `${provider.id}/${provider.models[0]?.id}`;
 }

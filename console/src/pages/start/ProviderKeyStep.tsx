@@ -1,50 +1,106 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import type { Schemas } from "@/api/client";
+import type { Mode } from "@/pages/ai-config/policy";
 import { AddKeyDialog } from "@/pages/keys/dialogs";
-import { useWorkspace } from "@/shell/workspace";
+import { type Entries, isKey, type Provider } from "@/pages/keys/keys";
+import { NEW } from "@/shell/newDialog";
+import { isAtLeast, useMe, useWorkspace } from "@/shell/workspace";
 import { Button, buttonClass } from "@/ui/Button";
+import type { Serving } from "./serving";
 
-/** A key of one's own, or credits of the instance: whatever pays for the calls. */
+/** A key of one's own, or credits and a key of the instance: whatever pays for the calls. */
 export function ProviderKeyStep({
   mode,
-  served,
-  mayAdd,
+  serving,
+  instanceServes,
+  keys,
   providers,
 }: {
-  mode: Schemas["PolicyView"]["mode"] | undefined;
-  served: string[];
-  mayAdd: boolean;
-  providers: Schemas["ProviderView"][];
+  mode: Mode;
+  serving: Serving;
+  /** Whether the instance has a key that serves where credits pay. */
+  instanceServes: boolean;
+  keys: Entries;
+  providers: Provider[];
 }) {
   const workspace = useWorkspace();
+  const isInstanceAdmin = useMe().user.instance_admin;
   const [adding, setAdding] = useState(false);
-  const names = served.map((id) => providers.find((provider) => provider.id === id)?.name ?? id);
+  const mayAdd = isAtLeast(workspace.role, "admin");
+  const adds = mayAdd && mode !== "managed";
+  const names = serving.own.map((id) => providers.find((provider) => provider.id === id)?.name ?? id);
+  const addsPlatformKey = isInstanceAdmin && !instanceServes;
   return (
     <div className="flex flex-col items-start gap-3">
-      <p className="max-w-2xl text-soft">
-        {served.length > 0
-          ? `This workspace has its own keys for ${names.join(", ")}.`
-          : mode === "managed"
-            ? "Credits pay, and keys of the instance serve: nothing is to be done here."
-            : mode === "auto"
-              ? "Credits pay as long as there is no key of your own. With one, its provider bills you instead."
-              : "Paste a key that a provider gave you. It is sealed in your browser, tried at the provider, and never shown again."}
-      </p>
-      {mayAdd && mode !== "managed" && (
-        <div className="flex flex-wrap gap-2">
-          <Button look={served.length > 0 ? "secondary" : "primary"} onClick={() => setAdding(true)}>
+      <p className="max-w-2xl text-soft">{state(mode, serving, names, instanceServes, keys.length > 0)}</p>
+      {!serving.any && !adds && !addsPlatformKey && (
+        <p className="max-w-2xl">
+          {mode !== "managed"
+            ? "Ask an admin of this workspace to add one."
+            : mayAdd
+              ? "Ask an admin of the instance for one, or let own keys serve under AI config."
+              : "Ask an admin of the instance for one."}
+        </p>
+      )}
+      <div className="flex flex-wrap gap-2">
+        {adds && (
+          <Button look={serving.any ? "secondary" : "primary"} onClick={() => setAdding(true)}>
             Add a provider key
           </Button>
-          {served.length > 0 && (
-            <Link to={`/w/${workspace.id}/keys`} className={buttonClass("quiet")}>
-              See all keys
-            </Link>
-          )}
-        </div>
+        )}
+        {addsPlatformKey && (
+          <Link
+            to="/admin/platform-keys"
+            search={NEW as never}
+            className={buttonClass(serving.any || adds ? "secondary" : "primary")}
+          >
+            Add a platform key
+          </Link>
+        )}
+        {keys.length > 0 && (
+          <Link to={`/w/${workspace.id}/keys`} className={buttonClass("quiet")}>
+            See all keys
+          </Link>
+        )}
+        {mode === "managed" && mayAdd && !serving.any && (
+          <Link to={`/w/${workspace.id}/ai-config`} className={buttonClass("quiet")}>
+            AI config
+          </Link>
+        )}
+      </div>
+      {addsPlatformKey && mode === "byok" && (
+        <p className="max-w-2xl text-xs text-soft">
+          A platform key serves every workspace in which credits pay. Here own keys alone do, until the mode is changed
+          under AI config.
+        </p>
       )}
-      {!mayAdd && served.length === 0 && mode === "byok" && <p>Ask an admin of this workspace to add one.</p>}
-      {adding && <AddKeyDialog provider={undefined} providers={providers} keys={[]} onClose={() => setAdding(false)} />}
+      {adding && (
+        <AddKeyDialog
+          provider={undefined}
+          providers={providers}
+          keys={keys.filter(isKey)}
+          onClose={() => setAdding(false)}
+        />
+      )}
     </div>
   );
+}
+
+const PASTE =
+  "Paste a key that a provider gave you. It is sealed in your browser, tried at the provider, and never shown again.";
+const NO_PLATFORM_KEY = "Credits would pay, and the instance has no key that serves.";
+
+function state(mode: Mode, serving: Serving, names: string[], instanceServes: boolean, isAnyStored: boolean): string {
+  if (names.length > 0) return `Own keys serve models of ${names.join(", ")}.`;
+  if (serving.credits) {
+    return mode === "managed"
+      ? "Credits pay, and keys of the instance serve: nothing is to be done here."
+      : "Credits pay as long as no key of your own can serve. With one, its provider bills you instead.";
+  }
+  if (serving.any) return "An own key serves.";
+  if (mode === "managed")
+    return instanceServes ? "Credits would pay, and a rule of the workspace forbids them." : NO_PLATFORM_KEY;
+  if (isAnyStored)
+    return "There are provider keys, and none can serve: each is switched off, or a rule stands in its way.";
+  return mode === "auto" && !instanceServes ? `${PASTE} Without one: ${NO_PLATFORM_KEY.toLowerCase()}` : PASTE;
 }
