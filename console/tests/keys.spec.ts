@@ -157,3 +157,44 @@ test("keys of the account are named to its owner, since they serve here too", as
   await open(page, owner.workspace);
   await expect(page.getByText("Keys of your account serve here too")).toContainText("OpenAI shared");
 });
+
+test("a label is looked at before the key leaves its field, and no key is replaced unawares", async ({
+  page,
+  owner,
+}) => {
+  await open(page, owner.workspace);
+  await page.getByRole("button", { name: "Add key", exact: true }).first().click();
+  await page.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
+  await page.getByRole("option", { name: /^OpenAI sk-/ }).click();
+  const key = newKey();
+  await page.getByLabel("Key", { exact: true }).fill(key);
+  await page.getByLabel("Label").fill("my key");
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await expect(page.getByText(/^Letters, digits, dots, hyphens and underscores, at most 64/)).toBeVisible();
+  await expect(page.getByLabel("Key", { exact: true })).toHaveValue(key);
+  await look(page, "keys-add-label");
+  await page.getByLabel("Label").fill("primary");
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await page.getByRole("button", { name: "Done" }).click();
+
+  // The next one for the same provider has a label of its own.
+  await page.getByRole("button", { name: "Add key", exact: true }).first().click();
+  await page.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
+  await page.getByRole("option", { name: /^OpenAI sk-/ }).click();
+  await expect(page.getByLabel("Label")).toHaveValue("primary-2");
+  await page.getByLabel("Label").fill("primary");
+  await expect(page.getByText("The new one takes its place, and that one is gone")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Seal and replace" })).toBeVisible();
+  await look(page, "keys-add-replace");
+  await page.getByLabel("Label").fill("second");
+  await page.getByLabel("Key", { exact: true }).fill(newKey());
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(page.getByRole("switch")).toHaveCount(2);
+
+  await page.getByRole("button", { name: "Actions for OpenAI second" }).click();
+  await page.getByRole("menuitem", { name: "Edit" }).click();
+  await page.getByLabel("Label").fill("the second");
+  await expect(page.getByText(/^Letters, digits, dots/)).toBeVisible();
+  await expect(page.getByRole("button", { name: "Save" })).toBeDisabled();
+});

@@ -9,7 +9,7 @@ import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, TextField } from "@/ui/Field";
 import { Note } from "@/ui/Note";
-import { baseUrlFault, type Key, type Provider, takesKeys } from "./keys";
+import { baseUrlFault, freeLabel, type Key, LABEL_RULE, labelFault, type Provider, takesKeys } from "./keys";
 import { Progress } from "./progress";
 import { SealingNote } from "./SealingNote";
 import { SecretField, takeKey } from "./SecretField";
@@ -32,11 +32,13 @@ export function AddKeyDialog({
   const scope = useKeyScope();
   const instance = useQuery(instanceQuery);
   const [id, setId] = useState(given ?? null);
-  const [label, setLabel] = useState("primary");
+  // Until somebody writes one: a label of another key would replace that key.
+  const [written, setLabel] = useState<string>();
   const [baseUrl, setBaseUrl] = useState("");
   const [faults, setFaults] = useState<Faults>({});
   const input = useRef<HTMLInputElement>(null);
   const submission = useSubmitKey();
+  const label = written ?? freeLabel(keys, id);
   const provider = providers.find((provider) => provider.id === id);
   const replaced = keys.find((key) => key.provider === id && key.label === label.trim());
 
@@ -101,11 +103,12 @@ export function AddKeyDialog({
         />
         <TextField
           label="Label"
-          hint="Your name for it, shown beside every call that it serves"
+          hint={`Your name for it, shown beside every call that it serves. ${LABEL_RULE}.`}
           value={label}
           required
           maxLength={64}
           autoComplete="off"
+          spellCheck={false}
           error={faults.label}
           onChange={(event) => {
             setFaults({ ...faults, label: undefined });
@@ -114,8 +117,8 @@ export function AddKeyDialog({
         />
         {replaced && (
           <Note tone="warn">
-            There is a key with this label ({replaced.mask}). The new one takes its place; choose another label to keep
-            both.
+            There is a key with this label ({replaced.mask}). The new one takes its place, and that one is gone; choose
+            another label to keep both.
           </Note>
         )}
         {instance.data?.custom_base_urls && (
@@ -147,7 +150,7 @@ export function AddKeyDialog({
             Cancel
           </Button>
           <Button type="submit" look="primary" busy={submission.isPending}>
-            Seal and add
+            {replaced ? "Seal and replace" : "Seal and add"}
           </Button>
         </DialogActions>
       </form>
@@ -167,7 +170,7 @@ function faultsOf(provider: Provider | undefined, key: string, label: string, ba
   return {
     provider: provider ? undefined : "Choose a provider.",
     key: keyFault(key),
-    label: label.trim() === "" ? "Give it a name." : undefined,
+    label: labelFault(label.trim()),
     baseUrl: baseUrl.trim() === "" ? undefined : baseUrlFault(baseUrl.trim()),
   };
 }

@@ -6,7 +6,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Switch } from "@/ui/Switch";
 import { toast } from "@/ui/Toaster";
-import type { Key } from "./keys";
+import { type Key, LABEL_RULE, labelFault } from "./keys";
 import { useKeyScope } from "./scope";
 
 /** Changes what can change of a key without the key. */
@@ -14,6 +14,7 @@ export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; n
   const queries = useQueryClient();
   const scope = useKeyScope();
   const [label, setLabel] = useState(key.label);
+  const fault = labelFault(label.trim());
   const [level, setLevel] = useState(key.level === null ? "" : String(key.level));
   const [fallback, setFallback] = useState(key.fallback);
   const save = useMutation({
@@ -38,6 +39,8 @@ export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; n
       <form onSubmit={submit} className="flex flex-col gap-4">
         <TextField
           label="Label"
+          hint={fault ? undefined : `${LABEL_RULE}.`}
+          error={fault}
           value={label}
           required
           maxLength={64}
@@ -69,7 +72,7 @@ export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; n
           <Button onClick={onClose} disabled={save.isPending}>
             Cancel
           </Button>
-          <Button type="submit" look="primary" busy={save.isPending} disabled={label.trim() === ""}>
+          <Button type="submit" look="primary" busy={save.isPending} disabled={fault !== undefined}>
             Save
           </Button>
         </DialogActions>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { moved } from "@/ui/order";
-import { baseUrlFault, inOrder, type Key, looksLike } from "./keys";
+import { baseUrlFault, freeLabel, inOrder, type Key, labelFault, looksLike } from "./keys";
 
 describe("the hint of what a key looks like", () => {
   it("is a glob, and everything else in it is meant as it stands", () => {
@@ -39,5 +39,23 @@ describe("the order of keys", () => {
     expect(moved(["a", "b", "c"], "a", 2)).toEqual(["b", "c", "a"]);
     expect(moved(["a", "b", "c"], "c", 0)).toEqual(["c", "a", "b"]);
     expect(moved(["a", "b", "c"], "b", 1)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("labels", () => {
+  it("hold to the server's rule before a key leaves its field", () => {
+    for (const good of ["primary", "a", "9.b_c-D", "x".repeat(64)]) expect(labelFault(good)).toBeUndefined();
+    for (const bad of ["", "my key", "-a", ".a", "clé", "a/b", "x".repeat(65)]) expect(labelFault(bad)).toBeDefined();
+  });
+
+  it("are suggested so that no key is replaced", () => {
+    const keys = [
+      { provider: "openai", label: "primary" },
+      { provider: "openai", label: "primary-2" },
+      { provider: "groq", label: "team" },
+    ];
+    expect(freeLabel(keys, "openai")).toBe("primary-3");
+    expect(freeLabel(keys, "groq")).toBe("primary");
+    expect(freeLabel(keys, null)).toBe("primary");
   });
 });

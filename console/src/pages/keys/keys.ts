@@ -63,6 +63,23 @@ export function baseUrlFault(text: string): string | undefined {
   return undefined;
 }
 
+/** What a label may be, in words; the server holds to the same. */
+export const LABEL_RULE = "Letters, digits, dots, hyphens and underscores, at most 64; the first a letter or a digit";
+
+/** Why a text is no label. */
+export function labelFault(text: string): string | undefined {
+  if (text === "") return "Give it a name.";
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text) ? undefined : `${LABEL_RULE}.`;
+}
+
+/** A label that no key for the provider has yet: `primary`, `primary-2` and so on. */
+export function freeLabel(keys: Pick<Key, "provider" | "label">[], provider: string | null): string {
+  const taken = new Set(keys.filter((key) => key.provider === provider).map(({ label }) => label));
+  let label = "primary";
+  for (let number = 2; taken.has(label); number += 1) label = `primary-${number}`;
+  return label;
+}
+
 /** Whether keys for a provider are taken there: own ones where they are switched on, platform ones everywhere. */
 export function takesKeys(scope: KeyScope, provider: Provider): boolean {
   return scope.kind === "instance" ? provider.payment_modes.includes("managed") : provider.byok;
