@@ -1,21 +1,23 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useMemo, useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
-import { ApiError, asApiError } from "@/api/error";
+import { ApiError, asApiError, sentence } from "@/api/error";
 import { count } from "@/format/number";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { defaultEntry, firstModel, type Models, modelsQuery, whoPays } from "@/pages/models/models";
-import { useWorkspace } from "@/shell/workspace";
+import { NEW } from "@/shell/newDialog";
+import { useMe, useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
 import { cx } from "@/ui/cx";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, inputClass } from "@/ui/Field";
+import { Note } from "@/ui/Note";
 import { Select } from "@/ui/Select";
 import { Skeleton } from "@/ui/Skeleton";
-import { type Run, refusedHint, runsQuery, VISIBILITIES, type Visibility } from "./runs";
+import { type Run, refusedHint, runOptionsQuery, runsQuery, VISIBILITIES, type Visibility } from "./runs";
 import { SharedLink } from "./SharedLink";
 
 const PROMPT_CHARACTERS = 8_000;
@@ -30,9 +32,13 @@ export function NewRunDialog({ like, onClose }: { like?: Run; onClose: () => voi
   const [prompt, setPrompt] = useState(like?.prompt ?? "");
   const [chosen, setChosen] = useState(like?.model?.requested);
   const [script, setScript] = useState(like ? like.output_types.includes("script") : true);
-  const [image, setImage] = useState(like?.output_types.includes("image") ?? false);
+  const [wantsImage, setImage] = useState(like?.output_types.includes("image") ?? false);
   const [pictures, setPictures] = useState(String(like?.image_count || 1));
   const [visibility, setVisibility] = useState<Visibility>("private");
+  const possible = useQuery(runOptionsQuery(workspace.id)).data?.pictures;
+  // Until it is known they can be chosen; the server has the last word.
+  const lack = possible && !possible.available ? possible : undefined;
+  const image = wantsImage && !lack;
   const model = chosen ?? (models.data && firstModel(models.data));
   const open = (run: string) => {
     onClose();
@@ -108,9 +114,11 @@ export function NewRunDialog({ like, onClose }: { like?: Run; onClose: () => voi
           <Checkbox
             checked={image}
             onChange={setImage}
+            disabled={lack !== undefined}
             label="Pictures"
             detail="By the image models of this instance, always paid by credits."
           />
+          {lack && <NoPictures lack={lack} />}
         </fieldset>
         {script && <ModelField models={models} model={model} onChange={setChosen} />}
         <div className="grid gap-4 sm:grid-cols-2">
@@ -141,6 +149,36 @@ export function NewRunDialog({ like, onClose }: { like?: Run; onClose: () => voi
         </DialogActions>
       </form>
     </Dialog>
+  );
+}
+
+/** Why a run can have no pictures, and what whoever sees it can do about it. */
+function NoPictures({ lack: { reason, code } }: { lack: Schemas["PicturesView"] }) {
+  const isInstanceAdmin = useMe().user.instance_admin;
+  const linked = "text-accent-text underline underline-offset-2";
+  return (
+    <Note>
+      {sentence(reason ?? "nothing would make them now")}{" "}
+      {isInstanceAdmin && code === "images_not_configured" ? (
+        <>
+          Set image models under{" "}
+          <Link to="/admin/settings" className={linked}>
+            Settings
+          </Link>
+          .
+        </>
+      ) : isInstanceAdmin && code === "managed_unavailable" ? (
+        <>
+          Add one under{" "}
+          <Link to="/admin/platform-keys" search={NEW as never} className={linked}>
+            Platform keys
+          </Link>
+          .
+        </>
+      ) : (
+        code && refusedHint(code, "image")
+      )}
+    </Note>
   );
 }
 

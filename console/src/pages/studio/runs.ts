@@ -48,6 +48,17 @@ export function newer(known: Run | undefined, told: Run): Run {
   return known && known.version >= told.version ? known : told;
 }
 
+/** What a run can have that is made now. */
+export const runOptionsQuery = (workspace: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "run-options"],
+    queryFn: ({ signal }) => {
+      const params = { path: { workspace_id: workspace } };
+      return ok(api.GET("/api/v1/workspaces/{workspace_id}/run-options", { params, signal }));
+    },
+    refetchInterval: LIVE_MS,
+  });
+
 export const documentQuery = (workspace: string, run: string) =>
   queryOptions({
     queryKey: ["workspace", workspace, "runs", run, "document"],
@@ -126,6 +137,10 @@ export function refusedHint(code: string, output: Step["output_type"]): string {
       return output === "image"
         ? "The instance has no key for its image models: tell an admin of the instance, or make a script alone."
         : "The instance has no key for this model: choose another one, or add an own key on the page Keys.";
+    case "credits_exhausted":
+      return output === "image"
+        ? "See Credits under Account, or ask an admin of the instance for credits; or make a script alone."
+        : "See Credits under Account, or ask an admin of the instance for credits; or choose a model that an own key serves.";
     case "byok_key_missing":
     case "byok_key_disabled":
     case "byok_key_revoked":
