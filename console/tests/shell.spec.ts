@@ -1,4 +1,5 @@
 import type { Route } from "@playwright/test";
+import { addOpenAiKey } from "./support/calls";
 import { expect, look, test } from "./support/test";
 
 test("a path that leads nowhere, or to another's workspace, is the same page", async ({ page, owner }) => {
@@ -24,6 +25,37 @@ test("the command palette finds pages and actions by the keyboard alone", async 
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
   await page.reload();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+});
+
+test("the command palette makes things and finds models", async ({ page, owner }) => {
+  await addOpenAiKey(page, owner.workspace);
+  const field = page.getByRole("combobox", { name: "Go to a page or do something" });
+  const run = async (text: string, option: string | RegExp) => {
+    await page.keyboard.press("Control+k");
+    await field.fill(text);
+    await expect(page.getByRole("option", { name: option, selected: true })).toBeVisible();
+    await field.press("Enter");
+  };
+  for (const [text, option, path, dialog] of [
+    ["add provider key", /^Add a provider key/, "keys", "Add a key"],
+    ["new api key", /^New API key/, "api-keys", "New API key"],
+    ["new run", /^New run/, "studio", "New run"],
+    ["invite", /^Invite somebody/, "members", /^Invite to/],
+  ] as const) {
+    await run(text, option);
+    await expect(page.getByRole("dialog", { name: dialog })).toBeVisible();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+    await expect(page.getByRole("dialog")).toBeHidden();
+    await expect(page).toHaveURL(new RegExp(`/${path}$`));
+  }
+  await page.keyboard.press("Control+k");
+  await field.fill("5.4-nano");
+  await expect(page.getByRole("option", { name: /gpt-5.4-nano\s*Explain/ })).toBeVisible();
+  await look(page, "palette-models");
+  await page.keyboard.press("Escape");
+  await run("5.4-nano", /^openai\/gpt-5.4-nano\s*Playground/);
+  await expect(page.getByRole("combobox", { name: "Model" })).toHaveValue("openai/gpt-5.4-nano");
+  await run("5.4-nano explain", /^openai\/gpt-5.4-nano\s*Explain/);
 });
 
 test("a workspace is made and switched to", async ({ page, owner }) => {

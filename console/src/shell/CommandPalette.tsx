@@ -1,12 +1,26 @@
 import { Dialog } from "@base-ui/react/dialog";
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { Boxes, LogOut, type LucideIcon, Search } from "lucide-react";
+import {
+  Boxes,
+  Clapperboard,
+  KeyRound,
+  LogOut,
+  type LucideIcon,
+  MessagesSquare,
+  Route,
+  Search,
+  SquareTerminal,
+  UserPlus,
+} from "lucide-react";
 import { type KeyboardEvent, useEffect, useId, useMemo, useState } from "react";
 import { ACCOUNT_PAGES, ADMIN_PAGES, type PageEntry, WORKSPACE_PAGES } from "@/pages";
+import { modelsQuery } from "@/pages/models/models";
 import { cx } from "@/ui/cx";
 import { useTheme } from "@/ui/theme";
+import { NEW } from "./newDialog";
 import { THEMES, useLogOut } from "./UserMenu";
-import { isAtLeast, useMe } from "./workspace";
+import { isAtLeast, useMe, useWorkspaceIfAny } from "./workspace";
 
 interface Command {
   id: string;
@@ -17,7 +31,7 @@ interface Command {
   run: () => void;
 }
 
-/** Every page and a few actions, found by typing. Opens with Ctrl-K or Command-K. */
+/** Every page, what can be made or done, and models, found by typing. Opens with Ctrl-K or Command-K. */
 export function CommandPalette({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
@@ -34,10 +48,11 @@ export function CommandPalette({ open, onOpenChange }: { open: boolean; onOpenCh
 
 function Palette({ close }: { close: () => void }) {
   const commands = useCommands();
+  const models = useModels();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const list = useId();
-  const found = useMemo(() => search(commands, text), [commands, text]);
+  const found = useMemo(() => search(commands, models, text), [commands, models, text]);
   const chosenId = found[chosen] && `${list}-${found[chosen].id}`;
   useEffect(() => {
     if (chosenId) document.getElementById(chosenId)?.scrollIntoView({ block: "nearest" });
@@ -106,13 +121,34 @@ function Palette({ close }: { close: () => void }) {
   );
 }
 
-function search(commands: Command[], text: string): Command[] {
+/** What is called so, then what else it is found by; then models, of which there are hundreds, by something of their names. */
+function search(commands: Command[], models: Command[], text: string): Command[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const matches = ({ title, group, words: more }: Command) => {
-    const all = `${title} ${group} ${more}`.toLowerCase();
-    return words.every((word) => all.includes(word));
-  };
-  return commands.filter(matches).slice(0, 50);
+  const has = (all: string) => words.every((word) => all.toLowerCase().includes(word));
+  const named = models.filter(
+    ({ title, group }) => has(`${title} ${group}`) && words.some((word) => title.toLowerCase().includes(word)),
+  );
+  const others = commands.filter(({ title, group, words: more }) => has(`${title} ${group} ${more}`));
+  const called = ({ title }: Command) => has(title);
+  return [...others.filter(called), ...others.filter((it) => !called(it)), ...named].slice(0, 50);
+}
+
+/** The models that the workspace may call, to try in the playground, and all to have explained. */
+function useModels(): Command[] {
+  const navigate = useNavigate();
+  const workspace = useWorkspaceIfAny();
+  const models = useQuery({ ...modelsQuery(workspace?.id ?? ""), enabled: workspace !== undefined }).data?.models;
+  return useMemo(() => {
+    if (!workspace || !models) return [];
+    const to = (page: string, title: string, icon: LucideIcon, path: string, search: object): Command => {
+      const run = () => void navigate({ to: `/w/${workspace.id}/${path}`, search: search as never });
+      return { id: `${path}-${title}`, title, group: page, icon, words: "", run };
+    };
+    return models.flatMap(({ id, key_source }) => [
+      ...(key_source ? [to("Playground", id, MessagesSquare, "playground", { model: id })] : []),
+      to("Explain", id, Route, "explain", { model: id, asked: "yes" }),
+    ]);
+  }, [workspace, models, navigate]);
 }
 
 function useCommands(): Command[] {
@@ -128,10 +164,32 @@ function useCommands(): Command[] {
     );
   const workspace = me.workspaces.find((workspace) => workspace.id === id);
   const allowed = WORKSPACE_PAGES.filter(({ role = "member" }) => workspace && isAtLeast(workspace.role, role));
+  const make = (title: string, icon: LucideIcon, to: string, words: string): Command => ({
+    id: `new-${to}`,
+    title,
+    group: "Action",
+    icon,
+    words,
+    run: () => void navigate({ to, search: NEW as never }),
+  });
+  const isAdmin = workspace !== undefined && isAtLeast(workspace.role, "admin");
+  const base = workspace && `/w/${workspace.id}`;
   return [
     ...(workspace ? pages(workspace.name, `/w/${workspace.id}`, allowed) : []),
     ...pages("Account", "/account", ACCOUNT_PAGES),
     ...(me.user.instance_admin ? pages("Instance", "/admin", ADMIN_PAGES) : []),
+    ...(isAdmin ? [make("Add a provider key", KeyRound, `${base}/keys`, "new own byok paste seal")] : []),
+    ...(base
+      ? [
+          make("New API key", SquareTerminal, `${base}/api-keys`, "mint token create"),
+          make("New run", Clapperboard, `${base}/studio`, "studio generate script picture create"),
+        ]
+      : []),
+    ...(isAdmin ? [make("Invite somebody", UserPlus, `${base}/members`, "member person invitation new")] : []),
+    make("Add a personal key", KeyRound, "/account/keys", "new own byok account paste seal provider"),
+    ...(me.user.instance_admin
+      ? [make("Add a platform key", KeyRound, "/admin/platform-keys", "new instance managed paste seal provider")]
+      : []),
     ...me.workspaces
       .filter((other) => other.id !== id)
       .map((other) => ({

@@ -137,7 +137,7 @@ function SearchButton({ onClick }: { onClick: () => void }) {
     >
       <Search aria-hidden="true" size={14} />
       <span className="flex-1">Go to…</span>
-      <kbd className="font-sans text-xs">{COMMAND_KEY}</kbd>
+      <kbd className="hidden font-sans text-xs lg:inline">{COMMAND_KEY}</kbd>
     </button>
   );
 }
