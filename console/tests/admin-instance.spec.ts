@@ -139,3 +139,40 @@ test("the instance's log is cut down by action and day, and the choice stands in
   await page.getByRole("button", { name: "Show all" }).click();
   await expect(log.getByRole("row").filter({ hasText: "settings.update" }).first()).toBeVisible();
 });
+
+test("the models behind tiers are picked, and who can set them is told where none is set", async ({ page, world }) => {
+  const { url } = world.instance;
+  await logIn(page, url, world.root.email);
+  await page.goto(`/console/w/${world.root.workspace}/models`);
+  const note = page.getByText("Nobody chose a model for the whole instance yet");
+  await expect(note).toBeVisible();
+  const standing = page.getByRole("listitem").filter({ hasText: "When a call leaves the choice open" });
+  await expect(standing).toContainText(/Refused\s*nobody chose a model/);
+  await look(page, "models-none-chosen");
+  await note.getByRole("link", { name: "Settings" }).click();
+
+  const tiers = page.getByRole("group", { name: "Models behind tiers" });
+  const level1 = tiers.getByRole("combobox", { name: "Level 1" });
+  await expect(level1).toHaveValue("None");
+  await level1.fill("5.4-nano");
+  await level1.press("Enter");
+  await expect(level1).toHaveValue("openai/gpt-5.4-nano");
+  // Models for embeddings are in no list: a name is taken as it is typed.
+  const embeddings = tiers.getByRole("combobox", { name: "Embeddings" });
+  await embeddings.fill("text-embedding-3-small");
+  await embeddings.press("Enter");
+  await expect(embeddings).toHaveValue("text-embedding-3-small");
+  await tiers.scrollIntoViewIfNeeded();
+  await look(page, "admin-settings-tiers");
+  try {
+    await page.getByRole("button", { name: "Save…" }).click();
+    await confirm(page, "Save settings");
+    const { tiers: stored } = await (await page.request.get("/api/v1/admin/settings")).json();
+    expect(stored).toMatchObject({ level_1: "openai/gpt-5.4-nano", embeddings: "text-embedding-3-small" });
+    await page.goto(`/console/w/${world.root.workspace}/models`);
+    await expect(page.getByText("openai/gpt-5.4-nano, chosen by the instance")).toBeVisible();
+    await expect(note).toHaveCount(0);
+  } finally {
+    await page.request.patch("/api/v1/admin/settings", { data: { tiers: { level_1: null, embeddings: null } } });
+  }
+});

@@ -23,3 +23,24 @@ test("a refusal, then an own key, is explained rule by rule", async ({ page, own
   expect(member.faults).toEqual([]);
   await member.page.context().close();
 });
+
+test("a model, a tier or any other name is asked about", async ({ page, owner }) => {
+  await addOpenAiKey(page, owner.workspace);
+  await page.goto(`/console/w/${owner.workspace}/explain`);
+  const field = page.getByRole("combobox", { name: /^Model or tier/ });
+  await expect(field).toHaveValue("The choice is left open");
+  await field.click();
+  await expect(page.getByRole("option", { name: /^Level 1/ })).toBeVisible();
+  await page.screenshot({ path: "../target/console-screenshots/explain-picker.png", animations: "disabled" });
+  await field.fill("5.4-nano");
+  await field.press("Enter");
+  await expect(field).toHaveValue("openai/gpt-5.4-nano");
+  await page.getByRole("button", { name: "Explain" }).click();
+  await expect(page.getByText("Own key primary of OpenAI would serve")).toBeVisible();
+
+  // As a request may name it, without its provider, and whether it exists or not.
+  await field.fill("nobody-knows-it");
+  await page.getByRole("button", { name: "Explain" }).click();
+  await expect(page).toHaveURL(/model=nobody-knows-it/);
+  await expect(page.getByText("model_not_found")).toBeVisible();
+});

@@ -35,6 +35,7 @@ export function ModelChoices() {
                   value={shown.tiers[tier]}
                   onChange={(model) => set("tiers", { ...shown.tiers, [tier]: model })}
                   groups={groups}
+                  label={TIERS[tier].name}
                   anyName
                 />
               </div>
