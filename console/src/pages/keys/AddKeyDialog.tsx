@@ -103,7 +103,7 @@ export function AddKeyDialog({
         />
         <TextField
           label="Label"
-          hint={`Your name for it, shown beside every call that it serves. ${LABEL_RULE}.`}
+          hint={`Your name for it, shown beside every call that it serves.${faults.label ? "" : ` ${LABEL_RULE}.`}`}
           value={label}
           required
           maxLength={64}
