@@ -176,8 +176,6 @@ function useCommands(): Command[] {
   const base = workspace && `/w/${workspace.id}`;
   return [
     ...(workspace ? pages(workspace.name, `/w/${workspace.id}`, allowed) : []),
-    ...pages("Account", "/account", ACCOUNT_PAGES),
-    ...(me.user.instance_admin ? pages("Instance", "/admin", ADMIN_PAGES) : []),
     ...(isAdmin ? [make("Add a provider key", KeyRound, `${base}/keys`, "new own byok paste seal")] : []),
     ...(base
       ? [
@@ -186,6 +184,8 @@ function useCommands(): Command[] {
         ]
       : []),
     ...(isAdmin ? [make("Invite somebody", UserPlus, `${base}/members`, "member person invitation new")] : []),
+    ...pages("Account", "/account", ACCOUNT_PAGES),
+    ...(me.user.instance_admin ? pages("Instance", "/admin", ADMIN_PAGES) : []),
     make("Add a personal key", KeyRound, "/account/keys", "new own byok account paste seal provider"),
     ...(me.user.instance_admin
       ? [make("Add a platform key", KeyRound, "/admin/platform-keys", "new instance managed paste seal provider")]
