@@ -9,3 +9,6 @@ export function credits(value: number, digits = 2): string {
       : SMALL.format(value);
   return `${text} ${text === "1" || text === "-1" ? "credit" : "credits"}`;
 }
+
+/** Credits of 0.01 USD. */
+export const creditsOf = (nanoUsd: number) => nanoUsd / 10_000_000;

@@ -142,6 +142,17 @@ pub struct CreditsRow {
     pub cards: Vec<CardRow>,
 }
 
+/// Which transactions of a ledger. What is left out narrows nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerFilter {
+    /// Of this kind.
+    pub kind: Option<EntryKind>,
+    /// From this moment on.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub to: Option<Timestamp>,
+}
+
 /// A ledger transaction, as one account sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerRow {
@@ -153,6 +164,8 @@ pub struct LedgerRow {
     pub kind: EntryKind,
     /// What it added to the account; negative: took from it.
     pub amount: NanoUsd,
+    /// What there was after it, with what running calls held.
+    pub balance: NanoUsd,
     /// The call.
     pub request: Option<RequestId>,
     /// The card's reference.

@@ -59,8 +59,8 @@ pub use account::AccountRow;
 pub use api_key::{ApiKeyRow, NewApiKey};
 pub use audit::{Actor, AuditFilter, AuditNote, AuditRow};
 pub use credit::{
-    CardRow, CreditsRow, LEASE_MS, LedgerRow, MAX_CREDITS, ManagedFallback, NewCard, NewHold,
-    Reservation,
+    CardRow, CreditsRow, LEASE_MS, LedgerFilter, LedgerRow, MAX_CREDITS, ManagedFallback, NewCard,
+    NewHold, Reservation,
 };
 pub use defaults::DefaultsRow;
 pub use device_login::{DeviceLoginRow, MAX_DEVICE_LOGINS, NewDeviceLogin};

@@ -1,67 +1,97 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { ReceiptText } from "lucide-react";
-import { credits } from "@/format/credits";
+import { ReceiptText, X } from "lucide-react";
+import { credits, creditsOf } from "@/format/credits";
+import { momentsOf } from "@/format/days";
 import { usd } from "@/format/money";
+import { useFilters } from "@/shell/filters";
 import { Badge, type Tone } from "@/ui/Badge";
+import { Button } from "@/ui/Button";
 import { cx } from "@/ui/cx";
+import { DayFields } from "@/ui/DayFields";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
+import { Field } from "@/ui/Field";
 import { Section } from "@/ui/Page";
+import { Select } from "@/ui/Select";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
-import { creditsOf, type Entry, withBalances } from "./ledger";
-import { ledgerQuery } from "./queries";
+import { ledgerQuery, type Transaction } from "./queries";
 
-const KINDS: Record<Entry["kind"], { word: string; tone: Tone; means: string }> = {
-  grant: { word: "Came", tone: "ok", means: "Included, given or bought credits came" },
+const KINDS: Record<Transaction["kind"], { word: string; tone: Tone; means: string }> = {
+  grant: { word: "Added", tone: "ok", means: "Included, given or bought credits came" },
   refund: { word: "Refund", tone: "ok", means: "Credits came back for calls that were charged" },
   charge: { word: "Charge", tone: "neutral", means: "A call was charged" },
   expiry: { word: "Lapsed", tone: "warn", means: "Credits ended with something left of them" },
   forgiveness: { word: "Written off", tone: "accent", means: "A part of a charge that no credits covered" },
 };
 
-/** Every change of the balance, newest first. */
+const ALL = { value: "", label: "All" };
+const KIND_OPTIONS = [ALL, ...Object.entries(KINDS).map(([value, { word }]) => ({ value, label: word }))];
+
+const CHOICES = ["kind", "from", "to"] as const;
+
+/** Every change of the balance, newest first; what it is narrowed down to stands in the address. */
 export function Ledger() {
-  const ledger = useInfiniteQuery(ledgerQuery);
-  const entries = withBalances(ledger.data?.pages ?? []);
+  const [choice, change] = useFilters(CHOICES);
+  const kind = isKind(choice.kind) ? choice.kind : undefined;
+  const ledger = useInfiniteQuery(ledgerQuery({ ...(kind ? { kind } : {}), ...momentsOf(choice) }));
+  const entries = ledger.data?.pages.flatMap(({ data }) => data) ?? [];
+  const cut = CHOICES.some((name) => choice[name]);
+  const clear = () => change(Object.fromEntries(CHOICES.map((name) => [name, undefined])));
   return (
     <Section
       title="Ledger"
       lead="Every change of the balance, newest first. Entries are added and never changed; what running calls hold is no entry."
     >
+      <div className="grid grid-cols-2 gap-3 lg:grid-cols-3">
+        <Field label="Kind" className="col-span-2 lg:col-span-1">
+          {(control) => (
+            <Select
+              control={control}
+              value={kind ?? ""}
+              onChange={(value) => change({ kind: value })}
+              options={KIND_OPTIONS}
+            />
+          )}
+        </Field>
+        <DayFields days={choice} change={change} />
+      </div>
+      {cut && (
+        <div>
+          <Button size="small" look="quiet" onClick={clear}>
+            <X aria-hidden="true" size={14} /> Show all
+          </Button>
+        </div>
+      )}
       {ledger.isPending ? (
         <SkeletonRows label="Loading the ledger" />
       ) : ledger.isLoadingError ? (
         <ErrorState error={ledger.error} retry={() => ledger.refetch()} />
       ) : entries.length === 0 ? (
-        <EmptyState icon={ReceiptText} title="No entries yet">
-          Credits that come and calls that are charged are listed here. An admin of the instance gives credits.
+        <EmptyState icon={ReceiptText} title={cut ? "No such entry" : "No entries yet"}>
+          {cut
+            ? "No entry is as you chose."
+            : "Credits that come and calls that are charged are listed here. An admin of the instance gives credits."}
         </EmptyState>
       ) : (
         <>
-          <Table label="Ledger" head={["When", "Kind", "Amount", "Balance after", "For"]}>
+          <Table label="Ledger" head={["When", "Kind", { numeric: "Amount" }, { numeric: "Balance after" }, "For"]}>
             {entries.map((entry) => (
               <tr key={entry.id}>
                 <Cell>
-                  <Time at={entry.created_at} />
+                  <Time at={entry.created_at} exact />
                 </Cell>
                 <Cell>
                   <Badge tone={KINDS[entry.kind].tone} title={KINDS[entry.kind].means}>
                     {KINDS[entry.kind].word}
                   </Badge>
                 </Cell>
-                <Cell>
+                <Cell numeric>
                   <Amount nanoUsd={entry.amount_nano_usd} signed />
                 </Cell>
-                <Cell>
-                  {entry.balanceNanoUsd === undefined ? (
-                    <span className="text-soft" title="Entries came while it was asked for">
-                      not known
-                    </span>
-                  ) : (
-                    <Amount nanoUsd={entry.balanceNanoUsd} />
-                  )}
+                <Cell numeric>
+                  <Amount nanoUsd={entry.balance_nano_usd} />
                 </Cell>
                 <Cell className="min-w-40 break-words">
                   <Reason entry={entry} />
@@ -75,6 +105,8 @@ export function Ledger() {
     </Section>
   );
 }
+
+const isKind = (text: string | undefined): text is Transaction["kind"] => text !== undefined && text in KINDS;
 
 /** Calls cost so little that a balance of two digits would not show them. */
 const DIGITS = 3;
@@ -91,9 +123,9 @@ function Amount({ nanoUsd, signed }: { nanoUsd: number; signed?: boolean }) {
   );
 }
 
-function Reason({ entry: { kind, reference, request_id } }: { entry: Entry }) {
+function Reason({ entry: { kind, reference, request_id } }: { entry: Transaction }) {
   if (!reference && !request_id) {
-    return <span className="text-soft">{kind === "grant" ? "Included, or nothing was said" : KINDS[kind].means}</span>;
+    return <span className="text-soft">{kind === "grant" ? "–" : KINDS[kind].means}</span>;
   }
   return (
     <>

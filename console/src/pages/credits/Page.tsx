@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { credits } from "@/format/credits";
+import { credits, creditsOf } from "@/format/credits";
 import { usd } from "@/format/money";
 import { creditsQuery } from "@/pages/ai-config/policy";
 import { ErrorState } from "@/ui/ErrorNote";
@@ -9,7 +9,6 @@ import { Note } from "@/ui/Note";
 import { PageBody, Section } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Ledger } from "./Ledger";
-import { creditsOf } from "./ledger";
 import { balanceQuery } from "./queries";
 
 /** What the account has to spend, and how it came to that. */
@@ -59,7 +58,7 @@ function Balance() {
               detail={usd(remaining.data.remaining_micro * 1000)}
             />
             <Figure
-              name="Of"
+              name="Total"
               value={credits(remaining.data.total)}
               detail={`${usd(remaining.data.total_micro * 1000)}; what came and has not lapsed`}
             />

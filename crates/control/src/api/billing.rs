@@ -1,18 +1,20 @@
 //! The `/v1/billing` endpoints, with shapes of their own: balance and transactions of the caller's account.
 
 use axum::extract::State;
-use serde::Serialize;
-use store::LedgerRow;
-use utoipa::ToSchema;
+use domain::credits::EntryKind;
+use serde::{Deserialize, Serialize};
+use store::{LedgerFilter, LedgerRow};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Access, ReadBilling};
+use crate::api::api_keys::Moment;
 use crate::body::{NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
-use crate::page::{List, PageQuery};
+use crate::page::{List, page_request};
 use crate::schema;
 use crate::state::ControlState;
 
@@ -75,6 +77,11 @@ pub struct TransactionView {
     amount_micro_usd: i64,
     /// The same in billionths of a US dollar, exactly.
     amount_nano_usd: i64,
+    /// What there was after it, with what running calls held, in millionths of a US dollar, rounded down; negative: what was
+    /// owed.
+    balance_micro_usd: i64,
+    /// The same in billionths of a US dollar, exactly.
+    balance_nano_usd: i64,
     /// When it was written; RFC 3339, UTC.
     created_at: String,
     /// The id of the call that it is for; `null`: none.
@@ -85,20 +92,46 @@ pub struct TransactionView {
     reference: Option<String>,
 }
 
+/// Which transactions are wanted.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LedgerQuery {
+    /// Only transactions of this kind.
+    #[param(schema_with = schema::transaction_kind)]
+    kind: Option<EntryKind>,
+    /// From this moment on; RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Moment>,
+    /// Before this moment; RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Moment>,
+    /// The most entries to answer with, 1 to 100; 25 when left out.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The `next` of the part before.
+    after: Option<String>,
+}
+
 /// List the transactions of the caller's account, newest first.
 ///
-/// In pages: `limit` and `after` name the part that is wanted.
-#[utoipa::path(get, path = "/v1/billing/transactions", tag = "credits", params(PageQuery),
+/// In pages: `limit` and `after` name the part that is wanted. What is narrowed down has the same balances as the whole.
+#[utoipa::path(get, path = "/v1/billing/transactions", tag = "credits", params(LedgerQuery),
     extensions(("x-action" = json!("read_billing"))),
     responses((status = 200, body = List<TransactionView>), Reads))]
 async fn list_transactions(
     access: Access<ReadBilling>,
     State(state): State<ControlState>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<LedgerQuery>,
 ) -> Result<axum::Json<List<TransactionView>>, Problem> {
-    let page = query.request()?;
+    let page = page_request(query.limit, query.after)?;
+    let filter = LedgerFilter {
+        kind: query.kind,
+        from: query.from.map(|at| at.0),
+        to: query.to.map(|at| at.0),
+    };
     let within = state.store.within_account(&access.scope);
-    let page = within.ledger(&page).await?;
+    let page = within.ledger(&filter, &page).await?;
     Ok(axum::Json(List::of(page, view)))
 }
 
@@ -108,6 +141,8 @@ fn view(row: LedgerRow) -> TransactionView {
         kind: row.kind.as_str(),
         amount_micro_usd: row.amount.micros(),
         amount_nano_usd: row.amount.nanos(),
+        balance_micro_usd: row.balance.micros(),
+        balance_nano_usd: row.balance.nanos(),
         created_at: row.at.to_string(),
         request_id: row.request.map(|request| request.to_string()),
         reference: row.reference,

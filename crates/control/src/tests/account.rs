@@ -198,6 +198,37 @@ async fn balance_and_transactions_agree_with_the_ledger() {
         .get(&ann.session, &format!("{path}?limit=0"))
         .await
         .refused(400, "invalid_request");
+
+    let balances: Vec<_> = all
+        .iter()
+        .map(|it| {
+            (
+                it["balance_nano_usd"].as_i64(),
+                it["balance_micro_usd"].as_i64(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        balances,
+        [
+            (Some(3_500_000_005), Some(3_500_000)),
+            (Some(2_500_000_005), Some(2_500_000)),
+            (Some(2_500_000_000), Some(2_500_000)),
+        ]
+    );
+    assert_eq!(page["data"][0]["balance_nano_usd"], 3_500_000_005_i64);
+    assert_eq!(rest[0]["balance_nano_usd"], 2_500_000_000_i64);
+    let narrowed =
+        async |query: &str| data(world.get(&ann.session, &format!("{path}?{query}")).await);
+    assert_eq!(narrowed("kind=grant").await, all);
+    assert_eq!(narrowed("kind=charge").await, [] as [Value; 0]);
+    let at = all[0]["created_at"].as_str().expect("a time");
+    assert_eq!(narrowed(&format!("to={at}")).await, [] as [Value; 0]);
+    assert_eq!(narrowed(&format!("from={at}")).await, all);
+    world
+        .get(&ann.session, &format!("{path}?kind=bonus"))
+        .await
+        .refused(400, "invalid_request");
 }
 
 #[tokio::test]

@@ -2,29 +2,51 @@
 
 use std::process::ExitCode;
 
+use domain::credits::EntryKind;
 use serde_json::{Value, json};
 
 use super::say;
 use super::usage::{dollars, money};
+use super::when::Moment;
 use crate::client::Api;
 use crate::output::{Out, cell, remark};
+use crate::sources;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Show the transactions of the account's ledger instead, the newest first.
     #[arg(long)]
     history: bool,
+    /// Only transactions of this kind: `grant`, `charge`, `expiry`, `forgiveness` or `refund`.
+    #[arg(long, value_name = "KIND", requires = "history")]
+    kind: Option<EntryKind>,
+    /// From when on: a date, or how long ago, such as `24h` or `30d`.
+    #[arg(long, value_name = "WHEN", requires = "history")]
+    since: Option<Moment>,
+    /// Until when.
+    #[arg(long, value_name = "WHEN", requires = "history")]
+    until: Option<Moment>,
     /// The most transactions to show.
     #[arg(long, value_name = "N", default_value = "25", requires = "history",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 }
 
-const TITLES: [&str; 5] = ["AT", "KIND", "AMOUNT", "REFERENCE", "REQUEST"];
+const TITLES: [&str; 6] = ["AT", "KIND", "AMOUNT", "BALANCE", "REFERENCE", "REQUEST"];
 
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     if args.history {
-        let list = api.list("/v1/billing/transactions", &[], args.limit as usize);
+        let now = sources::system().now();
+        let before = |moment: Option<Moment>| moment.map(|moment| moment.before(now));
+        let query: Vec<(&str, String)> = [
+            ("kind", args.kind.map(|kind| kind.to_string())),
+            ("from", before(args.since)),
+            ("to", before(args.until)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+        let list = api.list("/v1/billing/transactions", &query, args.limit as usize);
         let list = list.await?;
         if out.is_json() {
             out.json(&list);
@@ -66,6 +88,7 @@ fn row(transaction: &Value) -> Vec<String> {
         cell(&transaction["created_at"]),
         cell(&transaction["kind"]),
         dollars(money(transaction, "amount_nano_usd").unwrap_or_default()),
+        dollars(money(transaction, "balance_nano_usd").unwrap_or_default()),
         cell(&transaction["reference"]),
         cell(&transaction["request_id"]),
     ]

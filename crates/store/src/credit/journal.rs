@@ -1,9 +1,12 @@
 //! The double-entry ledger: what came, what went, and where from and to. Rows are added and never changed.
 
+use std::fmt;
+use std::str::FromStr;
+
 use domain::credits::EntryKind;
 use domain::{AccountId, NanoUsd, RequestId, Timestamp};
 
-use super::LedgerRow;
+use super::{LedgerFilter, LedgerRow};
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
@@ -66,6 +69,10 @@ struct Stored {
     at: i64,
     kind: String,
     amount: i64,
+    /// What there was after the page before, or is now.
+    start: i64,
+    /// What the transactions between it and the one told before it come to, which do not fit the filter.
+    skipped: i64,
     request_id: Option<String>,
     reference: Option<String>,
     card_id: Option<i64>,
@@ -112,34 +119,95 @@ pub(super) async fn post(
     Ok(())
 }
 
-/// The account's transactions, newest first.
+/// Where a page of a ledger begins: below this transaction, with so much in the account before it. Neither ever changes.
+struct Below {
+    id: i64,
+    balance: i64,
+}
+
+impl fmt::Display for Below {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.id, self.balance)
+    }
+}
+
+impl FromStr for Below {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (id, balance) = text.split_once('.').ok_or(())?;
+        Ok(Self {
+            id: id.parse().map_err(drop)?,
+            balance: balance.parse().map_err(drop)?,
+        })
+    }
+}
+
+/// The account's transactions that fit, newest first. No row says what there was after it: that follows from what is there
+/// now, in the same statement, or from what the page before ended with.
 pub(crate) async fn of_account(
     store: &Store,
     account: AccountId,
+    filter: &LedgerFilter,
     page: &PageRequest,
 ) -> Result<Page<LedgerRow>, StoreError> {
     let list = List("ledger");
-    let rows = store
+    let below: Option<Below> = list.place(page)?;
+    let rows: Vec<Stored> = store
         .db()
         .all(
             sql(
-                "SELECT t.id, t.at, t.kind, e.amount, t.request_id, t.reference, t.card_id,
-                        c.kind AS card_kind, t.note
-                 FROM ledger_entries e
-                 JOIN ledger_transactions t ON t.id = e.transaction_id
-                 LEFT JOIN credit_cards c ON c.id = t.card_id
-                 WHERE e.ledger_account = $1 AND e.transaction_id < $2
-                 ORDER BY e.transaction_id DESC LIMIT $3",
+                "WITH told AS (
+                     SELECT t.id, t.at, t.kind, e.amount, t.request_id, t.reference, t.card_id, t.note
+                     FROM ledger_entries e
+                     JOIN ledger_transactions t ON t.id = e.transaction_id
+                     WHERE e.ledger_account = $1 AND e.transaction_id < $2
+                       AND t.at >= $3 AND t.at < $4 AND (CAST($5 AS TEXT) IS NULL OR t.kind = $5)
+                     ORDER BY e.transaction_id DESC LIMIT $6)
+                 SELECT n.id, n.at, n.kind, n.amount, n.request_id, n.reference, n.card_id,
+                        c.kind AS card_kind, n.note,
+                        COALESCE(CAST($7 AS BIGINT), a.available + a.reserved) AS start,
+                        CAST(COALESCE((SELECT sum(s.amount) FROM ledger_entries s
+                                       WHERE s.ledger_account = $1 AND s.transaction_id > n.id
+                                         AND s.transaction_id < n.newer), 0) AS BIGINT) AS skipped
+                 FROM (SELECT told.*, COALESCE(lag(id) OVER (ORDER BY id DESC), $2) AS newer
+                       FROM told) n
+                 JOIN credit_accounts a ON a.account_id = $1
+                 LEFT JOIN credit_cards c ON c.id = n.card_id
+                 ORDER BY n.id DESC",
             )
             .bind(account)
-            .bind(list.place(page)?.unwrap_or(i64::MAX))
-            .bind(page.rows()),
+            .bind(below.as_ref().map_or(i64::MAX, |below| below.id))
+            .bind(filter.from.map_or(i64::MIN, Timestamp::millis))
+            .bind(filter.to.map_or(i64::MAX, Timestamp::millis))
+            .bind(filter.kind.map(EntryKind::as_str))
+            .bind(page.rows())
+            .bind(below.map(|below| below.balance)),
         )
         .await?;
-    list.page(page, rows, read, |row| row.id.to_string())
+    let mut before = NanoUsd::new(rows.first().map_or(0, |row| row.start));
+    let rows = rows.into_iter().map(|row| {
+        let balance = before.minus(NanoUsd::new(row.skipped));
+        before = balance.minus(NanoUsd::new(row.amount));
+        (row, balance)
+    });
+    let rows = rows.collect();
+    list.page(
+        page,
+        rows,
+        |(row, balance)| read(row, balance),
+        |row| {
+            let balance = row.balance.minus(row.amount).nanos();
+            Below {
+                id: row.id,
+                balance,
+            }
+            .to_string()
+        },
+    )
 }
 
-fn read(row: Stored) -> Result<LedgerRow, StoreError> {
+fn read(row: Stored, balance: NanoUsd) -> Result<LedgerRow, StoreError> {
     let place = Place {
         table: "ledger_transactions",
         id: &row.id.to_string(),
@@ -149,6 +217,7 @@ fn read(row: Stored) -> Result<LedgerRow, StoreError> {
         at: Timestamp::from_millis(row.at),
         kind: place.parse("kind", &row.kind)?,
         amount: NanoUsd::new(row.amount),
+        balance,
         request: place.parse_optional("request_id", row.request_id.as_deref())?,
         reference: row.reference,
         card: row.card_id,

@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 
-use super::{CreditsRow, LedgerRow, credits_of, ledger_of};
+use super::{CreditsRow, LedgerFilter, LedgerRow, credits_of, ledger_of};
 use crate::error::StoreError;
 use crate::page::{Page, PageRequest};
 use crate::usage::{self, UsageOfDay, UsageOfWorkspace};
@@ -17,12 +17,16 @@ impl WithinAccount<'_> {
         credits_of(self.store, self.scope.account(), now).await
     }
 
-    /// Its ledger, newest first.
+    /// What of its ledger fits, newest first.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
-    pub async fn ledger(&self, page: &PageRequest) -> Result<Page<LedgerRow>, StoreError> {
-        ledger_of(self.store, self.scope.account(), page).await
+    pub async fn ledger(
+        &self,
+        filter: &LedgerFilter,
+        page: &PageRequest,
+    ) -> Result<Page<LedgerRow>, StoreError> {
+        ledger_of(self.store, self.scope.account(), filter, page).await
     }
 
     /// What its calls since `from` consumed, by UTC day, oldest first. Days without calls are left out.

@@ -2,7 +2,9 @@
 
 use domain::credits::{CardKind, EntryKind, Overuse, next_anchor};
 use domain::{Decimal, NanoUsd, Timestamp};
-use store::{AccountScope, MAX_CREDITS, NewCard, PageRequest, Reservation, StoreError};
+use store::{
+    AccountScope, LedgerFilter, MAX_CREDITS, NewCard, PageRequest, Reservation, StoreError,
+};
 
 use crate::purse::{INCLUDED, Purse, card};
 use crate::world::{NOW, World, on_both_engines};
@@ -21,6 +23,7 @@ on_both_engines![
     debt_is_repaid_by_the_next_card,
     forgiven_charges_leave_no_debt,
     the_ledger_tells_each_change,
+    a_narrowed_ledger_has_the_balances_of_the_whole,
     ledger_rows_cannot_be_changed_or_removed,
     the_check_finds_what_was_tampered_with,
     the_check_tells_of_amounts_beyond_all_bounds,
@@ -357,22 +360,23 @@ async fn the_ledger_tells_each_change(world: World) {
         after: None,
     };
     loop {
-        let got = within.ledger(&page).await.expect("lists");
+        let all = LedgerFilter::default();
+        let got = within.ledger(&all, &page).await.expect("lists");
         rows.extend(got.items);
         page.after = got.next;
         if page.after.is_none() {
             break;
         }
     }
-    let told: Vec<(EntryKind, i64)> = rows
+    let told: Vec<(EntryKind, i64, i64)> = rows
         .iter()
-        .map(|row| (row.kind, row.amount.nanos()))
+        .map(|row| (row.kind, row.amount.nanos(), row.balance.nanos()))
         .collect();
     let expected = [
-        (EntryKind::Expiry, -70),
-        (EntryKind::Refund, 7),
-        (EntryKind::Charge, -30),
-        (EntryKind::Grant, 100),
+        (EntryKind::Expiry, -70, 7),
+        (EntryKind::Refund, 7, 77),
+        (EntryKind::Charge, -30, 70),
+        (EntryKind::Grant, 100, 100),
     ];
     assert_eq!(told, expected);
     assert_eq!(
@@ -533,6 +537,63 @@ async fn a_rate_is_set_and_reaches_the_data_plane(world: World) {
     assert_eq!(purse.credits(NOW).await.rate, rate);
 }
 
+async fn a_narrowed_ledger_has_the_balances_of_the_whole(world: World) {
+    let purse = Purse::empty(&world).await;
+    let later = |number: i64| NOW.plus_millis(number * 1000);
+    for number in 0..4 {
+        let granted = purse.grant_card(&card(100, None), later(number)).await;
+        granted.expect("granted");
+        let request = purse.held(30, Overuse::Block).await;
+        purse.settle(request, 30).await;
+    }
+    // What a running call holds is no transaction, and no balance is without it.
+    purse.held(50, Overuse::Block).await;
+    let scope = scope(&purse).await;
+    let within = world.store.within_account(&scope);
+    let told = async |filter: LedgerFilter| {
+        let mut told = Vec::new();
+        let mut page = PageRequest {
+            limit: 1,
+            after: None,
+        };
+        loop {
+            let got = within.ledger(&filter, &page).await.expect("lists");
+            told.extend(got.items.iter().map(|row| row.balance.nanos()));
+            page.after = got.next;
+            if page.after.is_none() {
+                return told;
+            }
+        }
+    };
+    let grants = LedgerFilter {
+        kind: Some(EntryKind::Grant),
+        ..LedgerFilter::default()
+    };
+    assert_eq!(told(grants).await, [310, 240, 170, 100]);
+    let charges = LedgerFilter {
+        kind: Some(EntryKind::Charge),
+        ..LedgerFilter::default()
+    };
+    assert_eq!(told(charges).await, [280, 210, 140, 70]);
+    let between = LedgerFilter {
+        from: Some(later(1)),
+        to: Some(later(3)),
+        ..grants
+    };
+    assert_eq!(told(between).await, [240, 170]);
+    for cursor in ["ledger.7", "ledger.7.x", "ledger.7.1.1", "ledger..1"] {
+        let page = PageRequest {
+            limit: 1,
+            after: Some(cursor.to_owned()),
+        };
+        let refused = within.ledger(&grants, &page).await;
+        assert!(
+            matches!(refused, Err(StoreError::InvalidCursor)),
+            "{cursor}"
+        );
+    }
+}
+
 async fn another_accounts_credits_are_apart(world: World) {
     let purse = Purse::with(&world, 10).await;
     let second = world.person(&purse.person, "second@example.com").await;
@@ -544,7 +605,8 @@ async fn another_accounts_credits_are_apart(world: World) {
     purse.settle(request, 10).await;
     let credits = theirs.credits(NOW).await.expect("reads");
     assert_eq!(credits.available, INCLUDED);
-    let ledger = theirs.ledger(&PageRequest::default()).await;
+    let all = LedgerFilter::default();
+    let ledger = theirs.ledger(&all, &PageRequest::default()).await;
     assert_eq!(ledger.expect("lists").items.len(), 1);
     let as_admin = world
         .store
