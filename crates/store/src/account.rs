@@ -6,6 +6,7 @@ use crate::Store;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
 use crate::statement::sql;
+use crate::user;
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +39,11 @@ pub struct AccountSummary {
 /// Id, name, e-mail of the owner, plan and moment of an account.
 type StoredSummary = (String, String, String, String, i64);
 
-/// All accounts whose owners are there, in the order of their ids. Of one who left the rows stay, under a name that no
-/// person can have.
+/// All accounts whose owners are there, or those whose owner's e-mail has a part, in whichever case; in the order of their
+/// ids. Of one who left the rows stay, under a name that no person can have.
 pub(crate) async fn list(
     store: &Store,
+    part: Option<&str>,
     page: &PageRequest,
 ) -> Result<Page<AccountSummary>, StoreError> {
     let list = List("accounts");
@@ -54,8 +56,10 @@ pub(crate) async fn list(
                  JOIN users u ON u.id = a.owner_user
                  JOIN subscriptions s ON s.account_id = a.id
                  WHERE a.id > $1 AND u.email <> 'deleted-' || u.id
-                 ORDER BY a.id LIMIT $2")
+                   AND lower(u.email) LIKE lower($2) ESCAPE '\\'
+                 ORDER BY a.id LIMIT $3")
             .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
+            .bind(user::holding(part.unwrap_or_default()).as_str())
             .bind(page.rows()),
         )
         .await?;

@@ -136,8 +136,6 @@ pub(crate) async fn find(
 ) -> Result<Page<UserRow>, StoreError> {
     let list = List("users");
     let after: Option<UserId> = list.place(page)?;
-    let literal = part.replace('\\', "\\\\");
-    let literal = literal.replace('%', "\\%").replace('_', "\\_");
     let rows = store
         .db()
         .all(
@@ -150,11 +148,18 @@ pub(crate) async fn find(
                  ORDER BY u.id LIMIT $3",
             )
             .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
-            .bind(format!("%{literal}%").as_str())
+            .bind(holding(part).as_str())
             .bind(page.rows()),
         )
         .await?;
     list.page(page, rows, read, |row| row.id.to_string())
+}
+
+/// The pattern for `LIKE ... ESCAPE '\'` of every text that holds this one.
+pub(crate) fn holding(part: &str) -> String {
+    let literal = part.replace('\\', "\\\\");
+    let literal = literal.replace('%', "\\%").replace('_', "\\_");
+    format!("%{literal}%")
 }
 
 /// The stored password hash.

@@ -9,7 +9,7 @@ import { PageBody } from "@/ui/Page";
 export function Page() {
   const me = useMe();
   const users = useInfiniteQuery(usersQuery("")).data?.pages.flatMap(({ data }) => data) ?? [];
-  const accounts = useInfiniteQuery(accountsQuery).data?.pages.flatMap(({ data }) => data) ?? [];
+  const accounts = useInfiniteQuery(accountsQuery("")).data?.pages.flatMap(({ data }) => data) ?? [];
   const names = new Map<string, string>([
     ...accounts.map(({ id, owner_email }) => [id, `Account of ${owner_email}`] as const),
     ...users.map(({ id, email }) => [id, email] as const),

@@ -13,12 +13,13 @@ use utoipa_axum::routes;
 use crate::access::{Access, AccountInPath, ReadAccounts, WriteAccounts};
 use crate::api::api_keys::Moment;
 use crate::api::plans::AccountSubscription;
+use crate::api::users::EmailQuery;
 use crate::body::{Json, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Reads, Writes};
 use crate::ops::accounts::{self, Gift};
-use crate::page::{List, PageQuery};
+use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
 
@@ -59,19 +60,21 @@ impl From<AccountSummary> for AccountEntry {
     }
 }
 
-/// List all accounts, oldest first.
+/// List all accounts, oldest first, or find some by the e-mail of their owner.
 ///
 /// In pages: `limit` and `after` name the part that is wanted.
-#[utoipa::path(get, path = "/api/v1/admin/accounts", tag = "instance accounts", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/admin/accounts", tag = "instance accounts", params(EmailQuery),
     extensions(("x-action" = json!("read_accounts"))),
     responses((status = 200, body = List<AccountEntry>), Reads))]
 async fn list_accounts(
     access: Access<ReadAccounts>,
     State(state): State<ControlState>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<EmailQuery>,
 ) -> Result<axum::Json<List<AccountEntry>>, Problem> {
-    let page = query.request()?;
-    let page = state.store.system().accounts(&access.scope, &page).await?;
+    let (part, page) = query.parts()?;
+    let system = state.store.system();
+    let page = system.accounts(&access.scope, part.as_deref(), &page);
+    let page = page.await?;
     Ok(axum::Json(List::of(page, AccountEntry::from)))
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
+use store::PageRequest;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,12 +26,12 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .routes(routes!(update_user))
 }
 
-/// Which people are wanted.
+/// Whom one looks for.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct UserQuery {
-    /// Only people whose e-mail has this part, in whichever case; 1 to 254 characters.
+pub struct EmailQuery {
+    /// Only those whose e-mail has this part, in whichever case; 1 to 254 characters.
     #[param(min_length = 1, max_length = 254)]
     q: Option<String>,
     /// The most entries to answer with, 1 to 100; 25 when left out.
@@ -43,24 +44,32 @@ pub struct UserQuery {
 /// List the people of the instance, or find some by e-mail.
 ///
 /// In pages: `limit` and `after` name the part that is wanted.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserQuery),
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(EmailQuery),
     extensions(("x-action" = json!("manage_users"))),
     responses((status = 200, body = List<UserView>), Reads))]
 async fn list_users(
     access: Access<ManageUsers>,
     State(state): State<ControlState>,
-    Query(query): Query<UserQuery>,
+    Query(query): Query<EmailQuery>,
 ) -> Result<axum::Json<List<UserView>>, Problem> {
-    let page = page_request(query.limit, query.after)?;
+    let (part, page) = query.parts()?;
     let system = state.store.system();
-    let page = match query.q.as_deref() {
+    let page = match part {
         None => system.list_users(&access.scope, &page).await?,
-        Some(part) if (1..=254).contains(&part.chars().count()) => {
-            system.find_users(&access.scope, part, &page).await?
-        }
-        Some(_) => return Err(Problem::field("q", "q must have 1 to 254 characters")),
+        Some(part) => system.find_users(&access.scope, &part, &page).await?,
     };
     Ok(axum::Json(List::of(page, UserView::from)))
+}
+
+impl EmailQuery {
+    /// The part that is looked for, and which part of the list is wanted.
+    pub(crate) fn parts(self) -> Result<(Option<String>, PageRequest), Problem> {
+        let fits = |part: &String| (1..=254).contains(&part.chars().count());
+        if !self.q.as_ref().is_none_or(fits) {
+            return Err(Problem::field("q", "q must have 1 to 254 characters"));
+        }
+        Ok((self.q, page_request(self.limit, self.after)?))
+    }
 }
 
 /// A new person.

@@ -120,16 +120,17 @@ impl<'a> System<'a> {
         writing.commit(Affects::Everybody, origin, audit, now).await
     }
 
-    /// All accounts with their plans, in the order of their ids.
+    /// All accounts with their plans, or those whose owner's e-mail has a part, in the order of their ids.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
     pub async fn accounts(
         &self,
         _scope: &InstanceScope,
+        part: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<AccountSummary>, StoreError> {
-        account::list(self.store, page).await
+        account::list(self.store, part, page).await
     }
 
     /// One account with its plan.

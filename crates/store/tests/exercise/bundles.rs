@@ -63,7 +63,7 @@ async fn an_admin_sees_one_account_with_its_plan(world: World) {
     assert_eq!(seen.owner_email, "other@example.com");
     assert_eq!(seen.plan.as_str(), "free");
     let page = system
-        .accounts(&scope, &Default::default())
+        .accounts(&scope, None, &Default::default())
         .await
         .expect("a page");
     assert!(page.items.contains(&seen));

@@ -183,7 +183,7 @@ async fn the_first_account_gets_the_operators_plan_and_others_the_default(world:
         after: None,
     };
     loop {
-        let accounts = system.accounts(&scope, &page).await.expect("lists");
+        let accounts = system.accounts(&scope, None, &page).await.expect("lists");
         for account in accounts.items {
             seen.push((account.owner_email, account.plan.to_string()));
         }

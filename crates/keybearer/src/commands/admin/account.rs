@@ -14,8 +14,12 @@ use crate::sources;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// List the accounts.
-    List,
+    /// List the accounts, or those whose owner's e-mail has a part.
+    List {
+        /// The part.
+        #[arg(long, value_name = "PART")]
+        search: Option<String>,
+    },
     /// Show an account with its plan, its credits and its rate.
     Show {
         /// The account's id.
@@ -109,7 +113,10 @@ const MOST: usize = 100_000;
 
 pub(super) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<()> {
     match command {
-        Command::List => out.list(&api.list(PATH, &[], MOST).await?, COLUMNS),
+        Command::List { search } => {
+            let query: Vec<_> = search.map(|part| ("q", part)).into_iter().collect();
+            out.list(&api.list(PATH, &query, MOST).await?, COLUMNS);
+        }
         Command::Show { id } => out.facts(&api.get(&format!("{PATH}/{id}")).await?, FACTS),
         Command::Grant {
             id,
