@@ -32,6 +32,7 @@ pub mod playground_key;
 pub mod policy;
 pub mod profiles;
 pub mod provider_keys;
+pub mod provider_models;
 pub mod provider_switches;
 pub mod release;
 pub mod resolution;
@@ -94,6 +95,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(plans::routes())
         .merge(settings::routes())
         .merge(provider_switches::routes())
+        .merge(provider_models::routes())
         .merge(platform_keys::routes())
         .merge(admin_accounts::routes())
         .merge(admin_health::routes())

@@ -94,22 +94,30 @@ pub struct PriceOverride {
     pub price: Price,
 }
 
-/// The price that overrides the catalog's for `model` at `provider`, if any.
-///
-/// `layers` stand from the most specific to the least, and the first that has a fitting override decides. Within a layer
-/// the pattern that fixes the most characters wins, of equals the first.
+/// The price that overrides the catalog's for `model` at `provider`, if any: that of [`overriding`].
 pub fn overridden<'a>(
     layers: &[&'a [PriceOverride]],
     provider: &ProviderId,
     model: &str,
 ) -> Option<&'a Price> {
+    overriding(layers, provider, model).map(|it| &it.price)
+}
+
+/// What overrides the catalog's price for `model` at `provider`, if anything does.
+///
+/// `layers` stand from the most specific to the least, and the first that has a fitting override decides. Within a layer
+/// the pattern that fixes the most characters wins, of equals the first.
+pub fn overriding<'a>(
+    layers: &[&'a [PriceOverride]],
+    provider: &ProviderId,
+    model: &str,
+) -> Option<&'a PriceOverride> {
     layers.iter().find_map(|layer| {
         layer
             .iter()
             .filter(|it| it.provider == *provider && it.model.matches(model))
             .rev()
             .max_by_key(|it| it.model.specificity())
-            .map(|it| &it.price)
     })
 }
 

@@ -104,8 +104,13 @@ impl Default for ProviderSwitch {
 impl ProviderSwitch {
     /// Whether this model of the provider is available.
     pub fn opens(&self, model: &str) -> bool {
+        self.enabled && self.lists(model)
+    }
+
+    /// Whether it would be if the provider were switched on.
+    pub fn lists(&self, model: &str) -> bool {
         let listed = |models: &Vec<Glob>| models.iter().any(|glob| glob.matches(model));
-        self.enabled && self.models.as_ref().is_none_or(listed)
+        self.models.as_ref().is_none_or(listed)
     }
 }
 

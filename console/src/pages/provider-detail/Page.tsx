@@ -3,7 +3,6 @@ import { Link, useParams } from "@tanstack/react-router";
 import { ArrowLeft, ChartNoAxesColumn, Waypoints } from "lucide-react";
 import { settingsQuery } from "@/api/admin";
 import type { Schemas } from "@/api/client";
-import { providersQuery } from "@/api/queries";
 import { plural } from "@/format/number";
 import { ProviderBadges } from "@/pages/providers/ProviderRow";
 import { ProviderSwitches } from "@/pages/providers/ProviderSwitches";
@@ -17,6 +16,7 @@ import { SkeletonRows } from "@/ui/Skeleton";
 import { AvailableForm } from "./AvailableForm";
 import { ModelTable } from "./ModelTable";
 import { Prices } from "./Prices";
+import { modelsQuery } from "./queries";
 
 /** One provider: what is switched on for it, its models, and what they cost here. */
 export function Page() {
@@ -76,8 +76,7 @@ const KINDS: Record<Provider["kind"], string> = {
 const PAYMENTS = { byok: "Own keys", managed: "Credits" };
 
 function Detail({ provider, settings }: { provider: Provider; settings: Schemas["SettingsView"] }) {
-  const listed = useQuery(providersQuery);
-  const models = listed.data?.find(({ id }) => id === provider.id)?.models;
+  const listed = useQuery(modelsQuery(provider.id));
   return (
     <>
       <Section
@@ -111,16 +110,12 @@ function Detail({ provider, settings }: { provider: Provider; settings: Schemas[
         <>
           <Prices provider={provider} overrides={settings.prices} />
           <AvailableForm provider={provider} />
-          {!provider.enabled ? (
-            <Section title="Models">
-              <p className="text-soft">They are listed here while the provider is switched on.</p>
-            </Section>
-          ) : listed.isPending ? (
+          {listed.isPending ? (
             <SkeletonRows label="Loading the models" />
           ) : listed.isLoadingError ? (
             <ErrorState error={listed.error} retry={() => listed.refetch()} />
           ) : (
-            <ModelTable provider={provider} models={models ?? []} settings={settings} />
+            <ModelTable provider={provider} models={listed.data} settings={settings} />
           )}
         </>
       )}

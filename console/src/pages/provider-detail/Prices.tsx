@@ -6,7 +6,7 @@ import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { Section } from "@/ui/Page";
-import { Cell, Table } from "@/ui/Table";
+import { ActionCell, Cell, Table } from "@/ui/Table";
 import { toast } from "@/ui/Toaster";
 import { PriceDialog } from "./PriceDialog";
 import type { Override, Price } from "./prices";
@@ -40,15 +40,13 @@ export function Prices({ provider, overrides }: { provider: { id: string; name: 
           label="Custom prices"
           head={[
             "Models",
-            "Input",
-            "Output",
-            "From the cache",
-            "To the cache",
-            "1,000 requests",
-            <span key="actions" className="sr-only">
-              Actions
-            </span>,
+            { numeric: "Input, $ / M tokens" },
+            { numeric: "Output" },
+            { numeric: "From the cache" },
+            { numeric: "To the cache" },
+            { numeric: "1,000 requests" },
           ]}
+          actions
         >
           {own.map((override) => (
             <PriceRows
@@ -102,7 +100,7 @@ function PriceRows({
           <code className="font-mono text-xs break-all">{model}</code>
         </Cell>
         <Rates rates={price} />
-        <Cell className="text-right">
+        <ActionCell>
           <Menu label={`Actions for the price of ${model}`}>
             <MenuItem onClick={onEdit}>Edit</MenuItem>
             <MenuSeparator />
@@ -110,13 +108,13 @@ function PriceRows({
               Remove
             </MenuItem>
           </Menu>
-        </Cell>
+        </ActionCell>
       </tr>
       {price.brackets?.map(({ over_input_tokens, rates }) => (
         <tr key={over_input_tokens} className="text-soft">
           <Cell className="pl-8 text-xs whitespace-nowrap">over {count(over_input_tokens)} input tokens</Cell>
           <Rates rates={rates} />
-          <Cell />
+          <ActionCell />
         </tr>
       ))}
     </>
@@ -125,9 +123,7 @@ function PriceRows({
 
 function Rates({ rates }: { rates: Omit<Price, "brackets"> }) {
   const cell = (rate: string | null | undefined, none: string) => (
-    <Cell className="whitespace-nowrap tabular-nums">
-      {rate ? perMillion(rate) : <span className="text-soft">{none}</span>}
-    </Cell>
+    <Cell numeric>{rate ? perMillion(rate) : <span className="text-soft">{none}</span>}</Cell>
   );
   return (
     <>

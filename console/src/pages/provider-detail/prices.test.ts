@@ -1,26 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { NO_RATES, type Override, overrideOf, typedBrackets, typedPrice, typedRates } from "./prices";
-
-const of = (provider: string, model: string, input: string): Override => ({
-  provider,
-  model,
-  price: { input, output: "1" },
-});
+import { NO_RATES, typedBrackets, typedPrice, typedRates } from "./prices";
 
 describe("prices of the instance", () => {
-  it("takes the closest pattern, among equals the first", () => {
-    const all = [
-      of("openai", "*", "1"),
-      of("openai", "gpt-*", "2"),
-      of("openai", "*-mini", "3"),
-      of("xai", "gpt-4", "4"),
-    ];
-    expect(overrideOf(all, "openai", "gpt-4")?.price.input).toBe("2");
-    expect(overrideOf(all, "openai", "gpt-4-mini")?.price.input).toBe("3");
-    expect(overrideOf([of("openai", "a*", "1"), of("openai", "*b", "2")], "openai", "ab")?.price.input).toBe("1");
-    expect(overrideOf(all, "mistral", "gpt-4")).toBeUndefined();
-  });
-
   it("reads what was typed, and back", () => {
     const price = {
       input: "1.25",

@@ -1,23 +1,8 @@
 import type { Schemas } from "@/api/client";
-import { looksLike } from "@/pages/keys/keys";
 
 export type Override = Schemas["PriceOverride"];
 export type Price = Schemas["Price"];
 type Rates = Schemas["PriceRates"];
-
-/** The instance's price of a model: of the patterns that fit the closest counts, among equals the first. */
-export function overrideOf(overrides: Override[], provider: string, model: string): Override | undefined {
-  let best: Override | undefined;
-  for (const one of overrides) {
-    if (one.provider !== provider || !looksLike(model, one.model)) continue;
-    if (!best || fixed(one.model) > fixed(best.model)) best = one;
-  }
-  return best;
-}
-
-function fixed(pattern: string): number {
-  return new TextEncoder().encode(pattern.replaceAll("*", "")).length;
-}
 
 /** Rates as they are typed; empty: left out. */
 export interface TypedRates {

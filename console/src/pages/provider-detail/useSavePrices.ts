@@ -1,20 +1,17 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { settingsQuery } from "@/api/admin";
-import { api, ok } from "@/api/client";
+import { changeSettings } from "@/api/admin";
 import type { Override } from "./prices";
 
-/**
- * Changes the prices of the instance. The list is replaced as a whole, so it is read again just before, and what others
- * wrote meanwhile stays.
- */
+/** Changes the prices of the instance; what others wrote meanwhile stays. */
 export function useSavePrices() {
   const queries = useQueryClient();
   return async (edit: (all: Override[]) => Override[]) => {
-    const { prices } = await queries.fetchQuery({ ...settingsQuery, staleTime: 0 });
-    const changed = await ok(api.PATCH("/api/v1/admin/settings", { body: { prices: edit(prices) } }));
-    queries.setQueryData(settingsQuery.queryKey, changed);
+    await changeSettings(queries, ({ prices }) => ({ prices: edit(prices) }));
     // Lists of models tell prices, too.
-    await queries.invalidateQueries({ queryKey: ["workspace"] });
+    await Promise.all([
+      queries.invalidateQueries({ queryKey: ["admin", "providers"] }),
+      queries.invalidateQueries({ queryKey: ["workspace"] }),
+    ]);
   };
 }
 

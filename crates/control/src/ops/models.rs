@@ -14,6 +14,7 @@ use store::WorkspaceScope;
 
 use crate::error::Problem;
 use crate::ops::resolution::Facts;
+use crate::ops::settings;
 use crate::schema::FORMATS;
 use crate::state::ControlState;
 
@@ -163,8 +164,52 @@ fn price_of(
         None => &layers[2..],
     };
     price::overridden(layers, provider, model)
-        .or_else(|| CATALOG.as_ref()?.price(provider, model, now))
+        .or_else(|| list_price(provider, model, now))
         .cloned()
+}
+
+/// A model that a provider's file lists, as the instance's admins see it.
+pub struct ListedModel {
+    /// The provider's own name for it.
+    pub id: String,
+    /// Most model tokens of input and output together.
+    pub context_tokens: Option<u64>,
+    /// Most model tokens of output.
+    pub max_output_tokens: Option<u64>,
+    /// Whether it is available while the provider is switched on.
+    pub available: bool,
+    /// The catalog's price.
+    pub list_price: Option<Price>,
+    /// The instance's price, which takes that one's place.
+    pub custom: Option<PriceOverride>,
+}
+
+/// The models that a provider's file lists, whether or not the provider is switched on.
+///
+/// # Errors
+/// `not_found`, with the provider that may have been meant; `unavailable`.
+pub async fn listed(
+    state: &ControlState,
+    provider: &str,
+    now: Timestamp,
+) -> Result<Vec<ListedModel>, Problem> {
+    let provider = settings::known(state, provider)?;
+    let settings = settings::get(state).await?;
+    let id = &provider.id;
+    let models = provider.models.iter().map(|fact| ListedModel {
+        id: fact.id.clone(),
+        context_tokens: state.registry.context_tokens(id, &fact.id),
+        max_output_tokens: state.registry.max_output_tokens(id, &fact.id),
+        available: settings.switch(id).lists(&fact.id),
+        list_price: list_price(id, &fact.id, now).cloned(),
+        custom: price::overriding(&[&settings.prices], id, &fact.id).cloned(),
+    });
+    Ok(models.collect())
+}
+
+/// The catalog's price.
+fn list_price(provider: &ProviderId, model: &str, now: Timestamp) -> Option<&'static Price> {
+    CATALOG.as_ref()?.price(provider, model, now)
 }
 
 /// The prices that come with the program; read when somebody first asks for models.

@@ -74,7 +74,10 @@ pub async fn switch<'a>(
 }
 
 /// The provider with exactly this id.
-fn known<'a>(state: &'a ControlState, text: &str) -> Result<&'a Provider, Problem> {
+///
+/// # Errors
+/// `not_found`, with the provider that may have been meant.
+pub(crate) fn known<'a>(state: &'a ControlState, text: &str) -> Result<&'a Provider, Problem> {
     let found = text.parse().ok().and_then(|id| state.registry.get(&id));
     found.ok_or_else(|| {
         let problem = Problem::new(Code::NotFound);

@@ -24,6 +24,11 @@ pub(crate) enum SettingsCommand {
 pub(crate) enum ProviderCommand {
     /// List the providers with their switches.
     List,
+    /// List the models that are listed for a provider, with what they cost in this instance.
+    Models {
+        /// The provider's id, such as `openai`.
+        provider: ProviderId,
+    },
     /// Change what is named and keep the rest. The next call follows it.
     Set {
         /// The provider's id, such as `openai`.
@@ -68,6 +73,15 @@ const PROVIDER_COLUMNS: &[Column] = &[
     ("CUSTOM BASE URLS", "/custom_base_urls"),
     ("MODELS", "/models"),
 ];
+const MODEL_COLUMNS: &[Column] = &[
+    ("MODEL", "/id"),
+    ("AVAILABLE", "/available"),
+    ("CONTEXT", "/context_tokens"),
+    ("OUTPUT", "/max_output_tokens"),
+    ("PRICE OF INPUT", "/price/input"),
+    ("OF OUTPUT", "/price/output"),
+    ("PRICED BY", "/priced_by"),
+];
 const SEALING_KEY_FACTS: &[Column] = &[
     ("kek_id", "/kek_id"),
     ("fingerprint", "/fingerprint"),
@@ -96,6 +110,10 @@ pub(super) async fn run_provider(
 ) -> anyhow::Result<()> {
     match command {
         ProviderCommand::List => out.list(&api.get_list(PROVIDERS).await?, PROVIDER_COLUMNS),
+        ProviderCommand::Models { provider } => {
+            let path = format!("{PROVIDERS}/{provider}/models");
+            out.list(&api.get_list(&path).await?, MODEL_COLUMNS);
+        }
         ProviderCommand::Set {
             provider,
             enabled,
