@@ -65,6 +65,31 @@ test("settings are changed together after a word on what changes, and what does 
   await page.request.patch("/api/v1/admin/settings", { data: { default_level: null } });
 });
 
+test("who saves what somebody else changed meanwhile is told, and may do so after that", async ({ page, world }) => {
+  await asRoot(page, world.instance.url, world.root.email, "settings");
+  const stored = async () => (await (await page.request.get("/api/v1/admin/settings")).json()).model_mappings;
+  const theirs = [{ pattern: "theirs*", model: "openai/gpt-5.4-nano" }];
+  try {
+    const mappings = page.getByRole("group", { name: "Model mappings" });
+    await mappings.getByRole("button", { name: "Add mapping" }).click();
+    await mappings.getByLabel("Name that is called").fill("mine*");
+    await mappings.getByLabel("Model that serves").fill("openai/gpt-5.4-nano");
+    await page.getByRole("button", { name: "Save…" }).click();
+    const asked = page.getByRole("alertdialog");
+    await expect(asked.getByText("Changed by somebody else meanwhile")).toHaveCount(0);
+    await page.request.patch("/api/v1/admin/settings", { data: { model_mappings: theirs } });
+    await asked.getByRole("button", { name: "Save settings" }).click();
+    await expect(asked.getByRole("alert")).toContainText("Somebody else changed what you changed");
+    await expect(asked.getByText("Changed by somebody else meanwhile")).toBeVisible();
+    await look(page, "admin-settings-overtaken");
+    expect(await stored()).toEqual(theirs);
+    await confirm(page, "Save settings");
+    expect(await stored()).toEqual([{ pattern: "mine*", model: "openai/gpt-5.4-nano" }]);
+  } finally {
+    await page.request.patch("/api/v1/admin/settings", { data: { model_mappings: null } });
+  }
+});
+
 test("what the server refuses of the settings is told at its place, and nothing is lost", async ({ page, world }) => {
   await asRoot(page, world.instance.url, world.root.email, "settings");
   const pictures = page.getByRole("group", { name: "Models that make pictures" });

@@ -9,7 +9,8 @@ export type Schemas = components["schemas"];
 /** The one client. Every call goes through `ok`, so that a refusal is always an `ApiError`. */
 export const api = createClient<paths>({ baseUrl: "/", credentials: "same-origin" });
 
-interface Answer<T> {
+/** What the client answers with, before it is looked at. */
+export interface Answer<T> {
   data?: T;
   error?: unknown;
   response: Response;

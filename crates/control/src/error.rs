@@ -86,6 +86,7 @@ codes! {
     OwnerRole = 409 "owner_role", "A workspace has exactly one owner, who cannot be removed, demoted or leave.", "Nothing; the owner alone can delete the workspace.";
     RunNotDone = 409 "run_not_done", "The run has not succeeded, so it has no document.", "Follow the run until it has; a run that failed can be tried again.";
     RunNotServable = 409 "run_not_servable", "As things are, nothing would serve a step of the run.", "Programs find the step in `details.output_type` and in `details.code` why, by the code that a call would get.";
+    PreconditionFailed = 412 "precondition_failed", "The thing is not any more as `If-Match` says.", "Read it again, and send the change that still fits with its new `ETag`.";
     RequestTooLarge = 413 "request_too_large", "The body is larger than 256 KiB.", "Send less.";
     UnsupportedMediaType = 415 "unsupported_media_type", "The body is not declared as JSON.", "Send `Content-Type: application/json` and no `Content-Encoding`.";
     MisdirectedRequest = 421 "misdirected_request", "This listener does not answer to the name in `Host`.", "Use the address that the server printed at its start.";

@@ -22,6 +22,7 @@ pub mod ops;
 pub mod page;
 mod schema;
 pub mod state;
+mod tag;
 pub mod text;
 
 #[cfg(test)]

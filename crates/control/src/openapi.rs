@@ -213,6 +213,9 @@ refusals! {
     /// What a caller who sends a body may be told.
     Writes = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
         NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
+    /// What a caller who changes what may have changed meanwhile may be told.
+    GuardedWrites = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
+        NotFound, Conflict, PreconditionFailed, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who logs in may be told.
     LogIns = InvalidRequest, InvalidCredentials, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType,
         TooManyAttempts, Unavailable;

@@ -2,9 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Schemas } from "@/api/client";
 import { providersQuery } from "@/api/queries";
-import { TIERS } from "@/pages/models/models";
+import { TIERS, type Tier } from "@/pages/models/models";
 import { type Group as Models, NamePicker } from "@/pages/models/NamePicker";
-import type { Tier } from "./form";
 import { Rules } from "./Rules";
 import { Group, SettingRow, useEditing } from "./SettingRow";
 

@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { plansQuery, settingsQuery } from "@/api/admin";
-import { api, ok, type Schemas } from "@/api/client";
+import { changeSettings, plansQuery, settingsQuery } from "@/api/admin";
+import type { Schemas } from "@/api/client";
 import { ApiError } from "@/api/error";
 import { LIVE_MS } from "@/api/queries";
 import { plural } from "@/format/number";
 import { switchesQuery } from "@/pages/providers/queries";
+import { Badge } from "@/ui/Badge";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { ErrorState } from "@/ui/ErrorNote";
 import { PageBody } from "@/ui/Page";
@@ -13,7 +14,17 @@ import { SkeletonRows } from "@/ui/Skeleton";
 import { toast } from "@/ui/Toaster";
 import { useUnsaved } from "@/ui/Unsaved";
 import { CreditsAndPrices } from "./CreditsAndPrices";
-import { changedFields, type Field, type Form, faultsOf, formOf, patchOf, type Settings } from "./form";
+import {
+  changedFields,
+  type Field,
+  type Form,
+  faultsOf,
+  formOf,
+  isSame,
+  overtaken,
+  patchOf,
+  type Settings,
+} from "./form";
 import { ModelChoices } from "./ModelChoices";
 import { OwnKeys } from "./OwnKeys";
 import { Runs } from "./Runs";
@@ -28,6 +39,8 @@ interface Change {
   field: Field;
   from: string;
   to: string;
+  /** Somebody else changed it since it was begun to be changed here. */
+  overtaken: boolean;
 }
 
 /** Everything that the admins of the instance decide for everybody, beside plans and the switches of providers. */
@@ -60,6 +73,8 @@ export function Page() {
 function SettingsForm({ settings, plans, providers }: { settings: Settings; plans: Plan[]; providers: Provider[] }) {
   const queries = useQueryClient();
   const [draft, setDraft] = useState<Partial<Form>>({});
+  // What was stored of each of them when it was begun to be changed, or when it was last asked about.
+  const [begun, setBegun] = useState<Partial<Form>>({});
   const [asking, setAsking] = useState(false);
   // What was asked about stays as it was while the question closes.
   const [asked, setAsked] = useState<Change[]>([]);
@@ -73,28 +88,53 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
   const marked = refused ? { ...faults, [refused.field]: refused.detail } : faults;
   const set = <F extends Field>(field: F, value: Form[F]) => {
     setRefused(undefined);
+    setBegun((before) => ({ [field]: stored[field], ...before }));
     setDraft((before) => ({ ...before, [field]: value }));
+    // What is as it is stored is no change, and follows what others make of it.
+    if (!isSame(field, value, stored[field])) return;
+    setBegun((before) => without(before, field));
+    setDraft((before) => without(before, field));
   };
   const discard = () => {
     setRefused(undefined);
+    setBegun({});
     setDraft({});
+  };
+  /** Tells what would be saved in the place of what is stored now. */
+  const tell = (now: Form) => {
+    const theirs = overtaken(begun, now, changed);
+    setAsked(
+      changed.map((field) => ({
+        field,
+        from: told(now, field),
+        to: told(shown, field),
+        overtaken: theirs.includes(field),
+      })),
+    );
+    setBegun((before) => ({ ...before, ...Object.fromEntries(changed.map((field) => [field, now[field]])) }));
   };
   const save = async () => {
     try {
-      const saved = await ok(api.PATCH("/api/v1/admin/settings", { body: patchOf(shown, changed) }));
-      queries.setQueryData(settingsQuery.queryKey, saved);
+      await changeSettings(queries, (current) => {
+        const now = formOf(current);
+        if (overtaken(begun, now, changed).length > 0) {
+          tell(now);
+          throw new ApiError(412, OVERTAKEN);
+        }
+        return patchOf(shown, changed);
+      });
     } catch (error) {
       if (error instanceof ApiError && typeof error.details.field === "string")
         setRefused({ field: error.details.field, detail: error.detail });
       throw error;
     }
-    setDraft({});
+    discard();
     toast("Settings saved", "They count from the next call.");
     // Switches of providers and how keys are taken follow from them.
     for (const queryKey of [["admin"], ["instance"], ["providers"]]) void queries.invalidateQueries({ queryKey });
   };
   const ask = () => {
-    setAsked(changed.map((field) => ({ field, from: told(stored, field), to: told(shown, field) })));
+    tell(stored);
     setAsking(true);
   };
   const gateways = providers.filter(({ kind, status }) => kind === "gateway" && status === "active");
@@ -121,10 +161,11 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
       >
         <p>From the next call on, in every workspace of this instance:</p>
         <ul className="flex flex-col gap-1 text-text">
-          {asked.map(({ field, from, to }) => (
+          {asked.map(({ field, from, to, overtaken }) => (
             <li key={field} className="break-words">
               <code className="font-mono text-xs text-soft">{field}</code> {from} →{" "}
-              <span className="font-medium">{to}</span>
+              <span className="font-medium">{to}</span>{" "}
+              {overtaken && <Badge tone="warn">Changed by somebody else meanwhile</Badge>}
             </li>
           ))}
         </ul>
@@ -132,6 +173,18 @@ function SettingsForm({ settings, plans, providers }: { settings: Settings; plan
       </ConfirmDialog>
     </EditingProvider>
   );
+}
+
+/** As a refusal of the server: it is shown like one. */
+const OVERTAKEN = {
+  code: "precondition_failed",
+  detail: "somebody else changed what you changed; nothing was saved",
+  hint: "Save again to put yours in the place of theirs, or cancel, note yours, and discard it to see theirs.",
+};
+
+function without(form: Partial<Form>, field: Field): Partial<Form> {
+  const { [field]: _, ...rest } = form;
+  return rest;
 }
 
 /** A value in few words, by the names of the API. */

@@ -5,7 +5,7 @@ import { inputClass } from "@/ui/Field";
 import { ReorderList } from "@/ui/Reorder";
 import type { Row } from "./form";
 
-export interface Column<T extends Row> {
+interface Column<T extends Row> {
   name: Exclude<keyof T, "id"> & string;
   label: string;
   placeholder: string;

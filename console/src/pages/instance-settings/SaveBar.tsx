@@ -1,4 +1,3 @@
-import type { ReactNode } from "react";
 import { plural } from "@/format/number";
 import { Button } from "@/ui/Button";
 
@@ -8,13 +7,11 @@ export function SaveBar({
   faults,
   onSave,
   onDiscard,
-  children,
 }: {
   changes: number;
   faults: number;
   onSave: () => void;
   onDiscard: () => void;
-  children?: ReactNode;
 }) {
   if (changes === 0) return null;
   return (
@@ -22,7 +19,6 @@ export function SaveBar({
       aria-label="Changes"
       className="sticky bottom-4 z-10 flex flex-col gap-3 rounded-lg border border-line bg-surface px-4 py-3 shadow-float"
     >
-      {children}
       <div className="flex flex-wrap items-center justify-between gap-3">
         <p role="status">
           {plural(changes, "setting")} changed

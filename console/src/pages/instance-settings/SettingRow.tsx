@@ -9,7 +9,7 @@ import { type Option, Select } from "@/ui/Select";
 import { DEFAULTS, type Field, type Form, isSame } from "./form";
 
 /** The form, to the rows of it. */
-export interface Editing {
+interface Editing {
   shown: Form;
   stored: Form;
   faults: Partial<Record<Field, string>>;

@@ -14,7 +14,7 @@ const anyEmpty = (rows: object[], optional: string[] = []) =>
     Object.entries(row).some(([name, value]) => !optional.includes(name) && String(value).trim() === ""),
   );
 
-export const MOST_TOKENS = 4_294_967_295;
+const MOST_TOKENS = 4_294_967_295;
 
 /** What does not fit, by the rules of the server that a form can know; the server checks all of them again. */
 export function faultOf(form: Form, field: Field): Fault | undefined {

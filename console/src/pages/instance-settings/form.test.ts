@@ -7,6 +7,7 @@ import {
   faultsOf,
   formOf,
   isSame,
+  overtaken,
   patchOf,
   type Settings,
 } from "./form";
@@ -111,5 +112,16 @@ describe("what does not fit", () => {
     const shown = { ...form, modes: ["byok" as const] };
     expect(faultsOf(shown, changedFields(shown, form))).toHaveProperty("new_workspace_mode");
     expect(isSame("modes", ["byok"], ["auto"])).toBe(false);
+  });
+});
+
+describe("what somebody else changed meanwhile", () => {
+  const begun = formOf(stored);
+
+  it("is told of what was changed here alone", () => {
+    const now = formOf({ ...stored, model_mappings: [], default_level: 4 });
+    expect(overtaken(begun, now, ["model_mappings", "overuse"])).toEqual(["model_mappings"]);
+    expect(overtaken({}, now, ["model_mappings"])).toEqual([]);
+    expect(overtaken(begun, formOf(stored), ["model_mappings", "default_level"])).toEqual([]);
   });
 });

@@ -3,21 +3,21 @@
  * which their rows are told apart. What is not changed is not sent, so that changes of others stay.
  */
 import type { Schemas } from "@/api/client";
+import type { Tier } from "@/pages/models/models";
 import { type Fault, faultOf } from "./faults";
 
 export type Settings = Schemas["SettingsView"];
 export type Mode = Settings["modes"][number];
-export type Tier = "level_1" | "level_2" | "level_3" | "embeddings";
 /** Yes, no, or as something else says. */
 export type Tri = "" | "yes" | "no";
 
 export interface Row {
   id: string;
 }
-export type ModelRow = Row & { pattern: string; model: string };
-export type LevelRow = Row & { pattern: string; level: string };
-export type RatioRow = Row & Record<"provider" | "model" | "operation" | "ratio" | "credits_per_call", string>;
-export type ImageRow = Row & Record<"provider" | "model" | "credits_per_image", string>;
+type ModelRow = Row & { pattern: string; model: string };
+type LevelRow = Row & { pattern: string; level: string };
+type RatioRow = Row & Record<"provider" | "model" | "operation" | "ratio" | "credits_per_call", string>;
+type ImageRow = Row & Record<"provider" | "model" | "credits_per_image", string>;
 
 export interface Form {
   modes: Mode[];
@@ -84,7 +84,7 @@ export const DEFAULTS: Form = {
   run_step_timeout_ms: "600000",
 };
 
-export const FIELDS = Object.keys(DEFAULTS) as Field[];
+const FIELDS = Object.keys(DEFAULTS) as Field[];
 
 const tri = (value: boolean | null | undefined): Tri => (value === true ? "yes" : value === false ? "no" : "");
 const bool = (value: Tri): boolean | null => (value === "" ? null : value === "yes");
@@ -189,6 +189,13 @@ export function isSame<F extends Field>(field: F, one: Form[F], other: Form[F]):
 /** The fields in which a form is not as it is stored. */
 export function changedFields(shown: Form, stored: Form): Field[] {
   return FIELDS.filter((field) => !isSame(field, shown[field], stored[field]));
+}
+
+/** The fields that were changed here and, since that began, by somebody else. `begun`: what was stored of each by then. */
+export function overtaken(begun: Partial<Form>, stored: Form, changed: Field[]): Field[] {
+  const isOther = <F extends Field>(field: F, before: Form[F] | undefined) =>
+    before !== undefined && !isSame(field, before, stored[field]);
+  return changed.filter((field) => isOther(field, begun[field]));
 }
 
 /** What is sent: the changed fields alone. */

@@ -26,6 +26,7 @@ use crate::ops::submission::{self, Material, NewKey};
 use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
+use crate::tag;
 
 /// The longest `key_prefix` that is looked past.
 const MAX_PREFIX_CHARS: usize = 64;
@@ -60,7 +61,7 @@ async fn get_encryption_pubkey(
 ) -> Result<Response, Problem> {
     let record = sealing_key::current(&state).await?;
     let tag = format!("\"{}\"", record.kek_id);
-    let mut response = if matches(&headers, &tag) {
+    let mut response = if tag::is_named(&headers, IF_NONE_MATCH, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let public_key = STANDARD.encode(record.public_key);
@@ -72,15 +73,6 @@ async fn get_encryption_pubkey(
     response.headers_mut().insert(ETAG, tag);
     response.headers_mut().insert(CACHE_CONTROL, cache);
     Ok(response)
-}
-
-/// Whether one of the tags in `If-None-Match` is this one, or `*` (RFC 9110, 13.1.2: compared weakly).
-fn matches(headers: &HeaderMap, tag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).iter();
-    values.filter_map(|value| value.to_str().ok()).any(|value| {
-        let mut tags = value.split(',').map(str::trim);
-        value.trim() == "*" || tags.any(|one| one.strip_prefix("W/").unwrap_or(one) == tag)
-    })
 }
 
 /// A provider key in a sealed box.

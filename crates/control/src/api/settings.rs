@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::settings::Settings;
+use http::HeaderMap;
+use http::header::{ETAG, IF_MATCH};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -13,11 +17,12 @@ use utoipa_axum::routes;
 use crate::access::{Access, ReadInstanceSettings, WriteInstanceSettings};
 use crate::api::settings_view::SettingsView;
 use crate::body::Json;
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::frame::Call;
-use crate::openapi::{Reads, Writes};
+use crate::openapi::{GuardedWrites, Reads};
 use crate::ops::settings::{self, Patch};
 use crate::state::ControlState;
+use crate::tag;
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
@@ -30,12 +35,19 @@ pub fn routes() -> OpenApiRouter<ControlState> {
 /// `GET /api/v1/admin/providers`.
 #[utoipa::path(get, path = "/api/v1/admin/settings", tag = "instance settings",
     extensions(("x-action" = json!("read_instance_settings"))),
-    responses((status = 200, body = SettingsView), Reads))]
+    responses((status = 200, body = SettingsView, headers(("etag" = String, description = "Names this state of them."))),
+        Reads))]
 async fn get_settings(
     _: Access<ReadInstanceSettings>,
     State(state): State<ControlState>,
-) -> Result<axum::Json<SettingsView>, Problem> {
-    Ok(axum::Json(settings::get(&state).await?.into()))
+) -> Result<Response, Problem> {
+    tagged(settings::get(&state).await?)
+}
+
+/// The settings with the tag of their state.
+fn tagged(settings: Settings) -> Result<Response, Problem> {
+    let view = SettingsView::from(settings);
+    Ok(([(ETAG, tag::of(&view)?)], axum::Json(view)).into_response())
 }
 
 /// Changes of settings: a JSON merge patch (RFC 7396). What is left out stays, `null` brings the default back.
@@ -76,16 +88,31 @@ impl ToSchema for SettingsPatch {
 /// Change settings of the instance, all of them or none.
 ///
 /// A JSON merge patch (RFC 7396): what is left out stays, `null` brings the default back, lists are replaced whole. Counts
-/// from the next call on, for everybody.
+/// from the next call on, for everybody. With `If-Match` only while they are as they were read: whoever replaces a list whole
+/// sends the `etag` of the answer that the list is from, so that no change of somebody else is lost.
 #[utoipa::path(patch, path = "/api/v1/admin/settings", tag = "instance settings",
     extensions(("x-action" = json!("write_instance_settings"))), request_body = SettingsPatch,
-    responses((status = 200, body = SettingsView), Writes))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the settings that one has read; left out: \
+        whatever they are now.")),
+    responses((status = 200, body = SettingsView, headers(("etag" = String, description = "Names this state of them."))),
+        GuardedWrites))]
 async fn update_settings(
     access: Access<WriteInstanceSettings>,
     State(state): State<ControlState>,
     call: Call,
+    headers: HeaderMap,
     Json(SettingsPatch(patch)): Json<SettingsPatch>,
-) -> Result<axum::Json<SettingsView>, Problem> {
-    let settings = settings::update(&state, &call, &access.scope, &patch).await?;
-    Ok(axum::Json(settings.into()))
+) -> Result<Response, Problem> {
+    let seen = |settings: &Settings| {
+        if !headers.contains_key(IF_MATCH) {
+            return Ok(());
+        }
+        let tag = tag::of(&SettingsView::from(settings.clone()))?;
+        match tag::is_named(&headers, IF_MATCH, &tag) {
+            true => Ok(()),
+            false => Err(Problem::new(Code::PreconditionFailed)
+                .because("the settings were changed since they were read")),
+        }
+    };
+    tagged(settings::update(&state, &call, &access.scope, &patch, seen).await?)
 }

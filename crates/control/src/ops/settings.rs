@@ -25,18 +25,21 @@ pub async fn get(state: &ControlState) -> Result<Settings, Problem> {
     Ok(state.store.system().settings().await?)
 }
 
-/// Changes the settings as `patch` says; without an audit row if that changes nothing.
+/// Changes the settings as `patch` says, unless `seen` refuses those that are there at that moment; without an audit row if
+/// that changes nothing.
 ///
 /// # Errors
-/// `invalid_request` with the field that does not fit; `conflict` when others changed the settings twice meanwhile.
+/// Those of `seen`; `invalid_request` with the field that does not fit; `conflict` when others changed the settings twice meanwhile.
 pub async fn update(
     state: &ControlState,
     call: &Call,
     scope: &InstanceScope,
     patch: &Patch,
+    seen: impl Fn(&Settings) -> Result<(), Problem>,
 ) -> Result<Settings, Problem> {
     let note = call.note_on("settings.update", patch.fields());
-    change(state, call, scope, &note, |settings| patch.apply(settings)).await
+    let edit = |settings: &Settings| seen(settings).and_then(|()| patch.apply(settings));
+    change(state, call, scope, &note, edit).await
 }
 
 /// What a client wants changed of a provider's switches. `Some(None)`: as for providers that are not listed.

@@ -1,5 +1,6 @@
 //! The settings of the instance and the switches of its providers.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{As, Person, World, data, path};
@@ -239,6 +240,83 @@ async fn what_anybody_may_know_follows_the_switches() {
         (&after["submission"], &after["custom_base_urls"]),
         (&json!("sealed_only"), &json!(true))
     );
+}
+
+#[tokio::test]
+async fn whoever_names_what_was_read_changes_nothing_else() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let tag = async || {
+        let read = world.get(&root.session, SETTINGS).await.expect(200);
+        read.header("etag").expect("a tag").to_owned()
+    };
+    let change = async |tag: &str, patch: Value| {
+        let mut request = World::request(&root.session, Method::PATCH, SETTINGS, Some(&patch));
+        let tag = tag.parse().expect("a header's value");
+        request.headers_mut().insert("if-match", tag);
+        world.send(request).await
+    };
+    let mapping =
+        |pattern: &str| json!({"model_mappings": [{"pattern": pattern, "model": "gpt-4o"}]});
+    let read = tag().await;
+    let first = change(&read, mapping("first")).await.expect(200);
+    assert_eq!(first.header("etag"), Some(tag().await.as_str()));
+    change(&read, mapping("second"))
+        .await
+        .refused(412, "precondition_failed");
+    // What would change nothing is refused, too: it was meant for other settings.
+    change(&read, mapping("first"))
+        .await
+        .refused(412, "precondition_failed");
+    let now = world.get(&root.session, SETTINGS).await.expect(200).json();
+    assert_eq!(now["model_mappings"][0]["pattern"], "first");
+
+    // The switches of providers are no part of them.
+    let read = tag().await;
+    world.switch(&root, "openai", json!({"byok": false})).await;
+    change(&read, mapping("third")).await.expect(200);
+    let weak = format!("\"other\", W/{}", tag().await);
+    change(&weak, mapping("fourth")).await.expect(200);
+    change("*", mapping("fifth")).await.expect(200);
+}
+
+#[tokio::test]
+async fn admins_see_what_the_models_of_a_provider_cost() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let path = format!("{PROVIDERS}/openai/models");
+    let model = async || {
+        let listed = data(world.get(&root.session, &path).await);
+        let found = listed.into_iter().find(|it| it["id"] == "gpt-4o");
+        found.expect("it is listed")
+    };
+    let before = model().await;
+    assert!(before["list_price"]["input"].is_string(), "{before}");
+    assert_eq!(before["price"], before["list_price"]);
+    assert_eq!(
+        (&before["priced_by"], &before["available"]),
+        (&Value::Null, &json!(true))
+    );
+
+    let price = |pattern: &str, input: &str| json!({"provider": "openai", "model": pattern, "price": {"input": input, "output": "9"}});
+    let prices = json!([price("*", "1"), price("gpt-4*", "2"), price("*4o", "3")]);
+    let change = world.patch(&root.session, SETTINGS, json!({"prices": prices}));
+    change.await.expect(200);
+    let off = json!({"enabled": false, "models": ["gpt-5*"]});
+    let one = format!("{PROVIDERS}/openai");
+    world.patch(&root.session, &one, off).await.expect(200);
+    let after = model().await;
+    assert_eq!(
+        (&after["priced_by"], &after["price"]["input"]),
+        (&json!("gpt-4*"), &json!("2"))
+    );
+    assert_eq!(after["list_price"], before["list_price"]);
+    assert_eq!(after["available"], false);
+
+    let missing = format!("{PROVIDERS}/OpenAI/models");
+    let refused = world.get(&root.session, &missing).await;
+    let refused = refused.refused(404, "not_found");
+    assert_eq!(refused["details"]["suggestion"], "openai");
 }
 
 #[tokio::test]

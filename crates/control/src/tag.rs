@@ -1,0 +1,26 @@
+//! Entity tags (RFC 9110, 8.8.3): which state of a thing a client has seen.
+
+use http::{HeaderMap, HeaderName};
+use serde::Serialize;
+use vault::content_sha256;
+
+use crate::error::Problem;
+
+/// The tag of a document: another one for each state of it.
+///
+/// # Errors
+/// `internal_error` where it cannot be written as JSON.
+pub(crate) fn of(document: &impl Serialize) -> Result<String, Problem> {
+    let text = serde_json::to_string(document).map_err(|error| Problem::internal(&error))?;
+    Ok(format!("\"{}\"", &content_sha256(text.as_bytes())[..32]))
+}
+
+/// Whether one of the tags in this header is `tag`, or `*`. Compared weakly also in `If-Match`: a proxy that compresses
+/// answers weakens their tags, and each of ours is of one state.
+pub(crate) fn is_named(headers: &HeaderMap, header: HeaderName, tag: &str) -> bool {
+    let values = headers.get_all(header).iter();
+    values.filter_map(|value| value.to_str().ok()).any(|value| {
+        let mut tags = value.split(',').map(str::trim);
+        value.trim() == "*" || tags.any(|one| one.strip_prefix("W/").unwrap_or(one) == tag)
+    })
+}
