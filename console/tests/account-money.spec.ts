@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type APIRequestContext, request } from "@playwright/test";
 import { call, mint } from "./support/calls";
-import { PASSWORD, post } from "./support/people";
+import { logIn, PASSWORD, post } from "./support/people";
 import { expect, look, test } from "./support/test";
 
 async function asAdmin(url: string, email: string): Promise<APIRequestContext> {
@@ -41,6 +41,18 @@ test("the ledger says what came, what a call took, and the balance after each; o
   await expect(ledger.getByRole("row")).toHaveCount(53);
   await expect(ledger.getByRole("row").last()).toContainText("+250 credits");
   await expect(ledger.getByRole("row").last().getByRole("cell").nth(3)).toHaveText("250 credits");
+
+  // Narrowed down it has the same balances; what it is narrowed down to stands in the address.
+  await ledger.getByRole("combobox", { name: "Kind" }).click();
+  await page.getByRole("option", { name: "Charge" }).click();
+  await expect(page).toHaveURL(/kind=charge/);
+  await expect(ledger.getByRole("row")).toHaveCount(2);
+  await expect(charge.getByRole("cell").nth(3)).toHaveText("299.999 credits");
+  await look(page, "account-credits-narrowed");
+  await page.goto("/console/account/credits?kind=grant&to=2020-01-01");
+  await expect(page.getByText("No entry is as you chose.")).toBeVisible();
+  await page.getByRole("button", { name: "Show all" }).click();
+  await expect(ledger.getByRole("row")).toHaveCount(51);
   await admin.delete(`/api/v1/admin/platform-keys/${stored.id}`);
   await admin.dispose();
 });
@@ -111,4 +123,37 @@ test("the account's log tells what was done with it", async ({ page, owner: _ })
   const row = page.getByRole("row").filter({ hasText: "ai_defaults.set_mode" });
   await expect(row).toContainText("you");
   await look(page, "account-audit");
+});
+
+test("credits that are given show at once, and so does what an admin does to the instance", async ({
+  page,
+  owner,
+  world,
+  browser,
+}) => {
+  const { url } = world.instance;
+  const admin = await asAdmin(url, world.root.email);
+  // Sooner than the page would ask by itself.
+  const soon = { timeout: 10_000 };
+  await page.goto("/console/account/credits");
+  const ledger = page.getByRole("region", { name: "Ledger" });
+  await expect(ledger.getByRole("row")).toHaveCount(2);
+  await post(admin, `/api/v1/admin/accounts/${owner.account}/credits`, {
+    kind: "grant",
+    credits: "7",
+    reference: "a gift",
+  });
+  await expect(ledger.getByRole("row").filter({ hasText: "a gift" })).toContainText("+7 credits", soon);
+
+  const root = await (await browser.newContext({ baseURL: url, locale: "en-US" })).newPage();
+  await logIn(root, url, world.root.email);
+  await root.goto("/console/admin/plans");
+  await expect(root.getByRole("row").filter({ hasText: "Free" })).toBeVisible();
+  const terms = { monthly_credits: 5, byok: true, tiers: ["level_1", "embeddings"], limits: {} };
+  const made = await admin.put("/api/v1/admin/plans/live", { data: { name: "Live plan", rank: 9, terms } });
+  expect(made.ok()).toBe(true);
+  await expect(root.getByRole("row").filter({ hasText: "Live plan" })).toBeVisible(soon);
+  await admin.delete("/api/v1/admin/plans/live");
+  await root.context().close();
+  await admin.dispose();
 });

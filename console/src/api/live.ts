@@ -26,8 +26,8 @@ function concerned(workspace: string, topic: string): QueryKey[] {
     case "instance":
       return [instanceQuery.queryKey, providersQuery.queryKey, ["admin"], ...decisions];
     case "usage":
-      // A call says how its key fares, too.
-      return [own("usage"), own("provider-keys")];
+      // A call says how its key fares, too, and may have been charged.
+      return [own("usage"), own("provider-keys"), ["me", "balance"], ["me", "credits"], ["me", "ledger"]];
     default:
       // A topic of a later server: everything of the workspace.
       return [own()];
@@ -35,7 +35,8 @@ function concerned(workspace: string, topic: string): QueryKey[] {
 }
 
 /**
- * Keeps what is shown of a workspace up to date while it is looked at. What changed while the stream was away is not
+ * Keeps what is shown of a workspace up to date while it is looked at, and of its account and the instance, whose changes
+ * its stream tells, too. What changed while the stream was away is not
  * told, so all that is shown is read again once it is back; where there is none, pages still ask every now and then.
  */
 export function useLiveWorkspace(workspace: string | undefined): void {

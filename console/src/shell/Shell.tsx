@@ -9,12 +9,12 @@ import { UnsavedGuard } from "@/ui/Unsaved";
 import { CommandPalette } from "./CommandPalette";
 import { NotFound } from "./Fallbacks";
 import { Logo } from "./Logo";
-import { rememberWorkspace } from "./lastWorkspace";
+import { lastWorkspace, rememberWorkspace } from "./lastWorkspace";
 import { NavGroup } from "./NavGroup";
 import { Unreachable } from "./Unreachable";
 import { UserMenu } from "./UserMenu";
 import { WorkspaceSwitcher } from "./WorkspaceSwitcher";
-import { isAtLeast, useWorkspaceIfAny } from "./workspace";
+import { isAtLeast, ownWorkspace, useMe, useWorkspaceIfAny } from "./workspace";
 
 /** The pages of one workspace. */
 export function WorkspaceShell() {
@@ -35,8 +35,9 @@ export function WorkspaceShell() {
   );
 }
 
-/** The pages about oneself. */
+/** The pages about oneself. What happens to the account is told by the stream of one of its workspaces. */
 export function AccountShell() {
+  useLiveWorkspace(ownWorkspace(useMe())?.id);
   return (
     <Shell switcher={<WorkspaceSwitcher />}>
       <NavGroup label="Account" base="/account" pages={ACCOUNT_PAGES} />
@@ -44,8 +45,9 @@ export function AccountShell() {
   );
 }
 
-/** The pages of the instance, for its admins. */
+/** The pages of the instance, for its admins. What happens to it is told by the stream of any workspace. */
 export function AdminShell() {
+  useLiveWorkspace(lastWorkspace(useMe().workspaces)?.id);
   return (
     <Shell switcher={<WorkspaceSwitcher />}>
       <NavGroup label="Instance" base="/admin" pages={ADMIN_PAGES} />

@@ -16,6 +16,11 @@ export function useMe(): Schemas["Me"] {
   return useSuspenseQuery(meQuery).data;
 }
 
+/** A workspace that the caller's own account owns. */
+export function ownWorkspace({ user, workspaces }: Schemas["Me"]): Schemas["OwnWorkspace"] | undefined {
+  return workspaces.find(({ account_id }) => account_id === user.account_id);
+}
+
 /** The workspace of the address; `undefined` when the caller is no member of it, or not any more. */
 export function useWorkspaceIfAny(): Schemas["OwnWorkspace"] | undefined {
   const { workspace: id } = useParams({ strict: false }) as { workspace?: string };

@@ -5,7 +5,7 @@ import { providersQuery } from "@/api/queries";
 import { MODES } from "@/pages/ai-config/ModeForm";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { modelsQuery } from "@/pages/models/models";
-import { useMe } from "@/shell/workspace";
+import { ownWorkspace, useMe } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Combobox } from "@/ui/Combobox";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -144,8 +144,7 @@ function Model({
   value: string;
   onChange: (value: string) => void;
 }) {
-  const me = useMe();
-  const own = me.workspaces.find(({ account_id }) => account_id === me.user.account_id)?.id ?? "";
+  const own = ownWorkspace(useMe())?.id ?? "";
   const models = useQuery({ ...modelsQuery(own), enabled: own !== "" });
   if (models.data) {
     return (
