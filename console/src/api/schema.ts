@@ -254,7 +254,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List all accounts, oldest first.
+         * List all accounts, oldest first, or find some by the e-mail of their owner.
          * @description In pages: `limit` and `after` name the part that is wanted.
          */
         get: operations["list_accounts"];
@@ -555,6 +555,27 @@ export interface paths {
         patch: operations["update_provider_switch"];
         trace?: never;
     };
+    "/api/v1/admin/providers/{provider}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the models that are listed for a provider, with what they cost in this instance.
+         * @description Also while the provider is switched off. Others of the same provider work too, by the name `provider/model`. All in one
+         *     answer; there are no parameters.
+         */
+        get: operations["list_provider_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/settings": {
         parameters: {
             query?: never;
@@ -576,7 +597,8 @@ export interface paths {
         /**
          * Change settings of the instance, all of them or none.
          * @description A JSON merge patch (RFC 7396): what is left out stays, `null` brings the default back, lists are replaced whole. Counts
-         *     from the next call on, for everybody.
+         *     from the next call on, for everybody. With `If-Match` only while they are as they were read: whoever replaces a list whole
+         *     sends the `etag` of the answer that the list is from, so that no change of somebody else is lost.
          */
         patch: operations["update_settings"];
         trace?: never;
@@ -2037,7 +2059,7 @@ export interface paths {
         };
         /**
          * List the transactions of the caller's account, newest first.
-         * @description In pages: `limit` and `after` name the part that is wanted.
+         * @description In pages: `limit` and `after` name the part that is wanted. What is narrowed down has the same balances as the whole.
          */
         get: operations["list_transactions"];
         put?: never;
@@ -3433,6 +3455,38 @@ export interface components {
             next?: string | null;
         };
         /** @description A part of a list. */
+        List_ProviderModelView: {
+            /** @description The entries. */
+            data: {
+                /** @description Whether the `models` that are switched on for the provider have it; it serves while the provider does. */
+                available: boolean;
+                /**
+                 * Format: int64
+                 * @description How many tokens it takes, prompt and answer; `null`: not known.
+                 */
+                context_tokens: number | null;
+                /**
+                 * @description The provider's own name for it.
+                 * @example gpt-4o
+                 */
+                id: string;
+                list_price: components["schemas"]["Price"] | null;
+                /**
+                 * Format: int64
+                 * @description How many tokens it answers at most; `null`: not known.
+                 */
+                max_output_tokens: number | null;
+                price: components["schemas"]["Price"] | null;
+                /**
+                 * @description The `model` of that price of the settings; `null`: the list price counts.
+                 * @example gpt-4*
+                 */
+                priced_by: string | null;
+            }[];
+            /** @description Given as `after`, gets the following part; absent at the end. */
+            next?: string | null;
+        };
+        /** @description A part of a list. */
         List_ProviderSwitchView: {
             /** @description The entries. */
             data: (components["schemas"]["SwitchView"] & {
@@ -3695,6 +3749,17 @@ export interface components {
                  * @description The same in billionths of a US dollar, exactly.
                  */
                 amount_nano_usd: number;
+                /**
+                 * Format: int64
+                 * @description What there was after it, with what running calls held, in millionths of a US dollar, rounded down; negative: what was
+                 *     owed.
+                 */
+                balance_micro_usd: number;
+                /**
+                 * Format: int64
+                 * @description The same in billionths of a US dollar, exactly.
+                 */
+                balance_nano_usd: number;
                 /** @description When it was written; RFC 3339, UTC. */
                 created_at: string;
                 /**
@@ -4697,6 +4762,33 @@ export interface components {
              * @description Counts the replacements of its value, from 1.
              */
             version: number;
+        };
+        /** @description A listed model of a provider. */
+        ProviderModelView: {
+            /** @description Whether the `models` that are switched on for the provider have it; it serves while the provider does. */
+            available: boolean;
+            /**
+             * Format: int64
+             * @description How many tokens it takes, prompt and answer; `null`: not known.
+             */
+            context_tokens: number | null;
+            /**
+             * @description The provider's own name for it.
+             * @example gpt-4o
+             */
+            id: string;
+            list_price: components["schemas"]["Price"] | null;
+            /**
+             * Format: int64
+             * @description How many tokens it answers at most; `null`: not known.
+             */
+            max_output_tokens: number | null;
+            price: components["schemas"]["Price"] | null;
+            /**
+             * @description The `model` of that price of the settings; `null`: the list price counts.
+             * @example gpt-4*
+             */
+            priced_by: string | null;
         };
         /** @description A provider with what is switched on for it. */
         ProviderSwitchView: components["schemas"]["SwitchView"] & {
@@ -5848,6 +5940,17 @@ export interface components {
              * @description The same in billionths of a US dollar, exactly.
              */
             amount_nano_usd: number;
+            /**
+             * Format: int64
+             * @description What there was after it, with what running calls held, in millionths of a US dollar, rounded down; negative: what was
+             *     owed.
+             */
+            balance_micro_usd: number;
+            /**
+             * Format: int64
+             * @description The same in billionths of a US dollar, exactly.
+             */
+            balance_nano_usd: number;
             /** @description When it was written; RFC 3339, UTC. */
             created_at: string;
             /**
@@ -7906,6 +8009,8 @@ export interface operations {
     list_accounts: {
         parameters: {
             query?: {
+                /** @description Only those whose e-mail has this part, in whichever case; 1 to 254 characters. */
+                q?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */
@@ -10074,6 +10179,95 @@ export interface operations {
             };
         };
     };
+    list_provider_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["List_ProviderModelView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_settings: {
         parameters: {
             query?: never;
@@ -10086,6 +10280,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of them. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10164,7 +10360,10 @@ export interface operations {
     update_settings: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the settings that one has read; left out: whatever they are now. */
+                "if-match"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10177,6 +10376,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of them. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10229,6 +10430,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12349,7 +12559,7 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
-                /** @description Only people whose e-mail has this part, in whichever case; 1 to 254 characters. */
+                /** @description Only those whose e-mail has this part, in whichever case; 1 to 254 characters. */
                 q?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
@@ -20725,6 +20935,11 @@ export interface operations {
     list_transactions: {
         parameters: {
             query?: {
+                kind?: "grant" | "charge" | "expiry" | "forgiveness" | "refund";
+                /** @description From this moment on; RFC 3339. */
+                from?: string;
+                /** @description Before this moment; RFC 3339. */
+                to?: string;
                 /** @description The most entries to answer with, 1 to 100; 25 when left out. */
                 limit?: number;
                 /** @description The `next` of the part before. */

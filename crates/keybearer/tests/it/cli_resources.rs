@@ -440,12 +440,23 @@ async fn an_instance_is_managed_by_its_admins_only() {
         .admin_json(&["admin", "user", "restore", "new@example.com"])
         .await;
 
+    let models = ["admin", "provider", "models", "openai"];
+    let models = fixture.admin_json(&models).await;
+    let listed = models["data"].as_array().expect("models").iter();
+    assert!(
+        listed.clone().any(|it| it["price"]["input"].is_string()),
+        "{models}"
+    );
+
     let account = fixture.owner.account.clone();
     let accounts = fixture.admin_json(&["admin", "account", "list"]).await;
     assert!(
         texts(&accounts, "id").contains(&account.as_str()),
         "{accounts}"
     );
+    let search = ["admin", "account", "list", "--search", "NEW@example"];
+    let found = fixture.admin_json(&search).await;
+    assert_eq!(texts(&found, "owner_email"), ["new@example.com"], "{found}");
     let grant = [
         "admin",
         "account",
@@ -465,6 +476,15 @@ async fn an_instance_is_managed_by_its_admins_only() {
     }
     let history = fixture.cli_json(&["credits", "--history"]).await;
     assert_eq!(texts(&history, "reference"), ["invoice 1"], "{history}");
+    let rows = history["data"].as_array().expect("rows").iter();
+    let amounts = rows.map(|row| row["amount_nano_usd"].as_i64().expect("a number"));
+    let newest = &history["data"][0]["balance_nano_usd"];
+    assert_eq!(newest, amounts.sum::<i64>(), "{history}");
+    let charges = ["credits", "--history", "--kind", "charge", "--since", "1d"];
+    let charges = fixture.cli_json(&charges).await;
+    assert_eq!(charges["data"], serde_json::json!([]), "{charges}");
+    let exit = fixture.cli(&["credits", "--kind", "charge"]).await;
+    assert!(!exit.status.success() && exit.says("--history"), "{exit}");
     let history = fixture.cli(&["credits", "--history", "--limit", "1"]).await;
     assert_eq!(history.stdout.lines().count(), 1, "{history}");
     let floating = [
