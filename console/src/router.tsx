@@ -14,7 +14,7 @@ import { ACCOUNT_PAGES, ADMIN_PAGES, type PageEntry, WORKSPACE_PAGES } from "./p
 import { Broken, NotFound } from "./shell/Fallbacks";
 import { lastWorkspace } from "./shell/lastWorkspace";
 
-export const BASE = "/console";
+const BASE = "/console";
 
 export const queryClient = createQueryClient(() => {
   const here = router.state.location;

@@ -19,7 +19,7 @@ export interface Sealed {
 }
 
 /** What a key is sealed for. */
-export interface SealFor {
+interface SealFor {
   /** The installation's id. */
   node: string;
   /** The id of the workspace or account, or of the installation for a platform key. */
@@ -37,7 +37,7 @@ export async function fetchSealingKey(signal?: AbortSignal): Promise<SealingKey>
 }
 
 /** Seals a key for its place. The key goes to the worker and nowhere else. */
-export async function sealForServer(to: SealingKey, key: string, what: SealFor): Promise<Sealed> {
+async function sealForServer(to: SealingKey, key: string, what: SealFor): Promise<Sealed> {
   const random = crypto.getRandomValues(new Uint8Array(16));
   const context: BoxContext = {
     ...what,

@@ -37,3 +37,14 @@ test("a page with changes that are not saved is left only after a question", asy
   await nav.getByRole("link", { name: "Members" }).click();
   await expect(page.getByRole("heading", { name: "Members" })).toBeVisible();
 });
+
+test("a password that was typed and not sent is not lost unasked", async ({ page, owner: _ }) => {
+  await page.goto("/console/account/profile");
+  await page.getByLabel("New password", { exact: true }).fill("another horse battery");
+  await page.getByRole("navigation", { name: "Account" }).getByRole("link", { name: "Plan" }).click();
+  const question = page.getByRole("alertdialog", { name: "Leave without saving?" });
+  await question.getByRole("button", { name: "Stay here" }).click();
+  await page.getByLabel("New password", { exact: true }).fill("");
+  await page.getByRole("navigation", { name: "Account" }).getByRole("link", { name: "Plan" }).click();
+  await expect(page.getByRole("heading", { name: "Your plan: Free" })).toBeVisible();
+});

@@ -12,7 +12,7 @@ const LOOKS = {
 
 const SIZES = { small: "h-7 px-2 gap-1 text-xs", medium: "h-8 px-3 gap-1.5 text-sm", large: "h-10 px-4 gap-2 text-sm" };
 
-export interface ButtonProps extends ComponentProps<"button"> {
+interface ButtonProps extends ComponentProps<"button"> {
   look?: keyof typeof LOOKS;
   size?: keyof typeof SIZES;
   /** Work is under way: the button takes no clicks and says so. */

@@ -8,7 +8,7 @@ export interface Series {
   tone: keyof typeof TONES;
 }
 
-export interface Bar {
+interface Bar {
   label: string;
   /** One for each series, from the bottom up. */
   values: number[];

@@ -6,7 +6,7 @@ import { createInterface, type Interface } from "node:readline";
 const TARGET = resolve(import.meta.dirname, "../../../target/debug");
 
 /** What the provider is told to do with requests that carry `key` or go to `path`. */
-export interface Script {
+interface Script {
   key?: string;
   path?: string;
   status: number;

@@ -5,7 +5,7 @@ import { newKey } from "./keys";
 import { PASSWORD, type Person, post } from "./people";
 
 /** A picture of one pixel that a browser can show. */
-export const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /** An answer of chat completions with this text. */
 export const says = (content: string) => ({

@@ -1,17 +1,11 @@
 import type { Schemas } from "@/api/client";
 import { credits } from "@/format/credits";
 import { count } from "@/format/number";
+import { tierNames } from "@/pages/models/models";
 import { Badge } from "@/ui/Badge";
 import { Fact, Facts } from "@/ui/Facts";
 
 type Terms = Schemas["TermsView"];
-
-export const TIER_NAMES: Record<Terms["tiers"][number], string> = {
-  level_1: "Level 1",
-  level_2: "Level 2",
-  level_3: "Level 3",
-  embeddings: "Embeddings",
-};
 
 /** What a limit says. */
 export function limitText(limit: number | null | undefined): string {
@@ -26,7 +20,7 @@ export function TermsFacts({ terms }: { terms: Terms }) {
       <Fact name="Own keys">
         {terms.byok ? <Badge tone="ok">May serve</Badge> : <Badge tone="warn">Rest, none can be added</Badge>}
       </Fact>
-      <Fact name="Tiers by name">{terms.tiers.map((tier) => TIER_NAMES[tier]).join(", ")}</Fact>
+      <Fact name="Tiers by name">{tierNames(terms.tiers)}</Fact>
       <Fact name="Workspaces">{limitText(terms.limits?.workspaces)}</Fact>
       <Fact name="Members of each workspace">{limitText(terms.limits?.members)}</Fact>
       <Fact name="API keys of each workspace">{limitText(terms.limits?.api_keys)}</Fact>

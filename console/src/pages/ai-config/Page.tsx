@@ -25,10 +25,10 @@ export function Page() {
         <ErrorState error={policy.error} retry={() => policy.refetch()} />
       ) : (
         <>
-          <Now key={workspace.id} policy={policy.data} />
-          <ModeForm key={`${workspace.id}-mode`} policy={policy.data} mayWrite={mayWrite} />
-          <ConsentForm key={`${workspace.id}-consent`} policy={policy.data} mayWrite={mayWrite} />
-          <GuardrailForm key={`${workspace.id}-guardrail`} policy={policy.data} mayWrite={mayWrite} />
+          <Now policy={policy.data} />
+          <ModeForm policy={policy.data} mayWrite={mayWrite} />
+          <ConsentForm policy={policy.data} mayWrite={mayWrite} />
+          <GuardrailForm policy={policy.data} mayWrite={mayWrite} />
         </>
       )}
     </PageBody>

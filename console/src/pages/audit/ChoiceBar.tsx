@@ -1,7 +1,8 @@
+import { DayFields } from "@/ui/DayFields";
 import { Field, TextField } from "@/ui/Field";
 import { Select } from "@/ui/Select";
 import { OUTCOMES } from "./AuditTable";
-import { type Choice, dayBegins, type Names, SORTS } from "./choice";
+import { type Choice, type Names, SORTS } from "./choice";
 import type { Row, Source } from "./queries";
 
 const ALL = { value: "", label: "All" };
@@ -29,7 +30,6 @@ export function ChoiceBar({
   // Where the instance hides who acts, nobody is offered, and the server refuses to look for somebody.
   if (actors.size > 0) for (const id of names.keys()) if (/^(usr|ak)_/.test(id)) actors.add(id);
   if (choice.actor) actors.add(choice.actor);
-  const backwards = choice.from && choice.to && choice.from > choice.to;
   return (
     <div className="grid grid-cols-2 gap-3 lg:grid-cols-3">
       <Field label="Action">
@@ -70,19 +70,7 @@ export function ChoiceBar({
           )}
         </Field>
       )}
-      <TextField
-        label="From"
-        type="date"
-        error={backwards ? "The first day is after the last one." : undefined}
-        value={dayBegins(choice.from) ? choice.from : ""}
-        onChange={(event) => change({ from: event.target.value })}
-      />
-      <TextField
-        label="To"
-        type="date"
-        value={dayBegins(choice.to) ? choice.to : ""}
-        onChange={(event) => change({ to: event.target.value })}
-      />
+      <DayFields days={choice} change={change} />
       <TextField
         className="col-span-2 lg:col-span-1"
         label="Person, key, id or request"

@@ -29,7 +29,6 @@ function Audit() {
       lead="Who changed what, newest first. Sequence numbers rise over the whole instance: between two of them there may be entries of others."
     >
       <AuditLog
-        key={workspace.id}
         source={{ kind: "workspace", id: workspace.id }}
         names={names}
         nothing="Every change in this workspace leaves an entry."

@@ -1,9 +1,10 @@
+import { momentsOf } from "@/format/days";
 import type { Only, Row, Source } from "./queries";
 
 export const CHOICES = ["action", "outcome", "actor", "text", "from", "to"] as const;
 
 /** What the log is cut down to; days are days in the viewer's zone. */
-export type Choice = Partial<Record<(typeof CHOICES)[number], string>>;
+export type Choice = Partial<Record<(typeof CHOICES)[number], string | undefined>>;
 
 /** What people call ids. */
 export type Names = Map<string, string>;
@@ -15,29 +16,25 @@ export const isCutHere = ({ outcome, text }: Choice) => Boolean(outcome || text)
 
 /** The sorts of things of which a log tells; all actions of a sort can be chosen at once. */
 export const SORTS: Record<Source["kind"], string[]> = {
-  workspace: ["api_key", "invitation", "member", "policy", "provider_key", "run", "script", "service", "workspace"],
-  account: ["account", "ai_defaults", "credits", "provider_key", "subscription", "workspace"],
+  workspace: [
+    "api_key",
+    "invitation",
+    "member",
+    "playground_key",
+    "policy",
+    "provider_key",
+    "run",
+    "script",
+    "service",
+    "workspace",
+  ],
+  account: ["account", "ai_defaults", "credits", "device_login", "provider_key", "session", "subscription", "user"],
   instance: ["plan", "profile", "provider_key", "provider_switch", "sealing_key", "session", "settings"],
 };
 
-/** The first moment of a day in the viewer's zone, `days` later; nothing for a text that is no day. */
-export function dayBegins(text: string | undefined, days = 0): Date | undefined {
-  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text ?? "") ?? [];
-  if (year === undefined) return undefined;
-  const at = new Date(Number(year), Number(month) - 1, Number(day) + days);
-  return Number.isNaN(at.getTime()) ? undefined : at;
-}
-
 /** What of a choice the server looks for. */
 export function onlyOf({ action, actor, from, to }: Choice): Only {
-  const since = dayBegins(from)?.toISOString();
-  const until = dayBegins(to, 1)?.toISOString();
-  return {
-    ...(action ? { action } : {}),
-    ...(actor ? { actor } : {}),
-    ...(since ? { from: since } : {}),
-    ...(until ? { to: until } : {}),
-  };
+  return { ...(action ? { action } : {}), ...(actor ? { actor } : {}), ...momentsOf({ from, to }) };
 }
 
 /** Whether an entry is as it was chosen, in what the server does not look for. */

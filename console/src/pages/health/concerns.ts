@@ -4,7 +4,7 @@ import type { Health } from "./queries";
 
 type Key = Schemas["ProviderKeyView"];
 
-export interface Concern {
+interface Concern {
   /** `bad`: calls are refused, or soon will be. */
   tone: "warn" | "bad";
   text: string;

@@ -1,10 +1,11 @@
 import { Eye, EyeOff } from "lucide-react";
 import { type RefObject, useState } from "react";
+import { looksLike } from "@/format/glob";
 import { IconButton } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { Field, inputClass } from "@/ui/Field";
 import { KeyHint } from "./KeyHint";
-import { looksLike, type Provider } from "./keys";
+import type { Provider } from "./keys";
 
 /**
  * Where a provider key is pasted. The text stays in the element: it never becomes state of the page, so emptying the

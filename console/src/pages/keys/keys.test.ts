@@ -1,17 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { moved } from "@/ui/order";
-import { baseUrlFault, freeLabel, inOrder, type Key, labelFault, looksLike } from "./keys";
-
-describe("the hint of what a key looks like", () => {
-  it("is a glob, and everything else in it is meant as it stands", () => {
-    expect(looksLike("sk-proj-1", "sk-*")).toBe(true);
-    expect(looksLike("xsk-1", "sk-*")).toBe(false);
-    expect(looksLike("sk-ant-api03-x", "sk-ant-api03-*")).toBe(true);
-    expect(looksLike("a.b", "a.b")).toBe(true);
-    expect(looksLike("axb", "a.b")).toBe(false);
-    expect(looksLike("pre-middle-end", "pre-*-end")).toBe(true);
-  });
-});
+import { baseUrlFault, freeLabel, inOrder, type Key, labelFault } from "./keys";
 
 describe("a base URL", () => {
   it("is looked at before the key leaves its field", () => {

@@ -47,12 +47,6 @@ export function failureText(kind: Schemas["FailureView"]["kind"]): string {
   return FAILURES[kind];
 }
 
-/** Whether a text looks like the provider's hint of its keys, a glob in which `*` stands for any text. */
-export function looksLike(key: string, pattern: string): boolean {
-  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${parts.join(".*")}$`, "s").test(key);
-}
-
 /** Why a text is no base URL; the server has its own, sharper eyes. `http` is for what the operator allows. */
 export function baseUrlFault(text: string): string | undefined {
   if (!URL.canParse(text)) return "This is no URL. It begins with https:// and names a host.";

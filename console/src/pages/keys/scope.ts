@@ -25,7 +25,7 @@ export interface KeyScope {
   remove: (id: string) => Promise<Schemas["RemovedKeyView"]["then"] | undefined>;
 }
 
-export function workspaceScope(id: string): KeyScope {
+function workspaceScope(id: string): KeyScope {
   const path = { workspace_id: id };
   return {
     kind: "workspace",

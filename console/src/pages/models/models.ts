@@ -26,6 +26,9 @@ export const TIERS: Record<Tier, { name: string; means: string }> = {
   embeddings: { name: "Embeddings", means: "Texts as vectors" },
 };
 
+/** The tiers by their names, in one line. */
+export const tierNames = (tiers: Tier[]) => tiers.map((tier) => TIERS[tier].name).join(", ");
+
 /** Who would pay for a call, or why it would be refused. */
 export function served(view: Schemas["ServedView"]): { tone: Tone; word: string } {
   if (view.key_source === "byok") return { tone: "ok", word: "Own key" };

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { credits } from "@/format/credits";
 import { day } from "@/format/time";
-import { TIER_NAMES } from "@/pages/account-detail/TermsFacts";
+import { tierNames } from "@/pages/models/models";
 import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { buttonClass } from "@/ui/Button";
@@ -51,9 +51,7 @@ export function Page() {
                   <Badge tone="warn">Rest, none can be added</Badge>
                 )}
               </Fact>
-              <Fact name="Tiers that calls may name">
-                {limits.data.tiers.map((tier) => TIER_NAMES[tier]).join(", ")}
-              </Fact>
+              <Fact name="Tiers that calls may name">{tierNames(limits.data.tiers)}</Fact>
             </Facts>
           </Section>
           <Section

@@ -3,7 +3,7 @@ import { type FormEvent, useState } from "react";
 import { plansQuery } from "@/api/admin";
 import { api, ok, type Schemas } from "@/api/client";
 import { usd } from "@/format/money";
-import { TIER_NAMES } from "@/pages/account-detail/TermsFacts";
+import { TIERS, type Tier } from "@/pages/models/models";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
@@ -13,7 +13,6 @@ import { Note } from "@/ui/Note";
 import { toast } from "@/ui/Toaster";
 
 type Plan = Schemas["PlanView"];
-type Tier = Plan["terms"]["tiers"][number];
 type Limit = "workspaces" | "members" | "api_keys" | "provider_keys";
 
 const LIMITS: [Limit, string][] = [
@@ -137,7 +136,7 @@ export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; pla
               onChange={(checked) =>
                 setTiers(checked ? [...tiers, tier].sort(byTier) : tiers.filter((other) => other !== tier))
               }
-              label={`Name the tier ${TIER_NAMES[tier]}`}
+              label={`Name the tier ${TIERS[tier].name}`}
             />
           ))}
           <p className="text-xs text-soft">Level 1 and Embeddings are open to every plan.</p>
@@ -162,7 +161,7 @@ export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; pla
   );
 }
 
-const ORDER: Tier[] = ["level_1", "level_2", "level_3", "embeddings"];
+const ORDER = Object.keys(TIERS) as Tier[];
 const byTier = (one: Tier, other: Tier) => ORDER.indexOf(one) - ORDER.indexOf(other);
 
 function bound(text: string): number | null {

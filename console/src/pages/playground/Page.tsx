@@ -20,11 +20,6 @@ import { useChat } from "./useChat";
 /** A conversation with any model that the workspace may call. It lasts as long as the page. */
 export function Page() {
   const workspace = useWorkspace();
-  return <Playground key={workspace.id} />;
-}
-
-function Playground() {
-  const workspace = useWorkspace();
   const models = useQuery(modelsQuery(workspace.id));
   const search = useSearch({ strict: false }) as { model?: unknown };
   const navigate = useNavigate();

@@ -6,7 +6,7 @@ export interface Tokens {
 }
 
 /** One event of a streamed answer of chat completions. */
-export type Piece = { text: string } | { tokens: Tokens } | { failed: ApiError };
+type Piece = { text: string } | { tokens: Tokens } | { failed: ApiError };
 
 /** Takes the text of server-sent events apart as it comes, however it is cut. A line feed at the end ends the last one. */
 export class Events {

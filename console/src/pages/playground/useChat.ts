@@ -18,7 +18,7 @@ export interface Call {
   cost?: Cost | "asking";
 }
 
-export interface Cost {
+interface Cost {
   nanoUsd: number | null;
   chargeNanoUsd: number;
   estimated: boolean;

@@ -7,6 +7,7 @@ import { TextField } from "@/ui/Field";
 import { MIN_PASSWORD, NewPasswordField } from "@/ui/NewPasswordField";
 import { Card, Section } from "@/ui/Page";
 import { toast } from "@/ui/Toaster";
+import { useUnsaved } from "@/ui/Unsaved";
 import { sessionsQuery } from "./queries";
 
 /** Changes the password; all other sessions end. */
@@ -15,6 +16,7 @@ export function PasswordForm() {
   const [now, setNow] = useState("");
   const [next, setNext] = useState("");
   const [again, setAgain] = useState("");
+  useUnsaved(now !== "" || next !== "" || again !== "");
   const change = useMutation({
     mutationFn: () => ok(api.PUT("/api/v1/me/password", { body: { current_password: now, new_password: next } })),
     gcTime: 0,

@@ -30,6 +30,8 @@ export function Page() {
     await Promise.all([
       queries.invalidateQueries(sealingKeyQuery),
       queries.invalidateQueries({ queryKey: publicKeyQuery.queryKey }),
+      // The history is read from the log.
+      queries.invalidateQueries({ queryKey: ["admin", "audit"] }),
     ]);
     toast("The sealing key is replaced", `The new one is ${next.kek_id}.`);
   };

@@ -1,5 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { History } from "lucide-react";
+import { auditQuery } from "@/pages/audit/queries";
 import { usersQuery } from "@/pages/users/queries";
 import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
@@ -8,12 +9,11 @@ import { ErrorState } from "@/ui/ErrorNote";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
-import { rotationsQuery } from "./queries";
 
 /** The sealing keys that there were, as the audit log tells. */
 export function Rotations({ current }: { current: string | undefined }) {
   const me = useMe();
-  const rotations = useInfiniteQuery(rotationsQuery);
+  const rotations = useInfiniteQuery(auditQuery({ kind: "instance" }, { action: "sealing_key.rotate" }));
   const users = useInfiniteQuery(usersQuery("")).data?.pages.flatMap(({ data }) => data) ?? [];
   const who = (actor: string | null | undefined) => {
     if (actor === "system") return "By itself";
@@ -23,15 +23,16 @@ export function Rotations({ current }: { current: string | undefined }) {
   };
   if (rotations.isPending) return <SkeletonRows rows={2} label="Loading the history" />;
   if (rotations.isLoadingError) return <ErrorState error={rotations.error} retry={() => rotations.refetch()} />;
+  const rows = rotations.data.pages.flatMap(({ data }) => data);
   return (
     <>
-      {rotations.data.length === 0 ? (
+      {rows.length === 0 ? (
         <EmptyState icon={History} title="No key is told of">
           The audit log holds no entry of a sealing key.
         </EmptyState>
       ) : (
         <Table label="History" head={["Since", "By whom", "Sealing key"]}>
-          {rotations.data.map((row) => (
+          {rows.map((row) => (
             <tr key={row.sequence}>
               <Cell>
                 <Time at={row.at} />

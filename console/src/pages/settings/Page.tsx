@@ -17,7 +17,7 @@ export function Page() {
   const workspace = useWorkspace();
   return (
     <PageBody title="Settings">
-      {isAtLeast(workspace.role, "admin") && <RenameForm key={workspace.id} workspace={workspace} />}
+      {isAtLeast(workspace.role, "admin") && <RenameForm workspace={workspace} />}
       <Section title="Ids" lead="For the API and the command line.">
         <Card>
           <dl className="divide-y divide-line">

@@ -1,5 +1,6 @@
 import { usd } from "@/format/money";
 import { compact } from "@/format/number";
+import { tokensOf } from "@/format/tokens";
 import { Card } from "@/ui/Page";
 import { type Series, StackedBars } from "@/ui/StackedBars";
 import { buckets, type Period } from "./period";
@@ -34,10 +35,8 @@ function values(group: Group, measure: Measure): number[] {
       return [group.own_key_cost_nano_usd, group.charge_nano_usd];
     case "calls":
       return [own ? group.calls : 0, credits ? group.calls : 0, own || credits ? 0 : group.calls];
-    case "tokens": {
-      const tokens = group.input_tokens + group.cached_input_tokens + group.cache_write_tokens + group.output_tokens;
-      return [own ? tokens : 0, credits ? tokens : 0];
-    }
+    case "tokens":
+      return [own ? tokensOf(group) : 0, credits ? tokensOf(group) : 0];
   }
 }
 

@@ -3,9 +3,10 @@ import { useEffect, useRef, useState } from "react";
 import { bytes } from "@/format/number";
 import { Button } from "@/ui/Button";
 import { Dialog, DialogActions } from "@/ui/Dialog";
+import { download } from "@/ui/download";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Spinner } from "@/ui/Spinner";
-import { download, exportCalls } from "./export";
+import { exportCalls } from "./export";
 import type { Period } from "./period";
 import type { OnlyCalls } from "./queries";
 

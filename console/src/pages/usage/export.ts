@@ -54,13 +54,3 @@ async function withoutTitles(blob: Blob): Promise<Blob> {
   const head = new Uint8Array(await blob.slice(0, 4096).arrayBuffer());
   return blob.slice(head.indexOf(0x0a) + 1);
 }
-
-/** Hands a file to the browser's downloads. */
-export function download(blob: Blob, name: string): void {
-  const url = URL.createObjectURL(blob);
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}

@@ -2,7 +2,7 @@
 
 const DAY_MS = 86_400_000;
 /** The longest period that the page asks for. */
-export const MOST_DAYS = 366;
+const MOST_DAYS = 366;
 
 export interface Period {
   from: string;
@@ -12,7 +12,7 @@ export interface Period {
 
 const iso = (ms: number) => new Date(ms).toISOString().slice(0, 10);
 
-export function isDay(text: string | undefined): text is string {
+function isDay(text: string | undefined): text is string {
   return text !== undefined && /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
 }
 
@@ -42,7 +42,7 @@ export function moments({ from, to }: Period): { from: string; to: string } {
 }
 
 /** `Nov 28`, with the year where it is not `year`'s. */
-export function dayText(text: string, year: string): string {
+function dayText(text: string, year: string): string {
   const options = { month: "short", day: "numeric", timeZone: "UTC" } as const;
   return new Intl.DateTimeFormat("en-US", text.startsWith(year) ? options : { ...options, year: "numeric" }).format(
     new Date(text),

@@ -13,7 +13,7 @@ export interface UsageScope {
   platformCost: boolean;
 }
 
-export type SummaryQuery = { from: string; to: string; group_by: string } & Record<string, string | undefined>;
+type SummaryQuery = { from: string; to: string; group_by: string } & Record<string, string | undefined>;
 
 /** The calls of one workspace: everybody's, or the viewer's own alone, as the server cuts them for a member. */
 export function workspaceUsage(id: string, everybody: boolean): UsageScope {
