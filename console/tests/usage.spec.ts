@@ -51,8 +51,14 @@ test("calls are added up, told apart, listed, explained and exported", async ({ 
     .click();
   const detail = page.getByRole("dialog");
   await expect(detail.getByRole("listitem")).toContainText("Own key primary");
+  // It has an address of its own, and names.
+  await expect(page).toHaveURL(/request=req_/);
+  await page.reload();
+  await expect(detail.getByRole("definition").filter({ hasText: ci.id })).toContainText("ci");
+  await expect(detail).toContainText("you");
   await look(page, "usage-request");
   await page.keyboard.press("Escape");
+  await expect(page).not.toHaveURL(/request=/);
 
   const saved = page.waitForEvent("download");
   await page.getByRole("button", { name: "Export CSV" }).click();

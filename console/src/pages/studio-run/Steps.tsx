@@ -1,5 +1,7 @@
+import { Link } from "@tanstack/react-router";
 import { ApiError } from "@/api/error";
 import { milliseconds } from "@/format/number";
+import { useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Card, Section } from "@/ui/Page";
@@ -49,6 +51,7 @@ export function Steps({ run }: { run: Run }) {
 
 /** The model of the last call, and the id by which usage knows it. */
 function LastCall({ step }: { step: Step }) {
+  const workspace = useWorkspace();
   return (
     <>
       <span className="font-mono">
@@ -57,7 +60,14 @@ function LastCall({ step }: { step: Step }) {
       {step.attempts > 1 && `, ${step.attempts} calls`}
       {step.request_id && (
         <>
-          , request <span className="font-mono">{step.request_id}</span>
+          , request{" "}
+          <Link
+            to={`/w/${workspace.id}/usage`}
+            search={{ request: step.request_id } as never}
+            className="font-mono text-accent-text underline-offset-2 hover:underline"
+          >
+            {step.request_id}
+          </Link>
         </>
       )}
     </>

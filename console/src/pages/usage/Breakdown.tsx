@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { usd } from "@/format/money";
 import { compact, count } from "@/format/number";
+import { tokensOf } from "@/format/tokens";
 import { Button } from "@/ui/Button";
 import { cx } from "@/ui/cx";
 import { ErrorState } from "@/ui/ErrorNote";
@@ -42,12 +43,12 @@ export function Breakdown({
         label={`Calls by ${by}`}
         head={[
           dimension.name,
-          "Calls",
-          "Failed",
-          "Tokens",
-          "Own keys, list price",
-          ...(scope.platformCost ? ["Platform keys, list price"] : []),
-          "Credits",
+          { numeric: "Calls" },
+          { numeric: "Failed" },
+          { numeric: "Tokens" },
+          { numeric: "Own keys, list price" },
+          ...(scope.platformCost ? [{ numeric: "Platform keys, list price" }] : []),
+          { numeric: "Credits" },
         ]}
       >
         {shown.map((group) => {
@@ -80,16 +81,12 @@ export function Breakdown({
                   />
                 </span>
               </Cell>
-              <Cell className="tabular-nums">{count(group.calls)}</Cell>
-              <Cell className="tabular-nums">{count(group.failed)}</Cell>
-              <Cell className="tabular-nums">
-                {compact(
-                  group.input_tokens + group.cached_input_tokens + group.cache_write_tokens + group.output_tokens,
-                )}
-              </Cell>
-              <Cell className="tabular-nums">{usd(group.own_key_cost_nano_usd)}</Cell>
-              {scope.platformCost && <Cell className="tabular-nums">{usd(platformCost(group))}</Cell>}
-              <Cell className="tabular-nums">{usd(group.charge_nano_usd)}</Cell>
+              <Cell numeric>{count(group.calls)}</Cell>
+              <Cell numeric>{count(group.failed)}</Cell>
+              <Cell numeric>{compact(tokensOf(group))}</Cell>
+              <Cell numeric>{usd(group.own_key_cost_nano_usd)}</Cell>
+              {scope.platformCost && <Cell numeric>{usd(platformCost(group))}</Cell>}
+              <Cell numeric>{usd(group.charge_nano_usd)}</Cell>
             </tr>
           );
         })}

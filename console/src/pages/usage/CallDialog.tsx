@@ -1,12 +1,18 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { membersQuery } from "@/api/queries";
 import { usd } from "@/format/money";
 import { bytes, count, milliseconds } from "@/format/number";
 import { fullTime } from "@/format/time";
+import { apiKeysQuery } from "@/pages/api-keys/queries";
+import { useMe, useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { CopyButton } from "@/ui/Copy";
 import { Dialog } from "@/ui/Dialog";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { SkeletonRows } from "@/ui/Skeleton";
 import { ownKey, Payer } from "./Calls";
-import type { Call } from "./queries";
+import { type Call, callQuery } from "./queries";
 
 const PRICING = {
   priced: "",
@@ -14,18 +20,36 @@ const PRICING = {
   unpriced: ", of the part that has a known price",
 };
 
-/** All that usage holds of one call. */
-export function CallDialog({ call, onClose }: { call: Call; onClose: () => void }) {
-  const { usage } = call;
-  const cost = call.cost_nano_usd;
+/** All that usage holds of one call, by the id that stands in the address. */
+export function CallDialog({ request, onClose }: { request: string; onClose: () => void }) {
+  const workspace = useWorkspace();
+  const call = useQuery(callQuery(workspace.id, request));
+  const model = call.data?.model ? `${call.data.provider}/${call.data.model}` : call.data?.model_requested;
   return (
     <Dialog
       open
       wide
       onClose={onClose}
-      title={call.model ? `${call.provider}/${call.model}` : call.model_requested}
+      title={model || "Request"}
       description="Usage holds neither prompts nor answers."
     >
+      {call.isPending ? (
+        <SkeletonRows label="Loading the request" />
+      ) : call.isLoadingError ? (
+        <ErrorNote error={call.error} />
+      ) : (
+        <Detail call={call.data} />
+      )}
+    </Dialog>
+  );
+}
+
+function Detail({ call }: { call: Call }) {
+  const { usage } = call;
+  const names = useNames(call);
+  const cost = call.cost_nano_usd;
+  return (
+    <>
       <dl className="grid grid-cols-1 gap-x-6 gap-y-3 sm:grid-cols-2">
         <Item name="Request">
           <span className="flex flex-wrap items-center gap-2">
@@ -71,7 +95,11 @@ export function CallDialog({ call, onClose }: { call: Call; onClose: () => void 
           {call.wire_format}, {call.operation}
         </Item>
         <Item name="API key">
-          <code className="font-mono text-xs break-all">{call.api_key_id}</code>
+          {names.apiKey && `${names.apiKey} `}
+          <code className="font-mono text-xs break-all text-soft">{call.api_key_id}</code>
+        </Item>
+        <Item name="Member">
+          {names.member ?? <code className="font-mono text-xs break-all text-soft">{call.user_id}</code>}
         </Item>
       </dl>
       <h3 className="mt-5 mb-2 text-sm font-semibold">Attempts</h3>
@@ -93,8 +121,20 @@ export function CallDialog({ call, onClose }: { call: Call; onClose: () => void 
           ))}
         </ol>
       )}
-    </Dialog>
+    </>
   );
+}
+
+/** Names for the ids of a call, as far as they are known. */
+function useNames({ api_key_id, user_id }: Call): { apiKey: string | undefined; member: string | undefined } {
+  const workspace = useWorkspace();
+  const me = useMe();
+  const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data);
+  const members = useInfiniteQuery(membersQuery(workspace.id)).data?.pages.flatMap(({ data }) => data);
+  return {
+    apiKey: keys?.find(({ id }) => id === api_key_id)?.name,
+    member: user_id === me.user.id ? "you" : members?.find((member) => member.user_id === user_id)?.email,
+  };
 }
 
 function Item({ name, children }: { name: string; children: ReactNode }) {

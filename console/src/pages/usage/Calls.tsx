@@ -1,8 +1,8 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { ListX } from "lucide-react";
-import { useState } from "react";
 import { usd } from "@/format/money";
 import { count, milliseconds } from "@/format/number";
+import { tokensOf } from "@/format/tokens";
 import { useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { EmptyState } from "@/ui/EmptyState";
@@ -12,7 +12,6 @@ import { Select } from "@/ui/Select";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
-import { CallDialog } from "./CallDialog";
 import { unnamedKey } from "./dimensions";
 import type { Period } from "./period";
 import { type Call, callsQuery, type Only } from "./queries";
@@ -31,15 +30,17 @@ export function Calls({
   only,
   status,
   onStatus,
+  onOpen,
 }: {
   period: Period;
   only: Only;
   status: string | undefined;
   onStatus: (status: string) => void;
+  /** Shows how a call was served. */
+  onOpen: (request: string) => void;
 }) {
   const workspace = useWorkspace();
   const calls = useInfiniteQuery(callsQuery(workspace.id, period, { ...only, ...(status ? { status } : {}) }));
-  const [open, setOpen] = useState<Call>();
   const all = calls.data?.pages.flatMap(({ data }) => data) ?? [];
   const known = ENDS.some(({ value }) => value === (status ?? ""));
   const ends = known ? ENDS : [...ENDS, { value: String(status), label: `${status} alone` }];
@@ -63,7 +64,18 @@ export function Calls({
         </EmptyState>
       ) : (
         <>
-          <Table label="Requests" head={["When", "Status", "Model", "Who paid", "Tokens", "Cost", "Duration"]}>
+          <Table
+            label="Requests"
+            head={[
+              "When",
+              "Status",
+              "Model",
+              "Who paid",
+              { numeric: "Tokens" },
+              { numeric: "Cost" },
+              { numeric: "Duration" },
+            ]}
+          >
             {all.map((call) => (
               <tr key={call.request_id} className="hover:bg-hover">
                 <Cell>
@@ -71,9 +83,9 @@ export function Calls({
                     type="button"
                     className="text-left underline-offset-2 hover:underline"
                     aria-label={`Details of ${call.request_id}`}
-                    onClick={() => setOpen(call)}
+                    onClick={() => onOpen(call.request_id)}
                   >
-                    <Time at={call.at} />
+                    <Time at={call.at} exact />
                   </button>
                 </Cell>
                 <Cell>
@@ -88,25 +100,21 @@ export function Calls({
                 <Cell className="whitespace-nowrap">
                   <Payer call={call} />
                 </Cell>
-                <Cell className="tabular-nums">{tokensOf(call)}</Cell>
-                <Cell className="tabular-nums">
+                <Cell numeric>
+                  {call.usage ? count(tokensOf(call.usage)) : <span className="text-soft">none told</span>}
+                </Cell>
+                <Cell numeric>
                   <Cost call={call} />
                 </Cell>
-                <Cell className="whitespace-nowrap tabular-nums">{milliseconds(call.latency_ms)}</Cell>
+                <Cell numeric>{milliseconds(call.latency_ms)}</Cell>
               </tr>
             ))}
           </Table>
           <Pager more={calls.hasNextPage} busy={calls.isFetchingNextPage} onMore={() => calls.fetchNextPage()} />
         </>
       )}
-      {open && <CallDialog call={open} onClose={() => setOpen(undefined)} />}
     </Section>
   );
-}
-
-function tokensOf({ usage }: Call) {
-  if (!usage) return <span className="text-soft">none told</span>;
-  return count(usage.input_tokens + usage.cached_input_tokens + usage.cache_write_tokens + usage.output_tokens);
 }
 
 /** An own key by its label, or by whose it is where the label is not the viewer's to see. */

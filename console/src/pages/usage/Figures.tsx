@@ -29,7 +29,8 @@ export function Figures({ total, platformCost: told }: { total: Sums | undefined
           name="Mean duration"
           value={typeof total.latency_ms === "number" ? milliseconds(total.latency_ms) : "none yet"}
         >
-          {typeof total.first_byte_ms === "number" && `first byte after ${milliseconds(total.first_byte_ms)}`}
+          {typeof total.first_byte_ms === "number" &&
+            `of all calls; of those that were answered, first byte after ${milliseconds(total.first_byte_ms)}`}
         </Figure>
       </dl>
       {total.unpriced > 0 && (

@@ -4,6 +4,7 @@ import { isAtLeast, useWorkspace } from "@/shell/workspace";
 import { EmptyState } from "@/ui/EmptyState";
 import { Note } from "@/ui/Note";
 import { PageBody } from "@/ui/Page";
+import { CallDialog } from "./CallDialog";
 import { Calls } from "./Calls";
 import { useChoices } from "./choices";
 import { ExportButton } from "./ExportButton";
@@ -17,7 +18,7 @@ export function Page() {
   const scope = useMemo(() => workspaceUsage(workspace.id, everybody), [workspace.id, everybody]);
   const choices = useChoices();
   const { period, only, change } = choices;
-  const { status } = choices.filters;
+  const { status, request } = choices.filters;
   return (
     <UsageScopeProvider value={scope}>
       <PageBody
@@ -41,8 +42,15 @@ export function Page() {
             </EmptyState>
           }
         >
-          <Calls period={period} only={only} status={status} onStatus={(value) => change({ status: value })} />
+          <Calls
+            period={period}
+            only={only}
+            status={status}
+            onStatus={(value) => change({ status: value })}
+            onOpen={(id) => change({ request: id })}
+          />
         </Sums>
+        {request && <CallDialog request={request} onClose={() => change({ request: undefined })} />}
       </PageBody>
     </UsageScopeProvider>
   );

@@ -14,7 +14,7 @@ export const CUTS = [
   "account_id",
 ] as const;
 
-const NAMES = ["period", "from", "to", ...CUTS, "status", "by", "measure"] as const;
+const NAMES = ["period", "from", "to", ...CUTS, "status", "by", "measure", "request"] as const;
 
 export type UsageFilters = Filters<(typeof NAMES)[number]>;
 

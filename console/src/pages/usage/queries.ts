@@ -38,6 +38,16 @@ export const summaryQuery = (scope: UsageScope, period: Period, groupBy: string,
     refetchInterval: LIVE_MS,
   });
 
+/** One call, whenever it was. */
+export const callQuery = (workspace: string, request: string) =>
+  queryOptions({
+    queryKey: ["workspace", workspace, "usage", "call", request],
+    queryFn: ({ signal }) => {
+      const params = { path: { workspace_id: workspace, request_id: request } };
+      return ok(api.GET("/api/v1/workspaces/{workspace_id}/usage/{request_id}", { params, signal }));
+    },
+  });
+
 /** The calls of a period, newest first, part by part; new ones appear as long as the first part alone is shown. */
 export const callsQuery = (workspace: string, period: Period, only: OnlyCalls) =>
   infiniteQueryOptions({
