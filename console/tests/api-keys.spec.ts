@@ -7,9 +7,9 @@ test("an API key is minted, shown once, called with, and revoked", async ({ page
   await page.getByRole("button", { name: "New API key" }).click();
   await expect(page.getByLabel("Name")).toBeFocused();
   await page.getByLabel("Name").fill("ci");
-  await page.getByRole("combobox", { name: "Ends" }).click();
+  await page.getByRole("combobox", { name: "Expires" }).click();
   await page.getByRole("option", { name: "In 30 days" }).click();
-  await page.getByRole("combobox", { name: "May" }).click();
+  await page.getByRole("combobox", { name: "Permissions" }).click();
   await page.getByRole("option", { name: "Chosen scopes" }).click();
   await page.getByRole("checkbox", { name: "workspace:read" }).click();
   await look(page, "api-keys-new");

@@ -117,7 +117,7 @@ test("how a key fares is told: when it served, and why it failed", async ({ page
   await open(page, owner.workspace);
   await added(page, key, "primary");
   const row = page.getByRole("listitem").filter({ hasText: "primary" });
-  await expect(row).toContainText("Not used yet");
+  await expect(row).toContainText("Has not served yet");
   const body = { name: "calls", scopes: ["inference:invoke"] };
   const minted = await page.request.post(`/api/v1/workspaces/${owner.workspace}/api-keys`, { data: body });
   const headers = { authorization: `Bearer ${(await minted.json()).key}`, "content-type": "application/json" };
@@ -130,7 +130,7 @@ test("how a key fares is told: when it served, and why it failed", async ({ page
   };
   // Nothing is reloaded: the page hears of the calls by itself.
   expect(await call()).toBe(200);
-  await expect(row).toContainText("Last used just now", { timeout: 30_000 });
+  await expect(row).toContainText("Last served just now", { timeout: 30_000 });
   await world.instance.script({ key, status: 401, body: unknown });
   expect(await call()).toBe(502);
   await expect(row).toContainText("the provider does not know the key", { timeout: 30_000 });

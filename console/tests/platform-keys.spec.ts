@@ -82,7 +82,7 @@ test("a platform key is sealed for the instance, serves a managed call, is rotat
   const served = await call();
   expect([served.status(), await served.text()]).toEqual([200, expect.anything()]);
   await page.reload();
-  await expect(page.getByText(/^Last used/)).toBeVisible();
+  await expect(page.getByText(/^Last served/)).toBeVisible();
   await look(page, "admin-platform-keys");
 
   await page.getByRole("button", { name: "Actions for OpenAI main" }).click();

@@ -16,7 +16,7 @@ test("the printed link creates the admin, and the token leaves the address bar",
     await expect(page.getByText("The two passwords differ.")).toBeVisible();
     await page.getByLabel("The same password again").fill(PASSWORD);
     await page.getByRole("button", { name: "Create the admin" }).click();
-    await expect(page.getByRole("heading", { name: "Your API key" })).toBeVisible();
+    await expect(page.getByRole("heading", { name: "Your API key" })).toBeFocused();
     await expect(page.getByRole("region", { name: "API key" })).toContainText("kb_");
     await look(page, "setup-done");
     const key = await page.getByRole("region", { name: "API key" }).innerText();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { usd } from "./money";
 import { bytes, compact, count, milliseconds, percent, plural } from "./number";
-import { day, fullTime, relativeTime } from "./time";
+import { day, exactTime, fullTime, relativeTime } from "./time";
 
 describe("money", () => {
   it("shows cents, and of smaller amounts the first two digits that count", () => {
@@ -45,6 +45,10 @@ describe("times", () => {
     expect(relativeTime("2026-11-28T11:57:00Z", now)).toBe("3 minutes ago");
     expect(relativeTime("2026-11-27T11:00:00Z", now)).toBe("yesterday");
     expect(relativeTime("2026-11-30T13:00:00Z", now)).toBe("in 2 days");
+  });
+  it("are exact in logs", () => {
+    expect(exactTime("2026-11-28T23:40:36Z", now, "Asia/Tokyo", "en-US")).toBe("Nov 29, 08:40:36");
+    expect(exactTime("2025-11-28T12:40:36Z", now, "UTC", "en-US")).toBe("Nov 28, 2025, 12:40:36");
   });
   it("are in the viewer's zone, not the server's", () => {
     expect(day("2026-11-28T23:30:00Z", "Asia/Tokyo", "en-US")).toBe("Nov 29, 2026");

@@ -14,6 +14,21 @@ export function day(iso: string, zone?: string, locale?: string): string {
   );
 }
 
+/** A moment to the second in the viewer's zone: `Nov 29, 12:40:36`, with the year where it is another one. */
+export function exactTime(iso: string, nowMs: number, zone?: string, locale?: string): string {
+  const at = new Date(iso);
+  return new Intl.DateTimeFormat(locale, {
+    ...(at.getFullYear() === new Date(nowMs).getFullYear() ? {} : { year: "numeric" }),
+    month: "short",
+    day: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+    ...(zone ? { timeZone: zone } : {}),
+  }).format(at);
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 365 * 86_400],
   ["month", 30 * 86_400],

@@ -4,16 +4,15 @@ import { Button } from "./Button";
 import { cx } from "./cx";
 import { toast } from "./Toaster";
 
-/** Copies a text and says so. */
-export function CopyButton({ text, label = "Copy", name }: { text: string; label?: string; name?: string }) {
+/** Copies a text, and whether that was just done. Browsers offer the clipboard on secure origins only: then nothing. */
+function useCopy(text: string): { copied: boolean; copy: (() => Promise<void>) | undefined } {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return;
     const timer = setTimeout(() => setCopied(false), 2000);
     return () => clearTimeout(timer);
   }, [copied]);
-  // Browsers offer the clipboard on secure origins only.
-  if (!navigator.clipboard) return null;
+  if (!navigator.clipboard) return { copied, copy: undefined };
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -22,11 +21,35 @@ export function CopyButton({ text, label = "Copy", name }: { text: string; label
       toast("Your browser does not let this page copy", "Select the text and copy it yourself.");
     }
   };
+  return { copied, copy };
+}
+
+/** Copies a text and says so. */
+export function CopyButton({ text, label = "Copy", name }: { text: string; label?: string; name?: string }) {
+  const { copied, copy } = useCopy(text);
+  if (!copy) return null;
   return (
     <Button size="small" onClick={copy} aria-label={name ? `${label} ${name}` : undefined}>
       {copied ? <Check aria-hidden="true" size={14} className="text-ok" /> : <CopyIcon aria-hidden="true" size={14} />}
       <span aria-live="polite">{copied ? "Copied" : label}</span>
     </Button>
+  );
+}
+
+/** An id by its kind and its end, where there is no room for all of it; a click copies the whole. */
+export function ShortId({ id, what }: { id: string; what: string }) {
+  const { copied, copy } = useCopy(id);
+  if (!copy) return <code className="font-mono text-xs text-soft">{id}</code>;
+  return (
+    <button
+      type="button"
+      onClick={copy}
+      title={`${id}: copy`}
+      className="font-mono text-xs whitespace-nowrap text-soft underline-offset-2 hover:underline"
+    >
+      <span aria-live="polite">{copied ? "Copied" : `${id.slice(0, id.indexOf("_") + 1)}…${id.slice(-5)}`}</span>
+      <span className="sr-only">, copy the id of the {what}</span>
+    </button>
   );
 }
 

@@ -43,7 +43,7 @@ export function Dialog({ open, onClose, title, description, children, wide, once
         <Base.Popup ref={box} initialFocus={first} className={cx(popup, wide ? "max-w-2xl" : "max-w-lg")}>
           <header className="flex items-start gap-4 border-b border-line px-5 py-4">
             <div className="min-w-0 flex-1">
-              <Base.Title className="text-base font-semibold">{title}</Base.Title>
+              <Base.Title className="pt-1 text-base font-semibold">{title}</Base.Title>
               {description && <Base.Description className="mt-1 text-sm text-soft">{description}</Base.Description>}
             </div>
             <Base.Close aria-label="Close" disabled={busy} className={cx(buttonClass("quiet"), "-mr-2 size-8 px-0")}>

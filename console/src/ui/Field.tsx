@@ -49,6 +49,11 @@ export function Field({
   );
 }
 
+/** Puts the focus on the first control of a form that says that it is wrong, once that is shown. */
+export function focusFault(form: HTMLFormElement): void {
+  setTimeout(() => form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+}
+
 export interface ControlProps {
   id: string;
   "aria-describedby": string | undefined;

@@ -1,12 +1,30 @@
-import type { ReactNode } from "react";
+import type { CSSProperties, ReactNode } from "react";
 import { Button } from "./Button";
 import { cx } from "./cx";
 
+/** A column by its head; numbers stand below each other. */
+export type Column = string | { numeric: string };
+
+const nameOf = (column: Column) => (typeof column === "string" ? column : column.numeric);
+
 /**
- * A table that scrolls sideways in its own frame where the page is narrow. `relative`, so that what is hidden from sight
- * in it scrolls too and does not make the page wider.
+ * A table that scrolls sideways in its own frame where it is wider than that. On phones each row is a card, with the heads
+ * of the columns in front of its cells (`.rows` of styles.css). `relative`, so that what is hidden from sight in it scrolls
+ * too and does not make the page wider.
  */
-export function Table({ label, head, children }: { label: string; head: ReactNode[]; children: ReactNode }) {
+export function Table({
+  label,
+  head,
+  actions,
+  children,
+}: {
+  label: string;
+  head: Column[];
+  /** Each row ends with an `ActionCell`. */
+  actions?: boolean;
+  children: ReactNode;
+}) {
+  const heads = head.map((column, index) => [`--head-${index + 1}`, JSON.stringify(nameOf(column))]);
   return (
     <section
       aria-label={label}
@@ -14,15 +32,26 @@ export function Table({ label, head, children }: { label: string; head: ReactNod
       tabIndex={0}
       className="relative overflow-x-auto rounded-lg border border-line bg-surface"
     >
-      <table className="w-full border-collapse text-left text-sm">
+      <table
+        className="rows w-full border-collapse text-left text-sm"
+        style={Object.fromEntries(heads) as CSSProperties}
+      >
         <thead>
           <tr className="border-b border-line text-xs text-soft">
-            {head.map((cell, index) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: columns never move
-              <th key={index} scope="col" className="px-4 py-2.5 font-medium whitespace-nowrap">
-                {cell}
+            {head.map((column) => (
+              <th
+                key={nameOf(column)}
+                scope="col"
+                className={cx("px-4 py-2.5 font-medium whitespace-nowrap", typeof column !== "string" && "text-right")}
+              >
+                {nameOf(column)}
               </th>
             ))}
+            {actions && (
+              <th scope="col">
+                <span className="sr-only">Actions</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody className="divide-y divide-line">{children}</tbody>
@@ -31,13 +60,26 @@ export function Table({ label, head, children }: { label: string; head: ReactNod
   );
 }
 
-export function Cell({ children, className }: { children?: ReactNode; className?: string }) {
-  return <td className={cx("px-4 py-3 align-middle", className)}>{children}</td>;
+/** `numeric` where its column is. */
+export function Cell({
+  children,
+  numeric,
+  className,
+}: {
+  children?: ReactNode;
+  numeric?: boolean;
+  className?: string;
+}) {
+  return (
+    <td className={cx("px-4 py-3 align-middle", numeric && "text-right whitespace-nowrap tabular-nums", className)}>
+      {children}
+    </td>
+  );
 }
 
 /** The last cell of a row, with what can be done; it stays in sight while the rest scrolls sideways. */
 export function ActionCell({ children }: { children?: ReactNode }) {
-  return <td className="sticky right-0 bg-surface px-4 py-3 text-right align-middle">{children}</td>;
+  return <td className="actions sticky right-0 bg-surface px-4 py-3 text-right align-middle">{children}</td>;
 }
 
 /** The end of a list that comes in parts. */

@@ -6,7 +6,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 
-export const KINDS: Record<Schemas["CreditCard"]["kind"], string> = {
+const KINDS: Record<Schemas["CreditCard"]["kind"], string> = {
   included: "Included",
   grant: "Grant",
   top_up: "Top-up",
@@ -23,14 +23,19 @@ export function CardTable({ cards }: { cards: Schemas["CreditCard"][] }) {
     );
   }
   return (
-    <Table label="Credits, in the order in which they are spent" head={["Kind", "Left", "Of", "Came", "Lapses", "For"]}>
+    <Table
+      label="Credits, in the order in which they are spent"
+      head={["Kind", { numeric: "Left" }, { numeric: "Of" }, "Added", "Lapses", "For"]}
+    >
       {cards.map((card) => (
         <tr key={card.id}>
           <Cell>
             <Badge>{KINDS[card.kind]}</Badge>
           </Cell>
-          <Cell className="font-medium whitespace-nowrap tabular-nums">{credits(card.remaining.credits)}</Cell>
-          <Cell className="whitespace-nowrap tabular-nums">{credits(card.granted.credits)}</Cell>
+          <Cell numeric className="font-medium">
+            {credits(card.remaining.credits)}
+          </Cell>
+          <Cell numeric>{credits(card.granted.credits)}</Cell>
           <Cell>
             <Time at={card.granted_at} />
           </Cell>

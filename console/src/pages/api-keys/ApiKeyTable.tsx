@@ -19,19 +19,7 @@ export function ApiKeyTable({
   onRevoke: (key: Schemas["ApiKeyView"]) => void;
 }) {
   return (
-    <Table
-      label="API keys"
-      head={[
-        "Name",
-        "May",
-        "Minted",
-        "Last used",
-        "Ends",
-        <span key="actions" className="sr-only">
-          Actions
-        </span>,
-      ]}
-    >
+    <Table label="API keys" head={["Name", "Permissions", "Minted", "Last used", "Expires"]} actions>
       {keys.map((key) => (
         <tr key={key.id} className={key.revoked_at ? "text-soft" : undefined}>
           <Cell>
@@ -67,6 +55,6 @@ export function ApiKeyTable({
 function End({ of: key }: { of: Schemas["ApiKeyView"] }) {
   if (key.revoked_at) return <Badge>Revoked</Badge>;
   if (!key.expires_at) return <span className="text-soft">never</span>;
-  if (Date.parse(key.expires_at) < Date.now()) return <Badge tone="warn">Ended</Badge>;
+  if (Date.parse(key.expires_at) < Date.now()) return <Badge tone="warn">Expired</Badge>;
   return <Time at={key.expires_at} />;
 }

@@ -77,10 +77,10 @@ export function NewKeyDialog({ onClose }: { onClose: () => void }) {
           onChange={(event) => setName(event.target.value)}
         />
         <div className="grid gap-4 sm:grid-cols-2">
-          <Field label="May">
+          <Field label="Permissions">
             {(control) => <Select control={control} value={preset} onChange={setPreset} options={PRESETS} />}
           </Field>
-          <Field label="Ends">
+          <Field label="Expires">
             {(control) => <Select control={control} value={ends} onChange={setEnds} options={ENDS} />}
           </Field>
         </div>

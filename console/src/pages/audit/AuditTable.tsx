@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { Badge } from "@/ui/Badge";
+import { ShortId } from "@/ui/Copy";
 import { Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import type { Names } from "./choice";
@@ -23,20 +24,20 @@ export function AuditTable({
   accountLinks: boolean;
 }) {
   return (
-    <Table label="Audit log" head={["No.", "When", "Who", "Action", "Of what", "Outcome", "Request"]}>
+    <Table label="Audit log" head={["When", "Who", "Action", "Of what", "Outcome", "Request"]}>
       {rows.map((row) => (
         <tr key={row.sequence}>
-          <Cell className="text-soft tabular-nums">{row.sequence}</Cell>
           <Cell>
-            <Time at={row.at} />
+            <Time at={row.at} exact />
+            <span className="block text-xs whitespace-nowrap text-soft tabular-nums">No. {row.sequence}</span>
           </Cell>
-          <Cell className="max-w-56 min-w-32 break-all">
+          <Cell className="min-w-48 wrap-anywhere">
             <Name id={row.actor} names={names} none="not told" />
           </Cell>
           <Cell>
             <code className="font-mono text-xs whitespace-nowrap">{row.action}</code>
           </Cell>
-          <Cell className="max-w-64 min-w-40 break-all">
+          <Cell className="max-w-64 min-w-40 wrap-anywhere">
             {(row.provider || row.label) && <p>{[row.provider, row.label].filter(Boolean).join(" ")}</p>}
             <Name id={row.subject} names={names} none="" accountLinks={accountLinks} />
             {row.kek_id && <p className="font-mono text-xs text-soft">sealed to {row.kek_id}</p>}
@@ -50,7 +51,7 @@ export function AuditTable({
             <Badge tone={row.outcome === "ok" ? "ok" : "bad"}>{OUTCOMES[row.outcome] ?? row.outcome}</Badge>
           </Cell>
           <Cell>
-            <code className="font-mono text-xs text-soft">{row.request_id}</code>
+            <ShortId id={row.request_id} what="request" />
           </Cell>
         </tr>
       ))}

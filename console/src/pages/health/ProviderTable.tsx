@@ -1,6 +1,7 @@
 import { Waypoints } from "lucide-react";
 import type { Schemas } from "@/api/client";
 import { count, milliseconds, percent } from "@/format/number";
+import { ProviderBadges } from "@/pages/providers/ProviderRow";
 import { Badge } from "@/ui/Badge";
 import { EmptyState } from "@/ui/EmptyState";
 import { Cell, Table } from "@/ui/Table";
@@ -8,7 +9,14 @@ import type { ProviderSums } from "./queries";
 
 type Provider = Schemas["ProviderSwitchView"];
 
-const HEAD = ["Provider", "State", "Platform keys", "Calls", "Failed", "Mean time"];
+const HEAD = [
+  "Provider",
+  "State",
+  { numeric: "Platform keys" },
+  { numeric: "Calls" },
+  { numeric: "Failed" },
+  { numeric: "Mean time" },
+];
 
 /** The providers that serve, each with how its calls ended. */
 export function ProviderTable({ providers, sums }: { providers: Provider[]; sums: ProviderSums[] }) {
@@ -41,19 +49,16 @@ function ProviderLine({ provider, sums }: { provider: Provider; sums: ProviderSu
     <tr>
       <Cell className="font-medium whitespace-nowrap">{provider.name}</Cell>
       <Cell>
-        {!provider.enabled ? (
-          <Badge tone="bad">Off</Badge>
-        ) : provider.status !== "active" ? (
-          <Badge tone="warn">{provider.status}</Badge>
-        ) : provider.byok ? (
-          <Badge tone="ok">Serves</Badge>
-        ) : (
-          <Badge tone="warn">Own keys rest</Badge>
-        )}
+        <span className="flex flex-wrap gap-1">
+          {provider.enabled &&
+            provider.status === "active" &&
+            (provider.byok ? <Badge tone="ok">Serves</Badge> : <Badge tone="warn">Own keys rest</Badge>)}
+          <ProviderBadges provider={provider} />
+        </span>
       </Cell>
-      <Cell className="tabular-nums">{count(provider.platform_keys)}</Cell>
-      <Cell className="tabular-nums">{count(sums?.calls ?? 0)}</Cell>
-      <Cell className="whitespace-nowrap tabular-nums">
+      <Cell numeric>{count(provider.platform_keys)}</Cell>
+      <Cell numeric>{count(sums?.calls ?? 0)}</Cell>
+      <Cell numeric>
         {sums && sums.calls > 0 ? (
           <span className={failed >= MANY_FAIL ? "text-bad" : undefined}>
             {percent(failed)} <span className="text-xs text-soft">({count(sums.failed)})</span>
@@ -62,7 +67,7 @@ function ProviderLine({ provider, sums }: { provider: Provider; sums: ProviderSu
           <span className="text-soft">no calls</span>
         )}
       </Cell>
-      <Cell className="whitespace-nowrap tabular-nums">
+      <Cell numeric>
         {typeof sums?.latency_ms === "number" ? milliseconds(sums.latency_ms) : <span className="text-soft">none</span>}
       </Cell>
     </tr>

@@ -7,7 +7,7 @@ import { Button } from "@/ui/Button";
 import { Combobox } from "@/ui/Combobox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { Field, TextField } from "@/ui/Field";
+import { Field, focusFault, TextField } from "@/ui/Field";
 import { Note } from "@/ui/Note";
 import { baseUrlFault, freeLabel, type Key, LABEL_RULE, labelFault, type Provider, takesKeys } from "./keys";
 import { Progress } from "./progress";
@@ -42,12 +42,15 @@ export function AddKeyDialog({
   const provider = providers.find((provider) => provider.id === id);
   const replaced = keys.find((key) => key.provider === id && key.label === label.trim());
 
-  const submit = (event: FormEvent) => {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const key = input.current?.value.trim() ?? "";
     const found = faultsOf(provider, key, label, baseUrl);
     setFaults(found);
-    if (!provider || Object.values(found).some(Boolean)) return;
+    if (!provider || Object.values(found).some(Boolean)) {
+      focusFault(event.currentTarget);
+      return;
+    }
     const custom = baseUrl.trim() === "" ? undefined : canonicalBaseUrl(baseUrl);
     // Out of the page before anything is sent, whatever comes of it.
     takeKey(input);

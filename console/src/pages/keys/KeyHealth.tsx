@@ -12,11 +12,11 @@ export function KeyHealth({ keyView: key }: { keyView: Key }) {
       <span>
         {key.last_used_at ? (
           <>
-            Last used <Time at={key.last_used_at} />
+            Last served <Time at={key.last_used_at} />
           </>
         ) : (
           <>
-            Not used yet, added <Time at={key.created_at} />
+            Has not served yet, added <Time at={key.created_at} />
           </>
         )}
       </span>

@@ -38,17 +38,7 @@ export function Invitations({ mayWrite }: { mayWrite: boolean }) {
   if (open.length === 0 && !invitations.hasNextPage) return null;
   return (
     <Section title="Invitations" lead="They have not been taken up yet.">
-      <Table
-        label="Invitations"
-        head={[
-          "Person",
-          "Role",
-          "Ends",
-          <span key="actions" className="sr-only">
-            Actions
-          </span>,
-        ]}
-      >
+      <Table label="Invitations" head={["Person", "Role", "Expires"]} actions>
         {open.map((invitation) => (
           <tr key={invitation.id}>
             <Cell className="min-w-48 font-medium wrap-anywhere">{invitation.email}</Cell>

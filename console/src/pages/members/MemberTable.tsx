@@ -38,17 +38,7 @@ export function MemberTable({ members, mayWrite }: { members: Member[]; mayWrite
   const changes = (member: Member) => mayWrite && member.role !== "owner" && member.user_id !== me.user.id;
   return (
     <>
-      <Table
-        label="Members"
-        head={[
-          "Person",
-          "Role",
-          "Joined",
-          <span key="actions" className="sr-only">
-            Actions
-          </span>,
-        ]}
-      >
+      <Table label="Members" head={["Person", "Role", "Joined"]} actions>
         {members.map((member) => (
           <tr key={member.user_id}>
             <Cell className="min-w-48">

@@ -68,15 +68,23 @@ export function ModelList({ models, mayAdd, onAdd }: { models: Model[]; mayAdd: 
           </EmptyState>
         )
       ) : (
-        <Table label="Models" head={["Model", "Who pays", "Context", "Input", "Output"]}>
+        <Table
+          label="Models"
+          head={[
+            "Model",
+            "Who pays",
+            { numeric: "Context" },
+            { numeric: "Input, $ / M tokens" },
+            { numeric: "Output, $ / M tokens" },
+          ]}
+        >
           {shown.map((model) => (
             <ModelRow key={model.id} model={model} />
           ))}
         </Table>
       )}
       <p className="text-xs text-soft">
-        Context in tokens; list prices in US dollars for a million tokens. With a plus, long input or each request costs
-        more. A dash: not known.
+        Context in tokens; list prices. With a plus, long input or each request costs more. A dash: not known.
       </p>
     </Section>
   );
@@ -98,9 +106,9 @@ function ModelRow({ model }: { model: Model }) {
         <Badge tone={tone}>{word}</Badge>
         {refusal && <span className="mt-0.5 block text-xs text-soft">{refusalText(refusal)}</span>}
       </Cell>
-      <Cell className="tabular-nums">{typeof context === "number" ? compact(context) : "–"}</Cell>
-      <Cell className="tabular-nums">{price ? perMillion(price.input) + more : "–"}</Cell>
-      <Cell className="tabular-nums">{price ? perMillion(price.output) + more : "–"}</Cell>
+      <Cell numeric>{typeof context === "number" ? compact(context) : "–"}</Cell>
+      <Cell numeric>{price ? perMillion(price.input) + more : "–"}</Cell>
+      <Cell numeric>{price ? perMillion(price.output) + more : "–"}</Cell>
     </tr>
   );
 }

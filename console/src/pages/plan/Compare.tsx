@@ -1,10 +1,20 @@
 import type { Schemas } from "@/api/client";
 import { credits } from "@/format/credits";
-import { limitText, TIER_NAMES } from "@/pages/account-detail/TermsFacts";
+import { limitText } from "@/pages/account-detail/TermsFacts";
+import { tierNames } from "@/pages/models/models";
 import { Badge } from "@/ui/Badge";
 import { Cell, Table } from "@/ui/Table";
 
-const HEAD = ["Plan", "Credits a month", "Own keys", "Tiers", "Workspaces", "Members", "API keys", "Provider keys"];
+const HEAD = [
+  "Plan",
+  { numeric: "Credits a month" },
+  "Own keys",
+  "Tiers",
+  { numeric: "Workspaces" },
+  { numeric: "Members" },
+  { numeric: "API keys" },
+  { numeric: "Provider keys" },
+];
 
 /** What the plans give on the terms that they have today. */
 export function Compare({ plans, current }: { plans: Schemas["PlanView"][]; current: string }) {
@@ -18,13 +28,13 @@ export function Compare({ plans, current }: { plans: Schemas["PlanView"][]; curr
               {id === current && <Badge tone="accent">Yours</Badge>}
             </span>
           </Cell>
-          <Cell className="whitespace-nowrap tabular-nums">{credits(terms.monthly_credits)}</Cell>
+          <Cell numeric>{credits(terms.monthly_credits)}</Cell>
           <Cell>{terms.byok ? "Yes" : "No"}</Cell>
-          <Cell className="min-w-40">{terms.tiers.map((tier) => TIER_NAMES[tier]).join(", ")}</Cell>
-          <Cell className="tabular-nums">{limitText(terms.limits?.workspaces)}</Cell>
-          <Cell className="tabular-nums">{limitText(terms.limits?.members)}</Cell>
-          <Cell className="tabular-nums">{limitText(terms.limits?.api_keys)}</Cell>
-          <Cell className="tabular-nums">{limitText(terms.limits?.provider_keys)}</Cell>
+          <Cell className="min-w-40">{tierNames(terms.tiers)}</Cell>
+          <Cell numeric>{limitText(terms.limits?.workspaces)}</Cell>
+          <Cell numeric>{limitText(terms.limits?.members)}</Cell>
+          <Cell numeric>{limitText(terms.limits?.api_keys)}</Cell>
+          <Cell numeric>{limitText(terms.limits?.provider_keys)}</Cell>
         </tr>
       ))}
     </Table>

@@ -4,7 +4,8 @@ import { useState } from "react";
 import { plansQuery, settingsQuery } from "@/api/admin";
 import { api, ok, type Schemas } from "@/api/client";
 import { credits } from "@/format/credits";
-import { limitText, TIER_NAMES } from "@/pages/account-detail/TermsFacts";
+import { limitText } from "@/pages/account-detail/TermsFacts";
+import { tierNames } from "@/pages/models/models";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
@@ -55,17 +56,15 @@ export function Page() {
           label="Plans"
           head={[
             "Plan",
-            "A month",
+            { numeric: "A month" },
             "Own keys",
             "Tiers by name",
-            "Workspaces",
-            "Members",
-            "API keys",
-            "Provider keys",
-            <span key="actions" className="sr-only">
-              Actions
-            </span>,
+            { numeric: "Workspaces" },
+            { numeric: "Members" },
+            { numeric: "API keys" },
+            { numeric: "Provider keys" },
           ]}
+          actions
         >
           {plans.data.map((plan) => (
             <tr key={plan.id}>
@@ -80,13 +79,13 @@ export function Page() {
                 </span>
                 <code className="font-mono text-xs text-soft">{plan.id}</code>
               </Cell>
-              <Cell className="whitespace-nowrap tabular-nums">{credits(plan.terms.monthly_credits)}</Cell>
+              <Cell numeric>{credits(plan.terms.monthly_credits)}</Cell>
               <Cell>{plan.terms.byok ? "Yes" : "No"}</Cell>
               <Cell className="min-w-36">{tiers(plan)}</Cell>
-              <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.workspaces)}</Cell>
-              <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.members)}</Cell>
-              <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.api_keys)}</Cell>
-              <Cell className="whitespace-nowrap">{limitText(plan.terms.limits?.provider_keys)}</Cell>
+              <Cell numeric>{limitText(plan.terms.limits?.workspaces)}</Cell>
+              <Cell numeric>{limitText(plan.terms.limits?.members)}</Cell>
+              <Cell numeric>{limitText(plan.terms.limits?.api_keys)}</Cell>
+              <Cell numeric>{limitText(plan.terms.limits?.provider_keys)}</Cell>
               <ActionCell>
                 <Menu label={`Actions for ${plan.name}`}>
                   <MenuItem onClick={() => setEditing({ plan })}>Edit</MenuItem>
@@ -117,5 +116,5 @@ export function Page() {
 }
 
 function tiers(plan: Plan): string {
-  return plan.terms.tiers.length === 4 ? "All" : plan.terms.tiers.map((tier) => TIER_NAMES[tier]).join(", ");
+  return plan.terms.tiers.length === 4 ? "All" : tierNames(plan.terms.tiers);
 }

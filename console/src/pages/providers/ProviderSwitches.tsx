@@ -57,7 +57,7 @@ export function ProviderSwitches({ provider }: { provider: Provider }) {
           onChange={(on) => set("byok", on)}
         />
       </Labelled>
-      <div className="w-52">
+      <div className="w-60 sm:w-52">
         <p aria-hidden="true" className="mb-1 text-xs text-soft">
           Base URLs of keys
         </p>

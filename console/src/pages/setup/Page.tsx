@@ -91,7 +91,7 @@ function FirstUserForm({ token, onDone }: { token: string; onDone: (done: Schema
 
 function Done({ done }: { done: Schemas["SetupDone"] }) {
   return (
-    <Frame title="Your API key" lead="It is shown this once. Keep it where you keep passwords.">
+    <Frame next title="Your API key" lead="It is shown this once. Keep it where you keep passwords.">
       <div className="flex flex-col gap-5">
         <CodeBlock wrap name="API key" text={done.api_key.key} />
         <p className="text-soft">

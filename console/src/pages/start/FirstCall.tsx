@@ -44,11 +44,12 @@ export function FirstCall({
 }
 
 function Call({ call }: { call: Schemas["UsageView"] }) {
+  const model = call.model ? `${call.provider}/${call.model}` : call.model_requested;
   const tokens = call.usage ? tokensOf(call.usage) : undefined;
   return (
     <li className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3">
       <Badge tone={call.status < 400 ? "ok" : "bad"}>{call.status}</Badge>
-      <span className="min-w-0 font-medium break-all">{call.model ?? call.model_requested}</span>
+      {model && <span className="min-w-0 font-medium wrap-anywhere">{model}</span>}
       <span className="text-soft">
         {call.key_source === "byok" && `own key ${call.key_label ?? ""}`}
         {call.key_source === "managed" && "credits"}

@@ -27,17 +27,7 @@ export function UserTable({ users }: { users: User[] }) {
   };
   return (
     <>
-      <Table
-        label="Users"
-        head={[
-          "Person",
-          "Added",
-          "Account",
-          <span key="actions" className="sr-only">
-            Actions
-          </span>,
-        ]}
-      >
+      <Table label="Users" head={["Person", "Added", "Account"]} actions>
         {users.map((user) => (
           <tr key={user.id}>
             <Cell>
