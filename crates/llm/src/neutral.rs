@@ -237,6 +237,24 @@ impl Request {
         Some(user)
     }
 
+    /// What both sides said: turns but the system's. One that says nothing is named in the warnings and left out for
+    /// formats that refuse an empty text; where that would leave none, there is no such request.
+    pub(crate) fn spoken(&self, warnings: &mut Warnings) -> Result<Vec<&Turn>, NotTranslatable> {
+        let of_both = |turn: &&Turn| !matches!(turn.role, Role::System | Role::Developer);
+        let (spoken, silent): (Vec<_>, Vec<_>) = self
+            .turns
+            .iter()
+            .filter(of_both)
+            .partition(|turn| turn.says_something());
+        if spoken.is_empty() && !silent.is_empty() {
+            return Err(NotTranslatable::new("messages", "no turn says anything"));
+        }
+        if !silent.is_empty() {
+            warnings.dropped("content");
+        }
+        Ok(spoken)
+    }
+
     /// Takes the extra field of this name.
     pub(crate) fn take_extra(&mut self, name: &str) -> Option<Box<RawValue>> {
         let at = self.extras.iter().position(|(it, _)| *it == name)?;
@@ -262,6 +280,14 @@ impl Reasoning {
 impl Turn {
     pub(crate) fn new(role: Role, parts: Vec<Part>) -> Self {
         Self { role, parts }
+    }
+
+    fn says_something(&self) -> bool {
+        let is_empty = |part: &Part| match part {
+            Part::Text(text) | Part::Refusal(text) => text.is_empty(),
+            _ => false,
+        };
+        !self.parts.iter().all(is_empty)
     }
 }
 

@@ -28,6 +28,7 @@ const NAMES: &[&str] = &[
     "caller",
     "chat_template_kwargs",
     "citations",
+    "content",
     "context",
     "context_management",
     "defer_loading",

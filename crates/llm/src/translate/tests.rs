@@ -10,6 +10,7 @@ use crate::format::FORMATS;
 
 mod bounds;
 mod bytes;
+mod empty;
 mod gemini;
 mod proofs;
 mod rounds;

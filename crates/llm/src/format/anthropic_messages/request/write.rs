@@ -112,23 +112,21 @@ fn system(request: &Request, warnings: &mut Warnings) -> Written<Option<Json>> {
 /// The turns of both sides; those of one side that follow each other are one message.
 fn messages(request: &Request, warnings: &mut Warnings) -> Written<Json> {
     let mut messages: Vec<(Role, Vec<Object>)> = Vec::new();
-    for turn in &request.turns {
-        if matches!(turn.role, Role::System | Role::Developer) {
-            continue;
-        }
+    for turn in request.spoken(warnings)? {
         let mut blocks = Vec::new();
         for part in &turn.parts {
             blocks.extend(block(part, warnings)?);
+        }
+        // What is left of a turn may be nothing, and its neighbors are one message then.
+        if blocks.is_empty() {
+            continue;
         }
         match messages.last_mut() {
             Some((role, before)) if *role == turn.role => before.extend(blocks),
             _ => messages.push((turn.role, blocks)),
         }
     }
-    let written = messages
-        .into_iter()
-        .filter(|(_, blocks)| !blocks.is_empty());
-    Ok(array(written.map(|(role, blocks)| {
+    Ok(array(messages.into_iter().map(|(role, blocks)| {
         let role = match role {
             Role::Assistant => "assistant",
             Role::User | Role::System | Role::Developer => "user",

@@ -51,7 +51,7 @@ fn is_system(role: Role) -> bool {
 /// functions returned, which is one of its own behind their calls.
 pub(super) fn contents(request: &Request, how: Thinking, warnings: &mut Warnings) -> Written<Json> {
     let mut sides: Vec<(Role, Vec<&Part>)> = Vec::new();
-    for turn in request.turns.iter().filter(|it| !is_system(it.role)) {
+    for turn in request.spoken(warnings)? {
         match sides.last_mut() {
             Some((role, parts)) if *role == turn.role => parts.extend(&turn.parts),
             _ => sides.push((turn.role, turn.parts.iter().collect())),
