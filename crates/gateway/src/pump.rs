@@ -53,6 +53,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     } = answered;
     let request = settlement.request();
     let now = plane.sources.now();
+    let listed = translation.as_ref().is_some_and(|it| it.is_listed());
     let client = call.format.format();
     let mut said = HeaderMap::new();
     let mut upstream = client;
@@ -98,7 +99,12 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         } => {
             // A list that comes piece by piece is a stream, too.
             settlement.streamed(kind == Kind::EventStream || call.streams());
-            let tail = Tail::of(kind, client, asked, settlement.is_managed());
+            // What the client gets; it may want the provider's events as a list.
+            let told = match kind {
+                Kind::EventStream if listed => Kind::Json,
+                kind => kind,
+            };
+            let tail = Tail::of(told, client, asked, settlement.is_managed());
             let says_end = upstream.says_end() && kind == Kind::EventStream;
             // What was translated is kept by nobody; what credits paid for is no workspace's.
             let keeps = beginning > 0
@@ -133,7 +139,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 total: plane.config.timeouts.total(),
                 done: false,
             };
-            (kind, Body::new(relay))
+            (told, Body::new(relay))
         }
     };
     let mut response = Response::new(body);

@@ -75,6 +75,8 @@ pub(crate) struct Asked {
     pub(crate) reports_usage: bool,
     /// What the answer repeats of the request.
     pub(crate) echo: Echo,
+    /// Whether a stream is a list that comes piece by piece, where the format leaves the choice.
+    pub(crate) listed: bool,
 }
 
 /// What an answer says of itself where its provider does not.
@@ -148,16 +150,13 @@ pub fn request_beside(
     let mut warnings = Warnings::default();
     let mut request = from.read_request(body, &mut warnings)?;
     if let Some(beside) = beside {
-        if beside.listed {
-            let why = "a translated stream is one of events: `alt=sse`";
-            return Err(NotTranslatable::new("alt", why));
-        }
         beside.model.clone_into(&mut request.model);
         request.stream = beside.stream;
     }
     let asked = Asked {
         reports_usage: request.reports_usage,
         echo: Echo::of(client, body, &mut warnings),
+        listed: beside.is_some_and(|it| it.listed),
     };
     let body = to.write_request(request, target, &mut warnings)?;
     Ok(Translated {
@@ -177,7 +176,12 @@ impl Plan {
         self.upstream
     }
 
-    /// A whole answer in the client's format.
+    /// Whether the client wants a stream as a list that comes piece by piece, not as events.
+    pub fn is_listed(&self) -> bool {
+        self.asked.listed
+    }
+
+    /// A whole answer in the client's format; where a list is wanted, one of one element.
     ///
     /// # Errors
     /// [`NotTranslatable`] if the body is no answer, or one that the client's format cannot express.
@@ -186,7 +190,11 @@ impl Plan {
         if let Some(mishap) = &answer.mishap {
             return Ok(self.write_error(mishap, stamp));
         }
-        Ok(to.write_answer(&answer, &self.asked, stamp)?.into())
+        let answer = to.write_answer(&answer, &self.asked, stamp)?;
+        Ok(match self.asked.listed {
+            true => format!("[{answer}]").into(),
+            false => answer.into(),
+        })
     }
 
     /// Whether [`answer`](Self::answer) can turn this body into an answer of the client's format.

@@ -183,6 +183,11 @@ impl Translation {
         self.plan.upstream()
     }
 
+    /// Whether the client wants a stream as a list.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.plan.is_listed()
+    }
+
     /// Tells the client that it was translated.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         headers::translated(headers, self.upstream(), &self.warnings);

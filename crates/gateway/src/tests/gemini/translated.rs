@@ -1,5 +1,7 @@
 //! Content for clients of other formats, and other formats for clients of content.
 
+use http_body_util::BodyExt;
+
 use super::*;
 
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"thinking","thinking":"hm","signature":"c2ln"},{"type":"text","text":"hello"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":12,"cache_read_input_tokens":20,"output_tokens":9}}"#;
@@ -141,21 +143,69 @@ async fn a_client_of_content_has_the_stream_that_its_path_wants_and_counts_are_n
     assert_eq!(harness.provider.hits(), hits);
 }
 
+const LISTED: &str =
+    r#"{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"stopSequences":["x"]}}"#;
+
 #[tokio::test]
-async fn a_stream_that_is_wanted_as_a_list_is_not_translated() {
+async fn a_stream_that_is_wanted_as_a_list_is_one_of_the_same_events() {
     let harness = Harness::start().await;
     harness.bring("openai").await;
+    harness.provider.script(stream(&CHUNKS));
+    let path = "/v1beta/models/gpt-x:streamGenerateContent";
+    let answer = post(&harness, &format!("{path}?alt=sse"), LISTED).await;
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    let mut events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+        .collect();
+    assert!(events.len() > 1, "{text}");
     for query in ["", "?alt=json", "?alt=SSE"] {
-        let path = format!("/v1beta/models/gpt-x:streamGenerateContent{query}");
-        let refused = post(&harness, &path, CALL).await;
-        assert_eq!(
-            (refused.status, refused.code().as_str()),
-            (400, "not_translatable")
-        );
-        let metadata = &refused.json()["error"]["details"][0]["metadata"];
-        assert_eq!(metadata["field"], "alt", "{query}");
+        let answer = post(&harness, &format!("{path}{query}"), LISTED).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(answer.header("x-keybearer-translated"), "openai_chat");
+        let list = answer.json();
+        let list = list.as_array().expect("a list");
+        assert_eq!(list, &events, "{query}");
+        let (_, sent) = newest(&harness.provider);
+        assert_eq!(sent["stream"], true, "{query}");
+        let row = harness.usage().await.pop().expect("a row");
+        assert!(row.streamed && row.usage.is_some_and(|it| it.output_tokens == 9));
+        assert_eq!(row.response_bytes, answer.body.len() as i64);
     }
-    assert_eq!(harness.provider.hits(), 0);
+    // One that breaks is a list all the same, with the error as its last element.
+    harness.provider.script(stream(&CHUNKS[..1]));
+    let answer = post(&harness, path, LISTED).await;
+    let list = answer.json();
+    let list = list.as_array().expect("a list");
+    events.truncate(1);
+    assert_eq!(list[..1], events);
+    assert_eq!(list[1]["error"]["details"][0]["reason"], "upstream_broken");
+    assert_eq!(list.len(), 2);
+}
+
+#[tokio::test]
+async fn a_list_comes_piece_by_piece_and_has_one_element_where_the_provider_wrote_no_stream() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let path = "/v1beta/models/gpt-x:streamGenerateContent";
+    harness.provider.streams(&CHUNKS);
+    let request = request(&harness, Method::POST, path, LISTED);
+    let mut body = harness.open(request).await.into_body();
+    let first = body.frame().await.expect("a frame").expect("whole");
+    let first = first.into_data().expect("data");
+    assert!(first.starts_with(b"[{"), "{first:?}");
+    harness.provider.open(CHUNKS.len());
+    let rest = body.collect().await.expect("whole").to_bytes();
+    assert!(serde_json::from_slice::<Value>(&[first, rest].concat()).is_ok());
+    harness.provider.says(r#"{"id":"c","object":"chat.completion","created":1,"model":"gpt-x","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#);
+    let answer = post(&harness, path, LISTED).await;
+    let list = answer.json();
+    assert_eq!(
+        list[0]["candidates"][0]["content"]["parts"][0]["text"],
+        "hello"
+    );
+    assert_eq!(list.as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]

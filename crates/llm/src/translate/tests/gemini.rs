@@ -326,6 +326,51 @@ fn a_stream_whose_call_has_broken_arguments_ends_with_an_error() {
     assert!(!out.contains("finishReason"), "{out}");
 }
 
+/// Every element of a list, or every event.
+fn pieces(text: &str, listed: bool) -> Vec<Value> {
+    if listed {
+        return serde_json::from_str(text).expect("a list");
+    }
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.map(|data| serde_json::from_str(data).expect("JSON"))
+        .collect()
+}
+
+#[test]
+fn a_list_has_the_same_elements_as_a_stream_has_events_however_it_ends() {
+    let content = br#"{"contents":[{"parts":[{"text":"hi"}]}]}"#;
+    for upstream in ALL {
+        if upstream == FormatId::GeminiGenerateContent {
+            continue;
+        }
+        let plan = |listed| {
+            let beside = Beside {
+                model: "m",
+                stream: true,
+                listed,
+            };
+            let client = FormatId::GeminiGenerateContent;
+            let translated = request_beside(client, upstream, Some(beside), content, &target());
+            translated.expect("translated").plan
+        };
+        assert!(plan(true).is_listed() && !plan(false).is_listed());
+        for (name, events) in fixtures(upstream, "stream") {
+            for cut in [events.len(), events.len() / 2, events.len() / 4, 0] {
+                let told = |listed| {
+                    let text = stream(&plan(listed), [&events[..cut]]);
+                    pieces(&text, listed)
+                };
+                assert_eq!(told(true), told(false), "{name} {cut}");
+            }
+        }
+        let (name, body) = fixtures(upstream, "answer").remove(0);
+        let told = |listed| plan(listed).answer(&body, &stamp()).expect("an answer");
+        let list: Value = serde_json::from_slice(&told(true)).expect("JSON");
+        let one: Value = serde_json::from_slice(&told(false)).expect("JSON");
+        assert_eq!(list, serde_json::json!([one]), "{name}");
+    }
+}
+
 #[test]
 fn schemas_of_openapi_become_json_schemas() {
     let body = json!({

@@ -1,4 +1,4 @@
-//! The client reads Gemini's events. A call stands in one of them, whole.
+//! The client reads Gemini's events, or the same as the elements of a list. A call stands in one of them, whole.
 
 use domain::Usage;
 use serde_json::value::RawValue;
@@ -10,9 +10,14 @@ use crate::format::WireFormat;
 use crate::neutral::{Block, Call, Delta, Happening, Mishap, Object, Proof, Stop, array};
 use crate::translate::{Asked, Stamp, StreamWriter, named, with_error};
 
+/// What stands between two elements of a list.
+const BETWEEN: &str = ",\r\n";
+
 /// What the client was told up to here.
 pub(in super::super) struct Writer {
     stamp: Stamp,
+    /// What stands before the next element of a list; `None`: events are wanted.
+    separator: Option<&'static str>,
     id: String,
     model: String,
     open: Option<Block>,
@@ -30,9 +35,10 @@ pub(in super::super) struct Writer {
 }
 
 impl Writer {
-    pub(in super::super) fn new(_asked: Asked, stamp: Stamp) -> Self {
+    pub(in super::super) fn new(asked: Asked, stamp: Stamp) -> Self {
         Self {
             stamp,
+            separator: asked.listed.then_some("["),
             id: String::new(),
             model: String::new(),
             open: None,
@@ -46,8 +52,8 @@ impl Writer {
         }
     }
 
-    /// An event with this part. `stop`: it is the last.
-    fn event(&mut self, part: Object, stop: Option<&Stop>) -> String {
+    /// Adds an event with this part. `stop`: it is the last.
+    fn event(&mut self, part: Object, stop: Option<&Stop>, out: &mut String) {
         let content = Object::new()
             .with("parts", array([part]))
             .with("role", "model");
@@ -64,7 +70,29 @@ impl Writer {
             .maybe(REPORT, usage.map(write_usage))
             .with("modelVersion", &self.model)
             .with("responseId", &self.id);
-        format!("data: {}\n\n", event.line())
+        let (before, behind) = match self.separator {
+            Some(separator) if stop.is_some() => (separator, "]"),
+            Some(separator) => (separator, ""),
+            None => ("data: ", "\n\n"),
+        };
+        for text in [before, &event.line(), behind] {
+            out.push_str(text);
+        }
+        self.separator = self.separator.map(|_| BETWEEN);
+    }
+
+    /// Adds an error, which is the last.
+    fn error(&self, mishap: &Mishap, out: &mut String) {
+        let format = &GeminiGenerateContent;
+        let error = with_error(mishap, &self.stamp, |it| match self.separator {
+            Some(_) => format.error(it),
+            None => format.stream_error(it),
+        });
+        let error = String::from_utf8_lossy(&error);
+        let end = self.separator.map_or("", |_| "]");
+        for text in [self.separator.unwrap_or_default(), &error, end] {
+            out.push_str(text);
+        }
     }
 
     fn delta(&mut self, delta: Delta) -> Option<Object> {
@@ -150,21 +178,16 @@ impl StreamWriter for Writer {
             }
             Happening::End => {
                 let stop = std::mem::take(&mut self.stop);
-                let last = self.event(write_text("", None), Some(&stop));
-                out.push_str(&last);
+                self.event(write_text("", None), Some(&stop), out);
                 None
             }
             Happening::Failed(mishap) => {
-                let error = with_error(&mishap, &self.stamp, |it| {
-                    GeminiGenerateContent.stream_error(it)
-                });
-                out.push_str(&String::from_utf8_lossy(&error));
+                self.error(&mishap, out);
                 None
             }
         };
         if let Some(part) = part {
-            let event = self.event(part, None);
-            out.push_str(&event);
+            self.event(part, None, out);
         }
     }
 
