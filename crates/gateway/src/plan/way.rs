@@ -85,11 +85,12 @@ pub(crate) fn ways(
     query: Option<&str>,
 ) -> Result<Vec<Way>, Failure> {
     let spoken = |target: &Target, call: &Call| spoken(registry, view, target, call);
-    // Whoever wants a picture is not helped by words.
+    // Whoever wants a picture or vectors is not helped by words.
     let generates = |call: &Call| call.priced == Priced::ByToken;
+    let alike = |other: &&Call| generates(other) && embeds(other) == embeds(call);
     let other = CALLS
         .iter()
-        .filter(|other| generates(call) && generates(other))
+        .filter(|other| generates(call) && alike(other))
         .find(|other| targets.iter().any(|it| spoken(it, other).is_some()))
         .map(|other| other.path);
     let query = headers::query_to_upstream(call, query);
@@ -131,6 +132,12 @@ pub(crate) fn ways(
         });
     }
     Ok(ways)
+}
+
+/// Whether a call makes vectors.
+fn embeds(call: &Call) -> bool {
+    use FormatId::{GeminiEmbeddings, OpenaiEmbeddings};
+    matches!(call.format, OpenaiEmbeddings | GeminiEmbeddings)
 }
 
 /// The ways of the targets to a provider's path, in their order and never empty.

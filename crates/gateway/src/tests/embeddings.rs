@@ -215,3 +215,26 @@ async fn vectors_that_are_not_told_cost_what_the_provider_reports() {
     );
     assert_eq!(row.charge, NanoUsd::new(8 * 3_000));
 }
+
+#[tokio::test]
+async fn whoever_wants_vectors_is_not_sent_to_an_endpoint_of_words() {
+    let harness = Harness::start().await;
+    for provider in ["anthropic", "google"] {
+        harness.bring(provider).await;
+    }
+    for (model, endpoint) in [
+        ("claude-x", serde_json::Value::Null),
+        // Where the same can be had.
+        ("gemini-x", "/v1beta/models/{model}:embedContent".into()),
+    ] {
+        let call = format!(r#"{{"model":"{model}","input":"a"}}"#);
+        let request = harness.request(Method::POST, "/v1/embeddings", &call);
+        let answer = harness.send(request).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "format_not_supported")
+        );
+        let error = &answer.json()["error"];
+        assert_eq!(error["endpoint"], endpoint, "{error}");
+    }
+}
