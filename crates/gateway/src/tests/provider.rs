@@ -132,6 +132,11 @@ impl Provider {
         self.seen.lock().expect("no panic").requests.clone()
     }
 
+    /// Whether a connection was closed by the other side within 100 ms, and twice as much for a machine that is busy.
+    pub(super) async fn hung_up_soon(&self) -> bool {
+        self.hung_up_within(Duration::from_millis(300)).await
+    }
+
     /// Waits until a connection was closed by the other side.
     pub(super) async fn hung_up_within(&self, limit: Duration) -> bool {
         let waiting = async {

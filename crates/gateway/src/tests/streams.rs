@@ -122,12 +122,7 @@ async fn a_client_that_goes_away_ends_the_providers_work_and_is_settled_once() {
     let mut body = open(&harness, "/v1/chat/completions", CALL).await;
     assert_eq!(next(&mut body).await, FIRST);
     drop(body);
-    assert!(
-        harness
-            .provider
-            .hung_up_within(Duration::from_secs(1))
-            .await
-    );
+    assert!(harness.provider.hung_up_soon().await);
     let rows = harness.usage().await;
     assert_eq!((rows.len(), rows[0].status), (1, 499));
     assert_eq!(rows[0].error_code.as_deref(), Some("client_closed"));
@@ -143,12 +138,7 @@ async fn a_client_that_goes_away_before_the_answer_is_settled_too() {
     let request = harness.chat_request(CALL);
     let waiting = tokio::time::timeout(Duration::from_millis(300), harness.open(request)).await;
     assert!(waiting.is_err());
-    assert!(
-        harness
-            .provider
-            .hung_up_within(Duration::from_secs(1))
-            .await
-    );
+    assert!(harness.provider.hung_up_soon().await);
     let rows = harness.usage().await;
     assert_eq!((rows.len(), rows[0].status), (1, 499));
     assert_eq!(
