@@ -285,6 +285,7 @@ pub(crate) async fn send(
         &needles,
         asked,
         way.is_managed(),
+        plane.sources.now(),
     );
     let mut translation = translated.map(|it| Box::new(Translation::of(it)));
     match judging.await {

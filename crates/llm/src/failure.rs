@@ -118,6 +118,29 @@ pub(crate) fn status_of_response(data: &[u8]) -> u16 {
     codes.find_map(status_of).unwrap_or(UNNAMED)
 }
 
+/// When Google's interfaces want to be asked again, in milliseconds, as `google.rpc.RetryInfo` in the details of an error
+/// says: <https://cloud.google.com/apis/design/errors#error_details> (2026-11).
+pub fn retry_delay_ms(body: &[u8]) -> Option<i64> {
+    const TYPE: &str = "type.googleapis.com/google.rpc.RetryInfo";
+    if body.len() > MAX_BODY_BYTES || memchr::memmem::find(body, TYPE.as_bytes()).is_none() {
+        return None;
+    }
+    let body = parsed(body)?;
+    let details = error_of(&body).get("details")?.as_array()?;
+    let info = details.iter().find(|it| it["@type"] == TYPE)?;
+    let seconds: f64 = info
+        .get("retryDelay")?
+        .as_str()?
+        .strip_suffix('s')?
+        .parse()
+        .ok()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and whoever waits so long bounds it"
+    )]
+    (seconds.is_finite() && seconds >= 0.0).then_some((seconds * 1_000.0) as i64)
+}
+
 /// What an error without a number or a name that is known counts as.
 const UNNAMED: u16 = 500;
 
@@ -298,6 +321,28 @@ mod tests {
                 "{status} {body}"
             );
         }
+    }
+
+    #[test]
+    fn google_says_when_to_ask_again() {
+        let body = |delay: &str| {
+            format!(
+                r#"[{{"error":{{"details":[{{"@type":"x"}},{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":{delay}}}]}}}}]"#
+            )
+        };
+        for (delay, millis) in [
+            (r#""39s""#, Some(39_000)),
+            (r#""0.25s""#, Some(250)),
+            (r#""0s""#, Some(0)),
+            (r#""-1s""#, None),
+            (r#""NaNs""#, None),
+            (r#""39""#, None),
+            ("39", None),
+        ] {
+            assert_eq!(retry_delay_ms(body(delay).as_bytes()), millis, "{delay}");
+        }
+        let words = r#"{"error":{"message":"type.googleapis.com/google.rpc.RetryInfo"}}"#;
+        assert_eq!(retry_delay_ms(words.as_bytes()), None);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What becomes of an answer, told by its head and the structured code of an error.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use domain::Timestamp;
 use domain::key::FailureKind;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
-use llm::failure::is_unknown_model;
+use llm::failure::{self, is_unknown_model};
 use llm::format::FormatId;
 
 use super::opening::{self, Opened};
@@ -27,6 +29,7 @@ pub(super) async fn judge(
     needles: &Arc<Needles>,
     asked: Asked,
     managed: bool,
+    now: Timestamp,
 ) -> Result<Answer, Missed> {
     let switched = call == &REALTIME && response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if switched {
@@ -50,7 +53,7 @@ pub(super) async fn judge(
         format,
         needles,
         managed,
-        retry_after_ms: retry_after_ms(&head.headers),
+        retry_after_ms: retry_after_ms(&head.headers, now),
         headers,
     };
     if !status.is_success() {
@@ -135,8 +138,15 @@ impl Refused<'_> {
             needles,
             managed,
             retry_after_ms,
-            headers,
+            mut headers,
         } = self;
+        let retry_after_ms = retry_after_ms
+            .or_else(|| failure::retry_delay_ms(text.as_deref().unwrap_or_default()));
+        let retry_after_s = retry_after_ms.map(|millis| millis.saturating_add(999) / 1_000);
+        if let Some(seconds) = retry_after_s {
+            let told = headers.entry(header::RETRY_AFTER);
+            told.or_insert_with(|| seconds.into());
+        }
         let missed = |failure, next| Missed {
             status: Some(status),
             ..Missed::new(failure, next)
@@ -159,7 +169,7 @@ impl Refused<'_> {
         };
         let rejected = Failure::UpstreamRejected {
             status,
-            retry_after_s: retry_after_ms.map(|millis| millis.saturating_add(999) / 1_000),
+            retry_after_s,
         };
         let next = Missed {
             said: said.kind,
@@ -233,10 +243,18 @@ fn said(format: FormatId, status: StatusCode, text: &[u8]) -> Said {
     }
 }
 
-/// When the provider wants to be asked again: `retry-after-ms`, or `retry-after` in seconds. A date is not read.
-fn retry_after_ms(headers: &HeaderMap) -> Option<i64> {
-    let number = |name: &str| -> Option<f64> { headers.get(name)?.to_str().ok()?.parse().ok() };
-    let millis = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0))?;
+/// When the provider wants to be asked again: `retry-after-ms`, or `retry-after` in seconds or as a moment, which may
+/// be past.
+fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let number = |name: &str| -> Option<f64> { text(name)?.parse().ok() };
+    let millis = number("retry-after-ms").or_else(|| Some(number("retry-after")? * 1000.0));
+    let Some(millis) = millis else {
+        let moment = httpdate::parse_http_date(text("retry-after")?).ok()?;
+        let since_epoch = moment.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let moment = i64::try_from(since_epoch.as_millis()).ok()?;
+        return Some(Timestamp::from_millis(moment).millis_since(now).max(0));
+    };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the cast saturates, and the sleep that follows is bounded"

@@ -61,12 +61,24 @@ async fn without_another_key_the_client_is_told_when() {
         (529, ("retry-after-ms", "2500"), "3"),
         (500, ("retry-after", "7"), "7"),
         (504, ("retry-after", "8"), "8"),
+        // Half a minute from now, and a minute ago (RFC 9110, section 10.2.3).
+        (503, ("retry-after", "Tue, 14 Nov 2023 22:13:50 GMT"), "30"),
+        (
+            503,
+            ("retry-after", "Tuesday, 14-Nov-23 22:13:50 GMT"),
+            "30",
+        ),
+        (503, ("retry-after", "soon"), ""),
     ] {
         first.once(fails(status, header));
+        if told.is_empty() {
+            first.once(fails(status, header));
+        }
         let answer = harness.chat(CALL).await;
         assert!((502..=504).contains(&answer.status), "{status}");
         assert_eq!(answer.header("retry-after"), told, "{status}");
-        assert_eq!(answer.header("x-keybearer-attempts"), "1", "{status}");
+        let attempts = if told.is_empty() { "2" } else { "1" };
+        assert_eq!(answer.header("x-keybearer-attempts"), attempts, "{status}");
     }
     // Nor is the deadline a reason to wait in vain.
     let mut config = super::harness::config();
@@ -78,4 +90,34 @@ async fn without_another_key_the_client_is_told_when() {
     let answer = harness.chat(CALL).await;
     assert!(begun.elapsed() < Duration::from_millis(900));
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
+}
+
+#[tokio::test]
+async fn a_moment_that_is_past_is_no_reason_to_wait() {
+    let harness = Harness::start().await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    first.once(fails(503, ("retry-after", "Tue, 14 Nov 2023 22:12:20 GMT")));
+    let answer = harness.chat(CALL).await;
+    assert_eq!(answer.header("x-keybearer-attempts"), "2");
+}
+
+#[tokio::test]
+async fn google_says_when_in_the_error_itself() {
+    let harness = Harness::start().await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    for (status, told) in [(503, 503), (429, 429)] {
+        let body = format!(
+            r#"{{"error":{{"code":{status},"details":[{{"@type":"type.googleapis.com/google.rpc.Help"}},{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"12.5s"}}]}}}}"#
+        );
+        first.once(vec![Step::Send(answer(status, &[JSON], body.as_bytes()))]);
+        let answer = harness.chat(CALL).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (told, "13"));
+        assert_eq!(answer.header("x-keybearer-attempts"), "1");
+        harness.advance(60_000);
+    }
+    // What stands in the head counts more.
+    let body = br#"{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"12s"}]}}"#;
+    let headers = [JSON, ("retry-after", "40")];
+    first.once(vec![Step::Send(answer(503, &headers, body))]);
+    assert_eq!(harness.chat(CALL).await.header("retry-after"), "40");
 }
