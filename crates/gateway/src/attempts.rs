@@ -85,12 +85,13 @@ pub(crate) async fn serve(
                 room,
             },
     } = planned;
+    let started_at = settlement.started_at();
     let mut course = Course {
         plane,
         view: &view,
         call,
         aim: None,
-        deadline: settlement.started_at() + plane.config.timeouts.first_byte(),
+        deadline: started_at + plane.config.timeouts.first_byte(),
         settlement: Some(settlement),
         parcel: Parcel {
             call,
@@ -102,6 +103,7 @@ pub(crate) async fn serve(
             body: bytes,
             upload,
             media_type,
+            ends_at: started_at + plane.config.timeouts.total(),
         },
         tried: Vec::new(),
         left: false,

@@ -53,6 +53,8 @@ pub(crate) struct Parcel {
     pub(crate) upload: Option<Upload>,
     /// What the body is; `None`: nobody said.
     pub(crate) media_type: Option<HeaderValue>,
+    /// The moment by which the whole answer must be there.
+    pub(crate) ends_at: Instant,
 }
 
 impl Parcel {
@@ -291,11 +293,11 @@ pub(crate) async fn send(
     match judging.await {
         Ok(mut answer) => {
             if vectors::wanted(parcel) {
-                vectors::encode_in(&mut answer, parcel.call, plane).await?;
+                vectors::encode_in(&mut answer, parcel, plane).await?;
             }
             if let Some(translated) = translated {
                 let reading =
-                    translation::read_whole(&mut answer, &translated.plan, parcel.call, plane);
+                    translation::read_whole(&mut answer, &translated.plan, parcel, plane);
                 let room = reading.await?;
                 if let Some(translation) = &mut translation {
                     translation.room = room;
@@ -313,6 +315,23 @@ pub(crate) async fn send(
             }
             Err(missed)
         }
+    }
+}
+
+/// The next piece of an answer of which the client gets nothing yet; `None`: it is at its end. A provider may be silent
+/// as long as in an answer that passes, and the whole must be there by the end of the call.
+async fn next_piece(
+    body: &mut Incoming,
+    idle: Duration,
+    ends_at: Instant,
+) -> Result<Option<Bytes>, (Failure, Next)> {
+    let until = (Instant::now() + idle).min(ends_at);
+    match tokio::time::timeout_at(until, body.frame()).await {
+        Ok(None) => Ok(None),
+        // Trailers say nothing.
+        Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Ok(Some(Err(_))) => Err((Failure::UpstreamBroken, Next::SameKeyOnce)),
+        Err(_) => Err((Failure::UpstreamTimedOut, Next::Told)),
     }
 }
 

@@ -34,6 +34,7 @@ mod rerank;
 mod responses;
 mod retry_after;
 mod rooms;
+mod silence;
 mod speech;
 mod spooling;
 mod streams;

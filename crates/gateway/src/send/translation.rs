@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use domain::{RequestId, Timestamp};
 use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt;
 use llm::format::{FormatId, Metered};
 use llm::head;
 use llm::provider::Provider;
@@ -13,7 +12,7 @@ use llm::translate::{
     self, Beside, MAX_ANSWER_BYTES, Plan, Stamp, StreamTranslator, Target, Translated, Warnings,
 };
 
-use super::{Answer, Content, Kind, Missed, Next, Parcel};
+use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
 use crate::Plane;
 use crate::endpoint::{self, Call, Priced};
 use crate::error::Failure;
@@ -103,7 +102,7 @@ const READ_TIMES: usize = 8;
 pub(super) async fn read_whole(
     answer: &mut Answer,
     plan: &Plan,
-    call: &Call,
+    parcel: &Parcel,
     plane: &Plane,
 ) -> Result<Option<Room>, Missed> {
     let Content::Flowing {
@@ -122,24 +121,21 @@ pub(super) async fn read_whole(
     let mut room = Room::of(&plane.body_memory);
     let mut whole = BytesMut::from(&first[..]);
     let reading = async {
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| (Failure::UpstreamBroken, Next::SameKeyOnce))?;
-            if let Some(data) = frame.data_ref() {
-                if whole.len() + data.len() > MAX_ANSWER_BYTES {
-                    return Err((Failure::UpstreamInvalidResponse, Next::Told));
-                }
-                room.grow(whole.len() + data.len())
-                    .map_err(|failure| (failure, Next::Told))?;
-                whole.extend_from_slice(data);
+        let idle = plane.config.timeouts.idle();
+        while let Some(data) = next_piece(body, idle, parcel.ends_at).await? {
+            if whole.len() + data.len() > MAX_ANSWER_BYTES {
+                return Err((Failure::UpstreamInvalidResponse, Next::Told));
             }
+            room.grow(whole.len() + data.len())
+                .map_err(|failure| (failure, Next::Told))?;
+            whole.extend_from_slice(&data);
         }
         // Understanding it takes several times its length.
         room.grow(whole.len().saturating_mul(READ_TIMES))
             .map_err(|failure| (failure, Next::Told))
     };
-    let read = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
-    let read = read.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
-    let metered = |whole: &[u8]| untold(call, plan.upstream(), whole);
+    let read = reading.await;
+    let metered = |whole: &[u8]| untold(parcel.call, plan.upstream(), whole);
     if let Err((failure, next)) = read {
         let metered = match next {
             Next::Told => metered(&whole),

@@ -7,15 +7,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
 use llm::format::FormatId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::translation::untold;
-use super::{Answer, Content, Kind, Missed, Next, Parcel};
+use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
 use crate::Plane;
-use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::room::Room;
 
@@ -54,7 +52,7 @@ pub(super) fn wanted(parcel: &Parcel) -> bool {
 /// it is metered.
 pub(super) async fn encode_in(
     answer: &mut Answer,
-    call: &Call,
+    parcel: &Parcel,
     plane: &Plane,
 ) -> Result<(), Missed> {
     let Content::Flowing {
@@ -69,7 +67,7 @@ pub(super) async fn encode_in(
     let missed = |failure, next, read: &[u8]| Missed {
         status: Some(answer.status),
         metered: match next {
-            Next::Told => untold(call, FormatId::OpenaiEmbeddings, read),
+            Next::Told => untold(parcel.call, FormatId::OpenaiEmbeddings, read),
             // It is made once more.
             _ => None,
         },
@@ -79,16 +77,13 @@ pub(super) async fn encode_in(
     let mut read = BytesMut::from(&first[..]);
     let mut written = written(&read);
     let reading = async {
+        let idle = plane.config.timeouts.idle();
         while written != Written::Otherwise {
-            let Some(frame) = body.frame().await else {
+            let Some(data) = next_piece(body, idle, parcel.ends_at).await? else {
                 break;
             };
-            let frame = frame.map_err(|_| (Failure::UpstreamBroken, Next::SameKeyOnce))?;
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
             // No more than a piece beyond the limits below: what is refused shows that an answer began.
-            read.extend_from_slice(data);
+            read.extend_from_slice(&data);
             if read.len() > MAX_BYTES {
                 return Err((Failure::UpstreamNotEncodable, Next::Told));
             }
@@ -104,8 +99,7 @@ pub(super) async fn encode_in(
         }
         Ok(())
     };
-    let outcome = tokio::time::timeout(plane.config.timeouts.total(), reading).await;
-    let outcome = outcome.unwrap_or(Err((Failure::UpstreamTimedOut, Next::Told)));
+    let outcome = reading.await;
     outcome.map_err(|(failure, next)| missed(failure, next, &read))?;
     let read = read.freeze();
     let ready = match written {
