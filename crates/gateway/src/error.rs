@@ -240,6 +240,8 @@ pub(crate) enum Failure {
     UpstreamTimedOut,
     #[error("the provider's answer is of no media type that this endpoint has")]
     UpstreamInvalidResponse,
+    #[error("the provider's answer cannot be read, or not be said in the format of this endpoint")]
+    UpstreamUnreadable,
     #[error(
         "the provider wrote vectors as numbers where base64 was asked for, and they cannot be encoded"
     )]
@@ -362,6 +364,7 @@ impl Failure {
             | Self::UpstreamUnreachable
             | Self::UpstreamBadGateway { .. }
             | Self::UpstreamInvalidResponse
+            | Self::UpstreamUnreadable
             | Self::UpstreamNotEncodable
             | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimedOut => StatusCode::GATEWAY_TIMEOUT,
@@ -428,7 +431,7 @@ impl Failure {
             Self::UpstreamBadGateway { .. } => "upstream_bad_gateway",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamTimedOut => "upstream_timeout",
-            Self::UpstreamInvalidResponse => "upstream_invalid_response",
+            Self::UpstreamInvalidResponse | Self::UpstreamUnreadable => "upstream_invalid_response",
             Self::UpstreamNotEncodable => "upstream_not_encodable",
             Self::UpstreamRejected { .. } => "upstream_rejected",
             Self::UpstreamBroken => "upstream_broken",
@@ -454,6 +457,7 @@ impl Failure {
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamTimedOut
             | Self::UpstreamInvalidResponse
+            | Self::UpstreamUnreadable
             | Self::UpstreamNotEncodable
             | Self::UpstreamRejected { .. }
             | Self::UpstreamBroken => Side::Upstream,

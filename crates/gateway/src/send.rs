@@ -33,8 +33,9 @@ mod restate;
 mod translation;
 mod vectors;
 
-use judge::judge;
+use judge::Judge;
 pub(crate) use restate::Restated;
+use translation::Read;
 pub(crate) use translation::{Rewriting, Translation, translated};
 
 /// What every attempt of a call sends, but for the model's name, the address and the key.
@@ -280,35 +281,26 @@ pub(crate) async fn send(
         failed.map_or_else(|| not_sent(error), |it| Missed::new(it, Next::Told))
     })?;
     let rests_ms = limits::rests_ms(response.headers(), plane.sources.now());
-    let judging = judge(
-        parcel.call,
+    let judge = Judge {
+        call: parcel.call,
         format,
-        response,
-        &needles,
+        needles: &needles,
         asked,
-        way.is_managed(),
-        plane.sources.now(),
-    );
+        managed: way.is_managed(),
+        idle: plane.config.timeouts.idle(),
+        now: plane.sources.now(),
+    };
     let mut translation = translated.map(|it| Box::new(Translation::of(it)));
-    match judging.await {
-        Ok(mut answer) => {
-            if vectors::wanted(parcel) {
-                vectors::encode_in(&mut answer, parcel, plane).await?;
-            }
-            if let Some(translated) = translated {
-                let reading =
-                    translation::read_whole(&mut answer, &translated.plan, parcel, plane);
-                let room = reading.await?;
-                if let Some(translation) = &mut translation {
-                    translation.room = room;
-                }
-            }
-            Ok(Answer {
-                translation,
-                rests_ms,
-                ..answer
-            })
-        }
+    let mut outcome = judge.judge(response).await;
+    if let Ok(answer) = outcome {
+        outcome = readied(plane, parcel, &judge, answer, translation.as_deref_mut()).await;
+    }
+    match outcome {
+        Ok(answer) => Ok(Answer {
+            translation,
+            rests_ms,
+            ..answer
+        }),
         Err(mut missed) => {
             if let Some(answer) = &mut missed.answer {
                 answer.translation = translation;
@@ -316,6 +308,29 @@ pub(crate) async fn send(
             Err(missed)
         }
     }
+}
+
+/// Reads of an answer what must be read before the client gets any of it.
+async fn readied(
+    plane: &Plane,
+    parcel: &Parcel,
+    judge: &Judge<'_>,
+    mut answer: Answer,
+    translation: Option<&mut Translation>,
+) -> Result<Answer, Missed> {
+    if vectors::wanted(parcel) {
+        vectors::encode_in(&mut answer, parcel, plane).await?;
+    }
+    if let Some(translation) = translation {
+        match translation.read_whole(&mut answer, parcel, plane).await? {
+            Read::Flows => {}
+            Read::Whole(room) => translation.room = Some(room),
+            Read::Refused(status, text) => {
+                return judge.refused(answer.headers, status, Some(text));
+            }
+        }
+    }
+    Ok(answer)
 }
 
 /// The next piece of an answer of which the client gets nothing yet; `None`: it is at its end. A provider may be silent

@@ -8,6 +8,7 @@ mod count_tokens;
 mod credits;
 mod cut_off;
 mod embeddings;
+mod errors_in_answers;
 mod failover;
 mod fallback;
 mod forms;

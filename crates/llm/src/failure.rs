@@ -4,6 +4,10 @@ use domain::key::FailureKind;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+mod beginning;
+
+pub use beginning::{Beginning, beginning};
+
 /// Longest error body whose code is looked for; of a longer one only the status counts.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
@@ -83,16 +87,23 @@ const STATUS_OF_NAME: &[(&str, u16)] = &[
     ("overloaded_error", 529),
 ];
 
-/// The status that an error stands for which came as an event of a stream, behind a head that said 200.
+/// The status that an error stands for which came as an event of a stream, or as a whole answer, behind a head that said
+/// 200.
 ///
-/// `None`: the event is no error. An error without a number or a name that is known counts as 500.
+/// `None`: it is no error. An error without a number or a name that is known counts as 500.
 pub fn status_of_event(data: &[u8]) -> Option<u16> {
     // Inside a JSON string the quotes would be escaped, so this is a field's name or a whole text.
     if data.len() > MAX_BODY_BYTES || memchr::memmem::find(data, b"\"error\"").is_none() {
         return None;
     }
     let event: Value = serde_json::from_slice(data).ok()?;
-    let error = event.get("error").filter(|error| !error.is_null())?;
+    // Google's interfaces may wrap it in an array.
+    let root = event.get(0).unwrap_or(&event);
+    let says = |error: &&Value| match error {
+        Value::String(text) => !text.is_empty(),
+        error => error.is_object(),
+    };
+    let error = root.get("error").filter(says)?;
     let named = [error.get("code"), error.get("type")];
     Some(
         named
@@ -277,7 +288,13 @@ mod tests {
             ),
             (r#"{"error":{"code":70000}}"#, Some(500)),
             (r#"{"error":"overloaded_error"}"#, Some(500)),
+            (
+                r#"[{"error":{"code":503,"status":"UNAVAILABLE"}}]"#,
+                Some(503),
+            ),
             (r#"{"error":null,"choices":[]}"#, None),
+            (r#"{"error":"","choices":[]}"#, None),
+            (r#"{"error":false,"choices":[]}"#, None),
             (r#"{"choices":[{"delta":{"content":"\"error\""}}]}"#, None),
             (r#"{"choices":["error"]}"#, None),
             ("[DONE]", None),

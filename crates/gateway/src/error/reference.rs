@@ -272,8 +272,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "502",
         "upstream_invalid_response",
-        "The provider's answer is of no media type that the endpoint has: JSON, an event stream, sound for speech.",
-        "Check the base URL of the key.",
+        "The provider's answer is of no media type that the endpoint has (JSON, an event stream, sound for speech), or it has to be translated and cannot be read, or not be said in the endpoint's format.",
+        "Check the base URL of the key; try an endpoint that the provider speaks itself.",
     ),
     (
         "502",

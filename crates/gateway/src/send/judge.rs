@@ -1,7 +1,7 @@
 //! What becomes of an answer, told by its head and the structured code of an error.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use domain::Timestamp;
@@ -21,126 +21,109 @@ use crate::realtime::{self, REALTIME, Switched};
 use crate::scrub::Scrubber;
 use crate::upstream;
 
-/// What becomes of an answer in this format with this head. `managed`: the key is not the caller's.
-pub(super) async fn judge(
-    call: &Call,
-    format: FormatId,
-    response: Response<Incoming>,
-    needles: &Arc<Needles>,
-    asked: Asked,
-    managed: bool,
-    now: Timestamp,
-) -> Result<Answer, Missed> {
-    let switched = call == &REALTIME && response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if switched {
-        return switch(response, needles);
-    }
-    let (head, body) = response.into_parts();
-    let status = head.status;
-    let missed = |failure, next| Missed {
-        status: Some(status),
-        ..Missed::new(failure, next)
-    };
-    if status.is_redirection() {
-        return Err(missed(Failure::UpstreamRedirect, Next::Told));
-    }
-    let kind = kind(&head.headers);
-    let mut headers = headers::to_client(&head.headers, needles);
-    if managed {
-        headers::remove_limits(&mut headers);
-    }
-    let refused = Refused {
-        format,
-        needles,
-        managed,
-        retry_after_ms: retry_after_ms(&head.headers, now),
-        headers,
-    };
-    if !status.is_success() {
-        let text = match kind {
-            Some(Kind::Json) => read_error(body).await,
-            _ => None,
-        };
-        return refused.judge(status, text);
-    }
-    let mut refused = refused;
-    if call == &REALTIME {
-        return Err(missed(Failure::UpstreamInvalidResponse, Next::Told));
-    }
-    let kind = kind.or_else(|| {
-        if let Some(media_type) = raw(call, &head.headers, needles)? {
-            refused.headers.insert(header::CONTENT_TYPE, media_type);
-        }
-        Some(Kind::Raw)
-    });
-    let kind = kind.ok_or_else(|| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
-    let mut body = body;
-    let first = match kind {
-        Kind::Json | Kind::Raw => Bytes::new(),
-        // Nobody knows how such a stream begins.
-        Kind::EventStream if call.priced == Priced::Unknown => Bytes::new(),
-        Kind::EventStream => match opening::read(format.format(), &mut body).await {
-            Opened::Begun(first) => first,
-            Opened::Refused(status, text) => return refused.judge(status, Some(text)),
-            Opened::Broken => return Err(missed(Failure::UpstreamBroken, Next::SameKeyOnce)),
-        },
-    };
-    Ok(Answer {
-        status,
-        headers: refused.headers,
-        content: Content::Flowing {
-            kind,
-            first,
-            body,
-            needles: Arc::clone(needles),
+/// How the answer to an attempt is judged.
+pub(super) struct Judge<'a> {
+    pub(super) call: &'static Call,
+    /// What the provider speaks.
+    pub(super) format: FormatId,
+    pub(super) needles: &'a Arc<Needles>,
+    pub(super) asked: Asked,
+    /// Whether the key is not the caller's.
+    pub(super) managed: bool,
+    /// How long a provider may be silent.
+    pub(super) idle: Duration,
+    pub(super) now: Timestamp,
+}
+
+impl Judge<'_> {
+    /// What becomes of an answer with this head.
+    pub(super) async fn judge(&self, response: Response<Incoming>) -> Result<Answer, Missed> {
+        let Self {
+            call,
+            format,
+            needles,
             asked,
-        },
-        translation: None,
-        rests_ms: None,
-    })
-}
+            managed,
+            ..
+        } = *self;
+        let switched = call == &REALTIME && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switched {
+            return switch(response, needles);
+        }
+        let (head, mut body) = response.into_parts();
+        let status = head.status;
+        let missed = |failure, next| Missed {
+            status: Some(status),
+            ..Missed::new(failure, next)
+        };
+        if status.is_redirection() {
+            return Err(missed(Failure::UpstreamRedirect, Next::Told));
+        }
+        let kind = kind(&head.headers);
+        let mut headers = headers::to_client(&head.headers, needles);
+        if managed {
+            headers::remove_limits(&mut headers);
+        }
+        if !status.is_success() {
+            let text = match kind {
+                Some(Kind::Json) => read_error(body).await,
+                _ => None,
+            };
+            return self.refused(headers, status, text);
+        }
+        if call == &REALTIME {
+            return Err(missed(Failure::UpstreamInvalidResponse, Next::Told));
+        }
+        let kind = kind.or_else(|| {
+            if let Some(media_type) = raw(call, &head.headers, needles)? {
+                headers.insert(header::CONTENT_TYPE, media_type);
+            }
+            Some(Kind::Raw)
+        });
+        let kind = kind.ok_or_else(|| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
+        let opened = match kind {
+            // Nobody knows how such an answer begins.
+            _ if call.priced == Priced::Unknown => Opened::Begun(Bytes::new()),
+            Kind::Raw => Opened::Begun(Bytes::new()),
+            Kind::Json => opening::read_body(&mut body, self.idle).await,
+            Kind::EventStream => opening::read(format.format(), &mut body).await,
+        };
+        let first = match opened {
+            Opened::Begun(first) => first,
+            Opened::Refused(status, text) => return self.refused(headers, status, Some(text)),
+            Opened::Broken => return Err(missed(Failure::UpstreamBroken, Next::SameKeyOnce)),
+        };
+        Ok(Answer {
+            status,
+            headers,
+            content: Content::Flowing {
+                kind,
+                first,
+                body,
+                needles: Arc::clone(needles),
+                asked,
+            },
+            translation: None,
+            rests_ms: None,
+        })
+    }
 
-/// What becomes of an answer that leaves HTTP.
-fn switch(mut response: Response<Incoming>, needles: &Arc<Needles>) -> Result<Answer, Missed> {
-    let status = response.status();
-    let invalid = || Missed {
-        status: Some(status),
-        ..Missed::new(Failure::UpstreamInvalidResponse, Next::Told)
-    };
-    let accepted = realtime::accepted(response.headers()).ok_or_else(invalid)?;
-    let mut headers = headers::to_client(response.headers(), needles);
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
-    Ok(Answer {
-        status,
-        headers,
-        content: Content::Switched(Switched {
-            upstream: upstream::Switched::of(&mut response),
-            needles: Arc::clone(needles),
-        }),
-        translation: None,
-        rests_ms: None,
-    })
-}
-
-/// A provider's error, whether by its status or in the place of a stream.
-struct Refused<'a> {
-    format: FormatId,
-    needles: &'a Arc<Needles>,
-    managed: bool,
-    retry_after_ms: Option<i64>,
-    headers: HeaderMap,
-}
-
-impl Refused<'_> {
-    fn judge(self, status: StatusCode, text: Option<Bytes>) -> Result<Answer, Missed> {
+    /// What becomes of a provider's error, whether its status says so or it stands in the answer's place. `headers`:
+    /// those that pass.
+    pub(super) fn refused(
+        &self,
+        mut headers: HeaderMap,
+        status: StatusCode,
+        text: Option<Bytes>,
+    ) -> Result<Answer, Missed> {
         let Self {
             format,
             needles,
             managed,
-            retry_after_ms,
-            mut headers,
-        } = self;
-        let retry_after_ms = retry_after_ms
+            now,
+            ..
+        } = *self;
+        let retry_after_ms = retry_after_ms(&headers, now)
             .or_else(|| failure::retry_delay_ms(text.as_deref().unwrap_or_default()));
         let retry_after_s = retry_after_ms.map(|millis| millis.saturating_add(999) / 1_000);
         if let Some(seconds) = retry_after_s {
@@ -218,6 +201,28 @@ impl Refused<'_> {
             _ => Err(missed(Failure::UpstreamBadGateway { status }, Next::Told)),
         }
     }
+}
+
+/// What becomes of an answer that leaves HTTP.
+fn switch(mut response: Response<Incoming>, needles: &Arc<Needles>) -> Result<Answer, Missed> {
+    let status = response.status();
+    let invalid = || Missed {
+        status: Some(status),
+        ..Missed::new(Failure::UpstreamInvalidResponse, Next::Told)
+    };
+    let accepted = realtime::accepted(response.headers()).ok_or_else(invalid)?;
+    let mut headers = headers::to_client(response.headers(), needles);
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
+    Ok(Answer {
+        status,
+        headers,
+        content: Content::Switched(Switched {
+            upstream: upstream::Switched::of(&mut response),
+            needles: Arc::clone(needles),
+        }),
+        translation: None,
+        rests_ms: None,
+    })
 }
 
 /// What an error says of the key.

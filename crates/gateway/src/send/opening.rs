@@ -1,6 +1,6 @@
-//! The beginning of a stream, read before the client gets a byte of it.
+//! The beginning of an answer, read before the client gets a byte of it.
 //!
-//! Some providers say 200 and put the error into the first event. As long as nothing of the answer came, another key
+//! Some providers say 200 and put the error into the first event, or into the body. As long as nothing of the answer came, another key
 //! or another provider can still take over.
 
 use std::time::Duration;
@@ -9,17 +9,18 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use llm::failure::{self, Beginning};
 use llm::format::{Opening, WireFormat};
 use llm::sse::{Decoder, Event};
 use tokio::time::Instant;
 
-/// What a stream began with.
+/// What an answer began with.
 pub(super) enum Opened {
     /// These bytes, which the client gets first.
     Begun(Bytes),
     /// An error that stands for this status, in the provider's words.
     Refused(StatusCode, Bytes),
-    /// The connection broke, or the stream ended without a word, before anything of the answer came.
+    /// The connection broke, or a stream ended without a word, before anything of the answer came.
     Broken,
 }
 
@@ -66,6 +67,67 @@ pub(super) async fn read(format: &dyn WireFormat, body: &mut Incoming) -> Opened
     match found.first {
         Some(First::Refused(status, text)) => Opened::Refused(status, text),
         Some(First::Output) | None => Opened::Begun(kept.freeze()),
+    }
+}
+
+/// The most of a body whose first field has no name yet: white space, by which a provider says that it is at work.
+const MAX_UNSAID_BYTES: usize = 4 * 1024;
+
+/// Reads a JSON body until its first field has a name, as far as that came with it, and to its end if it may be an error.
+/// A provider that is silent for `idle` meanwhile is left to whoever reads on.
+pub(super) async fn read_body(body: &mut Incoming, idle: Duration) -> Opened {
+    let deadline = Instant::now() + idle.min(WITHIN);
+    // The first piece is the only one as a rule, and is not copied.
+    let mut first = Bytes::new();
+    let mut kept = BytesMut::new();
+    let mut begins = Beginning::Unsaid;
+    loop {
+        let data = match tokio::time::timeout_at(deadline, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(Some(Err(_))) => return Opened::Broken,
+            Ok(None) => break,
+            Err(_) => {
+                begins = Beginning::Answer;
+                break;
+            }
+        };
+        if first.is_empty() {
+            first = data;
+        } else {
+            if kept.is_empty() {
+                kept.extend_from_slice(&first);
+            }
+            kept.extend_from_slice(&data);
+        }
+        let read: &[u8] = if kept.is_empty() { &first } else { &kept };
+        if begins == Beginning::Unsaid {
+            begins = failure::beginning(read);
+        }
+        let most = match begins {
+            Beginning::Answer => break,
+            Beginning::Unsaid => MAX_UNSAID_BYTES,
+            Beginning::Error => MAX_BYTES,
+        };
+        if read.len() > most {
+            begins = Beginning::Answer;
+            break;
+        }
+    }
+    let read = if kept.is_empty() {
+        first
+    } else {
+        kept.freeze()
+    };
+    let refused = || match begins {
+        Beginning::Error => failure::status_of_event(&read),
+        Beginning::Unsaid | Beginning::Answer => None,
+    };
+    match refused() {
+        Some(status) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            Opened::Refused(status, read)
+        }
+        None => Opened::Begun(read),
     }
 }
 

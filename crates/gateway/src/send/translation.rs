@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use domain::{RequestId, Timestamp};
 use http::{HeaderMap, StatusCode};
+use llm::failure;
 use llm::format::{FormatId, Metered};
 use llm::head;
 use llm::provider::Provider;
@@ -96,63 +97,14 @@ pub(crate) fn translated(
 /// How many times its length an answer takes while it is read, at a guess.
 const READ_TIMES: usize = 8;
 
-/// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
-/// stream is left as it is. The model made what is not told all the same, so it is metered. Returns what it takes of
-/// the memory for bodies, which is the answer's until that is sent.
-pub(super) async fn read_whole(
-    answer: &mut Answer,
-    plan: &Plan,
-    parcel: &Parcel,
-    plane: &Plane,
-) -> Result<Option<Room>, Missed> {
-    let Content::Flowing {
-        kind: Kind::Json,
-        first,
-        body,
-        ..
-    } = &mut answer.content
-    else {
-        return Ok(None);
-    };
-    let missed = |failure, next| Missed {
-        status: Some(answer.status),
-        ..Missed::new(failure, next)
-    };
-    let mut room = Room::of(&plane.body_memory);
-    let mut whole = BytesMut::from(&first[..]);
-    let reading = async {
-        let idle = plane.config.timeouts.idle();
-        while let Some(data) = next_piece(body, idle, parcel.ends_at).await? {
-            if whole.len() + data.len() > MAX_ANSWER_BYTES {
-                return Err((Failure::UpstreamInvalidResponse, Next::Told));
-            }
-            room.grow(whole.len() + data.len())
-                .map_err(|failure| (failure, Next::Told))?;
-            whole.extend_from_slice(&data);
-        }
-        // Understanding it takes several times its length.
-        room.grow(whole.len().saturating_mul(READ_TIMES))
-            .map_err(|failure| (failure, Next::Told))
-    };
-    let read = reading.await;
-    let metered = |whole: &[u8]| untold(parcel.call, plan.upstream(), whole);
-    if let Err((failure, next)) = read {
-        let metered = match next {
-            Next::Told => metered(&whole),
-            // It is made once more.
-            _ => None,
-        };
-        return Err(Missed {
-            metered,
-            ..missed(failure, next)
-        });
-    }
-    plan.check(&whole).map_err(|_| Missed {
-        metered: metered(&whole),
-        ..missed(Failure::UpstreamInvalidResponse, Next::Told)
-    })?;
-    *first = whole.freeze();
-    Ok(Some(room))
+/// What became of an answer that may have to be read to its end.
+pub(super) enum Read {
+    /// It is a stream and translated as it comes.
+    Flows,
+    /// It is there, and what it takes of the memory for bodies until it is sent.
+    Whole(Room),
+    /// An error stands in its place, which stands for this status, in the provider's words.
+    Refused(StatusCode, Bytes),
 }
 
 /// What was read of a body in this format that the client is not told, metered: the model made it all the same.
@@ -172,6 +124,63 @@ impl Translation {
             warnings: translated.warnings.clone(),
             room: None,
         }
+    }
+
+    /// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
+    /// stream is left as it is. The model made what is not told all the same, so it is metered.
+    pub(super) async fn read_whole(
+        &self,
+        answer: &mut Answer,
+        parcel: &Parcel,
+        plane: &Plane,
+    ) -> Result<Read, Missed> {
+        let Content::Flowing {
+            kind: Kind::Json,
+            first,
+            body,
+            ..
+        } = &mut answer.content
+        else {
+            return Ok(Read::Flows);
+        };
+        let missed = |(failure, next): (Failure, Next), read: &[u8]| Missed {
+            status: Some(answer.status),
+            metered: match next {
+                Next::Told => untold(parcel.call, self.upstream(), read),
+                // It is made once more.
+                _ => None,
+            },
+            ..Missed::new(failure, next)
+        };
+        let unreadable = (Failure::UpstreamUnreadable, Next::Told);
+        let mut room = Room::of(&plane.body_memory);
+        let mut read = BytesMut::from(&first[..]);
+        let reading = async {
+            let idle = plane.config.timeouts.idle();
+            while let Some(data) = next_piece(body, idle, parcel.ends_at).await? {
+                let length = read.len() + data.len();
+                if length > MAX_ANSWER_BYTES {
+                    return Err((Failure::UpstreamUnreadable, Next::Told));
+                }
+                room.grow(length).map_err(|failure| (failure, Next::Told))?;
+                read.extend_from_slice(&data);
+            }
+            // Understanding it takes several times its length.
+            room.grow(read.len().saturating_mul(READ_TIMES))
+                .map_err(|failure| (failure, Next::Told))
+        };
+        let outcome = reading.await;
+        outcome.map_err(|why| missed(why, &read))?;
+        let read = read.freeze();
+        if let Some(status) = failure::status_of_event(&read) {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            return Ok(Read::Refused(status, read));
+        }
+        self.plan
+            .check(&read)
+            .map_err(|_| missed(unreadable, &read))?;
+        *first = read;
+        Ok(Read::Whole(room))
     }
 
     /// The provider's format.
@@ -276,7 +285,7 @@ impl Writer {
             Self::Stream(translator) => Ok(translator.push(bytes).into()),
             Self::Body { held, .. } => {
                 if held.len() + bytes.len() > MAX_ANSWER_BYTES {
-                    return Err(Failure::UpstreamInvalidResponse);
+                    return Err(Failure::UpstreamUnreadable);
                 }
                 held.extend_from_slice(bytes);
                 Ok(Bytes::new())
@@ -291,7 +300,7 @@ impl Writer {
                 plan, stamp, held, ..
             } => plan
                 .answer(&held.split(), stamp)
-                .map_err(|_| Failure::UpstreamInvalidResponse),
+                .map_err(|_| Failure::UpstreamUnreadable),
         }
     }
 }

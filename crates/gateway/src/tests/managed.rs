@@ -63,7 +63,7 @@ async fn a_call_that_its_provider_got_and_did_not_refuse_takes_its_input() {
                 Step::Wait(Duration::from_millis(20)),
                 Step::Close,
             ],
-            200,
+            502,
         ),
     ] {
         openai.script(steps);

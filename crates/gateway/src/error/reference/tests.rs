@@ -122,7 +122,8 @@ fn samples() -> Vec<Failure> {
             Failure::UpstreamBadGateway { .. } => Failure::UpstreamUnavailable { status: 503 },
             Failure::UpstreamUnavailable { .. } => Failure::UpstreamTimedOut,
             Failure::UpstreamTimedOut => Failure::UpstreamInvalidResponse,
-            Failure::UpstreamInvalidResponse => Failure::UpstreamNotEncodable,
+            Failure::UpstreamInvalidResponse => Failure::UpstreamUnreadable,
+            Failure::UpstreamUnreadable => Failure::UpstreamNotEncodable,
             Failure::UpstreamNotEncodable => Failure::UpstreamRejected {
                 status: StatusCode::IM_A_TEAPOT,
                 retry_after_s: None,
