@@ -119,6 +119,18 @@ impl Bill {
         self.priced == Priced::ByPicture
     }
 
+    /// What a call with this usage, which is no estimate, costs at list price, as its row will say; `None`: that is not
+    /// known, or nobody is told. `None` in the place of the usage: it is not known yet.
+    pub(crate) fn known_cost(&self, usage: Option<&Usage>) -> Option<NanoUsd> {
+        if self.priced == Priced::Free {
+            return Some(NanoUsd::ZERO);
+        }
+        let settings = &self.instance.record.settings;
+        let told =
+            self.source == KeySource::Managed || settings.byok_metering != ByokMetering::None;
+        usage.filter(|_| told).and_then(|usage| self.cost(usage))
+    }
+
     /// What a managed call with this usage takes in credits.
     pub(crate) fn charge(&self, usage: &Usage) -> NanoUsd {
         if self.priced == Priced::Free {

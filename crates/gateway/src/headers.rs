@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::RequestId;
 use domain::policy::KeySource;
+use domain::{NanoUsd, RequestId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm::format::FormatId;
 use llm::translate::Warnings;
@@ -21,6 +21,8 @@ const MODEL: HeaderName = HeaderName::from_static("x-keybearer-model");
 const KEY_SOURCE: HeaderName = HeaderName::from_static("x-keybearer-key-source");
 const KEY_LABEL: HeaderName = HeaderName::from_static("x-keybearer-key-label");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-keybearer-attempts");
+/// What the call costs at list price, in US dollars.
+const COST: HeaderName = HeaderName::from_static("x-keybearer-cost");
 /// The provider's format, where it is not the client's.
 const TRANSLATED: HeaderName = HeaderName::from_static("x-keybearer-translated");
 /// What the translation left out or changed.
@@ -216,6 +218,11 @@ pub(crate) fn translated(to_client: &mut HeaderMap, upstream: FormatId, warnings
     if !warnings.is_empty() {
         put(to_client, WARNINGS, &warnings.to_string());
     }
+}
+
+/// Says what the call costs.
+pub(crate) fn costs(to_client: &mut HeaderMap, cost: NanoUsd) {
+    put(to_client, COST, &cost.to_string());
 }
 
 /// Removes what is left of the limits of a key, which is its owner's business.

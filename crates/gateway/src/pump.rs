@@ -56,6 +56,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     let listed = translation.as_ref().is_some_and(|it| it.is_listed());
     let client = call.format.format();
     let mut said = HeaderMap::new();
+    let mut cost = None;
     let mut upstream = client;
     if let Some(translation) = &translation {
         translation.write(&mut said);
@@ -93,6 +94,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         Content::Flowing {
             kind,
             first,
+            whole,
             body,
             needles,
             asked,
@@ -112,6 +114,17 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 && kind != Kind::Raw
                 && translation.is_none()
                 && !settlement.is_managed();
+            let tap = (call.priced != Priced::Unknown)
+                .then(|| upstream.usage_tap(kind == Kind::EventStream));
+            // What is there as a whole was metered before its head goes out, which then says what it costs.
+            let (tap, metered) = match tap {
+                Some(mut tap) if whole => {
+                    tap.push(&first);
+                    (None, Some(tap.finish()))
+                }
+                tap => (tap, None),
+            };
+            cost = settlement.known_cost(metered.as_ref());
             let rewriting = translation.and_then(|it| it.begin(kind, &needles, request, now));
             let relay = Relay {
                 first,
@@ -121,9 +134,8 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 written: None,
                 scrubber: Scrubber::new(needles),
                 rewriting,
-                tap: (call.priced != Priced::Unknown)
-                    .then(|| upstream.usage_tap(kind == Kind::EventStream)),
-                metered: None,
+                tap,
+                metered,
                 answers: says_end.then_some(asked.answers.max(1)),
                 beginning: keeps
                     .then(|| Box::new(Beginning::new(plane, beginning, kind == Kind::EventStream))),
@@ -149,6 +161,9 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
     headers.extend(said);
     headers::ours(headers, request);
     served.write(headers);
+    if let Some(cost) = cost.filter(|_| status.is_success()) {
+        headers::costs(headers, cost);
+    }
     let content_type = match kind {
         Kind::Json => Some("application/json"),
         Kind::EventStream => Some("text/event-stream"),
@@ -453,6 +468,7 @@ impl Drop for Relay {
         let holds = self.holds();
         let parting = Parting {
             tap: self.tap.take(),
+            metered: self.metered.take(),
             answers: self.answers,
             settlement,
             sent_bytes: self.sent_bytes,

@@ -128,6 +128,8 @@ pub(crate) enum Content {
         kind: Kind,
         /// The beginning, which was read already.
         first: Bytes,
+        /// Whether that is all of it.
+        whole: bool,
         body: Incoming,
         needles: Arc<Needles>,
         asked: Asked,

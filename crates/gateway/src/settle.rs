@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use domain::key::FailureKind;
 use domain::policy::KeySource;
-use domain::{ProviderKeyId, RequestId, Sources};
+use domain::{NanoUsd, ProviderKeyId, RequestId, Sources};
 use http::StatusCode;
 use llm::format::{Ceiling, Metered, Transcripts};
 use store::{AttemptRow, UsageRow};
@@ -276,6 +276,19 @@ impl Settlement {
     /// Whether credits pay for the call.
     pub(crate) fn is_managed(&self) -> bool {
         self.open().is_managed()
+    }
+
+    /// What the call costs at list price if that is known for sure: it is free, or all of its answer was `metered`.
+    pub(crate) fn known_cost(&self, metered: Option<&Metered>) -> Option<NanoUsd> {
+        let open = self.open();
+        let believed = metered.filter(|metered| {
+            let ceiling = open.ceiling.filter(|_| open.is_managed());
+            ceiling.is_none_or(|ceiling| metered.within(&ceiling) == **metered)
+        });
+        let usage = believed.and_then(|metered| metered.usage(open.sent_bytes()));
+        let reported = usage.filter(|(_, estimated)| !estimated);
+        let usage = reported.map(|(usage, _)| usage);
+        open.bill.as_ref()?.known_cost(usage.as_ref())
     }
 
     /// Settles a call whose client went away in the middle of the answer.

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod client;
 mod concurrency;
+mod costs;
 mod count_tokens;
 mod credits;
 mod cut_off;

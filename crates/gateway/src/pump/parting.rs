@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use llm::format::UsageTap;
+use llm::format::{Metered, UsageTap};
 
 use super::broken::learned;
 use crate::settle::Settlement;
@@ -12,6 +12,8 @@ use crate::settle::Settlement;
 /// What is left of it.
 pub(super) struct Parting {
     pub(super) tap: Option<Box<dyn UsageTap>>,
+    /// What was learned of all of it, if that was there.
+    pub(super) metered: Option<Metered>,
     /// As in the [`Relay`](super::Relay).
     pub(super) answers: Option<u64>,
     pub(super) settlement: Settlement,
@@ -46,8 +48,8 @@ impl Parting {
     }
 
     pub(super) fn end(self) {
-        let learned = self.tap.map(|tap| learned(tap, self.answers));
-        let (metered, _) = learned.unwrap_or_default();
+        let learned = || self.tap.map(|tap| learned(tap, self.answers).0);
+        let metered = self.metered.or_else(learned).unwrap_or_default();
         self.settlement.abandon(metered, self.sent_bytes);
     }
 }

@@ -99,6 +99,7 @@ impl Judge<'_> {
             content: Content::Flowing {
                 kind,
                 first,
+                whole: false,
                 body,
                 needles: Arc::clone(needles),
                 asked,

@@ -137,6 +137,7 @@ impl Translation {
         let Content::Flowing {
             kind: Kind::Json,
             first,
+            whole,
             body,
             ..
         } = &mut answer.content
@@ -180,6 +181,7 @@ impl Translation {
             .check(&read)
             .map_err(|_| missed(unreadable, &read))?;
         *first = read;
+        *whole = true;
         Ok(Read::Whole(room))
     }
 

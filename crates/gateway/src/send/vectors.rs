@@ -58,6 +58,7 @@ pub(super) async fn encode_in(
     let Content::Flowing {
         kind: Kind::Json,
         first,
+        whole,
         body,
         ..
     } = &mut answer.content
@@ -80,6 +81,7 @@ pub(super) async fn encode_in(
         let idle = plane.config.timeouts.idle();
         while written != Written::Otherwise {
             let Some(data) = next_piece(body, idle, parcel.ends_at).await? else {
+                *whole = true;
                 break;
             };
             // No more than a piece beyond the limits below: what is refused shows that an answer began.
