@@ -87,6 +87,21 @@ async fn ambiguous_heads_get_400_and_never_reach_the_service() {
         "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: a\rY: b\r\n\r\n",
+        "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/9.9\r\nHost: a\r\n\r\n",
+        "GET /\r\nHost: a\r\n\r\n",
     ] {
         let (answer, closed) = exchange(edge.address, head.as_bytes(), LONG).await;
         assert!(
@@ -162,13 +177,30 @@ async fn the_edges_own_errors_have_the_documented_form() {
 #[tokio::test]
 async fn nothing_behind_a_request_with_two_lengths_is_served() {
     // T123: the chunked framing wins, and whatever follows on the connection is never a second request.
-    let edge = start(EdgeConfig::default(), |_| async { ok() }).await;
-    let bytes =
-        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n\
-        0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
-    let (answer, closed) = exchange(edge.address, bytes, LONG).await;
-    assert!(closed);
-    assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{answer}");
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let bodies = Arc::clone(&seen);
+    let edge = start(EdgeConfig::default(), move |request: Request<Inbound>| {
+        let bodies = Arc::clone(&bodies);
+        async move {
+            let body = request.into_body().collect().await;
+            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            bodies.lock().expect("no panic").push(body);
+            ok()
+        }
+    })
+    .await;
+    let (length, chunked) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+    for (first, second) in [(length, chunked), (chunked, length)] {
+        let bytes = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\n{first}{second}\r\n2\r\nhi\r\n0\r\n\r\n\
+             GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+        );
+        let (answer, closed) = exchange(edge.address, bytes.as_bytes(), LONG).await;
+        assert!(closed, "{bytes:?}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    assert_eq!(*seen.lock().expect("no panic"), ["hi", "hi"]);
 }
 
 #[tokio::test]
@@ -351,4 +383,31 @@ async fn an_answer_arrives_although_the_body_was_not_read() {
     bytes.resize(bytes.len() + (8 << 20), b'x');
     let (answer, closed) = exchange(edge.address, &bytes, LONG).await;
     assert!(closed && answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken() {
+    // T125: the preface, alone and with frames behind it, as a client says it that knows beforehand what is spoken.
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&calls);
+    let edge = start(EdgeConfig::default(), move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { ok() }
+    })
+    .await;
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    // Settings; then a thousand resets of streams that nobody opened.
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 8];
+    for frames in [vec![], settings.to_vec(), reset.repeat(1_000)] {
+        let (answer, closed) = exchange(edge.address, &[PREFACE, &frames].concat(), LONG).await;
+        assert!(closed);
+        assert!(!answer.contains(" 200 "), "{answer}");
+    }
+    // Nor is it offered to whoever asks in HTTP/1.1.
+    let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade, HTTP2-Settings\r\n\
+        Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    let (answer, _) = exchange(edge.address, upgrade, LONG).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

@@ -312,3 +312,30 @@ async fn a_probe_asks_for_one_token_and_tells_why_it_failed() {
     assert!(head.starts_with("GET /base/v1/whoami HTTP/1.1") && body.is_empty());
     assert!(head.contains("anthropic-version: 2023-06-01\r\n"));
 }
+
+#[tokio::test]
+async fn frames_of_http_2_are_no_answer() {
+    // T62: HTTP/1.1 is spoken, whatever the other side would like to speak.
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    // Settings, a thousand empty pieces of data, a header block without end, the farewell.
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let empty = [0, 0, 0, 0, 0, 0, 0, 0, 1].repeat(1_000);
+    let endless = [0, 0, 1, 9, 0, 0, 0, 0, 1, 0x82].repeat(1_000);
+    let farewell = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    for frames in [&settings[..], &empty, &endless, &farewell] {
+        let frames = [&settings, frames].concat();
+        harness
+            .provider
+            .script(vec![Step::Send(frames), Step::Close]);
+        let answer = harness.chat(CALL).await;
+        assert_eq!(verdict(&answer), (502, "upstream_unreachable".to_owned()));
+    }
+    let requests = harness.provider.requests();
+    let spoken = requests.iter().all(|(head, _)| {
+        head.lines()
+            .next()
+            .is_some_and(|it| it.ends_with(" HTTP/1.1"))
+    });
+    assert!(spoken && !requests.is_empty());
+}

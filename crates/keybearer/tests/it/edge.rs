@@ -189,3 +189,49 @@ async fn every_answer_carries_the_headers_that_protect_browsers() {
         }
     }
 }
+
+#[tokio::test]
+async fn without_file_descriptors_it_waits_and_serves_again() {
+    // T128
+    let fixture = Fixture::start().await;
+    let pid = fixture.app.pid();
+    let limit = rustix::process::Rlimit {
+        current: Some(256),
+        maximum: Some(256),
+    };
+    let process = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::prlimit(process, rustix::process::Resource::Nofile, limit).expect("limited");
+    let address = fixture.app.url().replace("http://", "");
+    let held: Vec<_> = (0..400)
+        .map(|_| TcpStream::connect(&address).expect("a connection"))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Nothing is to be done but to wait; a loop would take a whole processor.
+    let before = processor_time(pid);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let took = processor_time(pid) - before;
+    assert!(took < Duration::from_secs(1), "{took:?} in two seconds");
+    drop(held);
+    fixture.app.anonymous().get("/health").await.expect(200);
+    assert!(
+        fixture
+            .app
+            .stderr()
+            .contains("accepting a connection failed")
+    );
+}
+
+/// How much processor time a process has taken.
+fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its numbers");
+    let (_, numbers) = stat.rsplit_once(") ").expect("a name");
+    let numbers: Vec<&str> = numbers.split(' ').collect();
+    // `utime` and `stime`, fields 14 and 15, in hundredths of a second.
+    let ticks: u64 = numbers[11..13]
+        .iter()
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum();
+    Duration::from_millis(ticks * 10)
+}

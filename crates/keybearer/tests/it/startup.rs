@@ -386,3 +386,28 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     let answered = answered.unwrap_or_else(|| panic!("it did not start: {line:?}"));
     assert!(answered.starts_with("HTTP/1.1 200"), "{answered}");
 }
+
+#[tokio::test]
+async fn no_core_of_the_server_is_written() {
+    // T72: nor given to a program of `core_pattern`, which a limit alone does not stop.
+    let fixture = Fixture::start().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", fixture.app.pid()));
+    let limits = limits.expect("the limits");
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<&str> = core.expect("one of them").split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{words:?}");
+    let mut fixture = fixture;
+    let pid = i32::try_from(fixture.app.pid()).expect("a process id");
+    let status = {
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::ABORT).expect("sent");
+        fixture.app.terminate().await
+    };
+    use std::os::unix::process::ExitStatusExt;
+    assert!(
+        status.signal().is_some() && !status.core_dumped(),
+        "{status}"
+    );
+}

@@ -186,3 +186,34 @@ fn answer_429() -> Vec<u8> {
         br#"{"error":{}}"#,
     )
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_has_nothing_but_the_key_that_it_was_given() {
+    // T126: no cookie counts, so a browser adds no right of its user's, whatever `Origin` it names.
+    let (harness, provider) = speaker().await;
+    let page = "origin: https://evil.test\r\nsec-fetch-site: cross-site\r\n";
+    let key = format!(
+        "sec-websocket-protocol: realtime, openai-insecure-api-key.{}\r\n",
+        harness.api_key
+    );
+    let cookies = format!(
+        "cookie: keybearer_session={0}; __Host-keybearer_session={0}\r\n",
+        harness.api_key
+    );
+    for (credential, status) in [("", "401"), (cookies.as_str(), "401"), (&key, "101")] {
+        provider.script(vec![
+            Step::Send(switching("sec-websocket-protocol: realtime\r\n")),
+            Step::HandOver,
+        ]);
+        let (head, _client) = open(&harness, &opening(PATH, credential, page)).await;
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{credential} {head}"
+        );
+    }
+    let (sent, _) = provider.requests().pop().expect("a request");
+    assert_eq!(provider.hits(), 1);
+    for word in ["origin", "cookie", "evil", harness.api_key.as_str()] {
+        assert!(!sent.to_lowercase().contains(word), "{word} {sent}");
+    }
+}

@@ -118,6 +118,7 @@ fn a_proof_of_another_maker_is_never_sent_to_one_who_cannot_read_it() {
 
 #[test]
 fn arguments_and_schemas_keep_every_byte() {
+    // T66
     let plan = plan(FormatId::OpenaiChat, FormatId::AnthropicMessages);
     let answer = plan.answer(ANTHROPIC, &stamp()).expect("an answer");
     let arguments =
