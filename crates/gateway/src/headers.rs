@@ -7,11 +7,10 @@ use domain::{NanoUsd, RequestId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm::format::FormatId;
 use llm::translate::Warnings;
+use scrub::{Needles, Scrubber};
 
 use crate::endpoint::Call;
 use crate::error::Failure;
-use crate::needles::Needles;
-use crate::scrub::Scrubber;
 
 /// Says that an error is the provider's.
 pub(crate) const ERROR_SOURCE: HeaderName = HeaderName::from_static("x-keybearer-error-source");

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
 use hyper::body::Incoming;
 use llm::format::{Metered, UsageTap, WireFormat};
+use scrub::Scrubber;
 use tokio::time::{Instant, Sleep};
 
 use crate::attempts::Answered;
@@ -23,7 +24,6 @@ use crate::error::Failure;
 use crate::headers::{self, Served};
 use crate::kept::Beginning;
 use crate::realtime;
-use crate::scrub::Scrubber;
 use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
 use crate::upload::Upload;

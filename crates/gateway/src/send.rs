@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use llm::format::Metered;
 use llm::head::{self, Head};
 use llm::translate::Translated;
+use scrub::Needles;
 use tokio::time::Instant;
 use vault::OpenError;
 
@@ -19,7 +20,6 @@ use crate::admit::essence;
 use crate::endpoint::Call;
 use crate::error::Failure;
 use crate::headers;
-use crate::needles::Needles;
 use crate::plan::way::Way;
 use crate::realtime::Switched;
 use crate::snapshot::View;

@@ -20,13 +20,13 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use moka::sync::Cache;
+use scrub::Needles;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::connect::{ConnectError, Connector};
 use crate::headers;
-use crate::needles::Needles;
 use crate::upload::{Flowing, GivenUp};
 
 /// How provider keys are presented.

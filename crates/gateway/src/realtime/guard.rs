@@ -11,9 +11,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use llm::format::{Consumed, SessionMeter};
 use llm::ws::{End, FrameReader, Kind, Part};
-
-use crate::needles::Needles;
-use crate::scrub::Scrubber;
+use scrub::{Needles, Scrubber};
 
 /// More than this is not held back: no echo of a key is cut into so many pieces.
 const MOST_HELD_BYTES: usize = 64 * 1024;

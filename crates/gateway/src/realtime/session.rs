@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use llm::format::{Consumed, Metered};
 use llm::ws::{self, CloseCode};
+use scrub::Needles;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use super::guard::{Guard, Stop};
 use crate::Plane;
 use crate::edge::{Taken, Takeover};
 use crate::error::Failure;
-use crate::needles::Needles;
 use crate::settle::{End, Settlement};
 use crate::upstream;
 

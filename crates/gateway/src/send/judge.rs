@@ -10,15 +10,14 @@ use http::{HeaderMap, Response, StatusCode, header};
 use hyper::body::Incoming;
 use llm::failure::{self, is_unknown_model};
 use llm::format::FormatId;
+use scrub::{Needles, Scrubber};
 
 use super::opening::{self, Opened};
 use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, raw, read_error};
 use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers;
-use crate::needles::Needles;
 use crate::realtime::{self, REALTIME, Switched};
-use crate::scrub::Scrubber;
 use crate::upstream;
 
 /// How the answer to an attempt is judged.

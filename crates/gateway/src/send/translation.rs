@@ -12,16 +12,15 @@ use llm::provider::Provider;
 use llm::translate::{
     self, Beside, MAX_ANSWER_BYTES, Plan, Stamp, StreamTranslator, Target, Translated, Warnings,
 };
+use scrub::{Needles, Scrubber};
 
 use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
 use crate::Plane;
 use crate::endpoint::{self, Call, Priced};
 use crate::error::Failure;
 use crate::headers;
-use crate::needles::Needles;
 use crate::plan::way::Way;
 use crate::room::Room;
-use crate::scrub::Scrubber;
 
 /// How an answer is translated, and what its request had to leave out.
 #[derive(Debug)]

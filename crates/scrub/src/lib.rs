@@ -1,21 +1,27 @@
-//! Removes echoes of a provider key from what goes to the client, as it streams by.
+//! Removes echoes of a key from bytes that stream by.
 //!
 //! A provider, or a proxy on the way, may repeat the key in an error, a header or a debug field: as it is, in
 //! base64, hex, percent-encoded or JSON-escaped. Each such echo becomes `[redacted]`; every other byte stays
 //! as it is. Only a suffix that may be the beginning of an echo is held back until the next bytes decide.
+//!
+//! Does no I/O, has no clock, and does not know whose key it is or what the bytes are. Start reading at [`Scrubber`].
+
+mod needles;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::needles::{NEEDLES, Needles};
+pub use needles::Needles;
+
+use needles::NEEDLES;
 
 /// What stands in place of an echo. Harmless inside a JSON string, an SSE line and a header.
-pub(crate) const REDACTED: &[u8] = b"[redacted]";
+pub const REDACTED: &[u8] = b"[redacted]";
 
 /// Searches one body. The answer does not depend on how the body is cut into pieces.
-pub(crate) struct Scrubber {
+pub struct Scrubber {
     needles: Arc<Needles>,
     readings: [Reading; 3],
     /// Bytes that came in and did not go out yet.
@@ -30,7 +36,7 @@ pub(crate) struct Scrubber {
 
 impl Scrubber {
     /// A scrubber for the key behind `needles`.
-    pub(crate) fn new(needles: Arc<Needles>) -> Self {
+    pub fn new(needles: Arc<Needles>) -> Self {
         Self {
             needles,
             readings: [
@@ -47,7 +53,7 @@ impl Scrubber {
 
     /// Takes the next piece and returns what may go out. A piece without a trace of the key is returned as
     /// it came, without a copy.
-    pub(crate) fn push(&mut self, piece: Bytes) -> Bytes {
+    pub fn push(&mut self, piece: Bytes) -> Bytes {
         let echoes = self.search(&piece);
         self.next += piece.len() as u64;
         let hold_from = self.hold_from();
@@ -71,24 +77,24 @@ impl Scrubber {
     }
 
     /// What was held back, when the body is at its end.
-    pub(crate) fn finish(&mut self) -> Bytes {
+    pub fn finish(&mut self) -> Bytes {
         self.reset();
         self.held_from = self.next;
         self.held.split().freeze()
     }
 
     /// How many bytes are held back.
-    pub(crate) fn held_bytes(&self) -> u64 {
+    pub fn held_bytes(&self) -> u64 {
         self.held.len() as u64
     }
 
     /// How many echoes were removed so far.
-    pub(crate) fn removed(&self) -> u64 {
+    pub fn removed(&self) -> u64 {
         self.removed
     }
 
     /// Searches a whole text: `Some` with the echoes removed, `None` if there were none.
-    pub(crate) fn whole(needles: &Arc<Needles>, text: &[u8]) -> Option<Bytes> {
+    pub fn whole(needles: &Arc<Needles>, text: &[u8]) -> Option<Bytes> {
         let mut scrubber = Self::new(Arc::clone(needles));
         let mut out = BytesMut::from(scrubber.push(Bytes::copy_from_slice(text)).as_ref());
         out.extend_from_slice(&scrubber.finish());

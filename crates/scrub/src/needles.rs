@@ -23,7 +23,7 @@ struct Needle {
 }
 
 /// Everything that is searched for on behalf of one key. Wiped when dropped; deliberately without `Debug`.
-pub(crate) struct Needles {
+pub struct Needles {
     key: Zeroizing<Vec<u8>>,
     /// Made when something comes that may begin one of them, which is seldom.
     needles: OnceLock<[Needle; NEEDLES]>,
@@ -46,7 +46,7 @@ const LONG_BYTES: usize = 4096;
 
 impl Needles {
     /// The forms of `key`. Percent-encoding and JSON escapes are undone by the scrubber, for each form.
-    pub(crate) fn new(key: &[u8]) -> Self {
+    pub fn new(key: &[u8]) -> Self {
         let mut places = [0; 256];
         let opening = &key[..key.len().min(OPENING_BYTES)];
         for (form, fold) in forms(opening) {
