@@ -1,8 +1,9 @@
 //! Removes echoes of a key from bytes that stream by.
 //!
-//! A provider, or a proxy on the way, may repeat the key in an error, a header or a debug field: as it is, in
-//! base64, hex, percent-encoded or JSON-escaped. Each such echo becomes `[redacted]`; every other byte stays
-//! as it is. Only a suffix that may be the beginning of an echo is held back until the next bytes decide.
+//! A provider, or a proxy on the way, may repeat the key in an error, a header or a debug field; a program that was
+//! given one may print it. As it is, in base64, hex, percent-encoded, JSON-escaped, or with a terminal's colours in it.
+//! Each such echo becomes `[redacted]`; every other byte stays as it is. Only a suffix that may be the beginning of an
+//! echo is held back until the next bytes decide.
 //!
 //! Does no I/O, has no clock, and does not know whose key it is or what the bytes are. Start reading at [`Scrubber`].
 
@@ -12,6 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use memchr::memchr_iter;
 
 pub use needles::Needles;
 
@@ -23,7 +25,7 @@ pub const REDACTED: &[u8] = b"[redacted]";
 /// Searches one body. The answer does not depend on how the body is cut into pieces.
 pub struct Scrubber {
     needles: Arc<Needles>,
-    readings: [Reading; 3],
+    readings: [Reading; 4],
     /// Bytes that came in and did not go out yet.
     held: BytesMut,
     /// Position of the first held byte in the body.
@@ -43,6 +45,7 @@ impl Scrubber {
                 Reading::new(Encoding::Plain),
                 Reading::new(Encoding::Percent),
                 Reading::new(Encoding::Json),
+                Reading::new(Encoding::Terminal),
             ],
             held: BytesMut::new(),
             held_from: 0,
@@ -56,7 +59,8 @@ impl Scrubber {
     pub fn push(&mut self, piece: Bytes) -> Bytes {
         let echoes = self.search(&piece);
         self.next += piece.len() as u64;
-        let hold_from = self.hold_from();
+        // What was released cannot be taken back.
+        let hold_from = self.hold_from().max(self.held_from);
         if self.held.is_empty() && echoes.is_empty() && hold_from == self.next {
             self.held_from = self.next;
             return piece;
@@ -64,10 +68,12 @@ impl Scrubber {
         self.held.extend_from_slice(&piece);
         let mut out = BytesMut::with_capacity(self.held.len());
         for (start, end) in echoes {
+            let start = start.max(self.held_from);
             let before = self.held.split_to((start - self.held_from) as usize);
             out.extend_from_slice(&before);
             out.extend_from_slice(REDACTED);
-            let _echo = self.held.split_to((end - start) as usize);
+            let echo = self.held.split_to((end - start) as usize);
+            sequences(&echo).for_each(|it| out.extend_from_slice(it));
             self.held_from = end;
         }
         let ready = self.held.split_to((hold_from - self.held_from) as usize);
@@ -79,6 +85,12 @@ impl Scrubber {
     /// What was held back, when the body is at its end.
     pub fn finish(&mut self) -> Bytes {
         self.reset();
+        self.release()
+    }
+
+    /// What was held back, for a reader who shall not wait for what comes next. The search goes on: should an echo have
+    /// begun there, the rest of it is removed.
+    pub fn release(&mut self) -> Bytes {
         self.held_from = self.next;
         self.held.split().freeze()
     }
@@ -148,7 +160,14 @@ enum Encoding {
     Percent,
     /// `\u0041` and `\/` are characters, also inside JSON that is itself a JSON string (more backslashes).
     Json,
+    /// What switches a terminal's colours and the like is no character (ECMA-48, 5.4: `ESC [ ... m`).
+    Terminal,
 }
+
+/// Begins what a terminal obeys.
+const ESC: u8 = 0x1b;
+/// More bytes than this are no control sequence: two colours with three components each have 38.
+const MAX_SEQUENCE_BYTES: usize = 64;
 
 /// A character that no key and no form of one contains.
 const NO_CHARACTER: u8 = 0;
@@ -194,6 +213,7 @@ impl Reading {
             Encoding::Plain => self.feed(needles, byte, position, position + 1),
             Encoding::Percent => self.read_percent(needles, byte, position),
             Encoding::Json => self.read_json(needles, byte, position),
+            Encoding::Terminal => self.read_terminal(needles, byte, position),
         }
     }
 
@@ -261,6 +281,27 @@ impl Reading {
             .or_else(|| self.read_json(needles, byte, position))
     }
 
+    fn read_terminal(&mut self, needles: &Needles, byte: u8, position: u64) -> Option<(u64, u64)> {
+        match (self.escape.len(), byte) {
+            (0, ESC) => {
+                self.begin_escape(byte, position);
+                None
+            }
+            (0, _) => self.feed(needles, byte, position, position + 1),
+            (1, b'[') | (2..MAX_SEQUENCE_BYTES, 0x20..=0x3f) => {
+                self.escape.push(byte);
+                None
+            }
+            (2.., 0x40..=0x7e) => {
+                self.escape.clear();
+                None
+            }
+            _ => self
+                .give_up_escape(needles)
+                .or_else(|| self.read_terminal(needles, byte, position)),
+        }
+    }
+
     fn begin_escape(&mut self, byte: u8, position: u64) {
         self.escape.push(byte);
         self.escape_from = position;
@@ -291,6 +332,18 @@ impl Reading {
         self.starts.drain(..settled);
         None
     }
+}
+
+/// The control sequences in an echo, which a terminal misses when they are gone: one of them may end a colour.
+fn sequences(echo: &[u8]) -> impl Iterator<Item = &[u8]> {
+    memchr_iter(ESC, echo).filter_map(|at| {
+        let rest = &echo[at..];
+        let end = rest
+            .iter()
+            .skip(2)
+            .position(|byte| (0x40..=0x7e).contains(byte))?;
+        Some(&rest[..end + 3])
+    })
 }
 
 fn hex_value(digit: u8) -> u8 {

@@ -1,12 +1,14 @@
-//! The forms in which a provider may echo a key: what the scrubber searches for.
+//! The forms in which a key may be echoed: what the scrubber searches for.
 
 use std::sync::OnceLock;
 
 use aho_corasick::packed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use memchr::memchr2;
+use memchr::memchr3;
 use zeroize::Zeroizing;
+
+use crate::ESC;
 
 /// How many needles there are: the key itself, its hex form, its base64 form at three offsets.
 pub(crate) const NEEDLES: usize = 5;
@@ -45,7 +47,7 @@ const OPENING_BYTES: usize = 3;
 const LONG_BYTES: usize = 4096;
 
 impl Needles {
-    /// The forms of `key`. Percent-encoding and JSON escapes are undone by the scrubber, for each form.
+    /// The forms of `key`. Percent-encoding, JSON escapes and colours are undone by the scrubber, for each form.
     pub fn new(key: &[u8]) -> Self {
         let mut places = [0; 256];
         let opening = &key[..key.len().min(OPENING_BYTES)];
@@ -58,7 +60,7 @@ impl Needles {
                 }
             }
         }
-        for escape in [b'%', b'\\'] {
+        for escape in [b'%', b'\\', ESC] {
             places[usize::from(escape)] |= ESCAPE;
         }
         Self {
@@ -73,7 +75,7 @@ impl Needles {
     ///
     /// Where no next bytes can tell, the ones that are there decide.
     pub(crate) fn skip(&self, piece: &[u8]) -> usize {
-        let plain = memchr2(b'%', b'\\', piece).unwrap_or(piece.len());
+        let plain = memchr3(b'%', b'\\', ESC, piece).unwrap_or(piece.len());
         if plain >= LONG_BYTES
             && let Some(openings) = self.openings.get_or_init(|| openings(&self.key))
         {
@@ -233,7 +235,7 @@ mod tests {
         #[test]
         fn nothing_is_skipped_that_may_begin_a_form(
             key in "[a-c]{1,9}",
-            piece in prop::collection::vec(prop::sample::select(b"abcYWJ6%\\x".to_vec()), 0..60),
+            piece in prop::collection::vec(prop::sample::select(b"abcYWJ6%\\\x1bx".to_vec()), 0..60),
             noise in any::<u8>(),
         ) {
             let needles = Needles::new(key.as_bytes());
@@ -250,7 +252,7 @@ mod tests {
         fn the_search_of_long_pieces_stops_where_a_form_begins(
             key in "[a-c+/?]{3,9}",
             piece in prop::collection::vec(prop::sample::select(b"abc+/-_?YWJjKz636AaBb".to_vec()), 0..90),
-            escape in prop::sample::select(vec![&b""[..], b"%61", b"\\u0061"]),
+            escape in prop::sample::select(vec![&b""[..], b"%61", b"\\u0061", b"\x1b[mb"]),
         ) {
             let needles = Needles::new(key.as_bytes());
             let plain = piece.len();

@@ -1,4 +1,4 @@
-//! T54 and T55: every form of the key is removed at every split, and nothing else changes.
+//! T54, T55 and T175: every form of the key is removed at every split, and nothing else changes.
 
 use super::*;
 use base64::Engine;
@@ -65,6 +65,12 @@ fn forms(key: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("all json", json("\\", "\\", true)),
         ("json in json", json("\\\\", "\\\\\\", false)),
     ];
+    forms.push(("part in colour", in_colour(key, 5..12)));
+    forms.push(("its end in colour", in_colour(key, 12..key.len())));
+    let each = key
+        .iter()
+        .flat_map(|b| [b"\x1b[1m", &[*b][..], b"\x1b[m"].concat());
+    forms.push(("each character in colour", each.collect()));
     for before in ["", "x", "xy"] {
         let text = [before.as_bytes(), key].concat();
         forms.push(("base64", STANDARD.encode(&text).into_bytes()));
@@ -78,6 +84,13 @@ fn forms(key: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         forms.push(("base64 in a URL", encoded.into_bytes()));
     }
     forms
+}
+
+/// As `grep --color` shows what it found.
+fn in_colour(text: &[u8], part: std::ops::Range<usize>) -> Vec<u8> {
+    let (before, rest) = text.split_at(part.start);
+    let (part, behind) = rest.split_at(part.len());
+    [before, b"\x1b[01;31m\x1b[K", part, b"\x1b[m\x1b[K", behind].concat()
 }
 
 /// No run of the secret form that is long enough to matter is left.
@@ -163,12 +176,41 @@ fn only_a_possible_beginning_is_held_back() {
     assert!(out.len() > 99_000);
 }
 
+/// T175
+#[test]
+fn a_terminal_keeps_its_colours() {
+    let key = key();
+    let body = [b"a \x1b[4m", in_colour(&key, 5..12).as_slice(), b"\x1b[m b"].concat();
+    let expected = b"a \x1b[4m[redacted]\x1b[01;31m\x1b[K\x1b[m\x1b[K\x1b[m b";
+    assert_eq!(scrub(&key, &[&body]), expected);
+    // What begins as a sequence and is none does not hide what follows.
+    let body = [b"\x1b[1".repeat(40).as_slice(), b"\x1b\x1b[\n", &key].concat();
+    assert!(scrub(&key, &[&body]).ends_with(b"\x1b\x1b[\n[redacted]"));
+    // Nor does an endless one grow the buffer.
+    let mut scrubber = Scrubber::new(Arc::new(Needles::new(&key)));
+    let endless = [b"s\x1b[".as_slice(), &[b';'; 100_000]].concat();
+    assert!(scrubber.push(Bytes::from(endless)).len() > 99_000);
+}
+
+/// T175
+#[test]
+fn what_is_released_is_out_and_the_rest_of_an_echo_is_not() {
+    let key = key();
+    let mut scrubber = Scrubber::new(Arc::new(Needles::new(&key)));
+    assert_eq!(scrubber.push(Bytes::from_static(b"$ sk")), &b"$ "[..]);
+    assert_eq!(scrubber.release(), &b"sk"[..]);
+    assert_eq!(scrubber.held_bytes(), 0);
+    let rest = [&key[2..], b"!"].concat();
+    assert_eq!(scrubber.push(Bytes::from(rest)), &b"[redacted]!"[..]);
+    assert_eq!(scrubber.removed(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn cuts_never_matter_and_echoes_never_stay(
-        parts in prop::collection::vec((0usize..24, prop::collection::vec(any::<u8>(), 0..12)), 1..5),
+        parts in prop::collection::vec((0usize..27, prop::collection::vec(any::<u8>(), 0..12)), 1..5),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let key = key();
@@ -204,7 +246,18 @@ proptest! {
     }
 
     #[test]
-    fn text_that_looks_like_keys_is_unchanged(body in "[skproj/Ab+9_~%41=z\\\\u0\"]{0,200}") {
+    fn what_is_released_is_unchanged(body in "[skproj/Ab%41\\\\u0\u{1b}\\[m]{0,100}", size in 1usize..9) {
+        let mut scrubber = Scrubber::new(Arc::new(Needles::new(&key())));
+        let mut out = Vec::new();
+        for piece in body.as_bytes().chunks(size) {
+            out.extend_from_slice(&scrubber.push(Bytes::copy_from_slice(piece)));
+            out.extend_from_slice(&scrubber.release());
+        }
+        prop_assert_eq!(out, body.as_bytes());
+    }
+
+    #[test]
+    fn text_that_looks_like_keys_is_unchanged(body in "[skproj/Ab+9_~%41=z\\\\u0\"\u{1b}\\[m]{0,200}") {
         prop_assert_eq!(scrub(&key(), &[body.as_bytes()]), body.as_bytes());
     }
 }
