@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +15,6 @@ use rustix::process::{
 
 use crate::program::children;
 
-/// The longest line that is passed on whole, in bytes.
-const MAX_LINE_BYTES: u64 = 8 * 1024;
 /// How often a group that is ending is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -190,23 +188,6 @@ fn group_of_running(stat: &str) -> Option<i32> {
     (!matches!(state, "Z" | "X" | "x")).then_some(group)
 }
 
-/// Hands each line of a stream on, without its end; a long one in parts of 8 KiB. Blocks until the stream ends.
-pub fn each_line(stream: impl Read, mut hand_on: impl FnMut(&[u8])) {
-    let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match reader
-            .by_ref()
-            .take(MAX_LINE_BYTES)
-            .read_until(b'\n', &mut line)
-        {
-            Ok(0) | Err(_) => return,
-            Ok(_) => hand_on(line.strip_suffix(b"\n").unwrap_or(&line)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,16 +198,5 @@ mod tests {
         assert_eq!(group_of_running("7 (a) Z 1 42 42 0"), None);
         assert_eq!(group_of_running("7"), None);
         assert!(lives(rustix::process::getpgrp()));
-    }
-
-    #[test]
-    fn lines_are_handed_on_and_long_ones_cut() {
-        let long = "x".repeat(MAX_LINE_BYTES as usize + 1);
-        let text = format!("a\n\n{long}\nlast");
-        let mut lines = Vec::new();
-        each_line(text.as_bytes(), |line| lines.push(line.to_vec()));
-        let lengths: Vec<usize> = lines.iter().map(Vec::len).collect();
-        assert_eq!(lengths, [1, 0, MAX_LINE_BYTES as usize, 1, 4]);
-        assert_eq!(lines.last().map(Vec::as_slice), Some(&b"last"[..]));
     }
 }

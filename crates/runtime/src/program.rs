@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::output::Output;
 use crate::secrets::Secrets;
 pub use rustix::process::Signal;
 use rustix::process::{
@@ -43,7 +44,7 @@ impl Signals {
 
 impl Program {
     /// Starts `stage` (this binary, told to [`enter`](crate::enter())) with exactly this environment, and what `secrets`
-    /// adds to the program's.
+    /// adds to the program's. It writes to `output`; without one, to where this process does.
     ///
     /// From here on this process is the parent of whatever the program leaves behind. It may have no other children.
     ///
@@ -53,11 +54,15 @@ impl Program {
         stage: &[OsString],
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         secrets: Option<Secrets>,
+        output: Option<Output>,
     ) -> Result<Self, io::Error> {
         set_child_subreaper(Some(getpid()))?;
         // Not a path, which an update may have given to another file: the binary that runs.
         let mut command = Command::new("/proc/self/exe");
         command.args(stage).env_clear().envs(environment);
+        if let Some(output) = output {
+            command.stdout(output.stdout).stderr(output.stderr);
+        }
         let mut child = command.spawn()?;
         if let Some(secrets) = secrets {
             secrets.hand_over();

@@ -187,6 +187,8 @@ fn arguments<'a>(
         "keybearer".to_owned(),
         "run".to_owned(),
         "--end-with-key".to_owned(),
+        // What it says goes to a log.
+        "--mask-output".to_owned(),
         "--workspace".to_owned(),
         workspace.to_string(),
     ];

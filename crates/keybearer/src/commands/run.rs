@@ -4,6 +4,8 @@ mod enter;
 mod env;
 mod launch;
 mod lease;
+mod masked;
+mod pause;
 mod release;
 mod supervise;
 pub(crate) mod up;
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use domain::WorkspaceId;
 use domain::variable::{self, VariableName};
+use runtime::output::Hidden;
 use runtime::variables::{self, Gateway};
 
 use super::chosen_workspace;
@@ -28,6 +31,8 @@ pub(crate) use enter::Args as EnterArgs;
 pub(crate) use env::Args as EnvArgs;
 pub(crate) use launch::{Args as LaunchArgs, SetupArgs};
 use lease::Lease;
+use masked::Masked;
+use pause::Pauses;
 use release::Released;
 use supervise::Heard;
 use walls::{Prepared, Walls};
@@ -35,13 +40,6 @@ use walls::{Prepared, Walls};
 pub(crate) use enter::{NAME as STAGE, run as enter};
 pub(crate) use env::run as env;
 pub(crate) use launch::{run as launch, setup};
-
-/// The first pause before a program is started again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A program that ran so long begins with the first pause again.
-const STEADY: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -88,6 +86,10 @@ struct With {
     /// time, up to a minute. What it ends by itself is its end.
     #[arg(long, conflicts_with = "end_with_key")]
     restart_with_key: bool,
+    /// Replace the keys that the program was given by `[redacted]` in what it says, as for a log. Its standard output and
+    /// its standard error are then pipes, never the terminal.
+    #[arg(long)]
+    mask_output: bool,
     #[command(flatten)]
     walls: Walls,
 }
@@ -96,7 +98,7 @@ struct With {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut command = args.command;
     let program = command.remove(0);
-    let api = Api::connect(&Connection::chosen()?)?;
+    let api = Api::connect(&Connection::chosen().await?)?;
     let change = |_: &mut Changes<'_>| Ok(());
     args.with
         .start(&api, args.inject, program, command, change)
@@ -133,16 +135,22 @@ impl With {
             walls,
             life: Duration::from_secs(self.lease),
             end_with_key: self.end_with_key || self.restart_with_key,
+            mask_output: self.mask_output,
             program,
             arguments,
             change,
         };
         let mut heard = None;
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         let mut is_again = false;
         loop {
             let begun_at = Instant::now();
-            match start.once(&mut heard).await {
+            let ended = start.once(&mut heard).await;
+            let Some(heard) = &mut heard else {
+                // It did not come to a start.
+                return ended.map(|it| ExitCode::from(it.code));
+            };
+            match ended {
                 Ok(ended) if !(ended.by_key && self.restart_with_key) => {
                     return Ok(ExitCode::from(ended.code));
                 }
@@ -154,17 +162,14 @@ impl With {
                 Err(error) => return Err(error),
             }
             is_again = true;
-            if begun_at.elapsed() >= STEADY {
-                pause = FIRST_PAUSE;
-            }
+            let pause = pauses.after(begun_at.elapsed());
             remark(&format!(
                 "the program is started again in {} s",
                 pause.as_secs()
             ));
-            if let Some(signal) = supervise::pause(heard.as_mut(), pause).await {
+            if let Some(signal) = supervise::pause(heard, pause).await {
                 return Ok(ExitCode::from(signal));
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }
@@ -179,6 +184,7 @@ struct Start<'a, C> {
     walls: Option<Prepared>,
     life: Duration,
     end_with_key: bool,
+    mask_output: bool,
     program: OsString,
     arguments: Vec<OsString>,
     change: C,
@@ -216,26 +222,42 @@ impl<C: Fn(&mut Changes<'_>) -> anyhow::Result<()>> Start<'_, C> {
             }
             let secrets = released.as_ref().map(|it| it.secrets(&mut environment));
             let secrets = secrets.transpose()?;
+            let masked = self.mask_output.then(|| {
+                let mut hidden = Hidden::default();
+                lease.iter().for_each(|it| hidden.add(it.key()));
+                released.iter().for_each(|it| it.hide(&mut hidden));
+                Masked::begin(hidden)
+            });
+            let (masked, output) = masked.transpose()?.unzip();
             let sandbox = self.walls.as_ref().map(|it| &it.sandbox);
             let descriptor = secrets.as_ref().map(runtime::Secrets::descriptor);
             let (program, arguments) = (self.program.clone(), self.arguments.clone());
             let stage = enter::stage(sandbox, descriptor, program, arguments);
-            let program = runtime::Program::start(&stage, environment, secrets);
-            program.context("the program cannot be started")
+            let program = runtime::Program::start(&stage, environment, secrets, output);
+            let program = program.context("the program cannot be started")?;
+            Ok((program, masked))
         });
         // What is left of the keys here is what tells whether they were replaced.
         let mut watch = released.map(Released::forget);
-        let ended = match started {
-            Ok(program) => {
+        let (ended, masked) = match started {
+            Ok((program, masked)) => {
                 let (lease, end) = (lease.as_ref(), self.end_with_key);
-                supervise::supervise(program, heard, lease, watch.as_mut(), end).await
+                let ended = supervise::supervise(program, heard, lease, watch.as_mut(), end).await;
+                (ended, masked)
             }
-            Err(error) => Err(error),
+            Err(error) => (Err(error), None),
         };
         if let Some(lease) = lease {
             lease.give_back().await;
         }
-        supervise::clean_up().await;
+        // Who is left could keep the pipes open for ever.
+        let all_ended = supervise::clean_up().await;
+        if let Some(masked) = masked.filter(|_| all_ended) {
+            tokio::select! {
+                () = masked.end() => {}
+                _ = heard.end() => {}
+            }
+        }
         ended
     }
 }

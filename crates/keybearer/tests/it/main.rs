@@ -29,6 +29,7 @@ mod own_usage;
 mod people;
 mod plans;
 mod profiles;
+mod program_keys;
 mod release;
 mod replicas;
 mod runtime;

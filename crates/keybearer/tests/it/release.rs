@@ -18,7 +18,7 @@ const SHOW: &str = "tr '\\0' '\\n' < /proc/$$/environ > environ.new; mv environ.
 
 impl Fixture {
     /// An instance and a workspace that release keys, with an OpenAI key and an API key that may have it released.
-    async fn with_release(&self) -> (String, String) {
+    pub(crate) async fn with_release(&self) -> (String, String) {
         self.allow_release().await;
         let key = self.canary.openai_key();
         self.workspace_key("openai", "mine", &key).await;
@@ -50,7 +50,13 @@ impl Fixture {
     }
 
     /// `keybearer run ...` with this API key.
-    fn raw(&self, here: &Path, api_key: &str, options: &[&str], script: &str) -> Command {
+    pub(crate) fn raw(
+        &self,
+        here: &Path,
+        api_key: &str,
+        options: &[&str],
+        script: &str,
+    ) -> Command {
         let arguments = [&["run"], options, &["--", "sh", "-c", script]].concat();
         let mut command = self.keybearer_in(here, &arguments);
         command.env("KEYBEARER_API_KEY", api_key);

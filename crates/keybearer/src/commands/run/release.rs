@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use domain::variable::VariableName;
 use domain::{DeploymentId, ProviderId, ProviderKeyId, Secret, WorkspaceId};
 use runtime::Secrets;
+use runtime::output::Hidden;
 use runtime::variables::{bases_beside, keys_beside};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -126,6 +127,11 @@ impl<'a> Released<'a> {
             }
         }
         Secrets::new(&variables).context("cannot hand the keys to the program")
+    }
+
+    /// Has the keys taken out of what the program says.
+    pub(super) fn hide(&self, hidden: &mut Hidden) {
+        self.keys.iter().for_each(|(_, key)| hidden.add(key));
     }
 
     /// Wipes the keys.

@@ -9,7 +9,7 @@ use runtime::Program;
 use runtime::program::{Signal, Signals, end_the_rest, terminal_signals_arrive};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use super::lease::Lease;
 use super::release::Watch;
@@ -31,6 +31,16 @@ impl Heard {
         match self.0.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,
+        }
+    }
+
+    /// The next signal by which somebody wants an end.
+    pub(super) async fn end(&mut self) -> Signal {
+        loop {
+            let signal = self.next().await;
+            if ends(signal) {
+                return signal;
+            }
         }
     }
 }
@@ -92,20 +102,10 @@ pub(super) async fn supervise(
 }
 
 /// Waits. `Some`: somebody ended the wait by a signal; the exit code that goes with it.
-pub(super) async fn pause(heard: Option<&mut Heard>, time: Duration) -> Option<u8> {
-    let Some(heard) = heard else {
-        sleep(time).await;
-        return None;
-    };
-    let until = tokio::time::Instant::now() + time;
-    loop {
-        let Ok(signal) = timeout_at(until, heard.next()).await else {
-            return None;
-        };
-        if ends(signal) {
-            return Some(128 + u8::try_from(signal.as_raw()).unwrap_or(0));
-        }
-    }
+pub(super) async fn pause(heard: &mut Heard, time: Duration) -> Option<u8> {
+    let ended = timeout(time, heard.end()).await;
+    let signal = ended.ok()?;
+    Some(128 + u8::try_from(signal.as_raw()).unwrap_or(0))
 }
 
 /// Whether who sends this signal wants the program's end.
@@ -113,12 +113,14 @@ fn ends(signal: Signal) -> bool {
     !matches!(signal, Signal::USR1 | Signal::USR2)
 }
 
-/// Ends what the program left behind.
-pub(super) async fn clean_up() {
+/// Ends what the program left behind, and says whether nothing of it is left.
+pub(super) async fn clean_up() -> bool {
     let ended = tokio::task::spawn_blocking(end_the_rest).await;
-    if !ended.unwrap_or(false) {
+    let ended = ended.unwrap_or(false);
+    if !ended {
         remark("a process that the program started could not be ended; its key is revoked");
     }
+    ended
 }
 
 async fn forward(

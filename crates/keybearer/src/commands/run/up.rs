@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use domain::WorkspaceId;
 use runtime::fleet::Fleet;
+use runtime::output::Hidden;
 use runtime::program::Signal;
 use runtime::variables::Gateway;
 use tokio::sync::watch;
@@ -103,7 +104,7 @@ impl Agreement {
 
 /// `keybearer workspace up`.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let api = Api::connect(&Connection::chosen()?)?;
+    let api = Api::connect(&Connection::chosen().await?)?;
     let workspace = chosen_workspace(&api, args.workspace).await?;
     let declared = declared(&args.variables)?;
     let mut machine = Machine::open(workspace).await?;
@@ -146,12 +147,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         sandbox: walls.is_some(),
         programs: entries(&plan),
     };
+    let mut hidden = Hidden::default();
+    hidden.add(lease.key());
     let ended = match with_gateway(&api, &lease, environment) {
         Ok(environment) => {
             let (stop, stopped) = watch::channel(false);
             let hand = Hand {
                 fleet,
                 environment: Arc::new(environment),
+                hidden,
                 sandbox: walls.as_ref().map(|it| Arc::new(it.sandbox.clone())),
                 board: Board::new(report, machine.status()),
                 stop,

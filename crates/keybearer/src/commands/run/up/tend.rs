@@ -8,17 +8,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use domain::service::{Restart, Service};
-use runtime::fleet::{Fleet, Handle, each_line};
+use runtime::fleet::{Fleet, Handle};
+use runtime::output::{Hidden, each_line};
 use runtime::sandbox::Sandbox;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use super::super::{Environment, FIRST_PAUSE, LONGEST_PAUSE, STEADY, enter, set};
+use super::super::pause::Pauses;
+use super::super::{Environment, enter, set};
 use super::board::{Board, Event, Kind};
 use crate::output::say_of;
 
 /// How long a program that is asked to end may take, and what it leaves in its group when it ends.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a program that has ended is waited for to be read to its last line: what it left behind may hold the pipe.
+const LAST_LINE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What it takes to start programs.
 #[derive(Clone)]
@@ -26,6 +30,8 @@ pub(super) struct Hand {
     pub(super) fleet: Fleet,
     /// Holds the key.
     pub(super) environment: Arc<Environment>,
+    /// The key, which is taken out of what they say.
+    pub(super) hidden: Hidden,
     /// The walls around each of them.
     pub(super) sandbox: Option<Arc<Sandbox>>,
     pub(super) board: Board,
@@ -60,30 +66,34 @@ impl Hand {
         if *stopped.borrow() {
             return Ok(Ended::Stopped);
         }
-        let handle = self.start(job)?;
+        let (handle, lines) = self.start(job)?;
         let note = |event| self.board.note(job.kind, job.name, event);
         note(Event::Runs(handle.id()));
         let mut ended = watch_over(handle.clone())?;
-        tokio::select! {
-            code = &mut ended => {
-                let code = code.context("cannot wait for a program")??;
-                note(Event::EndedItself(code));
-                return Ok(Ended::Itself(code));
-            }
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+        let code = tokio::select! {
+            code = &mut ended => Some(code),
+            _ = stopped.wait_for(|stopped| *stopped) => None,
+        };
+        if let Some(code) = code {
+            let code = code.context("cannot wait for a program")??;
+            all_said(lines).await;
+            note(Event::EndedItself(code));
+            return Ok(Ended::Itself(code));
         }
         handle.ask_to_end();
-        if timeout(GRACE, &mut ended).await.is_ok() {
-            note(Event::WasEnded);
+        let event = if timeout(GRACE, &mut ended).await.is_ok() {
+            Event::WasEnded
         } else {
             handle.kill();
             let _ = ended.await;
-            note(Event::WasKilled);
-        }
+            Event::WasKilled
+        };
+        all_said(lines).await;
+        note(event);
         Ok(Ended::Stopped)
     }
 
-    fn start(&self, job: &Job<'_>) -> anyhow::Result<Handle> {
+    fn start(&self, job: &Job<'_>) -> anyhow::Result<(Handle, Lines)> {
         let mut environment = (*self.environment).clone();
         for (name, value) in &job.own {
             set(&mut environment, name, value);
@@ -96,9 +106,11 @@ impl Hand {
         let stage = enter::stage(sandbox.as_ref(), None, program.clone(), arguments.to_vec());
         let member = self.fleet.start(&stage, environment);
         let member = member.context("cannot be started")?;
-        pass_on(job.name, member.stdout)?;
-        pass_on(job.name, member.stderr)?;
-        Ok(member.handle)
+        let lines = [
+            print_lines(job.name, member.stdout, &self.hidden)?,
+            print_lines(job.name, member.stderr, &self.hidden)?,
+        ];
+        Ok((member.handle, lines))
     }
 
     /// Keeps a service running as its policy says. Returns whether it ended well.
@@ -111,7 +123,7 @@ impl Hand {
             file: None,
         };
         let note = |event| self.board.note(job.kind, job.name, event);
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         loop {
             let start = Instant::now();
             let code = match self.run_once(&job).await {
@@ -130,35 +142,49 @@ impl Hand {
             if !again {
                 return code == 0;
             }
-            if start.elapsed() >= STEADY {
-                pause = FIRST_PAUSE;
-            }
+            let pause = pauses.after(start.elapsed());
             note(Event::StartsAgainIn(pause));
             let mut stopped = self.stopped.clone();
             tokio::select! {
                 () = sleep(pause) => {}
                 _ = stopped.wait_for(|stopped| *stopped) => return true,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 }
 
+/// The two streams of a program, while its lines are printed.
+type Lines = [oneshot::Receiver<()>; 2];
+
 /// Prints a program's lines, each behind its name, until it says no more.
-fn pass_on(name: &str, stream: Option<impl Read + Send + 'static>) -> anyhow::Result<()> {
-    let Some(stream) = stream else {
-        return Ok(());
-    };
-    let name = name.to_owned();
+fn print_lines(
+    name: &str,
+    stream: Option<impl Read + Send + 'static>,
+    hidden: &Hidden,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (name, hidden) = (name.to_owned(), hidden.clone());
+    let (ending, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("lines".to_owned())
         .spawn(move || {
-            each_line(stream, |line| {
-                say_of(&name, line);
-            });
+            let _ending: oneshot::Sender<()> = ending;
+            if let Some(stream) = stream {
+                each_line(stream, &hidden, |line| say_of(&name, line));
+            }
         })
         .context("cannot read what a program says")?;
-    Ok(())
+    Ok(ended)
+}
+
+/// Waits until a program that has ended was read to its last line.
+async fn all_said(lines: Lines) {
+    let all = async {
+        for ended in lines {
+            // Nothing is sent: the thread's end is what is waited for.
+            let _ = ended.await;
+        }
+    };
+    let _ = timeout(LAST_LINE_WITHIN, all).await;
 }
 
 /// Waits for a program's end in a thread of its own.

@@ -1,0 +1,53 @@
+//! What a program says, passed on by this process without the keys that the program holds.
+
+use std::io::{PipeReader, Write, pipe, stderr, stdout};
+
+use anyhow::Context;
+use runtime::output::{Hidden, Output, pass_on};
+use tokio::sync::oneshot;
+
+/// Its standard output and its standard error, while they are passed on.
+pub(super) struct Masked([oneshot::Receiver<()>; 2]);
+
+impl Masked {
+    /// Passes on what a program writes to the output that is returned.
+    pub(super) fn begin(hidden: Hidden) -> anyhow::Result<(Self, Output)> {
+        let no_pipe = "there is no pipe for what the program says";
+        let (said, stdout_of_program) = pipe().context(no_pipe)?;
+        let (complained, stderr_of_program) = pipe().context(no_pipe)?;
+        let ended = [
+            spawn(said, hidden.clone(), stdout())?,
+            spawn(complained, hidden, stderr())?,
+        ];
+        let output = Output {
+            stdout: stdout_of_program,
+            stderr: stderr_of_program,
+        };
+        Ok((Self(ended), output))
+    }
+
+    /// Waits until all was passed on, or nobody reads it any more.
+    pub(super) async fn end(self) {
+        for ended in self.0 {
+            // Nothing is sent: the thread's end is what is waited for.
+            let _ = ended.await;
+        }
+    }
+}
+
+fn spawn(
+    stream: PipeReader,
+    hidden: Hidden,
+    sink: impl Write + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ending, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("output".to_owned())
+        .spawn(move || {
+            let _ending: oneshot::Sender<()> = ending;
+            // Who stops reading, as `head` does, has seen enough; the program is told when it writes more.
+            let _ = pass_on(stream, &hidden, sink);
+        })
+        .context("cannot pass on what the program says")?;
+    Ok(ended)
+}
