@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod console;
 mod failure;
+mod files;
 mod hangup;
 mod hardening;
 mod local;

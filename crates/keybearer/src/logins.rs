@@ -4,9 +4,9 @@
 //! and the fingerprint of the sealing key that provider keys were sealed to first.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{CONFIG_DIR_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
+use crate::files::replace;
 
 const FILE: &str = "logins.json";
 
@@ -177,23 +178,8 @@ impl Logins {
     }
 
     fn save_in(&self, directory: &Path) -> anyhow::Result<()> {
-        let fresh = directory.join(format!(".{FILE}.{}", std::process::id()));
-        // What a killed run left would be refused by `create_new` for ever.
-        let _ = std::fs::remove_file(&fresh);
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&fresh)
-            .and_then(|mut file| {
-                file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| std::fs::rename(&fresh, directory.join(FILE)));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&fresh);
-        }
-        Ok(written?)
+        let text = serde_json::to_vec_pretty(self)?;
+        Ok(replace(&directory.join(FILE), 0o600, &text)?)
     }
 }
 

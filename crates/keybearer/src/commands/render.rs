@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -14,6 +14,7 @@ use super::chosen_workspace;
 use super::run::up::plan::Plan;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
+use crate::files::replace;
 use crate::output::{Out, remark};
 
 /// As much of a file as is read to see who wrote it, in bytes.
@@ -59,7 +60,13 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<()> {
         check_replaceable(workspace, &directory.join(&file.name), &file.text)?;
     }
     for file in &files {
-        write(&directory.join(&file.name), &file.text).with_context(cannot)?;
+        // A script is run by its own first line.
+        let mode = match file.name.ends_with(".script") {
+            true => 0o755,
+            false => 0o644,
+        };
+        let path = directory.join(&file.name);
+        replace(&path, mode, file.text.as_bytes()).with_context(cannot)?;
         remark(&format!("Wrote {shown}/{}.", file.name));
     }
     let written: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
@@ -132,26 +139,4 @@ fn head(path: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.take(HEAD_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Puts a file in place as a whole.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let new = path.with_extension(format!("{}.new", std::process::id()));
-    // A script is run by its own first line.
-    let mode = match path.extension().is_some_and(|it| it == "script") {
-        true => 0o755,
-        false => 0o644,
-    };
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::rename(&new, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written
 }

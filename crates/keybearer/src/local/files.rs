@@ -1,12 +1,13 @@
 //! The owner-only files of local mode.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use domain::Secret;
+
+use crate::files::replace;
 
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -43,20 +44,7 @@ pub(super) fn write_secret(path: &Path, secret: &Secret) -> anyhow::Result<()> {
     secret.expose(|bytes| write(path, &[bytes, b"\n"].concat()))
 }
 
-/// Replaces a file, which only its owner can read, whole: whoever reads it meets the old or the new one.
+/// Replaces a file, which only its owner can read.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let new = path.with_extension("new");
-    // One that was left behind may have other permissions.
-    let _ = std::fs::remove_file(&new);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new);
-    file.and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    })
-    .and_then(|()| std::fs::rename(&new, path))
-    .with_context(|| format!("cannot write {}", path.display()))
+    replace(path, 0o600, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,8 +1,6 @@
 //! `keybearer env`: the variables for a shell, or in a file.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, IsTerminal, Write, stdout};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +12,7 @@ use runtime::variables::{Form, Gateway, write};
 use super::lease::{self, Lease};
 use super::{chosen_workspace, remark};
 use crate::client::{Api, Connection};
+use crate::files::replace;
 use crate::output::say;
 
 #[derive(clap::Args)]
@@ -33,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     // Looked at before there is a key.
     let file = args.file.as_deref().map(place).transpose()?;
-    let api = Api::connect(&Connection::chosen()?)?;
+    let api = Api::connect(&Connection::chosen().await?)?;
     let workspace = chosen_workspace(&api, args.workspace).await?;
     let life = Duration::from_secs(args.hours * 3600);
     let name = lease::name("env", "".as_ref());
@@ -45,7 +44,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         let variables = gateway.variables();
         match &file {
-            Some(file) => replace(file, &write(&variables, Form::EnvFile))
+            Some(file) => replace(file, 0o600, write(&variables, Form::EnvFile).as_bytes())
                 .with_context(|| format!("cannot write {}", file.display())),
             None => {
                 write(&variables, Form::Shell).lines().for_each(say);
@@ -81,22 +80,4 @@ fn place(file: &Path) -> anyhow::Result<PathBuf> {
     let is_file = file.symlink_metadata().with_context(shown)?.is_file();
     ensure!(is_file, "{}: {} is no plain file", shown(), file.display());
     Ok(file)
-}
-
-/// Puts a file in place as a whole, readable for its owner only from its first byte.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = file.with_file_name(name);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .and_then(|mut it| it.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::rename(&new, file));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&new);
-    }
-    written
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use domain::{Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
-use super::machine::replace;
+use crate::files::replace;
 use crate::output::tell;
 use crate::sources;
 
@@ -166,8 +166,11 @@ impl Board {
 
 impl Kept {
     fn write(&mut self) {
-        let text = serde_json::to_string(&self.report).context("cannot write the state");
-        let written = text.and_then(|text| replace(&self.file, &text));
+        let text = serde_json::to_vec(&self.report).context("cannot write the state");
+        let written = text.and_then(|text| {
+            let written = replace(&self.file, 0o600, &text);
+            written.with_context(|| format!("cannot write {}", self.file.display()))
+        });
         // Programs run on without it.
         if let Err(error) = written
             && !std::mem::replace(&mut self.told, true)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::board::Report;
 use super::plan::Due;
 use crate::config;
 use crate::failure::{Failure, Sort};
+use crate::files::replace;
 
 /// How often, and in which distance, the lock is tried: whoever looks at the status holds it for a moment.
 const LOCK_TRIES: u32 = 10;
@@ -165,7 +166,7 @@ impl Machine {
         // Machines may share a home, and start at once.
         let name = format!("{}-{}.script", due.script.name, machine_id());
         let path = self.files.directory.join(name);
-        write_new(&path, 0o700, due.script.content.as_str())?;
+        write(&path, 0o700, due.script.content.as_str())?;
         Ok(Written(path))
     }
 
@@ -181,7 +182,7 @@ impl Machine {
 
     fn save(&self) -> anyhow::Result<()> {
         let text = serde_json::to_string(&self.known).context("cannot write the state")?;
-        replace(&self.files.known, &text)
+        write(&self.files.known, 0o600, &text)
     }
 }
 
@@ -252,21 +253,7 @@ fn ours(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts a file in place as a whole.
-pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let new = path.with_extension("new");
-    write_new(&new, 0o600, text)?;
-    std::fs::rename(&new, path).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Writes a file that was not there; what an earlier process left is removed first.
-fn write_new(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
-    let _ = std::fs::remove_file(path);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
+fn write(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
+    let written = replace(path, mode, text.as_bytes());
     written.with_context(|| format!("cannot write {}", path.display()))
 }
