@@ -310,3 +310,36 @@ async fn a_sealing_key_that_cannot_be_pinned_is_said_also_to_who_reads_json() {
     assert!(exit.says("hint: set KEYBEARER_CONFIG_DIR"), "{exit}");
     fixture.finish().await;
 }
+
+#[tokio::test]
+async fn a_run_is_followed_across_a_server_that_starts_again() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let event = |status: &str| {
+        let step = json!({"output_type": "script", "status": status, "provider": "openai", "model": "gpt-4o"});
+        let run = json!({"status": status, "steps": [step]});
+        format!("retry: 2000\n\n: \n\nevent: run\nid: 1\ndata: {run}\n\n")
+    };
+    let follow = ["generation", "follow", "run_00000000000000000000000000"];
+    server
+        .next(Script::stream([event("running")]))
+        .next(Script::hang_up())
+        .next(Script::status(503))
+        .next(Script::stream([event("running")]).cut_after(20))
+        .next(Script::stream([event("succeeded")]).pieces_of(7));
+    let exit = fixture.cli(&follow).await;
+    let shown = "1 script: running (openai/gpt-4o)\n1 script: succeeded (openai/gpt-4o)\n";
+    assert_eq!(exit.stdout, shown, "{exit}");
+    assert_eq!(server.requests().len(), 5);
+    // One that stays away is given up, and one that refuses is not asked again.
+    server.reset().always(Script::hang_up());
+    fixture.cli_ends(&follow, 7).await;
+    assert_eq!(server.requests().len(), 5);
+    server.reset().always(Script::json(
+        404,
+        &json!({"code": "not_found", "title": "Not there."}),
+    ));
+    fixture.cli_ends(&follow, 6).await;
+    assert_eq!(server.requests().len(), 1);
+}

@@ -2,54 +2,73 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use http::Method;
+use llm::sse::Decoder;
 use serde_json::Value;
 
 use crate::client::Api;
+use crate::failure::{Failure, Sort};
 use crate::output::{Out, say};
 
 /// The pause before a stream that ended before the run is opened again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How often one may break off without an event in it.
-const MAX_EMPTY: u32 = 5;
-/// The longest event: the run with its prompt.
-const MAX_EVENT_BYTES: usize = 256 * 1024;
+/// How often in a row it may bring nothing because of the server, or of what lies before it.
+const MAX_FAILED: u32 = 5;
 
 /// Shows each step that changes until the run has ended, and gives the run back.
 pub(super) async fn until_it_ends(api: &Api, path: &str, out: Out) -> anyhow::Result<Value> {
     let events = format!("{path}/events");
     let mut shown = Shown::default();
-    let mut empty = 0;
+    let mut failed = 0;
     loop {
-        let mut response = api.exchange(Method::GET, &events, None).await?;
-        if !response.status().is_success() {
-            return Err(api.refusal(response).await);
-        }
-        let mut lines = Lines::default();
-        let mut cut = None;
-        loop {
-            match response.chunk().await {
-                Ok(Some(piece)) => lines.take(&piece),
-                Ok(None) => break,
-                Err(error) => {
-                    cut = Some(error);
-                    break;
+        let read = read(api, &events, |run| {
+            failed = 0;
+            shown.show(run, out);
+        });
+        match read.await {
+            Ok(Some(run)) => return Ok(run),
+            Ok(None) => {}
+            Err(error) => {
+                failed += 1;
+                // A server that starts again goes on with the run.
+                if failed == MAX_FAILED || Failure::sort_of(&error) != Sort::Unreachable {
+                    return Err(error);
                 }
             }
-            while let Some(run) = lines.next_run() {
-                empty = 0;
-                shown.show(&run, out);
-                if !matches!(run["status"].as_str(), Some("pending" | "running")) {
-                    return Ok(run);
-                }
-            }
-        }
-        empty += 1;
-        if let Some(error) = cut.filter(|_| empty >= MAX_EMPTY) {
-            return Err(api.cut(error));
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
+}
+
+/// Reads one stream. `Some`: it came to the run's end.
+async fn read(
+    api: &Api,
+    events: &str,
+    mut on_run: impl FnMut(&Value),
+) -> anyhow::Result<Option<Value>> {
+    let mut response = api.exchange(Method::GET, events, None).await?;
+    if !response.status().is_success() {
+        return Err(api.refusal(response).await);
+    }
+    let mut decoder = Decoder::new();
+    let mut ended = None;
+    while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
+        let pushed = decoder.push(&piece, |event| {
+            let Ok(run) = serde_json::from_slice::<Value>(event.data) else {
+                return;
+            };
+            on_run(&run);
+            if !matches!(run["status"].as_str(), Some("pending" | "running")) {
+                ended = Some(run);
+            }
+        });
+        pushed.context("the run's events")?;
+        if ended.is_some() {
+            break;
+        }
+    }
+    Ok(ended)
 }
 
 /// The steps as they were last shown.
@@ -79,53 +98,6 @@ impl Shown {
                     None => self.0.push(line),
                 }
             }
-        }
-    }
-}
-
-/// The events of a stream (WHATWG HTML, 9.2.6), of which each has its data in one line.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    fn take(&mut self, piece: &[u8]) {
-        if self.0.len() + piece.len() > MAX_EVENT_BYTES {
-            self.0.clear();
-        }
-        self.0.extend_from_slice(piece);
-    }
-
-    fn next_run(&mut self) -> Option<Value> {
-        while let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.0.drain(..=end).collect();
-            if let Some(data) = line.strip_prefix(b"data: ")
-                && let Ok(run) = serde_json::from_slice(data)
-            {
-                return Some(run);
-            }
-        }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_read_however_they_are_cut() {
-        let stream =
-            b"retry: 2000\n\nevent: run\nid: 1\ndata: {\"a\":1}\n\n: \n\ndata: {\"a\":2}\n\n";
-        for length in 1..stream.len() {
-            let mut lines = Lines::default();
-            let mut runs = Vec::new();
-            for piece in stream.chunks(length) {
-                lines.take(piece);
-                while let Some(run) = lines.next_run() {
-                    runs.push(run["a"].as_i64());
-                }
-            }
-            assert_eq!(runs, [Some(1), Some(2)], "pieces of {length}");
         }
     }
 }
