@@ -6,6 +6,7 @@
 mod progress;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::styling::{AnsiColor, Style};
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::config::variable;
 
-pub(crate) use progress::{Progress, size};
+pub(crate) use progress::Progress;
 
 /// A column of a table or a line of facts: its title, and where the value is (a JSON pointer).
 pub(crate) type Column = (&'static str, &'static str);
@@ -242,9 +243,9 @@ impl PrintableStream {
     }
 }
 
-/// Rows and columns of the terminal; 24 and 80 where it does not say.
-pub(crate) fn screen() -> (u16, u16) {
-    match rustix::termios::tcgetwinsize(stdout()) {
+/// Rows and columns of a terminal; 24 and 80 where it does not say.
+pub(crate) fn screen(terminal: impl AsFd) -> (u16, u16) {
+    match rustix::termios::tcgetwinsize(terminal) {
         Ok(size) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
         _ => (24, 80),
     }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, Response};
 use serde_json::{Map, Value};
 
 use crate::client::{Api, Body};
 use crate::failure::Failure;
-use crate::output::{Out, PrintableStream, Progress, size};
+use crate::output::{Out, PrintableStream, Progress};
 
 /// Fields that hold secrets: what is given as an argument is seen by everybody on the machine.
 const SECRET_FIELDS: [&str; 6] = [
@@ -89,7 +89,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         content_type: "application/json",
         bytes,
     });
-    let mut response = api.exchange(args.method, &path, body).await?;
+    let response = api.exchange(args.method, &path, body).await?;
     if !response.status().is_success() {
         return Err(api.refusal(response).await);
     }
@@ -101,28 +101,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         out.document(&api.document(response).await?);
         return Ok(ExitCode::SUCCESS);
     }
-    // Piece by piece, so that a stream is seen as it comes.
-    let mut last = None;
-    let mut printable = PrintableStream::default();
-    let mut progress = Progress::beside_output();
-    let mut bytes = 0;
-    while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
-        last = piece.last().copied().or(last);
-        bytes += piece.len() as u64;
-        progress.show(&format!("{} read", size(bytes)));
-        let shown = match out.meets_terminal() {
-            true => printable.with(&piece).into_bytes(),
-            false => piece.into(),
-        };
-        if stdout()
-            .write_all(&shown)
-            .and_then(|()| stdout().flush())
-            .is_err()
-        {
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-    match last {
+    match print(api, response, out).await? {
         None if out.is_json() => out.json(&Value::Null),
         None | Some(b'\n') => {}
         Some(_) => {
@@ -130,6 +109,31 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an answer piece by piece, so that a stream is seen as it comes, and returns its last byte.
+pub(super) async fn print(
+    api: &Api,
+    mut response: Response,
+    out: Out,
+) -> anyhow::Result<Option<u8>> {
+    let mut last = None;
+    let mut printable = PrintableStream::default();
+    let mut progress = Progress::beside_output();
+    while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
+        last = piece.last().copied().or(last);
+        progress.read(&piece);
+        let shown = match out.meets_terminal() {
+            true => printable.with(&piece).into_bytes(),
+            false => piece.into(),
+        };
+        let written = stdout().write_all(&shown).and_then(|()| stdout().flush());
+        // Its reader has seen enough.
+        if written.is_err() {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 fn fields(given: &[String]) -> anyhow::Result<Value> {

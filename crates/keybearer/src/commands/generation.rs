@@ -1,6 +1,6 @@
 //! `keybearer generation`: generation runs, which make documents of prompts.
 
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{Read, Write, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::confirm;
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
-use crate::output::{Column, Out, PrintableStream, Progress, remark, say, size};
+use crate::output::{Column, Out, Progress, remark, say};
 
 mod follow;
 
@@ -335,7 +335,7 @@ fn finished(run: Value, out: Out) -> anyhow::Result<ExitCode> {
 }
 
 async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow::Result<ExitCode> {
-    let mut response = api.exchange(Method::GET, path, None).await?;
+    let response = api.exchange(Method::GET, path, None).await?;
     if !response.status().is_success() {
         return Err(api.refusal(response).await);
     }
@@ -345,21 +345,7 @@ async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow:
         out.done(&done, &format!("Kept in {}.", to.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut printable = PrintableStream::default();
-    let mut progress = Progress::beside_output();
-    let mut bytes = 0;
-    while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
-        bytes += piece.len() as u64;
-        progress.show(&format!("{} read", size(bytes)));
-        // A model wrote it.
-        let shown = match out.meets_terminal() {
-            true => printable.with(&piece).into_bytes(),
-            false => piece.into(),
-        };
-        if stdout().write_all(&shown).is_err() {
-            break;
-        }
-    }
+    super::api::print(api, response, out).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -369,13 +355,11 @@ async fn keep(api: &Api, mut response: reqwest::Response, to: &Path) -> anyhow::
     let mut file = file.with_context(|| format!("cannot make {}", to.display()))?;
     let mut progress = Progress::start();
     let kept = async {
-        let mut bytes = 0;
         while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
             file.write_all(&piece).context("cannot write the file")?;
-            bytes += piece.len() as u64;
-            progress.show(&format!("{} read", size(bytes)));
+            progress.read(&piece);
         }
-        Ok(bytes)
+        Ok(progress.read_bytes())
     };
     let kept = kept.await;
     if kept.is_err() {

@@ -185,7 +185,7 @@ impl View {
     ) -> anyhow::Result<()> {
         let mut stop = Stop::new()?;
         loop {
-            let (rows, columns) = screen();
+            let (rows, columns) = screen(stdout());
             let shown = usize::from(rows).saturating_sub(13).clamp(1, 200);
             let lines = self.lines(api, out, shown);
             let mut frame = String::from("\u{1b}[H");

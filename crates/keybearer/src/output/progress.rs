@@ -17,6 +17,7 @@ pub(crate) struct Progress {
     terminal: bool,
     since: Instant,
     shown_at: Option<Instant>,
+    read_bytes: u64,
 }
 
 impl Progress {
@@ -26,6 +27,7 @@ impl Progress {
             terminal: stderr().is_terminal() && !quiet,
             since: Instant::now(),
             shown_at: None,
+            read_bytes: 0,
         }
     }
 
@@ -46,10 +48,21 @@ impl Progress {
         }
         self.shown_at = Some(Instant::now());
         let line = format!("{}, {}", printable(text), span(self.since.elapsed()));
-        let (_, columns) = screen();
+        let (_, columns) = screen(stderr());
         // The last column stays free: some terminals would begin another line.
         let line = fitted(&line, usize::from(columns).saturating_sub(1));
         let _ = write!(stderr(), "\r\u{1b}[K{line}");
+    }
+
+    /// Says how much was read, this piece included.
+    pub(crate) fn read(&mut self, piece: &[u8]) {
+        self.read_bytes += piece.len() as u64;
+        self.show(&format!("{} read", size(self.read_bytes)));
+    }
+
+    /// How much that was in all.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     /// Waits, and goes on saying how long it has taken.
@@ -76,7 +89,7 @@ fn span(time: Duration) -> String {
 }
 
 /// A number of bytes: `812 B`, `1.5 MiB`.
-pub(crate) fn size(bytes: u64) -> String {
+fn size(bytes: u64) -> String {
     const UNITS: [&str; 3] = ["KiB", "MiB", "GiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
