@@ -82,6 +82,16 @@ impl TestApp {
         self.process.as_ref().expect("the binary runs").pid()
     }
 
+    /// What the child has in memory (`VmRSS`), in bytes. Panics while none runs.
+    pub fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|it| it.split_whitespace().next());
+        let kib: usize = kib.expect("a line").parse().expect("a number");
+        kib * 1024
+    }
+
     /// Whether the child is still running.
     pub fn is_running(&mut self) -> bool {
         self.process.as_mut().is_some_and(Process::is_running)

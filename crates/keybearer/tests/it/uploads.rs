@@ -14,7 +14,7 @@ use crate::Fixture;
 const UPLOADS: usize = 4;
 const FILE_BYTES: usize = 40 << 20;
 /// So much the resident memory may grow, of the 160 MiB that pass.
-const MAX_GROWTH_KIB: usize = 24 * 1024;
+const MAX_GROWTH_BYTES: usize = 24 << 20;
 /// So much the provider takes before the gate opens.
 const BEFORE_GATE: usize = 256 * 1024;
 
@@ -125,13 +125,6 @@ fn upload(url: &str, key: &str, file_bytes: usize, sent: &AtomicUsize) -> String
     answer
 }
 
-fn resident_kib(pid: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-    let number = line.and_then(|it| it.trim().split(' ').next());
-    number.expect("a line").parse().expect("a number")
-}
-
 #[tokio::test]
 async fn four_long_uploads_at_once_take_a_few_megabytes_and_begin_before_they_end() {
     let provider = Counting::start();
@@ -143,7 +136,7 @@ async fn four_long_uploads_at_once_take_a_few_megabytes_and_begin_before_they_en
     })
     .await;
     fixture.with_openai_key().await;
-    let (url, pid) = (fixture.app.url(), fixture.app.pid());
+    let url = fixture.app.url();
     let key = fixture.owner.key.api_key().expect("an API key").to_owned();
     let sent = Arc::new(AtomicUsize::new(0));
     let start = |file_bytes| {
@@ -153,7 +146,7 @@ async fn four_long_uploads_at_once_take_a_few_megabytes_and_begin_before_they_en
     // What every call needs is there from now on.
     let answer = start(128 * 1024).join().expect("no panic");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let before = resident_kib(pid);
+    let before = fixture.app.resident_bytes();
     let mut most = before;
     sent.store(0, Ordering::SeqCst);
 
@@ -166,14 +159,14 @@ async fn four_long_uploads_at_once_take_a_few_megabytes_and_begin_before_they_en
     let mut came = 0;
     wait_until("a stop of the clients", || {
         thread::sleep(Duration::from_millis(300));
-        most = most.max(resident_kib(pid));
+        most = most.max(fixture.app.resident_bytes());
         let before = std::mem::replace(&mut came, sent.load(Ordering::SeqCst));
         came == before
     });
     assert!(came < UPLOADS * FILE_BYTES, "all was sent");
     shared.open.store(true, Ordering::SeqCst);
     wait_until("the ends of the uploads", || {
-        most = most.max(resident_kib(pid));
+        most = most.max(fixture.app.resident_bytes());
         uploads.iter().all(thread::JoinHandle::is_finished)
     });
     for upload in uploads {
@@ -182,8 +175,8 @@ async fn four_long_uploads_at_once_take_a_few_megabytes_and_begin_before_they_en
     }
     assert!(shared.bytes.load(Ordering::SeqCst) >= UPLOADS * FILE_BYTES);
     assert!(
-        most - before < MAX_GROWTH_KIB,
-        "it grew from {before} KiB to {most} KiB"
+        most - before < MAX_GROWTH_BYTES,
+        "it grew from {before} to {most} bytes"
     );
     let rows = fixture.app.usage(&fixture.owner, UPLOADS + 1).await;
     assert!(

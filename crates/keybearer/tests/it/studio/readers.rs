@@ -33,17 +33,6 @@ impl Studio {
         assert_eq!(ended["status"], "succeeded", "{ended}");
         (id(&run), link)
     }
-
-    /// What the server has in memory, in bytes.
-    fn memory(&self) -> usize {
-        let status = format!("/proc/{}/status", self.fixture.app.pid());
-        let status = std::fs::read_to_string(status).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1));
-        kib.and_then(|it| it.parse::<usize>().ok())
-            .expect("a number")
-            * 1024
-    }
 }
 
 #[tokio::test]
@@ -57,7 +46,7 @@ async fn readers_of_a_link_have_bounded_memory_however_many_and_slow_they_are() 
     assert_eq!(whole.body.len(), LARGE);
     assert_eq!(whole.header("content-length"), Some("4194304"));
     assert_eq!(whole.header("cache-control"), Some("no-store"));
-    let before = studio.memory();
+    let before = studio.fixture.app.resident_bytes();
     let mut readers: Vec<Streaming> = Vec::new();
     let refused = loop {
         let mut reader = anybody.listen(&image, &[]).await;
@@ -73,7 +62,7 @@ async fn readers_of_a_link_have_bounded_memory_however_many_and_slow_they_are() 
     assert_eq!(refused.header("retry-after"), Some("5"));
     let refused = refused.rest().await.expect("a body");
     assert!(String::from_utf8_lossy(&refused).contains("too_many_readers"));
-    let grown = studio.memory().saturating_sub(before);
+    let grown = studio.fixture.app.resident_bytes().saturating_sub(before);
     assert!(
         grown < readers.len() * LARGE / 2,
         "{grown} bytes for {}",
