@@ -95,7 +95,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
     });
     eprintln!("error: cannot run {shown}: {}", causes(&error));
     match error {
-        EnterError::System(error) if error.kind() == ErrorKind::NotFound => ExitCode::from(127),
+        EnterError::System(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("hint: is it installed, and its directory in PATH?");
+            ExitCode::from(127)
+        }
         EnterError::System(error) if walled && error.kind() == ErrorKind::PermissionDenied => {
             eprintln!("hint: the sandbox may not open where it lies; --allow-read PATH does");
             ExitCode::from(126)
