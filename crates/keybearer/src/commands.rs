@@ -65,7 +65,7 @@ impl LogIn {
         F: AsyncFnOnce(&Api) -> anyhow::Result<ExitCode>,
     {
         let Some(email) = self.email else {
-            let api = Api::connect(&Connection::chosen()?)?;
+            let api = Api::connect(&Connection::chosen().await?)?;
             let result = command(&api).await;
             if let Err(error) = &result
                 && Failure::sort_of(error) == Sort::Denied

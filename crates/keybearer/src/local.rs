@@ -29,7 +29,9 @@ use crate::config::{self, Config, Probe};
 use crate::serve::{self, refused};
 use crate::telemetry;
 
-pub(crate) use ask::{ConsoleArgs, NewApiKeyArgs, ReloadArgs, console, new_api_key, reload};
+pub(crate) use ask::{
+    ConsoleArgs, NewApiKeyArgs, ReloadArgs, connection, console, new_api_key, reload,
+};
 use env_file::EnvFile;
 use exchange::Instance;
 use rotation::Rotation;
@@ -181,7 +183,7 @@ impl Local {
                 tasks.spawn(socket.serve(Arc::new(instance)));
             }
             Err(error) => tracing::warn!(
-                "`keybearer reload`, `console` and `local new-api-key` cannot reach this instance: {error:#}"
+                "`keybearer reload`, `console` and `local new-api-key` cannot reach this instance, and other commands do not find it by themselves: {error:#}"
             ),
         }
         Ok(Running { rotation, tasks })

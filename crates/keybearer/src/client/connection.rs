@@ -6,6 +6,7 @@ use reqwest::Url;
 
 use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, WORKSPACE_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
+use crate::local;
 use crate::logins::{Credential, Logins};
 
 /// Where a server listens unless told otherwise.
@@ -20,11 +21,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// What the environment says (`KEYBEARER_URL`, `KEYBEARER_API_KEY`, `KEYBEARER_WORKSPACE`), else the login.
+    /// What the environment says (`KEYBEARER_URL`, `KEYBEARER_API_KEY`, `KEYBEARER_WORKSPACE`), else the login, else the
+    /// local instance that this user runs.
     ///
     /// A credential of the login is presented to the server that was logged in to, and to no other; the environment's
     /// to the server that the environment names, and to no other.
-    pub(crate) fn chosen() -> anyhow::Result<Self> {
+    pub(crate) async fn chosen() -> anyhow::Result<Self> {
         let mut logins = Logins::load()?;
         let environments = variable(API_KEY_VARIABLE);
         let url = match &environments {
@@ -38,9 +40,18 @@ impl Connection {
             None => (known.credential, known.workspace),
         };
         if credential.is_none() {
+            let is_named = variable(URL_VARIABLE).is_some() || logins.current.is_some();
+            if let Some(local) = local::connection().await
+                && (!is_named || origin(&local.url)? == origin(&url)?)
+            {
+                return Ok(Self {
+                    workspace: environments_workspace()?.or(local.workspace),
+                    ..local
+                });
+            }
             let failure = Failure::new(Sort::NotLoggedIn, format!("not logged in to {url}"));
             return Err(failure
-                .hint("keybearer login --with-key, or set KEYBEARER_API_KEY (a local instance prints the line for it at its start); a new server: keybearer init")
+                .hint("keybearer login, or set KEYBEARER_API_KEY; a new server: keybearer init; on this machine, for you alone: keybearer")
                 .into());
         }
         Ok(Self {

@@ -24,7 +24,7 @@ const PATH: &str = "/api/v1/invitations/accept";
 
 pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let connection = if args.existing {
-        Connection::chosen()?
+        Connection::chosen().await?
     } else {
         Connection::anonymous(args.url)?
     };

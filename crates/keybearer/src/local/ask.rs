@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use domain::Secret;
 use domain::access::ApiScope;
 use llm::provider::prefixed_key_variable;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::exchange::{Asked, Line, Link, NewApiKey, Report, Told};
+use super::exchange::{Asked, Line, Link, Login, Report, Told};
 use super::{files, socket};
 use crate::client::Connection;
 use crate::commands::api_key;
 use crate::config;
+use crate::logins::Credential;
 use crate::output::{Out, remark, say};
 
 /// How long the program that opens pages may take to say that it cannot.
@@ -31,6 +33,17 @@ impl Which {
     fn directory(&self) -> anyhow::Result<PathBuf> {
         Ok(config::load_local(self.config.as_deref())?.config.data_dir)
     }
+}
+
+/// How commands reach the local instance that this user runs; `None`: none answers.
+pub(crate) async fn connection() -> Option<Connection> {
+    let directory = config::load_local(None).ok()?.config.data_dir;
+    let login: Login = socket::ask(&directory, |_| Asked::Login {}).await.ok()?;
+    Some(Connection {
+        url: login.url,
+        credential: Some(Credential::ApiKey(Secret::from_text(login.api_key))),
+        workspace: Some(login.workspace_id),
+    })
 }
 
 #[derive(clap::Args)]
@@ -205,7 +218,7 @@ pub(super) const PAGE: &str = "console.html";
 pub(crate) async fn new_api_key(args: NewApiKeyArgs, out: Out) -> anyhow::Result<ExitCode> {
     let directory = args.which.directory()?;
     let (name, scopes) = (args.name, args.scope);
-    let key: NewApiKey = socket::ask(&directory, |_| Asked::NewApiKey { name, scopes }).await?;
-    api_key::print(&json!(key), out)?;
+    let key: Value = socket::ask(&directory, |_| Asked::NewApiKey { name, scopes }).await?;
+    api_key::print(&key, out)?;
     Ok(ExitCode::SUCCESS)
 }

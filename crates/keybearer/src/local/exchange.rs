@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use control::ControlState;
+use control::api::api_keys::MintedView;
 use control::error::Problem;
 use control::ops::local::{self, Change, Owner, What};
 use domain::access::ApiScope;
@@ -31,6 +32,8 @@ pub(super) enum Asked {
     ConsoleLink {},
     /// For an API key.
     NewApiKey { name: String, scopes: Vec<ApiScope> },
+    /// For what the commands of a server need.
+    Login {},
 }
 
 /// The variables of a shell.
@@ -78,15 +81,20 @@ pub(super) struct Link {
     pub(super) expires_at: String,
 }
 
-/// An API key, whose text is said this once.
+/// Where the instance is, and its own API key.
 #[derive(Serialize, Deserialize)]
-pub(super) struct NewApiKey {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) prefix: String,
-    pub(super) scopes: Vec<ApiScope>,
-    pub(super) workspace_id: String,
-    pub(super) key: String,
+pub(super) struct Login {
+    pub(super) url: String,
+    pub(super) workspace_id: WorkspaceId,
+    pub(super) api_key: String,
+}
+
+/// An API key as the API shows a new one, and where it is good.
+#[derive(Serialize)]
+struct NewApiKey {
+    #[serde(flatten)]
+    minted: MintedView,
+    workspace_id: WorkspaceId,
 }
 
 impl From<Change> for Line {
@@ -128,6 +136,7 @@ impl Instance {
             Asked::NewApiKey { name, scopes } => {
                 said(self.new_api_key(&name, scopes).await.map_err(|it| why(&it)))
             }
+            Asked::Login {} => said(Ok(self.login())),
         }
     }
 
@@ -156,15 +165,18 @@ impl Instance {
 
     async fn new_api_key(&self, name: &str, scopes: Vec<ApiScope>) -> Result<NewApiKey, Problem> {
         let minted = local::new_api_key(&self.control, &self.owner, name, scopes).await?;
-        let workspace: WorkspaceId = self.owner.workspace;
         Ok(NewApiKey {
-            id: minted.row.id.to_string(),
-            name: minted.row.name,
-            prefix: minted.row.prefix,
-            scopes: minted.row.scopes,
-            workspace_id: workspace.to_string(),
-            key: text(&minted.text),
+            minted: minted.into(),
+            workspace_id: self.owner.workspace,
         })
+    }
+
+    fn login(&self) -> Login {
+        Login {
+            url: format!("http://{}", self.address),
+            workspace_id: self.owner.workspace,
+            api_key: text(&self.owner.api_key),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The control socket: how `keybearer reload`, `console` and `local new-api-key` reach a running local instance.
+//! The control socket: how `keybearer reload`, `console` and `local new-api-key` reach a running local instance, and how
+//! the other commands find it.
 //!
 //! It lies in the data directory, so that each instance has its own, can be opened by its owner only, and both ends
 //! check that the other one is the same user. One exchange a connection, a line of JSON each: the server says the names

@@ -42,7 +42,7 @@ fn names() -> PossibleValuesParser {
 
 /// `keybearer launch`.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let api = Api::connect(&Connection::chosen()?)?;
+    let api = Api::connect(&Connection::chosen().await?)?;
     let tool = tool(&args.tool)?;
     if !args.trust_project {
         check_project(tool)?;

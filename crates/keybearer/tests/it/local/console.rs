@@ -208,3 +208,39 @@ async fn a_browser_is_led_by_a_file_that_is_its_owners_alone() {
     let status = local.app.terminate().await;
     assert!(status.success() && !page.exists(), "{status}");
 }
+
+#[tokio::test]
+async fn commands_find_the_running_instance_and_give_its_key_to_no_other_server() {
+    let mut local = local().await;
+    let said = local.app.stdout();
+    let workspace = said.split("KEYBEARER_WORKSPACE=").nth(1).expect("a line");
+    let workspace = workspace.split(' ').next().expect("an id").to_owned();
+    let exit = local.app.run(&["whoami", "--json"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let known: Value = serde_json::from_str(&exit.stdout).expect("JSON");
+    assert_eq!(known["workspace_id"], workspace.as_str(), "{known}");
+    let show = ["run", "--", "sh", "-c", "echo $OPENAI_BASE_URL"];
+    let exit = local.app.run(&show).await;
+    assert_eq!(exit.stdout, format!("{}/v1\n", local.app.url()), "{exit}");
+
+    let other = testkit::provider::ScriptedProvider::start();
+    let builder = local.app.builder_mut();
+    builder.set_env("KEYBEARER_URL", &other.url());
+    let exit = local.app.run(&["whoami"]).await;
+    assert_eq!(exit.status.code(), Some(4), "{exit}");
+    assert!(
+        exit.says(&format!("not logged in to {}", other.url())),
+        "{exit}"
+    );
+    assert!(other.requests().is_empty());
+    let url = local.app.url();
+    local.app.builder_mut().set_env("KEYBEARER_URL", &url);
+    assert!(local.app.run(&["whoami"]).await.status.success());
+    // It ends with the instance.
+    local.app.builder_mut().remove_env("KEYBEARER_URL");
+    local.app.terminate().await;
+    let exit = local.app.run(&["whoami"]).await;
+    assert_eq!(exit.status.code(), Some(4), "{exit}");
+    local.app.restart().await;
+    local.finish().await;
+}
