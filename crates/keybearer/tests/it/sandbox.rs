@@ -332,6 +332,7 @@ async fn a_sandbox_that_would_open_a_servers_files_is_refused() {
 #[tokio::test]
 async fn a_sandbox_that_would_open_local_modes_files_is_refused() {
     let fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
     let (home, named, here) = (elsewhere(), elsewhere(), elsewhere());
     let state = home.path().join(".local/state/keybearer");
     std::fs::create_dir_all(&state).expect("can be made");

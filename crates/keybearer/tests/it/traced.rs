@@ -102,7 +102,8 @@ async fn a_secret_that_is_typed_stands_in_no_call_to_the_system() {
     command.env_remove("KEYBEARER_API_KEY");
     let calls = traced(&command, home.path(), key);
     let kept = home.path().join(".config/keybearer");
-    let place = format!("<{}/logins", kept.canonicalize().expect("made").display());
+    // The file, and the new one that takes its place.
+    let place = format!("<{}/", kept.canonicalize().expect("made").display());
     let (mut sent, mut written) = (0, 0);
     for call in calls.iter().filter(|call| call.contains(key.as_str())) {
         // `1234 write(7</path/of/the/file>, "..."`
@@ -118,7 +119,7 @@ async fn a_secret_that_is_typed_stands_in_no_call_to_the_system() {
     assert!(sent > 0 && written > 0, "{sent} and {written}: {calls:#?}");
     for (path, bytes) in files(home.path()) {
         assert!(
-            path.contains("/.config/keybearer/logins") || !holds(&bytes, key),
+            path.ends_with("/.config/keybearer/logins.json") || !holds(&bytes, key),
             "{path}"
         );
     }
