@@ -43,7 +43,7 @@ test("the ledger says what came, what a call took, and the balance after each; o
   await expect(ledger.getByRole("row").last().getByRole("cell").nth(3)).toHaveText("250 credits");
 
   // Narrowed down it has the same balances; what it is narrowed down to stands in the address.
-  await ledger.getByRole("combobox", { name: "Kind" }).click();
+  await page.getByRole("combobox", { name: "Kind" }).click();
   await page.getByRole("option", { name: "Charge" }).click();
   await expect(page).toHaveURL(/kind=charge/);
   await expect(ledger.getByRole("row")).toHaveCount(2);

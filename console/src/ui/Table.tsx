@@ -3,7 +3,7 @@ import { Button } from "./Button";
 import { cx } from "./cx";
 
 /** A column by its head; numbers stand below each other. */
-export type Column = string | { numeric: string };
+type Column = string | { numeric: string };
 
 const nameOf = (column: Column) => (typeof column === "string" ? column : column.numeric);
 
