@@ -22,7 +22,7 @@ pub(super) struct Parting {
 
 /// How long, and how far, an answer that credits pay for is read after its client has left. A provider is to know within
 /// 100 ms that nobody listens any more, and what stands right behind the last word comes with it.
-const READ_ON_FOR: Duration = Duration::from_millis(50);
+const READ_ON_FOR: Duration = Duration::from_millis(80);
 const READ_ON_BYTES: usize = 1024 * 1024;
 
 impl Parting {

@@ -568,6 +568,10 @@ async fn what_is_read_comes_compressed_and_what_a_change_answers_does_not() {
         assert!(small.body.len() * 3 < plain.body.len(), "{path}");
     }
     // Answers that show a secret are of this kind; this one is only long.
+    for label in ["one", "two", "three", "four", "five", "six"] {
+        let key = fixture.canary.openai_key();
+        fixture.workspace_key("openai", label, &key).await;
+    }
     let path = fixture.path("/resolve");
     let headers = [gzip, ("content-type", "application/json")];
     let body = br#"{"model": "gpt-4o"}"#.to_vec();

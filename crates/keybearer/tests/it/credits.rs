@@ -530,9 +530,7 @@ async fn credits_pay_for_no_field_that_changes_the_model_or_the_price() {
 async fn who_leaves_after_the_last_word_pays_what_the_report_behind_it_says() {
     let fixture = Fixture::managed_with(100_000_000).await;
     let script = upstream_chat_stream("gpt-4o", "two words", Some(TOKENS));
-    fixture
-        .provider
-        .next(script.pace(Duration::from_millis(30)));
+    fixture.provider.next(script.pace(Duration::from_millis(5)));
     let path = "/v1/chat/completions";
     let mut stream = fixture.owner.key.stream(path, &chat_stream("gpt-4o")).await;
     let mut seen = Vec::new();
