@@ -4,6 +4,7 @@
 //! away: the next own key. What the provider says of the request itself goes to the client at once. Credits stand
 //! in for own keys only where the workspace's policy says so, and only within what is held for the call.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ use crate::health::{KeyVersion, Trial};
 use crate::hold;
 use crate::plan::Planned;
 use crate::plan::way::Way;
+use crate::room::Room;
 use crate::send::{self, Answer, Content, Missed, Next, Parcel, Translation};
-use crate::settle::Settlement;
+use crate::settle::{Aimed, Flight, Settlement};
 use crate::snapshot::View;
 use crate::upload::Upload;
 
@@ -35,7 +37,7 @@ mod verdict;
 
 pub(crate) use budget::Repeats;
 pub(crate) use line::Pools;
-use line::segments;
+use line::Walk;
 
 /// A call that the provider answered with something for the client.
 pub(crate) struct Answered {
@@ -86,25 +88,27 @@ pub(crate) async fn serve(
             },
     } = planned;
     let started_at = settlement.started_at();
+    let parcel = Parcel {
+        call,
+        method,
+        headers,
+        hops,
+        head,
+        listed,
+        body: bytes,
+        upload,
+        media_type,
+        ends_at: started_at + plane.config.timeouts.total(),
+    };
     let mut course = Course {
         plane,
         view: &view,
         call,
         aim: None,
+        begun: 0,
         deadline: started_at + plane.config.timeouts.first_byte(),
         settlement: Some(settlement),
-        parcel: Parcel {
-            call,
-            method,
-            headers,
-            hops,
-            head,
-            listed,
-            body: bytes,
-            upload,
-            media_type,
-            ends_at: started_at + plane.config.timeouts.total(),
-        },
+        parcel: &parcel,
         tried: Vec::new(),
         left: false,
         first: None,
@@ -119,8 +123,8 @@ pub(crate) async fn serve(
     };
     let outcome = Box::pin(course.run()).await;
     let settlement = course.settlement.take();
-    if let (Err(_), Some((way, attempts))) = (&outcome, course.aim) {
-        course.served(way, attempts).write(said);
+    if let (Err(_), Some(way)) = (&outcome, course.aim) {
+        course.served(way).write(said);
     }
     if let (Err(_), Some(millis)) = (&outcome, course.retry_after_ms) {
         let seconds = HeaderValue::from(millis.saturating_add(999) / 1_000);
@@ -138,7 +142,7 @@ pub(crate) async fn serve(
             content: answer.content,
             translation: answer.translation,
             beginning,
-            upload: course.parcel.upload.filter(|it| !it.is_whole()),
+            upload: parcel.upload.filter(|it| !it.is_whole()),
         }),
         (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
         // The task that held it died, and it is settled.
@@ -151,13 +155,16 @@ struct Course<'a> {
     plane: &'a Plane,
     view: &'a View,
     call: &'static Call,
-    /// The way that was tried last, and the number of its attempt; for the headers of a failure.
-    aim: Option<(&'a Way, usize)>,
+    /// The way that was tried last, for the headers of a failure.
+    aim: Option<&'a Way>,
+    /// How many attempts have begun.
+    begun: usize,
     /// The moment by which the head of an answer must be there.
     deadline: Instant,
     /// `None`: it was lost.
     settlement: Option<Settlement>,
-    parcel: Parcel,
+    parcel: &'a Parcel,
+    /// The attempts that failed.
     tried: Vec<Attempt>,
     /// Whether the request of the last attempt has left.
     left: bool,
@@ -193,6 +200,16 @@ struct Credits {
     unusable: bool,
 }
 
+/// A way that is ready to be tried.
+struct Leg<'a> {
+    way: &'a Way,
+    /// `None`: its provider speaks the client's format.
+    translated: Option<Translated>,
+    /// What was translated takes room as long as it may have to be sent.
+    _room: Option<Room>,
+    bill: Arc<Bill>,
+}
+
 /// What became of the attempts with one key.
 enum Turn {
     Answered(Served, Box<Answer>),
@@ -202,71 +219,63 @@ enum Turn {
 }
 
 type Outcome = Result<(Served, Answer), Failure>;
+/// What became of one attempt. The outer error: the store did not take down that the call is forwarded.
+type Attempted = Result<(Served, Result<Answer, Missed>), Failure>;
 
 impl<'a> Course<'a> {
     async fn run(&mut self) -> Outcome {
-        for segment in segments(self.ways) {
-            if self.parcel.is_spent() {
+        let mut walk = Walk::along(self.ways);
+        while self.begun < MAX_ATTEMPTS && !self.parcel.is_spent() {
+            let Some((way, trial)) = walk.next(self.plane) else {
                 break;
+            };
+            if self.passed_by == Some(way.place) {
+                continue;
             }
-            let Plane {
-                health,
-                pools,
-                sources,
-                ..
-            } = self.plane;
-            let (line, mut trial) = health.line_up(
-                segment.iter().collect(),
-                |way: &&Way| way.served_by(),
-                sources.now(),
-                |awake| pools.take_turns(awake),
-            );
-            for way in line {
-                if self.tried.len() >= MAX_ATTEMPTS || self.parcel.is_spent() {
-                    break;
-                }
-                if self.passed_by == Some(way.place) {
-                    continue;
-                }
-                match self.turn(way, &mut trial).await {
-                    Turn::Answered(served, answer) => return Ok((served, *answer)),
-                    Turn::Told(failure) => return Err(failure),
-                    Turn::Next => {}
-                }
+            match self.turn(way, trial).await {
+                Turn::Answered(served, answer) => return Ok((served, *answer)),
+                Turn::Told(failure) => return Err(failure),
+                Turn::Next => {}
             }
         }
         self.nobody()
     }
 
+    /// Makes a way ready. Its error: the request cannot be said in the words of its provider.
+    fn leg(&self, way: &'a Way) -> Result<Leg<'a>, Failure> {
+        let (translated, room) = send::translated(self.plane, way, self.parcel)?.unzip();
+        let Call {
+            operation, priced, ..
+        } = *self.call;
+        let bill = Bill::of(self.plane, self.view, &way.target, operation, priced);
+        Ok(Leg {
+            way,
+            translated,
+            _room: room,
+            bill: Arc::new(bill),
+        })
+    }
+
     /// Tries one key, if it may be.
-    async fn turn(&mut self, way: &'a Way, trial: &mut Option<Trial>) -> Turn {
+    async fn turn(&mut self, way: &'a Way, mut trial: Option<Trial>) -> Turn {
         if way.is_managed() && !self.credits_may(way) {
             return Turn::Next;
         }
-        // What was translated takes room as long as it may have to be sent.
-        let (translated, _room) = match send::translated(self.plane, way, &self.parcel) {
-            Ok(translated) => translated.unzip(),
+        let leg = match self.leg(way) {
+            Ok(leg) => leg,
             Err(failure) => {
                 self.not_translated(way, failure);
                 return Turn::Next;
             }
         };
-        let bill = Bill::of(
-            self.plane,
-            self.view,
-            &way.target,
-            self.call.operation,
-            self.call.priced,
-        );
-        let bill = Arc::new(bill);
-        self.aim = Some((way, self.tried.len()));
-        if let Err(failure) = self.paid(way, translated.as_ref(), &bill).await {
+        self.aim = Some(way);
+        if let Err(failure) = self.paid(&leg).await {
             self.refused = Some(failure);
             return Turn::Next;
         }
         let mut pause_ms = 0;
         for again in [false, true] {
-            if self.tried.len() >= MAX_ATTEMPTS
+            if self.begun >= MAX_ATTEMPTS
                 || self.parcel.is_spent()
                 || pause_ms > LONGEST_PAUSE_MS
                 || !self.may(way, again)
@@ -274,10 +283,10 @@ impl<'a> Course<'a> {
             {
                 return Turn::Next;
             }
-            let outcome = self.attempt(way, translated.as_ref(), &bill).await;
+            let attempted = self.attempt(&leg).await;
             // The first attempt in a line is the one on trial.
             drop(trial.take());
-            match outcome {
+            match attempted {
                 Err(failure) => {
                     self.credits.over = true;
                     self.refused = Some(failure);
@@ -286,14 +295,11 @@ impl<'a> Course<'a> {
                 Ok((served, Ok(answer))) => return Turn::Answered(served, Box::new(answer)),
                 Ok((served, Err(missed))) => {
                     let next = missed.next;
-                    if next == Next::Told || (next == Next::SameKeyOnce && self.may_be_done()) {
+                    if self.is_told(&missed) {
                         self.retry_after_ms = missed.retry_after_ms.map(i64::from);
                         return Turn::Told(missed.failure);
                     }
                     pause_ms = missed.retry_after_ms.map_or(0, u64::from);
-                    if next == Next::OtherModel {
-                        self.passed_by = Some(way.place);
-                    }
                     self.last = Some((served, missed));
                     if next != Next::SameKeyOnce || again {
                         return Turn::Next;
@@ -302,6 +308,11 @@ impl<'a> Course<'a> {
             }
         }
         Turn::Next
+    }
+
+    /// Whether the client is told of this failure, whoever else could serve.
+    fn is_told(&self, missed: &Missed) -> bool {
+        missed.next == Next::Told || (missed.next == Next::SameKeyOnce && self.may_be_done())
     }
 
     /// Whether the provider may have done what it must not do twice. A model's answer may be asked for again; whatever
@@ -327,7 +338,7 @@ impl<'a> Course<'a> {
     /// Waits a little before an attempt that is not the first, `at_least_ms` if the provider said so. `false`: there is
     /// no time left.
     async fn paused(&self, at_least_ms: u64) -> bool {
-        if self.tried.is_empty() {
+        if self.begun == 0 {
             return true;
         }
         let spread = self.plane.sources.random.bytes::<1>();
@@ -341,68 +352,104 @@ impl<'a> Course<'a> {
         true
     }
 
-    /// One attempt. The outer error: the store did not take down that the call is forwarded.
-    async fn attempt(
-        &mut self,
-        way: &'a Way,
-        translated: Option<&Translated>,
-        bill: &Arc<Bill>,
-    ) -> Result<(Served, Result<Answer, Missed>), Failure> {
-        let fallback = way.is_managed() && !self.failed.is_empty();
+    async fn attempt(&mut self, leg: &Leg<'a>) -> Attempted {
+        let flight = self.begins(leg).await?;
+        let outcome = self.asks(leg, &flight).await;
+        Ok(self.ended(leg, flight, outcome))
+    }
+
+    /// Sends the request.
+    fn asks<'b>(
+        &self,
+        leg: &'b Leg<'a>,
+        flight: &Flight,
+    ) -> impl Future<Output = Result<Answer, Missed>> + Send + use<'a, 'b> {
+        let Leg {
+            way, translated, ..
+        } = leg;
+        let departure = flight.departure().clone();
+        let (plane, view, parcel) = (self.plane, self.view, self.parcel);
+        let translated = translated.as_ref();
+        send::send(
+            plane,
+            view,
+            way,
+            parcel,
+            translated,
+            self.deadline,
+            departure,
+        )
+    }
+
+    /// An attempt begins.
+    async fn begins(&mut self, leg: &Leg<'a>) -> Result<Flight, Failure> {
+        let way = leg.way;
         self.refused = None;
         self.several |= self.first.get_or_insert(way.key) != &way.key;
-        let attempts = self.tried.len() + 1;
-        self.aim = Some((way, attempts));
-        let served = self.served(way, attempts);
+        self.aim = Some(way);
+        self.aims_at(leg)?;
         let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
-        let sent = self.parcel.input_bytes(translated);
-        settlement.aims_at(way, fallback, bill, sent);
-        let (plane, view, deadline) = (self.plane, self.view, self.deadline);
-        let ceiling = way
-            .is_managed()
-            .then(|| ceiling(plane, way, &self.parcel, translated));
-        let departure = settlement.begins(way, ceiling);
+        let flight = settlement.begins(way);
         // Before a byte of it leaves, so that no death of this process makes a call free that the provider got.
         if way.is_managed() && !self.credits.forwarded {
-            let marked = plane
-                .store
-                .serving()
-                .mark_forwarded(settlement.request())
-                .await;
+            let serving = self.plane.store.serving();
+            let marked = serving.mark_forwarded(settlement.request()).await;
             if let Err(error) = marked {
                 let failure = hold::not_held(&error);
-                settlement.attempted(None, failure.code());
+                settlement.attempted(flight, None, failure.code());
                 return Err(failure);
             }
             self.credits.forwarded = true;
         }
-        let leaves = departure.clone();
-        let outcome =
-            send::send(plane, view, way, &self.parcel, translated, deadline, leaves).await;
+        self.begun += 1;
+        Ok(flight)
+    }
+
+    /// The call is served this way, as far as its row is concerned.
+    fn aims_at(&mut self, leg: &Leg<'_>) -> Result<(), Failure> {
+        let (plane, parcel) = (self.plane, self.parcel);
+        let Leg {
+            way, translated, ..
+        } = leg;
+        let translated = translated.as_ref();
+        let ceiling = || ceiling(plane, way, parcel, translated);
+        let aim = Aimed {
+            way,
+            fallback: way.is_managed() && !self.failed.is_empty(),
+            bill: &leg.bill,
+            sent_bytes: parcel.input_bytes(translated),
+            ceiling: way.is_managed().then(ceiling),
+        };
+        let settlement = self.settlement.as_mut().ok_or(Failure::Internal)?;
+        settlement.aims_at(aim);
+        Ok(())
+    }
+
+    /// An attempt is over; what it leaves behind.
+    fn ended(
+        &mut self,
+        leg: &Leg<'a>,
+        flight: Flight,
+        outcome: Result<Answer, Missed>,
+    ) -> (Served, Result<Answer, Missed>) {
+        let (plane, way) = (self.plane, leg.way);
         let is_last = self.ways.last().is_none_or(|it| it.place == way.place);
         let outcome = told_of_model(outcome, is_last);
-        self.left = departure.has_left();
+        self.left = flight.departure().has_left();
         match &outcome {
             Ok(answer) => {
-                settlement.answered(answer.status);
+                if let Some(settlement) = &mut self.settlement {
+                    settlement.answered(flight, answer.status);
+                }
                 plane.health.succeeded(&way.served_by());
                 if let Some(millis) = answer.rests_ms {
                     let now = plane.sources.now();
                     plane.health.rests(way.served_by(), millis, now);
                 }
             }
-            Err(missed) => self.missed(way, missed),
+            Err(missed) => self.missed(way, flight, missed),
         }
-        self.tried
-            .extend(outcome.as_ref().err().map(|missed| Attempt {
-                provider: way.target.provider.clone(),
-                label: way.own_label(),
-                source: way.target.source,
-                status: missed.status.map(|status| status.as_u16()),
-                kind: missed.kind(),
-                denied: missed.denied,
-            }));
-        Ok((served, outcome))
+        (self.served(way), outcome)
     }
 }
 

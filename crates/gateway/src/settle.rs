@@ -65,10 +65,8 @@ struct Open {
     sent_bytes: Option<u64>,
     /// How much of the body has come, if it flows.
     received: Option<Received>,
-    /// When the attempt began that runs.
-    begun_at: Option<Instant>,
-    /// Whether the request of the attempt that runs has left.
-    departure: Option<Departure>,
+    /// The attempts that run, by the slots of their [`Flight`]s.
+    under_way: [Option<UnderWay>; 2],
     /// Whether a platform key's provider got the request and did not refuse it.
     at_work: bool,
     /// What was read of the last attempt's answer, which the client was not told.
@@ -78,6 +76,40 @@ struct Open {
     sources: Sources,
     /// Its place among the calls of its API key, for as long as it runs.
     running: Option<Running>,
+}
+
+/// An attempt that runs. It ends once.
+pub(crate) struct Flight {
+    slot: usize,
+    departure: Departure,
+}
+
+impl Flight {
+    /// Whether its request has left; whoever sends it notes that.
+    pub(crate) fn departure(&self) -> &Departure {
+        &self.departure
+    }
+}
+
+/// What is known of an attempt that runs.
+struct UnderWay {
+    /// Its place among the attempts.
+    place: usize,
+    begun_at: Instant,
+    /// Whether its request has left; `None` where credits do not pay, and that is nobody's business.
+    departure: Option<Departure>,
+}
+
+/// Who is to serve a call, and what that costs.
+pub(crate) struct Aimed<'a> {
+    pub(crate) way: &'a Way,
+    /// Because own keys failed.
+    pub(crate) fallback: bool,
+    pub(crate) bill: &'a Arc<Bill>,
+    /// By how many bytes the input is estimated of what they will be sent.
+    pub(crate) sent_bytes: u64,
+    /// The most that the call can use, where credits pay.
+    pub(crate) ceiling: Option<Ceiling>,
 }
 
 /// How a call ended that was answered.
@@ -163,8 +195,15 @@ impl Settlement {
         self.open().sent_bytes()
     }
 
-    /// Who is to serve, and by how many bytes the input is estimated of what they will be sent. `fallback`: because own keys failed.
-    pub(crate) fn aims_at(&mut self, way: &Way, fallback: bool, bill: &Arc<Bill>, sent_bytes: u64) {
+    /// Who is to serve.
+    pub(crate) fn aims_at(&mut self, aimed: Aimed<'_>) {
+        let Aimed {
+            way,
+            fallback,
+            bill,
+            sent_bytes,
+            ceiling,
+        } = aimed;
         let row = self.row_mut();
         row.provider = Some(way.target.provider.clone());
         row.model = Some(way.target.model.clone()).filter(|model| !model.is_empty());
@@ -177,23 +216,27 @@ impl Settlement {
         let open = self.open_mut();
         open.bill = Some(Arc::clone(bill));
         open.sent_bytes = Some(sent_bytes);
+        open.ceiling = ceiling;
     }
 
-    /// An attempt begins. What it returns is told when its request leaves.
-    pub(crate) fn begins(&mut self, way: &Way, ceiling: Option<Ceiling>) -> Departure {
+    /// An attempt begins. Two may run at once.
+    pub(crate) fn begins(&mut self, way: &Way) -> Flight {
         let open = self.open_mut();
-        open.begun_at = Some(Instant::now());
-        open.ceiling = ceiling;
+        let slot = usize::from(open.under_way[0].is_some());
         let departure = Departure::default();
-        open.departure = way.is_managed().then(|| departure.clone());
+        let attempts = &mut open.settled.row.attempts;
+        open.under_way[slot] = Some(UnderWay {
+            place: attempts.len(),
+            begun_at: Instant::now(),
+            departure: way.is_managed().then(|| departure.clone()),
+        });
         // Stands if the client goes away before the attempt ends.
-        let attempt = begun(way, CLIENT_GONE);
-        open.settled.row.attempts.push(attempt);
-        departure
+        attempts.push(begun(way, CLIENT_GONE));
+        Flight { slot, departure }
     }
 
     /// The head of an answer for the client is there.
-    pub(crate) fn answered(&mut self, status: StatusCode) {
+    pub(crate) fn answered(&mut self, flight: Flight, status: StatusCode) {
         let outcome = if serves(status) {
             let settled = &mut self.open_mut().settled;
             settled.used = settled.row.key;
@@ -201,26 +244,27 @@ impl Settlement {
         } else {
             "upstream_rejected"
         };
-        self.attempted(Some(status), outcome);
+        self.attempted(flight, Some(status), outcome);
     }
 
     /// The attempt gave the client nothing; `outcome` says why.
-    pub(crate) fn attempted(&mut self, status: Option<StatusCode>, outcome: &str) {
+    pub(crate) fn attempted(&mut self, flight: Flight, status: Option<StatusCode>, outcome: &str) {
         let refused = status.is_some_and(|status| !serves(status));
         let open = self.open_mut();
-        let departure = open.departure.take();
-        open.at_work |= !refused && departure.is_some_and(|it| it.has_left());
-        let begun_at = open.begun_at.take();
+        let Some(ended) = open.under_way[flight.slot].take() else {
+            return;
+        };
+        open.at_work |= !refused && ended.departure.is_some_and(|it| it.has_left());
         let row = &mut open.settled.row;
         let status = status.map(|status| i64::from(status.as_u16()));
         row.upstream_status = status;
         if status.is_some() {
             row.first_byte_ms = Some(millis(open.started_at));
         }
-        if let Some(attempt) = row.attempts.last_mut() {
+        if let Some(attempt) = row.attempts.get_mut(ended.place) {
             attempt.status = status;
             outcome.clone_into(&mut attempt.outcome);
-            attempt.latency_ms = begun_at.map_or(0, millis);
+            attempt.latency_ms = millis(ended.begun_at);
         }
     }
 
@@ -384,7 +428,8 @@ impl Open {
 
     /// Whether the provider is paid for the input of a call that credits pay for, although nothing came of it.
     fn owes_input(&self, end: &End) -> bool {
-        let departed = self.departure.as_ref().is_some_and(Departure::has_left);
+        let mut under_way = self.under_way.iter().flatten();
+        let departed = under_way.any(|it| it.departure.as_ref().is_some_and(Departure::has_left));
         let failed = end.error_code.is_some() && !end.metered.refused;
         self.is_managed() && failed && (self.at_work || departed)
     }

@@ -7,6 +7,8 @@ use domain::ProviderId;
 use domain::resolve::Pool;
 use moka::sync::Cache;
 
+use crate::Plane;
+use crate::health::Trial;
 use crate::plan::way::Way;
 
 /// Whose turn it is in each pool of keys. In memory only, so each process has turns of its own.
@@ -43,9 +45,51 @@ impl Pools {
     }
 }
 
-/// The parts within which keys that sleep stand back: own keys, the instance's, own keys of the last resort. A key
-/// never stands back behind one of another part, since others pay there, nor behind the ways to another model.
-pub(super) fn segments(ways: &[Way]) -> impl Iterator<Item = &[Way]> {
-    let part = |way: &Way| (way.place, way.is_managed(), way.last_resort);
-    ways.chunk_by(move |a, b| part(a) == part(b))
+/// A call's ways in the order in which they are tried.
+///
+/// They are put in order part by part, when the first of a part is asked for, by how the keys fare then. Keys that sleep
+/// stand back within a part: own keys, the instance's, own keys of the last resort. A key never stands back behind one of
+/// another part, since others pay there, nor behind the ways to another model.
+pub(super) struct Walk<'a> {
+    /// The part that is walked.
+    line: std::vec::IntoIter<&'a Way>,
+    /// For the first of them.
+    trial: Option<Trial>,
+    /// The parts behind it.
+    rest: &'a [Way],
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn along(ways: &'a [Way]) -> Self {
+        Self {
+            line: Vec::new().into_iter(),
+            trial: None,
+            rest: ways,
+        }
+    }
+
+    /// The next way, and the trial of its key if that has just woken.
+    pub(super) fn next(&mut self, plane: &Plane) -> Option<(&'a Way, Option<Trial>)> {
+        if self.line.as_slice().is_empty() {
+            self.line_up(plane);
+        }
+        Some((self.line.next()?, self.trial.take()))
+    }
+
+    fn line_up(&mut self, plane: &Plane) {
+        let of = |way: &Way| (way.place, way.is_managed(), way.last_resort);
+        let mut parts = self.rest.chunk_by(|a, b| of(a) == of(b));
+        let Some(part) = parts.next() else {
+            return;
+        };
+        self.rest = &self.rest[part.len()..];
+        let (line, trial) = plane.health.line_up(
+            part.iter().collect(),
+            |way: &&Way| way.served_by(),
+            plane.sources.now(),
+            |awake| plane.pools.take_turns(awake),
+        );
+        self.line = line.into_iter();
+        self.trial = trial;
+    }
 }

@@ -1,18 +1,17 @@
 //! Whether credits may pay for an attempt, and that they do.
 
-use std::sync::Arc;
-
 use domain::NanoUsd;
 use domain::resolve::When;
 use llm::head;
 use llm::translate::Translated;
 
-use super::Course;
+use super::{Course, Leg};
 use crate::bill::Bill;
 use crate::error::Failure;
 use crate::hold::{self, Sent};
 use crate::plan::way::Way;
 use crate::send;
+use crate::settle::Aimed;
 
 impl Course<'_> {
     /// Whether this managed way may be used after what has happened.
@@ -40,7 +39,7 @@ impl Course<'_> {
                 call.operation,
                 call.priced,
             );
-            let translated = match send::translated(self.plane, it, &self.parcel) {
+            let translated = match send::translated(self.plane, it, self.parcel) {
                 Ok(translated) => translated,
                 Err(Failure::Overloaded) => return Err(Failure::Overloaded),
                 // Without a translation it is not sent at all.
@@ -77,12 +76,9 @@ impl Course<'_> {
     }
 
     /// Makes sure that the attempt will be paid for.
-    pub(super) async fn paid(
-        &mut self,
-        way: &Way,
-        translated: Option<&Translated>,
-        bill: &Arc<Bill>,
-    ) -> Result<(), Failure> {
+    pub(super) async fn paid(&mut self, leg: &Leg<'_>) -> Result<(), Failure> {
+        let Leg { way, bill, .. } = leg;
+        let translated = leg.translated.as_ref();
         bill.check().inspect_err(|_| {
             // An own key that may not be used is no reason for credits.
             self.credits.unusable |= !way.is_managed();
@@ -110,7 +106,13 @@ impl Course<'_> {
             return Err(Failure::Internal);
         };
         let sent = self.sent(way, translated);
-        settlement.aims_at(way, !self.failed.is_empty(), bill, sent.bytes);
+        settlement.aims_at(Aimed {
+            way,
+            fallback: !self.failed.is_empty(),
+            bill,
+            sent_bytes: sent.bytes,
+            ceiling: None,
+        });
         let (settlement, held) =
             hold::take(self.plane, self.view, way, bill, &sent, dearest, settlement).await;
         self.settlement = settlement;

@@ -9,10 +9,11 @@ use crate::headers::{Aim, Served};
 use crate::health::Strain;
 use crate::plan::way::Way;
 use crate::send::{Missed, Next};
+use crate::settle::Flight;
 
 impl<'a> Course<'a> {
     /// Notes what a failed attempt says of its key.
-    pub(super) fn missed(&mut self, way: &'a Way, missed: &Missed) {
+    pub(super) fn missed(&mut self, way: &'a Way, flight: Flight, missed: &Missed) {
         let strain = match missed.next {
             Next::SameKeyOnce => Some(Strain::Failed {
                 retry_after_ms: missed.retry_after_ms.map(i64::from),
@@ -26,13 +27,14 @@ impl<'a> Course<'a> {
         };
         if missed.next == Next::OtherModel {
             self.plane.health.succeeded(&way.served_by());
+            self.passed_by = Some(way.place);
         }
         if let Some(strain) = strain {
             let now = self.plane.sources.now();
             self.plane.health.failed(way.served_by(), strain, now);
         }
         if let Some(settlement) = &mut self.settlement {
-            settlement.attempted(missed.status, missed.kind());
+            settlement.attempted(flight, missed.status, missed.kind());
             settlement.read(missed.metered.as_deref().copied().unwrap_or_default());
             if let Some(kind) = missed.blames_key() {
                 settlement.key_failed(way.key, kind);
@@ -45,6 +47,14 @@ impl<'a> Course<'a> {
                 self.failed.push(way);
             }
         }
+        self.tried.push(Attempt {
+            provider: way.target.provider.clone(),
+            label: way.own_label(),
+            source: way.target.source,
+            status: missed.status.map(|status| status.as_u16()),
+            kind: missed.kind(),
+            denied: missed.denied,
+        });
     }
 
     /// Notes that the request cannot be said in the words of this way's provider, or not now for lack of memory. An own
@@ -52,7 +62,7 @@ impl<'a> Course<'a> {
     pub(super) fn not_translated(&mut self, way: &'a Way, failure: Failure) {
         self.credits.unusable |= !way.is_managed();
         self.refused = Some(failure);
-        self.aim = Some((way, self.tried.len()));
+        self.aim = Some(way);
         if let Some(settlement) = &mut self.settlement {
             let requested = settlement.row().model_requested.clone();
             settlement.aimed(Aim {
@@ -95,13 +105,13 @@ impl<'a> Course<'a> {
     }
 
     /// Who serves, for the headers.
-    pub(super) fn served(&self, way: &Way, attempts: usize) -> Served {
+    pub(super) fn served(&self, way: &Way) -> Served {
         Served {
             provider: way.target.provider.clone(),
             model: way.target.model.clone(),
             source: way.target.source,
             label: way.own_label(),
-            attempts,
+            attempts: self.begun,
         }
     }
 
