@@ -3,13 +3,13 @@
 use domain::settings::{Settings, UNKNOWN_OUTPUT_TOKENS};
 use domain::{NanoUsd, Usage};
 use llm::head::Head;
-use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError};
+use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError, UsageRow};
 
 use crate::Plane;
 use crate::bill::Bill;
 use crate::error::Failure;
 use crate::plan::way::Way;
-use crate::settle::{self, Settlement};
+use crate::settle::{self, Aimed, Settlement};
 use crate::snapshot::View;
 
 /// How many bytes of a request stand for one model token.
@@ -26,14 +26,13 @@ const INTERRUPTED: &str = "interrupted";
 pub(crate) async fn take(
     plane: &Plane,
     view: &View,
-    way: &Way,
-    bill: &Bill,
+    aimed: &Aimed<'_>,
     sent: &Sent,
     at_least: NanoUsd,
     settlement: Settlement,
 ) -> (Option<Settlement>, Result<(), Failure>) {
-    let amount = expected(plane, view, way, bill, sent).max(at_least);
-    let hold = new_hold(plane, view, way, bill, amount, &settlement);
+    let amount = expected(plane, view, aimed.way, aimed.bill, sent).max(at_least);
+    let hold = new_hold(plane, view, aimed, amount, settlement.row().clone());
     let workspace = hold.row.workspace;
     let (store, now) = (plane.store.clone(), plane.sources.now());
     let asking = tokio::spawn(async move {
@@ -130,16 +129,16 @@ fn input_only(bytes: u64) -> Usage {
 fn new_hold(
     plane: &Plane,
     view: &View,
-    way: &Way,
-    bill: &Bill,
+    aimed: &Aimed<'_>,
     amount: NanoUsd,
-    settlement: &Settlement,
+    mut row: UsageRow,
 ) -> NewHold {
     let settings = &view.instance.record.settings;
-    let mut row = settlement.row().clone();
+    let Aimed { way, bill, .. } = aimed;
+    aimed.write(&mut row);
     // A picture that was not delivered is not paid for: its run asks for another one.
     if !bill.is_by_picture() {
-        bill.write(&mut row, input_only(settlement.sent_bytes()), true);
+        bill.write(&mut row, input_only(aimed.sent_bytes), true);
     }
     row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;

@@ -113,6 +113,8 @@ pub(crate) struct Missed {
 pub(crate) enum Next {
     /// The same key once more, then others.
     SameKeyOnce,
+    /// Another key: this one's provider said nothing for as long as it may, and to wait for it once more helps nobody.
+    AfterSilence,
     /// Another key.
     OtherKey,
     /// Another model, if the request names one: the provider does not know this one. Else its words.
@@ -452,9 +454,11 @@ fn not_sent(error: SendError) -> Missed {
         SendError::Unusable => (Failure::KeyUnreadable, Next::OtherKey),
         SendError::Unreachable => (Failure::UpstreamUnreachable, Next::SameKeyOnce),
         SendError::TimedOut => (Failure::UpstreamTimedOut, Next::SameKeyOnce),
+        SendError::Silent => (Failure::UpstreamTimedOut, Next::AfterSilence),
     };
+    let unreachable = matches!(next, Next::SameKeyOnce | Next::AfterSilence);
     Missed {
-        said: (next == Next::SameKeyOnce).then_some(FailureKind::Unreachable),
+        said: unreachable.then_some(FailureKind::Unreachable),
         ..Missed::new(failure, next)
     }
 }

@@ -112,6 +112,21 @@ pub(crate) struct Aimed<'a> {
     pub(crate) ceiling: Option<Ceiling>,
 }
 
+impl Aimed<'_> {
+    /// Writes who is to serve to the row of a call.
+    pub(crate) fn write(&self, row: &mut UsageRow) {
+        let way = self.way;
+        row.provider = Some(way.target.provider.clone());
+        row.model = Some(way.target.model.clone()).filter(|model| !model.is_empty());
+        row.key_source = Some(way.target.source);
+        row.key = Some(way.target.key);
+        row.key_label = way.own_label();
+        row.key_scope = Some(way.key_scope);
+        row.fallback = self.fallback && way.is_managed();
+        row.upstream_status = None;
+    }
+}
+
 /// How a call ended that was answered.
 pub(crate) struct End {
     pub(crate) status: u16,
@@ -190,33 +205,13 @@ impl Settlement {
         model.clone_into(&mut self.row_mut().model_requested);
     }
 
-    /// How many bytes the body has that the input is estimated by.
-    pub(crate) fn sent_bytes(&self) -> u64 {
-        self.open().sent_bytes()
-    }
-
     /// Who is to serve.
-    pub(crate) fn aims_at(&mut self, aimed: Aimed<'_>) {
-        let Aimed {
-            way,
-            fallback,
-            bill,
-            sent_bytes,
-            ceiling,
-        } = aimed;
-        let row = self.row_mut();
-        row.provider = Some(way.target.provider.clone());
-        row.model = Some(way.target.model.clone()).filter(|model| !model.is_empty());
-        row.key_source = Some(way.target.source);
-        row.key = Some(way.target.key);
-        row.key_label = way.own_label();
-        row.key_scope = Some(way.key_scope);
-        row.fallback = fallback && way.is_managed();
-        row.upstream_status = None;
+    pub(crate) fn aims_at(&mut self, aimed: &Aimed<'_>) {
         let open = self.open_mut();
-        open.bill = Some(Arc::clone(bill));
-        open.sent_bytes = Some(sent_bytes);
-        open.ceiling = ceiling;
+        aimed.write(&mut open.settled.row);
+        open.bill = Some(Arc::clone(aimed.bill));
+        open.sent_bytes = Some(aimed.sent_bytes);
+        open.ceiling = aimed.ceiling;
     }
 
     /// An attempt begins. Two may run at once.

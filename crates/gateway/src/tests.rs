@@ -39,6 +39,7 @@ mod rooms;
 mod silence;
 mod speech;
 mod spooling;
+mod stalls;
 mod streams;
 mod translated;
 mod uploads;

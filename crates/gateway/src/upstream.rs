@@ -139,9 +139,12 @@ pub(crate) enum SendError {
     /// No connection, or it broke before the answer's head.
     #[error("the provider cannot be reached")]
     Unreachable,
-    /// No connection or no answer's head in time.
-    #[error("the provider did not answer in time")]
+    /// No connection in time.
+    #[error("the provider could not be connected to in time")]
     TimedOut,
+    /// No answer's head in time.
+    #[error("the provider did not answer in time")]
+    Silent,
 }
 
 type Pool = Client<Connector, Parting>;
@@ -204,7 +207,7 @@ impl Upstream {
         match answer {
             Some(Ok(response)) => Ok(response),
             Some(Err(error)) => Err(classify(&error)),
-            None => Err(SendError::TimedOut),
+            None => Err(SendError::Silent),
         }
     }
 }

@@ -141,7 +141,7 @@ options! {
     max_calls_per_key: u32, Integer, "`256`" = 256;
     /// Milliseconds to connect to a provider, TLS included.
     connect_timeout_ms: u64, Integer, "`10000`" = 10_000;
-    /// Milliseconds until a provider's response begins; of a long upload, from its last byte.
+    /// Milliseconds until a provider's response begins, for each attempt of a call; of a long upload, from its last byte.
     first_byte_timeout_ms: u64, Integer, "`300000`" = 300_000;
     /// Milliseconds without a byte of a response, or of a long upload to the provider, after which the call is given up.
     idle_timeout_ms: u64, Integer, "`120000`" = 120_000;

@@ -76,6 +76,11 @@ impl<'a> Walk<'a> {
         Some((self.line.next()?, self.trial.take()))
     }
 
+    /// What comes behind the way that is tried.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &'a Way> {
+        self.line.as_slice().iter().copied().chain(self.rest)
+    }
+
     fn line_up(&mut self, plane: &Plane) {
         let of = |way: &Way| (way.place, way.is_managed(), way.last_resort);
         let mut parts = self.rest.chunk_by(|a, b| of(a) == of(b));

@@ -11,9 +11,8 @@ use crate::error::Failure;
 use crate::hold::{self, Sent};
 use crate::plan::way::Way;
 use crate::send;
-use crate::settle::Aimed;
 
-impl Course<'_> {
+impl<'a> Course<'a> {
     /// Whether this managed way may be used after what has happened.
     pub(super) fn credits_may(&self, way: &Way) -> bool {
         let consented = match way.target.when {
@@ -76,9 +75,14 @@ impl Course<'_> {
     }
 
     /// Makes sure that the attempt will be paid for.
-    pub(super) async fn paid(&mut self, leg: &Leg<'_>) -> Result<(), Failure> {
+    pub(super) async fn paid(&mut self, leg: &Leg<'a>) -> Result<(), Failure> {
         let Leg { way, bill, .. } = leg;
+        let way = *way;
         let translated = leg.translated.as_ref();
+        // A refusal says what it is about, but not in the place of a key that was asked.
+        if self.begun == 0 {
+            self.aim = Some(way);
+        }
         bill.check().inspect_err(|_| {
             // An own key that may not be used is no reason for credits.
             self.credits.unusable |= !way.is_managed();
@@ -106,25 +110,33 @@ impl Course<'_> {
             return Err(Failure::Internal);
         };
         let sent = self.sent(way, translated);
-        settlement.aims_at(Aimed {
-            way,
-            fallback: !self.failed.is_empty(),
-            bill,
-            sent_bytes: sent.bytes,
-            ceiling: None,
-        });
-        let (settlement, held) =
-            hold::take(self.plane, self.view, way, bill, &sent, dearest, settlement).await;
-        self.settlement = settlement;
-        if let (Ok(()), Some(settlement)) = (&held, &self.settlement) {
-            self.credits.held = true;
-            self.credits.capped = way.is_fallback();
-            hold::note_fallback(self.plane, self.view, &self.failed, settlement)
-                .await
-                .inspect_err(|_| self.credits.over = true)
-        } else {
-            self.credits.over = true;
-            held
+        let aimed = self.aimed(leg, sent.bytes);
+        if self.begun == 0 {
+            settlement.aims_at(&aimed);
         }
+        let (settlement, held) =
+            hold::take(self.plane, self.view, &aimed, &sent, dearest, settlement).await;
+        self.settlement = settlement;
+        match held.is_ok() && self.settlement.is_some() {
+            true => {
+                self.credits.held = true;
+                self.credits.capped = way.is_fallback();
+            }
+            false => self.credits.over = true,
+        }
+        held
+    }
+
+    /// The call leaves for a provider that is paid by credits. The store knows before a byte of it does, so that no death of
+    /// this process makes a call free that the provider got; and so does the audit log, if credits stand in for own keys.
+    pub(super) async fn leaves(&mut self) -> Result<(), Failure> {
+        let settlement = self.settlement.as_ref().ok_or(Failure::Internal)?;
+        if !self.credits.forwarded {
+            let serving = self.plane.store.serving();
+            let marked = serving.mark_forwarded(settlement.request()).await;
+            marked.map_err(|error| hold::not_held(&error))?;
+            self.credits.forwarded = true;
+        }
+        hold::note_fallback(self.plane, self.view, &self.failed, settlement).await
     }
 }

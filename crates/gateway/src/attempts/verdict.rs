@@ -15,7 +15,7 @@ impl<'a> Course<'a> {
     /// Notes what a failed attempt says of its key.
     pub(super) fn missed(&mut self, way: &'a Way, flight: Flight, missed: &Missed) {
         let strain = match missed.next {
-            Next::SameKeyOnce => Some(Strain::Failed {
+            Next::SameKeyOnce | Next::AfterSilence => Some(Strain::Failed {
                 retry_after_ms: missed.retry_after_ms.map(i64::from),
             }),
             Next::OtherKey if missed.status == Some(StatusCode::TOO_MANY_REQUESTS) => {
@@ -61,6 +61,10 @@ impl<'a> Course<'a> {
     /// key was then never tried, which is no reason for credits.
     pub(super) fn not_translated(&mut self, way: &'a Way, failure: Failure) {
         self.credits.unusable |= !way.is_managed();
+        // What a provider that was asked said is worth more: it may pass.
+        if self.begun > 0 {
+            return;
+        }
         self.refused = Some(failure);
         self.aim = Some(way);
         if let Some(settlement) = &mut self.settlement {
@@ -101,6 +105,15 @@ impl<'a> Course<'a> {
                 self.retry_after_ms = last.retry_after_ms.map(i64::from);
                 Err(failure)
             }
+        }
+    }
+
+    /// What the call was meant for, for the headers.
+    pub(super) fn meant(&self, way: &Way) -> Aim {
+        Aim {
+            provider: way.target.provider.clone(),
+            model: Some(way.target.model.clone()).filter(|model| !model.is_empty()),
+            requested: None,
         }
     }
 

@@ -80,9 +80,9 @@ async fn without_another_key_the_client_is_told_when() {
         let attempts = if told.is_empty() { "2" } else { "1" };
         assert_eq!(answer.header("x-keybearer-attempts"), attempts, "{status}");
     }
-    // Nor is the deadline a reason to wait in vain.
+    // Nor is it waited for beyond the end of the call.
     let mut config = super::harness::config();
-    config.timeouts.first_byte_ms = 1_000;
+    config.timeouts.total_ms = 1_000;
     let harness = Harness::with(config, crate::edge::EdgeConfig::default()).await;
     let (_, first) = harness.own("one", |_| {}).await;
     first.once(fails(503, ("retry-after-ms", "1500")));

@@ -1,104 +1,257 @@
-//! Answers that are read to their end before the client gets any of them, and of which no more comes.
+//! A provider that takes a request and says nothing: who is asked next, and what is told of who was not.
 
 use std::time::{Duration, Instant};
 
-use http::Method;
+use domain::KeyOwner;
+use domain::access::Action;
+use domain::key::FailureKind;
+use domain::policy::KeySource;
 
-use super::client::Answer;
 use super::harness::{Harness, config};
-use super::provider::{Provider, Step, chunk};
-use crate::config::Timeouts;
+use super::payer::{PRICE, REPORT, paid, price};
+use super::provider::{Provider, Step};
+use crate::GatewayConfig;
 use crate::edge::EdgeConfig;
 
-const HEAD: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-/// Calls whose answers must be whole before they are told, and how these begin.
-const READ_WHOLE: [(&str, &str, &str); 2] = [
-    // Anthropic speaks no chat completions.
-    (
-        "/v1/chat/completions",
-        r#"{"model":"claude-x","messages":[{"role":"user","content":"hi"}]}"#,
-        r#"{"id":"msg_1","type":"message","#,
-    ),
-    // OpenAI wrote numbers.
-    (
-        "/v1/embeddings",
-        r#"{"model":"gpt-x","input":"hi","encoding_format":"base64"}"#,
-        r#"{"data":[{"embedding":[0.5,"#,
-    ),
-];
+const CALL: &str = r#"{"model":"gpt-x","max_tokens":2}"#;
+const SOON: Duration = Duration::from_secs(5);
 
-async fn with(change: impl FnOnce(&mut Timeouts)) -> Harness {
-    let mut config = config();
-    change(&mut config.timeouts);
-    let harness = Harness::with(config, EdgeConfig::default()).await;
-    harness.bring("anthropic").await;
-    harness.bring("openai").await;
-    harness
+/// A harness where the head of an answer, and the call as a whole, may take so long.
+async fn with(first_byte_ms: u64, total_ms: u64) -> Harness {
+    let mut config: GatewayConfig = config();
+    config.timeouts.first_byte_ms = first_byte_ms;
+    config.timeouts.total_ms = total_ms;
+    Harness::with(config, EdgeConfig::default()).await
 }
 
-async fn post(harness: &Harness, path: &str, call: &str) -> Answer {
-    let request = harness.request(Method::POST, path, call);
-    let answer = tokio::time::timeout(Duration::from_secs(20), harness.send(request)).await;
-    answer.expect("an answer within any limit")
+/// The label, status and outcome of each attempt of the newest row.
+async fn attempts(harness: &Harness) -> Vec<(String, Option<i64>, String)> {
+    let row = harness.usage().await.pop().expect("a row");
+    let label = |it: Option<domain::Label>| it.map_or(String::new(), |it| it.to_string());
+    let each = row.attempts.into_iter();
+    each.map(|it| (label(it.label), it.status, it.outcome))
+        .collect()
 }
 
-fn hung_up(provider: &Provider) -> usize {
-    provider.seen.lock().expect("no panic").hung_up
+fn own(label: &str, status: Option<i64>, outcome: &str) -> (String, Option<i64>, String) {
+    (label.to_owned(), status, outcome.to_owned())
+}
+
+/// How often credits stood in for an own key, as the audit log has it.
+async fn noted(harness: &Harness) -> usize {
+    let scope = harness.scope(Action::ReadAudit).await;
+    let page = store::PageRequest {
+        limit: 100,
+        after: None,
+    };
+    let within = harness.store.within(&scope);
+    let audit = within.audit(&store::AuditFilter::default(), &page).await;
+    let audit = audit.expect("read").items.into_iter();
+    audit
+        .filter(|row| row.action == "provider_key.managed_fallback")
+        .count()
 }
 
 #[tokio::test]
-async fn a_provider_that_stops_in_the_middle_of_an_answer_that_is_read_whole_is_cut() {
-    // T59
-    let harness = with(|timeouts| timeouts.idle_ms = 200).await;
-    for (place, (path, call, begins)) in READ_WHOLE.into_iter().enumerate() {
-        let begun = vec![
-            Step::Send(HEAD.into()),
-            Step::Send(chunk(begins)),
-            Step::Gate,
-        ];
-        harness.provider.script(begun);
-        let answer = post(&harness, path, call).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (504, "upstream_timeout"),
-            "{path}"
-        );
-        let row = harness.usage().await.pop().expect("a row");
-        assert_eq!(
-            row.error_code.as_deref(),
-            Some("upstream_timeout"),
-            "{path}"
-        );
-        let gone = async {
-            while hung_up(&harness.provider) <= place {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let gone = tokio::time::timeout(Duration::from_secs(5), gone).await;
-        assert!(gone.is_ok(), "{path}: the provider goes on");
+async fn a_silent_provider_is_followed_by_the_next_key_and_not_asked_again() {
+    let harness = with(300, 60_000).await;
+    let (one, first) = harness.own("one", |_| {}).await;
+    let (_, second) = harness.own("two", |key| key.position = 1).await;
+    first.script(vec![Step::Gate]);
+    let answer = harness.chat(CALL).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-keybearer-key-label"), "two");
+    assert_eq!(answer.header("x-keybearer-attempts"), "2");
+    assert_eq!((first.hits(), second.hits()), (1, 1));
+    let expected = [own("one", None, "unreachable"), own("two", Some(200), "ok")];
+    assert_eq!(attempts(&harness).await, expected);
+    // It failed, as far as its sleep is concerned.
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    let probe = harness.gateway.probe();
+    assert!(probe.sleeping_until(one.context.key, 1).is_some());
+    let failure = harness.stored(&one).await.last_failure;
+    assert_ne!(failure.map(|it| it.1), Some(FailureKind::Unreachable));
+}
+
+#[tokio::test]
+async fn a_silent_provider_is_followed_by_the_next_model() {
+    let harness = with(300, 60_000).await;
+    let (_, openai) = harness.own("one", |_| {}).await;
+    let google = Provider::start().await;
+    google.says("{}");
+    let owner = KeyOwner::Workspace(harness.workspace);
+    let record = harness.record_of(owner, "google", "other", &google).await;
+    harness.put(&record).await;
+    openai.script(vec![Step::Gate]);
+    let answer = harness
+        .chat(r#"{"model":"gpt-x","models":["gemini-y"]}"#)
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("x-keybearer-model"), "gemini-y");
+    assert_eq!((openai.hits(), google.hits()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_silent_provider_leaves_time_for_the_others() {
+    // The head may take as long as the whole.
+    let harness = with(2_000, 2_000).await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    let (_, second) = harness.own("two", |key| key.position = 1).await;
+    first.script(vec![Step::Gate]);
+    let answer = harness.chat(CALL).await;
+    assert_eq!(
+        (answer.status, answer.header("x-keybearer-key-label")),
+        (200, "two")
+    );
+    // Who is alone has all of it.
+    second.script(vec![
+        Step::Wait(Duration::from_millis(1_300)),
+        Step::Send(super::provider::answer(
+            200,
+            &[("content-type", "application/json")],
+            b"{}",
+        )),
+    ]);
+    first.fails(401);
+    let answer = harness.chat(CALL).await;
+    assert_eq!(
+        (answer.status, answer.header("x-keybearer-key-label")),
+        (200, "two")
+    );
+}
+
+#[tokio::test]
+async fn silence_is_bounded_by_the_time_of_the_whole_call() {
+    let harness = with(400, 1_000).await;
+    let mut providers = Vec::new();
+    for position in 0..6 {
+        let (_, provider) = harness
+            .own(&format!("key-{position}"), |key| key.position = position)
+            .await;
+        provider.script(vec![Step::Gate]);
+        providers.push(provider);
     }
+    let begun = Instant::now();
+    let answer = tokio::time::timeout(SOON, harness.chat(CALL)).await;
+    let answer = answer.expect("in time");
+    assert!(
+        begun.elapsed() < Duration::from_millis(1_500),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(answer.code(), "upstream_credentials_exhausted");
+    let hits: usize = providers.iter().map(Provider::hits).sum();
+    let told = answer.json()["error"]["attempts"].as_array().map(Vec::len);
+    assert_eq!(told, Some(hits));
+    assert!((2..=5).contains(&hits), "{hits}");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_read_whole_is_there_by_the_end_of_the_call() {
-    // T59: the limit on the whole counts from the request, however late the answer's head came.
-    let harness = with(|timeouts| timeouts.total_ms = 2_500).await;
-    for (path, call, begins) in READ_WHOLE {
-        let mut drips = vec![
-            Step::Wait(Duration::from_millis(2_000)),
-            Step::Send(HEAD.into()),
-            Step::Send(chunk(begins)),
-        ];
-        for _ in 0..200 {
-            drips.push(Step::Wait(Duration::from_millis(50)));
-            drips.push(Step::Send(chunk(" ")));
-        }
-        harness.provider.script(drips);
-        let began = Instant::now();
-        let answer = post(&harness, path, call).await;
-        assert_eq!(answer.code(), "upstream_timeout", "{path}");
-        let took = began.elapsed();
-        assert!(took < Duration::from_millis(4_200), "{path}: {took:?}");
+async fn credits_stand_in_for_a_silent_own_key() {
+    let harness = with(300, 60_000).await;
+    harness
+        .settings(|settings| settings.prices = vec![price("openai", "gpt-*", PRICE)])
+        .await;
+    let (_, platform) = harness.platform("openai").await;
+    platform.says(REPORT);
+    harness.bring("openai").await;
+    harness.consents().await;
+    harness.provider.script(vec![Step::Gate]);
+    assert_eq!(paid(&harness.chat(CALL).await), "managed");
+    let row = harness.usage().await.pop().expect("a row");
+    assert!(row.fallback);
+    assert_eq!((row.attempts.len(), noted(&harness).await), (2, 1));
+}
+
+#[tokio::test]
+async fn credits_that_had_no_time_to_stand_in_are_neither_recorded_nor_audited() {
+    // Half of it is the own key's, and the pause before the next attempt is at least 50 ms.
+    let harness = with(100, 100).await;
+    harness
+        .settings(|settings| settings.prices = vec![price("openai", "gpt-*", PRICE)])
+        .await;
+    let (_, platform) = harness.platform("openai").await;
+    platform.says(REPORT);
+    harness.bring("openai").await;
+    harness.consents().await;
+    harness.provider.says(REPORT);
+    // So that none of the time goes by before the first attempt.
+    harness.chat(CALL).await;
+    harness.provider.script(vec![Step::Gate]);
+    let answer = harness.chat(CALL).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (504, "upstream_timeout")
+    );
+    assert_eq!(answer.header("x-keybearer-key-source"), "byok");
+    assert_eq!(answer.header("x-keybearer-key-label"), "primary");
+    assert_eq!(answer.header("x-keybearer-attempts"), "1");
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.key_source, Some(KeySource::Byok));
+    assert!(!row.fallback);
+    assert_eq!((row.attempts.len(), platform.hits()), (1, 0));
+    assert_eq!(noted(&harness).await, 0);
+    assert_eq!(harness.credits().await.reserved, domain::NanoUsd::ZERO);
+}
+
+#[tokio::test]
+async fn a_key_that_was_not_asked_is_not_named() {
+    let harness = with(100, 100).await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    let (_, second) = harness.own("two", |key| key.position = 1).await;
+    harness.chat(CALL).await;
+    first.script(vec![Step::Gate]);
+    let answer = harness.chat(CALL).await;
+    assert_eq!(answer.status, 504);
+    assert_eq!(answer.header("x-keybearer-key-label"), "one");
+    assert_eq!(answer.header("x-keybearer-attempts"), "1");
+    assert_eq!(second.hits(), 0);
+}
+
+#[tokio::test]
+async fn a_model_whose_provider_has_no_words_for_the_request_hides_no_failure_before_it() {
+    let harness = Harness::start().await;
+    let (_, openai) = harness.own("one", |_| {}).await;
+    harness.bring("anthropic").await;
+    openai.fails(503);
+    let call = r#"{"model":"gpt-x","models":["claude-x"],"n":2,"messages":[]}"#;
+    let answer = harness.chat(call).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (503, "upstream_unavailable")
+    );
+    assert_eq!(answer.header("x-keybearer-provider"), "openai");
+    assert_eq!(answer.header("x-keybearer-key-label"), "one");
+    assert_eq!(answer.header("x-keybearer-attempts"), "2");
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(
+        row.provider.as_ref().map(domain::ProviderId::as_str),
+        Some("openai")
+    );
+    assert_eq!(row.model.as_deref(), Some("gpt-x"));
+    assert_eq!(harness.provider.hits(), 0);
+    // In the other order the refusal is passed by as well.
+    let call = r#"{"model":"claude-x","models":["gpt-x"],"n":2,"messages":[]}"#;
+    assert_eq!(harness.chat(call).await.code(), "upstream_unavailable");
+}
+
+#[tokio::test]
+async fn a_refusal_before_the_first_attempt_names_no_key() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let path = "/v1beta/models/gpt-x:streamGenerateContent";
+    let call = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+    let refused = harness
+        .send(harness.request(http::Method::POST, path, call))
+        .await;
+    assert_eq!(refused.code(), "not_translatable");
+    assert_eq!(refused.header("x-keybearer-provider"), "openai");
+    assert_eq!(refused.header("x-keybearer-model"), "gpt-x");
+    for header in [
+        "x-keybearer-key-label",
+        "x-keybearer-key-source",
+        "x-keybearer-attempts",
+    ] {
+        assert_eq!(refused.header(header), "", "{header}");
     }
 }
