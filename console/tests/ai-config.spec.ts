@@ -115,6 +115,20 @@ test("consent has a cap, and the guardrail stands above the mode", async ({ page
   await expect(page.getByRole("radio", { name: "Never own keys" })).toBeChecked();
 });
 
+test("calls are hedged after a time within its bounds, and never without one", async ({ page, owner }) => {
+  await page.goto(`/console/w/${owner.workspace}/ai-config`);
+  const after = page.getByLabel("Hedge after milliseconds");
+  await expect(after).toHaveValue("");
+  await after.fill("99");
+  await page.getByRole("button", { name: "Save hedging" }).click();
+  await expect(page.getByText("A whole number of milliseconds from 100 to 60000")).toBeVisible();
+  await after.fill("1500");
+  await page.getByRole("button", { name: "Save hedging" }).click();
+  await expect(page.getByText("Hedging saved")).toBeVisible();
+  await page.reload();
+  await expect(after).toHaveValue("1500");
+});
+
 test("a mode that the instance does not offer says so and cannot be chosen", async ({ page, owner, world }) => {
   const admin = await asAdmin(world.instance.url, world.root.email);
   await admin.patch("/api/v1/admin/settings", { data: { modes: ["byok", "auto"] } });

@@ -1454,9 +1454,9 @@ export interface paths {
         /**
          * Change who pays in a workspace, which models stand behind names, and when credits may step in.
          * @description A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers` removes the
-         *     entry. `null` for `provider`, `model` and `managed_fallback_cap_nano_usd` means none. `null` for `mode` means a mode
-         *     that spends no credits: `byok` where the instance offers it, else the first one that it offers, else
-         *     `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
+         *     entry. `null` for `provider`, `model`, `hedge_after_ms` and `managed_fallback_cap_nano_usd` means none. `null` for
+         *     `mode` means a mode that spends no credits: `byok` where the instance offers it, else the first one that it offers,
+         *     else `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
          *
          *     The key of the AI config stays, also with the mode `managed`: only the AI config clears its own key.
          */
@@ -2446,6 +2446,12 @@ export interface components {
         };
         /** @description One try to serve a call. */
         AttemptView: {
+            /**
+             * Format: int64
+             * @description Of an attempt that was cancelled, what its provider may ask for the input at list price, in billionths of a US dollar,
+             *     at an estimate. It is no part of the call's cost. `null`: its request had not left, or its price is not known.
+             */
+            cost_nano_usd?: number | null;
             /** @description The own key; `null` for the instance's. */
             key_id?: string | null;
             /** @description The label of the own key at that time; `null` where the caller may not see it, see `key_scope`. */
@@ -2467,7 +2473,7 @@ export interface components {
             latency_ms: number;
             /** @description The model, as the provider names it. */
             model: string;
-            /** @description `ok`, or the code of what went wrong. */
+            /** @description `ok`; `cancelled`, because another one that ran beside it won; or the code of what went wrong. */
             outcome: string;
             /** @description The provider. */
             provider: string;
@@ -4406,6 +4412,13 @@ export interface components {
              */
             byok: "optional" | "required" | "forbidden";
             /**
+             * Format: int32
+             * @description After how many milliseconds without an answer a call is sent to the next key or model too, 100 to 60000, if it is
+             *     paid for by the same; `null`: never. The first answer counts. The provider of the call that is cancelled may bill it all
+             *     the same.
+             */
+            hedge_after_ms: number | null;
+            /**
              * @description Levels of keys that models try first; the first that fits counts. At most 200.
              * @example [
              *       {
@@ -4486,6 +4499,13 @@ export interface components {
              * @enum {string}
              */
             byok?: "optional" | "required" | "forbidden";
+            /**
+             * Format: int32
+             * @description After how many milliseconds without an answer a call is sent to the next key or model too, 100 to 60000, if it is
+             *     paid for by the same; `null`: never. The first answer counts. The provider of the call that is cancelled may bill it all
+             *     the same.
+             */
+            hedge_after_ms?: number | null;
             /**
              * @description Levels of keys that models try first; the first that fits counts. At most 200.
              * @example [
@@ -5366,6 +5386,11 @@ export interface components {
              */
             managed_gateway?: string | null;
             /**
+             * @description Whether calls that credits pay for are hedged where a workspace's policy sets `hedge_after_ms`. Credits pay for the
+             *     call that won alone; what the other one's provider bills all the same is the instance's.
+             */
+            managed_hedging_allowed?: boolean;
+            /**
              * @description What is shown of a provider key to those who may see it. `first4_last4`: the first four and the last four characters; `prefix`: the first four characters; `none`: nothing.
              * @enum {string}
              */
@@ -5541,6 +5566,11 @@ export interface components {
              * @example openrouter
              */
             managed_gateway?: string | null;
+            /**
+             * @description Whether calls that credits pay for are hedged where a workspace's policy sets `hedge_after_ms`. Credits pay for the
+             *     call that won alone; what the other one's provider bills all the same is the instance's.
+             */
+            managed_hedging_allowed: boolean;
             /**
              * @description What is shown of a provider key to those who may see it. `first4_last4`: the first four and the last four characters; `prefix`: the first four characters; `none`: nothing.
              * @enum {string}

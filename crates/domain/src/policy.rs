@@ -210,6 +210,9 @@ pub struct WorkspacePolicy {
     pub managed_on_denied: bool,
     /// What such calls may cost in a calendar month (UTC), in nano-USD; none: whatever the balance bears.
     pub managed_fallback_cap_nano_usd: Option<NanoUsd>,
+    /// After how many milliseconds without an answer a call is sent to the next key too, if that has the same owner;
+    /// none: never. See [`HEDGE_AFTER_MS`].
+    pub hedge_after_ms: Option<u32>,
     /// The provider that the AI config names, if any.
     pub provider: Option<ProviderId>,
     /// The model that serves when a call names none.
@@ -229,6 +232,9 @@ pub struct WorkspacePolicy {
 /// Five dollars a month: enough to notice, too little to hurt.
 const DEFAULT_FALLBACK_CAP: NanoUsd = NanoUsd::from_credits(500);
 
+/// The milliseconds after which a call may be hedged.
+pub const HEDGE_AFTER_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
+
 /// How many mappings, and how many prices, one policy may hold.
 pub const MAX_RULES: usize = 200;
 
@@ -243,6 +249,7 @@ impl Default for WorkspacePolicy {
             managed_on_failure: false,
             managed_on_denied: false,
             managed_fallback_cap_nano_usd: Some(DEFAULT_FALLBACK_CAP),
+            hedge_after_ms: None,
             provider: None,
             model: None,
             tiers: Tiers::new(),
@@ -274,6 +281,7 @@ mod tests {
         let policy = WorkspacePolicy::default();
         assert_eq!(policy.mode, Mode::Byok);
         assert!(!policy.managed_on_failure && !policy.managed_on_denied);
+        assert_eq!(policy.hedge_after_ms, None);
         assert_eq!(
             policy,
             serde_json::from_str("{}").expect("all have defaults")

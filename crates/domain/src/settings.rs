@@ -220,6 +220,9 @@ pub struct Settings {
     pub run_step_timeout_ms: u32,
     /// Whether a workspace's admins may allow that its own keys are handed out to run programs with.
     pub release_keys_allowed: bool,
+    /// Whether calls that credits pay for are hedged where a workspace's policy says so: two providers may then send the
+    /// instance a bill of which credits pay one.
+    pub managed_hedging_allowed: bool,
 }
 
 impl Default for Settings {
@@ -255,6 +258,7 @@ impl Default for Settings {
             run_retention_days: 30,
             run_step_timeout_ms: 600_000,
             release_keys_allowed: false,
+            managed_hedging_allowed: false,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! itself goes to the client at once. Credits stand in for own keys only where the workspace's policy says so, and only
 //! within what is held for the call.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
 
@@ -23,6 +25,7 @@ use crate::upload::Upload;
 
 mod attempt;
 mod budget;
+mod hedge;
 mod line;
 mod pace;
 mod payment;
@@ -107,6 +110,7 @@ pub(crate) async fn serve(
         refused: None,
         last: None,
         ways: &ways,
+        hedge_after: hedge::hedge_after(&view, &parcel),
         passed_by: None,
         retry_after_ms: None,
     };
@@ -170,6 +174,8 @@ struct Course<'a> {
     refused: Option<Failure>,
     last: Option<(Served, Missed)>,
     ways: &'a [Way],
+    /// After how long the first attempt is hedged; `None`: never.
+    hedge_after: Option<Duration>,
     /// The place of the model that its provider does not know.
     passed_by: Option<usize>,
     /// When the provider whose failure the client is told of wants to be asked again.
@@ -212,7 +218,7 @@ impl<'a> Course<'a> {
             if self.passed_by == Some(way.place) {
                 continue;
             }
-            match self.turn(way, trial, &walk).await {
+            match self.turn(way, trial, &mut walk).await {
                 Turn::Answered(served, answer) => return Ok((served, *answer)),
                 Turn::Told(failure) => return Err(failure),
                 Turn::Next => {}
@@ -222,11 +228,11 @@ impl<'a> Course<'a> {
     }
 
     /// Tries one key, if it may be.
-    async fn turn(&mut self, way: &'a Way, mut trial: Option<Trial>, walk: &Walk<'a>) -> Turn {
+    async fn turn(&mut self, way: &'a Way, mut trial: Option<Trial>, walk: &mut Walk<'a>) -> Turn {
         if way.is_managed() && !self.credits_may(way) {
             return Turn::Next;
         }
-        let leg = match self.leg(way) {
+        let mut leg = match self.leg(way) {
             Ok(leg) => leg,
             Err(failure) => {
                 self.not_translated(way, failure);
@@ -244,7 +250,15 @@ impl<'a> Course<'a> {
         self.plane.repeats.earn(&way.target.provider);
         let mut again = false;
         loop {
-            let attempted = self.attempt(&leg, walk).await;
+            let attempted = match self.hedge_after.filter(|_| self.begun == 0) {
+                None => self.attempt(&leg, walk).await,
+                // In a box, so that calls that are not hedged have no room for two attempts.
+                Some(after) => {
+                    let counts = Box::pin(self.hedged(leg, after, walk)).await;
+                    leg = counts.0;
+                    counts.1
+                }
+            };
             // The first attempt in a line is the one on trial.
             drop(trial.take());
             let (served, missed) = match attempted {

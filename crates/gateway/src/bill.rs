@@ -8,7 +8,7 @@ use domain::resolve::Target;
 use domain::settings::{ByokMetering, Unpriced};
 use domain::{Decimal, NanoUsd, ProviderId, Timestamp, Usage};
 use llm::catalog::Catalog;
-use llm::format::Transcripts;
+use llm::format::{Metered, Transcripts};
 use store::UsageRow;
 
 use crate::Plane;
@@ -161,6 +161,17 @@ impl Bill {
             Some(_) => Pricing::Priced,
         });
         row.catalog_version = Some(self.catalog_version.clone());
+    }
+
+    /// What the provider may ask, at an estimate, for input of so many bytes of which nothing came; `None`: not known, or
+    /// nobody's business.
+    pub(crate) fn input_cost(&self, bytes: u64) -> Option<NanoUsd> {
+        let metering = self.instance.record.settings.byok_metering;
+        let unmetered = self.source == KeySource::Byok && metering == ByokMetering::None;
+        if unmetered || self.priced != Priced::ByToken {
+            return None;
+        }
+        self.cost(&Metered::input_only(bytes))
     }
 
     /// Adds to the row of a session what another model did in it, at that model's own price.

@@ -179,6 +179,14 @@ impl Health {
         state.until = Some(now.plus_millis(millis));
     }
 
+    /// Whether calls pass this key by: it sleeps, or one call tries it after its sleep.
+    pub(crate) fn is_asleep(&self, used: &KeyUse, now: Timestamp) -> bool {
+        let states = self.lock();
+        let known = used.sleepers();
+        let mut known = known.iter().filter_map(|it| states.get(it));
+        known.any(|it| it.tried || it.asleep(now).is_some())
+    }
+
     /// Until when this key sleeps for any model; `None`: it is awake for all of them.
     pub(crate) fn sleeping_until(&self, key: KeyVersion, now: Timestamp) -> Option<Timestamp> {
         let states = self.lock();

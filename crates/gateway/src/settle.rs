@@ -138,6 +138,8 @@ pub(crate) struct End {
 /// The status of a row whose client went away; no client sees it.
 const CLIENT_CLOSED: u16 = 499;
 const CLIENT_GONE: &str = "client_closed";
+/// What becomes of an attempt that another one was faster than.
+const CANCELLED: &str = "cancelled";
 
 impl Settlement {
     fn open(&self) -> &Open {
@@ -260,6 +262,19 @@ impl Settlement {
             attempt.status = status;
             outcome.clone_into(&mut attempt.outcome);
             attempt.latency_ms = millis(ended.begun_at);
+        }
+    }
+
+    /// The attempt is given up: the one that ran beside it won. `cost`: what its provider may ask for all the same.
+    pub(crate) fn cancelled(&mut self, flight: Flight, cost: Option<NanoUsd>) {
+        let open = self.open_mut();
+        let Some(ended) = open.under_way[flight.slot].take() else {
+            return;
+        };
+        if let Some(attempt) = open.settled.row.attempts.get_mut(ended.place) {
+            CANCELLED.clone_into(&mut attempt.outcome);
+            attempt.latency_ms = millis(ended.begun_at);
+            attempt.cost = cost;
         }
     }
 
@@ -453,6 +468,7 @@ pub(crate) fn begun(way: &Way, outcome: &str) -> AttemptRow {
         outcome: outcome.to_owned(),
         latency_ms: 0,
         key_scope: Some(way.key_scope),
+        cost: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod fallback;
 mod forms;
 mod gemini;
 mod harness;
+mod hedging;
 mod hints;
 mod holds;
 mod images;

@@ -190,6 +190,12 @@ fn named(name: &str) -> Option<&'static str> {
     Some(KNOWN.into_iter().find(|it| *it == name).unwrap_or(UNKNOWN))
 }
 
+/// Whether a tool of this kind runs at the client.
+pub(crate) fn runs_at_client(kind: &str) -> bool {
+    let mut kinds = CLIENT_TOOLS.iter();
+    kinds.any(|it| kind == *it || (it.ends_with('_') && kind.starts_with(it)))
+}
+
 /// A tool that runs at the provider, has parts that are not known, or is cached for long.
 fn tool(tool: &Json) -> Option<&'static str> {
     let Json::Map(fields) = tool else {
@@ -198,9 +204,7 @@ fn tool(tool: &Json) -> Option<&'static str> {
     for (name, value) in fields {
         let fits = match name.as_str() {
             "type" => match value {
-                Json::Text(kind) => CLIENT_TOOLS
-                    .iter()
-                    .any(|it| kind == it || (it.ends_with('_') && kind.starts_with(it))),
+                Json::Text(kind) => runs_at_client(kind),
                 other => matches!(other, Json::Null),
             },
             "cache_control" if long(value) => return Some("cache_control"),

@@ -156,13 +156,17 @@ pub struct AttemptRow {
     pub key_source: KeySource,
     /// The HTTP status that the provider answered.
     pub status: Option<i64>,
-    /// `ok`, or the code of what went wrong.
+    /// `ok`; `cancelled`, because another one that ran beside it won; or the code of what went wrong.
     pub outcome: String,
     /// From the begin of the try to its end.
     pub latency_ms: i64,
     /// Whose the provider key was; `None`: none was reached, or the row is older than this field.
     #[serde(default)]
     pub key_scope: Option<KeyScope>,
+    /// What its provider may bill for the input although it was cancelled, at an estimate. Seldom there, so it takes no room
+    /// where it is not; nothing may come behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
 }
 
 /// A call's row, and the group that it belongs to.
@@ -282,6 +286,7 @@ pub(crate) mod tests {
                 outcome: "rate_limited".to_owned(),
                 latency_ms: 12,
                 key_scope: None,
+                cost: None,
             }],
             fallback: true,
             key_scope: None,
@@ -298,6 +303,8 @@ pub(crate) mod tests {
         let mut row = row();
         row.key_scope = Some(KeyScope::Account);
         row.attempts[0].key_scope = Some(KeyScope::Workspace);
+        row.attempts.push(row.attempts[0].clone());
+        row.attempts[0].cost = Some(NanoUsd::new(13));
         let mut written = Vec::new();
         row.write_to(&mut written);
         assert_eq!(UsageRow::from_bytes(&written).expect("a row"), row);

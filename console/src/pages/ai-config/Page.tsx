@@ -6,6 +6,7 @@ import { PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { ConsentForm } from "./ConsentForm";
 import { GuardrailForm } from "./GuardrailForm";
+import { HedgeForm } from "./HedgeForm";
 import { ModeForm } from "./ModeForm";
 import { Now } from "./Now";
 
@@ -28,6 +29,7 @@ export function Page() {
           <Now policy={policy.data} />
           <ModeForm policy={policy.data} mayWrite={mayWrite} />
           <ConsentForm policy={policy.data} mayWrite={mayWrite} />
+          <HedgeForm policy={policy.data} mayWrite={mayWrite} />
           <GuardrailForm policy={policy.data} mayWrite={mayWrite} />
         </>
       )}

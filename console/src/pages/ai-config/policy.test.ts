@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { dollars, nanoUsd } from "./policy";
+import { dollars, hedgeAfterMs, nanoUsd } from "./policy";
+
+describe("the time after which calls are hedged", () => {
+  it("is a number within its bounds, or nothing", () => {
+    expect(hedgeAfterMs(" ")).toBeNull();
+    expect([hedgeAfterMs("100"), hedgeAfterMs(" 60000 ")]).toEqual([100, 60_000]);
+    for (const text of ["99", "60001", "-100", "1e3", "500.5", "soon"]) expect(hedgeAfterMs(text)).toBeUndefined();
+  });
+});
 
 describe("a cap", () => {
   it("is read to the billionth of a dollar", () => {

@@ -49,6 +49,13 @@ export function nanoUsd(text: string): number | undefined {
   return Number(whole) * 1_000_000_000 + Number(part.padEnd(9, "0"));
 }
 
+/** Milliseconds after which calls are hedged, as they are typed; `null`: never; `undefined`: they are none. */
+export function hedgeAfterMs(text: string): number | null | undefined {
+  if (text.trim() === "") return null;
+  const millis = /^\d{1,5}$/.test(text.trim()) ? Number(text) : 0;
+  return millis >= 100 && millis <= 60_000 ? millis : undefined;
+}
+
 /** Billionths of a US dollar as they are typed. */
 export function dollars(nano: number): string {
   const part = String(nano % 1_000_000_000)

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { plural } from "@/format/number";
 import type { Option } from "@/ui/Select";
 import { Rules } from "./Rules";
-import { ChoiceRow, Group, NumberRow, SettingRow, useEditing } from "./SettingRow";
+import { ChoiceRow, Group, NumberRow, SettingRow, useEditing, YesNoRow } from "./SettingRow";
 
 const UNPRICED: Option<"block" | "count_tokens">[] = [
   { value: "block", label: "They are refused", detail: "402 price_unknown" },
@@ -72,6 +72,14 @@ export function CreditsAndPrices({ plans, prices }: { plans: Option<string>[]; p
       >
         When a call sets no limit of its own. Nothing: as many as the model may write, or 4096 where that is not known.
       </NumberRow>
+      <YesNoRow
+        field="managed_hedging_allowed"
+        title="Hedging of calls on credits"
+        label="Calls that credits pay for may be hedged"
+      >
+        Where a workspace's policy says after how long. Credits pay for the call that won alone; what the provider of
+        the other one bills all the same is the instance's.
+      </YesNoRow>
       <ChoiceRow field="default_plan" title="Plan of new accounts" options={plans}>
         The terms of it are copied when the account is made.
       </ChoiceRow>

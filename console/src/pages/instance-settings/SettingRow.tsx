@@ -187,7 +187,7 @@ export function YesNoRow({
   label,
   children,
 }: {
-  field: "managed_fallback_allowed" | "release_keys_allowed";
+  field: "managed_fallback_allowed" | "release_keys_allowed" | "managed_hedging_allowed";
   title: string;
   label: string;
   children: ReactNode;

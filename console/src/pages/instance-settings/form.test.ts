@@ -37,6 +37,7 @@ const stored: Settings = {
   prices: [],
   unpriced_managed: "block",
   unpriced_byok: "count_tokens",
+  managed_hedging_allowed: false,
   held_output_tokens: null,
   default_plan: "free",
   image_models: [],

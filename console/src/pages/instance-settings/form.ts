@@ -43,6 +43,7 @@ export interface Form {
   credit_factor: string;
   unpriced_managed: Settings["unpriced_managed"];
   unpriced_byok: Settings["unpriced_byok"];
+  managed_hedging_allowed: boolean;
   held_output_tokens: string;
   default_plan: string;
   image_models: ImageRow[];
@@ -77,6 +78,7 @@ export const DEFAULTS: Form = {
   credit_factor: "1",
   unpriced_managed: "block",
   unpriced_byok: "count_tokens",
+  managed_hedging_allowed: false,
   held_output_tokens: "",
   default_plan: "free",
   image_models: [],
@@ -165,6 +167,7 @@ const TAKEN: { [F in Field]: (value: Form[F]) => Schemas["SettingsPatch"][F] } =
   credit_factor: (it) => it.trim(),
   unpriced_managed: (it) => it,
   unpriced_byok: (it) => it,
+  managed_hedging_allowed: (it) => it,
   held_output_tokens: number,
   default_plan: (it) => it,
   image_models: (it) =>

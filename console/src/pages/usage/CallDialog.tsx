@@ -6,7 +6,7 @@ import { bytes, count, milliseconds } from "@/format/number";
 import { fullTime } from "@/format/time";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { useMe, useWorkspace } from "@/shell/workspace";
-import { Badge } from "@/ui/Badge";
+import { Badge, type Tone } from "@/ui/Badge";
 import { CopyButton } from "@/ui/Copy";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -19,6 +19,9 @@ const PRICING = {
   estimated: ", of tokens that were counted here because the provider told none",
   unpriced: ", of the part that has a known price",
 };
+
+/** An attempt that was cancelled did not fail: the one beside it was faster. */
+const TONES: Partial<Record<string, Tone>> = { ok: "ok", cancelled: "neutral" };
 
 /** All that usage holds of one call, by the id that stands in the address. */
 export function CallDialog({ request, onClose }: { request: string; onClose: () => void }) {
@@ -110,12 +113,15 @@ function Detail({ call }: { call: Call }) {
           {call.attempts.map((attempt, index) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: the attempts of a call that has ended never change
             <li key={index} className="flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2.5">
-              <Badge tone={attempt.outcome === "ok" ? "ok" : "bad"}>{attempt.status ?? "no answer"}</Badge>
+              <Badge tone={TONES[attempt.outcome] ?? "bad"}>{attempt.status ?? "no answer"}</Badge>
               <span className="min-w-0 break-all">
                 {attempt.provider}/{attempt.model}
               </span>
               <span className="text-soft">{attempt.key_source === "byok" ? ownKey(attempt) : "Credits"}</span>
               {attempt.outcome !== "ok" && <code className="font-mono text-xs break-all">{attempt.outcome}</code>}
+              {typeof attempt.cost_nano_usd === "number" && (
+                <span className="text-xs text-soft">its provider may bill {usd(attempt.cost_nano_usd)}</span>
+              )}
               <span className="ml-auto text-xs text-soft tabular-nums">{milliseconds(attempt.latency_ms)}</span>
             </li>
           ))}

@@ -68,6 +68,11 @@ pub struct PolicyFields {
     /// `null`: whatever the balance bears.
     #[schema(value_type = Option<i64>, minimum = 0, required)]
     managed_fallback_cap_nano_usd: Option<NanoUsd>,
+    /// After how many milliseconds without an answer a call is sent to the next key or model too, 100 to 60000, if it is
+    /// paid for by the same; `null`: never. The first answer counts. The provider of the call that is cancelled may bill it all
+    /// the same.
+    #[schema(minimum = 100, maximum = 60_000, required)]
+    hedge_after_ms: Option<u32>,
     /// The id of the provider that the AI config names; `null`: none.
     #[schema(value_type = Option<String>, required, example = "openai")]
     provider: Option<ProviderId>,
@@ -100,6 +105,7 @@ impl From<WorkspacePolicy> for PolicyFields {
             managed_on_failure,
             managed_on_denied,
             managed_fallback_cap_nano_usd,
+            hedge_after_ms,
             provider,
             model,
             tiers,
@@ -114,6 +120,7 @@ impl From<WorkspacePolicy> for PolicyFields {
             managed_on_failure,
             managed_on_denied,
             managed_fallback_cap_nano_usd,
+            hedge_after_ms,
             provider,
             model,
             tiers,
@@ -189,9 +196,9 @@ async fn get_policy(
 /// Change who pays in a workspace, which models stand behind names, and when credits may step in.
 ///
 /// A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers` removes the
-/// entry. `null` for `provider`, `model` and `managed_fallback_cap_nano_usd` means none. `null` for `mode` means a mode
-/// that spends no credits: `byok` where the instance offers it, else the first one that it offers, else
-/// `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
+/// entry. `null` for `provider`, `model`, `hedge_after_ms` and `managed_fallback_cap_nano_usd` means none. `null` for
+/// `mode` means a mode that spends no credits: `byok` where the instance offers it, else the first one that it offers,
+/// else `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
 ///
 /// The key of the AI config stays, also with the mode `managed`: only the AI config clears its own key.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",

@@ -110,6 +110,9 @@ pub struct SettingsView {
     /// Whether a workspace's admins may allow that its own keys are handed out to run programs with; off: it is refused
     /// everywhere, whatever a workspace's policy says.
     release_keys_allowed: bool,
+    /// Whether calls that credits pay for are hedged where a workspace's policy sets `hedge_after_ms`. Credits pay for the
+    /// call that won alone; what the other one's provider bills all the same is the instance's.
+    managed_hedging_allowed: bool,
 }
 
 impl From<Settings> for SettingsView {
@@ -146,6 +149,7 @@ impl From<Settings> for SettingsView {
             run_retention_days,
             run_step_timeout_ms,
             release_keys_allowed,
+            managed_hedging_allowed,
         } = settings;
         Self {
             managed_fallback_allowed,
@@ -177,6 +181,7 @@ impl From<Settings> for SettingsView {
             run_retention_days,
             run_step_timeout_ms,
             release_keys_allowed,
+            managed_hedging_allowed,
         }
     }
 }

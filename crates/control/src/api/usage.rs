@@ -180,10 +180,13 @@ pub struct AttemptView {
     key_source: &'static str,
     /// The status that the provider answered.
     status: Option<i64>,
-    /// `ok`, or the code of what went wrong.
+    /// `ok`; `cancelled`, because another one that ran beside it won; or the code of what went wrong.
     outcome: String,
     /// How long it took, in milliseconds.
     latency_ms: i64,
+    /// Of an attempt that was cancelled, what its provider may ask for the input at list price, in billionths of a US dollar,
+    /// at an estimate. It is no part of the call's cost. `null`: its request had not left, or its price is not known.
+    cost_nano_usd: Option<i64>,
 }
 
 /// Model tokens; each is counted once.
@@ -301,6 +304,7 @@ fn attempt(row: AttemptRow, sight: LabelSight) -> AttemptView {
         status: row.status,
         outcome: row.outcome,
         latency_ms: row.latency_ms,
+        cost_nano_usd: row.cost.map(NanoUsd::nanos),
     }
 }
 

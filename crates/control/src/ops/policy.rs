@@ -4,7 +4,7 @@ use domain::access::ApiScope;
 use domain::naming::UNCHOSEN;
 use domain::plan::PlanTerms;
 use domain::policy::{
-    DELEGATED, MAX_POLICY_BYTES, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy,
+    DELEGATED, HEDGE_AFTER_MS, MAX_POLICY_BYTES, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy,
 };
 use domain::settings::{MAX_LEVEL, Settings};
 use serde_json::{Map, Value};
@@ -20,7 +20,12 @@ use crate::ops::settings::{Patch, merge};
 use crate::state::ControlState;
 
 /// The fields in which `null` is a value: there is none.
-const NULLABLE: [&str; 3] = ["managed_fallback_cap_nano_usd", "provider", "model"];
+const NULLABLE: [&str; 4] = [
+    "managed_fallback_cap_nano_usd",
+    "hedge_after_ms",
+    "provider",
+    "model",
+];
 
 /// What bounds the policy of a workspace.
 pub struct Bounds {
@@ -239,6 +244,13 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
     {
         let field = "managed_fallback_cap_nano_usd";
         return Err(Problem::field(field, "the cap must not be negative"));
+    }
+    if new
+        .hedge_after_ms
+        .is_some_and(|it| !HEDGE_AFTER_MS.contains(&it))
+    {
+        let rule = "hedge_after_ms must be from 100 to 60000, or null";
+        return Err(Problem::field("hedge_after_ms", rule));
     }
     let is_tier = |model: &ModelName| model.as_str().parse::<Tier>().is_ok();
     if new.tiers.values().any(is_tier) {

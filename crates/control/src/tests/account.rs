@@ -56,6 +56,7 @@ fn call(world: &World, person: &Person, days_ago: i64, workspace: &str) -> Usage
             outcome: "ok".to_owned(),
             latency_ms: 1,
             key_scope: None,
+            cost: None,
         }],
         fallback: false,
         key_scope: None,

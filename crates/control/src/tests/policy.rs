@@ -36,6 +36,7 @@ async fn a_patch_keeps_what_it_does_not_name_and_null_means_none_or_the_default(
         "price": {"input": "2", "output": "8"}}]);
     let set = json!({
         "mode": "auto", "managed_on_failure": true, "managed_fallback_cap_nano_usd": 7,
+        "hedge_after_ms": 100,
         "tiers": {"level_1": "gpt-4o-mini", "level_2": "gpt-4o"},
         "model_mappings": [{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}],
         "level_mappings": [{"pattern": "claude*", "level": 2}],
@@ -65,13 +66,18 @@ async fn a_patch_keeps_what_it_does_not_name_and_null_means_none_or_the_default(
         json!({"level_2": "gpt-4o", "level_3": "o3"})
     );
     let nulls = json!({
-        "mode": null, "managed_on_failure": null, "managed_fallback_cap_nano_usd": null,
+        "mode": null, "managed_on_failure": null, "managed_fallback_cap_nano_usd": null, "hedge_after_ms": null,
         "tiers": null, "model_mappings": null, "model": null, "provider": null,
     });
     let shown = patch(&world, &root, nulls).await;
     assert_eq!(shown["mode"], "byok");
     assert_eq!(shown["managed_on_failure"], false);
-    for none in ["managed_fallback_cap_nano_usd", "model", "provider"] {
+    for none in [
+        "managed_fallback_cap_nano_usd",
+        "hedge_after_ms",
+        "model",
+        "provider",
+    ] {
         assert_eq!(shown[none], Value::Null, "{none}");
     }
     assert_eq!(
@@ -117,6 +123,10 @@ async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
             json!({"managed_fallback_cap_nano_usd": 0.5}),
             "managed_fallback_cap_nano_usd",
         ),
+        (json!({"hedge_after_ms": 99}), "hedge_after_ms"),
+        (json!({"hedge_after_ms": 60_001}), "hedge_after_ms"),
+        (json!({"hedge_after_ms": 0.5}), "hedge_after_ms"),
+        (json!({"hedge_after_ms": "sk-SECRET"}), "hedge_after_ms"),
         (json!({"tiers": {"sk-SECRET": "gpt-4o"}}), "tiers"),
         (json!({"tiers": {"level_1": "sk SECRET"}}), "tiers"),
         (json!({"tiers": {"level_1": "level_2"}}), "tiers"),

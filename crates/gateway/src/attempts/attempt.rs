@@ -118,6 +118,24 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// What a provider says of a model that it does not know is for the client, if this is the last of those that the
+    /// request names.
+    pub(super) fn told_of_model(
+        &self,
+        way: &Way,
+        outcome: Result<Answer, Missed>,
+    ) -> Result<Answer, Missed> {
+        let is_last = self.ways.last().is_none_or(|it| it.place == way.place);
+        match outcome {
+            Err(Missed {
+                next: Next::OtherModel,
+                answer: Some(answer),
+                ..
+            }) if is_last => Ok(*answer),
+            outcome => outcome,
+        }
+    }
+
     /// An attempt is over; what it leaves behind.
     pub(super) fn ended(
         &mut self,
@@ -126,8 +144,7 @@ impl<'a> Course<'a> {
         outcome: Result<Answer, Missed>,
     ) -> (Served, Result<Answer, Missed>) {
         let (plane, way) = (self.plane, leg.way);
-        let is_last = self.ways.last().is_none_or(|it| it.place == way.place);
-        let outcome = told_of_model(outcome, is_last);
+        let outcome = self.told_of_model(way, outcome);
         self.left = flight.departure().has_left();
         match &outcome {
             Ok(answer) => {
@@ -143,19 +160,6 @@ impl<'a> Course<'a> {
             Err(missed) => self.missed(way, flight, missed),
         }
         (self.served(way), outcome)
-    }
-}
-
-/// What a provider says of a model that it does not know is for the client, if it `is_last` of those that the request
-/// names.
-fn told_of_model(outcome: Result<Answer, Missed>, is_last: bool) -> Result<Answer, Missed> {
-    match outcome {
-        Err(Missed {
-            next: Next::OtherModel,
-            answer: Some(answer),
-            ..
-        }) if is_last => Ok(*answer),
-        outcome => outcome,
     }
 }
 

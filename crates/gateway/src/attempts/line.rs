@@ -76,6 +76,24 @@ impl<'a> Walk<'a> {
         Some((self.line.next()?, self.trial.take()))
     }
 
+    /// The way that comes next, if it `fits`. A part that begins with one that does not is not put in order.
+    pub(super) fn peek(&mut self, plane: &Plane, fits: impl Fn(&Way) -> bool) -> Option<&'a Way> {
+        self.ahead().next().filter(|way| fits(way))?;
+        if self.line.as_slice().is_empty() {
+            self.line_up(plane);
+        }
+        self.line
+            .as_slice()
+            .first()
+            .copied()
+            .filter(|way| fits(way))
+    }
+
+    /// Leaves the trial of the key that comes next to others.
+    pub(super) fn forgo_trial(&mut self) {
+        self.trial = None;
+    }
+
     /// What comes behind the way that is tried.
     pub(super) fn ahead(&self) -> impl Iterator<Item = &'a Way> {
         self.line.as_slice().iter().copied().chain(self.rest)

@@ -74,6 +74,28 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// A field of what would be sent that could make it cost more than credits pay for.
+    fn surcharge(&self, leg: &Leg<'_>) -> Option<&'static str> {
+        // What is sent counts: of a translated request nothing else reaches the provider.
+        let translated = leg.translated.as_ref();
+        let spoken = translated.map_or(self.call.format, |it| it.plan.upstream());
+        let sent = self.parcel.body_for(translated);
+        // The request for a picture of a run is written here, and priced as a whole.
+        match leg.bill.is_by_picture() {
+            true => None,
+            false => spoken.format().surcharge(sent),
+        }
+    }
+
+    /// Whether a second attempt beside the first is paid for as well: by the owner of the key, or by what is held already.
+    pub(super) fn is_covered(&self, leg: &Leg<'_>) -> bool {
+        let held = || {
+            let known = self.credits.held && self.credits.forwarded;
+            known && self.credits_may(leg.way) && self.surcharge(leg).is_none()
+        };
+        leg.bill.check().is_ok() && (!leg.way.is_managed() || held())
+    }
+
     /// Makes sure that the attempt will be paid for.
     pub(super) async fn paid(&mut self, leg: &Leg<'a>) -> Result<(), Failure> {
         let Leg { way, bill, .. } = leg;
@@ -90,15 +112,7 @@ impl<'a> Course<'a> {
         if !way.is_managed() {
             return Ok(());
         }
-        // What is sent counts: of a translated request nothing else reaches the provider.
-        let spoken = translated.map_or(self.call.format, |it| it.plan.upstream());
-        let sent = self.parcel.body_for(translated);
-        // The request for a picture of a run is written here, and priced as a whole.
-        let surcharge = match bill.is_by_picture() {
-            true => None,
-            false => spoken.format().surcharge(sent),
-        };
-        if let Some(field) = surcharge {
+        if let Some(field) = self.surcharge(leg) {
             self.credits.over = true;
             return Err(Failure::FieldNeedsOwnKey(field));
         }

@@ -27,7 +27,8 @@ impl<'a> Course<'a> {
         };
         if missed.next == Next::OtherModel {
             self.plane.health.succeeded(&way.served_by());
-            self.passed_by = Some(way.place);
+            // Of two that ran at once the one further back may have ended first.
+            self.passed_by = self.passed_by.max(Some(way.place));
         }
         if let Some(strain) = strain {
             let now = self.plane.sources.now();

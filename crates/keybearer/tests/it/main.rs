@@ -21,6 +21,7 @@ mod data_plane;
 mod destination;
 mod edge;
 mod hangup;
+mod hedging;
 mod kept;
 mod key_order;
 mod keys;

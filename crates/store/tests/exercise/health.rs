@@ -66,6 +66,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
                 outcome: "upstream_unreachable".to_owned(),
                 latency_ms: 11,
                 key_scope: None,
+                cost: None,
             },
             AttemptRow {
                 provider: "openai".parse().expect("a provider id"),
@@ -77,6 +78,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
                 outcome: "ok".to_owned(),
                 latency_ms: 12,
                 key_scope: None,
+                cost: None,
             },
         ],
         fallback: true,

@@ -940,6 +940,7 @@ async fn provider_keys_are_watched_for_a_day(world: World) {
             outcome: outcome.to_owned(),
             latency_ms: 1,
             key_scope: None,
+            cost: None,
         }],
         ..purse.row(world.id(), 0)
     };
