@@ -114,6 +114,7 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
     assert_eq!(
         fields,
         [
+            "managed_available",
             "mode",
             "model",
             "offered_modes",
