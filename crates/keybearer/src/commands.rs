@@ -22,6 +22,7 @@ pub(crate) mod resolve;
 pub(crate) mod root_key;
 pub(crate) mod run;
 pub(crate) mod script;
+mod secret;
 pub(crate) mod service;
 pub(crate) mod session;
 pub(crate) mod shell;
@@ -40,13 +41,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use domain::{Secret, WorkspaceId};
+use domain::WorkspaceId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::client::{Api, Connection};
 use crate::failure::{Failure, INTERRUPTED, Sort};
 use crate::output::{Out, printable, remark, say};
+use secret::read_secret;
 
 /// Who does it: the environment's API key, the login, or a person who logs in for this one command.
 #[derive(clap::Args)]
@@ -96,6 +98,7 @@ impl LogIn {
     reason = "the thread that would return from `main` waits for somebody to type; nothing is left to be dropped"
 )]
 fn end_when_interrupted(api: Arc<Api>) -> anyhow::Result<JoinHandle<()>> {
+    secret::leave_end_to_others();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(tokio::spawn(async move {
@@ -158,25 +161,6 @@ impl<T: clap::Subcommand> RemoteGroup<T> {
 /// A command that takes nothing.
 #[derive(clap::Args)]
 pub(crate) struct Nothing {}
-
-/// Asks for a secret: without echo on a terminal, else one line of standard input.
-///
-/// The line break that ends the line is not part of the secret; everything else is.
-fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
-    if stdin().is_terminal() {
-        return Ok(Secret::from_text(
-            rpassword::prompt_password(prompt).context("cannot read from the terminal")?,
-        ));
-    }
-    let mut line = String::new();
-    stdin()
-        .lock()
-        .read_line(&mut line)
-        .context("cannot read standard input")?;
-    let end = line.trim_end_matches(['\n', '\r']).len();
-    line.truncate(end);
-    Ok(Secret::from_text(line))
-}
 
 /// Asks for a secret that is sent to the server as text.
 fn read_text(prompt: &str, what: &str) -> anyhow::Result<String> {
