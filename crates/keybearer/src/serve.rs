@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::config::{Config, Loaded, Probe, Submission};
+use crate::failure::{Failure, Sort};
 use crate::hangup::Hangups;
 use crate::local::Local;
 use crate::model_calls::ThroughGateway;
@@ -41,11 +42,19 @@ pub(crate) async fn serve(
     let hangups = Hangups::begin(loaded.origin.clone(), filter)?;
     let config = loaded.config.clone();
     let registry = Arc::new(registry(config.providers_dir.as_deref())?);
+    // Bound before anything is made, so that a taken port leaves nothing behind.
+    let listener = listen(&config.listen).await.map_err(|error| {
+        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+        let message = format!("cannot listen on {}: {error}", config.listen);
+        let failure = Failure::new(Sort::Failed, message);
+        match taken {
+            true => failure.hint(
+                "another program has this port; KEYBEARER_LISTEN=127.0.0.1:PORT takes another",
+            ),
+            false => failure,
+        }
+    })?;
     let instance = open::open_or_create(loaded, &sources).await?;
-    // Bound before anything is offered, so that a taken port leaves nothing behind.
-    let listener = listen(&config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().context("the listening address")?;
 
     let spool = Spool::open(&config.data_dir);
