@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{Remote, RemoteGroup};
 use crate::failure::{self, EXIT_CODES, Failure};
-use crate::output::{Out, complain};
+use crate::output::{Out, complain, delivered};
 use crate::{commands, config, hardening, local, serve, telemetry};
 
 /// The AI gateway where every workspace brings its own provider keys.
@@ -190,7 +190,7 @@ pub fn run() -> ExitCode {
     };
     let command = match cli.command.unwrap_or_default() {
         // Before anything is open here.
-        Command::Stage(args) => return commands::run::enter(args),
+        Command::Stage(args) => return commands::run::enter(args, cli.json),
         command => command,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -203,7 +203,9 @@ pub fn run() -> ExitCode {
             return fail(&error, cli.json);
         }
     };
-    match runtime.block_on(dispatch(command, Out::new(cli.json))) {
+    let done = runtime.block_on(dispatch(command, Out::new(cli.json)));
+    // A result that nobody got is none.
+    match done.and_then(|code| delivered().map(|()| code)) {
         Ok(code) => code,
         Err(error) => fail(&error, cli.json),
     }
@@ -267,10 +269,10 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Audit(it) => it.run(commands::audit::run, out).await,
         Command::Run(args) => commands::run::run(args).await,
         Command::Launch(args) => commands::run::launch(args).await,
-        Command::Setup(args) => commands::run::setup(&args),
-        Command::Env(args) => commands::run::env(args).await,
+        Command::Setup(args) => commands::run::setup(&args, out),
+        Command::Env(args) => commands::run::env(args, out).await,
         // Done before the runtime began.
-        Command::Stage(args) => Ok(commands::run::enter(args)),
+        Command::Stage(args) => Ok(commands::run::enter(args, out.is_json())),
         Command::Profile(it) => it.run(commands::profile::run, out).await,
         Command::Admin(it) => it.run(commands::admin::run, out).await,
         Command::Completions { shell } => Ok(commands::shell::completions(Cli::command(), shell)),
@@ -291,10 +293,20 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
         _ => error.to_string(),
     };
-    let first = text.lines().next().unwrap_or_default();
-    let message = first.strip_prefix("error: ").unwrap_or(first);
+    fail(&usage_failure(&text).into(), true)
+}
+
+/// What the parser says to a person, in parts: what is wrong stands before the first blank line, a tip after it.
+fn usage_failure(text: &str) -> Failure {
+    let lines = text.lines().map(str::trim);
+    let wrong: Vec<&str> = lines.clone().take_while(|line| !line.is_empty()).collect();
+    let wrong = wrong.join(" ");
+    let message = wrong.strip_prefix("error: ").unwrap_or(&wrong);
     let failure = Failure::usage(message).hint("--help shows what there is");
-    fail(&failure.into(), true)
+    match lines.clone().find_map(|line| line.strip_prefix("tip: ")) {
+        Some(tip) => failure.suggestion(tip),
+        None => failure,
+    }
 }
 
 fn fail(error: &anyhow::Error, as_json: bool) -> ExitCode {
@@ -330,7 +342,8 @@ A list is a table on a terminal; elsewhere each entry is a line with tabs betwee
 prints one JSON document: what the server answers, or what the command made of it where it does more than one call or
 adds up (`status`, `usage --by`, `credits`, `models --all`, and what was deleted, left or rotated). Where `next` in it is
 not null, or `truncated` is true, there was more than was read. `doctor`, `status --watch` and `api` of a stream print as
-they go: the first two a JSON object in each line, `api` what the server sends. Colours are left out where `NO_COLOR` is
+they go: the first two a JSON object in each line, `api` what the server sends. `run`, `launch` and `workspace up` print what their
+programs do, `completions` and `man` text for other programs; of these `--json` changes the errors. Colours are left out where `NO_COLOR` is
 set.
 ";
 

@@ -19,7 +19,16 @@ Exit codes:
   7  the server does not answer, or says that it cannot at the moment, or something else answers in its place
 130  interrupted
 
+`run` and `launch` end as the program does: with its code, with 128 and the signal's number where a signal ended it, with
+126 where it cannot be run and with 127 where there is none of that name.
+
 Errors and remarks are on standard error. With --json there are no remarks, and an error is one JSON object.";
+
+/// What the server says of an operation that no API key may do.
+const NEEDS_LOG_IN: &str = "a log-in";
+/// What to do then.
+const LOG_IN: &str =
+    "keybearer login (with KEYBEARER_API_KEY unset), or --email ADDRESS for this one command";
 
 /// The exit code of a command that was interrupted: what shells make of SIGINT.
 pub(crate) const INTERRUPTED: i32 = 130;
@@ -101,7 +110,10 @@ impl Failure {
             message: message.unwrap_or_else(|| "the server gave no reason".to_owned()),
             code: code.or_else(|| Some(status.as_u16().to_string())),
             suggestion: text(&body["details"]["suggestion"]),
-            hint: text(&body["hint"]),
+            hint: match body["details"]["needs"] == NEEDS_LOG_IN {
+                true => Some(LOG_IN.to_owned()),
+                false => text(&body["hint"]),
+            },
         }
     }
 
@@ -133,6 +145,11 @@ impl std::error::Error for Failure {}
 
 /// The error as lines for a person, or as one JSON object.
 pub(crate) fn text(error: &anyhow::Error, as_json: bool) -> String {
+    text_with(error, as_json, Failure::sort_of(error) as u8)
+}
+
+/// The same with another exit code than its sort's.
+pub(crate) fn text_with(error: &anyhow::Error, as_json: bool, exit_code: u8) -> String {
     let failure = Failure::of(error);
     let code = failure.and_then(|failure| failure.code.as_deref());
     let suggestion = failure.and_then(|failure| failure.suggestion.as_deref());
@@ -140,7 +157,7 @@ pub(crate) fn text(error: &anyhow::Error, as_json: bool) -> String {
     if as_json {
         let error = json!({
             "message": format!("{error:#}"), "code": code, "suggestion": suggestion, "hint": hint,
-            "exit_code": Failure::sort_of(error) as u8,
+            "exit_code": exit_code,
         });
         return json!({ "error": error }).to_string();
     }

@@ -22,10 +22,12 @@ use control::ControlState;
 use control::ops::local::{self, Change, What};
 use domain::ProviderId;
 use gateway::Gateway;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Config, Probe};
+use crate::output::is_quiet;
 use crate::serve::{self, refused};
 use crate::telemetry;
 
@@ -33,7 +35,7 @@ pub(crate) use ask::{
     ConsoleArgs, NewApiKeyArgs, ReloadArgs, connection, console, new_api_key, reload,
 };
 use env_file::EnvFile;
-use exchange::Instance;
+use exchange::{Instance, Line};
 use rotation::Rotation;
 
 #[derive(clap::Args, Default)]
@@ -221,6 +223,20 @@ impl Said {
         not_found: &[(ProviderId, Vec<String>)],
     ) -> anyhow::Result<()> {
         let url = format!("http://{}", self.address);
+        if is_quiet() {
+            let found = changes.iter().map(Line::from);
+            let missing = not_found.iter().map(
+                |(provider, variables)| json!({ "provider": provider, "variables": variables }),
+            );
+            println!(
+                "{}",
+                json!({
+                    "url": url, "workspace_id": self.workspace, "api_key_file": self.key_file,
+                    "found": found.collect::<Vec<_>>(), "not_found": missing.collect::<Vec<_>>(),
+                })
+            );
+            return std::io::stdout().flush().context("standard output");
+        }
         println!("listening on {url}\n");
         for change in changes {
             println!("  {}", line(change));
@@ -232,9 +248,9 @@ impl Said {
         for (provider, variables) in not_found {
             println!("  {:<12} {}", provider.as_str(), variables.join(", "));
         }
-        let file = self.key_file.display();
+        let file = runtime::variables::quoted(&self.key_file.to_string_lossy());
         let key = match self.require_key {
-            true => format!("\"$(cat '{file}')\""),
+            true => format!("\"$(cat {file})\""),
             // Clients want some key; what it is, nobody looks at.
             false => "local".to_owned(),
         };
@@ -245,7 +261,7 @@ impl Said {
             "for clients of Anthropic's API:  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key}"
         );
         println!(
-            "for `keybearer`'s own commands:  export KEYBEARER_URL={url} KEYBEARER_WORKSPACE={} KEYBEARER_API_KEY=\"$(cat '{file}')\"",
+            "for `keybearer`'s own commands:  export KEYBEARER_URL={url} KEYBEARER_WORKSPACE={} KEYBEARER_API_KEY=\"$(cat {file})\"",
             self.workspace
         );
         let config = self.config_file.as_ref().map(|file| {

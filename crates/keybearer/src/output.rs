@@ -5,10 +5,12 @@
 
 mod progress;
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::Value;
 
@@ -287,7 +289,36 @@ pub(crate) fn say(line: &str) {
 }
 
 fn write_out(line: &str) {
-    let _ = writeln!(stdout(), "{line}");
+    let _ = deliver(format!("{line}\n").as_bytes());
+}
+
+/// The first error of standard output, if there was one.
+static BROKEN: Mutex<Option<std::io::Error>> = Mutex::new(None);
+
+/// Writes a part of the command's result, to the last byte.
+///
+/// # Errors
+/// The operating system's. The command ends with a failure then, whatever it does itself, except after a reader that has
+/// seen enough.
+pub(crate) fn deliver(bytes: &[u8]) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    if let Err(error) = &written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert_with(|| std::io::Error::new(error.kind(), error.to_string()));
+    }
+    written
+}
+
+/// Whether all of the result was written.
+///
+/// # Errors
+/// The first of [`deliver`].
+pub(crate) fn delivered() -> anyhow::Result<()> {
+    let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner).take();
+    broken.map_or(Ok(()), |error| Err(error).context("standard output"))
 }
 
 /// Prints a line that a program said, behind its name. A log keeps the line's bytes; a terminal gets none that it would obey.
@@ -296,16 +327,20 @@ pub(crate) fn say_of(name: &str, line: &[u8]) {
         let line = PrintableStream::default().with(line);
         return write_out(&format!("{name} | {line}"));
     }
-    let whole = [name.as_bytes(), b" | ", line, b"\n"].concat();
-    let _ = stdout().write_all(&whole);
+    let _ = deliver(&[name.as_bytes(), b" | ", line, b"\n"].concat());
 }
 
 /// Whether there is nobody to read remarks: a program reads the result, and standard error is for its error alone.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
+/// Whether a program reads the result.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
 /// Prints a line for the person at the terminal, apart from the result.
 pub(crate) fn remark(line: &str) {
-    if !QUIET.load(Ordering::Relaxed) {
+    if !is_quiet() {
         tell(line);
     }
 }

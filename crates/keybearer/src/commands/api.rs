@@ -1,6 +1,6 @@
 //! `keybearer api`: any operation of the server, as the one who is logged in.
 
-use std::io::{Read, Write, stdin, stdout};
+use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::client::{Api, Body};
 use crate::failure::Failure;
-use crate::output::{Out, PrintableStream, Progress};
+use crate::output::{Out, PrintableStream, Progress, deliver};
 
 /// Fields that hold secrets: what is given as an argument is seen by everybody on the machine.
 const SECRET_FIELDS: [&str; 6] = [
@@ -105,7 +105,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         None if out.is_json() => out.json(&Value::Null),
         None | Some(b'\n') => {}
         Some(_) => {
-            let _ = writeln!(stdout());
+            let _ = deliver(b"\n");
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -127,9 +127,7 @@ pub(super) async fn print(
             true => printable.with(&piece).into_bytes(),
             false => piece.into(),
         };
-        let written = stdout().write_all(&shown).and_then(|()| stdout().flush());
-        // Its reader has seen enough.
-        if written.is_err() {
+        if deliver(&shown).is_err() {
             break;
         }
     }

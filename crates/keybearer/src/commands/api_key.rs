@@ -15,7 +15,7 @@ use crate::client::Api;
 use crate::config::{API_KEY_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
 use crate::logins::{Credential, Logins};
-use crate::output::{Column, Out, remark, say};
+use crate::output::{Column, Out, deliver, printable, remark, tell};
 use crate::sources;
 
 #[derive(clap::Subcommand)]
@@ -139,10 +139,14 @@ fn minted(made: &Value) -> anyhow::Result<&str> {
 /// The key alone on standard output, so that a script can take it.
 pub(crate) fn print(made: &Value, out: Out) -> anyhow::Result<()> {
     let key = minted(made)?;
-    if out.is_json() {
-        out.json(made);
-    } else {
-        say(key);
+    let line = match out.is_json() {
+        true if out.meets_terminal() => printable(&made.to_string()),
+        true => made.to_string(),
+        false => key.to_owned(),
+    };
+    if let Err(error) = deliver(format!("{line}\n").as_bytes()) {
+        // It will not be shown again, and what it replaced may be dead.
+        tell(&format!("standard output: {error}; the key is {key}"));
     }
     remark(&format!(
         "Minted {}. It is shown once; keep it like a password.",

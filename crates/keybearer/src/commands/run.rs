@@ -25,7 +25,7 @@ use super::chosen_workspace;
 use crate::client::{Api, Connection};
 use crate::config;
 use crate::failure::{Failure, Sort};
-use crate::output::remark;
+use crate::output::tell;
 
 pub(crate) use enter::Args as EnterArgs;
 pub(crate) use env::Args as EnvArgs;
@@ -157,13 +157,13 @@ impl With {
                 Ok(_) => {}
                 // It ran, and may have been ended because nobody answered.
                 Err(error) if is_again && Failure::sort_of(&error) == Sort::Unreachable => {
-                    remark(&format!("the program cannot be started again: {error:#}"));
+                    tell(&format!("the program cannot be started again: {error:#}"));
                 }
                 Err(error) => return Err(error),
             }
             is_again = true;
             let pause = pauses.after(begun_at.elapsed());
-            remark(&format!(
+            tell(&format!(
                 "the program is started again in {} s",
                 pause.as_secs()
             ));

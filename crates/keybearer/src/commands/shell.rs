@@ -1,6 +1,5 @@
 //! `keybearer completions` and `keybearer man`: what a shell and a reader get out of the description of the commands.
 
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::failure::{Failure, Sort};
-use crate::output::remark;
+use crate::output::{deliver, remark};
 
 #[derive(clap::Args)]
 pub(crate) struct ManArgs {
@@ -25,7 +24,7 @@ pub(crate) struct ManArgs {
 pub(crate) fn completions(mut root: clap::Command, shell: Shell) -> ExitCode {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut root, "keybearer", &mut text);
-    let _ = stdout().write_all(&text);
+    let _ = deliver(&text);
     ExitCode::SUCCESS
 }
 
@@ -47,7 +46,7 @@ pub(crate) fn man(mut root: clap::Command, args: &ManArgs) -> anyhow::Result<Exi
             Failure::new(Sort::Missing, message)
         })?;
     }
-    let _ = stdout().write_all(&page(found)?);
+    let _ = deliver(&page(found)?);
     Ok(ExitCode::SUCCESS)
 }
 

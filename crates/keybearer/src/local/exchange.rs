@@ -97,14 +97,14 @@ struct NewApiKey {
     workspace_id: WorkspaceId,
 }
 
-impl From<Change> for Line {
-    fn from(change: Change) -> Self {
+impl From<&Change> for Line {
+    fn from(change: &Change) -> Self {
         Self {
             provider: change.provider.to_string(),
-            variable: change.variable,
+            variable: change.variable.clone(),
             what: change.what.as_str().to_owned(),
-            why: match change.what {
-                What::Refused(why) | What::Deferred(why) => Some(why),
+            why: match &change.what {
+                What::Refused(why) | What::Deferred(why) => Some(why.clone()),
                 _ => None,
             },
         }
@@ -147,7 +147,7 @@ impl Instance {
         let taken = rotation.take(variables.collect(), told.exact).await;
         let taken = taken.map_err(|error| format!("{error:#}"))?;
         Ok(Report {
-            changes: taken.changes.into_iter().map(Line::from).collect(),
+            changes: taken.changes.iter().map(Line::from).collect(),
             stay: taken.stay,
             overridden: taken.overridden,
         })

@@ -286,3 +286,156 @@ async fn a_new_password_is_asked_for_twice_where_nobody_sees_it() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("the two passwords differ"), "{text}");
 }
+
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_a_failure_and_no_key_is_lost() {
+    let fixture = Fixture::with_cli().await;
+    let full = |arguments: &[&str]| {
+        let full = std::fs::File::create("/dev/full").expect("a device");
+        let mut command = fixture.command(arguments);
+        let output = command.stdout(full).output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("standard output"), "{arguments:?}: {said}");
+        said
+    };
+    full(&["provider", "list", "--all"]);
+    full(&["--json", "provider", "list", "--all"]);
+    full(&["completions", "bash"]);
+    full(&["man"]);
+    full(&["api", "GET", "/api/v1/whoami"]);
+    let keys = async || fixture.cli_json(&["api-key", "list"]).await["data"].clone();
+    let said = full(&["env"]);
+    assert!(!said.contains("kb_"), "{said}");
+    let before = keys().await.as_array().map_or(0, Vec::len);
+    for arguments in [
+        &["api-key", "create", "ci"][..],
+        &["--json", "api-key", "create", "ci"],
+    ] {
+        let said = full(arguments);
+        let key = said.split_whitespace().find(|word| word.starts_with("kb_"));
+        let key = key.expect("the key, which is shown once");
+        let caller = fixture
+            .app
+            .caller("ci", testkit::app::Auth::Bearer(key.to_owned()));
+        caller.get("/v1/models").await.expect(200);
+    }
+    let after = keys().await.as_array().map_or(0, Vec::len);
+    assert_eq!(after, before + 2, "the key of env was given back");
+    // Who has seen enough is no failure.
+    let mut command = fixture.command(&["provider", "list", "--all"]);
+    let mut child = command.spawn().expect("starts");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("ends").success());
+}
+
+#[tokio::test]
+async fn a_signal_at_a_secret_gives_the_terminal_its_echo_back() {
+    let fixture = Fixture::with_cli().await;
+    let driver = "
+import fcntl, os, pty, signal, sys, termios, time
+master, slave = pty.openpty()
+child = os.fork()
+if child == 0:
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for number in range(3): os.dup2(slave, number)
+    os.execv(sys.argv[2], sys.argv[2:])
+echoes = lambda: bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+until = time.time() + 20
+while echoes() and time.time() < until: time.sleep(0.02)
+print('asked', not echoes())
+if sys.argv[1] == 'key': os.write(master, b'\x03')
+else: os.kill(child, signal.SIGTERM)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), echoes())
+";
+    for (way, code) in [("key", 130), ("signal", 143)] {
+        let mut command = fixture.command(&[]);
+        let mut python = Command::new("python3");
+        python.args([
+            "-c",
+            driver,
+            way,
+            env!("CARGO_BIN_EXE_keybearer"),
+            "keys",
+            "add",
+            "openai",
+        ]);
+        python.env_clear().env("PATH", "/usr/bin:/bin");
+        for (name, value) in command.get_envs() {
+            python.env(name, value.expect("only set"));
+        }
+        let output = python.output().expect("Python runs");
+        command.stdin(Stdio::null());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said, format!("asked True\n{code} True\n"), "{output:?}");
+    }
+}
+
+#[tokio::test]
+async fn json_says_all_that_is_wrong_and_what_a_tool_needs() {
+    let fixture = Fixture::with_cli().await;
+    let refused = async |arguments: &[&str], code: i32| -> Value {
+        let exit = fixture
+            .cli_ends(&[&["--json"], arguments].concat(), code)
+            .await;
+        let error: Value = serde_json::from_str(&exit.stderr).expect("JSON");
+        assert_eq!(error["error"]["exit_code"], code, "{error}");
+        error["error"].clone()
+    };
+    let error = refused(&["keys", "add"], 2).await;
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("<PROVIDER>"), "{error}");
+    let error = refused(&["models", "--al"], 2).await;
+    assert!(
+        error["message"]
+            .as_str()
+            .is_some_and(|it| it.contains("'--al'")),
+        "{error}"
+    );
+    assert!(
+        error["suggestion"]
+            .as_str()
+            .is_some_and(|it| it.contains("'--all'")),
+        "{error}"
+    );
+    let error = refused(&["run", "--", "no-such-program"], 127).await;
+    let message = error["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("cannot run no-such-program: "),
+        "{error}"
+    );
+    let error = refused(&["workspace", "list"], 5).await;
+    assert!(
+        error["hint"]
+            .as_str()
+            .is_some_and(|it| it.contains("keybearer login")),
+        "{error}"
+    );
+
+    let env = fixture.cli_json(&["env"]).await;
+    assert_eq!(
+        env["variables"]["ANTHROPIC_BASE_URL"],
+        fixture.app.url().as_str()
+    );
+    assert!(
+        env["variables"]["OPENAI_API_KEY"]
+            .as_str()
+            .is_some_and(|it| it.starts_with("kb_"))
+    );
+    assert!(
+        env["id"].is_string() && env["expires_at"].is_string(),
+        "{env}"
+    );
+    let file = fixture.app.dir().join("ci.env");
+    let env = fixture
+        .cli_json(&["env", "--file", file.to_str().expect("UTF-8")])
+        .await;
+    assert!(env["variables"].is_null() && env["id"].is_string(), "{env}");
+    let setup = fixture.cli_json(&["setup", "claude"]).await;
+    assert_eq!(
+        setup["set"]["ANTHROPIC_BASE_URL"],
+        fixture.app.url().as_str()
+    );
+    assert_eq!(setup["set_to_api_key"], json!(["ANTHROPIC_AUTH_TOKEN"]));
+}

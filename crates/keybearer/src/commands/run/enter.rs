@@ -9,6 +9,8 @@ use runtime::sandbox::{Held, Sandbox};
 use runtime::{EnterError, Entry};
 
 use super::walls;
+use crate::failure::{self, Failure, Sort};
+use crate::output::{complain, is_quiet, tell};
 
 /// What [`stage`] writes. Nobody else calls this command.
 #[derive(clap::Args)]
@@ -50,6 +52,9 @@ pub(super) fn stage(
         "--starter".into(),
         std::process::id().to_string().into(),
     ];
+    if is_quiet() {
+        stage.push("--json".into());
+    }
     if let Some(descriptor) = secrets {
         stage.push("--secrets".into());
         stage.push(descriptor.to_string().into());
@@ -62,11 +67,7 @@ pub(super) fn stage(
 }
 
 /// Becomes the program. Returns only when that fails, with the exit code that a shell would have.
-#[expect(
-    clippy::print_stderr,
-    reason = "the program's user must hear why it did not start"
-)]
-pub(crate) fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args, as_json: bool) -> ExitCode {
     let mut command = args.command;
     let program = command.remove(0);
     let shown = program.to_string_lossy().into_owned();
@@ -91,20 +92,25 @@ pub(crate) fn run(args: Args) -> ExitCode {
             Held::CallsOnly => "neither files nor ports, only system calls",
             Held::Partly | Held::Wholly => "only a part",
         };
-        eprintln!("warning: this kernel limits {part}; the program is not fully in a sandbox");
+        tell(&format!(
+            "warning: this kernel limits {part}; the program is not fully in a sandbox"
+        ));
     });
-    eprintln!("error: cannot run {shown}: {}", causes(&error));
-    match error {
+    let message = format!("cannot run {shown}: {}", causes(&error));
+    let failure = Failure::new(Sort::Failed, message);
+    let (failure, code) = match error {
         EnterError::System(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("hint: is it installed, and its directory in PATH?");
-            ExitCode::from(127)
+            let hint = "is it installed, and its directory in PATH?";
+            (failure.hint(hint), 127)
         }
         EnterError::System(error) if walled && error.kind() == ErrorKind::PermissionDenied => {
-            eprintln!("hint: the sandbox may not open where it lies; --allow-read PATH does");
-            ExitCode::from(126)
+            let hint = "the sandbox may not open where it lies; --allow-read PATH does";
+            (failure.hint(hint), 126)
         }
-        EnterError::System(_) | EnterError::Sandbox(_) => ExitCode::from(126),
-    }
+        EnterError::System(_) | EnterError::Sandbox(_) => (failure, 126),
+    };
+    complain(&failure::text_with(&failure.into(), as_json, code));
+    ExitCode::from(code)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use domain::WorkspaceId;
 use runtime::variables::{Form, Gateway, write};
+use serde_json::{Map, Value, json};
 
+use super::chosen_workspace;
 use super::lease::{self, Lease};
-use super::{chosen_workspace, remark};
 use crate::client::{Api, Connection};
 use crate::files::replace;
-use crate::output::say;
+use crate::output::{Out, deliver, remark};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -29,7 +30,7 @@ pub(crate) struct Args {
 }
 
 /// `keybearer env`.
-pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     // Looked at before there is a key.
     let file = args.file.as_deref().map(place).transpose()?;
     let api = Api::connect(&Connection::chosen().await?)?;
@@ -46,15 +47,31 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         match &file {
             Some(file) => replace(file, 0o600, write(&variables, Form::EnvFile).as_bytes())
                 .with_context(|| format!("cannot write {}", file.display())),
+            None if out.is_json() => {
+                let variables: Map<String, Value> = variables
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), Value::String(value)))
+                    .collect();
+                let shown = json!({
+                    "variables": variables, "id": lease.id().to_string(),
+                    "workspace_id": workspace, "expires_at": lease.ends_at,
+                });
+                deliver(format!("{shown}\n").as_bytes()).context("standard output")
+            }
             None => {
-                write(&variables, Form::Shell).lines().for_each(say);
-                Ok(())
+                let text = write(&variables, Form::Shell);
+                deliver(text.as_bytes()).context("standard output")
             }
         }
     });
     if let Err(error) = written {
         lease.give_back().await;
         return Err(error);
+    }
+    if let Some(file) = file.as_ref().filter(|_| out.is_json()) {
+        out.json(&json!({
+            "file": file, "id": lease.id().to_string(), "workspace_id": workspace, "expires_at": lease.ends_at,
+        }));
     }
     if file.is_none() && stdout().is_terminal() {
         remark("Meant for a shell: eval \"$(keybearer env)\"");

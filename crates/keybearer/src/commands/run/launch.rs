@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
-use runtime::tool::{Tool, Value};
+use runtime::tool::{Launch, Tool, Value};
+use serde_json::{Value as Json, json};
 
 use super::{Inject, With, remark, set, unset};
 use crate::client::{Api, Connection};
 use crate::config::variable;
 use crate::failure::{Failure, Sort};
-use crate::output::say;
+use crate::output::{Out, say};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -101,11 +102,34 @@ fn check_project(tool: Tool) -> anyhow::Result<()> {
 }
 
 /// `keybearer setup`. Asks no server.
-pub(crate) fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode> {
     let api = Api::connect(&Connection::anonymous(None)?)?;
-    let text = tool(&args.tool)?.by_hand(api.address(), api.host());
+    let tool = tool(&args.tool)?;
+    if out.is_json() {
+        out.json(&described(&tool.launch(api.address(), api.host())));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = tool.by_hand(api.address(), api.host());
     text.lines().for_each(say);
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a tool is started, for a program: `set` has the variables' values, `set_to_api_key` names those that take an API key.
+fn described(launch: &Launch) -> Json {
+    let mut set = serde_json::Map::new();
+    let mut set_to_api_key = Vec::new();
+    for (name, value) in &launch.set {
+        match value {
+            Value::Text(text) => {
+                set.insert((*name).to_owned(), json!(text));
+            }
+            Value::Key => set_to_api_key.push(name),
+        }
+    }
+    json!({
+        "program": launch.program, "arguments": launch.arguments,
+        "set": set, "set_to_api_key": set_to_api_key, "unset": launch.unset,
+    })
 }
 
 fn tool(name: &str) -> anyhow::Result<Tool> {

@@ -9,8 +9,8 @@ use domain::credential::{CredentialKind, is_well_formed};
 use domain::{ApiKeyId, Secret, WorkspaceId};
 use serde_json::json;
 
-use super::remark;
 use crate::client::Api;
+use crate::output::tell;
 
 /// How long the end of a program waits for the end of its key.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -92,7 +92,7 @@ impl<'a> Lease<'a> {
             Err(_) => "no answer in time".to_owned(),
         };
         let seconds = self.life.as_secs();
-        remark(&format!(
+        tell(&format!(
             "the program's key could not be revoked ({why}); it ends by itself within {seconds} seconds"
         ));
     }

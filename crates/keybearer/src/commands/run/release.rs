@@ -18,7 +18,7 @@ use super::walls::Walls;
 use super::{Environment, unset};
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
-use crate::output::remark;
+use crate::output::tell;
 use crate::sources;
 
 /// How long a look at the keys may take.
@@ -84,7 +84,7 @@ impl<'a> Released<'a> {
         }
         for entry in answer["withheld"].as_array().into_iter().flatten() {
             let (provider, reason) = (&entry["provider"], &entry["reason"]);
-            remark(&format!(
+            tell(&format!(
                 "the key for {} is not handed out ({}); its calls go through the gateway",
                 provider.as_str().unwrap_or("a provider"),
                 reason.as_str().unwrap_or("no reason is said")
@@ -97,7 +97,7 @@ impl<'a> Released<'a> {
                 .into());
         }
         let names: Vec<&str> = held.iter().map(|it| it.provider.as_str()).collect();
-        remark(&format!(
+        tell(&format!(
             "the program holds the provider keys of {}: its calls there pass the gateway by and are neither metered nor \
              limited; in the sandbox port 443 is open on every host, and names are looked up",
             names.join(", ")
@@ -221,7 +221,7 @@ impl Watch<'_> {
         if policy["release_keys"] == false && !self.closed {
             self.closed = true;
             changed = true;
-            remark(&format!(
+            tell(&format!(
                 "the workspace does not release provider keys any more; {then}"
             ));
         }
@@ -237,7 +237,7 @@ impl Watch<'_> {
                 Some(_) => return true,
             };
             changed = true;
-            remark(&format!("the key for {} was {what}; {then}", held.provider));
+            tell(&format!("the key for {} was {what}; {then}", held.provider));
             false
         });
         Ok(changed)
@@ -246,7 +246,7 @@ impl Watch<'_> {
     fn cannot_look(&mut self, error: &anyhow::Error) {
         if Failure::sort_of(error) == Sort::Denied && !self.blind {
             self.blind = true;
-            remark(
+            tell(
                 "whether its provider keys change cannot be seen (that takes the scopes byok:read and policy:read)",
             );
         }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::lease::Lease;
 use super::release::Watch;
 use crate::failure::{Failure, Sort};
-use crate::output::remark;
+use crate::output::tell;
 
 /// How long a renewal may take.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
@@ -118,7 +118,7 @@ pub(super) async fn clean_up() -> bool {
     let ended = tokio::task::spawn_blocking(end_the_rest).await;
     let ended = ended.unwrap_or(false);
     if !ended {
-        remark("a process that the program started could not be ended; its key is revoked");
+        tell("a process that the program started could not be ended; its key is revoked");
     }
     ended
 }
@@ -164,7 +164,7 @@ async fn renew_or_tell(lease: &Lease<'_>, end: Option<&WithKey<'_>>) -> Infallib
         Some(_) => "it is ended",
         None => "start the program again for another",
     };
-    remark(&format!(
+    tell(&format!(
         "the program's key cannot be renewed: {error:#}; {then}"
     ));
     if let Some(end) = end {
@@ -194,7 +194,7 @@ pub(super) async fn renew(lease: &Lease<'_>) -> anyhow::Error {
             return error;
         }
         if !told {
-            remark(&format!(
+            tell(&format!(
                 "the program's key could not be renewed: {error:#}"
             ));
         }

@@ -1,9 +1,8 @@
 //! `keybearer usage export`: the calls of a workspace as comma-separated values.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use http::header::LINK;
 use reqwest::Method;
 use url::form_urlencoded::Serializer;
@@ -12,7 +11,7 @@ use super::filter::Filter;
 use crate::client::Api;
 use crate::commands::when::Moment;
 use crate::commands::workspace::Which;
-use crate::output::Progress;
+use crate::output::{Progress, deliver};
 use crate::sources;
 
 #[derive(clap::Args)]
@@ -62,7 +61,8 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
             titles.starts_with("at,"),
             "the server's answer is no export"
         );
-        if !write(if is_first { &text } else { calls })? {
+        let shown = if is_first { &text } else { calls };
+        if deliver(shown.as_bytes()).is_err() {
             break;
         }
         is_first = false;
@@ -78,14 +78,4 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
 fn target(link: &str) -> Option<String> {
     let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
     rest.contains("rel=\"next\"").then(|| target.to_owned())
-}
-
-/// Writes to standard output. `false`: its reader has seen enough.
-fn write(text: &str) -> anyhow::Result<bool> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error).context("standard output"),
-    }
 }
