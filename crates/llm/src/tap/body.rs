@@ -4,7 +4,7 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::text::{Shape, Tally, TextCounter};
+use super::text::{Shape, Tally, TextCounter, run_between, run_in_string};
 use super::{Ended, Metered};
 use crate::format::UsageTap;
 
@@ -102,7 +102,7 @@ impl BodyTap {
 
     fn take(&mut self, byte: u8) {
         if self.in_string {
-            self.keep(byte);
+            self.keep(&[byte]);
             self.inside_string(byte);
             return;
         }
@@ -114,7 +114,7 @@ impl BodyTap {
                 self.place = Place::Behind;
             }
             (Place::Value, _) => {
-                self.keep(byte);
+                self.keep(&[byte]);
                 self.inside_value(byte);
             }
             (_, b' ' | b'\t' | b'\n' | b'\r') => {}
@@ -183,13 +183,25 @@ impl BodyTap {
         }
     }
 
-    fn keep(&mut self, byte: u8) {
+    fn keep(&mut self, part: &[u8]) {
         if !self.keeping || self.place != Place::Value {
             return;
         }
         match &mut self.report {
-            Some(report) if report.len() < MAX_REPORT_BYTES => report.push(byte),
+            Some(report) if report.len() + part.len() <= MAX_REPORT_BYTES => {
+                report.extend_from_slice(part);
+            }
             _ => self.lose(),
+        }
+    }
+
+    /// How many of the next bytes change nothing but what is kept and how a name is spelled.
+    fn run(&self, rest: &[u8]) -> usize {
+        match (self.in_string, self.place) {
+            (true, _) if self.escaped => 0,
+            (true, _) => run_in_string(rest),
+            (false, Place::Value) => run_between(rest),
+            (false, _) => 0,
         }
     }
 
@@ -236,24 +248,24 @@ impl UsageTap for BodyTap {
     fn push(&mut self, bytes: &[u8]) {
         self.counter.push(bytes, &mut self.tally);
         let mut rest = bytes;
-        while let Some((byte, after)) = rest.split_first() {
+        while let [byte, after @ ..] = rest {
             if self.place == Place::Lost {
                 return;
             }
-            // Most of a body is text and pictures in strings: go to their end in one step.
-            if self.in_string && !self.escaped && !(self.keeping && self.place == Place::Value) {
-                let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                if end > 0 {
-                    let (run, after) = rest.split_at(end);
-                    if self.place == Place::Name {
-                        self.spelled(run);
+            match self.run(rest) {
+                0 => {
+                    self.take(*byte);
+                    rest = after;
+                }
+                run => {
+                    let (run, after) = rest.split_at(run);
+                    match self.place {
+                        Place::Name => self.spelled(run),
+                        _ => self.keep(run),
                     }
                     rest = after;
-                    continue;
                 }
             }
-            self.take(*byte);
-            rest = after;
         }
     }
 

@@ -132,6 +132,37 @@ enum Reading {
     },
 }
 
+/// A name or a short value ends before a search by vectors would have begun.
+const SHORT: usize = 16;
+
+/// How many bytes of a string stand before its end or its next escape.
+pub(super) fn run_in_string(bytes: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\');
+    let short = &bytes[..bytes.len().min(SHORT)];
+    short.iter().position(ends).unwrap_or_else(|| {
+        let rest = &bytes[short.len()..];
+        short.len() + memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+    })
+}
+
+/// How many bytes between strings say nothing of how the document is built: numbers, blanks and the like.
+pub(super) fn run_between(bytes: &[u8]) -> usize {
+    let builds = |byte: &u8| BUILDS[usize::from(*byte)];
+    bytes.iter().position(builds).unwrap_or(bytes.len())
+}
+
+/// The bytes that build a document.
+static BUILDS: [bool; 256] = {
+    let mut builds = [false; 256];
+    let all = b"\"{}[],:";
+    let mut at = 0;
+    while at < all.len() {
+        builds[all[at] as usize] = true;
+        at += 1;
+    }
+    builds
+};
+
 impl TextCounter {
     pub(crate) fn new(top: &'static Shape) -> Self {
         Self {
@@ -156,23 +187,24 @@ impl TextCounter {
 
     /// Reads on.
     pub(crate) fn push(&mut self, mut bytes: &[u8], tally: &mut Tally) {
-        while let Some((&byte, rest)) = bytes.split_first() {
-            // Most of a document is text, and much of the rest is names: go to their end in one step.
-            if matches!(self.reading, Reading::Text | Reading::Name) {
-                let end = memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
-                if end > 0 {
-                    let (run, rest) = bytes.split_at(end);
-                    self.run(run, tally);
-                    bytes = rest;
-                    continue;
-                }
+        while let [byte, rest @ ..] = bytes {
+            let run = match self.reading {
+                Reading::Text | Reading::Name => run_in_string(bytes),
+                Reading::Between => run_between(bytes),
+                Reading::Escape { .. } | Reading::Hex { .. } => 0,
+            };
+            if run > 0 {
+                let (run, rest) = bytes.split_at(run);
+                self.run(run, tally);
+                bytes = rest;
+                continue;
             }
-            self.take(byte, tally);
+            self.take(*byte, tally);
             bytes = rest;
         }
     }
 
-    /// Takes a part of a text or of a name that has neither its end nor an escape.
+    /// Takes a part of a text or of a name that has neither its end nor an escape, or of what stands between them.
     fn run(&mut self, run: &[u8], tally: &mut Tally) {
         if self.reading == Reading::Text {
             self.count(run.len(), tally);
@@ -181,8 +213,10 @@ impl TextCounter {
         if self.json_from.is_some() {
             tally.add(Slot::Text, run.len());
         }
-        let room = (MAX_NAME + 1).saturating_sub(self.name.len());
-        self.name.extend_from_slice(&run[..run.len().min(room)]);
+        if self.reading == Reading::Name {
+            let room = (MAX_NAME + 1).saturating_sub(self.name.len());
+            self.name.extend_from_slice(&run[..run.len().min(room)]);
+        }
     }
 
     fn take(&mut self, byte: u8, tally: &mut Tally) {
