@@ -27,11 +27,17 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// The text of an id, without going through the heap: every row and answer has several.
 pub(crate) fn id_digits(id: [u8; 16]) -> [u8; 26] {
+    /// So many digits have their bits in one word of the machine.
+    const IN_A_WORD: usize = 12;
     let mut rest = u128::from_be_bytes(id);
     let mut text = [0; 26];
-    for digit in text.iter_mut().rev() {
-        *digit = ALPHABET[(rest & 31) as usize];
-        rest >>= 5;
+    for digits in text.rchunks_mut(IN_A_WORD) {
+        let mut word = rest as u64;
+        for digit in digits.iter_mut().rev() {
+            *digit = ALPHABET[(word & 31) as usize];
+            word >>= 5;
+        }
+        rest >>= 5 * IN_A_WORD;
     }
     text
 }

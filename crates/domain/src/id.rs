@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base32;
@@ -42,6 +43,14 @@ macro_rules! ids {
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
+
+            /// The text, without going through the heap.
+            fn text(&self) -> [u8; $prefix.len() + 26] {
+                let mut text = [0; $prefix.len() + 26];
+                text[..$prefix.len()].copy_from_slice($prefix.as_bytes());
+                text[$prefix.len()..].copy_from_slice(&base32::id_digits(self.0));
+                text
+            }
         }
 
         impl Id for $name {
@@ -57,9 +66,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                let digits = base32::id_digits(self.0);
-                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+                f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -82,11 +89,12 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                // In files that nobody reads but this program it takes less as it is.
+                if !serializer.is_human_readable() {
+                    return serializer.serialize_bytes(&self.0);
+                }
                 // Not through `fmt` nor the heap: every usage row has several.
-                const END: usize = $prefix.len() + 26;
-                let mut text = [0; END];
-                text[..$prefix.len()].copy_from_slice($prefix.as_bytes());
-                text[$prefix.len()..].copy_from_slice(&base32::id_digits(self.0));
+                let text = self.text();
                 let text = std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?;
                 serializer.serialize_str(text)
             }
@@ -94,10 +102,33 @@ macro_rules! ids {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return deserializer.deserialize_any(Kept(Self::from_bytes));
+                }
                 String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     )*};
+}
+
+/// Reads an id from a file of this program: its bytes, or its text, which versions before wrote.
+struct Kept<I>(fn([u8; 16]) -> I);
+
+impl<I: FromStr<Err = ParseIdError>> Visitor<'_> for Kept<I> {
+    type Value = I;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<I, E> {
+        let bytes = bytes.try_into().map_err(E::custom)?;
+        Ok((self.0)(bytes))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<I, E> {
+        text.parse().map_err(E::custom)
+    }
 }
 
 ids! {

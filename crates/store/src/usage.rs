@@ -2,6 +2,7 @@
 
 mod groups;
 mod list;
+mod packed;
 #[cfg(test)]
 mod plans;
 mod rollup;
@@ -9,7 +10,6 @@ mod stored;
 mod summary;
 mod sums;
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use domain::policy::KeySource;
@@ -109,7 +109,7 @@ pub struct UsageRow {
 impl UsageRow {
     /// Appends the row as bytes, for files of the process that made it.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
-        rmp_serde::encode::write(bytes, self).expect("texts and numbers can be written");
+        packed::write(self, bytes);
     }
 
     /// The row of [`write_to`](Self::write_to), also of an earlier version.
@@ -174,43 +174,35 @@ pub(crate) type Grouped<'a> = (&'a UsageRow, GroupId);
 
 /// Adds a row, unless the call has one, and says whether it did.
 pub(crate) async fn insert(tx: &mut Tx, (row, group): Grouped<'_>) -> Result<bool, StoreError> {
-    let added = tx.run(row.bind(group, INSERT_ONE.statement())).await?;
-    Ok(added > 0)
+    insert_new(tx, &[(row, group)]).await
 }
 
-/// Adds rows of calls that have none, and answers with those that were added.
-pub(crate) async fn insert_all<'a>(
-    tx: &mut Tx,
-    rows: &[Grouped<'a>],
-) -> Result<Vec<Grouped<'a>>, StoreError> {
-    let mut added = Vec::with_capacity(rows.len());
-    let mut chunks = rows.chunks_exact(MANY);
-    for chunk in &mut chunks {
-        let bound = |statement, (row, group): &Grouped<'a>| row.bind(*group, statement);
-        let ids: Vec<(String,)> = tx
-            .all(chunk.iter().fold(INSERT_MANY.statement(), bound))
-            .await?;
-        if ids.len() == chunk.len() {
-            added.extend(chunk);
-            continue;
+/// Adds rows of calls that have none. `false`: some call has one. It is not known which, so the transaction must be
+/// given up.
+pub(crate) async fn insert_new(tx: &mut Tx, rows: &[Grouped<'_>]) -> Result<bool, StoreError> {
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let (many, text) = INSERTS
+            .iter()
+            .find(|(many, _)| *many <= rest.len())
+            .unwrap_or(&INSERTS[INSERTS.len() - 1]);
+        let (some, after) = rest.split_at(*many);
+        let bound = |statement, (row, group): &Grouped<'_>| row.bind(*group, statement);
+        let added = tx.run(some.iter().fold(text.statement(), bound)).await?;
+        if added != some.len() as u64 {
+            return Ok(false);
         }
-        let mut ids: BTreeSet<String> = ids.into_iter().map(|(id,)| id).collect();
-        // Of two rows of one call the first was added.
-        let new = |(row, _): &&Grouped<'a>| ids.remove(&row.request.to_string());
-        added.extend(chunk.iter().filter(new));
+        rest = after;
     }
-    for row in chunks.remainder() {
-        if insert(tx, *row).await? {
-            added.push(*row);
-        }
-    }
-    Ok(added)
+    Ok(true)
 }
 
 /// How many rows one statement adds: a statement costs more than a row.
-const MANY: usize = 32;
-static INSERT_ONE: LazyLock<InOrder> = LazyLock::new(|| insert_text(1));
-static INSERT_MANY: LazyLock<InOrder> = LazyLock::new(|| insert_text(MANY));
+static INSERTS: [(usize, LazyLock<InOrder>); 3] = [
+    (32, LazyLock::new(|| insert_text(32))),
+    (4, LazyLock::new(|| insert_text(4))),
+    (1, LazyLock::new(|| insert_text(1))),
+];
 
 /// The columns of a call, in the order of [`UsageRow::bind`].
 const COLUMNS: &str = "request_id, at, workspace_id, group_id, status, error_code, streamed, input_tokens, \
@@ -219,17 +211,10 @@ const COLUMNS: &str = "request_id, at, workspace_id, group_id, status, error_cod
                        fallback";
 
 fn insert_text(rows: usize) -> InOrder {
-    let returning = rows > 1;
     let row = vec!["$"; COLUMNS.split(',').count()].join(", ");
     let rows = vec![format!("({row})"); rows].join(", ");
-    // Of many, which were added must be known.
-    let added = if returning {
-        " RETURNING request_id"
-    } else {
-        ""
-    };
     InOrder::new(&format!(
-        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING{added}"
+        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING"
     ))
 }
 

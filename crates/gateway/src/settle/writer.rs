@@ -21,7 +21,7 @@ const BATCH: usize = 256;
 /// While the store is away, so many rows are kept in memory; the spool has the others.
 const MOST: usize = 2048;
 /// How long rows that nobody waits for wait for more: a transaction costs more than a row.
-const LINGER: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(200);
 /// How often the queue is looked after while the store writes, or before it is tried again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the writer waits between two tries, at first and at most.

@@ -184,7 +184,7 @@ fn a_full_disk_is_noticed_and_tried_again() {
 fn there_is_an_end_to_what_may_wait() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path()).expect("a spool");
-    spool.files().most_bytes = 2_000;
+    spool.files().most_bytes = 1_000;
     let places: Vec<Number> = std::iter::from_fn(|| spool.append(&row(1))).collect();
     assert!((2..10).contains(&places.len()));
     assert!(!spool.is_ready());

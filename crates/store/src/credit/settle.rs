@@ -34,15 +34,32 @@ pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), Store
     let mut rows: Vec<&UsageRow> = rows.iter().collect();
     rows.sort_by_key(|row| row.request);
     let groups = usage::ids(store, &rows).await?;
+    let rows: Vec<Grouped<'_>> = rows.into_iter().zip(groups).collect();
+    // Which of many rows were added, a statement tells at a price that is seldom worth it.
+    match settle_all(store, &rows, Known::None).await? {
+        true => Ok(()),
+        false => settle_all(store, &rows, Known::Some).await.map(drop),
+    }
+}
+
+/// Whether calls may have a row already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    None,
+    Some,
+}
+
+/// `false`: some call has a row although none was to have one; nothing was done.
+async fn settle_all(store: &Store, rows: &[Grouped<'_>], known: Known) -> Result<bool, StoreError> {
     let mut tx = store.db().begin().await?;
-    let holders = holders(&mut tx, &rows).await?;
+    let holders = holders(&mut tx, rows).await?;
     let payer = |row: &UsageRow| {
         let holder = holders.get(&row.request).copied();
         holder.or((row.charge > NanoUsd::ZERO).then_some(row.account))
     };
     let (paid, free): (Vec<Grouped<'_>>, Vec<Grouped<'_>>) = rows
-        .into_iter()
-        .zip(groups)
+        .iter()
+        .copied()
         .partition(|(row, _)| payer(row).is_some());
     let payers: Vec<AccountId> = paid.iter().filter_map(|(row, _)| payer(row)).collect();
     let mut books = open_books(&mut tx, payers.iter()).await?;
@@ -56,10 +73,22 @@ pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), Store
             }
         }
     }
-    added.extend(usage::insert_all(&mut tx, &free).await?);
+    if known == Known::None {
+        if !usage::insert_new(&mut tx, &free).await? {
+            return Ok(false);
+        }
+        added.extend(free);
+    } else {
+        for row in free {
+            if usage::insert(&mut tx, row).await? {
+                added.push(row);
+            }
+        }
+    }
     usage::note(&mut tx, &added).await?;
     close_books(&mut tx, books).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Locks the accounts in the order of their ids, so that two nodes cannot wait for each other.
@@ -155,9 +184,16 @@ fn holders_text(calls: usize) -> InOrder {
 /// The accounts that pay for the holds of these calls; calls without a hold are not among them.
 async fn holders(
     tx: &mut Tx,
-    rows: &[&UsageRow],
+    rows: &[Grouped<'_>],
 ) -> Result<BTreeMap<RequestId, AccountId>, StoreError> {
     let mut holders = BTreeMap::new();
+    // Where credits pay for nothing there are none, and nothing has to be looked up.
+    let any: Option<(String,)> = tx
+        .optional(sql("SELECT request_id FROM credit_holds LIMIT 1"))
+        .await?;
+    if any.is_none() {
+        return Ok(holders);
+    }
     for some in rows.chunks(LOOKED_UP) {
         let (text, places) = match some.len() <= FEW {
             true => (&HOLDERS_OF_FEW, FEW),
@@ -165,9 +201,11 @@ async fn holders(
         };
         // What is missing to a full statement is filled up with the last.
         let calls = some.iter().chain(some.last().into_iter().cycle());
-        let statement = calls.take(places).fold(text.statement(), |statement, row| {
-            statement.bind(row.request)
-        });
+        let statement = calls
+            .take(places)
+            .fold(text.statement(), |statement, (row, _)| {
+                statement.bind(row.request)
+            });
         let found: Vec<(String, String)> = tx.all(statement).await?;
         for (request, account) in found {
             let place = Place {

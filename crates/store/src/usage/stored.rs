@@ -72,7 +72,7 @@ impl UsageRow {
             .bind(self.upstream_status)
             .bind(self.cost.map(NanoUsd::nanos))
             .bind(self.charge.nanos())
-            .bind(&attempts(&self.attempts))
+            .bind(&attempts(self))
             .bind(self.fallback)
     }
 }
@@ -81,8 +81,38 @@ fn tokens(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn attempts(attempts: &[AttemptRow]) -> String {
-    serde_json::to_string(attempts).expect("a list of texts and numbers is JSON")
+/// The attempts of a row as JSON. Of a call that was served at once the rest of the row and its group say everything but
+/// how long the attempt took, so that number stands for it: the list would be most of what a call leaves behind.
+fn attempts(row: &UsageRow) -> String {
+    if let [only] = &row.attempts[..]
+        && served_at_once(row, only.latency_ms).is_some_and(|at_once| at_once == *only)
+    {
+        return only.latency_ms.to_string();
+    }
+    serde_json::to_string(&row.attempts).expect("a list of texts and numbers is JSON")
+}
+
+/// The only attempt of a call that was served by it; `None`: no call can have been served so.
+fn served_at_once(row: &UsageRow, latency_ms: i64) -> Option<AttemptRow> {
+    Some(AttemptRow {
+        provider: row.provider.clone()?,
+        model: row.model.clone().unwrap_or_default(),
+        key: row.key,
+        label: row.key_label.clone(),
+        key_source: row.key_source?,
+        status: row.upstream_status,
+        outcome: "ok".to_owned(),
+        latency_ms,
+        key_scope: row.key_scope,
+    })
+}
+
+/// What [`attempts`] wrote.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Attempts {
+    AtOnce(i64),
+    Listed(Vec<AttemptRow>),
 }
 
 impl Stored {
@@ -121,7 +151,7 @@ impl Stored {
             pricing: row.pricing.map(|pricing| pricing.as_str().to_owned()),
             catalog_version: row.catalog_version.clone(),
             charge: row.charge.nanos(),
-            attempts: attempts(&row.attempts),
+            attempts: attempts(row),
             fallback: i64::from(row.fallback),
             key_scope: row.key_scope.map(|scope| scope.as_str().to_owned()),
         }
@@ -141,9 +171,9 @@ impl Stored {
             output_tokens: count(self.output_tokens),
             reasoning_tokens: count(self.reasoning_tokens),
         });
-        let attempts: Vec<AttemptRow> =
+        let attempts: Attempts =
             serde_json::from_str(&self.attempts).map_err(|_| place.corrupt("attempts"))?;
-        Ok(UsageRow {
+        let mut row = UsageRow {
             request: place.parse("request_id", &self.request_id)?,
             at: Timestamp::from_millis(self.at),
             account: place.parse("account_id", &self.account_id)?,
@@ -172,8 +202,16 @@ impl Stored {
             cost: self.cost.map(NanoUsd::new),
             catalog_version: self.catalog_version,
             charge: NanoUsd::new(self.charge),
-            attempts,
+            attempts: Vec::new(),
             fallback: self.fallback != 0,
-        })
+        };
+        row.attempts = match attempts {
+            Attempts::Listed(attempts) => attempts,
+            Attempts::AtOnce(latency_ms) => {
+                let only = served_at_once(&row, latency_ms);
+                vec![only.ok_or_else(|| place.corrupt("attempts"))?]
+            }
+        };
+        Ok(row)
     }
 }
