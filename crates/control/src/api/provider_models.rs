@@ -67,8 +67,8 @@ impl From<ListedModel> for ProviderModelView {
 
 /// List the models that are listed for a provider, with what they cost in this instance.
 ///
-/// Also while the provider is switched off. Others of the same provider work too, by the name `provider/model`. All in one
-/// answer; there are no parameters.
+/// Also while the provider is switched off. Others of the same provider work too, by the name `provider/model`.
+/// All in one answer; there are no parameters.
 #[utoipa::path(get, path = "/api/v1/admin/providers/{provider}/models", tag = "instance settings",
     extensions(("x-action" = json!("read_instance_settings"))),
     responses((status = 200, body = List<ProviderModelView>), Reads))]
