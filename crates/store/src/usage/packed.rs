@@ -104,8 +104,9 @@ impl Packer<'_> {
             outcome,
             latency_ms,
             key_scope,
+            cost,
         } = attempt;
-        self.list(9);
+        self.list(9 + usize::from(cost.is_some()));
         self.text(provider.as_str());
         self.text(model);
         self.maybe(key.as_ref().map(ProviderKeyId::bytes), Packer::id);
@@ -115,6 +116,10 @@ impl Packer<'_> {
         self.text(outcome);
         self.int(*latency_ms);
         self.maybe(key_scope.map(KeyScope::as_str), Packer::text);
+        // Left out where it is not there, as the derived writer does.
+        if let Some(cost) = cost {
+            self.int(cost.nanos());
+        }
     }
 
     fn maybe<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
@@ -206,6 +211,7 @@ mod tests {
         let only = row.attempts[0].clone();
         row.attempts = vec![only; 17];
         row.attempts[1].key_scope = Some(KeyScope::Workspace);
+        row.attempts[2].cost = Some(NanoUsd::new(70_000));
         assert_is_derived(&row);
         row.provider = None;
         row.model = None;
@@ -251,7 +257,7 @@ mod tests {
             row.key_source = Some(source);
             for pricing in Pricing::ALL.iter().copied() {
                 row.pricing = Some(pricing);
-                for scope in KeyScope::ALL {
+                for scope in KeyScope::ALL.iter().copied() {
                     row.key_scope = Some(scope);
                     assert_is_derived(&row);
                 }

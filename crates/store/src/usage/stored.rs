@@ -104,6 +104,7 @@ fn served_at_once(row: &UsageRow, latency_ms: i64) -> Option<AttemptRow> {
         outcome: "ok".to_owned(),
         latency_ms,
         key_scope: row.key_scope,
+        cost: None,
     })
 }
 

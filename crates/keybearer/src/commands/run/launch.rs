@@ -9,10 +9,11 @@ use clap::builder::PossibleValuesParser;
 use runtime::tool::{Launch, Tool, Value};
 use serde_json::{Value as Json, json};
 
-use super::{Inject, With, remark, set, unset};
+use super::{Inject, With, set, unset};
 use crate::client::{Api, Connection};
 use crate::config::variable;
 use crate::failure::{Failure, Sort};
+use crate::output::remark;
 use crate::output::{Out, say};
 
 #[derive(clap::Args)]
