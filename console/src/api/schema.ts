@@ -564,8 +564,8 @@ export interface paths {
         };
         /**
          * List the models that are listed for a provider, with what they cost in this instance.
-         * @description Also while the provider is switched off. Others of the same provider work too, by the name `provider/model`. All in one
-         *     answer; there are no parameters.
+         * @description Also while the provider is switched off. Others of the same provider work too, by the name `provider/model`.
+         *     All in one answer; there are no parameters.
          */
         get: operations["list_provider_models"];
         put?: never;
