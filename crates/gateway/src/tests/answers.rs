@@ -197,13 +197,24 @@ async fn answers_that_are_neither_json_nor_a_stream_do_not_pass() {
     // T57, T58
     let harness = Harness::start().await;
     harness.bring("openai").await;
-    let gzip = [JSON, ("content-encoding", "gzip")];
+    // Nothing is ever unpacked here, so no bomb goes off.
+    let packed = [
+        "gzip",
+        "br",
+        "zstd",
+        "deflate",
+        "gzip, gzip",
+        "x-unheard-of",
+    ];
+    let packed = packed.map(|coding| [JSON, ("content-encoding", coding)]);
     for headers in [
         &[("content-type", "text/html")][..],
         &[("content-type", "image/svg+xml")],
         &[],
-        &gzip,
-    ] {
+    ]
+    .into_iter()
+    .chain(packed.iter().map(|it| &it[..]))
+    {
         harness
             .provider
             .answers(200, headers, b"<script>alert(1)</script>");
