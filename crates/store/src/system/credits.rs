@@ -72,7 +72,9 @@ impl System<'_> {
         let (row, new) = credit::grant(&mut writing.tx, account, card, now).await?;
         if new {
             let origin = of_account(scope, account);
-            writing.commit(Affects::Nothing, origin, audit, now).await?;
+            // What serves is the same; whoever looks at the account is told.
+            let affects = Affects::Account(account);
+            writing.commit(affects, origin, audit, now).await?;
         }
         Ok((row, new))
     }
