@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type APIRequestContext, request } from "@playwright/test";
+import { type APIRequestContext, type Page, request } from "@playwright/test";
 import { call, mint } from "./support/calls";
 import { logIn, PASSWORD, post } from "./support/people";
 import { expect, look, test } from "./support/test";
@@ -135,7 +135,11 @@ test("credits that are given show at once, and so does what an admin does to the
   const admin = await asAdmin(url, world.root.email);
   // Sooner than the page would ask by itself.
   const soon = { timeout: 10_000 };
+  // What comes before the stream is there is not told by it.
+  const opened = (on: Page) => on.waitForResponse((answer) => answer.url().endsWith("/events"));
+  let stream = opened(page);
   await page.goto("/console/account/credits");
+  await stream;
   const ledger = page.getByRole("region", { name: "Ledger" });
   await expect(ledger.getByRole("row")).toHaveCount(2);
   await post(admin, `/api/v1/admin/accounts/${owner.account}/credits`, {
@@ -147,7 +151,9 @@ test("credits that are given show at once, and so does what an admin does to the
 
   const root = await (await browser.newContext({ baseURL: url, locale: "en-US" })).newPage();
   await logIn(root, url, world.root.email);
+  stream = opened(root);
   await root.goto("/console/admin/plans");
+  await stream;
   await expect(root.getByRole("row").filter({ hasText: "Free" })).toBeVisible();
   const terms = { monthly_credits: 5, byok: true, tiers: ["level_1", "embeddings"], limits: {} };
   const made = await admin.put("/api/v1/admin/plans/live", { data: { name: "Live plan", rank: 9, terms } });

@@ -27,7 +27,7 @@ function concerned(workspace: string, topic: string): QueryKey[] {
       return [instanceQuery.queryKey, providersQuery.queryKey, ["admin"], ...decisions];
     case "usage":
       // A call says how its key fares, too, and may have been charged.
-      return [own("usage"), own("provider-keys"), ["me", "balance"], ["me", "credits"], ["me", "ledger"]];
+      return [own("usage"), own("provider-keys"), ["me", "balance"], ["me", "credits"]];
     default:
       // A topic of a later server: everything of the workspace.
       return [own()];
@@ -58,7 +58,16 @@ export function useLiveWorkspace(workspace: string | undefined): void {
           void queries.invalidateQueries();
         },
       },
-      onOpen: (again) => again && later([["workspace", workspace], meQuery.queryKey]),
+      onOpen: (again) =>
+        again &&
+        later([
+          ["workspace", workspace],
+          meQuery.queryKey,
+          ["account"],
+          ["admin"],
+          instanceQuery.queryKey,
+          providersQuery.queryKey,
+        ]),
     });
     return stop;
   }, [workspace, queries]);

@@ -107,8 +107,13 @@ pub(crate) async fn passed(
         return Ok(admitted);
     };
     let workspace = admitted.view.caller.record.workspace;
-    let found = plane.makers.of(&plane.store, workspace, &id).await;
-    Box::pin(passed(plane, admitted, pass, found)).await
+    match plane.makers.of(&plane.store, workspace, &id).await {
+        Ok(maker) => {
+            admitted.maker = maker;
+            Ok(admitted)
+        }
+        Err(failure) => Err(admitted.settlement.refuse(failure)),
+    }
 }
 
 /// Who made what the path names.

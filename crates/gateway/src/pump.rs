@@ -284,10 +284,11 @@ impl HttpBody for Relay {
                     if let Some(tap) = &mut relay.tap {
                         tap.push(&data);
                     }
-                    if let Some(beginning) = &mut relay.beginning {
-                        beginning.push(&data);
-                    }
                     let ready = relay.scrubber.push(data);
+                    // Behind the scrubber: an echo of the key is no id.
+                    if let Some(beginning) = &mut relay.beginning {
+                        beginning.push(&ready);
+                    }
                     let ready = match relay.rewrite(ready) {
                         Ok(ready) => ready,
                         Err(failure) => return relay.break_off(failure),

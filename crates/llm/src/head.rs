@@ -517,8 +517,12 @@ impl<'de> Visitor<'de> for AnyWord {
         f.write_str("any JSON value")
     }
 
+    /// What is longer than an id is none, and is not copied.
     fn visit_str<E>(self, text: &str) -> Result<Word, E> {
-        Ok(Word::Text(text.to_owned()))
+        Ok(match text.len() <= crate::kept::MAX_ID_BYTES {
+            true => Word::Text(text.to_owned()),
+            false => Word::Other,
+        })
     }
 
     fn visit_bool<E>(self, flag: bool) -> Result<Word, E> {

@@ -40,9 +40,10 @@ pub fn input_file(body: &[u8]) -> Option<String> {
     batch.input_file_id.filter(|id| is_id(id))
 }
 
-/// Whether a text can be such an id.
+/// Whether a text can be such an id. None has a bracket, and what stands in the place of a removed secret has.
 pub fn is_id(text: &str) -> bool {
-    (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'[';
+    (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// The data of a stream's first event that has some, as far as it is there.

@@ -25,7 +25,7 @@ export function Choices({ models, policy, mayWrite }: { models: Models; policy: 
   const patch = usePatchPolicy("Choice saved");
   const isInstanceAdmin = useMe().user.instance_admin;
   // Neither the workspace nor the instance says what level 1 is.
-  const isOpen = models.tiers.some(({ tier, refusal }) => tier === "level_1" && refusal === "model_not_found");
+  const isOpen = models.tiers.some(({ tier, model }) => tier === "level_1" && !model);
   const chooser = models.default_chosen_by ? CHOSEN_BY[models.default_chosen_by] : undefined;
   return (
     <Section

@@ -31,19 +31,19 @@ export function Page() {
   useEffect(forgetFirstKey, []);
   const served = models.data && config.data && serving(models.data.models, config.data);
   const usable = apiKeys.data?.pages.flatMap(({ data }) => data).some(({ revoked_at }) => !revoked_at) ?? false;
-  const failed = [models, config, policy].find(({ isLoadingError }) => isLoadingError);
+  const failed = [models, config, policy, providerKeys].find(({ isLoadingError }) => isLoadingError);
   return (
     <PageBody title="Get started" lead="Three steps to the first call of a model through Keybearer.">
       <ol className="flex flex-col">
         <Step number={1} title="A provider key, or credits" done={served?.any ?? false}>
           {failed ? (
             <ErrorNote error={failed.error} title="What serves could not be asked" />
-          ) : served && config.data && policy.data ? (
+          ) : served && config.data && policy.data && providerKeys.data ? (
             <ProviderKeyStep
               mode={policy.data.mode}
               serving={served}
               instanceServes={config.data.managed_available}
-              keys={providerKeys.data ?? []}
+              keys={providerKeys.data}
               providers={providers.data ?? []}
             />
           ) : (

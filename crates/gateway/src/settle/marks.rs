@@ -65,7 +65,9 @@ impl Marks {
         }
     }
 
-    pub(super) async fn write(&mut self, store: &Store) {
+    /// Writes what was noted, and of objects so many as one transaction takes. Whether there are more, which the store
+    /// would take.
+    pub(super) async fn write(&mut self, store: &Store) -> bool {
         let mut theirs = Vec::new();
         let mut ours = Vec::new();
         let mut away = false;
@@ -88,16 +90,15 @@ impl Marks {
                 }
             }
         }
-        while !away && !self.made.is_empty() {
-            let some = &self.made[..self.made.len().min(MADE_AT_ONCE)];
-            match store.serving().note_kept(some).await {
-                Ok(()) => {
-                    self.made.drain(..some.len());
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "with which keys objects were made waits for the store");
-                    away = true;
-                }
+        if !away && !self.made.is_empty() {
+            let some = self.made.len().min(MADE_AT_ONCE);
+            let noted = store.serving().note_kept(&self.made[..some]).await;
+            if let Err(error) = &noted {
+                tracing::warn!(%error, "with which keys objects were made was not noted");
+                away = matches!(error, StoreError::Unavailable(_));
+            }
+            if !away {
+                self.made.drain(..some);
             }
         }
         let newest = self.written.values().max().copied();
@@ -116,5 +117,6 @@ impl Marks {
                 away = matches!(error, StoreError::Unavailable(_));
             }
         }
+        !away && !self.made.is_empty()
     }
 }

@@ -142,6 +142,12 @@ async fn a_file_its_batch_and_the_results_stay_with_one_key() {
         made("/v1/batches", r#"{"input_file_id":"file-1"}"#).await,
         "two"
     );
+    // A file of which nobody knows goes the usual way.
+    one.says(r#"{"id":"batch_2"}"#);
+    assert_eq!(
+        made("/v1/batches", r#"{"input_file_id":"file-nobody-knows"}"#).await,
+        "one"
+    );
     two.says(r#"{"id":"batch_1","output_file_id":"file-out"}"#);
     let got = ask(&harness, Method::GET, "/v1/batches/batch_1").await;
     assert_eq!(label(&got), "two");

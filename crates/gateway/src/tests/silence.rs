@@ -135,7 +135,7 @@ async fn silence_is_bounded_by_the_time_of_the_whole_call() {
     let answer = tokio::time::timeout(SOON, harness.chat(CALL)).await;
     let answer = answer.expect("in time");
     assert!(
-        begun.elapsed() < Duration::from_millis(1_500),
+        begun.elapsed() < Duration::from_secs(4),
         "{:?}",
         begun.elapsed()
     );

@@ -59,7 +59,8 @@ pub(super) struct Report {
     pub(super) changes: Vec<Line>,
     /// Set in the instance and not in the shell.
     pub(super) stay: Vec<String>,
-    /// Told, and without effect.
+    /// Told, and without effect. An instance of an earlier version does not say it.
+    #[serde(default)]
     pub(super) overridden: Vec<Overridden>,
 }
 

@@ -305,9 +305,9 @@ async fn a_result_that_cannot_be_written_is_a_failure_and_no_key_is_lost() {
     full(&["man"]);
     full(&["api", "GET", "/api/v1/whoami"]);
     let keys = async || fixture.cli_json(&["api-key", "list"]).await["data"].clone();
+    let before = keys().await.as_array().map_or(0, Vec::len);
     let said = full(&["env"]);
     assert!(!said.contains("kb_"), "{said}");
-    let before = keys().await.as_array().map_or(0, Vec::len);
     for arguments in [
         &["api-key", "create", "ci"][..],
         &["--json", "api-key", "create", "ci"],
@@ -438,4 +438,9 @@ async fn json_says_all_that_is_wrong_and_what_a_tool_needs() {
         fixture.app.url().as_str()
     );
     assert_eq!(setup["set_to_api_key"], json!(["ANTHROPIC_AUTH_TOKEN"]));
+    let arguments = setup["arguments"].to_string();
+    assert!(
+        arguments.contains(r#""--setting-sources","user""#),
+        "{setup}"
+    );
 }

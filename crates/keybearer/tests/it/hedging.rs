@@ -1,6 +1,6 @@
 //! Slow and silent providers, over the running server: who is asked next, who wins, who pays.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::app::Reply;
@@ -34,13 +34,11 @@ impl Fixture {
         each.collect()
     }
 
-    /// Waits until so many requests were given up at the provider, at once but for a busy machine.
+    /// Waits until so many requests were given up at the provider, in the middle of what it had to say.
     async fn given_up(&self, count: usize) {
-        let begun = Instant::now();
         self.provider
             .wait_until("the other request ends", |it| it.left_early() >= count)
             .await;
-        assert!(begun.elapsed() < Duration::from_millis(500));
     }
 }
 
@@ -65,7 +63,7 @@ fn is(outcome: &str, status: Option<u64>) -> (String, Option<u64>) {
 #[tokio::test]
 async fn a_silent_provider_is_followed_by_the_next_key_and_the_next_model() {
     let patience =
-        |builder: testkit::app::Builder| builder.env("KEYBEARER_FIRST_BYTE_TIMEOUT_MS", "400");
+        |builder: testkit::app::Builder| builder.env("KEYBEARER_FIRST_BYTE_TIMEOUT_MS", "1500");
     let fixture = Fixture::start_with(patience).await;
     let [one, two] = fixture.two_keys().await;
     fixture.provider.on_key(&one, Script::silence());
@@ -88,7 +86,7 @@ async fn a_slow_call_is_hedged_only_where_the_workspace_says_so_and_the_first_an
     let fixture = Fixture::with_cli().await;
     fixture.priced().await;
     let [one, two] = fixture.two_keys().await;
-    fixture.provider.on_key(&one, slow(3 * AFTER_MS));
+    fixture.provider.on_key(&one, slow(10 * AFTER_MS));
     fixture.provider.on_key(&two, slow(0));
     assert_eq!(served(&fixture.chat(MODEL).await), (200, "one", "1"));
     let field = format!("hedge_after_ms={AFTER_MS}");
@@ -122,7 +120,7 @@ async fn a_slow_call_is_hedged_only_where_the_workspace_says_so_and_the_first_an
         fixture.provider.on_key(key, Script::silence());
     }
     let hits = fixture.provider.requests().len();
-    let waiting = tokio::time::timeout(Duration::from_millis(4 * AFTER_MS), fixture.chat(MODEL));
+    let waiting = tokio::time::timeout(Duration::from_millis(10 * AFTER_MS), fixture.chat(MODEL));
     assert!(waiting.await.is_err());
     fixture.given_up(4).await;
     assert_eq!(fixture.provider.requests().len(), hits + 2);
@@ -157,7 +155,7 @@ async fn credits_pay_once_for_a_hedged_call_and_never_for_a_slow_own_key() {
     fixture.policy(&consent).await;
     let before = fixture.micro_left().await;
     // The first request is slow, whichever key it carries.
-    let slow_once = || fixture.provider.next(slow(4 * AFTER_MS));
+    let slow_once = || fixture.provider.next(slow(10 * AFTER_MS));
     slow_once();
     let reply = fixture.chat(MODEL).await;
     let attempts = |reply: &Reply| {

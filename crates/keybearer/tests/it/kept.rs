@@ -29,8 +29,9 @@ async fn a_conversation_goes_on_with_its_key_behind_a_restart() {
     };
     assert_eq!(respond(&fixture, json!({})).await, "one");
     assert_eq!(respond(&fixture, json!({})).await, "two");
-    // The store learns it within a moment; then nothing of the process is needed.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    // The store learns it right behind the calls' rows; then nothing of the process is needed.
+    fixture.app.usage(&fixture.owner, 2).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     fixture.app.restart().await;
     for _ in 0..2 {
         let goes_on = json!({"previous_response_id": "resp_two"});

@@ -87,7 +87,8 @@ pub(crate) async fn note(tx: &mut Tx, rows: &[Grouped<'_>]) -> Result<(), StoreE
             if let Some(key) = attempt.key {
                 let tries = hours.entry((key, hour(row.at))).or_default();
                 tries.calls += 1;
-                tries.failed += i64::from(attempt.outcome != "ok");
+                // That another answered sooner is no failure of the key.
+                tries.failed += i64::from(!matches!(attempt.outcome.as_str(), "ok" | "cancelled"));
                 tries.unauthorized += i64::from(attempt.status == Some(401));
                 tries.rate_limited += i64::from(attempt.status == Some(429));
             }

@@ -127,8 +127,10 @@ fn described(launch: &Launch) -> Json {
             Value::Key => set_to_api_key.push(name),
         }
     }
+    let arguments = launch.arguments.iter().map(String::as_str);
+    let arguments: Vec<&str> = arguments.chain(launch.wary.iter().copied()).collect();
     json!({
-        "program": launch.program, "arguments": launch.arguments,
+        "program": launch.program, "arguments": arguments,
         "set": set, "set_to_api_key": set_to_api_key, "unset": launch.unset,
     })
 }
