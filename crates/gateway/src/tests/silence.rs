@@ -238,15 +238,12 @@ async fn a_model_whose_provider_has_no_words_for_the_request_hides_no_failure_be
 #[tokio::test]
 async fn a_refusal_before_the_first_attempt_names_no_key() {
     let harness = Harness::start().await;
-    harness.bring("openai").await;
-    let path = "/v1beta/models/gpt-x:streamGenerateContent";
-    let call = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
-    let refused = harness
-        .send(harness.request(http::Method::POST, path, call))
-        .await;
+    harness.bring("anthropic").await;
+    let call = r#"{"model":"claude-x","n":2,"messages":[{"role":"user","content":"hi"}]}"#;
+    let refused = harness.chat(call).await;
     assert_eq!(refused.code(), "not_translatable");
-    assert_eq!(refused.header("x-keybearer-provider"), "openai");
-    assert_eq!(refused.header("x-keybearer-model"), "gpt-x");
+    assert_eq!(refused.header("x-keybearer-provider"), "anthropic");
+    assert_eq!(refused.header("x-keybearer-model"), "claude-x");
     for header in [
         "x-keybearer-key-label",
         "x-keybearer-key-source",
