@@ -73,9 +73,14 @@ impl Makers {
     }
 }
 
-/// The call, with the key that made the response that it goes on from. A refusal is settled.
-pub(crate) async fn continued(plane: &Plane, mut admitted: Admitted) -> Result<Admitted, Failure> {
-    let Some(id) = named_in_body(&admitted, None) else {
+/// The call, with the key that made what its body names: the response that it goes on from, or the file of a new batch.
+/// A refusal is settled.
+pub(crate) async fn continued(
+    plane: &Plane,
+    mut admitted: Admitted,
+    pass: Option<&Pass>,
+) -> Result<Admitted, Failure> {
+    let Some(id) = named_in_body(&admitted, pass) else {
         return Ok(admitted);
     };
     let workspace = admitted.view.caller.record.workspace;
@@ -96,18 +101,7 @@ pub(crate) async fn passed(
     by_path: Result<Option<Maker>, Failure>,
 ) -> Result<Admitted, Failure> {
     match by_path {
-        Err(failure) => return Err(admitted.settlement.refuse(failure)),
-        Ok(Some(maker)) => {
-            admitted.maker = Some(maker);
-            return Ok(admitted);
-        }
-        Ok(None) => {}
-    }
-    let Some(id) = named_in_body(&admitted, Some(pass)) else {
-        return Ok(admitted);
-    };
-    let workspace = admitted.view.caller.record.workspace;
-    match plane.makers.of(&plane.store, workspace, &id).await {
+        Ok(None) => continued(plane, admitted, Some(pass)).await,
         Ok(maker) => {
             admitted.maker = maker;
             Ok(admitted)

@@ -92,7 +92,7 @@ where
         .open(&view.caller, endpoint, id, started_at, &plane.sources)?
         .counted(&plane.calls)?;
     let admitted = admit::admit(plane, view, endpoint, model, books, request).await?;
-    let admitted = kept::continued(plane, admitted).await?;
+    let admitted = kept::continued(plane, admitted, None).await?;
     let planned = plan::plan(plane, admitted, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))

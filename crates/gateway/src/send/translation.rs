@@ -106,8 +106,26 @@ pub(super) enum Read {
     Refused(StatusCode, Bytes),
 }
 
+/// An attempt whose answer was read up to here, in the format of what was called, and is not told to the client.
+pub(super) fn missed(
+    status: StatusCode,
+    (call, format): (&Call, FormatId),
+    (failure, next): (Failure, Next),
+    read: &[u8],
+) -> Missed {
+    Missed {
+        status: Some(status),
+        metered: match next {
+            Next::Told => untold(call, format, read),
+            // It is made once more.
+            _ => None,
+        },
+        ..Missed::new(failure, next)
+    }
+}
+
 /// What was read of a body in this format that the client is not told, metered: the model made it all the same.
-pub(super) fn untold(call: &Call, format: FormatId, read: &[u8]) -> Option<Box<Metered>> {
+fn untold(call: &Call, format: FormatId, read: &[u8]) -> Option<Box<Metered>> {
     if call.priced == Priced::Unknown {
         return None;
     }
@@ -143,15 +161,8 @@ impl Translation {
         else {
             return Ok(Read::Flows);
         };
-        let missed = |(failure, next): (Failure, Next), read: &[u8]| Missed {
-            status: Some(answer.status),
-            metered: match next {
-                Next::Told => untold(parcel.call, self.upstream(), read),
-                // It is made once more.
-                _ => None,
-            },
-            ..Missed::new(failure, next)
-        };
+        let format = self.upstream();
+        let missed = |why, read: &[u8]| missed(answer.status, (parcel.call, format), why, read);
         let unreadable = (Failure::UpstreamUnreadable, Next::Told);
         let mut room = Room::of(&plane.body_memory);
         let mut read = BytesMut::from(&first[..]);

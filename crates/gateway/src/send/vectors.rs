@@ -11,7 +11,7 @@ use llm::format::FormatId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::translation::untold;
+use super::translation::missed;
 use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
 use crate::Plane;
 use crate::error::Failure;
@@ -65,15 +65,8 @@ pub(super) async fn encode_in(
     else {
         return Ok(());
     };
-    let missed = |failure, next, read: &[u8]| Missed {
-        status: Some(answer.status),
-        metered: match next {
-            Next::Told => untold(parcel.call, FormatId::OpenaiEmbeddings, read),
-            // It is made once more.
-            _ => None,
-        },
-        ..Missed::new(failure, next)
-    };
+    let format = FormatId::OpenaiEmbeddings;
+    let missed = |why, read: &[u8]| missed(answer.status, (parcel.call, format), why, read);
     let mut room = Room::of(&plane.body_memory);
     let mut read = BytesMut::from(&first[..]);
     let mut written = written(&read);
@@ -102,11 +95,11 @@ pub(super) async fn encode_in(
         Ok(())
     };
     let outcome = reading.await;
-    outcome.map_err(|(failure, next)| missed(failure, next, &read))?;
+    outcome.map_err(|why| missed(why, &read))?;
     let read = read.freeze();
     let ready = match written {
         Written::Numbers => encoded(&read)
-            .ok_or_else(|| missed(Failure::UpstreamNotEncodable, Next::Told, &read))?,
+            .ok_or_else(|| missed((Failure::UpstreamNotEncodable, Next::Told), &read))?,
         Written::NotYet | Written::Otherwise => read,
     };
     *first = room.around(ready);

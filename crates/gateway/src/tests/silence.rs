@@ -52,6 +52,19 @@ async fn noted(harness: &Harness) -> usize {
         .count()
 }
 
+/// The same with an own key, consent to credits where it fails, and the provider that they would pay.
+async fn consenting(first_byte_ms: u64, total_ms: u64) -> (Harness, Provider) {
+    let harness = with(first_byte_ms, total_ms).await;
+    harness
+        .settings(|settings| settings.prices = vec![price("openai", "gpt-*", PRICE)])
+        .await;
+    let (_, platform) = harness.platform("openai").await;
+    platform.says(REPORT);
+    harness.bring("openai").await;
+    harness.consents().await;
+    (harness, platform)
+}
+
 #[tokio::test]
 async fn a_silent_provider_is_followed_by_the_next_key_and_not_asked_again() {
     let harness = with(300, 60_000).await;
@@ -148,14 +161,7 @@ async fn silence_is_bounded_by_the_time_of_the_whole_call() {
 
 #[tokio::test]
 async fn credits_stand_in_for_a_silent_own_key() {
-    let harness = with(300, 60_000).await;
-    harness
-        .settings(|settings| settings.prices = vec![price("openai", "gpt-*", PRICE)])
-        .await;
-    let (_, platform) = harness.platform("openai").await;
-    platform.says(REPORT);
-    harness.bring("openai").await;
-    harness.consents().await;
+    let (harness, _platform) = consenting(300, 60_000).await;
     harness.provider.script(vec![Step::Gate]);
     assert_eq!(paid(&harness.chat(CALL).await), "managed");
     let row = harness.usage().await.pop().expect("a row");
@@ -166,14 +172,7 @@ async fn credits_stand_in_for_a_silent_own_key() {
 #[tokio::test]
 async fn credits_that_had_no_time_to_stand_in_are_neither_recorded_nor_audited() {
     // Half of it is the own key's, and the pause before the next attempt is at least 50 ms.
-    let harness = with(100, 100).await;
-    harness
-        .settings(|settings| settings.prices = vec![price("openai", "gpt-*", PRICE)])
-        .await;
-    let (_, platform) = harness.platform("openai").await;
-    platform.says(REPORT);
-    harness.bring("openai").await;
-    harness.consents().await;
+    let (harness, platform) = consenting(100, 100).await;
     harness.provider.says(REPORT);
     // So that none of the time goes by before the first attempt.
     harness.chat(CALL).await;
