@@ -25,6 +25,11 @@ struct Request {
 struct Tool {
     #[serde(rename = "type")]
     kind: Option<String>,
+    // Gemini's tools have no type: a field names them.
+    #[serde(rename = "codeExecution", alias = "code_execution")]
+    code_execution: Option<IgnoredAny>,
+    #[serde(rename = "mcpServers", alias = "mcp_servers")]
+    mcp_servers: Option<IgnoredAny>,
 }
 
 /// Tools that run at the provider and only read. A version may follow the name.
@@ -40,7 +45,9 @@ pub fn find(format: FormatId, body: &[u8]) -> Option<&'static str> {
     let acts = |tool: &Tool| {
         let reads = |kind: &str| READING.iter().any(|it| kind.starts_with(it));
         let kind = tool.kind.as_deref();
-        kind.is_some_and(|kind| !runs_at_client(kind) && !reads(kind))
+        tool.code_execution.is_some()
+            || tool.mcp_servers.is_some()
+            || kind.is_some_and(|kind| !runs_at_client(kind) && !reads(kind))
     };
     let found = [
         ("store", request.store.unwrap_or(kept_by_default)),
@@ -80,6 +87,11 @@ mod tests {
             ),
             (r#","tools":[{"type":"function"},{"type":"mcp"}]"#, "tools"),
             (r#","tools":[{"type":"code_interpreter"}]"#, "tools"),
+            (
+                r#","tools":[{"functionDeclarations":[]},{"codeExecution":{}}]"#,
+                "tools",
+            ),
+            (r#","tools":[{"mcpServers":[{}]}]"#, "tools"),
             // What is not as it should be is not guessed at.
             (r#","store":false,"store":false"#, "body"),
             (r#","store":"no""#, "body"),
