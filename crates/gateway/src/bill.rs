@@ -119,16 +119,22 @@ impl Bill {
         self.priced == Priced::ByPicture
     }
 
-    /// What a call with this usage, which is no estimate, costs at list price, as its row will say; `None`: that is not
-    /// known, or nobody is told. `None` in the place of the usage: it is not known yet.
+    /// Whether anybody is told what calls cost: of own keys the instance may want nothing.
+    fn is_told(&self) -> bool {
+        let metering = self.instance.record.settings.byok_metering;
+        self.source == KeySource::Managed || metering != ByokMetering::None
+    }
+
+    /// What a call with this usage, which is no estimate, costs at list price: as its row will say, or nothing if it is
+    /// free, of which the row has no cost; `None`: that is not known, or nobody is told. `None` in the place of the usage:
+    /// it is not known yet.
     pub(crate) fn known_cost(&self, usage: Option<&Usage>) -> Option<NanoUsd> {
         if self.priced == Priced::Free {
             return Some(NanoUsd::ZERO);
         }
-        let settings = &self.instance.record.settings;
-        let told =
-            self.source == KeySource::Managed || settings.byok_metering != ByokMetering::None;
-        usage.filter(|_| told).and_then(|usage| self.cost(usage))
+        usage
+            .filter(|_| self.is_told())
+            .and_then(|usage| self.cost(usage))
     }
 
     /// What a managed call with this usage takes in credits.
@@ -166,9 +172,7 @@ impl Bill {
     /// What the provider may ask, at an estimate, for input of so many bytes of which nothing came; `None`: not known, or
     /// nobody's business.
     pub(crate) fn input_cost(&self, bytes: u64) -> Option<NanoUsd> {
-        let metering = self.instance.record.settings.byok_metering;
-        let unmetered = self.source == KeySource::Byok && metering == ByokMetering::None;
-        if unmetered || self.priced != Priced::ByToken {
+        if !self.is_told() || self.priced != Priced::ByToken {
             return None;
         }
         self.cost(&Metered::input_only(bytes))

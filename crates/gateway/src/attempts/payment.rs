@@ -6,11 +6,9 @@ use llm::head;
 use llm::translate::Translated;
 
 use super::{Course, Leg};
-use crate::bill::Bill;
 use crate::error::Failure;
 use crate::hold::{self, Sent};
 use crate::plan::way::Way;
-use crate::send;
 
 impl<'a> Course<'a> {
     /// Whether this managed way may be used after what has happened.
@@ -30,22 +28,14 @@ impl<'a> Course<'a> {
         let behind = self.ways.iter().filter(|it| it.place > way.place);
         let mut dearest = NanoUsd::ZERO;
         for it in behind.filter(|it| it.is_managed() && self.credits_may(it)) {
-            let call = self.call;
-            let bill = Bill::of(
-                self.plane,
-                self.view,
-                &it.target,
-                call.operation,
-                call.priced,
-            );
-            let translated = match send::translated(self.plane, it, self.parcel) {
-                Ok(translated) => translated,
+            let leg = match self.leg(it) {
+                Ok(leg) => leg,
                 Err(Failure::Overloaded) => return Err(Failure::Overloaded),
                 // Without a translation it is not sent at all.
                 Err(_) => continue,
             };
-            let sent = self.sent(it, translated.as_ref().map(|(translated, _)| translated));
-            let charge = hold::expected(self.plane, self.view, it, &bill, &sent);
+            let sent = self.sent(it, leg.translated.as_ref());
+            let charge = hold::expected(self.plane, self.view, it, &leg.bill, &sent);
             dearest = dearest.max(charge);
         }
         Ok(dearest)

@@ -1,4 +1,5 @@
-//! What the end of a call says of its keys: when they were last used, and that a provider did not accept one.
+//! What the end of a call says of its keys: when they were last used, that a provider did not accept one, and what was
+//! made with one that its provider keeps.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use super::Settled;
 /// The store keeps the time of the last use to about a minute.
 const USED_EVERY_MS: i64 = 60_000;
 
-/// What is noted of keys beside the rows: worth one try, not a queue.
+/// What is noted of keys beside the rows. Uses and failures are worth one try; what was made waits while the store is away.
 #[derive(Default)]
 pub(super) struct Marks {
     /// When a use was last written.
