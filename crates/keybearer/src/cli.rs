@@ -320,9 +320,9 @@ One binary is the server and its command line. The commands of a server find it,
 
 | | environment | else | else |
 |---|---|---|---|
-| server | `KEYBEARER_URL` | the current login | `http://127.0.0.1:4356` |
+| server | `KEYBEARER_URL` | the current login | without a credential, where the local instance of this user listens, if it runs; else `http://127.0.0.1:4356` |
 | credential | `KEYBEARER_API_KEY`, for `KEYBEARER_URL` or the default only | the login to that very server | the local instance of this user, if it runs and no other server is named; none: exit code 4 |
-| workspace | `KEYBEARER_WORKSPACE` | the login's | the API key's own, or a person's only one |
+| workspace | `KEYBEARER_WORKSPACE` | the login's, or the local instance's | the API key's own, or a person's only one |
 
 `--workspace` and `--email` win over all of these. `keybearer login` shows a code to approve elsewhere; with `--email` it
 takes a password, with `--with-key` an API key, which cannot do all that a person can. What it keeps is `logins.json` in

@@ -101,10 +101,15 @@ fn end_when_interrupted(api: Arc<Api>) -> anyhow::Result<JoinHandle<()>> {
     secret::leave_end_to_others();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // A secret that was typed has left these two to others as well.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
     Ok(tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
         }
         // A command that ends by itself ends its session too.
         tokio::time::sleep(Duration::from_millis(300)).await;

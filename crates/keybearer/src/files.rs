@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Replaces a file, or makes it, with these permissions from its first byte: whoever reads it meets the old one or the new
-/// one. When this returns, the new one outlives a power cut.
+/// one, whole, also after a power cut.
 pub(crate) fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::config::{self, Config, Probe};
-use crate::output::is_quiet;
+use crate::output::{deliver, is_quiet};
 use crate::serve::{self, refused};
 use crate::telemetry;
 
@@ -228,14 +228,11 @@ impl Said {
             let missing = not_found.iter().map(
                 |(provider, variables)| json!({ "provider": provider, "variables": variables }),
             );
-            println!(
-                "{}",
-                json!({
-                    "url": url, "workspace_id": self.workspace, "api_key_file": self.key_file,
-                    "found": found.collect::<Vec<_>>(), "not_found": missing.collect::<Vec<_>>(),
-                })
-            );
-            return std::io::stdout().flush().context("standard output");
+            let said = json!({
+                "url": url, "workspace_id": self.workspace, "api_key_file": self.key_file,
+                "found": found.collect::<Vec<_>>(), "not_found": missing.collect::<Vec<_>>(),
+            });
+            return deliver(format!("{said}\n").as_bytes()).context("standard output");
         }
         println!("listening on {url}\n");
         for change in changes {

@@ -67,7 +67,7 @@ impl Tool {
     }
 
     /// Files of a project that this tool obeys and that could send the key elsewhere in a way that no argument forbids.
-    pub const fn obeyed_files(self) -> &'static [&'static str] {
+    const fn obeyed_files(self) -> &'static [&'static str] {
         match self {
             // The first is told to read none, the second lets no project name a provider.
             Self::Claude | Self::Codex => &[],

@@ -20,6 +20,7 @@ use domain::WorkspaceId;
 use domain::variable::{self, VariableName};
 use runtime::output::Hidden;
 use runtime::variables::{self, Gateway};
+use tokio::sync::oneshot;
 
 use super::chosen_workspace;
 use crate::client::{Api, Connection};
@@ -260,6 +261,21 @@ impl<C: Fn(&mut Changes<'_>) -> anyhow::Result<()>> Start<'_, C> {
         }
         ended
     }
+}
+
+/// Does what blocks in a thread of its own, for which the end of the process does not wait. Gives what came of it.
+fn in_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<T>> {
+    let (done, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            // Perhaps nobody waits any more.
+            let _ = done.send(work());
+        })?;
+    Ok(ended)
 }
 
 /// Puts the gateway's address and its key into an environment.

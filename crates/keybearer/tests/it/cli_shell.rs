@@ -350,7 +350,7 @@ else: os.kill(child, signal.SIGTERM)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), echoes())
 ";
     for (way, code) in [("key", 130), ("signal", 143)] {
-        let mut command = fixture.command(&[]);
+        let command = fixture.command(&[]);
         let mut python = Command::new("python3");
         python.args([
             "-c",
@@ -366,7 +366,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), echoes())
             python.env(name, value.expect("only set"));
         }
         let output = python.output().expect("Python runs");
-        command.stdin(Stdio::null());
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(said, format!("asked True\n{code} True\n"), "{output:?}");
     }

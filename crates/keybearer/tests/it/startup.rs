@@ -1,6 +1,7 @@
 //! Starting: the root key that must fit, one process a database, set-up, and stopping.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 
 use serde_json::json;
 use testkit::app::Engine;
@@ -390,7 +391,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
 #[tokio::test]
 async fn no_core_of_the_server_is_written() {
     // T72: nor given to a program of `core_pattern`, which a limit alone does not stop.
-    let fixture = Fixture::start().await;
+    let mut fixture = Fixture::start().await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", fixture.app.pid()));
     let limits = limits.expect("the limits");
     let core = limits
@@ -398,14 +399,10 @@ async fn no_core_of_the_server_is_written() {
         .find(|line| line.starts_with("Max core file size"));
     let words: Vec<&str> = core.expect("one of them").split_whitespace().collect();
     assert_eq!(words[4..6], ["0", "0"], "{words:?}");
-    let mut fixture = fixture;
     let pid = i32::try_from(fixture.app.pid()).expect("a process id");
-    let status = {
-        let pid = rustix::process::Pid::from_raw(pid).expect("a process");
-        rustix::process::kill_process(pid, rustix::process::Signal::ABORT).expect("sent");
-        fixture.app.terminate().await
-    };
-    use std::os::unix::process::ExitStatusExt;
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::ABORT).expect("sent");
+    let status = fixture.app.terminate().await;
     assert!(
         status.signal().is_some() && !status.core_dumped(),
         "{status}"

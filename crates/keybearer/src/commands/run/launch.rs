@@ -13,8 +13,7 @@ use super::{Inject, With, set, unset};
 use crate::client::{Api, Connection};
 use crate::config::variable;
 use crate::failure::{Failure, Sort};
-use crate::output::remark;
-use crate::output::{Out, say};
+use crate::output::{Out, remark, say};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -6,6 +6,8 @@ use anyhow::Context;
 use runtime::output::{Hidden, Output, pass_on};
 use tokio::sync::oneshot;
 
+use super::in_thread;
+
 /// Its standard output and its standard error, while they are passed on.
 pub(super) struct Masked([oneshot::Receiver<()>; 2]);
 
@@ -29,7 +31,7 @@ impl Masked {
     /// Waits until all was passed on, or nobody reads it any more.
     pub(super) async fn end(self) {
         for ended in self.0 {
-            // Nothing is sent: the thread's end is what is waited for.
+            // Also where the thread panicked.
             let _ = ended.await;
         }
     }
@@ -40,14 +42,9 @@ fn spawn(
     hidden: Hidden,
     sink: impl Write + Send + 'static,
 ) -> anyhow::Result<oneshot::Receiver<()>> {
-    let (ending, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("output".to_owned())
-        .spawn(move || {
-            let _ending: oneshot::Sender<()> = ending;
-            // Who stops reading, as `head` does, has seen enough; the program is told when it writes more.
-            let _ = pass_on(stream, &hidden, sink);
-        })
-        .context("cannot pass on what the program says")?;
-    Ok(ended)
+    let passing = in_thread("output", move || {
+        // Who stops reading, as `head` does, has seen enough; the program is told when it writes more.
+        let _ = pass_on(stream, &hidden, sink);
+    });
+    passing.context("cannot pass on what the program says")
 }

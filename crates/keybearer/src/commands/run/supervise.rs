@@ -8,9 +8,10 @@ use anyhow::Context;
 use runtime::Program;
 use runtime::program::{Signal, Signals, end_the_rest, terminal_signals_arrive};
 use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::in_thread;
 use super::lease::Lease;
 use super::release::Watch;
 use crate::failure::{Failure, Sort};
@@ -78,11 +79,8 @@ pub(super) async fn supervise(
     end_with_key: bool,
 ) -> anyhow::Result<Ended> {
     let signals = program.signals();
-    let (done, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("wait".to_owned())
-        .spawn(move || done.send(program.wait()))
-        .context("cannot wait for the program")?;
+    let ended = in_thread("wait", move || program.wait());
+    let ended = ended.context("cannot wait for the program")?;
     let with_key = end_with_key.then(|| WithKey {
         signals: &signals,
         ended_at: Cell::new(None),

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::super::pause::Pauses;
-use super::super::{Environment, enter, set};
+use super::super::{Environment, enter, in_thread, set};
 use super::board::{Board, Event, Kind};
 use crate::output::say_of;
 
@@ -163,24 +163,19 @@ fn print_lines(
     hidden: &Hidden,
 ) -> anyhow::Result<oneshot::Receiver<()>> {
     let (name, hidden) = (name.to_owned(), hidden.clone());
-    let (ending, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("lines".to_owned())
-        .spawn(move || {
-            let _ending: oneshot::Sender<()> = ending;
-            if let Some(stream) = stream {
-                each_line(stream, &hidden, |line| say_of(&name, line));
-            }
-        })
-        .context("cannot read what a program says")?;
-    Ok(ended)
+    let reading = in_thread("lines", move || {
+        if let Some(stream) = stream {
+            each_line(stream, &hidden, |line| say_of(&name, line));
+        }
+    });
+    reading.context("cannot read what a program says")
 }
 
 /// Waits until a program that has ended was read to its last line.
 async fn all_said(lines: Lines) {
     let all = async {
         for ended in lines {
-            // Nothing is sent: the thread's end is what is waited for.
+            // Also where the thread panicked.
             let _ = ended.await;
         }
     };
@@ -189,10 +184,5 @@ async fn all_said(lines: Lines) {
 
 /// Waits for a program's end in a thread of its own.
 fn watch_over(handle: Handle) -> anyhow::Result<oneshot::Receiver<std::io::Result<u8>>> {
-    let (done, ended) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("wait".to_owned())
-        .spawn(move || done.send(handle.wait(GRACE)))
-        .context("cannot wait for a program")?;
-    Ok(ended)
+    in_thread("wait", move || handle.wait(GRACE)).context("cannot wait for a program")
 }
