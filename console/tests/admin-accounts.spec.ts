@@ -54,6 +54,10 @@ test("an admin gives credits once, changes the plan and the rate of an account",
   await asRoot(page, world.instance.url, world.root.email, "accounts");
   await expect(page.getByRole("row").filter({ hasText: owner.email })).toContainText("Free");
   await look(page, "admin-accounts");
+  await page.getByLabel("Find by e-mail").fill("nobody-at-all");
+  await expect(page.getByText("No account is called like that")).toBeVisible();
+  await page.getByLabel("Find by e-mail").fill(owner.email.toUpperCase());
+  await expect(page.getByRole("row")).toHaveCount(2);
   await page.getByRole("link", { name: owner.email }).click();
   await expect(page.getByRole("heading", { name: owner.email })).toBeVisible();
   const available = page.getByRole("definition").first();

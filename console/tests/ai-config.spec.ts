@@ -127,6 +127,11 @@ test("calls are hedged after a time within its bounds, and never without one", a
   await expect(page.getByText("Hedging saved")).toBeVisible();
   await page.reload();
   await expect(after).toHaveValue("1500");
+  await after.fill("");
+  await page.getByRole("button", { name: "Save hedging" }).click();
+  await expect(page.getByText("Hedging saved")).toBeVisible();
+  await page.reload();
+  await expect(after).toHaveValue("");
 });
 
 test("a mode that the instance does not offer says so and cannot be chosen", async ({ page, owner, world }) => {

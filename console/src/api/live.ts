@@ -60,14 +60,7 @@ export function useLiveWorkspace(workspace: string | undefined): void {
       },
       onOpen: (again) =>
         again &&
-        later([
-          ["workspace", workspace],
-          meQuery.queryKey,
-          ["account"],
-          ["admin"],
-          instanceQuery.queryKey,
-          providersQuery.queryKey,
-        ]),
+        later([["workspace", workspace], ...concerned(workspace, "account"), ...concerned(workspace, "instance")]),
     });
     return stop;
   }, [workspace, queries]);

@@ -1,6 +1,6 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useParams } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
 import {
   Boxes,
   Clapperboard,
@@ -156,13 +156,13 @@ function useCommands(): Command[] {
   const navigate = useNavigate();
   const logOut = useLogOut();
   const [theme, setTheme] = useTheme();
-  const { workspace: id } = useParams({ strict: false }) as { workspace?: string };
+  const workspace = useWorkspaceIfAny();
+  const base = workspace && `/w/${workspace.id}`;
   const go = (to: string) => () => void navigate({ to });
   const pages = (group: string, base: string, entries: PageEntry[]): Command[] =>
     entries.flatMap(({ path, title, icon, words = "" }) =>
       icon ? [{ id: `${base}/${path}`, title, group, icon, words, run: go(`${base}/${path}`) }] : [],
     );
-  const workspace = me.workspaces.find((workspace) => workspace.id === id);
   const allowed = WORKSPACE_PAGES.filter(({ role = "member" }) => workspace && isAtLeast(workspace.role, role));
   const make = (title: string, icon: LucideIcon, to: string, words: string): Command => ({
     id: `new-${to}`,
@@ -173,9 +173,8 @@ function useCommands(): Command[] {
     run: () => void navigate({ to, search: NEW as never }),
   });
   const isAdmin = workspace !== undefined && isAtLeast(workspace.role, "admin");
-  const base = workspace && `/w/${workspace.id}`;
   return [
-    ...(workspace ? pages(workspace.name, `/w/${workspace.id}`, allowed) : []),
+    ...(workspace && base ? pages(workspace.name, base, allowed) : []),
     ...(isAdmin ? [make("Add a provider key", KeyRound, `${base}/keys`, "new own byok paste seal")] : []),
     ...(base
       ? [
@@ -191,7 +190,7 @@ function useCommands(): Command[] {
       ? [make("Add a platform key", KeyRound, "/admin/platform-keys", "new instance managed paste seal provider")]
       : []),
     ...me.workspaces
-      .filter((other) => other.id !== id)
+      .filter((other) => other.id !== workspace?.id)
       .map((other) => ({
         id: other.id,
         title: other.name,

@@ -106,7 +106,8 @@ export function Ledger() {
   );
 }
 
-const isKind = (text: string | undefined): text is Transaction["kind"] => text !== undefined && text in KINDS;
+const isKind = (text: string | undefined): text is Transaction["kind"] =>
+  text !== undefined && Object.hasOwn(KINDS, text);
 
 /** Calls cost so little that a balance of two digits would not show them. */
 const DIGITS = 3;

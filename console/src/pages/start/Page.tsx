@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { policyQuery, providerKeysQuery, providersQuery } from "@/api/queries";
+import { providerKeysQuery, providersQuery } from "@/api/queries";
 import { aiConfigQuery } from "@/pages/ai-config/policy";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { cheapest, modelsQuery } from "@/pages/models/models";
@@ -22,7 +22,6 @@ export function Page() {
   const workspace = useWorkspace();
   const providerKeys = useQuery(providerKeysQuery(workspace.id));
   const providers = useQuery(providersQuery);
-  const policy = useQuery(policyQuery(workspace.id));
   const models = useQuery(modelsQuery(workspace.id));
   const config = useQuery(aiConfigQuery(workspace.id));
   const apiKeys = useInfiniteQuery(apiKeysQuery(workspace.id));
@@ -31,16 +30,16 @@ export function Page() {
   useEffect(forgetFirstKey, []);
   const served = models.data && config.data && serving(models.data.models, config.data);
   const usable = apiKeys.data?.pages.flatMap(({ data }) => data).some(({ revoked_at }) => !revoked_at) ?? false;
-  const failed = [models, config, policy, providerKeys].find(({ isLoadingError }) => isLoadingError);
+  const failed = [models, config, providerKeys].find(({ isLoadingError }) => isLoadingError);
   return (
     <PageBody title="Get started" lead="Three steps to the first call of a model through Keybearer.">
       <ol className="flex flex-col">
         <Step number={1} title="A provider key, or credits" done={served?.any ?? false}>
           {failed ? (
             <ErrorNote error={failed.error} title="What serves could not be asked" />
-          ) : served && config.data && policy.data && providerKeys.data ? (
+          ) : served && config.data && providerKeys.data ? (
             <ProviderKeyStep
-              mode={policy.data.mode}
+              mode={config.data.mode}
               serving={served}
               instanceServes={config.data.managed_available}
               keys={providerKeys.data}

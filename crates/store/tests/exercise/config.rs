@@ -196,6 +196,14 @@ async fn the_first_account_gets_the_operators_plan_and_others_the_default(world:
         ("third@example.com", "pro"),
     ];
     assert_eq!(seen, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let all = PageRequest {
+        limit: 9,
+        after: None,
+    };
+    let found = system.accounts(&scope, Some("SECOND@"), &all).await;
+    let found = found.expect("lists").items;
+    let emails: Vec<_> = found.iter().map(|it| it.owner_email.as_str()).collect();
+    assert_eq!(emails, ["second@example.com"]);
 }
 
 async fn editing_a_plan_changes_nobodys_terms(world: World) {
