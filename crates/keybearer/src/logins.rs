@@ -173,13 +173,13 @@ impl Logins {
         flock(&lock, FlockOperation::LockExclusive).with_context(cannot)?;
         let mut logins = Self::load_from(directory)?;
         let result = change(&mut logins)?;
-        logins.save_in(directory).with_context(cannot)?;
+        logins.save_in(directory)?;
         Ok(result)
     }
 
     fn save_in(&self, directory: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_vec_pretty(self)?;
-        Ok(replace(&directory.join(FILE), 0o600, &text)?)
+        replace(&directory.join(FILE), 0o600, &text)
     }
 }
 

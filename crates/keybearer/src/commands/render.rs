@@ -66,7 +66,7 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<()> {
             false => 0o644,
         };
         let path = directory.join(&file.name);
-        replace(&path, mode, file.text.as_bytes()).with_context(cannot)?;
+        replace(&path, mode, file.text.as_bytes())?;
         remark(&format!("Wrote {shown}/{}.", file.name));
     }
     let written: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();

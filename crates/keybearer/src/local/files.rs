@@ -46,5 +46,5 @@ pub(super) fn write_secret(path: &Path, secret: &Secret) -> anyhow::Result<()> {
 
 /// Replaces a file, which only its owner can read.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    replace(path, 0o600, bytes).with_context(|| format!("cannot write {}", path.display()))
+    replace(path, 0o600, bytes)
 }

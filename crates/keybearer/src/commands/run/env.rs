@@ -45,8 +45,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
         };
         let variables = gateway.variables();
         match &file {
-            Some(file) => replace(file, 0o600, write(&variables, Form::EnvFile).as_bytes())
-                .with_context(|| format!("cannot write {}", file.display())),
+            Some(file) => replace(file, 0o600, write(&variables, Form::EnvFile).as_bytes()),
             None if out.is_json() => {
                 let variables: Map<String, Value> = variables
                     .into_iter()

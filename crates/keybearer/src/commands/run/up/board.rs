@@ -166,11 +166,8 @@ impl Board {
 
 impl Kept {
     fn write(&mut self) {
-        let text = serde_json::to_vec(&self.report).context("cannot write the state");
-        let written = text.and_then(|text| {
-            let written = replace(&self.file, 0o600, &text);
-            written.with_context(|| format!("cannot write {}", self.file.display()))
-        });
+        let text = serde_json::to_vec(&self.report).context("the state is plain data");
+        let written = text.and_then(|text| replace(&self.file, 0o600, &text));
         // Programs run on without it.
         if let Err(error) = written
             && !std::mem::replace(&mut self.told, true)

@@ -166,7 +166,7 @@ impl Machine {
         // Machines may share a home, and start at once.
         let name = format!("{}-{}.script", due.script.name, machine_id());
         let path = self.files.directory.join(name);
-        write(&path, 0o700, due.script.content.as_str())?;
+        replace(&path, 0o700, due.script.content.as_str().as_bytes())?;
         Ok(Written(path))
     }
 
@@ -181,8 +181,8 @@ impl Machine {
     }
 
     fn save(&self) -> anyhow::Result<()> {
-        let text = serde_json::to_string(&self.known).context("cannot write the state")?;
-        write(&self.files.known, 0o600, &text)
+        let text = serde_json::to_vec(&self.known).context("the state is plain data")?;
+        replace(&self.files.known, 0o600, &text)
     }
 }
 
@@ -251,9 +251,4 @@ fn ours(path: &Path) -> anyhow::Result<()> {
         return Err(Failure::new(Sort::Failed, message).hint(hint).into());
     }
     Ok(())
-}
-
-fn write(path: &Path, mode: u32, text: &str) -> anyhow::Result<()> {
-    let written = replace(path, mode, text.as_bytes());
-    written.with_context(|| format!("cannot write {}", path.display()))
 }
