@@ -4,7 +4,6 @@
 //! for such accidents: what a program wants to tell, it can write in a way that nobody searches for.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,38 +61,86 @@ pub fn each_line(stream: impl Read, hidden: &Hidden, mut hand_on: impl FnMut(&[u
 }
 
 /// Passes a stream on as it comes: a beginning of a key is kept back for a tenth of a second at most. Blocks until the
-/// stream ends.
+/// stream ends, or until the other end of `program` is closed: then what was written by that moment is passed on, and
+/// nothing else. A process that the program left behind may have the stream open for ever.
 ///
 /// # Errors
 /// The operating system's, as when nobody reads on. What the program writes from then on fails, too.
-pub fn pass_on(mut stream: PipeReader, hidden: &Hidden, mut sink: impl Write) -> io::Result<()> {
+pub fn pass_on(
+    mut stream: PipeReader,
+    program: &PipeReader,
+    hidden: &Hidden,
+    mut sink: impl Write,
+) -> io::Result<()> {
     let mut filter = Filter::new(hidden);
     let mut piece = vec![0; PIECE_BYTES];
     let mut write = |bytes: Bytes| {
         sink.write_all(&bytes)?;
         sink.flush()
     };
+    // How much is left to read, once that is known.
+    let mut left = None;
     loop {
-        if filter.holds() && !comes_in_time(&stream)? {
-            write(filter.release())?;
+        if left.is_none() {
+            match next(&stream, program, filter.holds())? {
+                Next::Piece => {}
+                Next::Nothing => {
+                    write(filter.release())?;
+                    continue;
+                }
+                Next::Last => left = Some(waiting(&stream)?),
+            }
         }
-        match stream.read(&mut piece) {
+        let most = left.unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+        if most == 0 {
+            return write(filter.finish());
+        }
+        match stream.read(&mut piece[..most]) {
             Ok(0) => return write(filter.finish()),
-            Ok(length) => write(filter.push(Bytes::copy_from_slice(&piece[..length])))?,
+            Ok(length) => {
+                left = left.map(|left| left.saturating_sub(length));
+                write(filter.push(Bytes::copy_from_slice(&piece[..length])))?;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Whether there is something to read, or an end, before what is kept back has to go.
-fn comes_in_time(stream: &impl AsFd) -> io::Result<bool> {
+/// What happens to a stream next.
+enum Next {
+    /// There is something to read, or its end.
+    Piece,
+    /// What is kept back has to go.
+    Nothing,
+    /// The program has ended: only what waits to be read counts.
+    Last,
+}
+
+/// Waits for what comes next; for a tenth of a second where something is kept back.
+fn next(stream: &PipeReader, program: &PipeReader, holds: bool) -> io::Result<Next> {
     let wait = Timespec::try_from(RELEASE_AFTER).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::new(stream, PollFlags::IN)], Some(&wait)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
+    let wait = holds.then_some(&wait);
+    loop {
+        let mut watched = [
+            PollFd::new(stream, PollFlags::IN),
+            PollFd::new(program, PollFlags::IN),
+        ];
+        match poll(&mut watched, wait) {
+            Ok(0) => return Ok(Next::Nothing),
+            Ok(_) if watched[1].revents().is_empty() => return Ok(Next::Piece),
+            Ok(_) => return Ok(Next::Last),
+            Err(rustix::io::Errno::INTR) if holds => return Ok(Next::Nothing),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+}
+
+/// How many bytes wait in a pipe.
+fn waiting(stream: &PipeReader) -> io::Result<usize> {
+    let bytes = rustix::io::ioctl_fionread(stream)?;
+    usize::try_from(bytes).map_err(io::Error::other)
 }
 
 /// Takes the keys out one after the other.
@@ -231,13 +278,14 @@ mod tests {
             size in 1usize..300,
         ) {
             let (reader, mut writer) = io::pipe().expect("a pipe");
+            let (program, _running) = io::pipe().expect("a pipe");
             let mut passed = Vec::new();
             thread::scope(|scope| {
                 scope.spawn(|| {
                     bytes.chunks(size).for_each(|it| writer.write_all(it).expect("is read"));
                     drop(writer);
                 });
-                pass_on(reader, &hidden(), &mut passed).expect("is passed on");
+                pass_on(reader, &program, &hidden(), &mut passed).expect("is passed on");
             });
             prop_assert_eq!(passed, bytes);
         }
@@ -248,7 +296,8 @@ mod tests {
     fn a_prompt_is_seen_although_a_key_may_begin_there() {
         let (reader, mut program) = io::pipe().expect("a pipe");
         let (mut screen, sink) = io::pipe().expect("a pipe");
-        let passing = thread::spawn(move || pass_on(reader, &hidden(), sink));
+        let (running, _program) = io::pipe().expect("a pipe");
+        let passing = thread::spawn(move || pass_on(reader, &running, &hidden(), sink));
         let mut seen = |length: usize| {
             let mut text = vec![0; length];
             screen.read_exact(&mut text).expect("is written");
@@ -269,6 +318,24 @@ mod tests {
         drop(screen);
         say("nobody reads this");
         let error = passing.join().expect("no panic").expect_err("nobody reads");
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    /// T175: also of what waits when the program ends, and whoever it left behind.
+    #[test]
+    fn what_was_written_by_the_end_is_passed_on_whole_while_somebody_holds_the_stream() {
+        let (reader, mut left_behind) = io::pipe().expect("a pipe");
+        let (running, program) = io::pipe().expect("a pipe");
+        // More than is read at once, and the beginning of a key, which nothing follows.
+        let text = format!("{}{} kb_01", "x".repeat(PIECE_BYTES - 30), KEYS[0]);
+        left_behind.write_all(text.as_bytes()).expect("it has room");
+        drop(program);
+        let mut passed = Vec::new();
+        pass_on(reader, &running, &hidden(), &mut passed).expect("is passed on");
+        let expected = format!("{}[redacted] kb_01", "x".repeat(PIECE_BYTES - 30));
+        assert_eq!(String::from_utf8(passed).expect("text"), expected);
+        // Whoever is left writes to nobody.
+        let error = left_behind.write_all(b"more").expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 }

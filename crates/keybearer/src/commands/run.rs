@@ -251,9 +251,9 @@ impl<C: Fn(&mut Changes<'_>) -> anyhow::Result<()>> Start<'_, C> {
         if let Some(lease) = lease {
             lease.give_back().await;
         }
-        // Who is left could keep the pipes open for ever.
-        let all_ended = supervise::clean_up().await;
-        if let Some(masked) = masked.filter(|_| all_ended) {
+        supervise::clean_up().await;
+        // Who is left could keep the pipes open for ever, and is not waited for.
+        if let Some(masked) = masked {
             tokio::select! {
                 () = masked.end() => {}
                 _ = heard.end() => {}

@@ -111,14 +111,13 @@ fn ends(signal: Signal) -> bool {
     !matches!(signal, Signal::USR1 | Signal::USR2)
 }
 
-/// Ends what the program left behind, and says whether nothing of it is left.
-pub(super) async fn clean_up() -> bool {
+/// Ends what the program left behind; says so where something cannot be ended.
+pub(super) async fn clean_up() {
     let ended = tokio::task::spawn_blocking(end_the_rest).await;
     let ended = ended.unwrap_or(false);
     if !ended {
         tell("a process that the program started could not be ended; its key is revoked");
     }
-    ended
 }
 
 async fn forward(
