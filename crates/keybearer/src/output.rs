@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 use crate::config::variable;
 
@@ -132,7 +133,7 @@ impl Out {
         }
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            let cells = cells.map(|cell| cell.chars().count());
+            let cells = cells.map(|cell| cell.width());
             cells.chain([titles[column].len()]).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..titles.len()).map(width).collect();
@@ -189,7 +190,7 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
     let mut line = String::new();
     for (cell, width) in row.iter().zip(widths) {
         line.push_str(cell);
-        let missing = width.saturating_sub(cell.chars().count()) + 2;
+        let missing = width.saturating_sub(cell.width()) + 2;
         line.extend(std::iter::repeat_n(' ', missing));
     }
     line.trim_end().to_owned()
@@ -256,7 +257,9 @@ pub(crate) fn screen(terminal: impl AsFd) -> (u16, u16) {
 /// The beginning of a line that fits into so many columns; what switches colours takes none.
 pub(crate) fn fitted(line: &str, columns: usize) -> String {
     let mut fitted = String::new();
-    let mut taken = 0;
+    // What takes columns. How many they are is a matter of the text: a character may join those before it.
+    let mut shown = String::new();
+    let mut is_full = false;
     let mut in_sequence = false;
     for char in line.chars() {
         match char {
@@ -269,8 +272,13 @@ pub(crate) fn fitted(line: &str, columns: usize) -> String {
             _ => {}
         }
         if !in_sequence {
-            taken += 1;
-            if taken > columns {
+            if is_full {
+                continue;
+            }
+            shown.push(char);
+            // Marks without a column of their own could go on for ever.
+            is_full = shown.width() > columns || shown.len() > columns.saturating_mul(16);
+            if is_full {
                 continue;
             }
         }
@@ -397,6 +405,28 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_as_wide_as_a_terminal_shows_them() {
+        let out = Out {
+            json: false,
+            terminal: true,
+            colour: false,
+        };
+        // Wide characters, a mark that joins the letter before it, an emoji of three characters, one that a selector widens.
+        let names = [
+            "ascii",
+            "日本",
+            "e\u{301}e\u{301}",
+            "\u{1f469}\u{200d}\u{1f680}",
+            "\u{260e}\u{fe0f}",
+        ];
+        let rows = names.map(|name| vec![name.to_owned(), "|".to_owned()]);
+        let lines = out.table_lines(&["NAME", "B"], &rows);
+        let spaces = |line: &String| line.chars().filter(|it| *it == ' ').count();
+        let spaces: Vec<usize> = lines.iter().map(spaces).collect();
+        assert_eq!(spaces, [3, 2, 3, 5, 5, 5], "{lines:#?}");
+    }
+
+    #[test]
     fn what_a_terminal_would_obey_is_not_printed() {
         assert_eq!(
             printable("a\u{1b}[31mb\u{9b}c\r"),
@@ -426,6 +456,14 @@ mod tests {
             "\u{1b}[1mabc\u{1b}[0m"
         );
         assert_eq!(fitted("ab", 3), "ab");
+        // Half of a wide character cannot be shown.
+        assert_eq!(fitted("a日本", 4), "a日");
+        assert_eq!(fitted("日本", 4), "日本");
+        assert_eq!(fitted("e\u{301}e\u{301}x", 2), "e\u{301}e\u{301}");
+        let astronaut = "\u{1f469}\u{200d}\u{1f680}";
+        assert_eq!(fitted(&format!("{astronaut}x"), 2), astronaut);
+        let marks = "\u{301}".repeat(1000);
+        assert!(fitted(&marks, 80).len() <= 80 * 16);
     }
 
     #[test]
