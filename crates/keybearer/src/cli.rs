@@ -324,7 +324,8 @@ One binary is the server and its command line. The commands of a server find it,
 | credential | `KEYBEARER_API_KEY`, for `KEYBEARER_URL` or the default only | the login to that very server | the local instance of this user, if it runs and no other server is named; none: exit code 4 |
 | workspace | `KEYBEARER_WORKSPACE` | the login's, or the local instance's | the API key's own, or a person's only one |
 
-`--workspace` and `--email` win over all of these. `keybearer login` shows a code to approve elsewhere; with `--email` it
+`--workspace` and `--email` win over all of these. A workspace is named by its id or by its name, there and in
+`KEYBEARER_WORKSPACE`; where several of one's workspaces have the name, the error lists their ids. `keybearer login` shows a code to approve elsewhere; with `--email` it
 takes a password, with `--with-key` an API key, which cannot do all that a person can. What it keeps is `logins.json` in
 `KEYBEARER_CONFIG_DIR`, else in `keybearer` under `XDG_CONFIG_HOME` or `~/.config`, for its owner only; a file that others
 can read is refused. Nothing is sent over plain HTTP except to this machine, nothing follows a redirect, and a credential

@@ -1,6 +1,7 @@
 //! The HTTP client of the command line: talks to a running Keybearer, and to nothing else.
 
 mod connection;
+mod named;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use connection::server;
 pub(crate) use connection::{Connection, DEFAULT_URL, chosen_url, origin};
 
 /// The most entries that the server gives at once.
+pub(crate) use named::NamedWorkspace;
 const PART: usize = 100;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -35,7 +37,7 @@ pub(crate) struct Api {
     http: reqwest::Client,
     /// The header that carries the credential, and its value.
     credential: Option<(HeaderName, HeaderValue)>,
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
 }
 
 /// The body of a request, as bytes with their type.
@@ -75,7 +77,7 @@ impl Api {
             base,
             http,
             credential,
-            workspace: connection.workspace,
+            workspace: connection.workspace.clone(),
         })
     }
 
@@ -156,15 +158,15 @@ impl Api {
 
     /// The workspace that commands are about: the environment's, the login's, the API key's own, or a person's only one.
     pub(crate) async fn workspace(&self) -> anyhow::Result<WorkspaceId> {
-        if let Some(workspace) = self.workspace {
-            return Ok(workspace);
+        if let Some(workspace) = &self.workspace {
+            return self.find_workspace(workspace).await;
         }
         if let Some(workspace) = only_workspace(&self.identity().await?)? {
             return Ok(workspace);
         }
         let failure = Failure::new(Sort::Failed, "no workspace was named");
         Err(failure
-            .hint(format!("give --workspace ID or set {WORKSPACE_VARIABLE}; keybearer workspace list shows them"))
+            .hint(format!("give --workspace ID (or its name) or set {WORKSPACE_VARIABLE}; keybearer workspace list shows them"))
             .into())
     }
 

@@ -45,7 +45,7 @@ use domain::WorkspaceId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::client::{Api, Connection};
+use crate::client::{Api, Connection, NamedWorkspace};
 use crate::failure::{Failure, INTERRUPTED, Sort};
 use crate::output::{Out, printable, remark, say};
 use secret::read_secret;
@@ -214,10 +214,10 @@ fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
 /// The workspace that a command is about: the one given, else the one that the connection knows.
 async fn chosen_workspace(
     api: &Api,
-    workspace: Option<WorkspaceId>,
+    workspace: Option<&NamedWorkspace>,
 ) -> anyhow::Result<WorkspaceId> {
     match workspace {
-        Some(workspace) => Ok(workspace),
+        Some(workspace) => api.find_workspace(workspace).await,
         None => api.workspace().await,
     }
 }

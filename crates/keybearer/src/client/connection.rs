@@ -1,9 +1,10 @@
 //! Which server a command talks to, as whom, and about which workspace.
 
 use anyhow::{Context, ensure};
-use domain::{Secret, WorkspaceId};
+use domain::Secret;
 use reqwest::Url;
 
+use super::NamedWorkspace;
 use crate::config::{API_KEY_VARIABLE, URL_VARIABLE, WORKSPACE_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
 use crate::local;
@@ -17,7 +18,7 @@ pub(crate) struct Connection {
     /// The server's address, such as `http://127.0.0.1:4356`.
     pub(crate) url: String,
     pub(crate) credential: Option<Credential>,
-    pub(crate) workspace: Option<WorkspaceId>,
+    pub(crate) workspace: Option<NamedWorkspace>,
 }
 
 impl Connection {
@@ -37,7 +38,7 @@ impl Connection {
         let (credential, workspace) = match environments {
             // The workspace of another credential would be a guess.
             Some(key) => (Some(Credential::ApiKey(Secret::from_text(key))), None),
-            None => (known.credential, known.workspace),
+            None => (known.credential, known.workspace.map(Into::into)),
         };
         if credential.is_none() {
             let is_named = variable(URL_VARIABLE).is_some() || logins.current.is_some();
@@ -99,10 +100,10 @@ pub(crate) fn chosen_url(given: Option<String>, logins: &Logins) -> String {
         .unwrap_or_else(|| DEFAULT_URL.to_owned())
 }
 
-fn environments_workspace() -> anyhow::Result<Option<WorkspaceId>> {
+fn environments_workspace() -> anyhow::Result<Option<NamedWorkspace>> {
     let text = variable(WORKSPACE_VARIABLE);
     let parsed = text.map(|text| text.parse()).transpose();
-    parsed.context(WORKSPACE_VARIABLE)
+    parsed.map_err(|why| anyhow::anyhow!("{WORKSPACE_VARIABLE}: {why}"))
 }
 
 /// The server's origin, as the file of logins names it: scheme, host and port.

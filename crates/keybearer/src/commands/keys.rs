@@ -11,7 +11,7 @@ use domain::{AccountId, Label, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::{RemoteGroup, chosen_workspace, remark};
-use crate::client::{Api, Connection};
+use crate::client::{Api, Connection, NamedWorkspace};
 use crate::output::{Column, Out};
 
 pub(crate) use add::{Args as SealArgs, Submission, SubmissionArgs};
@@ -86,9 +86,9 @@ pub(crate) enum Command {
 /// Whose keys a command is about, as its options say it.
 #[derive(clap::Args)]
 pub(crate) struct HolderArgs {
-    /// The workspace that holds the key; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    /// The workspace that holds the key, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
     #[arg(long)]
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
     /// A key of one's own account, which serves all its workspaces.
     #[arg(long, conflicts_with = "workspace")]
     account: bool,
@@ -169,7 +169,7 @@ impl Holder {
         if args.account {
             return Self::own_account(api).await;
         }
-        chosen_workspace(api, args.workspace)
+        chosen_workspace(api, args.workspace.as_ref())
             .await
             .map(Self::Workspace)
     }

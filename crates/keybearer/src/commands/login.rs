@@ -6,12 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use control::auth::session::LIFETIME_MS;
-use domain::WorkspaceId;
 use domain::credential::{CredentialKind, is_well_formed};
 use serde_json::{Value, json};
 
 use super::{LogIn, read_secret, read_text, remark};
-use crate::client::{Api, Connection, chosen_url, only_workspace, origin};
+use crate::client::{Api, Connection, NamedWorkspace, chosen_url, only_workspace, origin};
 use crate::commands::keys::pin_at_login;
 use crate::config::{API_KEY_VARIABLE, variable};
 use crate::failure::{Failure, Sort};
@@ -33,9 +32,10 @@ pub(crate) struct Args {
         LIFETIME_MS / (24 * 60 * 60 * 1000)
     ))]
     email: Option<String>,
-    /// The workspace that commands are about unless told otherwise. An API key has its own; a person's only one is taken.
+    /// The workspace that commands are about unless told otherwise, by its id or its name. An API key has its own; a person's
+    /// only one is taken.
     #[arg(long)]
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -118,7 +118,7 @@ pub(crate) async fn log_in(args: Args, out: Out) -> anyhow::Result<ExitCode> {
 pub(super) async fn keep(
     api: &Api,
     credential: Credential,
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
     out: Out,
 ) -> anyhow::Result<()> {
     let session = matches!(credential, Credential::Session(_));
@@ -141,11 +141,11 @@ pub(super) async fn keep(
 async fn remember(
     api: &Api,
     credential: Credential,
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
 ) -> anyhow::Result<Value> {
     let mut identity = api.identity().await?;
     let workspace = match workspace {
-        Some(workspace) => Some(workspace),
+        Some(workspace) => Some(api.find_workspace(&workspace).await?),
         None => only_workspace(&identity)?,
     };
     identity["workspace_id"] = json!(workspace);

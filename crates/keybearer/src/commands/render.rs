@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::chosen_workspace;
 use super::run::up::plan::Plan;
-use crate::client::Api;
+use crate::client::{Api, NamedWorkspace};
 use crate::failure::{Failure, Sort};
 use crate::files::replace;
 use crate::output::{Out, remark};
@@ -22,8 +22,8 @@ const HEAD_BYTES: u64 = 4096;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-    workspace: Option<WorkspaceId>,
+    /// The workspace, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    workspace: Option<NamedWorkspace>,
     /// Units for systemd, with the scripts beside them. Units of the workspace that were written there before, and that it
     /// has no more, are removed.
     #[arg(long, conflicts_with = "compose")]
@@ -41,7 +41,7 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<()> {
     if !args.systemd && !args.compose {
         return Err(Failure::usage("for whom? give --systemd or --compose").into());
     }
-    let workspace = chosen_workspace(api, args.workspace).await?;
+    let workspace = chosen_workspace(api, args.workspace.as_ref()).await?;
     let plan = Plan::read(api, workspace).await?;
     let cannot = || format!("cannot write into {}", args.to.display());
     std::fs::create_dir_all(&args.to).with_context(cannot)?;

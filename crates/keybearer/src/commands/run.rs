@@ -23,7 +23,7 @@ use runtime::variables::{self, Gateway};
 use tokio::sync::oneshot;
 
 use super::chosen_workspace;
-use crate::client::{Api, Connection};
+use crate::client::{Api, Connection, NamedWorkspace};
 use crate::config;
 use crate::failure::{Failure, Sort};
 use crate::output::tell;
@@ -69,9 +69,9 @@ enum Inject {
 /// With what a program runs.
 #[derive(clap::Args)]
 struct With {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    /// The workspace, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
     #[arg(long)]
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
     /// Another variable for the program: `NAME` as it is here, or `NAME=VALUE`. Can be given more than once.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     variables: Vec<String>,
@@ -124,7 +124,9 @@ impl With {
         }
         let workspace = match inject {
             Inject::None => None,
-            Inject::Broker | Inject::Raw => Some(chosen_workspace(api, self.workspace).await?),
+            Inject::Broker | Inject::Raw => {
+                Some(chosen_workspace(api, self.workspace.as_ref()).await?)
+            }
         };
         let declared = declared(&self.variables)?;
         let walls = self.walls.prepare(api, inject == Inject::Raw)?;

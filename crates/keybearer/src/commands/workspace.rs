@@ -6,7 +6,7 @@ use domain::WorkspaceId;
 use serde_json::json;
 
 use super::{RemoteGroup, chosen_workspace, confirm};
-use crate::client::Api;
+use crate::client::{Api, NamedWorkspace};
 use crate::failure::{Failure, Sort};
 use crate::logins::Logins;
 use crate::output::{Column, Out};
@@ -34,8 +34,8 @@ pub(crate) enum Command {
     },
     /// Make a workspace the one that the commands after this login are about.
     Use {
-        /// The workspace's id.
-        id: WorkspaceId,
+        /// The workspace, by its id or its name.
+        workspace: NamedWorkspace,
     },
     /// Delete a workspace with its keys, for good. Asks.
     Delete {
@@ -68,15 +68,20 @@ pub(crate) enum Command {
 /// The workspace that a command is about.
 #[derive(clap::Args)]
 pub(crate) struct Which {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    /// The workspace, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
     #[arg(long)]
-    pub(super) workspace: Option<WorkspaceId>,
+    pub(super) workspace: Option<NamedWorkspace>,
 }
 
 impl Which {
+    /// The workspace's id.
+    pub(super) async fn id(&self, api: &Api) -> anyhow::Result<WorkspaceId> {
+        chosen_workspace(api, self.workspace.as_ref()).await
+    }
+
     /// The workspace's path in the API, and what comes below it.
     pub(super) async fn path(&self, api: &Api, below: &str) -> anyhow::Result<String> {
-        let workspace = chosen_workspace(api, self.workspace).await?;
+        let workspace = self.id(api).await?;
         Ok(format!("/api/v1/workspaces/{workspace}{below}"))
     }
 }
@@ -121,7 +126,8 @@ async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitC
             let renamed = api.patch(&path, &json!({ "name": name })).await?;
             out.facts(&renamed, COLUMNS);
         }
-        Command::Use { id } => {
+        Command::Use { workspace } => {
+            let id = api.find_workspace(&workspace).await?;
             let workspace = api.get(&format!("/api/v1/workspaces/{id}")).await?;
             Logins::change(|logins| {
                 let server = logins.servers.get_mut(&api.origin());

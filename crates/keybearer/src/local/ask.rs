@@ -42,7 +42,7 @@ pub(crate) async fn connection() -> Option<Connection> {
     Some(Connection {
         url: login.url,
         credential: Some(Credential::ApiKey(Secret::from_text(login.api_key))),
-        workspace: Some(login.workspace_id),
+        workspace: Some(login.workspace_id.into()),
     })
 }
 

@@ -81,6 +81,110 @@ async fn a_login_remembers_which_workspace_commands_are_about() {
 }
 
 #[tokio::test]
+async fn a_workspace_is_named_by_its_name_wherever_it_is_named() {
+    let mut fixture = Fixture::logged_in_as_owner().await;
+    let first = fixture.owner.workspace.clone();
+    let made = fixture
+        .cli_json(&["workspace", "create", "Team Blue"])
+        .await;
+    let second = text(&made, "id").to_owned();
+    let third = fixture.cli_json(&["workspace", "create", &first]).await;
+    let third = text(&third, "id").to_owned();
+    let shown = async |fixture: &Fixture, named: &str| {
+        let show = ["workspace", "show", "--workspace", named];
+        text(&fixture.cli_json(&show).await, "id").to_owned()
+    };
+    assert_eq!(shown(&fixture, " Team Blue ").await, second);
+    // An id is an id, whatever others are called.
+    assert_eq!(shown(&fixture, &first).await, first);
+    assert_eq!(shown(&fixture, &third).await, third);
+    let used = fixture.cli_json(&["workspace", "use", "Team Blue"]).await;
+    assert_eq!(used["id"], second.as_str());
+    let status = fixture
+        .app
+        .run(&["workspace", "status", "Team Blue", "--json"])
+        .await;
+    assert!(status.says(&second), "{status}");
+    let up = ["workspace", "up", "Team Blue"];
+    assert!(fixture.cli(&up).await.says("nothing to run"));
+    let to = fixture.app.dir().join("units");
+    let to = to.to_str().expect("UTF-8");
+    let render = ["workspace", "render", "Team Blue", "--compose", "--to", to];
+    fixture.cli(&render).await;
+    for command in [
+        &["keys", "list"][..],
+        &["usage"],
+        &["usage", "summary", "--account"],
+        &["member", "list"],
+        &["policy", "show"],
+        &["audit"],
+        &["status"],
+        &["generation", "list"],
+    ] {
+        let named = [command, &["--workspace", "Team Blue"]].concat();
+        fixture.cli_json(&named).await;
+    }
+    let env = fixture.cli_json(&["env", "--workspace", "Team Blue"]).await;
+    assert_eq!(env["workspace_id"], second.as_str());
+    let run = ["run", "--workspace", "Team Blue", "--", "true"];
+    fixture.cli(&run).await;
+    let builder = fixture.app.builder_mut();
+    builder.set_env("KEYBEARER_WORKSPACE", "Team Blue");
+    let shown_by_default = fixture.cli_json(&["workspace", "show"]).await;
+    assert_eq!(shown_by_default["id"], second.as_str());
+    fixture.app.builder_mut().remove_env("KEYBEARER_WORKSPACE");
+
+    let exit = fixture
+        .cli_ends(&["keys", "list", "--workspace", "team blue"], 6)
+        .await;
+    assert!(exit.says("did you mean \"Team Blue\"?"), "{exit}");
+    let made = fixture
+        .cli_json(&["workspace", "create", "Team Blue"])
+        .await;
+    for command in [
+        &["keys", "list", "--workspace", "Team Blue"][..],
+        &["workspace", "use", "Team Blue"],
+        &["workspace", "delete", "--yes", "--workspace", "Team Blue"],
+        &["workspace", "up", "Team Blue", "--yes"],
+    ] {
+        let exit = fixture.cli_ends(command, 2).await;
+        assert!(exit.says(&second) && exit.says(text(&made, "id")), "{exit}");
+    }
+
+    // A login keeps the id: the name may become another's.
+    let person = fixture.owner.person.clone();
+    let url = fixture.app.url();
+    let login = ["login", "--url", &url, "--email", &person.email];
+    let named = [&login[..], &["--workspace", &first]].concat();
+    let typed = format!("{}\n", person.password);
+    let exit = fixture.app.run_with_input(&named, &typed).await;
+    assert!(exit.status.success() && exit.says(&first), "{exit}");
+    let named = [&login[..], &["--workspace", "nobody's"]].concat();
+    let exit = fixture.app.run_with_input(&named, &typed).await;
+    assert_eq!(exit.status.code(), Some(6), "{exit}");
+}
+
+#[tokio::test]
+async fn an_api_key_knows_its_workspace_by_name_if_it_may_see_it() {
+    let mut fixture = Fixture::with_cli().await;
+    let name = fixture.cli_json(&["workspace", "show"]).await;
+    let name = text(&name, "name").to_owned();
+    let list = ["keys", "list", "--workspace"];
+    fixture.cli(&[&list[..], &[&name]].concat()).await;
+    let exit = fixture.cli_ends(&[&list[..], &["Other"]].concat(), 6).await;
+    assert!(exit.says(&fixture.owner.workspace), "{exit}");
+    let create = ["api-key", "create", "x", "--scope", "inference:invoke"];
+    let key = fixture.cli(&create).await.stdout;
+    let builder = fixture.app.builder_mut();
+    builder.set_env("KEYBEARER_API_KEY", key.trim());
+    let exit = fixture.cli_ends(&[&list[..], &[&name]].concat(), 5).await;
+    assert!(
+        exit.says("may not see what its workspace is called"),
+        "{exit}"
+    );
+}
+
+#[tokio::test]
 async fn people_are_invited_join_get_roles_and_leave() {
     let mut fixture = Fixture::with_cli().await;
     let invite = ["member", "invite", "new@example.com"];

@@ -6,21 +6,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use domain::WorkspaceId;
 use runtime::variables::{Form, Gateway, write};
 use serde_json::{Map, Value, json};
 
 use super::chosen_workspace;
 use super::lease::{self, Lease};
-use crate::client::{Api, Connection};
+use crate::client::{Api, Connection, NamedWorkspace};
 use crate::files::replace;
 use crate::output::{Out, deliver, remark};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    /// The workspace, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
     #[arg(long)]
-    workspace: Option<WorkspaceId>,
+    workspace: Option<NamedWorkspace>,
     /// Hours until the key ends, 1 to 24.
     #[arg(long, value_name = "HOURS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=24))]
     hours: u64,
@@ -34,7 +33,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     // Looked at before there is a key.
     let file = args.file.as_deref().map(place).transpose()?;
     let api = Api::connect(&Connection::chosen().await?)?;
-    let workspace = chosen_workspace(&api, args.workspace).await?;
+    let workspace = chosen_workspace(&api, args.workspace.as_ref()).await?;
     let life = Duration::from_secs(args.hours * 3600);
     let name = lease::name("env", "".as_ref());
     let lease = Lease::take(&api, workspace, &name, life).await?;

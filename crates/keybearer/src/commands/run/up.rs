@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use domain::WorkspaceId;
 use runtime::fleet::Fleet;
 use runtime::output::Hidden;
 use runtime::program::Signal;
@@ -25,7 +24,7 @@ use tokio::task::JoinSet;
 use super::lease::{self, Lease};
 use super::walls::Walls;
 use super::{Environment, chosen_workspace, declared, set, supervise};
-use crate::client::{Api, Connection};
+use crate::client::{Api, Connection, NamedWorkspace};
 use crate::commands::confirm;
 use crate::config;
 use crate::failure::{Failure, Sort};
@@ -43,8 +42,8 @@ const REAP_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-    workspace: Option<WorkspaceId>,
+    /// The workspace, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    workspace: Option<NamedWorkspace>,
     #[command(flatten)]
     agreement: Agreement,
     /// Another variable for all of it: `NAME` as it is here, or `NAME=VALUE`. Can be given more than once.
@@ -105,7 +104,7 @@ impl Agreement {
 /// `keybearer workspace up`.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let api = Api::connect(&Connection::chosen().await?)?;
-    let workspace = chosen_workspace(&api, args.workspace).await?;
+    let workspace = chosen_workspace(&api, args.workspace.as_ref()).await?;
     let declared = declared(&args.variables)?;
     let mut machine = Machine::open(workspace).await?;
     let mut plan = Plan::read(&api, workspace).await?;

@@ -114,9 +114,8 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         query.append_pair("group_by", &words.join(","));
     }
     args.filter.add_to(&mut query);
-    if let Some(workspace) = args.which.workspace
-        && (args.account || args.instance)
-    {
+    if args.which.workspace.is_some() && (args.account || args.instance) {
+        let workspace = args.which.id(api).await?;
         query.append_pair("workspace_id", &workspace.to_string());
     }
     if let Some(account) = args.account_id {

@@ -2,18 +2,17 @@
 
 use std::process::ExitCode;
 
-use domain::WorkspaceId;
 use serde_json::{Value, json};
 
 use super::machine::{Machine, Seen};
-use crate::client::Api;
+use crate::client::{Api, NamedWorkspace};
 use crate::commands::chosen_workspace;
 use crate::output::{Column, Out, remark};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The workspace; `KEYBEARER_WORKSPACE`, or the login's, unless given.
-    workspace: Option<WorkspaceId>,
+    /// The workspace, by its id or its name; `KEYBEARER_WORKSPACE`, or the login's, unless given.
+    workspace: Option<NamedWorkspace>,
 }
 
 const FACTS: &[Column] = &[
@@ -34,7 +33,7 @@ const COLUMNS: &[Column] = &[
 
 /// Ends with 1 where nothing is up, so that a script can ask.
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
-    let workspace = chosen_workspace(api, args.workspace).await?;
+    let workspace = chosen_workspace(api, args.workspace.as_ref()).await?;
     let report = match Machine::look(workspace)? {
         Seen::Up(report) => report,
         Seen::Down => {
