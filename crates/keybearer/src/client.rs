@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use control::auth::session::COOKIE_NAME;
 use domain::{Secret, WorkspaceId};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, COOKIE, ETAG, HeaderName, HeaderValue, IF_MATCH, SET_COOKIE,
+};
 use reqwest::{Method, Response, Url, redirect};
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -20,9 +22,9 @@ use crate::output::Progress;
 
 use connection::server;
 pub(crate) use connection::{Connection, DEFAULT_URL, chosen_url, origin};
+pub(crate) use named::NamedWorkspace;
 
 /// The most entries that the server gives at once.
-pub(crate) use named::NamedWorkspace;
 const PART: usize = 100;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -96,7 +98,7 @@ impl Api {
     ) -> anyhow::Result<Secret> {
         let body = Some(Body::json(body));
         let response = self
-            .exchange_within(Some(TOTAL), Method::POST, path, body)
+            .exchange_within(Some(TOTAL), Method::POST, path, body, None)
             .await?;
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
@@ -260,6 +262,34 @@ impl Api {
         self.send(Method::PATCH, path, Some(body)).await
     }
 
+    /// Reads a document with the tag of its state (`ETag`).
+    pub(crate) async fn get_tagged(&self, path: &str) -> anyhow::Result<(Value, String)> {
+        let response = self.answer(Method::GET, path, None, None).await?;
+        let tag = response.headers().get(ETAG).and_then(|it| it.to_str().ok());
+        let Some(tag) = tag.map(str::to_owned) else {
+            let message = format!("{} answered without a tag", self.address());
+            return Err(Failure::new(Sort::Unreachable, message)
+                .hint(NOT_OURS)
+                .into());
+        };
+        Ok((self.document(response).await?, tag))
+    }
+
+    /// Changes a document that is in the state with this tag, and in no other.
+    pub(crate) async fn patch_if(
+        &self,
+        path: &str,
+        body: &Value,
+        tag: &str,
+    ) -> anyhow::Result<Value> {
+        let tag = HeaderValue::from_str(tag);
+        let tag = tag.map_err(|_| Failure::usage("the tag is none"))?;
+        let response = self
+            .answer(Method::PATCH, path, Some(body), Some(tag))
+            .await?;
+        self.document(response).await
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.send(Method::DELETE, path, None).await
     }
@@ -272,7 +302,7 @@ impl Api {
         path: &str,
         body: Option<Body>,
     ) -> anyhow::Result<Response> {
-        self.exchange_within(None, method, path, body).await
+        self.exchange_within(None, method, path, body, None).await
     }
 
     async fn exchange_within(
@@ -281,6 +311,7 @@ impl Api {
         method: Method,
         path: &str,
         body: Option<Body>,
+        if_match: Option<HeaderValue>,
     ) -> anyhow::Result<Response> {
         let url = self.base.join(path).context("not a path of the API")?;
         ensure!(
@@ -294,6 +325,9 @@ impl Api {
         }
         if let Some((name, value)) = &self.credential {
             request = request.header(name.clone(), value.clone());
+        }
+        if let Some(tag) = if_match {
+            request = request.header(IF_MATCH, tag);
         }
         if let Some(body) = body {
             request = request
@@ -318,14 +352,26 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
+        let response = self.answer(method, path, body, None).await?;
+        self.document(response).await
+    }
+
+    /// An answer that is no refusal.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        if_match: Option<HeaderValue>,
+    ) -> anyhow::Result<Response> {
         let body = body.map(Body::json);
         let response = self
-            .exchange_within(Some(TOTAL), method, path, body)
+            .exchange_within(Some(TOTAL), method, path, body, if_match)
             .await?;
-        if !response.status().is_success() {
-            return Err(self.refusal(response).await);
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(self.refusal(response).await),
         }
-        self.document(response).await
     }
 
     /// The answer as JSON; null if it has no body. Anything else, such as a proxy's page, is no answer of the server.

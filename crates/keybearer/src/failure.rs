@@ -84,6 +84,13 @@ impl Failure {
         self
     }
 
+    /// The stable code of what happened.
+    #[must_use]
+    pub(crate) fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
     /// What may have been meant.
     #[must_use]
     pub(crate) fn suggestion(mut self, suggestion: impl Into<String>) -> Self {

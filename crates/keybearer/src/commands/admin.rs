@@ -2,6 +2,7 @@
 
 mod account;
 mod instance;
+mod settings;
 mod user;
 
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ pub(crate) enum Command {
     Plan(account::PlanCommand),
     /// Show or change the settings of the instance; `docs/settings.md` explains them.
     #[command(subcommand)]
-    Settings(instance::SettingsCommand),
+    Settings(settings::Command),
     /// Switch providers, their models and own keys for them on and off.
     #[command(subcommand)]
     Provider(instance::ProviderCommand),
@@ -56,7 +57,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         Command::User(command) => user::run(api, command, out).await?,
         Command::Account(command) => account::run(api, command, out).await?,
         Command::Plan(command) => account::run_plan(api, command, out).await?,
-        Command::Settings(command) => instance::run_settings(api, command, out).await?,
+        Command::Settings(command) => settings::run(api, command, out).await?,
         Command::Provider(command) => instance::run_provider(api, command, out).await?,
         Command::Health => out.facts(&api.get("/api/v1/admin/health").await?, HEALTH),
         Command::SealingKey(command) => instance::run_sealing_key(api, command, out).await?,

@@ -655,6 +655,43 @@ async fn an_instance_is_managed_by_its_admins_only() {
 }
 
 #[tokio::test]
+async fn settings_that_somebody_else_changed_since_they_were_read_stay() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    let set = async |arguments: &[&str], input: &str| {
+        let all = [&["admin", "settings", "set"], arguments].concat();
+        fixture.app.run_with_input(&all, input).await
+    };
+    let mapping = |pattern: &str| {
+        json!({"model_mappings": [{"pattern": pattern, "model": "gpt-4o"}]}).to_string()
+    };
+    let show = ["admin", "settings", "show", "--tag"];
+    let tag = fixture.cli(&show).await.stdout.trim().to_owned();
+    assert_eq!(fixture.cli_json(&show).await, json!(tag));
+    let guarded = ["--input", "-", "--if-match", &tag];
+    let exit = set(&guarded, &mapping("first")).await;
+    assert!(exit.status.success(), "{exit}");
+    let exit = set(&guarded, &mapping("second")).await;
+    assert_eq!(exit.status.code(), Some(1), "{exit}");
+    assert!(exit.says("somebody else changed the settings"), "{exit}");
+    assert!(exit.says("admin settings show"), "{exit}");
+    let exit = set(&[&guarded[..], &["--json"]].concat(), &mapping("second")).await;
+    let error: Value = serde_json::from_str(&exit.stderr).expect("JSON");
+    assert_eq!(error["error"]["code"], "precondition_failed");
+    let shown = fixture.cli_json(&["admin", "settings", "show"]).await;
+    assert_eq!(shown["model_mappings"][0]["pattern"], "first");
+    // Without a tag: the change is made, and what was there is said.
+    let exit = set(&["--input", "-"], &mapping("third")).await;
+    assert!(exit.status.success(), "{exit}");
+    assert!(exit.says("model_mappings was [{"), "{exit}");
+    assert!(exit.says("\"first\""), "{exit}");
+    let tag = fixture.cli(&show).await.stdout;
+    // As it is typed, without the quotation marks of a header.
+    let bare = tag.trim().trim_matches('"');
+    let exit = set(&["-F", "audit_detail=minimal", "--if-match", bare], "").await;
+    assert!(exit.status.success(), "{exit}");
+}
+
+#[tokio::test]
 async fn the_configuration_is_checked_and_shown_without_its_secrets() {
     let mut fixture = Fixture::with_cli().await;
     fixture.cli(&["config", "validate"]).await;

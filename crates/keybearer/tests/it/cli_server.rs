@@ -150,6 +150,50 @@ async fn what_others_wrote_does_nothing_to_the_terminal() {
 }
 
 #[tokio::test]
+async fn a_change_of_settings_gives_way_to_one_of_the_same_setting_only() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let state = |tag: &str, a: i64, b: i64| {
+        Script::json(200, &json!({"a": a, "b": b})).header("etag", &format!("\"{tag}\""))
+    };
+    let stale = || Script::json(412, &json!({"code": "precondition_failed", "detail": "x"}));
+    let set = ["admin", "settings", "set", "-F", "a=9"];
+    // Somebody changes another setting in between: it is tried again over the new state.
+    server
+        .next(state("one", 1, 1))
+        .next(stale())
+        .next(state("two", 1, 2))
+        .next(state("three", 9, 2));
+    let exit = fixture.cli(&set).await;
+    assert!(exit.says("a was 1"), "{exit}");
+    let sent: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|it| it.header("if-match").map(str::to_owned))
+        .collect();
+    let tag = |it: &str| Some(format!("\"{it}\""));
+    assert_eq!(sent, [None, tag("one"), None, tag("two")]);
+    assert_eq!(server.last().json(), json!({"a": 9}));
+    // The same setting: it stays as somebody else wants it.
+    server
+        .reset()
+        .next(state("one", 1, 1))
+        .next(stale())
+        .next(state("two", 5, 1));
+    let exit = fixture.cli_ends(&set, 1).await;
+    assert!(exit.says("nothing was changed"), "{exit}");
+    assert_eq!(server.requests().len(), 3);
+    // An API key that may write and not read.
+    server
+        .reset()
+        .next(Script::json(403, &json!({"code": "permission_denied"})))
+        .next(state("one", 9, 1));
+    fixture.cli(&set).await;
+    assert_eq!(server.last().header("if-match"), None);
+}
+
+#[tokio::test]
 async fn what_was_not_read_is_said() {
     let mut fixture = Fixture::with_cli().await;
     let server = ScriptedProvider::start();

@@ -1,24 +1,12 @@
-//! `keybearer admin settings`, `provider` and `sealing-key`: what holds for everybody.
+//! `keybearer admin provider` and `sealing-key`: what holds for everybody.
 
 use domain::ProviderId;
 use serde_json::{Value, json};
 
 use crate::client::Api;
-use crate::commands::api::BodyArgs;
 use crate::commands::confirm;
 use crate::failure::Failure;
 use crate::output::{Column, Out};
-
-#[derive(clap::Subcommand)]
-pub(crate) enum SettingsCommand {
-    /// Show the settings.
-    Show,
-    /// Change what is named and keep the rest. The next call follows it.
-    Set {
-        #[command(flatten)]
-        body: BodyArgs,
-    },
-}
 
 #[derive(clap::Subcommand)]
 pub(crate) enum ProviderCommand {
@@ -63,7 +51,6 @@ pub(crate) enum SealingKeyCommand {
     },
 }
 
-const SETTINGS: &str = "/api/v1/admin/settings";
 const PROVIDERS: &str = "/api/v1/admin/providers";
 const SEALING_KEY: &str = "/api/v1/sealing-key";
 const PROVIDER_COLUMNS: &[Column] = &[
@@ -88,20 +75,6 @@ const SEALING_KEY_FACTS: &[Column] = &[
     ("created", "/created_at"),
     ("replaced at", "/expires_at"),
 ];
-
-pub(super) async fn run_settings(
-    api: &Api,
-    command: SettingsCommand,
-    out: Out,
-) -> anyhow::Result<()> {
-    match command {
-        SettingsCommand::Show => out.document(&api.get(SETTINGS).await?),
-        SettingsCommand::Set { body } => {
-            out.document(&api.patch(SETTINGS, &body.object()?).await?);
-        }
-    }
-    Ok(())
-}
 
 pub(super) async fn run_provider(
     api: &Api,
