@@ -40,10 +40,10 @@ enum Command {
     },
     /// Open every stored record, check the ledger of credits and report on each; changes nothing. The server must not be
     /// running on SQLite. With --json each record is a JSON object in a line of its own, and the exit code is the verdict.
-    Doctor {
-        #[command(flatten)]
-        instance: Instance,
-    },
+    ///
+    /// Where no server's database is named or here, it looks at this user's local instance: its records where it does not run,
+    /// else whether it answers, its keys, and whether the keys of this shell are those that it has.
+    Doctor(commands::doctor::Args),
     /// Manage the root key, under which everything is encrypted.
     #[command(subcommand)]
     RootKey(RootKeyCommand),
@@ -228,9 +228,7 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
             serve::serve(loaded, filter, None).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Doctor { instance } => {
-            commands::doctor::run(config::load(instance.config.as_deref())?, out).await
-        }
+        Command::Doctor(args) => commands::doctor::run(args, out).await,
         Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
             commands::root_key::rotate(config::load(instance.config.as_deref())?, &to, out).await
         }

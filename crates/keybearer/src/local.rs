@@ -6,6 +6,7 @@
 
 mod ask;
 mod env_file;
+mod examine;
 mod exchange;
 mod files;
 mod rotation;
@@ -13,7 +14,7 @@ mod socket;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +33,11 @@ use crate::serve::{self, refused};
 use crate::telemetry;
 
 pub(crate) use ask::{
-    ConsoleArgs, NewApiKeyArgs, ReloadArgs, connection, console, new_api_key, reload,
+    ConsoleArgs, NewApiKeyArgs, ReloadArgs, connection, console, directory, new_api_key, reload,
 };
 use env_file::EnvFile;
-use exchange::{Instance, Line};
+pub(crate) use examine::examine;
+use exchange::{Instance, Line, Names};
 use rotation::Rotation;
 
 #[derive(clap::Args, Default)]
@@ -73,6 +75,11 @@ pub(crate) struct Local {
     config_file: Option<PathBuf>,
     require_key: bool,
     env_file: Option<EnvFile>,
+}
+
+/// Whether an instance with this data directory runs.
+pub(crate) async fn runs_in(directory: &Path) -> bool {
+    socket::answers(directory).await
 }
 
 /// What keeps the keys in step while the server runs. Ends with its value.
@@ -171,6 +178,7 @@ impl Local {
         let rotation = Rotation::begin(control, Arc::clone(&owner), directory, self.env_file);
         let (rotation, changes) = rotation.await?;
         said.print(&changes, &rotation.not_found())?;
+        let names = rotation.names().map(str::to_owned).collect();
         let rotation = Arc::new(Mutex::new(rotation));
         let mut tasks = JoinSet::new();
         tasks.spawn(watch(Arc::clone(&rotation)));
@@ -180,6 +188,7 @@ impl Local {
                     control: control.clone(),
                     owner,
                     address,
+                    names: Names { names },
                     rotation: Arc::clone(&rotation),
                 };
                 tasks.spawn(socket.serve(Arc::new(instance)));
@@ -249,7 +258,7 @@ impl Said {
         let key = match self.require_key {
             true => format!("\"$(cat {file})\""),
             // Clients want some key; what it is, nobody looks at.
-            false => "local".to_owned(),
+            false => examine::PLACEHOLDER.to_owned(),
         };
         println!(
             "\nfor clients of OpenAI's API:     export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}"

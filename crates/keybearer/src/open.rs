@@ -82,6 +82,11 @@ pub(crate) async fn open_existing(loaded: Loaded, sources: &Sources) -> anyhow::
     unlock(store, record, &source, sources).await
 }
 
+/// Whether there may be a database: it is named, or its file is there.
+pub(crate) fn is_there(config: &Config) -> bool {
+    config.database_url.is_some() || config.data_dir.join("keybearer.db").exists()
+}
+
 /// What can be said of the options without opening anything.
 pub(crate) fn check(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded {

@@ -1,6 +1,8 @@
-//! `keybearer doctor`: opens every stored record and says of each whether it opens, and checks the sums of the ledger.
+//! `keybearer doctor`: opens every stored record and says of each whether it opens, and checks the sums of the ledger; or
+//! looks at the local instance that runs.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
@@ -9,21 +11,80 @@ use serde_json::json;
 use vault::{OpenError, Opener};
 
 use super::{remark, say};
-use crate::config::Loaded;
+use crate::config::{self, Loaded};
+use crate::failure::{Failure, Sort};
 use crate::output::{Out, Progress};
-use crate::{open, sources};
+use crate::{local, open, sources};
 
 const BATCH: i64 = 500;
 
-/// Reports on every record; the exit code is 1 when any does not open.
-pub(crate) async fn run(loaded: Loaded, out: Out) -> anyhow::Result<ExitCode> {
-    let sources = sources::system();
-    let instance = open::open_existing(loaded, &sources).await?;
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Configuration file; the environment (`KEYBEARER_*`) wins over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Look at the local instance of this user, also where a server's database is here.
+    #[arg(long, conflicts_with = "config")]
+    local: bool,
+}
+
+/// Reports on a server, or on the local instance of this user where that is what there is; the exit code is 1 when anything
+/// is wrong.
+pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let mut report = Report {
         out,
         lines: 0,
         progress: Progress::beside_output(),
     };
+    if !args.local {
+        let loaded = config::load(args.config.as_deref())?;
+        // What it has open is not to be opened twice.
+        if local::runs_in(&loaded.config.data_dir).await {
+            let well = local::examine(&loaded.config.data_dir, &mut report).await?;
+            return Ok(verdict_of(well));
+        }
+        if args.config.is_some() || open::is_there(&loaded.config) {
+            return records(loaded, report).await;
+        }
+        let place = loaded.config.data_dir.display().to_string();
+        let locals = config::load_local(None);
+        if !locals.is_ok_and(|it| open::is_there(&it.config)) {
+            let message = format!("there is no database in {place}");
+            return Err(Failure::new(Sort::Missing, message)
+                .hint("of a server: --config FILE, or its KEYBEARER_* options; on this machine, for you alone: start one with `keybearer`")
+                .into());
+        }
+        remark(&format!(
+            "There is no server's database in {place}; this is your local instance."
+        ));
+    }
+    let directory = local::directory()?;
+    if local::runs_in(&directory).await {
+        let well = local::examine(&directory, &mut report).await?;
+        return Ok(verdict_of(well));
+    }
+    let loaded = config::load_local(None)?;
+    if !open::is_there(&loaded.config) {
+        let message = format!("no local instance was started in {}", directory.display());
+        return Err(Failure::new(Sort::Missing, message)
+            .hint("start one with `keybearer`")
+            .into());
+    }
+    report.line("instance", &directory.display().to_string(), "not_running");
+    records(loaded, report).await
+}
+
+fn verdict_of(well: bool) -> ExitCode {
+    match well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Reports on every record of an instance that does not run.
+async fn records(loaded: Loaded, mut report: Report) -> anyhow::Result<ExitCode> {
+    let sources = sources::system();
+    let instance = open::open_existing(loaded, &sources).await?;
     report.line("deployment", &instance.deployment.id.to_string(), "ok");
 
     let system = instance.store.system();
@@ -83,11 +144,7 @@ pub(crate) async fn run(loaded: Loaded, out: Out) -> anyhow::Result<ExitCode> {
     if !findings.is_empty() {
         remark("The ledger of credits does not balance; nothing was changed.");
     }
-    Ok(if broken == 0 && findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(verdict_of(broken == 0 && findings.is_empty()))
 }
 
 async fn check(
@@ -114,14 +171,15 @@ fn verdict(result: Result<(), OpenError>) -> &'static str {
     }
 }
 
-struct Report {
+/// What is found, a line for each thing.
+pub(crate) struct Report {
     out: Out,
     lines: u64,
     progress: Progress,
 }
 
 impl Report {
-    fn line(&mut self, kind: &str, id: &str, verdict: &str) {
+    pub(crate) fn line(&mut self, kind: &str, id: &str, verdict: &str) {
         if self.out.is_json() {
             let line = json!({ "record": kind, "id": id, "verdict": verdict });
             self.out.json(&line);

@@ -37,9 +37,18 @@ impl Which {
 
 /// How commands reach the local instance that this user runs; `None`: none answers.
 pub(crate) async fn connection() -> Option<Connection> {
-    let directory = config::load_local(None).ok()?.config.data_dir;
-    let login: Login = socket::ask(&directory, |_| Asked::Login {}).await.ok()?;
-    Some(Connection {
+    connection_in(&directory().ok()?).await.ok()
+}
+
+/// The directory of the local instance that this user runs, or would.
+pub(crate) fn directory() -> anyhow::Result<PathBuf> {
+    Ok(config::load_local(None)?.config.data_dir)
+}
+
+/// How commands reach the instance with this data directory.
+pub(super) async fn connection_in(directory: &Path) -> anyhow::Result<Connection> {
+    let login: Login = socket::ask(directory, |_| Asked::Login {}).await?;
+    Ok(Connection {
         url: login.url,
         credential: Some(Credential::ApiKey(Secret::from_text(login.api_key))),
         workspace: Some(login.workspace_id.into()),

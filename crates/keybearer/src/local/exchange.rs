@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use control::ControlState;
@@ -15,6 +16,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::rotation::{Overridden, Rotation};
+
+/// How long a change of keys is waited for by who only looks.
+const COMPARE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the instance says first: the variables that it looks for.
 #[derive(Serialize, Deserialize)]
@@ -34,6 +38,8 @@ pub(super) enum Asked {
     NewApiKey { name: String, scopes: Vec<ApiScope> },
     /// For what the commands of a server need.
     Login {},
+    /// What it makes of these variables of a shell, as it is now.
+    Compare { variables: BTreeMap<String, String> },
 }
 
 /// The variables of a shell.
@@ -62,6 +68,49 @@ pub(super) struct Report {
     /// Told, and without effect. An instance of an earlier version does not say it.
     #[serde(default)]
     pub(super) overridden: Vec<Overridden>,
+}
+
+/// What the instance makes of a shell's variables.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Compared {
+    pub(super) variables: Vec<OneCompared>,
+}
+
+/// What it makes of one of them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OneCompared {
+    pub(super) variable: String,
+    pub(super) verdict: Verdict,
+    /// Why it is refused.
+    pub(super) why: Option<String>,
+}
+
+/// How a variable of a shell relates to the keys of the instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Verdict {
+    /// The instance has this value, and it counts.
+    InUse,
+    /// The instance has another value under this name.
+    OtherValue,
+    /// The instance has found no key for the provider.
+    NotTold,
+    /// Another variable comes first.
+    WithoutEffect,
+    /// The instance has this value, and it was not taken.
+    Refused,
+}
+
+impl Verdict {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::InUse => "in_use",
+            Self::OtherValue => "other_value",
+            Self::NotTold => "not_told",
+            Self::WithoutEffect => "without_effect",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// One change.
@@ -117,18 +166,13 @@ pub(super) struct Instance {
     pub(super) control: ControlState,
     pub(super) owner: Arc<Owner>,
     pub(super) address: SocketAddr,
+    /// What is said first. Provider files are read once, so it holds as long as the instance: whoever only asks for
+    /// something to read waits for no change of keys.
+    pub(super) names: Names,
     pub(super) rotation: Arc<Mutex<Rotation>>,
 }
 
 impl Instance {
-    /// What is said first.
-    pub(super) async fn names(&self) -> Names {
-        let rotation = self.rotation.lock().await;
-        Names {
-            names: rotation.names().map(str::to_owned).collect(),
-        }
-    }
-
     /// Does what is asked, and says as JSON what came of it.
     pub(super) async fn answer(&self, asked: Asked) -> anyhow::Result<Vec<u8>> {
         match asked {
@@ -138,6 +182,7 @@ impl Instance {
                 said(self.new_api_key(&name, scopes).await.map_err(|it| why(&it)))
             }
             Asked::Login {} => said(Ok(self.login())),
+            Asked::Compare { variables } => said(self.compare(variables).await),
         }
     }
 
@@ -151,6 +196,17 @@ impl Instance {
             changes: taken.changes.iter().map(Line::from).collect(),
             stay: taken.stay,
             overridden: taken.overridden,
+        })
+    }
+
+    async fn compare(&self, variables: BTreeMap<String, String>) -> Result<Compared, String> {
+        let variables = variables.into_iter();
+        let variables = variables.map(|(name, value)| (name, Secret::from_text(value)));
+        // What is compared would be another thing in a moment; whoever only looks does not wait for it.
+        let rotation = tokio::time::timeout(COMPARE_WITHIN, self.rotation.lock()).await;
+        let rotation = rotation.map_err(|_| "the keys are being changed; ask again".to_owned())?;
+        Ok(Compared {
+            variables: rotation.compare(&variables.collect()),
         })
     }
 

@@ -15,6 +15,7 @@ use domain::{ProviderId, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::env_file::EnvFile;
+use super::exchange::{OneCompared, Verdict};
 use super::files;
 use crate::config::{self, Parent};
 use crate::serve::refused;
@@ -40,6 +41,8 @@ pub(super) struct Rotation {
     strangers: BTreeSet<String>,
     /// When to try again what could not be stored.
     again_at: Option<Instant>,
+    /// Why a variable's value was not taken, by the variable.
+    refused: BTreeMap<String, String>,
     kept: Vec<Kept>,
     /// Where `kept` is written for the next start.
     kept_file: PathBuf,
@@ -65,6 +68,7 @@ pub(super) struct Overridden {
 }
 
 /// The variable that counts for a provider.
+#[derive(Clone, Copy)]
 struct First<'a> {
     variable: &'a str,
     value: &'a Secret,
@@ -91,6 +95,7 @@ impl Rotation {
             file,
             strangers: BTreeSet::new(),
             again_at: None,
+            refused: BTreeMap::new(),
             kept: read(&kept_file)?,
             kept_file,
         };
@@ -250,11 +255,43 @@ impl Rotation {
         let changes = local::sync(&self.control, &self.owner, &found, &mut self.kept).await;
         let deferred = |it: &Change| matches!(it.what, What::Deferred(_));
         let whole = changes.as_ref().is_ok_and(|it| !it.iter().any(deferred));
+        if let Ok(changes) = &changes {
+            self.refused = refusals(changes);
+        }
         self.again_at = (!whole).then(|| Instant::now() + AGAIN);
         // Also after a failure: some may have been stored.
         let text = serde_json::to_vec(&self.kept).context("the list of keys is plain data")?;
         files::write(&self.kept_file, &text)?;
         changes.map_err(|problem| refused("store the keys of the environment", &problem))
+    }
+
+    /// What these variables of a shell are here.
+    pub(super) fn compare(&self, told: &Variables) -> Vec<OneCompared> {
+        let names = self.places.iter().flat_map(|(_, names)| {
+            let first = self.first(names);
+            names.iter().map(move |name| (name, first))
+        });
+        let compared = names.filter_map(|(name, first)| {
+            let value = told.get(name)?;
+            let verdict = match first {
+                None => Verdict::NotTold,
+                Some(first) if same(value, first.value) => {
+                    match self.refused.contains_key(first.variable) {
+                        true => Verdict::Refused,
+                        false => Verdict::InUse,
+                    }
+                }
+                Some(first) if first.variable == name => Verdict::OtherValue,
+                Some(_) => Verdict::WithoutEffect,
+            };
+            let why = first.and_then(|first| self.refused.get(first.variable));
+            Some(OneCompared {
+                variable: name.clone(),
+                verdict,
+                why: why.filter(|_| verdict == Verdict::Refused).cloned(),
+            })
+        });
+        compared.collect()
     }
 
     /// The first of these variables that is set.
@@ -276,6 +313,14 @@ impl Rotation {
 fn read(path: &Path) -> anyhow::Result<Vec<Kept>> {
     let bytes = files::read(path)?.unwrap_or_default();
     Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+fn refusals(changes: &[Change]) -> BTreeMap<String, String> {
+    let refused = changes.iter().filter_map(|change| match &change.what {
+        What::Refused(why) | What::Deferred(why) => Some((change.variable.clone(), why.clone())),
+        _ => None,
+    });
+    refused.collect()
 }
 
 fn log(changes: &[Change]) {

@@ -23,8 +23,9 @@ use crate::failure::{Failure, Sort};
 
 /// The longest line, in bytes: a hundred keys of the longest kind.
 const MAX_LINE_BYTES: u64 = 512 * 1024;
-/// How many connections are served at once; further ones wait in the kernel's queue.
-const AT_ONCE: usize = 4;
+/// How many connections are served at once; further ones wait in the kernel's queue. More than shells reload at once: a
+/// reload waits for the one before it, and what only reads is not to wait behind them.
+const AT_ONCE: usize = 32;
 /// How long one line may take.
 const WITHIN: Duration = Duration::from_secs(30);
 /// The longest path of a socket that Linux and macOS both take, in bytes.
@@ -97,7 +98,7 @@ impl Listening {
 async fn exchange(stream: UnixStream, instance: Arc<Instance>) -> anyhow::Result<()> {
     check_peer(&stream)?;
     let mut stream = BufReader::new(stream);
-    let names = json(&instance.names().await)?;
+    let names = json(&instance.names)?;
     let asked: anyhow::Result<Asked> = async {
         write(&mut stream, names).await?;
         read(&mut stream).await

@@ -2,6 +2,7 @@
 
 mod callers;
 mod console;
+mod examined;
 mod found;
 mod rotation;
 mod socket;

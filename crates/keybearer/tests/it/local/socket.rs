@@ -3,8 +3,10 @@
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::json;
+use testkit::provider::Script;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
@@ -108,9 +110,9 @@ async fn nonsense_and_crowds_change_nothing() {
         assert!(rest.is_empty(), "no answer");
     }
     assert_eq!(local.key_for("gpt-4o").await, Ok(key.clone()));
-    // Four idle connections have the places; more wait for theirs, and the server serves on.
+    // As many idle connections as there are places have them; more wait for theirs, and the server serves on.
     let mut idle = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..32 {
         let mut stream = connect().await;
         assert!(greeted(&mut stream).await);
         idle.push(stream);
@@ -129,6 +131,53 @@ async fn nonsense_and_crowds_change_nothing() {
     drop(waiting);
     let exit = local.app.run(&["reload"]).await;
     assert!(exit.status.success(), "{exit}");
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn who_only_reads_waits_for_no_change_of_keys() {
+    let local = Local::start_with(|builder, canary| {
+        builder
+            .arguments(&["local", "--probe"])
+            .env("OPENAI_API_KEY", &canary.openai_key())
+    })
+    .await;
+    let before = local.key_for("gpt-4o").await.expect("served");
+    let probes = local.provider.requests().len();
+    // Of a provider that takes its time to say whether a key is good.
+    let slow = Script::json(200, &json!({})).delay(Duration::from_secs(8));
+    local.provider.next(slow);
+    let mut reload = Command::new(env!("CARGO_BIN_EXE_keybearer"));
+    reload
+        .arg("reload")
+        .env_clear()
+        .env("KEYBEARER_HOME", local.app.data_dir())
+        .env("OPENAI_API_KEY", local.canary.openai_key())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut reloads: Vec<_> = (0..6).map(|_| reload.spawn().expect("starts")).collect();
+    local.provider.wait_for_requests(probes + 1).await;
+    let begun = Instant::now();
+    for arguments in [
+        &["whoami"][..],
+        &["keys", "list"],
+        &["console", "--no-open"],
+        &["local", "new-api-key"],
+    ] {
+        let exit = local.app.run(arguments).await;
+        assert!(exit.status.success(), "{exit}");
+    }
+    let exit = local.app.run(&["doctor"]).await;
+    assert!(exit.says("the keys are being changed; ask again"), "{exit}");
+    assert_eq!(local.key_for("gpt-4o").await, Ok(before));
+    assert!(
+        begun.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        begun.elapsed()
+    );
+    for reload in &mut reloads {
+        reload.wait().expect("ends");
+    }
     local.finish().await;
 }
 
