@@ -8,6 +8,7 @@
 
 pub mod base_url;
 pub mod catalog;
+pub mod defaults;
 pub mod effects;
 pub mod failure;
 pub mod form;

@@ -140,6 +140,20 @@ impl Registry {
         candidates
     }
 
+    /// Whether a provider's file lists a model that a caller names so, pinned or not. A pattern alone says nothing.
+    pub fn lists(&self, model: &str) -> bool {
+        let pinned = model.split_once('/').and_then(|(first, rest)| {
+            let id = first.parse::<ProviderId>().ok()?;
+            self.get(&id).map(|provider| (provider, rest))
+        });
+        let serves = |provider: &Provider| provider.serves_models();
+        pinned.is_some_and(|(provider, rest)| serves(provider) && provider.lists(rest))
+            || self
+                .providers
+                .values()
+                .any(|provider| serves(provider) && provider.lists(model))
+    }
+
     /// The most model tokens of one answer of the model that `provider` knows as `model`. What a gateway's own file
     /// does not say is looked up at the provider that it has the model from. `None`: nobody knows.
     pub fn max_output_tokens(&self, provider: &ProviderId, model: &str) -> Option<u64> {
