@@ -17,7 +17,9 @@ use domain::credits::{CardKind, EntryKind, Overuse};
 use domain::key::FailureKind;
 use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
+use domain::preset::Effort;
 use domain::price::Pricing;
+use domain::ranking::Ranking;
 use domain::resolve::Verdict;
 use domain::run::{OutputType, RunStatus, StepStatus, Visibility};
 use domain::service::{Restart, RunOn};
@@ -123,6 +125,11 @@ schemas! {
     tier = one_of("The name to call it by.", Tier::ALL, Tier::as_str, tier);
     /// A name that stands for a model, or `null`.
     nullable_tier = one_or_null("The tier that was chosen.", Tier::ALL, Tier::as_str, tier, "a model was chosen by name");
+    /// By what providers are put in order, or `null`.
+    nullable_ranking = one_or_null("By what the providers of the model are put in order.", Ranking::ALL, Ranking::as_str,
+        ranking, "as they stand");
+    /// How much a model thinks.
+    effort = one_of("How much the model thinks, where it can be told.", Effort::ALL, Effort::as_str, effort);
     /// Who chose a model, or `null`.
     nullable_level = one_or_null("Who chose the model.", ChosenBy::ALL, ChosenBy::as_str, level,
         "nobody, or the choice cannot be served");

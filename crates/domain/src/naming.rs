@@ -1,10 +1,13 @@
 //! From the name that a caller gives to the name that providers are looked up by.
 //!
-//! The closest that chose wins: request, conversation, API key, workspace, instance. Then a tier stands for its
-//! model, and a mapping may put another in its place. Each happens once.
+//! The closest that chose wins: request, conversation, API key, workspace, instance. A ranking at the end of what was
+//! chosen is read, a preset stands for its models; then a tier stands for its model, and a mapping may put another in its
+//! place. Each happens once.
 
 use crate::plan::PlanTerms;
 use crate::policy::{DELEGATED, ModelMapping, ModelName, Tier, WorkspacePolicy, words};
+use crate::preset::{self, PresetName};
+use crate::ranking::Ranking;
 use crate::settings::Settings;
 
 /// What a request says in place of a model when it leaves the choice to the levels above it.
@@ -44,6 +47,10 @@ pub struct Named {
     pub chosen_by: ChosenBy,
     /// What was chosen.
     pub chosen: String,
+    /// The preset that it is, if it is one.
+    pub preset: Option<PresetName>,
+    /// By what the providers of the model are put in order; none: as they stand.
+    pub ranking: Option<Ranking>,
     /// The tier that it is, if it is one.
     pub tier: Option<Tier>,
     /// The mapping that put another model in its place.
@@ -61,6 +68,8 @@ pub enum NoName {
     TierUnset(Tier),
     /// The account's plan does not open the tier.
     TierLocked(Tier),
+    /// The workspace has no such preset, but these.
+    PresetUnknown(Vec<PresetName>),
 }
 
 impl NoName {
@@ -69,44 +78,120 @@ impl NoName {
         match self {
             Self::NotChosen => "model_not_chosen",
             // What the name stands for is not there; that it could be is a hint beside the code.
-            Self::TierUnset(_) => "model_not_found",
+            Self::TierUnset(_) | Self::PresetUnknown(_) => "model_not_found",
             Self::TierLocked(_) => "plan_required",
         }
     }
 }
 
-/// Finds the name that providers are looked up by.
+/// Finds the names that providers are looked up by, in the order in which they are tried and never none: a preset may
+/// stand for several models. `is_listed` says whether the registry has a text as the name of a model.
+///
+/// A text that is a model's name as it stands is that name, whatever it looks like. Else `:` and a [`Ranking`] at its end
+/// are no part of the name, and [`preset::MARK`] at its beginning makes it that of a preset. Every other text is a name.
 ///
 /// # Errors
-/// [`NoName`]: nothing was chosen, or the tier that was chosen is locked or stands for nothing.
-pub fn name(
+/// Each is [`NoName`] where nothing was chosen, or what was chosen is locked or stands for nothing.
+pub fn names(
     choices: &Choices<'_>,
     policy: &WorkspacePolicy,
     settings: &Settings,
     terms: &PlanTerms,
-) -> Result<Named, NoName> {
-    let (chosen_by, chosen) = choose(choices, policy, settings).ok_or(NoName::NotChosen)?;
+    is_listed: impl Fn(&str) -> bool,
+) -> Vec<Result<Named, NoName>> {
+    let Some((chosen_by, chosen)) = choose(choices, policy, settings) else {
+        return vec![Err(NoName::NotChosen)];
+    };
+    let stands = |text: &str| is_listed(text) || is_spelled_out(text, policy, settings);
+    let (name, ranking) = split(chosen, stands);
+    let named = |model: &str, preset: Option<&PresetName>, ranking: Option<Ranking>| {
+        // A default is somebody else's choice: of tiers only one that the caller names is gated, or one that a preset does,
+        // which is looked at when it is called alone.
+        let is_default = matches!(chosen_by, ChosenBy::Workspace | ChosenBy::Instance);
+        let is_open = |tier| is_default && preset.is_none() || terms.opens(tier);
+        let name = name_of(model, is_open, policy, settings)?;
+        Ok(Named {
+            chosen_by,
+            chosen: chosen.to_owned(),
+            preset: preset.cloned(),
+            ranking,
+            tier: name.tier,
+            mapped_by: name.mapped_by.cloned(),
+            model: name.model.to_owned(),
+        })
+    };
+    let Some(marked) = name.strip_prefix(preset::MARK).filter(|_| !stands(name)) else {
+        return vec![named(name, None, ranking)];
+    };
+    let (of_preset, base) = match marked.split_once('/') {
+        Some((of_preset, base)) => (of_preset, Some(base).filter(|it| !it.is_empty())),
+        None => (marked, None),
+    };
+    let Some((of_preset, preset)) = policy.presets.get_key_value(of_preset) else {
+        // Some makers begin the names of their models with the same mark.
+        return vec![match marked.contains('/') {
+            true => named(name, None, ranking),
+            false => Err(NoName::PresetUnknown(
+                policy.presets.keys().cloned().collect(),
+            )),
+        }];
+    };
+    if let Some(base) = base {
+        return vec![named(base, Some(of_preset), ranking)];
+    }
+    let each = preset.models.iter().map(|model| {
+        let (model, own) = split(model.as_str(), stands);
+        named(model, Some(of_preset), ranking.or(own))
+    });
+    each.collect()
+}
+
+/// The name and the ranking at its end, if it has one.
+fn split(text: &str, stands: impl Fn(&str) -> bool) -> (&str, Option<Ranking>) {
+    let ranked = || {
+        let (name, word) = text.rsplit_once(':')?;
+        let ranking: Ranking = word.parse().ok()?;
+        (!name.is_empty() && !stands(text)).then_some((name, Some(ranking)))
+    };
+    ranked().unwrap_or((text, None))
+}
+
+/// Whether a mapping has the text as it is in the place of a name.
+fn is_spelled_out(text: &str, policy: &WorkspacePolicy, settings: &Settings) -> bool {
+    let mut rules = policy.model_mappings.iter().chain(&settings.model_mappings);
+    rules.any(|rule| rule.pattern.as_str() == text && !text.contains('*'))
+}
+
+/// The name that providers are looked up by, and how it came about.
+struct Name<'a> {
+    tier: Option<Tier>,
+    mapped_by: Option<&'a ModelMapping>,
+    model: &'a str,
+}
+
+fn name_of<'a>(
+    chosen: &'a str,
+    is_open: impl Fn(Tier) -> bool,
+    policy: &'a WorkspacePolicy,
+    settings: &'a Settings,
+) -> Result<Name<'a>, NoName> {
     let tier: Option<Tier> = chosen.parse().ok();
     let model = match tier {
         None => chosen,
-        // A default is somebody else's choice: only a tier that the caller names is gated.
-        Some(tier)
-            if chosen_by != ChosenBy::Workspace
-                && chosen_by != ChosenBy::Instance
-                && !terms.opens(tier) =>
-        {
-            return Err(NoName::TierLocked(tier));
-        }
+        Some(tier) if !is_open(tier) => return Err(NoName::TierLocked(tier)),
         Some(tier) => behind(tier, policy, settings).ok_or(NoName::TierUnset(tier))?,
     };
     let mapped_by = mapping(model, policy, settings);
-    Ok(Named {
-        chosen_by,
-        chosen: chosen.to_owned(),
+    Ok(Name {
         tier,
-        mapped_by: mapped_by.cloned(),
-        model: mapped_by.map_or(model, |it| it.model.as_str()).to_owned(),
+        mapped_by,
+        model: mapped_by.map_or(model, |it| it.model.as_str()),
     })
+}
+
+/// The tier that a text names by itself, a ranking at its end or not.
+pub fn tier_in(text: &str) -> Option<Tier> {
+    split(text, |_| false).0.parse().ok()
 }
 
 /// The model behind a tier: the workspace's, or the instance's where the workspace delegates.
@@ -167,6 +252,16 @@ mod tests {
 
     fn model(name: &str) -> ModelName {
         name.parse().expect("a model")
+    }
+
+    /// For names of which none is listed and none a preset of several models.
+    fn name(
+        choices: &Choices<'_>,
+        policy: &WorkspacePolicy,
+        settings: &Settings,
+        terms: &PlanTerms,
+    ) -> Result<Named, NoName> {
+        names(choices, policy, settings, terms, |_| false).remove(0)
     }
 
     fn free() -> PlanTerms {
@@ -291,5 +386,142 @@ mod tests {
                 (expected, asked)
             );
         }
+    }
+
+    /// What comes of a name: models with their rankings, or the code of the refusal.
+    fn read(text: &str) -> Vec<String> {
+        let preset = |json: &str| serde_json::from_str(json).expect("a preset");
+        let policy = WorkspacePolicy {
+            presets: [
+                (
+                    "fast".parse().expect("a name"),
+                    preset(r#"{"models":["gpt-4o-mini:latency","level_1"]}"#),
+                ),
+                (
+                    "cf".parse().expect("a name"),
+                    preset(r#"{"models":["one"]}"#),
+                ),
+            ]
+            .into(),
+            model_mappings: vec![
+                ModelMapping {
+                    pattern: Glob::parse("my:cost").expect("a pattern"),
+                    model: model("mapped"),
+                },
+                ModelMapping {
+                    pattern: Glob::parse("old*").expect("a pattern"),
+                    model: model("new:cost"),
+                },
+            ],
+            tiers: [(Tier::Level1, model("small"))].into(),
+            ..WorkspacePolicy::default()
+        };
+        let choices = Choices {
+            request: Some(text),
+            ..Choices::default()
+        };
+        let listed = ["host:latency", "@cf/listed", "org/x:cost"];
+        let names = names(&choices, &policy, &Settings::default(), &free(), |it| {
+            listed.contains(&it)
+        });
+        let show = |named: &Result<Named, NoName>| match named {
+            Err(no_name) => no_name.code().to_owned(),
+            Ok(named) => match named.ranking {
+                None => named.model.clone(),
+                Some(ranking) => format!("{} by {ranking}", named.model),
+            },
+        };
+        names.iter().map(show).collect()
+    }
+
+    #[test]
+    fn a_name_is_read_by_one_grammar() {
+        let not_found = "model_not_found";
+        for (text, expected) in [
+            ("gpt-4o", &["gpt-4o"][..]),
+            ("openai/gpt-4o", &["openai/gpt-4o"]),
+            ("gpt-4o:cost", &["gpt-4o by cost"]),
+            ("openai/gpt-4o:latency", &["openai/gpt-4o by latency"]),
+            ("org/model:throughput", &["org/model by throughput"]),
+            (
+                "relay/openai/gpt-4o:balanced",
+                &["relay/openai/gpt-4o by balanced"],
+            ),
+            // Only the four words are rankings, in this spelling.
+            ("gpt-4o:Cost", &["gpt-4o:Cost"]),
+            ("gpt-4o:quality", &["gpt-4o:quality"]),
+            ("gpt-4o:", &["gpt-4o:"]),
+            (":cost", &[":cost"]),
+            ("ft:gpt-4o:org::id", &["ft:gpt-4o:org::id"]),
+            ("ft:gpt-4o:org::id:cost", &["ft:gpt-4o:org::id by cost"]),
+            ("llama3:8b", &["llama3:8b"]),
+            ("llama3:8b:cost", &["llama3:8b by cost"]),
+            ("openrouter/x/y:free", &["openrouter/x/y:free"]),
+            (
+                "openrouter/x/y:free:latency",
+                &["openrouter/x/y:free by latency"],
+            ),
+            ("anthropic.claude-v1:0", &["anthropic.claude-v1:0"]),
+            // Once.
+            ("gpt-4o:cost:latency", &["gpt-4o:cost by latency"]),
+            // What exists as it stands is that.
+            ("host:latency", &["host:latency"]),
+            ("host:latency:cost", &["host:latency by cost"]),
+            ("org/x:cost", &["org/x:cost"]),
+            ("my:cost", &["mapped"]),
+            // What a mapping puts in the place is a name, and nothing else.
+            ("old:latency", &["new:cost by latency"]),
+            ("level_1:cost", &["small by cost"]),
+            ("@fast", &["gpt-4o-mini by latency", "small"]),
+            ("@fast:cost", &["gpt-4o-mini by cost", "small by cost"]),
+            ("@fast/other", &["other"]),
+            ("@fast/level_1:cost", &["small by cost"]),
+            ("@fast/", &["gpt-4o-mini by latency", "small"]),
+            ("@slow", &[not_found]),
+            ("@slow:cost", &[not_found]),
+            ("@Fast", &[not_found]),
+            ("@fast:quality", &[not_found]),
+            ("@", &[not_found]),
+            // Names of models that begin with the mark.
+            ("@cf/listed", &["@cf/listed"]),
+            ("@hf/thebloke/x", &["@hf/thebloke/x"]),
+            ("@hf/thebloke/x:cost", &["@hf/thebloke/x by cost"]),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_preset_opens_no_tier_that_the_plan_locks() {
+        let preset = r#"{"models":["level_2","free"]}"#;
+        let policy = WorkspacePolicy {
+            presets: [(
+                "fast".parse().expect("a name"),
+                serde_json::from_str(preset).expect("a preset"),
+            )]
+            .into(),
+            tiers: [(Tier::Level2, model("dear"))].into(),
+            ..WorkspacePolicy::default()
+        };
+        let choices = Choices {
+            request: Some("@fast"),
+            ..Choices::default()
+        };
+        let names = names(&choices, &policy, &Settings::default(), &free(), |_| false);
+        let models: Vec<_> = names
+            .iter()
+            .map(|it| it.as_ref().map(|it| it.model.as_str()))
+            .collect();
+        assert_eq!(models, [Err(&NoName::TierLocked(Tier::Level2)), Ok("free")]);
+        // Nor where it is the workspace's default, which its admins could not set to the tier itself.
+        let policy = WorkspacePolicy {
+            model: Some(model("@fast")),
+            ..policy
+        };
+        let none = Choices::default();
+        let names = super::names(&none, &policy, &Settings::default(), &free(), |_| false);
+        assert_eq!(names[0], Err(NoName::TierLocked(Tier::Level2)));
+        assert_eq!(tier_in("level_2:cost"), Some(Tier::Level2));
+        assert_eq!(tier_in("level_2:other"), None);
     }
 }

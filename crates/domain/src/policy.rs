@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::glob::Glob;
 use crate::key::ProviderId;
 use crate::money::NanoUsd;
+use crate::preset::Presets;
 use crate::price::PriceOverride;
 
 macro_rules! words {
@@ -221,6 +222,8 @@ pub struct WorkspacePolicy {
     pub tiers: Tiers,
     /// The first pattern that fits counts; these come before the instance's.
     pub model_mappings: Vec<ModelMapping>,
+    /// Names that stand for models and for what a request leaves unsaid.
+    pub presets: Presets,
     /// The first pattern that fits counts; these come before the instance's.
     pub level_mappings: Vec<LevelMapping>,
     /// Negotiated prices. They count for calls on own keys only: nobody sets the price of their own credits.
@@ -254,6 +257,7 @@ impl Default for WorkspacePolicy {
             model: None,
             tiers: Tiers::new(),
             model_mappings: Vec::new(),
+            presets: Presets::new(),
             level_mappings: Vec::new(),
             prices: Vec::new(),
             release_keys: false,

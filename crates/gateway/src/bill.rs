@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::policy::KeySource;
 use domain::price::{self, Price, PriceOverride, Pricing};
+use domain::ranking;
 use domain::resolve::Target;
 use domain::settings::{ByokMetering, Unpriced};
 use domain::{Decimal, NanoUsd, ProviderId, Timestamp, Usage};
@@ -57,16 +58,9 @@ impl Bill {
         priced: Priced,
     ) -> Self {
         let caller = &view.caller.record;
-        let instance = view.instance.record.settings.prices.as_slice();
         let of_key = view.key(target).map_or(&[][..], |(key, _)| &key.prices);
-        let own: [&[PriceOverride]; 3] = [of_key, &caller.policy.prices, instance];
-        let layers = match target.source {
-            KeySource::Byok => &own[..],
-            KeySource::Managed => &own[2..],
-        };
         let now = plane.sources.now();
-        let price = price::overridden(layers, &target.provider, &target.model)
-            .or_else(|| plane.catalog.price(&target.provider, &target.model, now));
+        let price = price_of(plane, view, target, now);
         let list = || {
             let of_provider = |layer: &[PriceOverride]| {
                 let fitting = layer.iter().filter(|it| it.provider == target.provider);
@@ -250,6 +244,37 @@ impl Bill {
         }
         self.price.as_ref().map(|price| price.cost(usage))
     }
+}
+
+/// The price that a call of the target has; `None`: not known.
+fn price_of<'a>(
+    plane: &'a Plane,
+    view: &'a View,
+    target: &Target,
+    now: Timestamp,
+) -> Option<&'a Price> {
+    let instance = view.instance.record.settings.prices.as_slice();
+    let of_key = view.key(target).map_or(&[][..], |(key, _)| &key.prices);
+    let own: [&[PriceOverride]; 3] = [of_key, &view.caller.record.policy.prices, instance];
+    let layers = match target.source {
+        KeySource::Byok => &own[..],
+        KeySource::Managed => &own[2..],
+    };
+    price::overridden(layers, &target.provider, &target.model)
+        .or_else(|| plane.catalog.price(&target.provider, &target.model, now))
+}
+
+/// What a call by which rankings compare costs who pays for the target; `None`: not known. What an account's charges are
+/// multiplied by is the same for all of them.
+pub(crate) fn sample_charge(
+    plane: &Plane,
+    view: &View,
+    target: &Target,
+    operation: &str,
+) -> Option<NanoUsd> {
+    let price = price_of(plane, view, target, plane.sources.now())?;
+    let settings = &view.instance.record.settings;
+    Some(ranking::sample_charge(settings, target, operation, price))
 }
 
 /// What a picture of the target's model costs, as the instance says.

@@ -4,6 +4,7 @@
 //! client or the provider sent: a key in the wrong place must not come back.
 
 use domain::policy::{KeySource, Mode, Tier};
+use domain::preset::PresetName;
 use domain::{Label, NanoUsd, PlanId, ProviderId, Timestamp, WorkspaceId};
 use http::{HeaderName, StatusCode};
 use llm::head::HeadError;
@@ -150,7 +151,15 @@ pub(crate) enum Failure {
     #[error("no model is chosen: neither by the request nor by any default")]
     ModelNotChosen,
     #[error("no provider of this instance knows the requested model")]
-    ModelNotFound { suggestion: Option<ProviderId> },
+    ModelNotFound {
+        suggestion: Option<ProviderId>,
+        /// Whether something stands behind a colon that is no ranking.
+        has_suffix: bool,
+    },
+    #[error("the workspace has no such preset")]
+    PresetUnknown { presets: Vec<PresetName> },
+    #[error("a preset with parameters must be the only model that the request names")]
+    PresetNotAlone,
     #[error("neither the workspace nor the instance says which model {0} is")]
     TierUnset(Tier),
     #[error("the account's plan does not include {tier}")]
@@ -318,6 +327,7 @@ impl Failure {
             | Self::InvalidRequest(_)
             | Self::InvalidHeader(_)
             | Self::ModelNotChosen
+            | Self::PresetNotAlone
             | Self::NotTranslatable { .. }
             | Self::FormatNotSupported { .. } => StatusCode::BAD_REQUEST,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
@@ -338,6 +348,7 @@ impl Failure {
             | Self::UnknownProvider
             | Self::ModelNotFound { .. }
             | Self::ObjectKeyUnavailable { .. }
+            | Self::PresetUnknown { .. }
             | Self::TierUnset(_) => StatusCode::NOT_FOUND,
             Self::KeyMissing { .. }
             | Self::WorkspaceKeyMissing { .. }
@@ -394,11 +405,14 @@ impl Failure {
             Self::ContentEncoding => "unsupported_content_encoding",
             Self::BodyTooLarge { .. } => "request_too_large",
             Self::BodyTooSlow => "request_timeout",
-            Self::BodyBroken | Self::InvalidRequest(_) | Self::InvalidHeader(_) => {
-                "invalid_request"
-            }
+            Self::BodyBroken
+            | Self::InvalidRequest(_)
+            | Self::InvalidHeader(_)
+            | Self::PresetNotAlone => "invalid_request",
             Self::ModelNotChosen => "model_not_chosen",
-            Self::ModelNotFound { .. } | Self::TierUnset(_) => "model_not_found",
+            Self::ModelNotFound { .. } | Self::PresetUnknown { .. } | Self::TierUnset(_) => {
+                "model_not_found"
+            }
             Self::TierLocked { .. } => "plan_required",
             Self::ModeNotOffered => "mode_not_offered",
             Self::KeyMissing { .. } => "byok_key_missing",

@@ -25,6 +25,7 @@ mod inner;
 mod kept;
 mod lease;
 mod models;
+mod pace;
 mod pass;
 mod plan;
 mod probe;
@@ -67,6 +68,7 @@ use calls::Calls;
 use connect::{Connector, VettedConnector};
 use health::{Health, KeyVersion};
 use kept::Makers;
+use pace::Paces;
 use settle::{Books, Queue};
 use snapshot::Snapshot;
 use upstream::Upstream;
@@ -125,6 +127,8 @@ pub(crate) struct Plane {
     pub(crate) books: Books,
     /// How provider keys fare.
     pub(crate) health: Health,
+    /// How quick providers are.
+    pub(crate) paces: Paces,
     /// Whose turn it is among keys that share the load.
     pub(crate) pools: Pools,
     /// Which key made what providers keep.
@@ -170,6 +174,7 @@ impl Gateway {
         Ok(Self(Arc::new(Plane {
             registry,
             catalog: Arc::new(Catalog::bundled()?),
+            paces: Paces::new(sources.clone()),
             opener,
             hasher,
             sources,
@@ -225,6 +230,7 @@ impl Gateway {
             opener: self.0.opener.clone(),
             upstream: self.0.upstream.clone(),
             health: self.0.health.clone(),
+            paces: self.0.paces.clone(),
             sources: self.0.sources.clone(),
         })
     }

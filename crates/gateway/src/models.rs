@@ -2,6 +2,7 @@
 
 use domain::naming::Named;
 use domain::policy::{KeySource, Tier};
+use domain::preset::MARK;
 use domain::resolve::Target;
 use http::{HeaderMap, HeaderValue, Response, header};
 use llm::format::FormatId;
@@ -30,7 +31,7 @@ pub(crate) fn format_of(headers: &HeaderMap) -> FormatId {
 }
 
 /// What the caller can be served now: first what own keys serve, then what credits pay for, in both the tiers before
-/// the models that are known by name.
+/// the presets and those before the models that are known by name.
 pub(crate) fn list(
     plane: &Plane,
     view: &View,
@@ -38,11 +39,14 @@ pub(crate) fn list(
 ) -> Result<Response<Body>, Failure> {
     may_invoke(&view.caller)?;
     let tiers = Tier::ALL.iter().map(|tier| tier.as_str().to_owned());
+    let presets = view.caller.record.policy.presets.keys();
+    let presets = presets.map(|preset| format!("{MARK}{preset}"));
     let facts = plane.registry.providers().flat_map(|provider| {
         let models = provider.models.iter();
         models.map(|fact| format!("{}/{}", provider.id, fact.id))
     });
     let served: Vec<Served> = tiers
+        .chain(presets)
         .chain(facts)
         .filter_map(|id| served(plane, view, &id).ok())
         .collect();
@@ -89,7 +93,19 @@ struct Served {
 }
 
 fn served(plane: &Plane, view: &View, id: &str) -> Result<Served, Failure> {
-    let named = naming::name(view, id, &Wishes::default())?;
+    let names = naming::names(&plane.registry, view, id, &Wishes::default());
+    let mut lacks = Vec::new();
+    for named in names {
+        match named.and_then(|named| served_as(plane, view, id, named)) {
+            Ok(served) => return Ok(served),
+            Err(failure) => lacks.push(failure),
+        }
+    }
+    Err(Failure::none_served(lacks))
+}
+
+/// By the model that was found for the name.
+fn served_as(plane: &Plane, view: &View, id: &str, named: Named) -> Result<Served, Failure> {
     let targets = targets::targets(&plane.registry, view, &named.model, None, false)?;
     let target = targets.into_iter().next().ok_or(Failure::Internal)?;
     Bill::of(plane, view, &target, "", Priced::ByToken).check()?;
@@ -111,6 +127,9 @@ fn entry(plane: &Plane, served: &Served, format: FormatId) -> Value {
     });
     if let Some(tier) = named.tier {
         ours["tier"] = json!(tier);
+    }
+    if let Some(preset) = &named.preset {
+        ours["preset"] = json!(preset);
     }
     if is_gemini(format) {
         return gemini_entry(plane, served, &ours);

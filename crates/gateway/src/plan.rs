@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::naming::Named;
 use domain::resolve::Candidate;
 use domain::run::Pinned;
 use http::{HeaderMap, Method};
@@ -19,15 +20,17 @@ use crate::pass::{self, Pass};
 use crate::settle::Settlement;
 use crate::snapshot::View;
 
+mod defaults;
 mod list;
 pub(crate) mod naming;
 mod pin;
 pub(crate) mod plans;
+mod rank;
 pub(crate) mod targets;
 pub(crate) mod way;
 
 use naming::Wishes;
-use plans::Wanted;
+use plans::{Found, Wanted};
 use targets::Whose;
 use way::Way;
 
@@ -55,57 +58,46 @@ pub(crate) struct Planned {
 /// failure.
 pub(crate) fn plan(
     plane: &Plane,
-    admitted: Admitted,
+    mut admitted: Admitted,
     said: &mut HeaderMap,
 ) -> Result<Planned, Failure> {
-    let Admitted {
-        view,
-        call,
-        headers,
-        query,
-        head,
-        others,
-        maker,
-        ..
-    } = &admitted;
-    let mut named_model = head.model.clone();
-    let ways = naming::wishes(headers).and_then(|wishes| {
-        let Wishes { no_managed, .. } = wishes;
-        if headers::hops(headers) >= MAX_HOPS {
-            return Err(Failure::LoopDetected);
-        }
-        let is_plain = others.is_empty()
-            && query.is_none()
-            && wishes.conversation.is_none()
-            && maker.is_none();
-        let wanted = is_plain.then_some(Wanted {
-            instance: &view.instance,
-            call,
-            model: &head.model,
-            no_managed,
-        });
-        view.caller.plans.ways(wanted, || {
-            let names = std::iter::once(&head.model).chain(others);
-            list::gather(view, names.map(String::as_str), |name| {
-                let named = naming::name(view, name, &wishes)?;
-                if name == head.model {
-                    named_model.clone_from(&named.model);
-                }
-                let targets =
-                    targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
-                let mut ways = way::ways(&plane.registry, view, targets, call, query.as_deref())?;
-                if let Some(maker) = maker {
-                    kept::retain(&mut ways, maker, view.caller.record.workspace)?;
-                }
-                Ok(ways)
-            })
+    // What the first name of the request came to.
+    let mut named = None;
+    let found = naming::wishes(&admitted.headers)
+        .and_then(|wishes| {
+            if headers::hops(&admitted.headers) >= MAX_HOPS {
+                return Err(Failure::LoopDetected);
+            }
+            let is_plain = admitted.others.is_empty()
+                && admitted.query.is_none()
+                && wishes.conversation.is_none()
+                && admitted.maker.is_none();
+            let wanted = is_plain.then_some(Wanted {
+                instance: &admitted.view.instance,
+                call: admitted.call,
+                model: &admitted.head.model,
+                no_managed: wishes.no_managed,
+            });
+            let plans = &admitted.view.caller.plans;
+            plans.found(wanted, || find(plane, &admitted, &wishes, &mut named))
         })
-    });
-    let beginning = kept::beginning_of_call(call, head.may_be_kept);
-    match ways {
+        .and_then(|Found { ways, preset }| {
+            let ways = match admitted.maker {
+                // One key is left.
+                Some(_) => ways,
+                None => rank::in_order(plane, &admitted.view, admitted.call, ways),
+            };
+            if let Some(preset) = preset {
+                defaults::write(plane, &mut admitted, &preset, &ways)?;
+            }
+            Ok(ways)
+        });
+    let beginning = kept::beginning_of_call(admitted.call, admitted.head.may_be_kept);
+    match found {
         Ok(ways) => Ok(admitted.along(ways, beginning)),
         Err(failure) => {
-            let aim = aim(&plane.registry, view, &head.model, &named_model);
+            let (view, model) = (&admitted.view, &admitted.head.model);
+            let aim = aim(&plane.registry, view, model, named.as_ref());
             let mut settlement = admitted.settlement;
             if let Some(aim) = aim {
                 aim.write(said);
@@ -114,6 +106,50 @@ pub(crate) fn plan(
             Err(settlement.refuse(failure))
         }
     }
+}
+
+/// Looks for what serves a call. What its first name came to is written to `first`.
+fn find(
+    plane: &Plane,
+    admitted: &Admitted,
+    wishes: &Wishes,
+    first: &mut Option<Named>,
+) -> Result<Found, Failure> {
+    let Admitted {
+        view,
+        call,
+        query,
+        head,
+        others,
+        maker,
+        ..
+    } = admitted;
+    let requested = std::iter::once(&head.model).chain(others);
+    let names: Vec<Result<Named, Failure>> = requested
+        .flat_map(|name| naming::names(&plane.registry, view, name, wishes))
+        .collect();
+    *first = names.first().and_then(|it| it.as_ref().ok()).cloned();
+    let mut presets = names.iter().flatten().filter_map(|it| it.preset.as_ref());
+    let speaks = presets.find(|it| defaults::said(view, it).is_some());
+    // What one preset says is not for the models of another.
+    if speaks.is_some() && !others.is_empty() {
+        return Err(Failure::PresetNotAlone);
+    }
+    let preset = speaks.cloned();
+    let ways = list::gather(view, names.into_iter(), |named| {
+        let no_managed = wishes.no_managed;
+        let targets =
+            targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
+        let mut ways = way::ways(&plane.registry, view, targets, call, query.as_deref())?;
+        if let Some(maker) = maker {
+            kept::retain(&mut ways, maker, view.caller.record.workspace)?;
+        }
+        Ok(ways)
+    })?;
+    Ok(Found {
+        ways: ways.into(),
+        preset,
+    })
 }
 
 /// Plans an admitted request for a path of `provider`, as [`plan`] does a call.
@@ -221,8 +257,9 @@ impl Admitted {
 }
 
 /// What a refused call was meant for, in names of the registry only: the rest of the text may be anything, a
-/// credential too. `wanted` is what `requested` stands for. The candidate is the one that the rules looked at first.
-fn aim(registry: &Registry, view: &View, requested: &str, wanted: &str) -> Option<Aim> {
+/// credential too. `named` is what `requested` stands for, if anything. The candidate is the one that the rules looked at first.
+fn aim(registry: &Registry, view: &View, requested: &str, named: Option<&Named>) -> Option<Aim> {
+    let wanted = named.map_or(requested, |it| it.model.as_str());
     let candidates = registry.candidates(wanted);
     let knows = |it: &&Candidate| {
         let provider = registry.get(&it.provider);
@@ -238,10 +275,10 @@ fn aim(registry: &Registry, view: &View, requested: &str, wanted: &str) -> Optio
         .or_else(|| candidates.iter().find(|it| has_key(it, false)))
         .or(candidates.first())?;
     let known = candidates.iter().any(|it| knows(&it));
-    let named = requested == wanted || naming::is_word(requested);
+    let is_safe = named.is_none_or(|it| naming::is_safe(requested, it));
     Some(Aim {
         provider: first.provider.clone(),
         model: knows(&first).then(|| first.model.clone()),
-        requested: (known && named).then(|| requested.to_owned()),
+        requested: (known && is_safe).then(|| requested.to_owned()),
     })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::key::FailureKind;
+use domain::ranking::Pace;
 use domain::record::{DataKeyRecord, KeyContext};
 use domain::{ProviderKeyId, Sources, Timestamp};
 use http::{HeaderMap, HeaderValue, Response};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use vault::{BoxFuture, KeyProbe, Opener, ProbeFailure};
 
 use crate::health::Health;
+use crate::pace::{Paces, Place};
 use crate::plan::way;
 use crate::send::{Kind, kind, read_at_most};
 use crate::upstream::{self, Departure, Outbound, Outgoing, Upstream};
@@ -24,6 +26,7 @@ pub(crate) struct Prober {
     pub(crate) registry: Arc<Registry>,
     pub(crate) opener: Opener,
     pub(crate) upstream: Upstream,
+    pub(crate) paces: Paces,
     pub(crate) health: Health,
     pub(crate) sources: Sources,
 }
@@ -46,6 +49,12 @@ impl KeyProbe for Prober {
     fn sleeping_until(&self, key: ProviderKeyId, version: i64) -> Option<Timestamp> {
         self.health
             .sleeping_until((key, version), self.sources.now())
+    }
+
+    fn pace(&self, context: &KeyContext, model: &str) -> Pace {
+        // Who asks ranks.
+        self.paces.want();
+        self.paces.of(&Place::of(context, model))
     }
 }
 

@@ -148,6 +148,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 alarm: None,
                 sent_bytes: 0,
                 left_bytes: plane.config.limits.answer_bytes,
+                given_at: None,
                 total: plane.config.timeouts.total(),
                 done: false,
             };
@@ -238,6 +239,8 @@ struct Relay {
     alarm: Option<Pin<Box<Sleep>>>,
     sent_bytes: u64,
     left_bytes: u64,
+    /// Since when a piece of the answer is the client's; `None`: it waits for more, or nobody wants to know.
+    given_at: Option<Instant>,
     done: bool,
 }
 
@@ -252,6 +255,11 @@ impl HttpBody for Relay {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let relay = &mut *self;
+        if let Some(given_at) = relay.given_at.take()
+            && let Some(settlement) = &mut relay.settlement
+        {
+            settlement.waited(given_at.elapsed());
+        }
         if let Some(written) = &mut relay.written {
             std::task::ready!(written.as_mut().poll(cx));
             relay.written = None;
@@ -366,6 +374,8 @@ impl Relay {
 
     fn pass(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         self.sent_bytes += bytes.len() as u64;
+        let is_paced = self.settlement.as_ref().is_some_and(Settlement::is_paced);
+        self.given_at = is_paced.then(Instant::now);
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 

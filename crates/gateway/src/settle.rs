@@ -7,6 +7,7 @@
 //! store refuses it while it takes others; the file that has it is kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::key::FailureKind;
 use domain::policy::KeySource;
@@ -22,6 +23,7 @@ use crate::calls::{Calls, Running};
 use crate::error::Failure;
 use crate::headers::Aim;
 use crate::health::KeyVersion;
+use crate::pace::{Lap, Paces, Place};
 use crate::plan::way::Way;
 use crate::upload::Received;
 use crate::upstream::Departure;
@@ -73,6 +75,10 @@ struct Open {
     read: Metered,
     /// The most that the call can have used, where credits pay.
     ceiling: Option<Ceiling>,
+    /// Tells at its end how quick the provider is; `None`: nobody wants to know.
+    lap: Option<Box<Lap>>,
+    /// For how long the client took nothing of the answer.
+    waited: Duration,
     sources: Sources,
     /// Its place among the calls of its API key, for as long as it runs.
     running: Option<Running>,
@@ -244,6 +250,25 @@ impl Settlement {
         self.attempted(flight, Some(status), outcome);
     }
 
+    /// The answer to an attempt, which [`answered`](Self::answered) is told of next, tells how quick this place is.
+    pub(crate) fn paced(&mut self, flight: &Flight, paces: &Paces, place: Place, is_stream: bool) {
+        let open = self.open_mut();
+        if let Some(under_way) = &open.under_way[flight.slot] {
+            let lap = paces.answered(place, under_way.begun_at, is_stream);
+            open.lap = Some(Box::new(lap));
+        }
+    }
+
+    /// Whether the end of the answer tells how quick its provider is.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.open().lap.is_some()
+    }
+
+    /// The client took nothing of the answer for so long.
+    pub(crate) fn waited(&mut self, waited: Duration) {
+        self.open_mut().waited += waited;
+    }
+
     /// The attempt gave the client nothing; `outcome` says why.
     pub(crate) fn attempted(&mut self, flight: Flight, status: Option<StatusCode>, outcome: &str) {
         let refused = status.is_some_and(|status| !serves(status));
@@ -373,6 +398,9 @@ impl Open {
         let usage = metered
             .usage(bytes)
             .or_else(|| input_only.then(|| (Metered::input_only(bytes), true)));
+        if let (Some(lap), Some((usage, false)), None) = (self.lap.take(), &usage, end.error_code) {
+            lap.ends(usage, self.waited);
+        }
         if let Some(bill) = self.bill.take() {
             match usage {
                 _ if bill.is_by_picture() && end.error_code.is_some() => {}

@@ -29,7 +29,9 @@ mod outages;
 mod passed;
 mod payer;
 mod payers;
+mod presets;
 mod provider;
+mod ranking;
 mod realtime;
 mod registry;
 mod requests;
@@ -45,6 +47,8 @@ mod streams;
 mod translated;
 mod uploads;
 mod walk;
+
+pub(crate) use harness::sources;
 
 use domain::{AccountId, ApiKeyId, NanoUsd, RequestId, Timestamp, UserId, WorkspaceId};
 use store::UsageRow;

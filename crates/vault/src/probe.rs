@@ -3,6 +3,7 @@
 //! The trait turns a wall around: the control plane cannot open keys, and need not.
 
 use domain::key::FailureKind;
+use domain::ranking::Pace;
 use domain::record::{DataKeyRecord, KeyContext};
 use domain::{ProviderKeyId, Timestamp};
 
@@ -25,6 +26,11 @@ pub trait KeyProbe: Send + Sync {
     /// far as this process knows.
     fn sleeping_until(&self, _key: ProviderKeyId, _version: i64) -> Option<Timestamp> {
         None
+    }
+
+    /// How quick the provider of a key was lately with this model, as far as this process knows.
+    fn pace(&self, _context: &KeyContext, _model: &str) -> Pace {
+        Pace::default()
     }
 }
 

@@ -7,6 +7,7 @@ use domain::plan::PlanTerms;
 use domain::policy::{
     ByokRule, LevelMapping, Mode, ModelMapping, ModelName, Tier, Tiers, WorkspacePolicy,
 };
+use domain::preset::Presets;
 use domain::price::PriceOverride;
 use domain::{NanoUsd, PlanId, ProviderId};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -24,7 +25,9 @@ use crate::openapi::{PolicyChanges, Reads};
 use crate::ops::policy::{self, Bounds};
 use crate::ops::settings::Patch;
 use crate::schema;
-use crate::schema::shapes::{LevelMappingShape, ModelMappingShape, PriceOverrideShape};
+use crate::schema::shapes::{
+    LevelMappingShape, ModelMappingShape, PresetShape, PriceOverrideShape,
+};
 use crate::state::ControlState;
 
 /// The routes of this resource.
@@ -85,6 +88,11 @@ pub struct PolicyFields {
     /// Names of models that stand for others; the first that fits counts. At most 200.
     #[schema(value_type = Vec<ModelMappingShape>, example = json!([{"pattern": "gpt-3.5*", "model": "gpt-4o-mini"}]))]
     model_mappings: Vec<ModelMapping>,
+    /// Names that stand for models and for what a request leaves unsaid, by the names without their `@`: 1 to 64 of a-z, 0-9,
+    /// `-`, `_` and `.`, the first a letter or a digit. At most 50.
+    #[schema(value_type = BTreeMap<String, PresetShape>, example = json!({"fast": {"models": ["gpt-4o-mini:latency"],
+        "parameters": {"temperature": "0.2", "max_tokens": 500}}}))]
+    presets: Presets,
     /// Levels of keys that models try first; the first that fits counts. At most 200.
     #[schema(value_type = Vec<LevelMappingShape>, example = json!([{"pattern": "claude*", "level": 2}]))]
     level_mappings: Vec<LevelMapping>,
@@ -110,6 +118,7 @@ impl From<WorkspacePolicy> for PolicyFields {
             model,
             tiers,
             model_mappings,
+            presets,
             level_mappings,
             prices,
             release_keys,
@@ -125,6 +134,7 @@ impl From<WorkspacePolicy> for PolicyFields {
             model,
             tiers,
             model_mappings,
+            presets,
             level_mappings,
             prices,
             release_keys,
@@ -195,8 +205,8 @@ async fn get_policy(
 
 /// Change who pays in a workspace, which models stand behind names, and when credits may step in.
 ///
-/// A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers` removes the
-/// entry. `null` for `provider`, `model`, `hedge_after_ms` and `managed_fallback_cap_nano_usd` means none. `null` for
+/// A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers`
+/// and `presets` removes the entry. `null` for `provider`, `model`, `hedge_after_ms` and `managed_fallback_cap_nano_usd` means none. `null` for
 /// `mode` means a mode that spends no credits: `byok` where the instance offers it, else the first one that it offers,
 /// else `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
 ///

@@ -29,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<ControlState> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveQuestion {
-    /// The model or tier that the request names; left out or `default`: whatever the levels above it chose.
+    /// The model, tier or preset that the request names, with a ranking at its end or without; left out or `default`: whatever the levels above it chose.
     #[serde(default)]
     #[schema(example = "openai/gpt-4o")]
     model: Option<String>,
@@ -58,6 +58,12 @@ pub struct Resolution {
     /// Who chose the model; `null`: nobody, or the choice cannot be served.
     #[schema(schema_with = schema::nullable_level)]
     chosen_by: Option<&'static str>,
+    /// The preset that was chosen, without its mark; `null`: none.
+    #[schema(required)]
+    preset: Option<String>,
+    /// By what the providers of the model are put in order; `null`: as they stand.
+    #[schema(schema_with = schema::nullable_ranking)]
+    ranking: Option<&'static str>,
     /// The tier that was chosen, if it was one.
     #[schema(schema_with = schema::nullable_tier)]
     tier: Option<&'static str>,
@@ -74,7 +80,7 @@ pub struct Resolution {
     refusal: Option<RefusalView>,
     /// Every rule of the decision table that spoke, in order.
     trace: Vec<StepView>,
-    /// Where several models were asked for, each of them in its turn, without those in front of it that have the same
+    /// Where several models were asked for, or the preset has several, each of them in its turn, without those in front of it that have the same
     /// name. Of the fields beside it those of a choice are the first model's, `targets` and `trace` are all of theirs in a row,
     /// and `refusal` is the first one's if none is left to serve. Left out for a single model.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -118,6 +124,24 @@ pub struct TargetView {
     /// the process that answers knows.
     #[schema(required)]
     sleeping_until: Option<String>,
+    /// What the ranking looked at; `null`: nobody asked for one.
+    #[schema(required)]
+    ranked_by: Option<RankView>,
+}
+
+/// What rankings look at, of one way to serve. What was measured is so in the process that answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RankView {
+    /// What a chat completion of 3000 input and 1000 output tokens costs who pays, in billionths of a US dollar; `null`: not
+    /// known.
+    #[schema(required)]
+    cost_nano_usd: Option<i64>,
+    /// The milliseconds to the first byte of a stream, averaged; `null`: not measured in the last ten minutes.
+    #[schema(required)]
+    first_byte_ms: Option<u64>,
+    /// The output tokens of a second of a whole call, averaged; `null`: not measured in the last ten minutes.
+    #[schema(required)]
+    output_tokens_per_second: Option<f64>,
 }
 
 /// Why nothing can serve, with the code that a call would get.
@@ -132,6 +156,9 @@ pub struct RefusalView {
     /// The label of the own key that cannot serve, where the caller may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_label: Option<String>,
+    /// The presets that there are, where there is none of that name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    presets: Vec<String>,
     /// The tier that is locked or stands for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<&'static str>,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use domain::naming::{self, Choices, ChosenBy, NoName};
+use domain::naming::{self, Choices, ChosenBy, Named, NoName};
 use domain::policy::{KeySource, Tier};
 use domain::price::{self, Price, PriceOverride};
 use domain::resolve::Target;
@@ -73,7 +73,7 @@ pub async fn offer(
     now: Timestamp,
 ) -> Result<Offer, Problem> {
     let facts = Facts::gather(state, scope).await?;
-    let named = name(&facts, None);
+    let named = names(state, &facts, None).remove(0);
     let tiers = Tier::ALL
         .iter()
         .map(|tier| offered_tier(state, &facts, *tier));
@@ -95,20 +95,33 @@ pub async fn offer(
     })
 }
 
-fn name(facts: &Facts, request: Option<&str>) -> Result<naming::Named, NoName> {
+fn names(state: &ControlState, facts: &Facts, request: Option<&str>) -> Vec<Result<Named, NoName>> {
     let choices = Choices {
         request,
         ..Choices::default()
     };
-    naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1)
+    facts.names(state, &choices)
 }
 
 /// What a call for this name meets, as the data plane decides it.
 fn served(state: &ControlState, facts: &Facts, name_of: &str) -> Served {
-    let named = name(facts, Some(name_of)).map_err(|no_name| no_name.code())?;
+    let mut refusal = None;
+    for named in names(state, facts, Some(name_of)) {
+        match served_as(state, facts, named) {
+            Ok(target) => return Ok(target),
+            Err(code) => refusal = refusal.or(Some(code)),
+        }
+    }
+    Err(refusal.unwrap_or("model_not_found"))
+}
+
+/// By the model that was found for the name.
+fn served_as(state: &ControlState, facts: &Facts, named: Result<Named, NoName>) -> Served {
+    let named = named.map_err(|no_name| no_name.code())?;
     let candidates = state.registry.candidates(&named.model);
     let decision = facts.decide(state, &named.model, &candidates, false);
     let targets = decision.outcome.map_err(|refusal| refusal.code())?;
+    let targets = facts.ranked(state, named.ranking, targets);
     targets.into_iter().next().ok_or("model_not_found")
 }
 
@@ -147,7 +160,7 @@ fn offered_model(
 }
 
 /// The price that a call's bill begins with: an own key's may be negotiated, nobody sets the price of their own credits.
-fn price_of(
+pub(crate) fn price_of(
     facts: &Facts,
     target: Option<&Target>,
     (provider, model): (&ProviderId, &str),

@@ -1,11 +1,12 @@
 //! Who pays in a workspace, and which models stand behind names: what may be set, and how it is changed.
 
 use domain::access::ApiScope;
-use domain::naming::UNCHOSEN;
+use domain::naming::{UNCHOSEN, tier_in};
 use domain::plan::PlanTerms;
 use domain::policy::{
     DELEGATED, HEDGE_AFTER_MS, MAX_POLICY_BYTES, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy,
 };
+use domain::preset::{MAX_PRESETS, PresetName};
 use domain::settings::{MAX_LEVEL, Settings};
 use serde_json::{Map, Value};
 use store::{AuditNote, PolicyRow, StoreError, WorkspaceScope};
@@ -99,7 +100,7 @@ pub async fn check(
     };
     let named = new.tiers.iter().filter(own_choice).map(|(tier, _)| *tier);
     let model = new.model.as_ref().filter(|_| new.model != old.model);
-    let chosen = model.and_then(|model| model.as_str().parse().ok());
+    let chosen = model.and_then(|model| tier_in(model.as_str()));
     let locked = named.chain(chosen).find(|tier| !bounds.terms.opens(*tier));
     match locked {
         None => Ok(()),
@@ -252,6 +253,7 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
         let rule = "hedge_after_ms must be from 100 to 60000, or null";
         return Err(Problem::field("hedge_after_ms", rule));
     }
+    check_presets(new)?;
     let is_tier = |model: &ModelName| model.as_str().parse::<Tier>().is_ok();
     if new.tiers.values().any(is_tier) {
         let rule = "a tier must stand for a model, not for another tier";
@@ -277,6 +279,25 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
         return Err(Problem::field("prices", rule));
     }
     Ok(())
+}
+
+/// Refuses too many presets, and those that break a rule; the path of the field names the preset.
+fn check_presets(new: &WorkspacePolicy) -> Result<(), Problem> {
+    if new.presets.len() > MAX_PRESETS {
+        let rule = format!("presets must have at most {MAX_PRESETS} entries");
+        return Err(Problem::field("presets", rule));
+    }
+    for (name, preset) in &new.presets {
+        if let Err((field, rule)) = preset.check() {
+            return Err(in_preset(name, field, &rule));
+        }
+    }
+    Ok(())
+}
+
+fn in_preset(name: &PresetName, field: &str, rule: &str) -> Problem {
+    let path = format!("presets.{name}.{field}");
+    Problem::field("presets", format!("{path} {rule}")).with("field", path)
 }
 
 fn fields(policy: &WorkspacePolicy) -> Map<String, Value> {

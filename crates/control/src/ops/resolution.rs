@@ -4,8 +4,11 @@ use domain::access::Role;
 use domain::naming::{self, Choices, Named, NoName};
 use domain::plan::{self, Plan};
 use domain::policy::{KeySource, WorkspacePolicy};
+use domain::ranking::{self, Ranking};
 use domain::record::{ProviderKeyRecord, RemovedKey};
-use domain::resolve::{self, Call as Question, Candidate, Decision, HeldKey, Refusal, Several};
+use domain::resolve::{
+    self, Call as Question, Candidate, Decision, HeldKey, Refusal, Several, Target,
+};
 use domain::settings::Settings;
 use domain::{AccountId, ApiKeyId, KeyOwner, PlanId, ProviderId, ProviderKeyId, WorkspaceId};
 use llm::provider::{Provider, Status as ProviderStatus};
@@ -13,6 +16,7 @@ use store::{InstanceRecord, WorkspaceScope};
 
 use crate::error::{Code, Problem};
 use crate::ops::labels::LabelSight;
+use crate::ops::models;
 use crate::state::ControlState;
 
 /// What a call would ask for.
@@ -144,6 +148,57 @@ impl Facts {
         plan::that(plans, fits)
     }
 
+    /// The names that providers are looked up by, in their order and never none.
+    pub(crate) fn names(
+        &self,
+        state: &ControlState,
+        choices: &Choices<'_>,
+    ) -> Vec<Result<Named, NoName>> {
+        let is_listed = |text: &str| state.registry.lists(text);
+        naming::names(
+            choices,
+            &self.policy,
+            self.settings(),
+            &self.plan.1,
+            is_listed,
+        )
+    }
+
+    /// The targets of one model in the order of the ranking, as a chat completion has them.
+    pub(crate) fn ranked(
+        &self,
+        state: &ControlState,
+        ranking: Option<Ranking>,
+        targets: Vec<Target>,
+    ) -> Vec<Target> {
+        let Some(ranking) = ranking else {
+            return targets;
+        };
+        let is_last = |target: &Target| self.key(target.key).is_some_and(|key| key.fallback);
+        ranking::arrange(
+            ranking,
+            targets,
+            |target| (target.source, target.when, is_last(target)),
+            |target| target,
+            |target| self.rank(state, target),
+        )
+    }
+
+    /// What rankings look at.
+    pub(crate) fn rank(&self, state: &ControlState, target: &Target) -> ranking::Facts {
+        let (provider, model) = (&target.provider, &target.model);
+        let now = state.sources.now();
+        let price = models::price_of(self, Some(target), (provider, model), now);
+        let cost = price
+            .map(|it| ranking::sample_charge(self.settings(), target, "chat_completions", &it));
+        let key = self.key(target.key);
+        let pace = key.map(|key| state.probe.pace(&key.context, model));
+        ranking::Facts {
+            cost,
+            pace: pace.unwrap_or_default(),
+        }
+    }
+
     /// The decision for a model that these providers know, best first.
     pub fn decide(
         &self,
@@ -227,21 +282,31 @@ pub async fn explain(
         Some(id) => default_model(state, scope, id).await?,
     };
     let mut several = Several::new(facts.settings(), &facts.policy);
-    let explained = asked.names().map(|name| {
+    let explained = asked.names().flat_map(|name| {
         let choices = Choices {
             request: name,
             conversation: asked.conversation_model.as_deref(),
             api_key: agent.as_deref(),
         };
-        let named = naming::name(&choices, &facts.policy, facts.settings(), &facts.plan.1);
+        let requested = name.unwrap_or(naming::UNCHOSEN);
+        let each = facts.names(state, &choices).into_iter();
+        each.map(|named| (requested.to_owned(), named))
+            .collect::<Vec<_>>()
+    });
+    let explained = explained.map(|(requested, named)| {
         let decision = named.as_ref().ok().map(|named| {
             let candidates = state.registry.candidates(&named.model);
             let mut decision = facts.decide(state, &named.model, &candidates, asked.no_managed);
             several.leave(&mut decision);
-            decision
+            Decision {
+                outcome: decision
+                    .outcome
+                    .map(|targets| facts.ranked(state, named.ranking, targets)),
+                ..decision
+            }
         });
         ExplainedModel {
-            requested: name.unwrap_or(naming::UNCHOSEN).to_owned(),
+            requested,
             named,
             decision,
         }

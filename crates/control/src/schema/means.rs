@@ -5,7 +5,9 @@ use domain::credits::{CardKind, EntryKind, Overuse};
 use domain::key::FailureKind;
 use domain::naming::ChosenBy;
 use domain::policy::{ByokRule, KeySource, Mode, Tier};
+use domain::preset::Effort;
 use domain::price::Pricing;
+use domain::ranking::Ranking;
 use domain::resolve::Verdict;
 use domain::run::{OutputType, RunStatus, StepStatus, Visibility};
 use domain::service::{Restart, RunOn};
@@ -122,6 +124,17 @@ meanings! {
         Level2 = "a better one",
         Level3 = "the best one",
         Embeddings = "the model for embeddings",
+    }
+    ranking(Ranking) {
+        Cost = "the cheapest first, one whose price is not known last",
+        Latency = "the one with the quickest first byte first, after those that were not measured lately",
+        Throughput = "the one with the most output tokens in a second first, after those that were not measured lately",
+        Balanced = "the best of the three together first",
+    }
+    effort(Effort) {
+        Low = "a little",
+        Medium = "some",
+        High = "a lot",
     }
     level(ChosenBy) {
         Request = "the request itself",

@@ -16,6 +16,42 @@ pub(crate) struct ModelMappingShape {
     model: String,
 }
 
+/// What a preset stands for.
+#[derive(ToSchema)]
+#[schema(as = Preset)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct PresetShape {
+    /// The models, 1 to 8, each once: the first one, then those to turn to when those before fail. Each as a request names one,
+    /// with a ranking at its end or without; no other preset, and not `default`.
+    #[schema(min_items = 1, max_items = 8, example = json!(["gpt-4o-mini:latency"]))]
+    models: Vec<String>,
+    /// What a request for text has that does not say so itself; what it says stands.
+    #[schema(required = false)]
+    parameters: PresetParametersShape,
+}
+
+/// What a request for text has that does not say so itself.
+#[derive(ToSchema)]
+#[schema(as = PresetParameters)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct PresetParametersShape {
+    /// The temperature, 0 to 2, at most nine digits behind the point; a text or a number.
+    #[schema(example = "0.2")]
+    temperature: Option<String>,
+    /// The probability mass that tokens are drawn from, 0 to 1; a text or a number.
+    #[schema(example = "0.9")]
+    top_p: Option<String>,
+    /// The most output tokens, 1 to 1000000.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 500)]
+    max_tokens: Option<u32>,
+    /// How much the model thinks, where it can be told.
+    #[schema(schema_with = crate::schema::effort)]
+    reasoning_effort: Option<String>,
+    /// The system prompt, 1 to 4096 bytes; for requests without instructions of their own.
+    #[schema(min_length = 1, max_length = 4096)]
+    system_prompt: Option<String>,
+}
+
 /// Calls for a model that fits `pattern` try the keys of `level` before all others.
 #[derive(ToSchema)]
 #[schema(as = LevelMapping)]
@@ -140,6 +176,7 @@ pub(crate) struct RatesShape {
 #[cfg(test)]
 mod tests {
     use domain::policy::{LevelMapping, ModelMapping};
+    use domain::preset::Preset;
     use domain::price::PriceOverride;
     use domain::settings::CreditRatio;
     use serde::Serialize;
@@ -177,6 +214,14 @@ mod tests {
 
     #[test]
     fn shapes_have_exactly_the_fields_that_are_read_and_written() {
+        let parameters = json!({"temperature": 1, "top_p": "0.5", "max_tokens": 5, "reasoning_effort": "low",
+            "system_prompt": "x"});
+        let preset = written::<Preset>(json!({"models": ["a"], "parameters": parameters}));
+        assert_eq!(names::<PresetShape>(), members(&preset));
+        assert_eq!(
+            names::<PresetParametersShape>(),
+            members(&preset["parameters"])
+        );
         let mapping = json!({"pattern": "a*", "model": "b"});
         assert_eq!(
             names::<ModelMappingShape>(),

@@ -146,6 +146,16 @@ async fn a_refusal_names_the_field_changes_nothing_and_echoes_no_value() {
             json!({"level_mappings": [{"pattern": "a", "level": -1}]}),
             "level_mappings",
         ),
+        (json!({"presets": {"SECRET": {"models": ["a"]}}}), "presets"),
+        (
+            json!({"presets": {"fast": {"models": ["sk SECRET"]}}}),
+            "presets",
+        ),
+        (
+            json!({"presets": {"fast": {"models": ["a"], "SECRET": 1}}}),
+            "presets",
+        ),
+        (json!({"presets": ["SECRET"]}), "presets"),
         (json!({"prices": price("openai", json!("-1"))}), "prices"),
         (
             json!({"prices": price("openai", json!("sk-SECRET"))}),
@@ -210,6 +220,7 @@ async fn what_the_plan_does_not_open_cannot_be_set_and_what_is_set_may_stay() {
     for body in [
         json!({"tiers": {"level_2": "gpt-4o"}}),
         json!({"model": "level_2"}),
+        json!({"model": "level_2:cost"}),
         json!({"tiers": {"level_1": "gpt-4o", "level_2": "gpt-4o"}}),
     ] {
         let answer = world.patch(&ann.session, &policy(&ann), body).await;
@@ -324,4 +335,78 @@ async fn changes_at_once_do_not_undo_each_other() {
         (&shown["managed_on_failure"], &shown["tiers"]["level_1"]),
         (&json!(true), &json!("gpt-4o"))
     );
+}
+
+#[tokio::test]
+async fn presets_are_merged_by_their_names_and_bounded() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let fast = json!({"models": ["gpt-4o:cost", "level_1"], "parameters": {"temperature": 0.5, "max_tokens": 9}});
+    let set = json!({"presets": {"fast": fast, "slow": {"models": ["o3"]}}});
+    let shown = patch(&world, &root, set).await;
+    let stored = json!({"models": ["gpt-4o:cost", "level_1"], "parameters": {"temperature": "0.5", "max_tokens": 9}});
+    assert_eq!(shown["presets"]["fast"], stored);
+    let slow = json!({"models": ["o3"], "parameters": {}});
+    assert_eq!(shown["presets"]["slow"], slow);
+    // A merge goes into the preset; null takes out what it stands at.
+    let change = json!({"presets": {"fast": {"parameters": {"temperature": null, "top_p": "1"}}, "slow": null}});
+    let shown = patch(&world, &root, change).await;
+    let stored = json!({"models": ["gpt-4o:cost", "level_1"], "parameters": {"max_tokens": 9, "top_p": "1"}});
+    assert_eq!(shown["presets"], json!({ "fast": stored }));
+    let many = |count: usize| {
+        let each = (0..count).map(|at| (format!("p{at}"), json!({"models": ["a"]})));
+        json!({ "presets": each.collect::<serde_json::Map<_, _>>() })
+    };
+    let models: Vec<String> = (0..9).map(|at| format!("m{at}")).collect();
+    let parameters =
+        |parameters: Value| json!({"presets": {"x": {"models": ["a"], "parameters": parameters}}});
+    for (body, field) in [
+        (
+            json!({"presets": {"x": {"models": []}}}),
+            "presets.x.models",
+        ),
+        (json!({"presets": {"x": {}}}), "presets.x.models"),
+        (
+            json!({"presets": {"x": {"models": models}}}),
+            "presets.x.models",
+        ),
+        (
+            json!({"presets": {"x": {"models": ["a", "a"]}}}),
+            "presets.x.models",
+        ),
+        (
+            json!({"presets": {"x": {"models": ["@fast"]}}}),
+            "presets.x.models",
+        ),
+        (
+            json!({"presets": {"x": {"models": ["default"]}}}),
+            "presets.x.models",
+        ),
+        (
+            parameters(json!({"temperature": 2.5})),
+            "presets.x.parameters.temperature",
+        ),
+        (
+            parameters(json!({"top_p": "1.1"})),
+            "presets.x.parameters.top_p",
+        ),
+        (
+            parameters(json!({"max_tokens": 0})),
+            "presets.x.parameters.max_tokens",
+        ),
+        (
+            parameters(json!({"system_prompt": "x".repeat(4097)})),
+            "presets.x.parameters.system_prompt",
+        ),
+        (many(50), "presets"),
+    ] {
+        let answer = world.patch(&root.session, &policy(&root), body).await;
+        let refused = answer.expect(400).json();
+        assert_eq!(refused["code"], "invalid_request");
+        assert_eq!(refused["details"]["field"], field, "{refused}");
+    }
+    assert_eq!(get(&world, &root).await, shown);
+    patch(&world, &root, many(49)).await;
+    let cleared = patch(&world, &root, json!({"presets": null})).await;
+    assert_eq!(cleared["presets"], json!({}));
 }

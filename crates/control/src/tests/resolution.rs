@@ -37,9 +37,13 @@ async fn an_own_key_is_named_with_the_rules_that_spoke_and_no_provider_is_asked(
     assert_eq!(shown["refusal"], Value::Null);
     let target = json!({
         "provider": "openai", "model": "gpt-4o", "key_id": key, "key_label": "mine",
-        "key_source": "byok", "level": null, "when": "in_turn", "sleeping_until": null,
+        "key_source": "byok", "level": null, "when": "in_turn", "sleeping_until": null, "ranked_by": null,
     });
     assert_eq!(shown["targets"], json!([target]));
+    assert_eq!(
+        (&shown["preset"], &shown["ranking"]),
+        (&Value::Null, &Value::Null)
+    );
     let mode =
         json!({"rule": 7, "subject": {"kind": "mode", "mode": "byok"}, "verdict": "applies"});
     let of_key = json!({"rule": 9, "verdict": "serves",
@@ -433,4 +437,48 @@ async fn a_key_is_shown_with_what_its_removal_means_to_those_who_see_labels() {
         .settings(&root, json!({"mask_visible_to": "member"}))
         .await;
     world.get(&member.session, &one).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_ranking_orders_what_may_serve_and_says_what_it_looked_at() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    for provider in ["groq", "openrouter"] {
+        world.own_key(&root, provider, "mine").await;
+    }
+    let price = |provider: &str, rate: &str| json!({"provider": provider, "model": "*", "price": {"input": rate, "output": rate}});
+    let prices = json!({"prices": [price("groq", "2"), price("openrouter", "1")], "presets": {"oss": {
+        "models": ["openai/gpt-oss-120b:cost", "nobody-knows-it"]}}});
+    policy(&world, &root, prices).await;
+    let ask = async |model: &str| {
+        let shown = resolve(&world, &root.session, &root, json!({ "model": model })).await;
+        let targets = shown["targets"].as_array().expect("a list").iter();
+        let order: Vec<String> = targets
+            .map(|it| it["provider"].as_str().expect("a text").to_owned())
+            .collect();
+        (order, shown)
+    };
+    let (order, _) = ask("openai/gpt-oss-120b").await;
+    assert_eq!(order, ["groq", "openrouter"]);
+    let (order, shown) = ask("openai/gpt-oss-120b:cost").await;
+    assert_eq!(order, ["openrouter", "groq"]);
+    assert_eq!(
+        (&shown["ranking"], &shown["model"]),
+        (&json!("cost"), &json!("openai/gpt-oss-120b"))
+    );
+    let looked = json!({"cost_nano_usd": 4_000_000, "first_byte_ms": null, "output_tokens_per_second": null});
+    assert_eq!(shown["targets"][0]["ranked_by"], looked);
+    let (order, _) = ask("openai/gpt-oss-120b:throughput").await;
+    assert_eq!(order, ["groq", "openrouter"]);
+    let (order, shown) = ask("@oss").await;
+    assert_eq!(order, ["openrouter", "groq"]);
+    assert_eq!(shown["preset"], "oss");
+    assert_eq!(shown["models"][0]["requested"], "@oss");
+    assert_eq!(shown["models"][1]["refusal"]["code"], "model_not_found");
+    let (_, shown) = ask("@other").await;
+    assert_eq!(
+        shown["refusal"],
+        json!({"code": "model_not_found", "presets": ["oss"]})
+    );
+    assert_eq!(shown["trace"][0]["verdict"], "not_known");
 }

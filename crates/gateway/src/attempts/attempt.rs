@@ -12,12 +12,13 @@ use super::Course;
 use super::line::Walk;
 use crate::Plane;
 use crate::bill::Bill;
-use crate::endpoint::Call;
+use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers::Served;
+use crate::pace::Place;
 use crate::plan::way::Way;
 use crate::room::Room;
-use crate::send::{self, Answer, Missed, Next, Parcel};
+use crate::send::{self, Answer, Content, Kind, Missed, Next, Parcel};
 use crate::settle::{Aimed, Flight};
 
 /// A way that is ready to be tried.
@@ -148,7 +149,11 @@ impl<'a> Course<'a> {
         self.left = flight.departure().has_left();
         match &outcome {
             Ok(answer) => {
+                let place = self.tells_pace(way, answer);
                 if let Some(settlement) = &mut self.settlement {
+                    if let Some((place, is_stream)) = place {
+                        settlement.paced(&flight, &plane.paces, place, is_stream);
+                    }
                     settlement.answered(flight, answer.status);
                 }
                 plane.health.succeeded(&way.served_by());
@@ -160,6 +165,20 @@ impl<'a> Course<'a> {
             Err(missed) => self.missed(way, flight, missed),
         }
         (self.served(way), outcome)
+    }
+
+    /// What an answer tells the pace of, and whether as a stream. Of two attempts only the one that counts is asked.
+    fn tells_pace(&self, way: &Way, answer: &Answer) -> Option<(Place, bool)> {
+        let generates = self.call.priced == Priced::ByToken && answer.status.is_success();
+        if !self.plane.paces.are_wanted() || !generates {
+            return None;
+        }
+        let Content::Flowing { kind, .. } = &answer.content else {
+            return None;
+        };
+        let (record, _) = self.view.key(&way.target)?;
+        let place = Place::of(&record.context, &way.target.model);
+        Some((place, *kind == Kind::EventStream || self.call.streams()))
     }
 }
 

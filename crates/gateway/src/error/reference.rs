@@ -26,7 +26,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "400",
         "invalid_request",
-        "The body is not the JSON object that it must be, or `model`, `models` or `stream` is not usable, or the body names another model than the path or has too many `requests`; or a header of ours has a value that it cannot have.",
+        "The body is not the JSON object that it must be, or `model`, `models` or `stream` is not usable, or the body names another model than the path or has too many `requests`, or names a preset with parameters beside another model; or a header of ours has a value that it cannot have.",
         "Mend the field in `field` or the header in `header`.",
     ),
     (
@@ -188,7 +188,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "404",
         "model_not_found",
-        "No provider of the instance knows the model, or it is switched off, or no model stands behind the tier in `tier`.",
+        "No provider of the instance knows the model, or it is switched off, or no model stands behind the tier in `tier`, or the workspace has no such preset but those in `presets`.",
         "Write it as `provider/model`; `GET /v1/models` lists what the caller is served.",
     ),
     (

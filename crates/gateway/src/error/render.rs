@@ -7,7 +7,9 @@ use llm::format::{ErrorBody, WireFormat};
 use llm::head::HeadError;
 use serde_json::{Map, Value, json};
 
-use super::rules::{any_mode, any_of, exhausted_hint, label, missing_text, set_one};
+use super::rules::{
+    all_presets, any_mode, any_of, exhausted_hint, label, missing_text, rankings, set_one,
+};
 use super::{Failure, KeyName, Layer, OwnKeys, Side};
 use crate::headers;
 use crate::{Body, endpoint};
@@ -32,7 +34,13 @@ impl Failure {
             Self::UnknownProvider => "name a provider of this instance by its id; an admin of the instance can switch it on".to_owned(),
             Self::PathClosed => "what makes or manages credentials is done at the provider itself".to_owned(),
             Self::InvalidPath => "leave out empty segments, `.` and `..`, and what is encoded without need".to_owned(),
-            Self::ModelNotFound { suggestion } => match suggestion {
+            Self::PresetUnknown { presets } => match presets.as_slice() {
+                [] => "it has none; an admin of the workspace can make some in its policy".to_owned(),
+                presets => format!("it has {}; an admin of the workspace can make more in its policy", all_presets(presets)),
+            },
+            Self::PresetNotAlone => "name the models to turn to in the preset itself, or leave `models` out".to_owned(),
+            Self::ModelNotFound { suggestion: None, has_suffix: true } => format!("behind a model's name `:` and one of {} put its providers in order, and nothing else does; GET /v1/models lists what your keys reach", rankings()),
+            Self::ModelNotFound { suggestion, .. } => match suggestion {
                 Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),
                 None => "write the model as `provider/name`; GET /v1/models lists what your keys reach".to_owned(),
             },
@@ -105,8 +113,11 @@ impl Failure {
             Self::TooManyCalls { limit } => json!({ "limit": limit }),
             Self::BodyTooLarge { limit } => json!({ "limit_bytes": limit }),
             Self::InvalidRequest(error) => json!({ "field": error.field() }),
+            Self::PresetUnknown { presets } => json!({ "presets": presets }),
+            Self::PresetNotAlone => json!({ "field": "models" }),
             Self::ModelNotFound {
                 suggestion: Some(provider),
+                ..
             } => json!({ "suggestion": provider }),
             Self::KeyMissing {
                 providers,

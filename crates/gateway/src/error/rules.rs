@@ -4,6 +4,8 @@ use domain::key::{Label, ProviderId};
 use domain::naming::NoName;
 use domain::plan;
 use domain::policy::{ByokRule, KeySource, Mode};
+use domain::preset::{MARK, PresetName};
+use domain::ranking::Ranking;
 use domain::resolve::Refusal;
 use domain::{PlanId, WorkspaceId};
 
@@ -20,7 +22,10 @@ pub(crate) fn from_rules(refusal: Refusal, view: &View, suggestion: Option<Provi
         variables: Box::default(),
     };
     match refusal {
-        Refusal::ModelNotFound => Failure::ModelNotFound { suggestion },
+        Refusal::ModelNotFound => Failure::ModelNotFound {
+            suggestion,
+            has_suffix: false,
+        },
         Refusal::ModeNotOffered => Failure::ModeNotOffered,
         Refusal::KeyMissing { providers } => Failure::KeyMissing {
             providers,
@@ -51,6 +56,7 @@ pub(crate) fn from_naming(refusal: NoName, view: &View) -> Failure {
     match refusal {
         NoName::NotChosen => Failure::ModelNotChosen,
         NoName::TierUnset(tier) => Failure::TierUnset(tier),
+        NoName::PresetUnknown(presets) => Failure::PresetUnknown { presets },
         NoName::TierLocked(tier) => Failure::TierLocked {
             tier,
             plans: plan::that(&view.instance.record.plans, |terms| terms.opens(tier)),
@@ -96,6 +102,18 @@ pub(super) fn any_mode(modes: &[Mode]) -> String {
 pub(super) fn any_of(plans: &[PlanId]) -> String {
     let names: Vec<&str> = plans.iter().map(PlanId::as_str).collect();
     names.join(" or ")
+}
+
+/// The presets as a list, each as a request names it.
+pub(super) fn all_presets(presets: &[PresetName]) -> String {
+    let names: Vec<String> = presets.iter().map(|it| format!("`{MARK}{it}`")).collect();
+    names.join(", ")
+}
+
+/// The rankings as a list.
+pub(super) fn rankings() -> String {
+    let names: Vec<String> = Ranking::ALL.iter().map(|it| format!("`{it}`")).collect();
+    names.join(", ")
 }
 
 pub(super) fn missing_text(

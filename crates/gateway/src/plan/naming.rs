@@ -2,7 +2,9 @@
 
 use domain::naming::{self, Choices, Named, UNCHOSEN};
 use domain::policy::{ModelName, Tier};
+use domain::preset::PresetName;
 use http::{HeaderMap, HeaderName};
+use llm::registry::Registry;
 
 use crate::error::{self, Failure};
 use crate::headers::{CONVERSATION_MODEL, NO_MANAGED};
@@ -34,8 +36,13 @@ pub(crate) fn wishes(headers: &HeaderMap) -> Result<Wishes, Failure> {
     })
 }
 
-/// The name that providers are looked up by, for a request that says `requested`.
-pub(crate) fn name(view: &View, requested: &str, wishes: &Wishes) -> Result<Named, Failure> {
+/// The names that providers are looked up by, for a request that says `requested`, in their order and never none.
+pub(crate) fn names(
+    registry: &Registry,
+    view: &View,
+    requested: &str,
+    wishes: &Wishes,
+) -> Vec<Result<Named, Failure>> {
     let caller = &view.caller.record;
     let choices = Choices {
         request: Some(requested),
@@ -43,12 +50,27 @@ pub(crate) fn name(view: &View, requested: &str, wishes: &Wishes) -> Result<Name
         api_key: caller.default_model.as_ref().map(ModelName::as_str),
     };
     let settings = &view.instance.record.settings;
-    naming::name(&choices, &caller.policy, settings, &caller.terms)
-        .map_err(|refusal| error::from_naming(refusal, view))
+    let is_listed = |text: &str| registry.lists(text);
+    let names = naming::names(&choices, &caller.policy, settings, &caller.terms, is_listed);
+    let names = names.into_iter();
+    names
+        .map(|named| named.map_err(|refusal| error::from_naming(refusal, view)))
+        .collect()
 }
 
-/// Whether it is one of our own words for a model, which are safe to record.
-pub(crate) fn is_word(name: &str) -> bool {
+/// Whether a request that says `requested` says nothing but names of ours and the model's, which are safe to record.
+pub(crate) fn is_safe(requested: &str, named: &Named) -> bool {
+    let bare = named.ranking.and_then(|ranking| {
+        let name = requested.strip_suffix(ranking.as_str())?;
+        name.strip_suffix(':')
+    });
+    let bare = bare.unwrap_or(requested);
+    let is_preset = || bare.strip_prefix('@') == named.preset.as_ref().map(PresetName::as_str);
+    bare == named.model || is_word(bare) || is_preset()
+}
+
+/// Whether it is one of our own words for a model.
+fn is_word(name: &str) -> bool {
     name == UNCHOSEN || name.parse::<Tier>().is_ok()
 }
 

@@ -5,6 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use domain::preset::PresetName;
+
 use super::way::Way;
 use crate::endpoint::Call;
 use crate::error::Failure;
@@ -26,7 +28,16 @@ struct Plan {
     call: &'static Call,
     model: String,
     no_managed: bool,
-    ways: Arc<[Way]>,
+    found: Found,
+}
+
+/// What a call is served by.
+#[derive(Clone)]
+pub(crate) struct Found {
+    /// Never empty, and not ranked: what that goes by changes with each call.
+    pub(crate) ways: Arc<[Way]>,
+    /// The preset by which they were found, if it was one.
+    pub(crate) preset: Option<PresetName>,
 }
 
 /// What ways are looked for: for a call of this model, `no_managed` if credits must not pay.
@@ -40,33 +51,34 @@ pub(crate) struct Wanted<'a> {
 
 impl Plans {
     /// At most so many bytes, but for the texts of tenants, which their keys' records have as well.
-    pub(crate) const BYTES: usize = MOST * (size_of::<Plan>() + MAX_NAME + 2 * size_of::<Way>());
+    pub(crate) const BYTES: usize =
+        MOST * (size_of::<Plan>() + 2 * MAX_NAME + 2 * size_of::<Way>());
 
-    /// The ways that were found for this before, or else those that `find` finds. `None`: what is wanted is seldom wanted
+    /// What was found for this before, or else what `find` finds. `None`: what is wanted is seldom wanted
     /// again.
-    pub(crate) fn ways(
+    pub(crate) fn found(
         &self,
         wanted: Option<Wanted<'_>>,
-        find: impl FnOnce() -> Result<Vec<Way>, Failure>,
-    ) -> Result<Arc<[Way]>, Failure> {
+        find: impl FnOnce() -> Result<Found, Failure>,
+    ) -> Result<Found, Failure> {
         if let Some(found) = wanted.and_then(|wanted| self.find(wanted)) {
             return Ok(found);
         }
-        let ways = Arc::from(find()?);
+        let found = find()?;
         if let Some(wanted) = wanted {
-            self.keep(wanted, &ways);
+            self.keep(wanted, &found);
         }
-        Ok(ways)
+        Ok(found)
     }
 
-    fn find(&self, wanted: Wanted<'_>) -> Option<Arc<[Way]>> {
+    fn find(&self, wanted: Wanted<'_>) -> Option<Found> {
         let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = plans.iter().find(|plan| plan.answers(wanted))?;
-        Some(Arc::clone(&plan.ways))
+        Some(plan.found.clone())
     }
 
-    fn keep(&self, wanted: Wanted<'_>, ways: &Arc<[Way]>) {
-        if wanted.model.len() > MAX_NAME || ways.len() > MAX_WAYS {
+    fn keep(&self, wanted: Wanted<'_>, found: &Found) {
+        if wanted.model.len() > MAX_NAME || found.ways.len() > MAX_WAYS {
             return;
         }
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +90,7 @@ impl Plans {
             call: wanted.call,
             model: wanted.model.to_owned(),
             no_managed: wanted.no_managed,
-            ways: Arc::clone(ways),
+            found: found.clone(),
         });
     }
 }

@@ -52,6 +52,10 @@ pub(crate) fn targets(
             Failure::ByokRequired(Layer::Request) if !no_managed => {
                 Failure::ByokRequired(Layer::Endpoint)
             }
+            Failure::ModelNotFound { suggestion, .. } => Failure::ModelNotFound {
+                suggestion,
+                has_suffix: model.contains(':'),
+            },
             failure => failure,
         }
     })

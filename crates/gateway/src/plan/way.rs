@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use domain::policy::KeySource;
+use domain::ranking::Ranking;
 use domain::resolve::{Target, When};
 use domain::{KeyScope, Label};
 use http::{HeaderName, HeaderValue, Uri};
@@ -21,6 +22,7 @@ use crate::snapshot::View;
 use crate::upstream::{self, AuthPlace};
 
 /// One way to serve a call.
+#[derive(Clone)]
 pub(crate) struct Way {
     pub(crate) target: Target,
     /// The format in which the provider is called: the client's own where it can be, else the closest.
@@ -29,6 +31,8 @@ pub(crate) struct Way {
     pub(crate) also: Vec<(FormatId, Reach)>,
     /// Which of the models that the request names it is a way to, from 0.
     pub(crate) place: usize,
+    /// By what the ways to that model are put in order; `None`: as they stand.
+    pub(crate) ranking: Option<Ranking>,
     /// The label of the key.
     pub(crate) label: Label,
     /// Whose it is.
@@ -42,6 +46,7 @@ pub(crate) struct Way {
 }
 
 /// Where a key is sent, and how.
+#[derive(Clone)]
 pub(crate) struct Reach {
     pub(crate) url: Uri,
     /// Where a translated request for a stream goes, if that is elsewhere.
@@ -254,6 +259,7 @@ fn way(
         .filter_map(|place| Some((place.speaks, reach(place, None)?)));
     Some(Way {
         place: 0,
+        ranking: None,
         label: record.label.clone(),
         key_scope: context.owner.scope(),
         key: (context.key, context.version),

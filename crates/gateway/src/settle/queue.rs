@@ -1,6 +1,7 @@
 //! The queue of calls that are settled and not yet written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{NanoUsd, RequestId, Sources};
 use llm::format::Metered;
@@ -159,6 +160,8 @@ impl Books {
             at_work: false,
             read: Metered::default(),
             ceiling: None,
+            lap: None,
+            waited: Duration::ZERO,
             sources: sources.clone(),
         }))))
     }

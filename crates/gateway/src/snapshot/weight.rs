@@ -43,7 +43,14 @@ fn policy(policy: &WorkspacePolicy) -> usize {
         .tiers
         .values()
         .map(|model| TEXTS + model.as_str().len());
-    models.chain(levels).chain(tiers).sum::<usize>() + prices(&policy.prices)
+    let presets = policy.presets.iter();
+    let presets = presets.map(|(name, preset)| TEXTS + name.as_str().len() + preset.weight());
+    models
+        .chain(levels)
+        .chain(tiers)
+        .chain(presets)
+        .sum::<usize>()
+        + prices(&policy.prices)
 }
 
 fn prices(prices: &[PriceOverride]) -> usize {

@@ -54,7 +54,7 @@ pub(super) fn config() -> GatewayConfig {
     config
 }
 
-pub(super) fn sources() -> (Sources, Arc<AtomicI64>) {
+pub(crate) fn sources() -> (Sources, Arc<AtomicI64>) {
     let now = Arc::new(AtomicI64::new(1_700_000_000_000));
     let clock = Arc::clone(&now);
     let state = AtomicU64::new(0x9e37_79b9_7f4a_7c15);

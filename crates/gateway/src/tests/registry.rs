@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use llm::registry::Registry;
 
 /// Providers at one address, one for each house of formats, a gateway that speaks OpenAI's and Anthropic's, and one that
-/// speaks none.
+/// speaks none, and two that know the same models.
 pub(super) fn registry(address: SocketAddr) -> Registry {
     let file = |id: &str, header: &str, rest: &str| {
         let text = format!(
@@ -62,7 +62,17 @@ pub(super) fn registry(address: SocketAddr) -> Registry {
     );
     let (fourth, brave) = file("brave", "x-subscription-token", "");
     let brave = brave.replace("first_party\"", "search\"\nshared = [\"res/v1\"]");
+    // Two gateways that know the same models by the same names.
+    let market = |id: &str| {
+        let (name, market) = file(id, "authorization", "native_patterns = [\"org/*\"]");
+        let market = market.replace("first_party", "gateway");
+        let formats = "[[formats]]\nformat = \"openai_chat\"\npath = \"/chat\"\n\
+             [[formats]]\nformat = \"openai_responses\"\npath = \"/responses\"\n";
+        (name, format!("{market}scheme = \"Bearer\"\n{formats}"))
+    };
     let files = [
+        market("mart"),
+        market("stall"),
         (name, openai),
         (other, anthropic),
         (third, gateway),

@@ -13,7 +13,8 @@ use crate::output::Out;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The model as a client would name it: `gpt-4o`, `anthropic/claude-sonnet-4`, `level_2`, `default`.
+    /// The model as a client would name it: `gpt-4o`, `anthropic/claude-sonnet-4`, `level_2`, `default`,
+    /// `openai/gpt-4o:cost`, `@fast`.
     model: String,
     /// Further models that the request names in `models`, to turn to when those before fail.
     #[arg(value_name = "MODEL")]
@@ -123,6 +124,30 @@ mod tests {
         assert_eq!(
             traced.last().map(String::as_str),
             Some("  rule 7: the mode is auto")
+        );
+    }
+
+    #[test]
+    fn a_ranking_is_shown_with_what_it_looked_at() {
+        let mut answer = served();
+        answer["preset"] = json!("fast");
+        answer["ranking"] = json!("cost");
+        answer["targets"][0]["ranked_by"] = json!({
+            "cost_nano_usd": 12_500_000, "first_byte_ms": 250, "output_tokens_per_second": null,
+        });
+        let shown = lines(&answer, false);
+        assert_eq!(
+            shown[0],
+            "openai/gpt-4o with own key primary ($0.0125 for 3000 tokens in and 1000 out; first byte in 250 ms; \
+             throughput not measured lately)"
+        );
+        assert!(shown.contains(&"the preset @fast stands for gpt-4o".to_owned()));
+        assert!(shown.contains(&"providers of the same payer are ranked by cost".to_owned()));
+        let refusal = json!({"code": "model_not_found", "presets": ["fast", "slow"]});
+        let shown = lines(&json!({ "refusal": refusal }), true).remove(0);
+        assert_eq!(
+            shown,
+            "refused: model_not_found - the workspace has no such preset; it has fast, slow"
         );
     }
 

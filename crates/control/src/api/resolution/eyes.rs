@@ -3,11 +3,13 @@
 use domain::naming::{Named, NoName};
 use domain::plan::PlanTerms;
 use domain::policy::{KeySource, Mode, Tier};
+use domain::preset::PresetName;
+use domain::ranking::{Facts as Rank, Ranking};
 use domain::resolve::{Refusal, Step, Subject, Target, Verdict, When};
 use domain::{KeyOwner, Label, PlanId, ProviderId};
 use store::WorkspaceScope;
 
-use super::{MappingView, RefusalView, Resolution, StepView, SubjectView, TargetView};
+use super::{MappingView, RankView, RefusalView, Resolution, StepView, SubjectView, TargetView};
 use crate::ops::resolution::{Explained, ExplainedModel, Facts, sees_label};
 use crate::state::ControlState;
 
@@ -42,6 +44,8 @@ impl Eyes<'_> {
         let mut resolution = Resolution {
             requested: explained.requested.clone(),
             chosen_by: named.map(|named| named.chosen_by.as_str()),
+            preset: named.and_then(|named| named.preset.as_ref().map(PresetName::to_string)),
+            ranking: named.and_then(|named| named.ranking).map(Ranking::as_str),
             tier: named.and_then(|named| named.tier).map(Tier::as_str),
             mapped_by: named.and_then(mapping),
             model: named.map(|named| named.model.clone()),
@@ -53,11 +57,13 @@ impl Eyes<'_> {
                 resolution.trace = vec![step_of(no_name)];
             }
             (Ok(_), None) => {}
-            (Ok(_), Some(decision)) => {
+            (Ok(named), Some(decision)) => {
                 resolution.trace = decision.trace.iter().map(|step| self.step(step)).collect();
                 match &decision.outcome {
                     Ok(targets) => {
-                        resolution.targets = targets.iter().map(|it| self.target(it)).collect();
+                        let ranks = named.ranking.is_some();
+                        let targets = targets.iter();
+                        resolution.targets = targets.map(|it| self.target(it, ranks)).collect();
                     }
                     Err(refusal) => resolution.refusal = Some(self.refusal(refusal)),
                 }
@@ -66,7 +72,7 @@ impl Eyes<'_> {
         resolution
     }
 
-    fn target(&self, target: &Target) -> TargetView {
+    fn target(&self, target: &Target, ranks: bool) -> TargetView {
         let key = self.facts.key(target.key);
         let own = key.filter(|_| target.source == KeySource::Byok);
         let version = key.map_or(1, |key| key.context.version);
@@ -84,6 +90,7 @@ impl Eyes<'_> {
                 When::OwnKeysFailed { denied_too: true } => "own_keys_failed_or_denied",
             },
             sleeping_until: sleeping.map(|at| at.to_string()),
+            ranked_by: ranks.then(|| rank(self.facts.rank(self.state, target))),
         }
     }
 
@@ -115,6 +122,9 @@ impl Eyes<'_> {
         let mut view = coded(no_name.code());
         match no_name {
             NoName::NotChosen => {}
+            NoName::PresetUnknown(presets) => {
+                view.presets = presets.iter().map(ToString::to_string).collect();
+            }
             NoName::TierUnset(tier) => view.tier = Some(tier.as_str()),
             NoName::TierLocked(tier) => {
                 view.tier = Some(tier.as_str());
@@ -187,11 +197,26 @@ impl Eyes<'_> {
     }
 }
 
+fn rank(rank: Rank) -> RankView {
+    RankView {
+        cost_nano_usd: rank.cost.map(|it| it.nanos()),
+        first_byte_ms: rank.pace.first_byte_ms,
+        output_tokens_per_second: rank.pace.tokens_in_1000_s.map(per_second),
+    }
+}
+
+/// With one digit behind the point.
+fn per_second(in_1000_s: u64) -> f64 {
+    let tenths = u32::try_from(in_1000_s / 100).unwrap_or(u32::MAX);
+    f64::from(tenths) / 10.0
+}
+
 fn coded(code: &'static str) -> RefusalView {
     RefusalView {
         code,
         providers: Vec::new(),
         key_label: None,
+        presets: Vec::new(),
         tier: None,
         plans: Vec::new(),
     }
@@ -209,7 +234,7 @@ fn mapping(named: &Named) -> Option<MappingView> {
 fn step_of(no_name: &NoName) -> StepView {
     let verdict = match no_name {
         NoName::TierLocked(_) => Verdict::NotAllowed,
-        NoName::TierUnset(_) | NoName::NotChosen => Verdict::NotKnown,
+        NoName::TierUnset(_) | NoName::NotChosen | NoName::PresetUnknown(_) => Verdict::NotKnown,
     };
     StepView {
         rule: 3,

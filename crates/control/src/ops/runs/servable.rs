@@ -6,7 +6,7 @@ use domain::run::{OutputType, Pinned};
 use domain::settings::{ImageModel, Settings};
 
 use crate::error::{Code, Problem};
-use crate::ops::resolution::{Explained, Facts};
+use crate::ops::resolution::{Explained, ExplainedModel, Facts};
 
 /// Why nothing would serve an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,13 @@ impl From<Lack> for Problem {
 /// What serves the script from now on: what would serve it now.
 pub(super) fn pin(explained: &Explained, has_credits: bool) -> Result<Pinned, Problem> {
     let Explained { models, facts } = explained;
-    let model = models.first().ok_or_else(|| Problem::new(Code::NotFound))?;
+    // A preset may have several; without one that serves the first says why.
+    let serves = |model: &&ExplainedModel| {
+        let decision = model.decision.as_ref();
+        decision.is_some_and(|decision| decision.outcome.is_ok())
+    };
+    let model = models.iter().find(serves).or(models.first());
+    let model = model.ok_or_else(|| Problem::new(Code::NotFound))?;
     let lacks = |code| Lack::of(OutputType::Script, code);
     let named = model.named.as_ref();
     let named = named.map_err(|lack| lacks(lack.code()))?;

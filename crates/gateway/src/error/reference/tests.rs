@@ -57,8 +57,13 @@ fn samples() -> Vec<Failure> {
                 Failure::none_served(vec![Failure::ModelNotChosen, Failure::ModelNotChosen])
             }
             Failure::NoneServed { .. } => Failure::ModelNotChosen,
-            Failure::ModelNotChosen => Failure::ModelNotFound { suggestion: None },
-            Failure::ModelNotFound { .. } => Failure::TierUnset(Tier::Level1),
+            Failure::ModelNotChosen => Failure::ModelNotFound {
+                suggestion: None,
+                has_suffix: true,
+            },
+            Failure::ModelNotFound { .. } => Failure::PresetUnknown { presets: vec![] },
+            Failure::PresetUnknown { .. } => Failure::PresetNotAlone,
+            Failure::PresetNotAlone => Failure::TierUnset(Tier::Level1),
             Failure::TierUnset(tier) => Failure::TierLocked {
                 tier: *tier,
                 plans: vec![],

@@ -1,5 +1,6 @@
 //! The decision in words.
 
+use domain::NanoUsd;
 use serde_json::Value;
 
 /// Why nothing can serve, and what helps.
@@ -56,6 +57,9 @@ fn advice(code: &str, refusal: &Value) -> Option<String> {
         "model_not_chosen" => {
             "nobody chose a model; choose one: keybearer ai-config set --model MODEL".to_owned()
         }
+        "model_not_found" if refusal["presets"].is_array() => {
+            format!("the workspace has no such preset; it has {}", all("presets", ", "))
+        }
         "model_not_found" => match refusal["tier"].as_str() {
             Some(tier) => format!("no model stands behind {tier}, in the workspace or the instance"),
             None => "no provider that is switched on has the model".to_owned(),
@@ -88,7 +92,28 @@ pub(super) fn target(target: &Value) -> String {
     if let Some(until) = target["sleeping_until"].as_str() {
         line.push_str(&format!(", asleep until {until}"));
     }
+    line.push_str(&rank(&target["ranked_by"]));
     line
+}
+
+/// What the ranking looked at.
+fn rank(rank: &Value) -> String {
+    if rank.is_null() {
+        return String::new();
+    }
+    let cost = match rank["cost_nano_usd"].as_i64() {
+        Some(nanos) => format!("${} for 3000 tokens in and 1000 out", NanoUsd::new(nanos)),
+        None => "price not known".to_owned(),
+    };
+    let first_byte = match rank["first_byte_ms"].as_u64() {
+        Some(millis) => format!("first byte in {millis} ms"),
+        None => "first byte not measured lately".to_owned(),
+    };
+    let throughput = match rank["output_tokens_per_second"].as_f64() {
+        Some(tokens) => format!("{tokens} tokens/s"),
+        None => "throughput not measured lately".to_owned(),
+    };
+    format!(" ({cost}; {first_byte}; {throughput})")
 }
 
 /// How the model was found, where the request did not simply name it.
@@ -102,6 +127,14 @@ pub(super) fn choice(answer: &Value) -> Vec<String> {
         }
     }
     let model = answer["model"].as_str().unwrap_or("-");
+    if let Some(preset) = answer["preset"].as_str() {
+        lines.push(format!("the preset @{preset} stands for {model}"));
+    }
+    if let Some(ranking) = answer["ranking"].as_str() {
+        lines.push(format!(
+            "providers of the same payer are ranked by {ranking}"
+        ));
+    }
     if let Some(tier) = answer["tier"].as_str() {
         lines.push(format!("{tier} stands for {model}"));
     }

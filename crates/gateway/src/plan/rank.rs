@@ -1,0 +1,44 @@
+//! The ways of a model in the order of the ranking that its name carries.
+//!
+//! Measurements change from call to call, so this is done for each call anew and is in no remembered plan.
+
+use std::sync::Arc;
+
+use domain::ranking::{self, Facts};
+
+use super::way::Way;
+use crate::Plane;
+use crate::bill;
+use crate::endpoint::Call;
+use crate::pace::Place;
+use crate::snapshot::View;
+
+/// The ways in their order.
+pub(super) fn in_order(plane: &Plane, view: &View, call: &Call, ways: Arc<[Way]>) -> Arc<[Way]> {
+    if ways.iter().all(|way| way.ranking.is_none()) {
+        return ways;
+    }
+    plane.paces.want();
+    let of_model = ways.chunk_by(|a, b| a.place == b.place);
+    let ranked = of_model.flat_map(|ways| match ways[0].ranking {
+        None => ways.to_vec(),
+        Some(ranking) => ranking::arrange(
+            ranking,
+            ways.to_vec(),
+            |way| (way.is_managed(), way.is_fallback(), way.last_resort),
+            |way| &way.target,
+            |way| facts(plane, view, call, way),
+        ),
+    });
+    ranked.collect()
+}
+
+fn facts(plane: &Plane, view: &View, call: &Call, way: &Way) -> Facts {
+    let target = &way.target;
+    let place = view.key(target);
+    let place = place.map(|(record, _)| Place::of(&record.context, &target.model));
+    Facts {
+        cost: bill::sample_charge(plane, view, target, call.operation),
+        pace: place.map(|it| plane.paces.of(&it)).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,340 @@
+//! Rankings: which provider of a model comes first, and that nothing but the order changes.
+
+use std::time::Duration;
+
+use domain::KeyOwner;
+use domain::policy::Mode;
+use domain::ranking::Pace;
+use domain::record::ProviderKeyRecord;
+use domain::settings::ProviderSwitch;
+use http::Method;
+
+use super::client::Answer;
+use super::harness::Harness;
+use super::payer::{REPORT, STREAM, paid, price};
+use super::provider::{Provider, Step, chunk};
+
+const EVERY: [&str; 4] = ["cost", "latency", "throughput", "balanced"];
+
+/// The workspace's own key for a provider.
+async fn own(harness: &Harness, provider: &str) -> (ProviderKeyRecord, Provider) {
+    let upstream = Provider::start().await;
+    upstream.says(REPORT);
+    let owner = KeyOwner::Workspace(harness.workspace);
+    let record = harness.record_of(owner, provider, "own", &upstream).await;
+    harness.put(&record).await;
+    (record, upstream)
+}
+
+struct Market {
+    harness: Harness,
+    mart: Provider,
+    stall: Provider,
+    records: [ProviderKeyRecord; 2],
+}
+
+/// Two own keys, for providers that know the same models. The dearer one comes first as they stand.
+async fn market() -> Market {
+    let harness = Harness::start().await;
+    let (of_mart, mart) = own(&harness, "mart").await;
+    let (of_stall, stall) = own(&harness, "stall").await;
+    harness
+        .policy(|policy| {
+            policy.prices = vec![
+                price("mart", "*", r#"{"input":"3","output":"15"}"#),
+                price("stall", "org/x", r#"{"input":"1","output":"20"}"#),
+            ];
+        })
+        .await;
+    Market {
+        harness,
+        mart,
+        stall,
+        records: [of_mart, of_stall],
+    }
+}
+
+fn call(model: &str) -> String {
+    format!(r#"{{"model":"{model}","messages":[],"n":1}}"#)
+}
+
+fn by(answer: &Answer) -> (u16, String) {
+    let provider = answer.header("x-keybearer-provider").to_owned();
+    (answer.status, provider)
+}
+
+fn is(provider: &str) -> (u16, String) {
+    (200, provider.to_owned())
+}
+
+/// A stream of so many tokens that begins after so long.
+fn stream(millis: u64, tokens: u64) -> Vec<Step> {
+    let first = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    let usage = format!(
+        "data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":10,\"completion_tokens\":{tokens}}}}}\n\n"
+    );
+    vec![
+        Step::Wait(Duration::from_millis(millis)),
+        Step::Send(STREAM.into()),
+        Step::Send(chunk(first)),
+        Step::Send(chunk(&usage)),
+        Step::Send(chunk("data: [DONE]\n\n")),
+        Step::Send(b"0\r\n\r\n".to_vec()),
+    ]
+}
+
+async fn streamed(harness: &Harness, model: &str) -> (u16, String) {
+    let body = format!(r#"{{"model":"{model}","messages":[],"stream":true}}"#);
+    by(&harness.chat(&body).await)
+}
+
+#[tokio::test]
+async fn cost_is_ascending_price_and_an_unknown_one_is_last() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        ..
+    } = market().await;
+    assert_eq!(by(&harness.chat(&call("org/x")).await), is("mart"));
+    // 3000 tokens of input and 1000 of output: $0.023 against $0.024.
+    let answer = harness.chat(&call("org/x:cost")).await;
+    assert_eq!(by(&answer), is("stall"));
+    assert_eq!(answer.header("x-keybearer-model"), "org/x");
+    let (_, body) = stall.requests().remove(0);
+    assert_eq!(body, call("org/x").as_bytes());
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.model_requested, "org/x:cost");
+    assert_eq!(row.model.as_deref(), Some("org/x"));
+    // Nobody knows what the other model costs there.
+    assert_eq!(by(&harness.chat(&call("org/y:cost")).await), is("mart"));
+    // A plan that is remembered follows the policy of today.
+    harness
+        .policy(|policy| policy.prices[0] = price("mart", "*", r#"{"input":"1","output":"1"}"#))
+        .await;
+    assert_eq!(by(&harness.chat(&call("org/x:cost")).await), is("mart"));
+    // The other one is still there when the first fails.
+    mart.fails(429);
+    let answer = harness.chat(&call("org/x:cost")).await;
+    assert_eq!(by(&answer), is("stall"));
+    assert_eq!(answer.header("x-keybearer-attempts"), "2");
+}
+
+#[tokio::test]
+async fn latency_is_learnt_from_streams_and_what_is_unknown_gets_its_turn() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        ..
+    } = market().await;
+    mart.script(stream(300, 20));
+    stall.script(stream(20, 20));
+    // Nothing is measured before somebody ranks.
+    assert_eq!(streamed(&harness, "org/x").await, is("mart"));
+    assert_eq!(streamed(&harness, "org/x:latency").await, is("mart"));
+    assert_eq!(streamed(&harness, "org/x:latency").await, is("stall"));
+    for _ in 0..2 {
+        assert_eq!(streamed(&harness, "org/x:latency").await, is("stall"));
+    }
+    // Calls that do not rank teach, too.
+    mart.script(stream(0, 20));
+    stall.script(stream(300, 20));
+    for _ in 0..8 {
+        assert_eq!(streamed(&harness, "org/x").await, is("mart"));
+        assert_eq!(streamed(&harness, "stall/org/x").await, is("stall"));
+    }
+    assert_eq!(streamed(&harness, "org/x:latency").await, is("mart"));
+    // What was measured long ago is not known.
+    harness.advance(11 * 60_000);
+    let first = streamed(&harness, "org/x:latency").await;
+    assert_eq!(first, is("mart"));
+    assert_eq!(streamed(&harness, "org/x:latency").await, is("stall"));
+}
+
+#[tokio::test]
+async fn throughput_is_learnt_from_whole_answers_as_well_and_balanced_weighs_all_three() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        records,
+    } = market().await;
+    mart.script(stream(300, 20));
+    stall.script(stream(100, 20));
+    assert_eq!(streamed(&harness, "org/x:throughput").await, is("mart"));
+    assert_eq!(streamed(&harness, "org/x:throughput").await, is("stall"));
+    assert_eq!(streamed(&harness, "org/x:throughput").await, is("stall"));
+    let slow = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":8}}"#;
+    stall.script(vec![
+        Step::Wait(Duration::from_millis(500)),
+        Step::Send(super::provider::answer(
+            200,
+            &[super::payer::JSON],
+            slow.as_bytes(),
+        )),
+    ]);
+    for _ in 0..6 {
+        assert_eq!(by(&harness.chat(&call("stall/org/x")).await), is("stall"));
+    }
+    let body = call("org/x:throughput");
+    assert_eq!(by(&harness.chat(&body).await), is("mart"));
+    let probe = harness.gateway.probe();
+    let pace = |at: usize| probe.pace(&records[at].context, "org/x");
+    assert!(pace(0).first_byte_ms.is_some_and(|it| it >= 300));
+    assert!(pace(0).tokens_in_1000_s > pace(1).tokens_in_1000_s);
+    // As cheap, and three times as quick to begin, which is more than it is slower to write.
+    assert!(pace(1).first_byte_ms < pace(0).first_byte_ms);
+    let body = call("org/x:balanced");
+    assert_eq!(by(&harness.chat(&body).await), is("stall"));
+    // Ten times as dear is more than all of that.
+    harness
+        .policy(|policy| {
+            policy.prices[1] = price("stall", "org/x", r#"{"input":"30","output":"150"}"#);
+        })
+        .await;
+    assert_eq!(by(&harness.chat(&body).await), is("mart"));
+}
+
+#[tokio::test]
+async fn only_the_winner_of_a_hedge_teaches() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        records,
+    } = market().await;
+    harness
+        .policy(|policy| policy.hedge_after_ms = Some(100))
+        .await;
+    mart.script(vec![Step::Gate]);
+    stall.script(stream(0, 20));
+    assert_eq!(streamed(&harness, "org/x:latency").await, is("stall"));
+    assert!(mart.hung_up_soon().await);
+    let probe = harness.gateway.probe();
+    let pace = |at: usize| probe.pace(&records[at].context, "org/x");
+    assert_eq!(pace(0), Pace::default());
+    assert!(pace(1).first_byte_ms.is_some_and(|it| it < 100));
+}
+
+#[tokio::test]
+async fn an_own_key_comes_before_credits_with_every_ranking() {
+    let harness = Harness::start().await;
+    let (_, mart) = own(&harness, "mart").await;
+    let (_, stall) = harness.platform("stall").await;
+    stall.says(REPORT);
+    harness
+        .settings(|settings| {
+            settings.prices = vec![
+                price("mart", "*", r#"{"input":"30","output":"150"}"#),
+                price("stall", "*", r#"{"input":"1","output":"2"}"#),
+            ];
+        })
+        .await;
+    harness.mode(Mode::Auto).await;
+    for ranking in EVERY {
+        let answer = harness.chat(&call(&format!("org/x:{ranking}"))).await;
+        assert_eq!(by(&answer), is("mart"), "{ranking}");
+        assert_eq!(paid(&answer), "byok");
+    }
+    // Nor is a ranking consent to credits where the own key fails.
+    mart.fails(429);
+    for ranking in EVERY {
+        let answer = harness.chat(&call(&format!("org/x:{ranking}"))).await;
+        assert_eq!(answer.status, 429, "{ranking}");
+    }
+    assert_eq!(stall.hits(), 0);
+}
+
+#[tokio::test]
+async fn what_is_denied_stays_denied_with_every_ranking() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        ..
+    } = market().await;
+    harness
+        .settings(|settings| {
+            let off = ProviderSwitch {
+                enabled: false,
+                ..ProviderSwitch::default()
+            };
+            let id = "stall".parse().expect("an id");
+            settings.providers.insert(id, off);
+        })
+        .await;
+    for ranking in EVERY {
+        let answer = harness.chat(&call(&format!("org/x:{ranking}"))).await;
+        assert_eq!(by(&answer), is("mart"), "{ranking}");
+        let refused = harness.chat(&call(&format!("claude-x:{ranking}"))).await;
+        assert_eq!(refused.status, 402);
+        assert_eq!(refused.code(), "byok_key_missing");
+    }
+    harness
+        .settings(|settings| {
+            let off = ProviderSwitch {
+                enabled: false,
+                ..ProviderSwitch::default()
+            };
+            let id = "mart".parse().expect("an id");
+            settings.providers.insert(id, off);
+        })
+        .await;
+    for ranking in EVERY {
+        let refused = harness.chat(&call(&format!("org/x:{ranking}"))).await;
+        assert_eq!(refused.code(), "model_not_found", "{ranking}");
+    }
+    assert_eq!((mart.hits(), stall.hits()), (EVERY.len(), 0));
+}
+
+#[tokio::test]
+async fn a_suffix_that_is_no_ranking_is_a_part_of_the_name() {
+    let Market { harness, mart, .. } = market().await;
+    for name in ["nobody-knows:quality", "nobody-knows:Cost", "sk-secret:x"] {
+        let refused = harness.chat(&call(name)).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (404, "model_not_found")
+        );
+        let text = String::from_utf8_lossy(&refused.body);
+        for ranking in EVERY {
+            assert!(text.contains(ranking), "{text}");
+        }
+        assert!(!text.contains("secret"));
+    }
+    // Who claims the name is asked for it as it stands.
+    assert_eq!(by(&harness.chat(&call("org/x:free")).await), is("mart"));
+    let (_, body) = mart.requests().remove(0);
+    assert_eq!(body, call("org/x:free").as_bytes());
+    let rows = harness.usage().await;
+    assert!(rows.iter().all(|row| !row.model_requested.contains("sk-")));
+    // A ranked name is recorded where it names a model of ours.
+    let refused = harness.chat(&call("claude-tiny:cost")).await;
+    assert_eq!(refused.code(), "byok_key_missing");
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.model_requested, "claude-tiny:cost");
+    assert_eq!(row.model.as_deref(), Some("claude-tiny"));
+}
+
+#[tokio::test]
+async fn what_a_key_keeps_is_asked_of_that_key_whatever_the_ranking() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        ..
+    } = market().await;
+    let kept = |id: &str| format!(r#"{{"id":"{id}","object":"response","output":[]}}"#);
+    mart.says(&kept("resp_00000000000000000001"));
+    stall.says(&kept("resp_00000000000000000002"));
+    let responses = async |model: &str, rest: &str| {
+        let body = format!(r#"{{"model":"{model}","input":"hi"{rest}}}"#);
+        let request = harness.request(Method::POST, "/v1/responses", &body);
+        by(&harness.send(request).await)
+    };
+    assert_eq!(responses("org/x", "").await, is("mart"));
+    assert_eq!(responses("org/x:cost", "").await, is("stall"));
+    let goes_on = r#","previous_response_id":"resp_00000000000000000001""#;
+    assert_eq!(responses("org/x:cost", goes_on).await, is("mart"));
+}
