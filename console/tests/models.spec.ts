@@ -99,6 +99,36 @@ test("names are mapped, and a call meets the mapping", async ({ page, owner }) =
   await expect(page.getByText("None. Names of models stand for themselves.")).toBeVisible();
 });
 
+test("a preset is made, met by a call and taken out", async ({ page, owner }) => {
+  await storeKey(page, owner.workspace);
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
+  await page.getByRole("button", { name: "Add preset" }).click();
+  await page.getByLabel("Preset 1", { exact: true }).fill("Fast");
+  await page.getByLabel("Models of preset 1").fill("openai/gpt-5.4-nano:cost, level_1");
+  await page.getByRole("button", { name: "Save" }).click();
+  const name = page.getByLabel("Preset 1", { exact: true });
+  await expect(name).toBeFocused();
+  await expect(name).toHaveAccessibleDescription(/begins with a letter/);
+  await name.fill("fast");
+  await page.getByLabel("Temperature 1").fill("0.2");
+  await page.getByLabel("System prompt 1").fill("Be brief.");
+  await look(page, "models-preset");
+  await page.getByLabel("System prompt 1").press("Tab");
+  await page.getByRole("button", { name: "Save" }).press("Enter");
+  await expect(page.getByText("Presets saved")).toBeVisible();
+  await page.reload();
+  await expect(page.getByLabel("Models of preset 1")).toHaveValue("openai/gpt-5.4-nano:cost, level_1");
+  expect(await answering(page, owner.workspace, "@fast")).toBe("gpt-5.4-nano");
+  await page.goto(`/console/w/${owner.workspace}/explain?model=@fast&asked=yes`);
+  await expect(page.getByText(/the preset fast/)).toBeVisible();
+  await expect(page.getByText(/its providers ranked by cost/)).toBeVisible();
+  await expect(page.getByRole("list", { name: "In which order" })).toContainText("for 3000 tokens in and 1000 out");
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
+  await page.getByRole("button", { name: "Remove preset 1" }).click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("None. Requests name models and say the rest themselves.")).toBeVisible();
+});
+
 test("an admin of the instance switches own keys off and on, and the models follow", async ({ page, owner, world }) => {
   await storeKey(page, owner.workspace);
   const admin = await request.newContext({ baseURL: world.instance.url });

@@ -1453,8 +1453,8 @@ export interface paths {
         head?: never;
         /**
          * Change who pays in a workspace, which models stand behind names, and when credits may step in.
-         * @description A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers` removes the
-         *     entry. `null` for `provider`, `model`, `hedge_after_ms` and `managed_fallback_cap_nano_usd` means none. `null` for
+         * @description A JSON merge patch (RFC 7396): what is left out stays, lists are replaced whole, `null` inside `tiers`
+         *     and `presets` removes the entry. `null` for `provider`, `model`, `hedge_after_ms` and `managed_fallback_cap_nano_usd` means none. `null` for
          *     `mode` means a mode that spends no credits: `byok` where the instance offers it, else the first one that it offers,
          *     else `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
          *
@@ -4459,6 +4459,24 @@ export interface components {
              */
             model_mappings: components["schemas"]["ModelMapping"][];
             /**
+             * @description Names that stand for models and for what a request leaves unsaid, by the names without their `@`: 1 to 64 of a-z, 0-9,
+             *     `-`, `_` and `.`, the first a letter or a digit. At most 50.
+             * @example {
+             *       "fast": {
+             *         "models": [
+             *           "gpt-4o-mini:latency"
+             *         ],
+             *         "parameters": {
+             *           "max_tokens": 500,
+             *           "temperature": "0.2"
+             *         }
+             *       }
+             *     }
+             */
+            presets: {
+                [key: string]: components["schemas"]["Preset"];
+            };
+            /**
              * @description Negotiated prices of calls on own keys, in USD per million tokens. At most 200.
              * @example [
              *       {
@@ -4547,6 +4565,24 @@ export interface components {
              */
             model_mappings?: components["schemas"]["ModelMapping"][];
             /**
+             * @description Names that stand for models and for what a request leaves unsaid, by the names without their `@`: 1 to 64 of a-z, 0-9,
+             *     `-`, `_` and `.`, the first a letter or a digit. At most 50.
+             * @example {
+             *       "fast": {
+             *         "models": [
+             *           "gpt-4o-mini:latency"
+             *         ],
+             *         "parameters": {
+             *           "max_tokens": 500,
+             *           "temperature": "0.2"
+             *         }
+             *       }
+             *     }
+             */
+            presets?: {
+                [key: string]: components["schemas"]["Preset"];
+            };
+            /**
              * @description Negotiated prices of calls on own keys, in USD per million tokens. At most 200.
              * @example [
              *       {
@@ -4593,6 +4629,45 @@ export interface components {
             tiers_open: ("level_1" | "level_2" | "level_3" | "embeddings")[];
             /** @description When the policy last changed; RFC 3339, UTC. `null`: never. */
             updated_at: string | null;
+        };
+        /** @description What a preset stands for. */
+        Preset: {
+            /**
+             * @description The models, 1 to 8, each once: the first one, then those to turn to when those before fail. Each as a request names one,
+             *     with a ranking at its end or without; no other preset, and not `default`.
+             * @example [
+             *       "gpt-4o-mini:latency"
+             *     ]
+             */
+            models: string[];
+            /** @description What a request for text has that does not say so itself; what it says stands. */
+            parameters?: components["schemas"]["PresetParameters"];
+        };
+        /** @description What a request for text has that does not say so itself. */
+        PresetParameters: {
+            /**
+             * Format: int32
+             * @description The most output tokens, 1 to 1000000.
+             * @example 500
+             */
+            max_tokens?: number | null;
+            /**
+             * @description How much the model thinks, where it can be told. `low`: a little; `medium`: some; `high`: a lot.
+             * @enum {string}
+             */
+            reasoning_effort?: "low" | "medium" | "high";
+            /** @description The system prompt, 1 to 4096 bytes; for requests without instructions of their own. */
+            system_prompt?: string | null;
+            /**
+             * @description The temperature, 0 to 2, at most nine digits behind the point; a text or a number.
+             * @example 0.2
+             */
+            temperature?: string | null;
+            /**
+             * @description The probability mass that tokens are drawn from, 0 to 1; a text or a number.
+             * @example 0.9
+             */
+            top_p?: string | null;
         };
         /** @description What a model costs, in USD. Rates are not negative, with at most nine digits behind the point; a text or a number. */
         Price: {
@@ -4872,6 +4947,25 @@ export interface components {
              */
             status: "active" | "staging" | "suspended" | "withdrawn";
         };
+        /** @description What rankings look at, of one way to serve. What was measured is so in the process that answers. */
+        RankView: {
+            /**
+             * Format: int64
+             * @description What a chat completion of 3000 input and 1000 output tokens costs who pays, in billionths of a US dollar; `null`: not
+             *     known.
+             */
+            cost_nano_usd: number | null;
+            /**
+             * Format: int64
+             * @description The milliseconds to the first byte of a stream, averaged; `null`: not measured in the last ten minutes.
+             */
+            first_byte_ms: number | null;
+            /**
+             * Format: double
+             * @description The output tokens of a second of a whole call, averaged; `null`: not measured in the last ten minutes.
+             */
+            output_tokens_per_second: number | null;
+        };
         /** @description Why nothing can serve, with the code that a call would get. */
         RefusalView: {
             /**
@@ -4883,6 +4977,8 @@ export interface components {
             key_label?: string | null;
             /** @description The ids of the plans that would help, the lowest first. */
             plans?: string[];
+            /** @description The presets that there are, where there is none of that name. */
+            presets?: string[];
             /** @description The ids of the providers for which something is missing. */
             providers?: string[];
             /** @description The tier that is locked or stands for nothing. */
@@ -4973,11 +5069,18 @@ export interface components {
             /** @description The name that providers were looked up by; `null`: there is none to look up. */
             model: string | null;
             /**
-             * @description Where several models were asked for, each of them in its turn, without those in front of it that have the same
+             * @description Where several models were asked for, or the preset has several, each of them in its turn, without those in front of it that have the same
              *     name. Of the fields beside it those of a choice are the first model's, `targets` and `trace` are all of theirs in a row,
              *     and `refusal` is the first one's if none is left to serve. Left out for a single model.
              */
             models?: components["schemas"]["Resolution"][];
+            /** @description The preset that was chosen, without its mark; `null`: none. */
+            preset: string | null;
+            /**
+             * @description By what the providers of the model are put in order. `cost`: the cheapest first, one whose price is not known last; `latency`: the one with the quickest first byte first, after those that were not measured lately; `throughput`: the one with the most output tokens in a second first, after those that were not measured lately; `balanced`: the best of the three together first; `null`: as they stand.
+             * @enum {string|null}
+             */
+            ranking?: "cost" | "latency" | "throughput" | "balanced" | null;
             refusal: components["schemas"]["RefusalView"] | null;
             /** @description The model that was asked for, as the request wrote it; `default` if it named none. */
             requested: string;
@@ -5001,7 +5104,7 @@ export interface components {
             /** @description The model that the conversation has, as the header `x-keybearer-conversation-model` says it. */
             conversation_model?: string | null;
             /**
-             * @description The model or tier that the request names; left out or `default`: whatever the levels above it chose.
+             * @description The model, tier or preset that the request names, with a ranking at its end or without; left out or `default`: whatever the levels above it chose.
              * @example openai/gpt-4o
              */
             model?: string | null;
@@ -5864,6 +5967,7 @@ export interface components {
             model: string;
             /** @description The id of the provider that is called. */
             provider: string;
+            ranked_by: components["schemas"]["RankView"] | null;
             /**
              * @description Until when others are preferred because the key failed lately; RFC 3339, UTC. `null`: it does not sleep, as far as
              *     the process that answers knows.

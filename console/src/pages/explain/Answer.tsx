@@ -5,7 +5,7 @@ import { providersQuery } from "@/api/queries";
 import { Badge } from "@/ui/Badge";
 import { Card, Section } from "@/ui/Page";
 import { Time } from "@/ui/Time";
-import { chosenByText, refusalText, ruleText, stepText, WHEN } from "./words";
+import { chosenByText, rankText, refusalText, ruleText, stepText, WHEN } from "./words";
 
 type Resolution = Schemas["Resolution"];
 type Target = Schemas["TargetView"];
@@ -36,6 +36,11 @@ export function Answer({ answer }: { answer: Resolution }) {
               <>
                 <p className="text-soft">{refusalText(answer.refusal.code)}</p>
                 <p className="mt-1 font-mono text-xs break-all text-soft">{answer.refusal.code}</p>
+                {(answer.refusal.presets ?? []).length > 0 && (
+                  <p className="mt-1 text-soft">
+                    The workspace has {answer.refusal.presets?.map((preset) => `@${preset}`).join(", ")}.
+                  </p>
+                )}
                 {(answer.refusal.providers ?? []).length > 0 && (
                   <p className="mt-1 text-soft">Missing for {answer.refusal.providers?.map(nameOf).join(", ")}.</p>
                 )}
@@ -50,7 +55,9 @@ export function Answer({ answer }: { answer: Resolution }) {
               </>
             )}
             {chosen && `, ${chosen}`}
-            {answer.mapped_by && `, put in its place by the mapping of ${answer.mapped_by.pattern}`}.
+            {answer.preset && `, the preset ${answer.preset}`}
+            {answer.mapped_by && `, put in its place by the mapping of ${answer.mapped_by.pattern}`}
+            {answer.ranking && `, its providers ranked by ${answer.ranking}`}.
           </p>
         </div>
       </Card>
@@ -68,6 +75,7 @@ export function Answer({ answer }: { answer: Resolution }) {
                   </Badge>
                   <code className="min-w-0 font-mono text-xs break-all">{target.model}</code>
                   <span className="text-soft">{index > 0 && WHEN[target.when]}</span>
+                  {target.ranked_by && <span className="text-soft">{rankText(target.ranked_by)}</span>}
                   {target.sleeping_until && (
                     <span className="text-warn">
                       failed lately; others are preferred until <Time at={target.sleeping_until} />

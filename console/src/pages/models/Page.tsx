@@ -13,6 +13,7 @@ import { Choices } from "./Choices";
 import { LevelMappings, ModelMappings } from "./Mappings";
 import { ModelList } from "./ModelList";
 import { modelsQuery } from "./models";
+import { Presets } from "./Presets";
 
 /** Which models the workspace may call, and what stands behind names. */
 export function Page() {
@@ -49,6 +50,7 @@ export function Page() {
       ) : (
         <>
           <Choices models={models.data} policy={policy.data} mayWrite={mayWrite} />
+          <Presets key={`${workspace.id}-presets`} policy={policy.data} mayWrite={mayWrite} />
           <ModelMappings key={`${workspace.id}-models`} policy={policy.data} mayWrite={mayWrite} />
           <LevelMappings key={`${workspace.id}-levels`} policy={policy.data} mayWrite={mayWrite} />
           <ModelList models={models.data.models} mayAdd={mayWrite} onAdd={() => setAdding(true)} />
