@@ -26,6 +26,7 @@ mod kept;
 mod key_order;
 mod keys;
 mod local;
+mod model_names;
 mod own_usage;
 mod people;
 mod plans;
