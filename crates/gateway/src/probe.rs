@@ -8,7 +8,6 @@ use domain::ranking::Pace;
 use domain::record::{DataKeyRecord, KeyContext};
 use domain::{ProviderKeyId, Sources, Timestamp};
 use http::{HeaderMap, HeaderValue, Response};
-use hyper::body::Incoming;
 use llm::failure;
 use llm::provider::ProbeRequest;
 use llm::registry::Registry;
@@ -19,7 +18,7 @@ use crate::health::Health;
 use crate::pace::{Paces, Place};
 use crate::plan::way;
 use crate::send::{Kind, kind, read_at_most};
-use crate::upstream::{self, Departure, Outbound, Outgoing, Upstream};
+use crate::upstream::{self, Answering, Departure, Outbound, Outgoing, Upstream};
 
 /// The probe, over the same upstream as every call.
 pub(crate) struct Prober {
@@ -108,7 +107,7 @@ impl Prober {
 /// A success is JSON; a refusal is told by its status and code; anything else is not the provider.
 async fn judge(
     request: &ProbeRequest,
-    response: Response<Incoming>,
+    response: Response<Answering>,
     deadline: Instant,
 ) -> Result<(), ProbeFailure> {
     let (head, body) = response.into_parts();

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use domain::RequestId;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
-use hyper::body::Incoming;
 use llm::format::{Metered, UsageTap, WireFormat};
 use scrub::Scrubber;
 use tokio::time::{Instant, Sleep};
@@ -27,6 +26,7 @@ use crate::realtime;
 use crate::send::{Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
 use crate::upload::Upload;
+use crate::upstream::Answering;
 use crate::{Body, BoxError, Plane};
 
 mod broken;
@@ -151,6 +151,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 given_at: None,
                 total: plane.config.timeouts.total(),
                 done: false,
+                cut: None,
             };
             (told, Body::new(relay))
         }
@@ -211,7 +212,7 @@ struct Relay {
     /// What was read before the answer was judged.
     first: Bytes,
     /// `None`: somebody else reads on.
-    upstream: Option<Incoming>,
+    upstream: Option<Answering>,
     /// The request's body, which may flow yet when the answer begins. It stops with the answer.
     upload: Option<Upload>,
     /// What does not go out as it comes.
@@ -242,6 +243,8 @@ struct Relay {
     /// Since when a piece of the answer is the client's; `None`: it waits for more, or nobody wants to know.
     given_at: Option<Instant>,
     done: bool,
+    /// The error that ends it, until what came before has left.
+    cut: Option<BoxError>,
 }
 
 type Written = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -251,6 +254,29 @@ impl HttpBody for Relay {
     type Error = BoxError;
 
     fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(error) = self.cut.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let frame = std::task::ready!(self.as_mut().poll_next(cx));
+        if let Some(Err(error)) = frame {
+            // What a server has not written when a body fails it throws away, the head too; it writes while it waits.
+            self.cut = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.done && self.cut.is_none()
+    }
+}
+
+impl Relay {
+    fn poll_next(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -337,7 +363,7 @@ impl HttpBody for Relay {
                     }
                     if relay.holds() {
                         relay.end_when_written(&rest);
-                        return self.as_mut().poll_frame(cx);
+                        return self.as_mut().poll_next(cx);
                     }
                     if let Some(mut tail) = relay.tail.take() {
                         tail.append(&rest);
@@ -361,12 +387,6 @@ impl HttpBody for Relay {
         Poll::Ready(None)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.done
-    }
-}
-
-impl Relay {
     /// Whether the end is held back until the call is settled.
     fn holds(&self) -> bool {
         self.tail.as_ref().is_some_and(Tail::holds)

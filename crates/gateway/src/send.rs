@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use domain::key::FailureKind;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use llm::format::Metered;
 use llm::head::{self, Head};
 use llm::translate::Translated;
@@ -24,7 +23,7 @@ use crate::plan::way::Way;
 use crate::realtime::Switched;
 use crate::snapshot::View;
 use crate::upload::Upload;
-use crate::upstream::{self, Departure, Outbound, Outgoing, SendError};
+use crate::upstream::{self, Answering, Departure, Outbound, Outgoing, SendError};
 
 mod judge;
 mod limits;
@@ -132,7 +131,7 @@ pub(crate) enum Content {
         first: Bytes,
         /// Whether that is all of it.
         whole: bool,
-        body: Incoming,
+        body: Answering,
         needles: Arc<Needles>,
         asked: Asked,
     },
@@ -340,7 +339,7 @@ async fn readied(
 /// The next piece of an answer of which the client gets nothing yet; `None`: it is at its end. A provider may be silent
 /// as long as in an answer that passes, and the whole must be there by the end of the call.
 async fn next_piece(
-    body: &mut Incoming,
+    body: &mut Answering,
     idle: Duration,
     ends_at: Instant,
 ) -> Result<Option<Bytes>, (Failure, Next)> {
@@ -418,7 +417,7 @@ const MAX_ERROR_BYTES: usize = 256 * 1024;
 const ERROR_WITHIN: Duration = Duration::from_secs(10);
 
 /// An error's body; `None` if it is too long, too slow or broken.
-async fn read_error(body: Incoming) -> Option<Bytes> {
+async fn read_error(body: Answering) -> Option<Bytes> {
     read_at_most(body, MAX_ERROR_BYTES, Instant::now() + ERROR_WITHIN)
         .await
         .filter(|(_, whole)| *whole)
@@ -427,7 +426,7 @@ async fn read_error(body: Incoming) -> Option<Bytes> {
 
 /// Up to `limit` bytes of a body, and whether that is all of it; `None` if it is too slow or broken.
 pub(crate) async fn read_at_most(
-    mut body: Incoming,
+    mut body: Answering,
     limit: usize,
     deadline: Instant,
 ) -> Option<(Bytes, bool)> {

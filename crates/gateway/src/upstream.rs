@@ -8,25 +8,26 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{ProviderKeyId, Secret};
+use domain::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use moka::sync::Cache;
 use scrub::Needles;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+mod connection;
+mod pool;
+
+pub(crate) use connection::{Answering, Switched};
+use connection::{Connection, NoAnswer};
+use pool::{Home, Pools};
+
 use crate::connect::{ConnectError, Connector};
 use crate::headers;
+use crate::health::KeyVersion;
 use crate::upload::{Flowing, GivenUp};
 
 /// How provider keys are presented.
@@ -41,7 +42,7 @@ pub(crate) struct AuthPlace {
 /// A request to a provider.
 pub(crate) struct Outgoing {
     /// Which pool: the key's id and the version of its value.
-    pub(crate) pool: (ProviderKeyId, i64),
+    pub(crate) pool: KeyVersion,
     pub(crate) method: Method,
     pub(crate) url: Uri,
     /// The allowed headers of the client and the provider's extra ones.
@@ -77,6 +78,13 @@ pub(crate) enum Outbound {
 struct Parting {
     body: Outbound,
     departure: Departure,
+}
+
+impl Parting {
+    /// Whether it is on its way from the client.
+    fn flows(&self) -> bool {
+        matches!(self.body, Outbound::Flowing(_))
+    }
 }
 
 impl Outbound {
@@ -147,33 +155,18 @@ pub(crate) enum SendError {
     Silent,
 }
 
-type Pool = Client<Connector, Parting>;
-
-/// Sends requests to providers. Clones share the pools.
+/// Sends requests to providers. Clones share the connections that wait.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     connector: Connector,
-    pools: Cache<(ProviderKeyId, i64), Pool>,
+    pools: Arc<Pools>,
 }
-
-/// Largest head of an answer.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// How long a connection may wait for its next request.
-const POOL_IDLE: Duration = Duration::from_secs(60);
-/// How many connections of a key wait for their next request. As many as it may have calls by default: with fewer, a
-/// busy key would close and open connections all the time.
-const POOL_CONNECTIONS: usize = 256;
-/// How many keys have open pools at once.
-const MAX_POOLS: u64 = 4096;
 
 impl Upstream {
     pub(crate) fn new(connector: Connector) -> Self {
         Self {
             connector,
-            pools: Cache::builder()
-                .max_capacity(MAX_POOLS)
-                .time_to_idle(POOL_IDLE)
-                .build(),
+            pools: Arc::default(),
         }
     }
 
@@ -185,45 +178,48 @@ impl Upstream {
         outgoing: Outgoing,
         auth: &AuthPlace,
         key: Secret,
-    ) -> Result<Response<Incoming>, SendError> {
-        let pool = self
-            .pools
-            .get_with(outgoing.pool, || pool(self.connector.clone()));
+    ) -> Result<Response<Answering>, SendError> {
+        let pool = outgoing.pool;
         let deadline = outgoing.deadline;
         let overdue = match &outgoing.body {
             Outbound::Whole(_) => None,
             Outbound::Flowing(body) => Some(body.overdue()),
         };
+        let url = outgoing.url.clone();
         let request = request(outgoing, auth, key).ok_or(SendError::Unusable)?;
-        let asking = pool.request(request);
-        let answer = match overdue {
-            None => tokio::time::timeout_at(deadline, asking).await.ok(),
+        let asking = self.ask(pool, url, request);
+        match overdue {
+            None => tokio::time::timeout_at(deadline, asking)
+                .await
+                .unwrap_or(Err(SendError::Silent)),
             Some(overdue) => tokio::select! {
                 biased;
-                answer = asking => Some(answer),
-                () = overdue => None,
+                answer = asking => answer,
+                () = overdue => Err(SendError::Silent),
             },
-        };
-        match answer {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(classify(&error)),
-            None => Err(SendError::Silent),
         }
     }
-}
 
-/// A connection to a provider that leaves HTTP.
-pub(crate) struct Switched(OnUpgrade);
-
-impl Switched {
-    /// That of an answer with status 101.
-    pub(crate) fn of(response: &mut Response<Incoming>) -> Self {
-        Self(hyper::upgrade::on(response))
-    }
-
-    /// The connection; `None`: it broke.
-    pub(crate) async fn taken(self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin> {
-        self.0.await.ok().map(TokioIo::new)
+    /// Asks on a connection that waits, or on a new one.
+    async fn ask(
+        &self,
+        pool: KeyVersion,
+        url: Uri,
+        mut request: Request<Parting>,
+    ) -> Result<Response<Answering>, SendError> {
+        // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
+        while let Some(connection) = self.pools.take(pool, &url) {
+            match connection.ask(request).await {
+                Ok(response) => return Ok(response),
+                Err(NoAnswer::Unsent(unsent)) => request = *unsent,
+                Err(NoAnswer::Broken) => return Err(SendError::Unreachable),
+            }
+        }
+        let home = Home::new(&self.pools, pool, &url);
+        // In a box, since most calls find a connection.
+        let connection = Box::pin(Connection::open(self.connector.clone(), url, home)).await?;
+        let answer = Box::new(connection).ask(request).await;
+        answer.map_err(|_| SendError::Unreachable)
     }
 }
 
@@ -247,19 +243,6 @@ pub(crate) fn url(base_url: &str, path: &str, query: Option<&str>) -> Option<Uri
     text.parse().ok()
 }
 
-fn pool(connector: Connector) -> Pool {
-    Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_timer(TokioTimer::new())
-        .timer(TokioTimer::new())
-        .pool_max_idle_per_host(POOL_CONNECTIONS)
-        .http1_max_buf_size(MAX_HEAD_BYTES)
-        .http1_max_headers(100)
-        // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
-        .retry_canceled_requests(true)
-        .build(connector)
-}
-
 fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<Parting>> {
     let mut value = key.expose(|key| {
         let scheme = auth.scheme.as_deref();
@@ -280,7 +263,8 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
         departure: outgoing.departure,
     });
     *request.method_mut() = outgoing.method;
-    *request.uri_mut() = outgoing.url;
+    let host = host(&outgoing.url)?;
+    *request.uri_mut() = target(&outgoing.url);
     let all = request.headers_mut();
     *all = outgoing.headers;
     if let Some(media_type) = outgoing.media_type {
@@ -297,13 +281,36 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
         HeaderValue::from_static("identity"),
     );
     all.insert(header::USER_AGENT, headers::user_agent(outgoing.hops));
+    all.insert(header::HOST, host);
     all.insert(&auth.header, value);
     Some(request)
 }
 
-/// What went wrong, from the chain of causes. The texts of the client's errors are not passed on.
-fn classify(error: &hyper_util::client::legacy::Error) -> SendError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+/// What the first line of a request names.
+fn target(url: &Uri) -> Uri {
+    match url.path_and_query() {
+        Some(path) => Uri::from(path.clone()),
+        None => Uri::from_static("/"),
+    }
+}
+
+/// The host, and the port if it is not the scheme's own.
+fn host(url: &Uri) -> Option<HeaderValue> {
+    let authority = url.authority()?;
+    let own = match url.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    let text = match authority.port_u16() {
+        Some(port) if port != own => authority.as_str(),
+        _ => authority.host(),
+    };
+    HeaderValue::from_str(text).ok()
+}
+
+/// Why there is no connection, from the chain of causes. Their texts are not passed on.
+fn classify(error: &(dyn std::error::Error + 'static)) -> SendError {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<ConnectError>() {
             Some(ConnectError::Refused | ConnectError::Scheme) => return SendError::Refused,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use llm::format::{Metered, UsageTap};
 
 use super::broken::learned;
 use crate::settle::Settlement;
+use crate::upstream::Answering;
 
 /// What is left of it.
 pub(super) struct Parting {
@@ -28,7 +28,7 @@ const READ_ON_BYTES: usize = 1024 * 1024;
 impl Parting {
     /// Reads a little further. Who leaves after the last word has the whole answer, and what it cost, hidden
     /// reasoning too, stands in the report right behind it.
-    pub(super) async fn read_on(mut self, mut upstream: Incoming) {
+    pub(super) async fn read_on(mut self, mut upstream: Answering) {
         let reading = async {
             let mut left = READ_ON_BYTES;
             while let Some(Ok(frame)) = upstream.frame().await {

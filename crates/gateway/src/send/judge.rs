@@ -7,7 +7,6 @@ use bytes::Bytes;
 use domain::Timestamp;
 use domain::key::FailureKind;
 use http::{HeaderMap, Response, StatusCode, header};
-use hyper::body::Incoming;
 use llm::failure::{self, is_unknown_model};
 use llm::format::FormatId;
 use scrub::{Needles, Scrubber};
@@ -18,7 +17,7 @@ use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers;
 use crate::realtime::{self, REALTIME, Switched};
-use crate::upstream;
+use crate::upstream::{self, Answering};
 
 /// How the answer to an attempt is judged.
 pub(super) struct Judge<'a> {
@@ -36,7 +35,7 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// What becomes of an answer with this head.
-    pub(super) async fn judge(&self, response: Response<Incoming>) -> Result<Answer, Missed> {
+    pub(super) async fn judge(&self, response: Response<Answering>) -> Result<Answer, Missed> {
         let Self {
             call,
             format,
@@ -204,7 +203,7 @@ impl Judge<'_> {
 }
 
 /// What becomes of an answer that leaves HTTP.
-fn switch(mut response: Response<Incoming>, needles: &Arc<Needles>) -> Result<Answer, Missed> {
+fn switch(response: Response<Answering>, needles: &Arc<Needles>) -> Result<Answer, Missed> {
     let status = response.status();
     let invalid = || Missed {
         status: Some(status),
@@ -217,7 +216,7 @@ fn switch(mut response: Response<Incoming>, needles: &Arc<Needles>) -> Result<An
         status,
         headers,
         content: Content::Switched(Switched {
-            upstream: upstream::Switched::of(&mut response),
+            upstream: upstream::Switched::of(response),
             needles: Arc::clone(needles),
         }),
         translation: None,

@@ -8,11 +8,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use llm::failure::{self, Beginning};
 use llm::format::{Opening, WireFormat};
 use llm::sse::{Decoder, Event};
 use tokio::time::Instant;
+
+use crate::upstream::Answering;
 
 /// What an answer began with.
 pub(super) enum Opened {
@@ -31,7 +32,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Reads until the first output, an error or the end.
-pub(super) async fn read(format: &dyn WireFormat, body: &mut Incoming) -> Opened {
+pub(super) async fn read(format: &dyn WireFormat, body: &mut Answering) -> Opened {
     let deadline = Instant::now() + WITHIN;
     let mut kept = BytesMut::new();
     let mut decoder = Decoder::new();
@@ -75,7 +76,7 @@ const MAX_UNSAID_BYTES: usize = 4 * 1024;
 
 /// Reads a JSON body until its first field has a name, as far as that came with it, and to its end if it may be an error.
 /// A provider that is silent for `idle` meanwhile is left to whoever reads on.
-pub(super) async fn read_body(body: &mut Incoming, idle: Duration) -> Opened {
+pub(super) async fn read_body(body: &mut Answering, idle: Duration) -> Opened {
     let deadline = Instant::now() + idle.min(WITHIN);
     // The first piece is the only one as a rule, and is not copied.
     let mut first = Bytes::new();

@@ -1,0 +1,271 @@
+//! One connection to a provider, driven by the call that it serves.
+//!
+//! hyper's own client leaves each connection to a task, and wakes one task or another for each request, head and piece
+//! of a body. Here whoever waits for an answer drives the connection that brings it, and whoever gives the answer up
+//! closes the connection in that moment. Only a request whose body flows has a task for it: a client may read nothing of
+//! the answer before it has sent all of the request.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use http::uri::Uri;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::task::unconstrained;
+use tower_service::Service;
+
+use super::pool::Home;
+use super::{Parting, SendError, classify};
+use crate::connect::Connector;
+
+/// Largest head of an answer.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Most header lines of it.
+const MAX_HEADERS: usize = 100;
+
+/// A connection that serves one request at a time.
+pub(super) struct Connection {
+    requests: SendRequest<Parting>,
+    /// What reads and writes; `None`: the connection is closed.
+    driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send + Sync>>>,
+    home: Home,
+}
+
+/// Why a connection brought no answer.
+pub(super) enum NoAnswer {
+    /// Not a byte of the request went out, since the connection was closed.
+    Unsent(Box<Request<Parting>>),
+    /// It broke.
+    Broken,
+}
+
+impl Connection {
+    /// Makes a connection to the origin of `url`.
+    pub(super) async fn open(
+        mut connector: Connector,
+        url: Uri,
+        home: Home,
+    ) -> Result<Self, SendError> {
+        let io = connector.call(url).await;
+        let io = io.map_err(|error| classify(error.as_ref()))?;
+        let mut builder = http1::Builder::new();
+        builder
+            .max_buf_size(MAX_HEAD_BYTES)
+            .max_headers(MAX_HEADERS);
+        let (requests, driver) = builder
+            .handshake(io)
+            .await
+            .map_err(|_| SendError::Unreachable)?;
+        Ok(Self {
+            requests,
+            driver: Some(Box::pin(driver.with_upgrades())),
+            home,
+        })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn ask(
+        mut self: Box<Self>,
+        request: Request<Parting>,
+    ) -> Result<Response<Answering>, NoAnswer> {
+        let flows = request.body().flows();
+        let asking = self.requests.try_send_request(request);
+        let (response, driven) = if flows {
+            let apart = Apart::begin(self);
+            (asking.await, Driven::Apart(apart))
+        } else {
+            let mut asking = pin!(asking);
+            let response = poll_fn(|cx| {
+                self.drive(cx);
+                unwoken(asking.as_mut())
+            });
+            (response.await, Driven::Here(self))
+        };
+        match response {
+            Ok(response) => Ok(response.map(|body| Answering::new(body, driven))),
+            Err(mut error) => Err(match error.take_message() {
+                Some(request) => NoAnswer::Unsent(Box::new(request)),
+                None => NoAnswer::Broken,
+            }),
+        }
+    }
+
+    /// Reads and writes what can be read and written now.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver
+            && driver.as_mut().poll(cx).is_ready()
+        {
+            // What waits for it in hyper's channels learns of the end when it is dropped.
+            self.driver = None;
+        }
+    }
+
+    /// Whether it can take a request now.
+    pub(super) fn is_free(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.driver.is_some() && self.requests.is_ready()
+    }
+
+    /// Waits until it can take a request; `false`: never.
+    async fn becomes_free(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            let ready = self.requests.poll_ready(cx);
+            ready.map(|ready| ready.is_ok() && self.driver.is_some())
+        })
+        .await
+    }
+
+    /// Leaves it to the next call of the same key, if it can serve that.
+    fn returns(mut self: Box<Self>) {
+        if self.is_free() {
+            let home = self.home.clone();
+            home.take_in(self);
+        }
+    }
+}
+
+/// Polls what the driver of a connection feeds. Only the driver has to be woken, by the socket: whoever polls this drives
+/// before, so that being woken by one's own hand would lead to one turn of the task for nothing. Unconstrained, since
+/// a budget that is used up would have to wake.
+fn unwoken<F: Future>(fed: Pin<&mut F>) -> Poll<F::Output> {
+    let mut cx = Context::from_waker(Waker::noop());
+    pin!(unconstrained(fed)).poll(&mut cx)
+}
+
+/// A connection with a task that drives it.
+pub(super) struct Apart {
+    /// Told when the answer is at its end. Dropped before, it closes the connection.
+    done: oneshot::Sender<()>,
+}
+
+impl Apart {
+    fn begin(mut connection: Box<Connection>) -> Self {
+        let (done, mut is_done) = oneshot::channel();
+        tokio::spawn(async move {
+            let done = poll_fn(|cx| {
+                connection.drive(cx);
+                Pin::new(&mut is_done).poll(cx)
+            });
+            if done.await.is_ok() && connection.becomes_free().await {
+                connection.returns();
+            }
+        });
+        Self { done }
+    }
+}
+
+/// Who drives the connection of an answer.
+enum Driven {
+    Here(Box<Connection>),
+    Apart(Apart),
+    /// Nobody: the answer is at its end.
+    Over,
+}
+
+/// The body of an answer. Dropped before its end, it closes the connection, and so ends the request at the provider.
+pub(crate) struct Answering {
+    body: Incoming,
+    driven: Driven,
+}
+
+impl Answering {
+    fn new(body: Incoming, driven: Driven) -> Self {
+        let mut answering = Self { body, driven };
+        answering.end_in_time();
+        answering
+    }
+
+    /// Leaves the connection to others as soon as nothing more comes.
+    fn end_in_time(&mut self) {
+        if self.body.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        match std::mem::replace(&mut self.driven, Driven::Over) {
+            Driven::Here(connection) => connection.returns(),
+            // An error: it has broken meanwhile.
+            Driven::Apart(apart) => drop(apart.done.send(())),
+            Driven::Over => {}
+        }
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Driven::Here(connection) = &mut self.driven else {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        };
+        let mut next = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
+        // Asked first, since the driver reads no more than what somebody wants.
+        if let Poll::Ready(frame) = unwoken(Pin::new(&mut next)) {
+            return Poll::Ready(frame);
+        }
+        connection.drive(cx);
+        unwoken(Pin::new(&mut next))
+    }
+}
+
+impl HttpBody for Answering {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = std::task::ready!(self.poll_next(cx));
+        match &frame {
+            None => self.end(),
+            Some(Ok(_)) => self.end_in_time(),
+            // It is closed with the answer.
+            Some(Err(_)) => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection to a provider that leaves HTTP.
+pub(crate) struct Switched {
+    upgrade: OnUpgrade,
+    driven: Driven,
+}
+
+impl Switched {
+    /// That of an answer with status 101.
+    pub(crate) fn of(mut response: Response<Answering>) -> Self {
+        Self {
+            upgrade: hyper::upgrade::on(&mut response),
+            driven: std::mem::replace(&mut response.body_mut().driven, Driven::Over),
+        }
+    }
+
+    /// The connection; `None`: it broke.
+    pub(crate) async fn taken(mut self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin> {
+        let upgraded = poll_fn(|cx| {
+            if let Driven::Here(connection) = &mut self.driven {
+                connection.drive(cx);
+            }
+            Pin::new(&mut self.upgrade).poll(cx)
+        });
+        upgraded.await.ok().map(TokioIo::new)
+    }
+}
