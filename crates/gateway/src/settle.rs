@@ -45,8 +45,6 @@ pub(crate) struct Settled {
     pub(crate) used: Option<ProviderKeyId>,
     /// The keys that a provider did not accept, and what it said.
     pub(crate) failed: Vec<(KeyVersion, FailureKind)>,
-    /// The ids of what the provider keeps of the call.
-    pub(crate) made: Vec<String>,
 }
 
 /// A call's place in the queue. Dropping it settles the call as given up by the client.
@@ -310,7 +308,7 @@ impl Settlement {
 
     /// The provider keeps something that the call made, under this id.
     pub(crate) fn made(&mut self, id: String) {
-        self.open_mut().settled.made.push(id);
+        self.row_mut().made.push(id);
     }
 
     /// The provider did not accept a key.

@@ -86,5 +86,6 @@ pub(crate) fn usage_row(request: RequestId) -> UsageRow {
         attempts: Vec::new(),
         fallback: false,
         key_scope: None,
+        made: Vec::new(),
     }
 }

@@ -3,26 +3,13 @@
 use domain::{ProviderId, ProviderKeyId, Timestamp, WorkspaceId};
 
 use crate::Store;
+use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::statement::sql;
+use crate::usage::Grouped;
 
 /// Most rows that one pruning removes.
 const MAX_PRUNED: i64 = 10_000;
-
-/// Something that a provider keeps: a response, a file, a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptObject {
-    /// Whose it is.
-    pub workspace: WorkspaceId,
-    /// Its id at the provider.
-    pub id: String,
-    /// The provider.
-    pub provider: ProviderId,
-    /// The key with which it was made.
-    pub key: ProviderKeyId,
-    /// When that was.
-    pub made_at: Timestamp,
-}
 
 #[derive(sqlx::FromRow)]
 struct Stored {
@@ -57,28 +44,36 @@ pub(crate) async fn maker(
         .transpose()
 }
 
-/// Notes objects, all or none. One whose workspace was deleted meanwhile is passed by; one that is noted already was
-/// made anew.
-pub(crate) async fn note(store: &Store, objects: &[KeptObject]) -> Result<(), StoreError> {
-    let mut tx = store.db().begin().await?;
-    for object in objects {
+/// Notes what was made by these calls, in the transaction that writes their rows. What belongs to a workspace that was
+/// deleted meanwhile is passed by; what is noted already was made anew, unless that was earlier.
+pub(crate) async fn note(tx: &mut Tx, rows: &[Grouped<'_>]) -> Result<(), StoreError> {
+    let mut made = Vec::new();
+    for (row, _) in rows {
+        if let (Some(provider), Some(key)) = (&row.provider, row.key) {
+            made.extend(row.made.iter().map(|id| (row, id, provider, key)));
+        }
+    }
+    // In the order of their names, so that two nodes cannot wait for each other.
+    made.sort_by_key(|(row, id, ..)| (row.workspace, *id));
+    for (row, id, provider, key) in made {
         tx.run(
             sql(
                 "INSERT INTO kept_objects (workspace_id, object_id, provider, provider_key_id, made_at)
                  SELECT id, $2, $3, $4, $5 FROM workspaces WHERE id = $1
                  ON CONFLICT (workspace_id, object_id) DO UPDATE
                  SET provider = excluded.provider, provider_key_id = excluded.provider_key_id,
-                     made_at = excluded.made_at",
+                     made_at = excluded.made_at
+                 WHERE kept_objects.made_at <= excluded.made_at",
             )
-            .bind(object.workspace)
-            .bind(object.id.as_str())
-            .bind(&object.provider)
-            .bind(object.key)
-            .bind(object.made_at),
+            .bind(row.workspace)
+            .bind(id.as_str())
+            .bind(provider)
+            .bind(key)
+            .bind(row.at),
         )
         .await?;
     }
-    tx.commit().await
+    Ok(())
 }
 
 /// Forgets objects that were made before, some at a time, and says how many.

@@ -66,7 +66,6 @@ pub use defaults::DefaultsRow;
 pub use device_login::{DeviceLoginRow, MAX_DEVICE_LOGINS, NewDeviceLogin};
 pub use error::{DatabaseError, OpenError, StoreError};
 pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
-pub use kept::KeptObject;
 pub use limit::ResourceUse;
 pub use member::MemberRow;
 pub use news::{News, NewsPlace};

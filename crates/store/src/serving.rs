@@ -16,7 +16,7 @@ use crate::Store;
 use crate::api_key;
 use crate::data_key;
 use crate::error::StoreError;
-use crate::kept::{self, KeptObject};
+use crate::kept;
 use crate::plan;
 use crate::provider_key_row;
 use crate::removed_key;
@@ -186,13 +186,5 @@ impl<'a> Serving<'a> {
         id: &str,
     ) -> Result<Option<(ProviderId, ProviderKeyId)>, StoreError> {
         kept::maker(self.store, workspace, id).await
-    }
-
-    /// Notes with which keys objects were made, all or none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nothing was written.
-    pub async fn note_kept(&self, objects: &[KeptObject]) -> Result<(), StoreError> {
-        kept::note(self.store, objects).await
     }
 }

@@ -104,6 +104,11 @@ pub struct UsageRow {
     /// Whose the provider key was; `None`: no key was called, or the row is older than this field.
     #[serde(default)]
     pub key_scope: Option<KeyScope>,
+    /// The ids of what the provider keeps of the call. They are noted with the row, beside it: a row that is read from the
+    /// database has none. Seldom there, so they take no room where there are none; a field that comes behind them must take
+    /// that away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<String>,
 }
 
 impl UsageRow {
@@ -275,6 +280,7 @@ pub(crate) mod tests {
             }],
             fallback: true,
             key_scope: None,
+            made: Vec::new(),
         }
     }
 
@@ -290,6 +296,10 @@ pub(crate) mod tests {
         row.attempts[0].key_scope = Some(KeyScope::Workspace);
         row.attempts.push(row.attempts[0].clone());
         row.attempts[0].cost = Some(NanoUsd::new(13));
+        let mut plain = Vec::new();
+        row.write_to(&mut plain);
+        assert_eq!(UsageRow::from_bytes(&plain).expect("a row"), row);
+        row.made = vec!["resp_1".to_owned(), "file-2".to_owned()];
         let mut written = Vec::new();
         row.write_to(&mut written);
         assert_eq!(UsageRow::from_bytes(&written).expect("a row"), row);

@@ -60,6 +60,7 @@ fn call(world: &World, person: &Person, days_ago: i64, workspace: &str) -> Usage
         }],
         fallback: false,
         key_scope: None,
+        made: Vec::new(),
     }
 }
 

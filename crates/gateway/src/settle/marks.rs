@@ -1,31 +1,24 @@
-//! What the end of a call says of its keys: when they were last used, that a provider did not accept one, and what was
-//! made with one that its provider keeps.
+//! What the end of a call says of its keys: when they were last used, and that a provider did not accept one.
 
 use std::collections::HashMap;
 
 use domain::key::FailureKind;
 use domain::{ApiKeyId, ProviderKeyId, Timestamp};
-use store::{KeptObject, Store, StoreError};
+use store::{Store, StoreError};
 
 use super::Settled;
 
 /// The store keeps the time of the last use to about a minute.
 const USED_EVERY_MS: i64 = 60_000;
 
-/// What is noted of keys beside the rows. Uses and failures are worth one try; what was made waits while the store is away.
+/// What is noted of keys beside the rows. It is worth one try.
 #[derive(Default)]
 pub(super) struct Marks {
     /// When a use was last written.
     written: HashMap<Key, Timestamp>,
     used: HashMap<Key, Timestamp>,
     failed: HashMap<ProviderKeyId, (i64, Timestamp, FailureKind)>,
-    made: Vec<KeptObject>,
 }
-
-/// So many objects wait while the store is away; what is made beyond them is not noted.
-const MOST_MADE: usize = 10_000;
-/// One transaction takes so many.
-const MADE_AT_ONCE: usize = 256;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
@@ -39,17 +32,6 @@ impl Marks {
         self.note_use(Key::Ours(row.api_key), row.at);
         for ((key, version), kind) in &settled.failed {
             self.failed.insert(*key, (*version, row.at, *kind));
-        }
-        if let (Some(provider), Some(key)) = (&row.provider, row.key) {
-            let room = MOST_MADE.saturating_sub(self.made.len());
-            let made = settled.made.iter().take(room).map(|id| KeptObject {
-                workspace: row.workspace,
-                id: id.clone(),
-                provider: provider.clone(),
-                key,
-                made_at: row.at,
-            });
-            self.made.extend(made);
         }
         if let Some(key) = settled.used {
             self.note_use(Key::Theirs(key), row.at);
@@ -66,9 +48,8 @@ impl Marks {
         }
     }
 
-    /// Writes what was noted, and of objects so many as one transaction takes. Whether there are more, which the store
-    /// would take.
-    pub(super) async fn write(&mut self, store: &Store) -> bool {
+    /// Writes what was noted.
+    pub(super) async fn write(&mut self, store: &Store) {
         let mut theirs = Vec::new();
         let mut ours = Vec::new();
         let mut away = false;
@@ -91,17 +72,6 @@ impl Marks {
                 }
             }
         }
-        if !away && !self.made.is_empty() {
-            let some = self.made.len().min(MADE_AT_ONCE);
-            let noted = store.serving().note_kept(&self.made[..some]).await;
-            if let Err(error) = &noted {
-                tracing::warn!(%error, "with which keys objects were made was not noted");
-                away = matches!(error, StoreError::Unavailable(_));
-            }
-            if !away {
-                self.made.drain(..some);
-            }
-        }
         let newest = self.written.values().max().copied();
         if let Some(newest) = newest {
             self.written
@@ -118,6 +88,5 @@ impl Marks {
                 away = matches!(error, StoreError::Unavailable(_));
             }
         }
-        !away && !self.made.is_empty()
     }
 }

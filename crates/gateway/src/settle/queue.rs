@@ -141,6 +141,7 @@ impl Books {
             attempts: Vec::new(),
             fallback: false,
             key_scope: None,
+            made: Vec::new(),
         };
         Ok(Settlement(Some(Box::new(Open {
             place,
@@ -150,7 +151,6 @@ impl Books {
                 row,
                 used: None,
                 failed: Vec::new(),
-                made: Vec::new(),
             }),
             bill: None,
             started_at,

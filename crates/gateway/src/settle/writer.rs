@@ -131,12 +131,7 @@ impl Writer {
                     break;
                 }
             }
-            while self.marks.write(&self.ledger).await {
-                // Rows do not wait for them.
-                self.look();
-                let next = std::mem::take(&mut self.next);
-                self.settle(next).await;
-            }
+            self.marks.write(&self.ledger).await;
             if self.next.rows.is_empty() {
                 for all in self.waiting.drain(..) {
                     // An error: nobody waits any more.

@@ -10,13 +10,13 @@ use crate::Fixture;
 use crate::who_pays::COST;
 
 /// Keeps everybody from writing usage until it is dropped.
-enum Lock {
+pub(crate) enum Lock {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Lock {
-    async fn take(app: &TestApp) -> Self {
+    pub(crate) async fn take(app: &TestApp) -> Self {
         let url = app.database_url();
         match app.engine() {
             Engine::Sqlite => {
@@ -36,7 +36,7 @@ impl Lock {
         }
     }
 
-    async fn release(self) {
+    pub(crate) async fn release(self) {
         match self {
             Self::Sqlite(connection) => connection.close().await,
             Self::Postgres(connection) => connection.close().await,

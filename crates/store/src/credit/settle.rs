@@ -10,6 +10,7 @@ use super::Book;
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
+use crate::kept;
 use crate::statement::{InOrder, sql};
 use crate::usage::{self, Grouped, UsageRow};
 
@@ -86,6 +87,7 @@ async fn settle_all(store: &Store, rows: &[Grouped<'_>], known: Known) -> Result
         }
     }
     usage::note(&mut tx, &added).await?;
+    kept::note(&mut tx, &added).await?;
     close_books(&mut tx, books).await?;
     tx.commit().await?;
     Ok(true)

@@ -44,9 +44,10 @@ pub(super) fn write(row: &UsageRow, bytes: &mut Vec<u8>) {
         attempts,
         fallback,
         key_scope,
+        made,
     } = row;
     let mut to = Packer(bytes);
-    to.list(30);
+    to.list(30 + usize::from(!made.is_empty()));
     to.id(request.bytes());
     to.int(at.millis());
     to.id(account.bytes());
@@ -87,6 +88,13 @@ pub(super) fn write(row: &UsageRow, bytes: &mut Vec<u8>) {
     }
     to.flag(*fallback);
     to.maybe(key_scope.map(KeyScope::as_str), Packer::text);
+    // Left out where there are none, as the derived writer does.
+    if !made.is_empty() {
+        to.list(made.len());
+        for id in made {
+            to.text(id);
+        }
+    }
 }
 
 /// Each value takes the shortest form that it has.
@@ -213,6 +221,9 @@ mod tests {
         row.attempts[1].key_scope = Some(KeyScope::Workspace);
         row.attempts[2].cost = Some(NanoUsd::new(70_000));
         assert_is_derived(&row);
+        row.made = vec!["resp_1".to_owned(); 3];
+        assert_is_derived(&row);
+        row.made.clear();
         row.provider = None;
         row.model = None;
         row.key_source = None;

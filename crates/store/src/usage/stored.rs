@@ -205,6 +205,7 @@ impl Stored {
             charge: NanoUsd::new(self.charge),
             attempts: Vec::new(),
             fallback: self.fallback != 0,
+            made: Vec::new(),
         };
         row.attempts = match attempts {
             Attempts::Listed(attempts) => attempts,

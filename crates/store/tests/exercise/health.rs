@@ -83,6 +83,7 @@ pub(crate) fn call(world: &World, caller: &CallerRecord) -> UsageRow {
         ],
         fallback: true,
         key_scope: None,
+        made: Vec::new(),
     }
 }
 
@@ -109,7 +110,7 @@ fn refused_call(world: &World, caller: &CallerRecord) -> UsageRow {
     }
 }
 
-async fn caller(world: &World) -> (crate::world::Person, CallerRecord, [u8; 32]) {
+pub(crate) async fn caller(world: &World) -> (crate::world::Person, CallerRecord, [u8; 32]) {
     let first = world.first().await;
     let scope = world.scope(&first, Action::WriteProviderKeys).await;
     world

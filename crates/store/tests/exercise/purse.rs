@@ -166,6 +166,7 @@ impl Purse {
             attempts: Vec::new(),
             fallback: false,
             key_scope: None,
+            made: Vec::new(),
         }
     }
 
