@@ -37,11 +37,14 @@ const PROVIDERS: &str = "/providers/";
 const BRAVE: &str = "/brave";
 /// What providers keep, at these paths and below, or only below where they end in a slash, and whose it is unless a header says so; `None`: the one whose SDK the
 /// client seems to use.
-const KEPT: [(&str, Option<&str>); 5] = [
+const KEPT: [(&str, Option<&str>); 8] = [
     ("/v1/files", None),
     ("/v1/uploads", Some("openai")),
     ("/v1/batches", Some("openai")),
     ("/v1/responses/", Some("openai")),
+    ("/v1/conversations", Some("openai")),
+    ("/v1/vector_stores", Some("openai")),
+    ("/v1/containers", Some("openai")),
     ("/v1/messages/batches", Some("anthropic")),
 ];
 

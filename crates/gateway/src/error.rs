@@ -102,6 +102,11 @@ pub(crate) enum Failure {
         provider: ProviderId,
         workspace: WorkspaceId,
     },
+    /// What is named was made with several keys, and none finds all of it.
+    #[error(
+        "the request names things that were made with different keys, and only the key that made something finds it at its provider"
+    )]
+    ObjectKeysDiffer { providers: Vec<ProviderId> },
     #[error("the path cannot be passed on as it is")]
     InvalidPath,
     /// It makes or manages credentials at the provider.
@@ -321,6 +326,7 @@ impl Failure {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::CredentialsAmbiguous
             | Self::InvalidPath
+            | Self::ObjectKeysDiffer { .. }
             | Self::UpgradeNotSupported
             | Self::CredentialsInQuery
             | Self::BodyBroken
@@ -418,6 +424,7 @@ impl Failure {
             Self::KeyMissing { .. } => "byok_key_missing",
             Self::WorkspaceKeyMissing { .. } => "workspace_key_missing",
             Self::ObjectKeyUnavailable { .. } => "object_key_unavailable",
+            Self::ObjectKeysDiffer { .. } => "object_keys_differ",
             Self::KeyDisabled(_) => "byok_key_disabled",
             Self::KeyRevoked(_) => "byok_key_revoked",
             Self::KeyDormant { .. } => "byok_key_dormant",

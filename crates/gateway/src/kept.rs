@@ -1,30 +1,35 @@
 //! Which key made what a provider keeps. Only that key finds it again: a call that names a response, a file or a batch
-//! goes to the key that made it, whatever the order of the keys says.
+//! goes to the key that made it, whatever the order of the keys says. So does a call whose prompt names a file.
 
 use std::sync::Arc;
 
 use domain::{ProviderId, ProviderKeyId, WorkspaceId};
 use http::Method;
 use llm::format::FormatId;
-use llm::kept;
+use llm::{head, kept};
 use moka::sync::Cache;
 use store::Store;
 
 use crate::Plane;
-use crate::admit::Admitted;
-use crate::endpoint::{self, Call};
+use crate::admit::{Admitted, essence};
+use crate::endpoint::{self, Call, Priced};
 use crate::error::Failure;
 use crate::pass::Pass;
 use crate::plan::way::Way;
 use crate::settle::Settlement;
 
 /// What providers keep is named by the segment behind one of these.
-const COLLECTIONS: [&str; 5] = [
+const COLLECTIONS: [&str; 10] = [
     "/files",
     "/uploads",
     "/batches",
     "/responses",
     "/messages/batches",
+    "/conversations",
+    "/vector_stores",
+    "/containers",
+    "/fine_tuning/jobs",
+    "/cachedContents",
 ];
 /// How many makers are remembered without asking the store.
 const MAX_REMEMBERED: u64 = 10_000;
@@ -73,24 +78,56 @@ impl Makers {
     }
 }
 
-/// The call, with the key that made what its body names: the response that it goes on from, or the file of a new batch.
-/// A refusal is settled.
+/// The call, with the key that made what its body names: the response that it goes on from, a file of its prompt or that
+/// of a new batch. A refusal is settled.
 pub(crate) async fn continued(
     plane: &Plane,
     mut admitted: Admitted,
     pass: Option<&Pass>,
 ) -> Result<Admitted, Failure> {
-    let Some(id) = named_in_body(&admitted, pass) else {
+    let read = pass.and_then(|pass| unread(&admitted, pass));
+    let named = read.as_ref().unwrap_or(&admitted.head.named);
+    if named.is_empty() {
         return Ok(admitted);
-    };
+    }
     let workspace = admitted.view.caller.record.workspace;
-    match plane.makers.of(&plane.store, workspace, &id).await {
-        Ok(maker) => {
-            admitted.maker = maker;
+    match maker_of_all(plane, workspace, named, admitted.maker.as_ref()).await {
+        Ok(Some(maker)) => {
+            admitted.maker = Some(maker);
             Ok(admitted)
         }
+        Ok(None) => Ok(admitted),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
+}
+
+/// Who made all of these and what `known` made; `None`: nobody knows of any.
+async fn maker_of_all(
+    plane: &Plane,
+    workspace: WorkspaceId,
+    named: &[String],
+    known: Option<&Maker>,
+) -> Result<Option<Maker>, Failure> {
+    let mut all = known.cloned();
+    for id in named {
+        let maker = plane.makers.of(&plane.store, workspace, id).await?;
+        match (&all, maker) {
+            (Some(all), Some(maker)) if *all != maker => {
+                return Err(Failure::ObjectKeysDiffer {
+                    providers: providers(all, &maker),
+                });
+            }
+            (None, Some(maker)) => all = Some(maker),
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+fn providers(one: &Maker, other: &Maker) -> Vec<ProviderId> {
+    let mut providers = vec![one.provider.clone(), other.provider.clone()];
+    providers.dedup();
+    providers
 }
 
 /// The same for a request that is passed on, whose path may have named something already.
@@ -101,10 +138,9 @@ pub(crate) async fn passed(
     by_path: Result<Option<Maker>, Failure>,
 ) -> Result<Admitted, Failure> {
     match by_path {
-        Ok(None) => continued(plane, admitted, Some(pass)).await,
         Ok(maker) => {
             admitted.maker = maker;
-            Ok(admitted)
+            continued(plane, admitted, Some(pass)).await
         }
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
@@ -124,19 +160,14 @@ pub(crate) async fn by_path(
     }
 }
 
-fn named_in_body(admitted: &Admitted, pass: Option<&Pass>) -> Option<String> {
-    let previous = admitted.head.previous_response.as_ref();
-    if let Some(id) = previous.filter(|id| is_response(admitted.call) && kept::is_id(id)) {
-        return Some(id.clone());
-    }
-    let is_batch = admitted.method == Method::POST
-        && matches!(
-            below_collection(&pass?.path),
-            Some(("/batches", None, false))
-        );
-    (is_batch && admitted.body.upload.is_none())
-        .then(|| kept::input_file(&admitted.body.bytes))
-        .flatten()
+/// What the body of a passed request names that nobody has read, as far as its beginning tells; `None`: it was read, or it
+/// is none that makes or changes what is kept.
+fn unread(admitted: &Admitted, pass: &Pass) -> Option<Vec<String>> {
+    let is_unread = admitted.call.priced == Priced::Unknown;
+    let makes = admitted.method == Method::POST && below_collection(&pass.path).is_some();
+    let media_type = admitted.body.media_type.as_ref()?;
+    let is_json = essence(media_type.as_bytes()) == b"application/json";
+    (is_unread && makes && is_json).then(|| head::named(&admitted.body.bytes))
 }
 
 fn is_response(call: &Call) -> bool {
@@ -145,8 +176,9 @@ fn is_response(call: &Call) -> bool {
 
 /// The collection that a path leads to, the segment behind it, and whether more follows.
 fn below_collection(path: &str) -> Option<(&'static str, Option<&str>, bool)> {
-    let path = path.strip_prefix("/v1").unwrap_or(path);
-    let path = path.trim_end_matches('/');
+    let mut versions = ["/v1beta/", "/v1/"].into_iter();
+    let below = versions.find_map(|it| path.starts_with(it).then(|| &path[it.len() - 1..]));
+    let path = below.unwrap_or(path).trim_end_matches('/');
     COLLECTIONS.iter().find_map(|collection| {
         let rest = path.strip_prefix(collection)?;
         if rest.is_empty() {
@@ -259,7 +291,16 @@ mod tests {
                 "/v1/messages/batches/b/results",
                 Some(("/messages/batches", Some("b"), true)),
             ),
+            (
+                "/v1beta/cachedContents/c",
+                Some(("/cachedContents", Some("c"), false)),
+            ),
+            (
+                "/vector_stores/vs_1/files",
+                Some(("/vector_stores", Some("vs_1"), true)),
+            ),
             ("/v1/filesystem/x", None),
+            ("/v1beta2/files", None),
             ("/v1/messages", None),
             ("/", None),
         ] {

@@ -14,9 +14,12 @@ use serde_json::value::RawValue;
 
 mod beside;
 mod list;
+mod named;
 
 pub use beside::{MAX_REQUESTS, read_beside};
 pub use list::{Listed, MAX_MODELS, check_models, read_listed};
+pub use named::{MAX_NAMED, named};
+use named::{Naming, Value};
 
 /// The longest model name, in bytes of its decoded text.
 pub const MAX_MODEL_BYTES: usize = 256;
@@ -34,8 +37,9 @@ pub struct Head {
     pub output_limit: Option<u64>,
     /// How many answers the client wants: the greatest top-level `n` that is such a number. `None`: one.
     pub choices: Option<u64>,
-    /// The response that the body names as the one before: the text of its top-level `previous_response_id`.
-    pub previous_response: Option<String>,
+    /// Ids of what a provider keeps that the body names: the response or the conversation that it goes on from, files and
+    /// the like, as they come, each once, at most [`MAX_NAMED`].
+    pub named: Vec<String>,
     /// Whether what is made may be kept by the provider: the body does not say `"store": false`.
     pub may_be_kept: bool,
     /// Where the body names the model, as it is spelled there, in their order and apart. There is one place, but where
@@ -121,7 +125,7 @@ impl Head {
             stream: false,
             output_limit: None,
             choices: None,
-            previous_response: None,
+            named: Vec::new(),
             may_be_kept: true,
             model_spans: Vec::new(),
             spelling: Spelling::Plain,
@@ -210,7 +214,7 @@ fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
         stream,
         output_limit: found.output_limit,
         choices: found.choices,
-        previous_response: found.previous_response.clone(),
+        named: found.named.clone(),
         may_be_kept: !found.is_not_kept,
         model_spans: vec![span(raw, body)],
         spelling: Spelling::Json,
@@ -288,7 +292,7 @@ struct Found<'a> {
     stream: Option<&'a RawValue>,
     output_limit: Option<u64>,
     choices: Option<u64>,
-    previous_response: Option<String>,
+    named: Vec<String>,
     is_not_kept: bool,
     refusal: Option<HeadError>,
 }
@@ -319,10 +323,8 @@ impl<'de> Visitor<'de> for TopLevel {
                     found.choices = found.choices.max(choices);
                     continue;
                 }
-                Field::PreviousResponse => {
-                    if let Word::Text(id) = map.next_value_seed(AnyWord)? {
-                        found.previous_response = Some(id);
-                    }
+                Field::Other(value) => {
+                    map.next_value_seed(Naming::new(&mut found.named, value))?;
                     continue;
                 }
                 Field::Store => {
@@ -331,10 +333,6 @@ impl<'de> Visitor<'de> for TopLevel {
                 }
                 Field::Lookalike(field) => {
                     found.refusal.get_or_insert(HeadError::Case(field));
-                    map.next_value_seed(Checked::JSON)?;
-                    continue;
-                }
-                Field::Other => {
                     map.next_value_seed(Checked::JSON)?;
                     continue;
                 }
@@ -355,11 +353,11 @@ enum Field {
     Stream,
     OutputLimit,
     Choices,
-    PreviousResponse,
     Store,
     /// Another parser could take it for the named one.
     Lookalike(&'static str),
-    Other,
+    /// What may name something that the provider keeps.
+    Other(Value),
 }
 
 impl Field {
@@ -370,9 +368,11 @@ impl Field {
             "stream" => Self::Stream,
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => Self::OutputLimit,
             "n" => Self::Choices,
-            "previous_response_id" => Self::PreviousResponse,
             "store" => Self::Store,
-            _ => lookalike(name).map_or(Self::Other, Self::Lookalike),
+            _ => match lookalike(name) {
+                Some(field) => Self::Lookalike(field),
+                None => Self::Other(Value::of(name, true)),
+            },
         }
     }
 
@@ -382,11 +382,7 @@ impl Field {
             Self::Models => "models",
             Self::Stream => "stream",
             Self::Lookalike(name) => name,
-            Self::OutputLimit
-            | Self::Choices
-            | Self::PreviousResponse
-            | Self::Store
-            | Self::Other => "",
+            Self::OutputLimit | Self::Choices | Self::Store | Self::Other(_) => "",
         }
     }
 }

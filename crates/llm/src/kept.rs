@@ -1,4 +1,5 @@
-//! What a provider keeps for its clients: a response, a file, a batch. Under which id, its answers say.
+//! What a provider keeps for its clients: a response, a file, a batch. Under which id, its answers say; which of it a
+//! request names, [`crate::head`] reads.
 
 use std::fmt;
 
@@ -8,6 +9,10 @@ use crate::head::{AnyWord, Word};
 
 /// The longest id that is read, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
+/// The collections of Gemini's API of which prompts and batches name something.
+const COLLECTIONS: [&str; 3] = ["files", "cachedContents", "batches"];
+/// The longest name or URI that an id is taken from, in bytes.
+const MAX_NAME_BYTES: usize = 1024;
 /// Ids of one answer that are read at most.
 const MAX_IDS: usize = 8;
 
@@ -30,20 +35,26 @@ pub fn made(beginning: &[u8], is_stream: bool) -> Vec<String> {
     ids
 }
 
-/// The file that the body of a new batch names.
-pub fn input_file(body: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Batch {
-        input_file_id: Option<String>,
-    }
-    let batch: Batch = serde_json::from_slice(body).ok()?;
-    batch.input_file_id.filter(|id| is_id(id))
-}
-
 /// Whether a text can be such an id. None has a bracket, and what stands in the place of a removed secret has.
 pub fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'[';
     (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// The id in a text that names something: the text itself, or what stands behind the collection in the name or the URI that
+/// Gemini's API has for it (`files/abc`, `https://.../v1beta/files/abc`).
+pub fn id_in(text: &str) -> Option<&str> {
+    if text.len() > MAX_NAME_BYTES {
+        return None;
+    }
+    let id = match text.rsplit_once('/') {
+        None => text,
+        Some((before, id)) => {
+            let collection = before.rsplit('/').next()?;
+            COLLECTIONS.contains(&collection).then_some(id)?
+        }
+    };
+    is_id(id).then_some(id)
 }
 
 /// The data of a stream's first event that has some, as far as it is there.
@@ -78,11 +89,21 @@ impl<'de> Visitor<'de> for Object<'_> {
         while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
             match name.as_ref() {
                 "id" | "output_file_id" | "error_file_id" => {
-                    if let Word::Text(id) = fields.next_value_seed(AnyWord)?
-                        && is_id(&id)
+                    if let Word::Text(text) = fields.next_value_seed(AnyWord)?
+                        && let Some(id) = id_in(&text)
                         && self.ids.len() < MAX_IDS
                     {
-                        self.ids.push(id);
+                        self.ids.push(id.to_owned());
+                    }
+                }
+                // Gemini's API has names in the place of ids.
+                "name" => {
+                    if let Word::Text(name) = fields.next_value_seed(AnyWord)?
+                        && name.contains('/')
+                        && let Some(id) = id_in(&name)
+                        && self.ids.len() < MAX_IDS
+                    {
+                        self.ids.push(id.to_owned());
                     }
                 }
                 "response" | "file" if self.is_top => fields.next_value_seed(Object {
@@ -116,6 +137,10 @@ mod tests {
         assert_eq!(made(batch, false), ["batch_1", "file-2"]);
         let upload = br#"{"id":"upload_1","file":{"id":"file-3","file":{"id":"no"}}}"#;
         assert_eq!(made(upload, false), ["upload_1", "file-3"]);
+        let cached = br#"{"name":"cachedContents/c1","model":"models/m","displayName":"files/no"}"#;
+        assert_eq!(made(cached, false), ["c1"]);
+        let file = br#"{"id":"files/f1","object":"file","name":"report"}"#;
+        assert_eq!(made(file, false), ["f1"]);
         for nothing in [
             "",
             "[]",
@@ -138,17 +163,5 @@ mod tests {
         let other = "data: {\"type\":\"x\"}\n\ndata: {\"response\":{\"id\":\"no\"}}\n\n";
         assert!(made(other.as_bytes(), true).is_empty());
         assert!(made(b": nothing\n\n", true).is_empty());
-    }
-
-    #[test]
-    fn a_new_batch_names_its_file() {
-        let named = |body: &[u8]| input_file(body);
-        assert_eq!(
-            named(br#"{"input_file_id":"file-1","endpoint":"/v1/x"}"#).as_deref(),
-            Some("file-1")
-        );
-        for none in [&b"{}"[..], b"", b"[]", br#"{"input_file_id":1}"#] {
-            assert_eq!(named(none), None);
-        }
     }
 }

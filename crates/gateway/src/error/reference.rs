@@ -31,6 +31,12 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "400",
+        "object_keys_differ",
+        "The request names things that were made with different provider keys, and only the key that made something finds it.",
+        "Make them with one key: the files of a prompt anew, or a response without `previous_response_id` whose input has the whole conversation.",
+    ),
+    (
+        "400",
         "invalid_path",
         "The path below a provider has an empty segment, `.` or `..`, or something encoded that must not be or need not be.",
         "Write it plainly.",
@@ -194,7 +200,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "404",
         "object_key_unavailable",
-        "The response, file or batch that the request names was made with a provider key that does not serve the call: it was removed or disabled, or it is not one for this model.",
+        "The response, file, batch or the like that the request names was made with a provider key that does not serve the call: it was removed or disabled, or it is not one for this model.",
         "Enable that key, or make the object anew; a response goes on without `previous_response_id` when its input has the whole conversation.",
     ),
     (

@@ -55,6 +55,9 @@ impl Failure {
             Self::ObjectKeyUnavailable { .. } => {
                 "enable that key again, or make the object anew: a response goes on without `previous_response_id` when the input has the whole conversation".to_owned()
             }
+            Self::ObjectKeysDiffer { .. } => {
+                "make all of them with one key: the files of a prompt anew, or a response without `previous_response_id` whose input has the whole conversation".to_owned()
+            }
             Self::KeyDisabled(_) => "enable it or add another; admins of the workspace can".to_owned(),
             Self::KeyRevoked(_) => "add another one, or ask an admin of the workspace".to_owned(),
             Self::KeyDormant { plans, .. } | Self::TierLocked { plans, .. } => match plans.as_slice() {
@@ -149,6 +152,7 @@ impl Failure {
                 "workspace": workspace,
                 "link": keys_link(*workspace),
             }),
+            Self::ObjectKeysDiffer { providers } => json!({ "providers": providers }),
             Self::KeyDisabled(key) | Self::KeyRevoked(key) => named(key),
             Self::KeyDormant { key, plans } => {
                 let mut details = named(key);

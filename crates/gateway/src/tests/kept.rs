@@ -6,9 +6,10 @@ use domain::record::ProviderKeyRecord;
 use http::Method;
 
 use super::client::Answer;
-use super::harness::Harness;
+use super::harness::{Harness, KEY};
 use super::payer::STREAM;
 use super::provider::{Provider, Step, chunk};
+use super::usage_row;
 
 const RESPONSES: &str = "/v1/responses";
 
@@ -208,4 +209,287 @@ async fn a_response_made_with_the_accounts_key_is_found_by_its_workspace() {
         (refused.status, refused.code().as_str()),
         (402, "workspace_key_missing")
     );
+}
+
+/// Gives the workspace a key for this provider, with a provider of its own behind it.
+async fn own(
+    harness: &Harness,
+    provider: &str,
+    label: &str,
+    position: i64,
+) -> (ProviderKeyRecord, Provider) {
+    let upstream = Provider::start().await;
+    let owner = KeyOwner::Workspace(harness.workspace);
+    let mut record = harness.record_of(owner, provider, label, &upstream).await;
+    record.position = position;
+    record.envelope = harness.seal(KEY, &record).await;
+    harness.put(&record).await;
+    upstream.says("{}");
+    (record, upstream)
+}
+
+/// Notes that these were made with this key, as another process of the instance would.
+async fn made(harness: &Harness, record: &ProviderKeyRecord, ids: &[&str]) {
+    let row = store::UsageRow {
+        workspace: harness.workspace,
+        provider: Some(record.context.provider.clone()),
+        key: Some(record.context.key),
+        made: ids.iter().map(|id| (*id).to_owned()).collect(),
+        ..usage_row(harness.sources.id().expect("random"))
+    };
+    let serving = harness.store.serving();
+    serving.insert_usage(&[row]).await.expect("noted");
+}
+
+#[tokio::test]
+async fn a_prompt_that_names_a_file_goes_to_the_key_that_made_it_in_every_format() {
+    for provider in ["openai", "anthropic", "google"] {
+        let harness = Harness::start().await;
+        own(&harness, provider, "one", 0).await;
+        let (two, upstream) = own(&harness, provider, "two", 1).await;
+        made(&harness, &two, &["file-1", "vs_1", "conv_1", "cntr_1"]).await;
+        let events = match provider {
+            "google" => "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n",
+            "anthropic" => {
+                "data: {\"type\":\"message_start\",\"message\":{\"usage\":{}}}\n\ndata: {\"type\":\"message_stop\"}\n\n"
+            }
+            _ => "data: {\"type\":\"response.completed\"}\n\ndata: [DONE]\n\n",
+        };
+        let stream = vec![
+            Step::Send(STREAM.into()),
+            Step::Send(chunk(events)),
+            Step::Send(b"0\r\n\r\n".to_vec()),
+        ];
+        let gemini = "/v1beta/models/gemini-x:generateContent";
+        let gemini_stream = "/v1beta/models/gemini-x:streamGenerateContent?alt=sse";
+        let chat = "/v1/chat/completions";
+        let cases: &[(&str, &str)] = match provider {
+            "openai" => &[
+                (
+                    chat,
+                    r#""model":"gpt-x","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"FILE"}}]}]"#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":[{"role":"user","content":[{"type":"input_file","file_id":"FILE"}]}]"#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":[{"role":"user","content":[{"type":"input_image","file_id":"FILE"}]}]"#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":"hi","tools":[{"type":"file_search","vector_store_ids":["VS"]}]"#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":"hi","tools":[{"type":"code_interpreter","container":"CNTR"}]"#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":"hi","tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["FILE"]}}]"#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":"hi","conversation":"CONV""#,
+                ),
+                (
+                    RESPONSES,
+                    r#""model":"gpt-x","input":"hi","conversation":{"id":"CONV"}"#,
+                ),
+            ],
+            "anthropic" => &[
+                (
+                    "/v1/messages",
+                    r#""model":"claude-x","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":"FILE"}}]}]"#,
+                ),
+                (
+                    "/v1/messages?beta=true",
+                    r#""model":"claude-x","max_tokens":9,"messages":[{"role":"user","content":[{"type":"container_upload","file_id":"FILE"}]}]"#,
+                ),
+                (
+                    "/v1/messages/count_tokens",
+                    r#""model":"claude-x","messages":[{"role":"user","content":[{"type":"image","source":{"type":"file","file_id":"FILE"}}]}]"#,
+                ),
+            ],
+            _ => &[
+                (
+                    gemini,
+                    r#""contents":[{"parts":[{"fileData":{"mimeType":"a/b","fileUri":"https://generativelanguage.googleapis.com/v1beta/files/FILE"}}]}]"#,
+                ),
+                (
+                    gemini_stream,
+                    r#""contents":[{"parts":[{"file_data":{"mime_type":"a/b","file_uri":"https://generativelanguage.googleapis.com/v1beta/files/FILE"}}]}]"#,
+                ),
+            ],
+        };
+        for (path, fields) in cases {
+            let body = |file: &str, rest: &str| {
+                let mut body = fields.to_string();
+                for (name, prefix) in [
+                    ("FILE", "file-"),
+                    ("VS", "vs_"),
+                    ("CNTR", "cntr_"),
+                    ("CONV", "conv_"),
+                ] {
+                    body = body.replace(name, &format!("{prefix}{file}"));
+                }
+                format!("{{{body}{rest}}}")
+            };
+            let is_stream = path.contains("stream");
+            let ask = async |body: String| {
+                let answer = harness
+                    .send(harness.request(Method::POST, path, &body))
+                    .await;
+                label(&answer).to_owned()
+            };
+            if !is_stream {
+                assert_eq!(ask(body("1", "")).await, "two", "{path} {fields}");
+                // One of which nobody knows goes as if it were not named.
+                assert_eq!(ask(body("other", "")).await, "one", "{path} {fields}");
+            }
+            if !path.contains("count_tokens") && *path != gemini {
+                upstream.script(stream.clone());
+                let rest = if is_stream { "" } else { r#","stream":true"# };
+                assert_eq!(ask(body("1", rest)).await, "two", "{path} {fields}");
+                upstream.says("{}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_different_keys_made_no_call_can_name_together() {
+    let harness = Harness::start().await;
+    let (one, first) = own(&harness, "openai", "one", 0).await;
+    let (two, second) = own(&harness, "openai", "two", 1).await;
+    let (three, third) = own(&harness, "anthropic", "three", 0).await;
+    made(&harness, &one, &["file-1", "resp_1"]).await;
+    made(&harness, &two, &["file-2", "vs_2"]).await;
+    made(&harness, &three, &["file_3"]).await;
+    let with = async |fields: &str| respond(&harness, fields).await;
+    let files = r#","tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-1","file-2"]}}]"#;
+    let goes_on = r#","previous_response_id":"resp_1","tools":[{"type":"file_search","vector_store_ids":["vs_2"]}]"#;
+    for fields in [files, goes_on] {
+        let refused = with(fields).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (400, "object_keys_differ"),
+            "{fields}"
+        );
+        assert_eq!(
+            refused.json()["error"]["providers"],
+            serde_json::json!(["openai"])
+        );
+    }
+    let both = r#","x":[{"file_id":"file-1"},{"file_id":"file_3"}]"#;
+    let refused = with(both).await;
+    assert_eq!(refused.code(), "object_keys_differ");
+    let providers = serde_json::json!(["openai", "anthropic"]);
+    assert_eq!(refused.json()["error"]["providers"], providers);
+    // Another provider's key cannot serve the model.
+    let refused = with(r#","x":{"file_id":"file_3"}"#).await;
+    assert_eq!(refused.code(), "object_key_unavailable");
+    assert_eq!(first.hits() + second.hits() + third.hits(), 0);
+    // What is named twice, or beside what nobody knows, is one key's.
+    let twice = r#","x":[{"file_id":"file-2"},{"file_id":"file-2"},{"file_id":"file-unknown"}]"#;
+    assert_eq!(label(&with(twice).await), "two");
+    // Each refusal is a row of usage.
+    let rows = harness.usage().await;
+    let codes = rows.iter().filter_map(|row| row.error_code.as_deref());
+    assert_eq!(
+        codes.filter(|code| *code == "object_keys_differ").count(),
+        3
+    );
+}
+
+#[tokio::test]
+async fn a_file_whose_key_is_gone_is_told_and_other_models_do_not_stand_in() {
+    let harness = Harness::start().await;
+    let (one, _) = own(&harness, "openai", "one", 0).await;
+    let (two, second) = own(&harness, "openai", "two", 1).await;
+    let (_, third) = own(&harness, "anthropic", "three", 0).await;
+    made(&harness, &one, &["file-1"]).await;
+    made(&harness, &two, &["file-2"]).await;
+    second.fails(500);
+    let chat = |file: &str| {
+        format!(
+            r#"{{"model":"gpt-x","models":["claude-x"],"messages":[{{"role":"user","content":[{{"type":"file","file":{{"file_id":"{file}"}}}}]}}]}}"#
+        )
+    };
+    // The key that has the file fails: neither another key nor another model is asked.
+    let failed = harness.chat(&chat("file-2")).await;
+    assert_eq!(failed.status, 502, "{failed:?}");
+    assert_eq!(third.hits(), 0);
+    let scope = harness.scope(Action::WriteProviderKeys).await;
+    let keys = harness.store.within(&scope).provider_keys();
+    let (note, now) = (harness.note(), harness.sources.now());
+    let removed = keys.remove(one.context.key, &note, now).await;
+    assert!(removed.expect("removed"));
+    let refused = harness.chat(&chat("file-1")).await;
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (404, "object_key_unavailable")
+    );
+    assert_eq!(third.hits(), 0);
+}
+
+#[tokio::test]
+async fn stores_of_vectors_and_conversations_stay_with_the_key_that_made_them() {
+    let harness = Harness::start().await;
+    let (_, one) = own(&harness, "openai", "one", 0).await;
+    let (two, upstream) = own(&harness, "openai", "two", 1).await;
+    made(&harness, &two, &["file-2"]).await;
+    let post = async |path: &str, body: &str| {
+        let answer = harness
+            .send(harness.request(Method::POST, path, body))
+            .await;
+        label(&answer).to_owned()
+    };
+    // A store of that file is made with the key that has the file, and is found there.
+    upstream.says(r#"{"id":"vs_2","object":"vector_store","name":"files/x"}"#);
+    one.says(r#"{"id":"vs_1"}"#);
+    let stores = "/v1/vector_stores";
+    assert_eq!(post(stores, r#"{"file_ids":["file-2"]}"#).await, "two");
+    assert_eq!(
+        post(stores, r#"{"file_ids":["file-unknown"]}"#).await,
+        "one"
+    );
+    for (path, by) in [("vs_2", "two"), ("vs_1", "one"), ("vs_0", "one")] {
+        let got = ask(&harness, Method::GET, &format!("{stores}/{path}")).await;
+        assert_eq!(label(&got), by);
+        let search = format!("{stores}/{path}/search");
+        assert_eq!(post(&search, r#"{"query":"x"}"#).await, by);
+    }
+    // A file goes into the store of its own key only.
+    let refused = harness.request(
+        Method::POST,
+        "/v1/vector_stores/vs_1/files",
+        r#"{"file_id":"file-2"}"#,
+    );
+    assert_eq!(harness.send(refused).await.code(), "object_keys_differ");
+    assert_eq!(
+        post("/v1/vector_stores/vs_2/files", r#"{"file_id":"file-2"}"#).await,
+        "two"
+    );
+    let search = r#","tools":[{"type":"file_search","vector_store_ids":["vs_2"]}]"#;
+    assert_eq!(label(&respond(&harness, search).await), "two");
+    upstream.says(r#"{"id":"conv_2"}"#);
+    let items =
+        r#"{"items":[{"type":"message","content":[{"type":"input_file","file_id":"file-2"}]}]}"#;
+    assert_eq!(post("/v1/conversations", items).await, "two");
+    let goes_on = r#","conversation":"conv_2""#;
+    assert_eq!(label(&respond(&harness, goes_on).await), "two");
+    let got = ask(&harness, Method::GET, "/v1/conversations/conv_2/items").await;
+    assert_eq!(label(&got), "two");
+    upstream.says(r#"{"id":"cntr_2"}"#);
+    let container = r#"{"name":"x","file_ids":["file-2"]}"#;
+    assert_eq!(post("/v1/containers", container).await, "two");
+    let got = ask(
+        &harness,
+        Method::GET,
+        "/v1/containers/cntr_2/files/f/content",
+    )
+    .await;
+    assert_eq!(label(&got), "two");
 }

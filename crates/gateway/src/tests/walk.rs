@@ -65,6 +65,21 @@ fn cases(harness: &Harness) -> Vec<Case> {
             FormatId::OpenaiChat,
         ),
         (
+            "* /v1/conversations",
+            "/v1/conversations",
+            FormatId::OpenaiChat,
+        ),
+        (
+            "* /v1/vector_stores",
+            "/v1/vector_stores/vs_1/search",
+            FormatId::OpenaiChat,
+        ),
+        (
+            "* /v1/containers",
+            "/v1/containers/c/files",
+            FormatId::OpenaiChat,
+        ),
+        (
             "* /v1/messages/batches",
             "/v1/messages/batches",
             FormatId::AnthropicMessages,

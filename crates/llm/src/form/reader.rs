@@ -91,7 +91,7 @@ impl Reader {
             stream: self.stream.unwrap_or(false),
             output_limit: None,
             choices: None,
-            previous_response: None,
+            named: Vec::new(),
             may_be_kept: true,
             model_spans: vec![span],
             spelling: Spelling::Plain,

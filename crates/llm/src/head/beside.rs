@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Checked, Head, HeadError, Spelling, checked_model, span, unreadable};
+use super::{Checked, Head, HeadError, Naming, Spelling, Value, checked_model, span, unreadable};
 
 /// What stands before a model's name in a body.
 pub(super) const PREFIX: &str = "models/";
@@ -51,7 +51,7 @@ pub fn read_beside(body: &[u8], model: &str, stream: bool) -> Result<Head, HeadE
         stream,
         output_limit: found.output_limit,
         choices: found.choices,
-        previous_response: None,
+        named: found.named,
         may_be_kept: true,
         model_spans,
         spelling: Spelling::JsonPath,
@@ -64,6 +64,8 @@ struct Found<'a> {
     models: Vec<&'a RawValue>,
     output_limit: Option<u64>,
     choices: Option<u64>,
+    /// What it names of what the provider keeps.
+    named: Vec<String>,
     /// How many requests there are within the body.
     requests: usize,
     refusal: Option<HeadError>,
@@ -84,7 +86,8 @@ enum Place {
     OutputLimit,
     /// How many answers are wanted.
     Choices,
-    Other,
+    /// What may name something that the provider keeps.
+    Other(Value),
 }
 
 impl Place {
@@ -98,7 +101,7 @@ impl Place {
             (Self::Top, "generationConfig" | "generation_config") => Self::Config,
             (Self::Config, "maxOutputTokens" | "max_output_tokens") => Self::OutputLimit,
             (Self::Config, "candidateCount" | "candidate_count") => Self::Choices,
-            _ => Self::Other,
+            _ => Self::Other(Value::of(name, self == Self::Top)),
         }
     }
 }
@@ -115,7 +118,11 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
         match self.at {
             Place::Top | Place::Request | Place::Config => deserializer.deserialize_any(self),
-            Place::Model | Place::OutputLimit | Place::Choices | Place::Other => {
+            Place::Other(value) => {
+                let naming = Naming::new(&mut self.found.named, value);
+                naming.deserialize(deserializer).map(|()| None)
+            }
+            Place::Model | Place::OutputLimit | Place::Choices => {
                 Checked::JSON.deserialize(deserializer)
             }
         }
@@ -158,7 +165,7 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
                     let choices = map.next_value_seed(Checked::COUNT)?;
                     found.choices = found.choices.max(choices);
                 }
-                Place::Top | Place::Request | Place::Config | Place::Other => {
+                Place::Top | Place::Request | Place::Config | Place::Other(_) => {
                     map.next_value_seed(Walk { found, at })?;
                 }
             }

@@ -329,24 +329,24 @@ fn what_is_kept_and_continued_is_read() {
     let head = |fields: &str| {
         let body = format!(r#"{{"model":"m"{fields}}}"#);
         let head = read(body.as_bytes()).expect("a head");
-        (head.previous_response, head.may_be_kept)
+        (head.named, head.may_be_kept)
     };
-    let named = (Some("resp_1".to_owned()), true);
-    assert_eq!(head(""), (None, true));
+    let named = (vec!["resp_1".to_owned()], true);
+    assert_eq!(head(""), (Vec::new(), true));
     assert_eq!(head(r#","previous_response_id":"resp\u005f1""#), named);
     assert_eq!(
         head(r#","previous_response_id":null,"store":true"#),
-        (None, true)
+        (Vec::new(), true)
     );
     assert_eq!(
         head(r#","previous_response_id":{"a":[1.5]},"store":null"#),
-        (None, true)
+        (Vec::new(), true)
     );
-    assert_eq!(head(r#","store":false"#), (None, false));
+    assert_eq!(head(r#","store":false"#), (Vec::new(), false));
     // What stands within other fields is theirs.
     assert_eq!(
         head(r#","x":{"store":false,"previous_response_id":"a"}"#),
-        (None, true)
+        (Vec::new(), true)
     );
     // It is checked like every other field.
     for broken in [

@@ -33,7 +33,10 @@ fn samples() -> Vec<Failure> {
                 provider: provider.clone(),
                 workspace,
             },
-            Failure::ObjectKeyUnavailable { .. } => Failure::InvalidPath,
+            Failure::ObjectKeyUnavailable { .. } => Failure::ObjectKeysDiffer {
+                providers: vec![provider.clone()],
+            },
+            Failure::ObjectKeysDiffer { .. } => Failure::InvalidPath,
             Failure::InvalidPath => Failure::PathClosed,
             Failure::PathClosed => Failure::UpgradeNotSupported,
             Failure::UpgradeNotSupported => Failure::UpgradeRequired,
