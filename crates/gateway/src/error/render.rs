@@ -247,9 +247,19 @@ impl Failure {
             Self::StoreUnavailable
             | Self::UsageUnavailable
             | Self::Overloaded
-            | Self::TooManyCalls { .. }
             | Self::KmsUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // As providers say it, so that clients that pace themselves by these headers do here, too.
+            Self::TooManyCalls { limit } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                for (name, value) in [
+                    ("x-ratelimit-limit-requests", HeaderValue::from(*limit)),
+                    ("x-ratelimit-remaining-requests", HeaderValue::from(0)),
+                    ("x-ratelimit-reset-requests", HeaderValue::from_static("1s")),
+                ] {
+                    headers.insert(HeaderName::from_static(name), value);
+                }
             }
             Self::UpstreamRejected {
                 retry_after_s: Some(seconds),

@@ -33,6 +33,10 @@ async fn a_key_makes_so_many_calls_at_once_and_is_told_to_wait() {
         (429, "too_many_calls")
     );
     assert_eq!(refused.header("retry-after"), "1");
+    for (what, value) in [("limit", "2"), ("remaining", "0"), ("reset", "1s")] {
+        let name = format!("x-ratelimit-{what}-requests");
+        assert_eq!(refused.header(&name), value, "{name}");
+    }
     assert_eq!(refused.header("x-keybearer-error-source"), "");
     assert_eq!(refused.json()["error"]["limit"], 2);
     // In each client's format, and for paths of providers, too.
