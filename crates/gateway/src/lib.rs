@@ -278,11 +278,16 @@ impl Gateway {
         system.reap_others(&self.0.node, now).await
     }
 
-    /// Starts [`Gateway::write_usage`] and [`Gateway::keep_lease`] on the current runtime.
+    /// The task that has the disk keep the usage that waits for the store. Run it once; it ends with the gateway.
+    pub fn sync_spool(&self) -> impl Future<Output = ()> + Send + 'static {
+        spool::sync::keep(Arc::downgrade(&self.0))
+    }
+
+    /// Starts [`Gateway::write_usage`], [`Gateway::keep_lease`] and [`Gateway::sync_spool`] on the current runtime.
     pub fn spawn_jobs(&self) -> tokio::task::JoinHandle<()> {
-        let (write, keep) = (self.write_usage(), self.keep_lease());
+        let (write, keep, sync) = (self.write_usage(), self.keep_lease(), self.sync_spool());
         tokio::spawn(async move {
-            tokio::join!(write, keep);
+            tokio::join!(write, keep, sync);
         })
     }
 

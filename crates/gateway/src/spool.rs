@@ -1,8 +1,9 @@
 //! The usage spool: the rows of ended calls in files of this process, until the store has them.
 //!
 //! A row is appended before the end of its answer reaches the client, so that a process that is killed loses
-//! none: the next one writes what it finds. What the store has already it ignores, so each call counts once. The
-//! files are written, not synced: a power cut can take the last moments.
+//! none: the next one writes what it finds. What the store has already it ignores, so each call counts once. Nobody
+//! waits until the disk has them: what the store does not take within a second is synced (`sync.rs`), so a power cut can take
+//! the last moments.
 //!
 //! ```text
 //! usage-spool/0/lock              held by the process whose folder this is
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use store::UsageRow;
 
 mod segment;
+pub(crate) mod sync;
 #[cfg(test)]
 mod tests;
 

@@ -29,6 +29,12 @@ pub(super) struct Segment {
     file: Option<File>,
     bytes: u64,
     appended: u64,
+    /// How many bytes were written since it was made, and how many of them the disk is known to keep. Those that were
+    /// taken back count, too.
+    pub(super) written: u64,
+    pub(super) synced: u64,
+    /// How many rows there were when [`waits_on`](Self::waits_on) was asked before.
+    seen: u64,
     /// How many of the rows the store has.
     pub(super) stored: u64,
     /// Whether rows are not kept in memory, so that the file must be read.
@@ -60,6 +66,9 @@ impl Segment {
             file: Some(file),
             bytes: 0,
             appended: 0,
+            written: 0,
+            synced: 0,
+            seen: 0,
             stored: 0,
             put_off: false,
             is_torn: false,
@@ -74,6 +83,12 @@ impl Segment {
     /// Whether the store has all of it, as far as rows came from memory.
     pub(super) fn is_stored(&self) -> bool {
         self.stored == self.appended && !self.put_off
+    }
+
+    /// Whether the store still lacks a row that was there when this was asked before.
+    pub(super) fn waits_on(&mut self) -> bool {
+        let seen = std::mem::replace(&mut self.seen, self.appended);
+        self.stored < seen || self.put_off && seen > 0
     }
 
     /// Appends a record whole or, as far as the disk allows, not at all.
@@ -93,7 +108,7 @@ impl Segment {
     /// Begins anew: the store has all of it.
     pub(super) fn empty(&mut self) -> io::Result<()> {
         self.cut(HEADER.len() as u64)?;
-        (self.appended, self.stored) = (0, 0);
+        (self.appended, self.stored, self.seen) = (0, 0, 0);
         Ok(())
     }
 
@@ -111,6 +126,7 @@ impl Segment {
             return Err(error);
         }
         self.bytes += bytes.len() as u64;
+        self.written += bytes.len() as u64;
         Ok(())
     }
 

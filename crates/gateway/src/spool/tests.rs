@@ -83,6 +83,46 @@ fn what_the_store_has_is_not_kept() {
 }
 
 #[test]
+fn what_waits_on_is_synced_once_and_what_the_store_takes_at_once_never() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path()).expect("a spool");
+    // The store takes each before it is asked about again.
+    for _ in 0..3 {
+        assert!(spool.due().is_empty());
+        let place = spool.append(&row(1)).expect("kept");
+        assert!(spool.due().is_empty());
+        spool.stored([place], false);
+    }
+    let first = spool.append(&row(1)).expect("kept");
+    assert!(spool.due().is_empty() && !spool.is_synced());
+    // What came since is synced along.
+    let second = spool.append(&row(2)).expect("kept");
+    let due = spool.due();
+    assert_eq!(due.len(), 1);
+    spool.sync(&due).expect("synced");
+    assert!(spool.is_synced() && spool.due().is_empty());
+    // What came while the disk was at work is not.
+    spool.append(&row(3)).expect("kept");
+    let due = spool.due();
+    spool.append(&row(4)).expect("kept");
+    spool.sync(&due).expect("synced");
+    assert!(!spool.is_synced());
+    spool.stored([first, second], false);
+    let due = spool.due();
+    assert_eq!(due.len(), 1, "the third waits on");
+    spool.sync(&due).expect("synced");
+    // One that takes no more rows is synced as well, and one that is gone meanwhile is no fault.
+    let rows = SEGMENT_BYTES / record(&row(0)).len() as u64 + 2;
+    let places: Vec<Number> = (0..rows).filter_map(|_| spool.append(&row(1))).collect();
+    assert_eq!(spool.due().len(), 1);
+    let due = spool.due();
+    assert_eq!(due.len(), 2);
+    spool.stored(places.into_iter().chain([first, first]), false);
+    spool.sync(&due).expect("synced");
+    assert!(spool.is_synced() && spool.due().is_empty());
+}
+
+#[test]
 fn a_segment_with_a_row_that_the_store_refuses_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path()).expect("a spool");

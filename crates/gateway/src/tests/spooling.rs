@@ -213,3 +213,80 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+#[tokio::test]
+async fn usage_that_waits_for_the_store_is_synced_within_moments() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    harness.usage().await;
+    let mut intruder = harness.intruder().await;
+    let lock = sqlx::query("BEGIN IMMEDIATE").execute(&mut intruder);
+    lock.await.expect("locked");
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    let spool = harness.gateway.0.books.spool();
+    let (waiting, ..) = spool.fill();
+    assert!(waiting > 100, "{waiting}");
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while !spool.is_synced() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("synced");
+    assert_eq!(spool.fill().0, waiting, "the store does not have it yet");
+    let unlock = sqlx::query("COMMIT").execute(&mut intruder);
+    unlock.await.expect("unlocked");
+    assert_eq!(harness.usage().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_row_of_a_later_version_is_kept_for_it() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.provider.says("{}");
+    assert_eq!(harness.chat(CALL).await.status, 200);
+    let known = harness.usage().await.remove(0);
+    let record = |later: bool| {
+        let request = harness.sources.id().expect("random");
+        let row = store::UsageRow {
+            request,
+            ..known.clone()
+        };
+        let mut bytes = Vec::new();
+        row.write_to(&mut bytes);
+        if later {
+            // Two more fields in its list.
+            assert_eq!(bytes[..2], [0xdc, 0]);
+            bytes[2] += 2;
+            bytes.extend([0xc0, 0xc0]);
+        }
+        let length = u32::try_from(bytes.len()).expect("short").to_le_bytes();
+        let sum = crc32fast::hash(&bytes).to_le_bytes();
+        [&length[..], &sum, &bytes].concat()
+    };
+    let folder = harness.folder().join("usage-spool/1");
+    std::fs::create_dir_all(&folder).expect("made");
+    let left = folder.join("0000000001.rows");
+    let rows = [
+        &b"KBROWS2\n"[..],
+        &record(false),
+        &record(true),
+        &record(false),
+    ]
+    .concat();
+    std::fs::write(&left, &rows).expect("written");
+    let spool = Spool::open(harness.folder()).expect("a spool");
+    let recovered = crate::settle::recover(&harness.store, &spool).await;
+    assert_eq!(recovered.expect("written"), 2);
+    assert_eq!(harness.usage().await.len(), 3);
+    let aside = left.with_extension("unreadable");
+    assert_eq!(std::fs::read(&aside).expect("kept"), rows);
+    drop(spool);
+    // The later version finds it under its old name.
+    std::fs::rename(&aside, &left).expect("renamed");
+    let spool = Spool::open(harness.folder()).expect("a spool");
+    assert_eq!(spool.left().expect("once").segments, [left]);
+    assert_eq!(harness.usage().await.len(), 3);
+}
