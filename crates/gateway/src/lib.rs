@@ -225,14 +225,20 @@ impl Gateway {
 
     /// Asks providers whether they accept a key, for the control plane.
     pub fn probe(&self) -> Arc<dyn KeyProbe> {
-        Arc::new(probe::Prober {
+        Arc::new(self.prober(probe::WITHIN))
+    }
+
+    fn prober(&self, within: Duration) -> probe::Prober {
+        probe::Prober {
             registry: Arc::clone(&self.0.registry),
             opener: self.0.opener.clone(),
             upstream: self.0.upstream.clone(),
             health: self.0.health.clone(),
             paces: self.0.paces.clone(),
             sources: self.0.sources.clone(),
-        })
+            within,
+            reaches_private: !self.0.config.addresses.allow.is_empty(),
+        }
     }
 
     /// The task that writes usage to the store; run it once, beside the server. It ends with the gateway.

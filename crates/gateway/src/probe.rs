@@ -28,10 +28,15 @@ pub(crate) struct Prober {
     pub(crate) paces: Paces,
     pub(crate) health: Health,
     pub(crate) sources: Sources,
+    /// How long a probe may take in all.
+    pub(crate) within: Duration,
+    /// Whether addresses of a private network may be dialed. Then a base URL of one's own could be used to look around
+    /// there: how soon nothing came of a probe would tell closed ports from open ones and from those behind a filter.
+    pub(crate) reaches_private: bool,
 }
 
 /// How long a probe may take in all.
-const WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const WITHIN: Duration = Duration::from_secs(20);
 /// How much of the answer is read, and thrown away.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -42,7 +47,14 @@ impl KeyProbe for Prober {
         context: &'a KeyContext,
         data_key: &'a DataKeyRecord,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
-        Box::pin(self.ask(envelope, context, data_key))
+        Box::pin(async move {
+            let begun = Instant::now();
+            let outcome = self.ask(envelope, context, data_key).await;
+            if self.hides(context) && outcome == Err(ProbeFailure::Unreachable) {
+                tokio::time::sleep_until(begun + self.within).await;
+            }
+            outcome
+        })
     }
 
     fn sleeping_until(&self, key: ProviderKeyId, version: i64) -> Option<Timestamp> {
@@ -58,6 +70,12 @@ impl KeyProbe for Prober {
 }
 
 impl Prober {
+    /// Whether what is at the key's base URL is nobody's business but a provider's.
+    fn hides(&self, context: &KeyContext) -> bool {
+        let provider = self.registry.get(&context.provider);
+        self.reaches_private && provider.is_none_or(|it| it.base_url != context.base_url)
+    }
+
     async fn ask(
         &self,
         envelope: &[u8],
@@ -83,7 +101,7 @@ impl Prober {
         let (url, auth) = url.zip(auth).ok_or(ProbeFailure::Unreadable)?;
         let opened = self.opener.open(envelope, context, data_key).await;
         let key = opened.map_err(|_| ProbeFailure::Unreadable)?;
-        let deadline = Instant::now() + WITHIN;
+        let deadline = Instant::now() + self.within;
         let mut headers = HeaderMap::new();
         headers.extend(way::extra_headers(&provider.auth));
         let json = !request.body.is_empty();
@@ -100,15 +118,17 @@ impl Prober {
         };
         let response = self.upstream.send(outgoing, &auth, key).await;
         let response = response.map_err(|_| ProbeFailure::Unreachable)?;
-        judge(&request, response, deadline).await
+        judge(&request, response, deadline, self.hides(context)).await
     }
 }
 
-/// A success is JSON; a refusal is told by its status and code; anything else is not the provider.
+/// A success is JSON; a refusal is told by its status and code; anything else is not the provider. `in_json`: a refusal
+/// counts as one only in JSON, too.
 async fn judge(
     request: &ProbeRequest,
     response: Response<Answering>,
     deadline: Instant,
+    in_json: bool,
 ) -> Result<(), ProbeFailure> {
     let (head, body) = response.into_parts();
     let json = kind(&head.headers) == Some(Kind::Json);
@@ -121,6 +141,9 @@ async fn judge(
         } else {
             Err(ProbeFailure::Unreachable)
         };
+    }
+    if in_json && !json {
+        return Err(ProbeFailure::Unreachable);
     }
     let status = head.status.as_u16();
     let said = match &request.rule {

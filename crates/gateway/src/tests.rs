@@ -30,6 +30,7 @@ mod passed;
 mod payer;
 mod payers;
 mod presets;
+mod probing;
 mod provider;
 mod ranking;
 mod realtime;
