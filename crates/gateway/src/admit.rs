@@ -37,6 +37,8 @@ pub(crate) struct Admitted {
     pub(crate) others: Vec<String>,
     /// The key that made what the call names, if that is known: no other serves.
     pub(crate) maker: Option<Maker>,
+    /// Whether the path names what the workspace made.
+    pub(crate) path_is_made: bool,
     pub(crate) body: Held,
 }
 
@@ -107,6 +109,7 @@ where
                 head,
                 others,
                 maker: None,
+                path_is_made: false,
                 body,
             })
         }

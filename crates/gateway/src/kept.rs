@@ -139,6 +139,7 @@ pub(crate) async fn passed(
 ) -> Result<Admitted, Failure> {
     match by_path {
         Ok(maker) => {
+            admitted.path_is_made = maker.is_some();
             admitted.maker = maker;
             continued(plane, admitted, Some(pass)).await
         }

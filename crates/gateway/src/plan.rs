@@ -175,14 +175,16 @@ pub(crate) fn pass(
             query,
             head,
             maker,
+            path_is_made,
             ..
         } = &admitted;
         pass.check(provider, headers)?;
         if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }
-        // What this workspace has made itself it may ask for, whosever key made it.
-        let is_open = pass.is_shared(provider) || maker.is_some();
+        // What this workspace has made itself it may ask for, whosever key made it. What it only names in the body opens
+        // no other path.
+        let is_open = pass.is_shared(provider) || *path_is_made;
         let keys = match call.priced == Priced::Unknown && !is_open {
             true => Whose::Workspace,
             false => Whose::WorkspaceAndAccount,

@@ -203,12 +203,26 @@ async fn a_response_made_with_the_accounts_key_is_found_by_its_workspace() {
     assert_eq!(respond(&harness, "").await.status, 200);
     let got = ask(&harness, Method::GET, "/v1/responses/resp_a").await;
     assert_eq!(got.status, 200, "{got:?}");
-    // What others may have made under that key is not asked for.
+    // What others may have made under that key is not asked for, whatever else the request names.
     let refused = ask(&harness, Method::GET, "/v1/responses/resp_of_others").await;
     assert_eq!(
         (refused.status, refused.code().as_str()),
         (402, "workspace_key_missing")
     );
+    let hits = upstream.hits();
+    for (path, body) in [
+        (
+            "/v1/vector_stores/vs_of_others/search",
+            r#"{"file_id":"resp_a"}"#,
+        ),
+        ("/v1/batches", r#"{"input_file_id":"resp_a"}"#),
+        ("/v1/conversations", r#"{"items":[{"file_id":"resp_a"}]}"#),
+    ] {
+        let request = harness.request(Method::POST, path, body);
+        let refused = harness.send(request).await;
+        assert_eq!(refused.code(), "workspace_key_missing", "{path}");
+    }
+    assert_eq!(upstream.hits(), hits);
 }
 
 /// Gives the workspace a key for this provider, with a provider of its own behind it.
