@@ -155,6 +155,14 @@ impl Connector {
         if roots.is_empty() {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+        Self::trusting(tcp, limit, roots)
+    }
+
+    fn trusting(
+        tcp: VettedConnector,
+        limit: Duration,
+        roots: rustls::RootCertStore,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

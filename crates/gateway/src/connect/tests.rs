@@ -1,5 +1,7 @@
 //! Which addresses are dialed.
 
+mod tls;
+
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;

@@ -1,0 +1,150 @@
+//! Whose certificates are taken for a provider's. Those here are made by an authority of the tests; they are good from 2020 to
+//! 2120, for `provider.example`, unless their name says otherwise.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::*;
+
+const AUTHORITY: &[u8] = include_bytes!("../certificates/authority.der");
+const KEY: &[u8] = include_bytes!("../certificates/key.der");
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// A server that presents a certificate to one client. Returns the bytes that it was sent once the connection is
+/// protected.
+fn server(
+    certificate: &'static [u8],
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+) -> (u16, std::thread::JoinHandle<usize>) {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
+    let config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(certificate)], key)
+        .expect("a certificate and its key");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let serving = std::thread::spawn(move || {
+        let (socket, _) = listener.accept().expect("a client");
+        let connection = rustls::ServerConnection::new(Arc::new(config)).expect("a server");
+        let mut stream = rustls::StreamOwned::new(connection, socket);
+        let mut got = [0; 64];
+        let length = stream.read(&mut got).unwrap_or(0);
+        if length > 0 {
+            stream.write_all(b"there").expect("sent");
+        }
+        length
+    });
+    (port, serving)
+}
+
+async fn connect(port: u16, trusted: &'static [u8]) -> Result<(), BoxError> {
+    let (resolver, _) = scripted(&["127.0.0.1"]);
+    let tcp = VettedConnector::with_resolver(policy(&["127.0.0.0/8"]), resolver);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates([CertificateDer::from(trusted)]);
+    let limit = Duration::from_secs(5);
+    let mut connector = Connector::trusting(tcp, limit, roots).expect("a connector");
+    let uri: Uri = format!("https://provider.example:{port}/v1?secret=x")
+        .parse()
+        .expect("a URI");
+    let stream = connector.call(uri).await?;
+    let mut stream = TokioIo::new(stream);
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    stream.write_all(b"hello").await?;
+    let mut got = [0; 5];
+    stream.read_exact(&mut got).await?;
+    Ok(())
+}
+
+const OLDER: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+const BOTH: &[&rustls::SupportedProtocolVersion] =
+    &[&rustls::version::TLS12, &rustls::version::TLS13];
+
+#[tokio::test]
+async fn only_a_certificate_for_the_name_by_a_trusted_authority_is_taken() {
+    // T49
+    let good = include_bytes!("../certificates/good.der");
+    for versions in [BOTH, OLDER] {
+        let (port, serving) = server(good, versions);
+        connect(port, AUTHORITY).await.expect("it is trusted");
+        assert_eq!(serving.join().expect("no panic"), 5);
+    }
+    let others: [(&str, &[u8]); 7] = [
+        ("expired", include_bytes!("../certificates/expired.der")),
+        ("early", include_bytes!("../certificates/early.der")),
+        (
+            "other_name",
+            include_bytes!("../certificates/other_name.der"),
+        ),
+        (
+            "client_only",
+            include_bytes!("../certificates/client_only.der"),
+        ),
+        (
+            "common_name",
+            include_bytes!("../certificates/common_name.der"),
+        ),
+        (
+            "other_authority",
+            include_bytes!("../certificates/other_authority.der"),
+        ),
+        (
+            "self_signed",
+            include_bytes!("../certificates/self_signed.der"),
+        ),
+    ];
+    for (name, certificate) in others {
+        let (port, serving) = server(certificate, BOTH);
+        let refused = connect(port, AUTHORITY).await.expect_err(name);
+        let mut said = refused.to_string();
+        let mut cause = refused.source();
+        while let Some(error) = cause {
+            said.push_str(&error.to_string());
+            cause = error.source();
+        }
+        assert!(said.contains("certificate"), "{name}: {said}");
+        assert!(!said.contains("secret"), "{name}: {said}");
+        // Not a byte of a request is sent.
+        assert_eq!(serving.join().expect("no panic"), 0, "{name}");
+    }
+    // Whoever made it, it is not the system's business.
+    let (port, serving) = server(good, BOTH);
+    let refused = connect(port, include_bytes!("../certificates/self_signed.der")).await;
+    assert!(refused.is_err());
+    assert_eq!(serving.join().expect("no panic"), 0);
+}
+
+#[tokio::test]
+async fn old_versions_of_the_protocol_are_refused() {
+    // T49: what a server sends that knows nothing newer, 1.0 and 1.1.
+    for minor in [1, 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let serving = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a client");
+            let mut hello = [0; 2048];
+            let _ = socket.read(&mut hello).expect("a hello");
+            // ServerHello: version, random, no session, a suite of that time, no compression.
+            let mut body = vec![3, minor];
+            body.extend([7; 32]);
+            body.extend([0, 0xc0, 0x13, 0]);
+            let length = u8::try_from(body.len()).expect("short");
+            let record = [&[22, 3, minor, 0, length + 4, 2, 0, 0, length][..], &body].concat();
+            socket.write_all(&record).expect("sent");
+            let mut answer = [0; 64];
+            // An alert, and nothing else.
+            let length = socket.read(&mut answer).unwrap_or(0);
+            answer[..length].first().copied()
+        });
+        assert!(connect(port, AUTHORITY).await.is_err());
+        let first = serving.join().expect("no panic");
+        assert!(matches!(first, None | Some(21)), "{first:?}");
+    }
+}
