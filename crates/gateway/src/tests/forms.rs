@@ -193,3 +193,57 @@ async fn edits_are_taken_as_json_too_and_credits_pay_for_no_form() {
     }
     assert_eq!(openai.hits(), 0);
 }
+
+#[tokio::test]
+async fn forms_made_to_hurt_are_refused_before_anything_is_sent_and_paths_in_them_are_bytes() {
+    // T124
+    let (harness, provider) = listener().await;
+    let path = "/v1/audio/transcriptions";
+    let model = field("model", b"gpt-x");
+    let many = |count: usize| field("a", b"").repeat(count);
+    let long = field(&"n".repeat(1 << 20), b"x");
+    let no_end = [&model[..], &file(b"x")].concat();
+    for (what, body) in [
+        ("ten thousand parts", form(&[model.clone(), many(10_000)])),
+        (
+            "the model behind them",
+            form(&[many(10_000), model.clone()]),
+        ),
+        ("a name of a megabyte", form(&[long.clone(), model.clone()])),
+        ("one behind the model", form(&[model.clone(), long])),
+        ("no end", no_end),
+    ] {
+        let answer = send(&harness, path, &body).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request"),
+            "{what}"
+        );
+    }
+    assert_eq!(provider.hits(), 0);
+    // A name that would lead elsewhere on a disk, and a form within the form, are somebody else's business: nothing is
+    // written here.
+    let inner = "--b1\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nother\r\n--b1--";
+    let nested = format!(
+        "--b0\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Type: multipart/mixed; boundary=b1\r\n\r\n{inner}\r\n"
+    );
+    let away = field("file\"; filename=\"../../../etc/cron.d/x", b"* * * * *");
+    let body = form(&[model, away, nested.into_bytes()]);
+    let before = files(harness.folder());
+    assert_eq!(send(&harness, path, &body).await.status, 200);
+    let (_, passed) = provider.requests().pop().expect("a request");
+    assert!(passed == body, "the form was changed");
+    assert_eq!(files(harness.folder()), before);
+}
+
+/// The files of the instance, but for those that its database comes and goes with.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| {
+        let name = path.to_string_lossy();
+        !(name.ends_with("-wal") || name.ends_with("-shm") || name.ends_with("-journal"))
+    });
+    files.sort();
+    files
+}
