@@ -139,6 +139,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_pattern_takes_long() {
+        // T131: each star of these doubles the steps of a matcher that backtracks.
+        let name = "a".repeat(MAX_BYTES);
+        for (pattern, fits) in [
+            (format!("{}b", "a*".repeat(127)), false),
+            (format!("{}*", "a*a".repeat(63)), true),
+            (format!("*{}b*", "aa*".repeat(84)), false),
+            (format!("{}a", "*a".repeat(127)), true),
+        ] {
+            assert_eq!(matches(&pattern, &name), fits, "{pattern}");
+        }
+    }
+
     proptest! {
         #[test]
         fn matching_is_what_the_definition_says(pattern in "[abé]{0,3}(\\*[abé]{1,3}){0,3}\\*?", name in "[abé]{0,10}") {

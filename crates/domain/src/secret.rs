@@ -6,6 +6,23 @@ use zeroize::Zeroize;
 ///
 /// Deliberately without `Debug`, `Display`, `Serialize`, `Clone` and `PartialEq`: the only way to the
 /// bytes is [`expose`](Self::expose), which is easy to search for in review.
+///
+/// ```compile_fail,E0277
+/// let _ = format!("{:?}", domain::Secret::from_text("sk-x".to_owned()));
+/// ```
+///
+/// ```compile_fail,E0599
+/// let _ = domain::Secret::from_text("sk-x".to_owned()).to_string();
+/// ```
+///
+/// ```compile_fail,E0599
+/// let _ = domain::Secret::from_text("sk-x".to_owned()).clone();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn written(_: impl serde::Serialize) {}
+/// written(domain::Secret::from_text("sk-x".to_owned()));
+/// ```
 pub struct Secret(Box<[u8]>);
 
 impl Secret {
