@@ -149,6 +149,9 @@ options! {
     total_timeout_ms: u64, Integer, "`3600000`" = 3_600_000;
     /// Milliseconds for which known API keys go on being served while the database is away.
     max_staleness_ms: u64, Integer, "`60000`" = 60_000;
+    /// Whether all memory of the server is kept out of swap. It must be allowed to lock as much as it likes; if it is
+    /// not, it does not start.
+    lock_memory: bool, Flag, "`false`" = false;
     /// Milliseconds that running requests have to finish at shutdown.
     drain_timeout_ms: u64, Integer, "`30000`" = 30_000;
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,gateway=debug`.

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use crate::config::{Config, Loaded, Probe, Submission};
 use crate::failure::{Failure, Sort};
 use crate::hangup::Hangups;
+use crate::hardening;
 use crate::local::Local;
 use crate::model_calls::ThroughGateway;
 use crate::telemetry::Filter;
@@ -41,6 +42,12 @@ pub(crate) async fn serve(
     let sources = sources::system();
     let hangups = Hangups::begin(loaded.origin.clone(), filter)?;
     let config = loaded.config.clone();
+    // Before there is a key in it.
+    match config.lock_memory {
+        true => hardening::lock_memory()?,
+        false if local.is_none() => hardening::warn_of_swap(),
+        false => {}
+    }
     let registry = Arc::new(registry(config.providers_dir.as_deref())?);
     // Bound before anything is made, so that a taken port leaves nothing behind.
     let listener = listen(&config.listen).await.map_err(|error| {

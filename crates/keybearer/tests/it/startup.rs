@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 use serde_json::json;
+use sqlx::Connection;
 use testkit::app::Engine;
 
 use crate::{Fixture, builder};
@@ -407,4 +408,113 @@ async fn no_core_of_the_server_is_written() {
         status.signal().is_some() && !status.core_dumped(),
         "{status}"
     );
+}
+
+/// A program that runs the binary with these words in front.
+fn wrapped(folder: &std::path::Path, before: &str) -> std::path::PathBuf {
+    let script = folder.join("wrapped");
+    let binary = env!("CARGO_BIN_EXE_keybearer");
+    let text = format!("#!/bin/sh\nexec {before} {binary} \"$@\"\n");
+    std::fs::write(&script, text).expect("written");
+    let executable = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(&script, executable).expect("executable");
+    script
+}
+
+#[tokio::test]
+async fn memory_is_locked_where_that_is_asked_for_or_nothing_starts() {
+    // T81
+    let folder = tempfile::tempdir().expect("a folder");
+    // Without a right that only root has, and with a limit.
+    let is_root = rustix::process::geteuid().is_root();
+    let without = match is_root {
+        true => "setpriv --bounding-set=-ipc_lock prlimit --memlock=65536:65536",
+        false => "prlimit --memlock=65536:65536",
+    };
+    let limited = wrapped(folder.path(), without);
+    let limited = testkit::app::TestApp::builder(limited).env("KEYBEARER_LOCK_MEMORY", "true");
+    let exit = limited.try_start().await.err().expect("it does not start");
+    assert!(
+        exit.says("lock_memory") && exit.says("LimitMEMLOCK=infinity"),
+        "{exit}"
+    );
+    assert!(!exit.stdout.contains("listening"), "{exit}");
+    let locked = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let line = status.lines().find_map(|it| it.strip_prefix("VmLck:"));
+        let words = line.expect("a line").split_whitespace().next();
+        words.expect("a number").parse::<u64>().expect("a number")
+    };
+    // Nobody asked for it: then there is no such limit either.
+    let app = builder().start().await;
+    assert_eq!(locked(app.pid()), 0);
+    if !is_root {
+        return;
+    }
+    let mut fixture =
+        Fixture::start_with(|builder| builder.env("KEYBEARER_LOCK_MEMORY", "true")).await;
+    assert!(locked(fixture.app.pid()) > 10_000);
+    // What is only reserved takes no memory, and what comes later is locked and is there.
+    fixture.with_openai_key().await;
+    fixture.chat("gpt-4o").await.expect(200);
+    let resident = fixture.app.resident_bytes();
+    assert!(resident < 256 << 20, "{resident}");
+    fixture.app.terminate().await;
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_database_of_a_later_version_is_left_alone_and_told_by_its_number() {
+    // T163
+    let mut fixture = Fixture::start().await;
+    fixture.with_openai_key().await;
+    fixture.chat("gpt-4o").await.expect(200);
+    fixture.app.usage(&fixture.owner, 1).await;
+    fixture.app.terminate().await;
+    // What a later version would leave in the spool is for that version.
+    let spool = fixture.app.data_dir().join("usage-spool/0/0000000009.rows");
+    let rows = b"KBROWS2\n\x01\x00\x00\x00\x00\x00\x00\x00x";
+    std::fs::write(&spool, rows).expect("written");
+    let later =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 SELECT 900, 'later', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    let url = fixture.app.database_url();
+    let change = async |text: &'static str| match fixture.app.engine() {
+        Engine::Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(&url)
+                .await
+                .expect("connects");
+            let done = sqlx::query(text).execute(&mut connection).await;
+            done.expect("changed");
+            connection.close().await.expect("closed");
+        }
+        Engine::Postgres => {
+            let mut connection = sqlx::PgConnection::connect(&url).await.expect("connects");
+            let done = sqlx::query(text).execute(&mut connection).await;
+            done.expect("changed");
+            connection.close().await.expect("closed");
+        }
+    };
+    change(later).await;
+    for command in [
+        &["serve"][..],
+        &["doctor"],
+        &["root-key", "rotate", "--to", "new.key"],
+    ] {
+        let exit = fixture.app.run(command).await;
+        assert!(
+            !exit.status.success() && exit.says("900"),
+            "{command:?}: {exit}"
+        );
+        assert!(!exit.stdout.contains("listening"), "{exit}");
+    }
+    assert_eq!(std::fs::read(&spool).expect("still there"), rows);
+    assert!(!fixture.app.data_dir().join("new.key").exists());
+    // Behind the later version nothing is lost.
+    std::fs::remove_file(&spool).expect("removed");
+    change("DELETE FROM _sqlx_migrations WHERE version = 900").await;
+    fixture.app.restart().await;
+    fixture.chat("gpt-4o").await.expect(200);
+    assert_eq!(fixture.app.usage(&fixture.owner, 2).await.len(), 2);
+    fixture.finish().await;
 }
