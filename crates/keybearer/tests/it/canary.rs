@@ -133,3 +133,77 @@ async fn a_planted_key_is_found() {
     std::fs::remove_file(fixture.app.data_dir().join("planted")).expect("removed");
     fixture.finish().await;
 }
+
+#[tokio::test]
+async fn exports_reports_and_backups_have_no_key() {
+    // T80
+    let mut fixture = Fixture::with_cli().await;
+    fixture.with_openai_key().await;
+    let team = fixture.canary.openai_key();
+    fixture.workspace_key("openai", "team", &team).await;
+    // The keys that everything is wrapped in are as secret.
+    let root = std::fs::read(fixture.app.data_dir().join("root.key")).expect("the root key");
+    let hex: String = root.iter().map(|byte| format!("{byte:02x}")).collect();
+    fixture.canary.register(&hex);
+    use base64::Engine;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&root);
+    fixture.canary.register(&base64);
+    // Usage that has seen the key in every place that a provider can put it.
+    for script in [
+        Script::json(200, &json!({"model": "{{key}}", "id": "{{key}}"})),
+        chat_error(401, "{{key}}", "{{key}}"),
+        chat_error(404, "model_not_found", "{{key}}"),
+    ] {
+        fixture.provider.next(script);
+        fixture.chat("gpt-4o").await;
+    }
+    fixture.app.usage(&fixture.owner, 3).await;
+    let commands: [&[&str]; 17] = [
+        &["usage", "export"],
+        &["usage", "--json"],
+        &["usage", "summary", "--json"],
+        &["audit", "--json"],
+        &["keys", "list", "--json"],
+        &["byok", "list", "--json"],
+        &["api-key", "list", "--json"],
+        &["policy", "show", "--json"],
+        &["ai-config", "show", "--json"],
+        &["resolve", "openai/gpt-4o", "--json"],
+        &["workspace", "show", "--json"],
+        &["member", "list", "--json"],
+        &["credits", "--json"],
+        &["models", "--json"],
+        &["whoami", "--json"],
+        &["config", "show", "--json"],
+        &["config", "validate"],
+    ];
+    for command in commands {
+        let exit = fixture.cli(command).await;
+        assert!(
+            !exit.stdout.is_empty() || !exit.stderr.is_empty(),
+            "{command:?}"
+        );
+    }
+    let session = &fixture.owner.person.session;
+    for path in ["/api/v1/admin/health", "/api/v1/admin/settings"] {
+        session.get(path).await.expect(200);
+    }
+    // A copy of the database, made by its own tool while the server runs: the search looks at every file below.
+    if fixture.app.engine() == testkit::app::Engine::Sqlite {
+        use sqlx::Connection;
+        let mut connection = sqlx::SqliteConnection::connect(&fixture.app.database_url())
+            .await
+            .expect("connects");
+        let copy = fixture.app.dir().join("backup.db");
+        let copied = sqlx::query("VACUUM INTO $1")
+            .bind(copy.to_str().expect("UTF-8"))
+            .execute(&mut connection);
+        copied.await.expect("copied");
+        assert!(copy.metadata().expect("a copy").len() > 10_000);
+        connection.close().await.expect("closed");
+    }
+    fixture.app.terminate().await;
+    let doctor = fixture.cli(&["doctor"]).await;
+    assert!(!doctor.stdout.is_empty(), "{doctor}");
+    fixture.finish().await;
+}

@@ -27,6 +27,7 @@ mod key_order;
 mod keys;
 mod local;
 mod model_names;
+mod memory;
 mod own_usage;
 mod people;
 mod plans;

@@ -1,0 +1,87 @@
+//! What root finds of a key when it looks into the memory of the server.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use crate::Fixture;
+
+/// How often a text stands in what the process can write to. `None`: it cannot be looked at, as is right for everybody
+/// but root.
+fn copies(pid: u32, what: &[u8]) -> Option<usize> {
+    let mut memory = File::open(format!("/proc/{pid}/mem")).ok()?;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let mut found = 0;
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(range), Some(rights)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let (Some((from, to)), true) = (range.split_once('-'), rights.starts_with("rw")) else {
+            continue;
+        };
+        let address = |text| u64::from_str_radix(text, 16).expect("an address");
+        let (from, to) = (address(from), address(to));
+        // In pieces that overlap, since most of an arena is not there.
+        const PIECE: u64 = 1 << 20;
+        let mut at = from;
+        while at < to {
+            let length = (to - at).min(PIECE);
+            let mut bytes = vec![0; usize::try_from(length).expect("short")];
+            let read = memory
+                .seek(SeekFrom::Start(at))
+                .and_then(|_| memory.read(&mut bytes));
+            let read = read.unwrap_or(0);
+            found += memchr::memmem::find_iter(&bytes[..read], what).count();
+            at += length;
+        }
+    }
+    Some(found)
+}
+
+#[tokio::test]
+async fn a_key_is_in_memory_once_for_each_connection_to_its_provider_at_most() {
+    // T74
+    let fixture = Fixture::start().await;
+    let pid = fixture.app.pid();
+    let key = fixture.with_openai_key().await;
+    let copies = |what: &[u8]| copies(pid, what);
+    let Some(after_submission) = copies(key.as_bytes()) else {
+        return;
+    };
+    // The probe's connection; sealed, the key is nowhere else.
+    assert!(after_submission <= 1, "{after_submission}");
+    for _ in 0..50 {
+        fixture.chat("gpt-4o").await.expect(200);
+    }
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..60 {
+        let key = fixture.owner.key.clone();
+        calls.spawn(async move {
+            let call = crate::chat("gpt-4o");
+            let answer = key.post("/v1/chat/completions", &call).await;
+            answer.expect(200);
+        });
+    }
+    while let Some(call) = calls.join_next().await {
+        call.expect("served");
+    }
+    // The head of the last request stands in the buffer of each connection. What a call has beside that is wiped.
+    let connections = fixture.provider.connections();
+    let after_use = copies(key.as_bytes()).expect("root may look");
+    assert!(
+        after_use <= connections,
+        "{after_use} copies, {connections} connections"
+    );
+    // In plain text it is also in the buffer of the connection that it came by.
+    let plain = fixture.canary.openai_key();
+    let path = fixture.path("/provider-keys");
+    let body = serde_json::json!({"provider": "openai", "label": "plain", "key": plain});
+    let session = &fixture.owner.person.session;
+    session.post(&path, &body).await.expect(201);
+    let after_plain = copies(plain.as_bytes()).expect("root may look");
+    assert!(after_plain <= 2, "{after_plain}");
+    // What it all hangs on is read once and wiped; only what was derived of it stays.
+    let root = std::fs::read(fixture.app.data_dir().join("root.key")).expect("the root key");
+    assert_eq!(copies(&root), Some(0));
+    fixture.finish().await;
+}
