@@ -318,7 +318,7 @@ async fn without_a_probe_a_key_is_stored_as_it_is() {
 
 #[tokio::test]
 async fn a_hundred_failed_submissions_close_the_door_for_a_quarter_of_an_hour() {
-    // T90
+    // T53, T90
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     let good = world.raw("openai", KEY).await;
