@@ -2,8 +2,11 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/chat>.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use domain::Usage;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -45,8 +48,8 @@ impl WireFormat for OpenaiChat {
             return Passage::Last;
         }
         // Inside a JSON string the quotes would be escaped, so these are names of fields.
-        let names = |name: &[u8]| memchr::memmem::find(event.data, name).is_some();
-        if !names(b"\"finish_reason\"") && !names(b"\"usage\"") {
+        let names = |name: &Finder<'_>| name.find(event.data).is_some();
+        if !names(&FINISH_REASON) && !names(&USAGE) {
             return Passage::Part;
         }
         let Ok(progress) = serde_json::from_slice::<Progress<'_>>(event.data) else {
@@ -113,6 +116,11 @@ static FUNCTION: Shape = fields(&[("name", &TEXT), ("arguments", &TEXT)]);
 static BODY: Shape = fields(&[("choices", &fields(&[("message", &MESSAGE)]))]);
 static CHUNK: Shape = fields(&[("choices", &fields(&[("delta", &MESSAGE)]))]);
 
+/// What finds a field in an event is made once, which costs more than to search an event.
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\""));
+static FINISH_REASON: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new(b"\"finish_reason\""));
+
 /// The latest report of a stream. Some providers report in each chunk, cumulatively, some in the last.
 #[derive(Default)]
 struct Chunks {
@@ -131,7 +139,7 @@ impl EventReader for Chunks {
 
     fn event(&mut self, event: Event<'_>, text_bytes: u64) {
         // Inside a JSON string the quotes would be escaped, so this is a field's name.
-        if memchr::memmem::find(event.data, b"\"usage\"").is_some() {
+        if USAGE.find(event.data).is_some() {
             self.report(event.data, text_bytes);
         }
         self.done |= is_done(event);
@@ -180,9 +188,8 @@ fn is_done(event: Event<'_>) -> bool {
 
 /// Whether a chunk may say that an answer is at its end. Most have `"finish_reason": null`.
 fn may_end(chunk: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"finish_reason\"";
-    memchr::memmem::find_iter(chunk, NAME).any(|at| {
-        let mut rest = chunk[at + NAME.len()..].iter();
+    FINISH_REASON.find_iter(chunk).any(|at| {
+        let mut rest = chunk[at + FINISH_REASON.needle().len()..].iter();
         rest.find(|byte| !byte.is_ascii_whitespace() && **byte != b':') != Some(&b'n')
     })
 }

@@ -4,7 +4,7 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::text::{Shape, Tally, TextCounter, run_between, run_in_string};
+use super::text::{Shape, Tally, TextCounter, run_between, run_in_string, string_end};
 use super::{Ended, Metered};
 use crate::format::UsageTap;
 
@@ -66,6 +66,18 @@ enum Place {
     /// Nothing can be reported any more.
     Lost,
 }
+
+/// The bytes that matter where only the end of a value is looked for.
+static VALUE: [bool; 256] = {
+    let mut matters = [false; 256];
+    let all = b"\"{}[],";
+    let mut at = 0;
+    while at < all.len() {
+        matters[all[at] as usize] = true;
+        at += 1;
+    }
+    matters
+};
 
 impl BodyTap {
     /// `read` reads the report; `shape` says where the body has its generated text.
@@ -205,6 +217,29 @@ impl BodyTap {
         }
     }
 
+    /// Passes over a value of which nothing is kept. Returns the bytes from where it ends, if it does.
+    fn pass_value<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while let Some(at) = bytes.iter().position(|byte| VALUE[usize::from(*byte)]) {
+            let rest = &bytes[at + 1..];
+            match bytes[at] {
+                b'{' | b'[' => self.depth += 1,
+                b'"' => match string_end(rest) {
+                    Some(end) => {
+                        bytes = &rest[end + 1..];
+                        continue;
+                    }
+                    // The quote is taken as every other byte, and so is what comes behind it.
+                    None => return &bytes[at..],
+                },
+                _ if self.depth == 1 => return &bytes[at..],
+                b'}' | b']' => self.depth -= 1,
+                _ => {}
+            }
+            bytes = rest;
+        }
+        &[]
+    }
+
     /// The next body of a list begins.
     fn next_body(&mut self) {
         self.note();
@@ -251,6 +286,14 @@ impl UsageTap for BodyTap {
         while let [byte, after @ ..] = rest {
             if self.place == Place::Lost {
                 return;
+            }
+            if self.place == Place::Value && !self.keeping && !self.in_string {
+                rest = self.pass_value(rest);
+                if let [byte, after @ ..] = rest {
+                    self.take(*byte);
+                    rest = after;
+                }
+                continue;
             }
             match self.run(rest) {
                 0 => {

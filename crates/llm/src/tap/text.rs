@@ -1,7 +1,9 @@
 //! Counts the generated text in a JSON document on its way, without keeping any of it.
 
-/// Deeper lists and objects are passed over. Answers have at most a dozen.
+/// Deeper lists and objects are passed over. What is followed in answers is at most a dozen deep.
 const MAX_DEPTH: usize = 32;
+/// A longer beginning is not remembered.
+const MAX_ALIKE: usize = 1024;
 /// No field that is followed has a longer name.
 const MAX_NAME: usize = 24;
 
@@ -96,7 +98,7 @@ impl Tally {
 pub(crate) struct TextCounter {
     top: &'static Shape,
     open: Vec<Open>,
-    /// How many lists and objects are open beyond [`MAX_DEPTH`].
+    /// How many lists and objects are open that are passed over: those that nobody follows, and those beyond [`MAX_DEPTH`].
     beyond: u64,
     /// What the next value is, if it is followed.
     next: Option<&'static Shape>,
@@ -104,6 +106,16 @@ pub(crate) struct TextCounter {
     name: Vec<u8>,
     /// How deep the object stands that counts as JSON text.
     json_from: Option<usize>,
+    /// How the document before began.
+    alike: Option<Alike>,
+}
+
+/// The beginning of a document, up to behind the quote before the first text that counts, and where that stands. The
+/// events of a stream begin alike.
+struct Alike {
+    beginning: Vec<u8>,
+    open: Vec<Open>,
+    next: &'static Shape,
 }
 
 /// A list or an object that has not ended.
@@ -163,6 +175,31 @@ static BUILDS: [bool; 256] = {
     builds
 };
 
+/// The bytes that matter where only the end of a list or of an object is looked for.
+static NESTS: [bool; 256] = {
+    let mut nests = [false; 256];
+    let all = b"\"{}[]";
+    let mut at = 0;
+    while at < all.len() {
+        nests[all[at] as usize] = true;
+        at += 1;
+    }
+    nests
+};
+
+/// Where a string ends of which these are the next bytes; `None`: not in them.
+pub(super) fn string_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += run_in_string(bytes.get(at..)?);
+        match bytes.get(at)? {
+            b'"' => return Some(at),
+            // Whatever stands behind a backslash does not end it.
+            _ => at += 2,
+        }
+    }
+}
+
 impl TextCounter {
     pub(crate) fn new(top: &'static Shape) -> Self {
         Self {
@@ -173,11 +210,12 @@ impl TextCounter {
             reading: Reading::Between,
             name: Vec::with_capacity(MAX_NAME + 1),
             json_from: None,
+            alike: None,
         }
     }
 
-    /// Forgets the document before, to read another one.
-    pub(crate) fn restart(&mut self) {
+    /// Forgets where in the document before the next byte would be, to read another one.
+    fn restart(&mut self) {
         self.open.clear();
         self.beyond = 0;
         self.next = Some(self.top);
@@ -187,21 +225,90 @@ impl TextCounter {
 
     /// Reads on.
     pub(crate) fn push(&mut self, mut bytes: &[u8], tally: &mut Tally) {
-        while let [byte, rest @ ..] = bytes {
-            let run = match self.reading {
-                Reading::Text | Reading::Name => run_in_string(bytes),
-                Reading::Between => run_between(bytes),
-                Reading::Escape { .. } | Reading::Hex { .. } => 0,
-            };
-            if run > 0 {
-                let (run, rest) = bytes.split_at(run);
-                self.run(run, tally);
-                bytes = rest;
-                continue;
-            }
-            self.take(*byte, tally);
-            bytes = rest;
+        while !bytes.is_empty() {
+            bytes = self.step(bytes, tally);
         }
+    }
+
+    /// Reads another document, all of it. One that begins as the one before did, up to the first text that counts, is read
+    /// from there.
+    pub(crate) fn push_document(&mut self, document: &[u8], tally: &mut Tally) {
+        self.restart();
+        if let Some(alike) = &self.alike
+            && let Some(rest) = document.strip_prefix(alike.beginning.as_slice())
+        {
+            self.open.clone_from(&alike.open);
+            self.next = Some(alike.next);
+            self.reading = Reading::Text;
+            // The name of a field led there.
+            tally.begun |= self.open.iter().any(|open| open.object);
+            return self.push(rest, tally);
+        }
+        let before = tally.slots;
+        let mut rest = document;
+        while !rest.is_empty() && tally.slots == before {
+            rest = self.step(rest, tally);
+            let read = document.len() - rest.len();
+            if read <= MAX_ALIKE
+                && self.json_from.is_none()
+                && self.beyond == 0
+                && self.reading == Reading::Text
+                && let Some(next) = self.next.filter(|next| next.text.is_some())
+            {
+                self.alike = Some(Alike {
+                    beginning: document[..read].to_vec(),
+                    open: self.open.clone(),
+                    next,
+                });
+                break;
+            }
+        }
+        self.push(rest, tally);
+    }
+
+    /// Takes some of the next bytes, which there are. Returns the others.
+    fn step<'a>(&mut self, bytes: &'a [u8], tally: &mut Tally) -> &'a [u8] {
+        if self.beyond > 0 && self.reading == Reading::Between {
+            return self.pass_over(bytes);
+        }
+        let run = match self.reading {
+            Reading::Text | Reading::Name => run_in_string(bytes),
+            Reading::Between => run_between(bytes),
+            Reading::Escape { .. } | Reading::Hex { .. } => 0,
+        };
+        if run > 0 {
+            let (run, rest) = bytes.split_at(run);
+            self.run(run, tally);
+            return rest;
+        }
+        self.take(bytes[0], tally);
+        &bytes[1..]
+    }
+
+    /// Passes over lists and objects of which nothing counts, to their end. Returns what stands behind it.
+    fn pass_over<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while let Some(at) = bytes.iter().position(|byte| NESTS[usize::from(*byte)]) {
+            let byte = bytes[at];
+            bytes = &bytes[at + 1..];
+            match byte {
+                b'{' | b'[' => self.beyond += 1,
+                b'"' => match string_end(bytes) {
+                    Some(end) => bytes = &bytes[end + 1..],
+                    // It is read to the end of this piece as every other text, to know how the next one begins.
+                    None => {
+                        self.reading = Reading::Text;
+                        return bytes;
+                    }
+                },
+                _ => {
+                    self.beyond -= 1;
+                    if self.beyond == 0 {
+                        return bytes;
+                    }
+                }
+            }
+        }
+        &[]
     }
 
     /// Takes a part of a text or of a name that has neither its end nor an escape, or of what stands between them.
@@ -273,7 +380,8 @@ impl TextCounter {
     }
 
     fn begin(&mut self, object: bool, tally: &mut Tally) {
-        if self.open.len() == MAX_DEPTH {
+        let counts = self.next.is_some() || self.json_from.is_some();
+        if !counts || self.open.len() == MAX_DEPTH {
             self.beyond += 1;
             return;
         }

@@ -72,10 +72,50 @@ fn another_document_begins_anew() {
     let mut counter = TextCounter::new(&TOP);
     let mut tally = Tally::default();
     for document in [r#"{"a":"ab"}"#, r#"{"b":{"input":{"cut"#, r#"{"a":"cd"}"#] {
-        counter.restart();
-        counter.push(document.as_bytes(), &mut tally);
+        counter.push_document(document.as_bytes(), &mut tally);
     }
     assert_eq!(tally.bytes(), 2 + 5 + 2);
+}
+
+#[test]
+fn what_a_document_counts_does_not_depend_on_those_before_it() {
+    let documents = [
+        r#"{"n":{"a":["x",{}]},"a":[{"text":"ab","k":"no"}],"s":"abc"}"#,
+        r#"{"n":{"a":["x",{}]},"a":[{"text":"abcd"},"e"]}"#,
+        r#"{"n":{"a":["x",{}]},"a":[{"text":"\u00e9"}]}"#,
+        r#"{"n":{"a":["x",{}]},"a":[{"text":"#,
+        r#"{"b":{"input":{"a":"x"}},"a":"y"}"#,
+        r#"{"b":{"input":{"a":"xyz"}},"a":"y"}"#,
+        r#"{"r":"one"}"#,
+        r#"{"r":""}"#,
+        r#"{"r":1}"#,
+        "",
+    ];
+    for first in documents {
+        for second in documents {
+            let mut counter = TextCounter::new(&TOP);
+            let mut tally = Tally::default();
+            for document in [first, second, second] {
+                counter.push_document(document.as_bytes(), &mut tally);
+            }
+            let mut expected = Tally::default();
+            for document in [first, second, second] {
+                TextCounter::new(&TOP).push(document.as_bytes(), &mut expected);
+            }
+            assert_eq!(tally.slots, expected.slots, "{first} {second}");
+            assert_eq!(tally.begun, expected.begun, "{first} {second}");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_follows_is_passed_over_however_it_is_cut() {
+    let document =
+        r#"{"z":{"a":"n\"o}\\","k":[{"a":"\u005d"},[]]},"a":"yes","y":["]}",{"a":"no"}],"r":"x"}"#;
+    for at in 0..document.len() {
+        let (first, rest) = document.as_bytes().split_at(at);
+        assert_eq!(counted([first, rest]).bytes(), 3 + 1, "{at}");
+    }
 }
 
 #[test]
