@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 mod connection;
 mod pool;
+mod signal;
 
 pub(crate) use connection::{Answering, Switched};
 use connection::{Connection, NoAnswer};

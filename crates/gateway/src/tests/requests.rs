@@ -1,9 +1,11 @@
 //! What reaches the provider, and who serves.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method};
 
 use super::harness::{Harness, KEY, config};
-use super::provider::Step;
+use super::provider::{Step, answer};
 use crate::GatewayConfig;
 use crate::edge::EdgeConfig;
 
@@ -265,6 +267,49 @@ async fn connections_are_reused_by_one_key_and_never_shared_by_two() {
         harness.provider.seen.lock().expect("no panic").connections,
         2
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_the_provider_closed_serves_no_call() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let answer = answer(
+        200,
+        &[("content-type", "application/json")],
+        ANSWER.as_bytes(),
+    );
+    harness
+        .provider
+        .script(vec![Step::Send(answer), Step::Close]);
+    for calls in 1..=3 {
+        assert_eq!(harness.chat(r#"{"model":"gpt-x"}"#).await.status, 200);
+        // The end of the connection comes behind the answer.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let connections = harness.provider.seen.lock().expect("no panic").connections;
+        assert_eq!(connections, calls);
+    }
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_have_connections_of_their_own() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let answer = answer(
+        200,
+        &[("content-type", "application/json")],
+        ANSWER.as_bytes(),
+    );
+    harness
+        .provider
+        .script(vec![Step::Gate, Step::Send(answer)]);
+    let connections = || harness.provider.seen.lock().expect("no panic").connections;
+    for _ in 0..2 {
+        let call = || harness.chat(r#"{"model":"gpt-x"}"#);
+        harness.provider.open(3);
+        let (one, two, three) = tokio::join!(call(), call(), call());
+        assert_eq!([one.status, two.status, three.status], [200; 3]);
+        assert!(connections() <= 3, "{}", connections());
+    }
 }
 
 #[tokio::test]

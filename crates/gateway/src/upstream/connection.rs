@@ -7,6 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::uri::Uri;
@@ -22,6 +23,7 @@ use tokio::task::unconstrained;
 use tower_service::Service;
 
 use super::pool::Home;
+use super::signal::Signal;
 use super::{Parting, SendError, classify};
 use crate::connect::Connector;
 
@@ -29,12 +31,17 @@ use crate::connect::Connector;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most header lines of it.
 const MAX_HEADERS: usize = 100;
+/// How often a connection is driven in one turn of a task at most.
+const MOST_TURNS: usize = 8;
 
 /// A connection that serves one request at a time.
 pub(super) struct Connection {
     requests: SendRequest<Parting>,
     /// What reads and writes; `None`: the connection is closed.
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send + Sync>>>,
+    /// What the driver wakes.
+    signal: Arc<Signal>,
+    waker: Waker,
     home: Home,
 }
 
@@ -63,9 +70,12 @@ impl Connection {
             .handshake(io)
             .await
             .map_err(|_| SendError::Unreachable)?;
+        let signal = Arc::new(Signal::new());
         Ok(Self {
             requests,
             driver: Some(Box::pin(driver.with_upgrades())),
+            waker: Waker::from(Arc::clone(&signal)),
+            signal,
             home,
         })
     }
@@ -82,10 +92,7 @@ impl Connection {
             (asking.await, Driven::Apart(apart))
         } else {
             let mut asking = pin!(asking);
-            let response = poll_fn(|cx| {
-                self.drive(cx);
-                unwoken(asking.as_mut())
-            });
+            let response = poll_fn(|cx| self.feed(cx, || unwoken(asking.as_mut())));
             (response.await, Driven::Here(self))
         };
         match response {
@@ -97,10 +104,34 @@ impl Connection {
         }
     }
 
+    /// Takes what the connection brings, and drives it as long as that brings more.
+    ///
+    /// The driver is polled only when it was woken: by the socket, or by `take`, which asks for more. The latter happens
+    /// here and now, and need not wake the task once more as it would with a driver that has one of its own.
+    fn feed<T>(&mut self, cx: &mut Context<'_>, mut take: impl FnMut() -> Poll<T>) -> Poll<T> {
+        self.signal.attend(cx.waker());
+        let mut taken = take();
+        for _ in 0..MOST_TURNS {
+            if taken.is_ready() || !self.signal.take() {
+                break;
+            }
+            self.drive();
+            taken = take();
+        }
+        if self.signal.leave() && taken.is_pending() {
+            // There is more to do, and others have their turn first.
+            cx.waker().wake_by_ref();
+        }
+        taken
+    }
+
     /// Reads and writes what can be read and written now.
-    fn drive(&mut self, cx: &mut Context<'_>) {
+    fn drive(&mut self) {
         if let Some(driver) = &mut self.driver
-            && driver.as_mut().poll(cx).is_ready()
+            && driver
+                .as_mut()
+                .poll(&mut Context::from_waker(&self.waker))
+                .is_ready()
         {
             // What waits for it in hyper's channels learns of the end when it is dropped.
             self.driver = None;
@@ -109,32 +140,40 @@ impl Connection {
 
     /// Whether it can take a request now.
     pub(super) fn is_free(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        if self.signal.take() {
+            self.drive();
+        }
         self.driver.is_some() && self.requests.is_ready()
     }
 
-    /// Waits until it can take a request; `false`: never.
-    async fn becomes_free(&mut self) -> bool {
+    /// Goes on until `done`, or until it is closed.
+    async fn goes_on(&mut self, mut done: impl FnMut(&mut Self, &mut Context<'_>) -> bool) {
         poll_fn(|cx| {
-            self.drive(cx);
-            let ready = self.requests.poll_ready(cx);
-            ready.map(|ready| ready.is_ok() && self.driver.is_some())
+            self.signal.attend(cx.waker());
+            if self.signal.take() {
+                self.drive();
+            }
+            let ends = done(self, cx) || self.driver.is_none();
+            if self.signal.leave() {
+                cx.waker().wake_by_ref();
+            }
+            if ends { Poll::Ready(()) } else { Poll::Pending }
         })
-        .await
+        .await;
     }
 
     /// Leaves it to the next call of the same key, if it can serve that.
     fn returns(mut self: Box<Self>) {
         if self.is_free() {
+            self.signal.dismiss();
             let home = self.home.clone();
             home.take_in(self);
         }
     }
 }
 
-/// Polls what the driver of a connection feeds. Only the driver has to be woken, by the socket: whoever polls this drives
-/// before, so that being woken by one's own hand would lead to one turn of the task for nothing. Unconstrained, since
-/// a budget that is used up would have to wake.
+/// Polls what the driver of a connection feeds, and nobody else: it is polled again when the driver was. Unconstrained,
+/// since a budget that is used up would have to wake.
 fn unwoken<F: Future>(fed: Pin<&mut F>) -> Poll<F::Output> {
     let mut cx = Context::from_waker(Waker::noop());
     pin!(unconstrained(fed)).poll(&mut cx)
@@ -150,11 +189,21 @@ impl Apart {
     fn begin(mut connection: Box<Connection>) -> Self {
         let (done, mut is_done) = oneshot::channel();
         tokio::spawn(async move {
-            let done = poll_fn(|cx| {
-                connection.drive(cx);
-                Pin::new(&mut is_done).poll(cx)
-            });
-            if done.await.is_ok() && connection.becomes_free().await {
+            let mut done = None;
+            connection
+                .goes_on(|_, cx| match Pin::new(&mut is_done).poll(cx) {
+                    Poll::Ready(outcome) => {
+                        done = Some(outcome);
+                        true
+                    }
+                    Poll::Pending => false,
+                })
+                .await;
+            if let Some(Ok(())) = done {
+                // What is left of the request goes out yet.
+                connection
+                    .goes_on(|connection, _| connection.requests.is_ready())
+                    .await;
                 connection.returns();
             }
         });
@@ -203,16 +252,14 @@ impl Answering {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Driven::Here(connection) = &mut self.driven else {
-            return Pin::new(&mut self.body).poll_frame(cx);
-        };
-        let mut next = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx));
-        // Asked first, since the driver reads no more than what somebody wants.
-        if let Poll::Ready(frame) = unwoken(Pin::new(&mut next)) {
-            return Poll::Ready(frame);
+        let body = &mut self.body;
+        match &mut self.driven {
+            Driven::Here(connection) => connection.feed(cx, || {
+                let mut next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+                unwoken(Pin::new(&mut next))
+            }),
+            Driven::Apart(_) | Driven::Over => Pin::new(body).poll_frame(cx),
         }
-        connection.drive(cx);
-        unwoken(Pin::new(&mut next))
     }
 }
 
@@ -260,11 +307,11 @@ impl Switched {
 
     /// The connection; `None`: it broke.
     pub(crate) async fn taken(mut self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin> {
-        let upgraded = poll_fn(|cx| {
-            if let Driven::Here(connection) = &mut self.driven {
-                connection.drive(cx);
+        let upgraded = poll_fn(|cx| match &mut self.driven {
+            Driven::Here(connection) => {
+                connection.feed(cx, || unwoken(Pin::new(&mut self.upgrade)))
             }
-            Pin::new(&mut self.upgrade).poll(cx)
+            Driven::Apart(_) | Driven::Over => Pin::new(&mut self.upgrade).poll(cx),
         });
         upgraded.await.ok().map(TokioIo::new)
     }
