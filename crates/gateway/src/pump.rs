@@ -146,6 +146,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 idle: plane.config.timeouts.idle(),
                 deadline: None,
                 alarm: None,
+                waits_since: None,
                 sent_bytes: 0,
                 left_bytes: plane.config.limits.answer_bytes,
                 given_at: None,
@@ -238,6 +239,8 @@ struct Relay {
     /// When the whole answer must be there.
     deadline: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Since when the next piece is waited for; `None`: it is not.
+    waits_since: Option<Instant>,
     sent_bytes: u64,
     left_bytes: u64,
     /// Since when a piece of the answer is the client's; `None`: it waits for more, or nobody wants to know.
@@ -306,7 +309,7 @@ impl Relay {
             };
             match polled {
                 Poll::Ready(Some(Ok(frame))) => {
-                    relay.alarm = None;
+                    relay.waits_since = None;
                     // Trailers do not pass.
                     let Ok(data) = frame.into_data() else {
                         continue;
@@ -406,17 +409,19 @@ impl Relay {
         let deadline = *self
             .deadline
             .get_or_insert_with(|| started_at.unwrap_or_else(Instant::now) + self.total);
-        let until = (Instant::now() + self.idle).min(deadline);
-        let alarm = self
-            .alarm
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        // It is set once and not for each piece: when it rings, it is asked since when nothing came.
+        let alarm = self.alarm.get_or_insert_with(|| {
+            Box::pin(tokio::time::sleep_until((since + self.idle).min(deadline)))
+        });
         loop {
             std::task::ready!(alarm.as_mut().poll(cx));
             let moved_at = self.upload.as_ref().map(Upload::moved_at);
-            let until = moved_at.map(|moved_at| (moved_at + self.idle).min(deadline));
-            match until.filter(|until| *until > Instant::now()) {
-                Some(until) => alarm.as_mut().reset(until),
-                None => return Poll::Ready(()),
+            let since = moved_at.map_or(since, |moved_at| moved_at.max(since));
+            let until = (since + self.idle).min(deadline);
+            match until > Instant::now() {
+                true => alarm.as_mut().reset(until),
+                false => return Poll::Ready(()),
             }
         }
     }
