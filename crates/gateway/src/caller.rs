@@ -2,10 +2,10 @@
 
 mod local;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use domain::credential::{self, API_KEY_HEADERS, BEARER_HEADER, CredentialKind};
-use http::HeaderMap;
+use domain::credential::{self, API_KEY_HEADERS, CredentialKind};
+use http::{HeaderMap, HeaderName, header};
 use llm::format::WireFormat;
 use vault::HashPurpose;
 
@@ -57,10 +57,16 @@ fn claims_to_be_ours(text: &str) -> bool {
 /// The parameter in which Google's APIs take a key.
 const QUERY_KEY: &str = "key";
 
+/// The headers that may carry a credential.
+static PLACES: LazyLock<Vec<HeaderName>> = LazyLock::new(|| {
+    let keys = API_KEY_HEADERS.into_iter().map(HeaderName::from_static);
+    [header::AUTHORIZATION].into_iter().chain(keys).collect()
+});
+
 /// The one credential of the request.
 fn presented<'a>(headers: &'a HeaderMap, beside: Option<&'a str>) -> Result<&'a str, Failure> {
     let mut found = beside;
-    for place in [BEARER_HEADER].into_iter().chain(API_KEY_HEADERS) {
+    for place in &*PLACES {
         let mut values = headers.get_all(place).iter();
         let Some(value) = values.next() else {
             continue;
@@ -69,9 +75,9 @@ fn presented<'a>(headers: &'a HeaderMap, beside: Option<&'a str>) -> Result<&'a 
             return Err(Failure::CredentialsAmbiguous);
         }
         let value = value.to_str().map_err(|_| Failure::CredentialsInvalid)?;
-        let value = match place {
-            BEARER_HEADER => bearer(value).ok_or(Failure::CredentialsInvalid)?,
-            _ => value,
+        let value = match place == header::AUTHORIZATION {
+            true => bearer(value).ok_or(Failure::CredentialsInvalid)?,
+            false => value,
         };
         if found.is_some_and(|other| other != value) {
             return Err(Failure::CredentialsAmbiguous);

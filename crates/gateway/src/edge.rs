@@ -221,10 +221,13 @@ where
             )
         });
         let upgraded = request.extensions_mut().remove::<OnUpgrade>();
-        let service = self.service.clone();
-        // The call itself may panic too, so it happens inside the guard.
-        let answer = Box::pin(async move { service(request).await });
-        match CatchPanic(answer).await {
+        // The call itself may panic, too.
+        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| (self.service)(request)));
+        let answer = match answer {
+            Ok(answer) => CatchPanic(pin!(answer)).await,
+            Err(_payload) => None,
+        };
+        match answer {
             Some(mut response) => {
                 let takeover = response.extensions_mut().remove::<Takeover>();
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -242,9 +245,9 @@ where
 }
 
 /// Resolves to `None` when the future panics. The future is not polled again after that.
-struct CatchPanic<F>(Pin<Box<F>>);
+struct CatchPanic<'a, F>(Pin<&'a mut F>);
 
-impl<F: Future> Future for CatchPanic<F> {
+impl<F: Future> Future for CatchPanic<'_, F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -95,6 +95,12 @@ impl Health {
         arrange: impl FnOnce(&mut Vec<T>),
     ) -> (Vec<T>, Option<Trial>) {
         let mut states = self.lock();
+        if states.is_empty() {
+            drop(states);
+            let mut awake = line;
+            arrange(&mut awake);
+            return (awake, None);
+        }
         let (mut awake, mut asleep) = (Vec::new(), Vec::new());
         for item in line {
             let sleepers = key(&item).sleepers();
@@ -127,10 +133,14 @@ impl Health {
         (awake, trial)
     }
 
-    /// The provider answered a call with this key.
-    pub(crate) fn succeeded(&self, used: &KeyUse) {
+    /// The provider answered a call with the key that `used` names.
+    pub(crate) fn succeeded(&self, used: impl FnOnce() -> KeyUse) {
         let mut states = self.lock();
-        for sleeper in used.sleepers() {
+        // So it is as a rule, and then nothing is looked for.
+        if states.is_empty() {
+            return;
+        }
+        for sleeper in used().sleepers() {
             states.remove(&sleeper);
         }
     }

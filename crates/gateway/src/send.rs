@@ -233,7 +233,7 @@ pub(crate) async fn send(
         .await
         .map_err(|error| unusable(unreadable(&error, way.target.key)))?;
     let needles = upstream::needles(&secret);
-    let mut headers = parcel.headers.clone();
+    let mut headers = headers::copied(&parcel.headers);
     if translated.is_some() {
         headers::remove_of_the_format(&mut headers);
     }

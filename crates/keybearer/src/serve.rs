@@ -199,12 +199,12 @@ fn service(
     control: axum::Router,
 ) -> impl Fn(Request<Inbound>) -> Answer + Clone + Send + Sync + 'static {
     move |mut request: Request<Inbound>| {
-        let endpoint = Gateway::endpoint(request.method(), request.uri().path());
-        let (gateway, control) = (gateway.clone(), control.clone());
+        if let Some(endpoint) = Gateway::endpoint(request.method(), request.uri().path()) {
+            let gateway = gateway.clone();
+            return Box::pin(async move { gateway.handle(endpoint, request).await });
+        }
+        let control = control.clone();
         Box::pin(async move {
-            if let Some(endpoint) = endpoint {
-                return gateway.handle(endpoint, request).await;
-            }
             if let Some(peer) = request.extensions().get::<SocketAddr>().copied() {
                 request.extensions_mut().insert(Peer(peer));
             }

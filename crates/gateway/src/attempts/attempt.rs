@@ -156,7 +156,7 @@ impl<'a> Course<'a> {
                     }
                     settlement.answered(flight, answer.status);
                 }
-                plane.health.succeeded(&way.served_by());
+                plane.health.succeeded(|| way.served_by());
                 if let Some(millis) = answer.rests_ms {
                     let now = plane.sources.now();
                     plane.health.rests(way.served_by(), millis, now);

@@ -26,7 +26,7 @@ impl<'a> Course<'a> {
             Next::OtherKey | Next::OtherModel | Next::Told => None,
         };
         if missed.next == Next::OtherModel {
-            self.plane.health.succeeded(&way.served_by());
+            self.plane.health.succeeded(|| way.served_by());
             // Of two that ran at once the one further back may have ended first.
             self.passed_by = self.passed_by.max(Some(way.place));
         }

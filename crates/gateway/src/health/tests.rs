@@ -91,7 +91,7 @@ fn a_woken_key_is_tried_by_one_call_and_recovers_or_sleeps_twice_as_long() {
     drop(trial);
     let (_, trial) = order(&health, at(3_003));
     assert!(trial.is_some());
-    health.succeeded(&used(1));
+    health.succeeded(|| used(1));
     drop(trial);
     let (line, trial) = order(&health, at(3_004));
     assert!(line == [1, 2, 3] && trial.is_none());
@@ -123,7 +123,7 @@ fn other_failures_put_a_key_to_sleep_only_when_they_repeat() {
     let health = Health::default();
     health.failed(used(1), FAILED, NOW);
     assert_eq!(health.sleeping_until(key(1), NOW), None);
-    health.succeeded(&used(1));
+    health.succeeded(|| used(1));
     health.failed(used(1), FAILED, NOW);
     assert_eq!(health.sleeping_until(key(1), NOW), None);
     health.failed(used(1), FAILED, at(10));
@@ -153,11 +153,11 @@ fn a_key_that_is_limited_for_one_model_serves_others_and_one_that_fails_serves_n
     assert_eq!((order("a", NOW), order("b", NOW)), (vec![2, 1], vec![1, 2]));
     assert_eq!(health.sleeping_until(key(1), NOW), Some(at(1_000)));
     // Success with one model says nothing of the limit of another.
-    health.succeeded(&with_model(1, "b"));
+    health.succeeded(|| with_model(1, "b"));
     assert_eq!(order("a", NOW), [2, 1]);
     health.failed(with_model(1, "a"), FAILED, NOW);
     health.failed(with_model(1, "b"), FAILED, NOW);
     assert_eq!(order("c", NOW), [2, 1]);
-    health.succeeded(&with_model(1, "a"));
+    health.succeeded(|| with_model(1, "a"));
     assert_eq!((order("a", NOW), order("c", NOW)), (vec![1, 2], vec![1, 2]));
 }

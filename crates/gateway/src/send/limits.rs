@@ -4,7 +4,7 @@
 //! (<https://docs.anthropic.com/en/api/rate-limits>). What is written otherwise is passed by.
 
 use domain::Timestamp;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// `x-ratelimit-remaining-*` and `x-ratelimit-reset-*`, the latter as a span of time.
 const OPENAI: [(&str, &str); 2] = [
@@ -38,6 +38,11 @@ const ANTHROPIC: [(&str, &str); 4] = [
 /// How long the key is of no use, because nothing is left of a limit; the longest, if that is so of several. `None`: as far as is
 /// said, it is.
 pub(super) fn rests_ms(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
+    // To look at the few names that there are is less than to look for those that might be.
+    let limits = |name: &HeaderName| name.as_str().contains("ratelimit-");
+    if !headers.keys().any(limits) {
+        return None;
+    }
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let spent = |remaining: &str| text(remaining).is_some_and(|it| it == "0");
     let spans = OPENAI
