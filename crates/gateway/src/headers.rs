@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use domain::policy::KeySource;
-use domain::{NanoUsd, RequestId};
+use domain::resolve::Target;
+use domain::{Label, NanoUsd, RequestId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use llm::format::FormatId;
 use llm::translate::Warnings;
@@ -107,42 +108,85 @@ impl Aim {
     }
 }
 
+/// A way to serve calls, as the headers of their answers name it. Written once, for all of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    provider: Option<HeaderValue>,
+    model: Option<HeaderValue>,
+    source: HeaderValue,
+    label: Option<HeaderValue>,
+}
+
+impl Named {
+    /// `label`: `None` for a platform key's, which is the operator's business.
+    pub(crate) fn new(target: &Target, label: Option<&Label>) -> Self {
+        Self {
+            provider: value(target.provider.as_str()),
+            model: Some(target.model.as_str())
+                .filter(|model| !model.is_empty())
+                .and_then(value),
+            source: HeaderValue::from_static(target.source.as_str()),
+            label: label.and_then(|label| value(label.as_str())),
+        }
+    }
+}
+
 /// Who served a call, for the answer's headers.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
-    pub(crate) provider: domain::ProviderId,
-    pub(crate) model: String,
+    pub(crate) named: Named,
     pub(crate) source: KeySource,
-    /// `None`: a platform key's, which is the operator's business.
-    pub(crate) label: Option<domain::Label>,
     pub(crate) attempts: usize,
 }
 
 impl Served {
     /// Writes the facts to an answer.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        put(headers, PROVIDER, self.provider.as_str());
-        if !self.model.is_empty() {
-            put(headers, MODEL, &self.model);
-        }
-        put(headers, KEY_SOURCE, self.source.as_str());
-        match &self.label {
-            Some(label) => put(headers, KEY_LABEL, label.as_str()),
-            None => {
-                headers.remove(KEY_LABEL);
+        let Named {
+            provider,
+            model,
+            source,
+            label,
+        } = &self.named;
+        let facts = [
+            (PROVIDER, provider),
+            (MODEL, model),
+            (KEY_LABEL, label),
+            (KEY_SOURCE, &Some(source.clone())),
+            (ATTEMPTS, &Some(counted(self.attempts))),
+        ];
+        for (name, value) in facts {
+            match value {
+                Some(value) => {
+                    headers.insert(name, value.clone());
+                }
+                // The provider's own word for it is not ours.
+                None => {
+                    headers.remove(name);
+                }
             }
         }
-        put(headers, ATTEMPTS, &self.attempts.to_string());
+    }
+}
+
+/// A number, in most cases without writing it.
+fn counted(number: usize) -> HeaderValue {
+    match number {
+        1 => HeaderValue::from_static("1"),
+        other => HeaderValue::from(other),
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Some(value) = value(text) {
+        headers.insert(name, value);
     }
 }
 
 /// A model's name may hold anything; what is no header value is left out.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value)
-        && value.len() <= MAX_VALUE_BYTES
-    {
-        headers.insert(name, value);
-    }
+fn value(text: &str) -> Option<HeaderValue> {
+    let value = HeaderValue::from_str(text).ok()?;
+    (value.len() <= MAX_VALUE_BYTES).then_some(value)
 }
 
 const AGENT: &str = concat!("keybearer/", env!("CARGO_PKG_VERSION"));

@@ -121,10 +121,8 @@ impl<'a> Course<'a> {
     /// Who serves, for the headers.
     pub(super) fn served(&self, way: &Way) -> Served {
         Served {
-            provider: way.target.provider.clone(),
-            model: way.target.model.clone(),
+            named: way.named.clone(),
             source: way.target.source,
-            label: way.own_label(),
             attempts: self.begun,
         }
     }

@@ -14,7 +14,7 @@ use llm::translate;
 
 use crate::endpoint::{self, CALLS, Call, Priced};
 use crate::error::Failure;
-use crate::headers;
+use crate::headers::{self, Named};
 use crate::health::{KeyUse, KeyVersion};
 use crate::pass::{self, Pass};
 use crate::realtime;
@@ -41,6 +41,8 @@ pub(crate) struct Way {
     pub(crate) key: KeyVersion,
     /// Whether its owner keeps it for when everything else failed.
     pub(crate) last_resort: bool,
+    /// What answers say of it.
+    pub(crate) named: Named,
     /// `None`: what is stored does not fit the provider any more; the key must be submitted again.
     pub(crate) reach: Option<Reach>,
 }
@@ -267,6 +269,10 @@ fn way(
         speaks: first.speaks,
         also: also.collect(),
         reach: reach(first, query),
+        named: Named::new(
+            &target,
+            Some(&record.label).filter(|_| target.source == KeySource::Byok),
+        ),
         target,
     })
 }
