@@ -22,7 +22,7 @@ type Change = Pick<Schemas["AiConfigUpdate"], "mode" | "provider" | "model">;
 
 /** In the controls what the API says with `null`. */
 const NONE = "";
-const INSTANCE = [{ value: NONE, label: "The instance's choice", detail: "" }];
+const INSTANCE = [{ value: NONE, label: "The instance's choice" }];
 const AS_INSTANCE = {
   value: NONE,
   label: "As the instance says",

@@ -3,11 +3,11 @@ import { type FormEvent, useState } from "react";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { type Models, modelsQuery } from "@/pages/models/models";
-import type { Entry } from "@/pages/models/NamePicker";
 import { type Filters, useFilters } from "@/shell/filters";
 import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
+import type { Entry } from "@/ui/Combobox";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Field } from "@/ui/Field";
 import { PageBody } from "@/ui/Page";
@@ -17,7 +17,7 @@ import { Answer } from "./Answer";
 import { resolveQuery } from "./queries";
 
 /** In the picker what a request says by naming no model. */
-const OPEN: Entry[] = [{ value: "", label: "The choice is left open", detail: "" }];
+const OPEN: Entry[] = [{ value: "", label: "The choice is left open" }];
 const NO_MODELS: Models = { default_model: null, models: [], tiers: [] };
 
 const NAMES = ["model", "api_key_id", "no_managed", "asked"] as const;

@@ -3,7 +3,8 @@ import { useMemo } from "react";
 import type { Schemas } from "@/api/client";
 import { providersQuery } from "@/api/queries";
 import { TIERS, type Tier } from "@/pages/models/models";
-import { type Group as Models, NamePicker } from "@/pages/models/NamePicker";
+import { NamePicker } from "@/pages/models/NamePicker";
+import type { Group as Models } from "@/ui/Combobox";
 import { Rules } from "./Rules";
 import { Group, SettingRow, useEditing } from "./SettingRow";
 
@@ -98,10 +99,10 @@ export function ModelChoices() {
 function groupsOf(providers: Schemas["ProviderView"][]): Models[] {
   const listed = providers.map(({ id, name, models }) => ({
     value: name,
-    items: models.map((model) => ({ value: `${id}/${model.id}`, label: `${id}/${model.id}`, detail: "" })),
+    items: models.map((model) => ({ value: `${id}/${model.id}`, label: `${id}/${model.id}` })),
   }));
   return [
-    { value: "Left open", items: [{ value: "", label: "None", detail: "" }] },
+    { value: "Left open", items: [{ value: "", label: "None" }] },
     ...listed.filter(({ items }) => items.length > 0),
   ];
 }

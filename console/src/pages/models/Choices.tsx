@@ -5,18 +5,18 @@ import { type Policy, usePatchPolicy } from "@/pages/ai-config/policy";
 import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
+import type { Entry } from "@/ui/Combobox";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { inputClass } from "@/ui/Field";
 import { Note } from "@/ui/Note";
 import { Card, Section } from "@/ui/Page";
 import { ModelPicker } from "./ModelPicker";
 import { type Models, refusalText, served, TIERS, type TierView } from "./models";
-import type { Entry } from "./NamePicker";
 
 /** In the picker what the API says with `null` or by leaving it out. */
 const NONE = "";
-const LEVEL_1: Entry[] = [{ value: NONE, label: "The model of level 1", detail: "" }];
-const INSTANCE: Entry[] = [{ value: NONE, label: "The instance's choice", detail: "" }];
+const LEVEL_1: Entry[] = [{ value: NONE, label: "The model of level 1" }];
+const INSTANCE: Entry[] = [{ value: NONE, label: "The instance's choice" }];
 
 const CHOSEN_BY: Record<string, string> = { workspace: "this workspace", instance: "the instance" };
 

@@ -1,7 +1,8 @@
 import { useMemo } from "react";
+import type { Entry, Group } from "@/ui/Combobox";
 import type { ControlProps } from "@/ui/Field";
 import { type Model, type Models, served, TIERS } from "./models";
-import { type Entry, type Group, NamePicker } from "./NamePicker";
+import { NamePicker } from "./NamePicker";
 
 const NOTHING: Entry[] = [];
 
