@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { usd } from "./money";
+import { roundUsd, usd } from "./money";
 import { bytes, compact, count, milliseconds, percent, plural } from "./number";
 import { day, exactTime, fullTime, relativeTime } from "./time";
 
@@ -13,6 +13,13 @@ describe("money", () => {
     expect(usd(1)).toBe("$0.000000001");
     expect(usd(-5_000_000_000)).toBe("-$5.00");
     expect(usd(-420_000)).toBe("-$0.00042");
+    expect([0, 500_000, 25_000_000, 100_000_000, 10_000_000_000].map(roundUsd)).toEqual([
+      "$0",
+      "$0.0005",
+      "$0.025",
+      "$0.10",
+      "$10",
+    ]);
   });
 });
 

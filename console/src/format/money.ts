@@ -11,11 +11,17 @@ export function usd(nanoUsd: number): string {
   return format(dollars, Math.min(9, 1 - Math.floor(Math.log10(size))));
 }
 
-function format(dollars: number, digits: number): string {
+/** A round amount, as on a scale: all of its digits, without zeros at its end, `$0.0005`, `$10`, or with two digits, `$0.10`. */
+export function roundUsd(nanoUsd: number): string {
+  const dollars = nanoUsd / NANO;
+  return format(dollars, Number.isInteger(dollars) ? 0 : 2, 9);
+}
+
+function format(dollars: number, digits: number, most = digits): string {
   return new Intl.NumberFormat("en-US", {
     style: "currency",
     currency: "USD",
     minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
+    maximumFractionDigits: most,
   }).format(dollars);
 }

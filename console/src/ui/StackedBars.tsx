@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useState } from "react";
 import { cx } from "./cx";
+import { axis, places } from "./scale";
 
 const TONES = { accent: "bg-accent", grey: "bg-line-strong", bad: "bg-bad" };
 
@@ -10,13 +11,15 @@ export interface Series {
 
 interface Bar {
   label: string;
+  /** What stands below the bar: `Nov 28`. */
+  tick: string;
   /** One for each series, from the bottom up. */
   values: number[];
 }
 
 /**
- * Bars one beside the other, each made of the series. Says in words what the bar under the pointer, or the one that the
- * arrow keys reached, is made of; without one, what all of them come to.
+ * Bars one beside the other, each made of the series, between the lines of a scale. What the bar under the pointer, or the one
+ * that the arrow keys reached, is made of stands beside it; above all of them what they come to.
  */
 export function StackedBars({
   label,
@@ -24,6 +27,9 @@ export function StackedBars({
   series,
   bars,
   format,
+  tick = format,
+  whole = true,
+  empty,
 }: {
   label: string;
   /** What all bars together are called: `Nov 1 to Nov 28`. */
@@ -31,10 +37,17 @@ export function StackedBars({
   series: Series[];
   bars: Bar[];
   format: (value: number) => string;
+  /** A value at a line of the scale. */
+  tick?: (value: number) => string;
+  /** Whether the values come in ones. */
+  whole?: boolean;
+  /** What to say where all bars are zero. */
+  empty: string;
 }) {
   const [at, setAt] = useState<number>();
   const sums = bars.map(({ values }) => values.reduce((sum, value) => sum + value, 0));
-  const top = Math.max(...sums, 0);
+  const lines = axis(Math.max(...sums, 0), whole);
+  const top = lines.at(-1) ?? 0;
   const shown = at === undefined ? undefined : bars[at];
   const totals = series.map((_, index) => bars.reduce((sum, { values }) => sum + (values[index] ?? 0), 0));
   const step = (event: KeyboardEvent) => {
@@ -47,58 +60,141 @@ export function StackedBars({
     setAt(Math.max(0, Math.min(bars.length - 1, to)));
   };
   return (
-    <figure aria-label={label} className="flex flex-col gap-3">
-      <figcaption className="flex flex-wrap items-center gap-x-5 gap-y-1" aria-live="polite">
-        <span className="min-w-44 font-medium">{shown?.label ?? all}</span>
+    <figure aria-label={label} className="flex flex-col gap-4">
+      <figcaption className="flex flex-wrap items-center gap-x-5 gap-y-1">
+        <span className="font-medium sm:mr-auto">{all}</span>
         {series.map(({ name, tone }, index) => (
-          <span key={name} className="flex items-center gap-1.5 text-soft">
-            <span aria-hidden="true" className={cx("size-2.5 rounded-sm", TONES[tone])} />
-            {name}
-            <span className="text-text tabular-nums">{format((shown?.values ?? totals)[index] ?? 0)}</span>
-          </span>
+          <Part key={name} name={name} tone={tone} value={format(totals[index] ?? 0)} />
         ))}
       </figcaption>
-      <div className="flex gap-2">
-        <div aria-hidden="true" className="flex flex-col justify-between text-right text-xs text-soft tabular-nums">
-          <span>{format(top)}</span>
-          <span>{format(0)}</span>
-        </div>
-        {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields */}
-        <div
-          role="group"
-          aria-label={`${label}: arrow keys go from bar to bar`}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys read the bars
-          tabIndex={0}
-          onKeyDown={step}
-          onBlur={() => setAt(undefined)}
-          onPointerLeave={() => setAt(undefined)}
-          className="flex h-40 min-w-0 flex-1 items-stretch border-b border-line"
-        >
-          {bars.map((bar, index) => (
-            <div
-              key={bar.label}
-              onPointerEnter={() => setAt(index)}
-              className={cx("flex min-w-0 flex-1 flex-col-reverse px-px sm:px-0.5", at === index && "bg-hover")}
-            >
-              {series.map(({ name, tone }, part) => {
-                const value = bar.values[part] ?? 0;
-                if (value <= 0 || top <= 0) return null;
-                return (
-                  <div
-                    key={name}
-                    className={cx("min-h-0.5", TONES[tone])}
-                    style={{ height: `${(value / top) * 100}%` }}
-                  />
-                );
-              })}
-            </div>
+      <div className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-2 gap-y-1.5 text-xs text-soft tabular-nums">
+        {/* As high as the bars, and as wide as its widest value. */}
+        <div aria-hidden="true" className="flex h-44 flex-col-reverse justify-between text-right">
+          {(top > 0 ? lines : []).map((value) => (
+            <span key={value} className="flex h-0 items-center justify-end">
+              {tick(value)}
+            </span>
           ))}
         </div>
-      </div>
-      <div aria-hidden="true" className="flex justify-between text-xs text-soft">
-        <span>{bars[0]?.label}</span>
-        {bars.length > 1 && <span>{bars.at(-1)?.label}</span>}
+        <div className="relative">
+          <div aria-hidden="true" className="absolute inset-0 flex flex-col-reverse justify-between">
+            {lines.map((value, index) => (
+              <span key={value} className={cx("h-px", index === 0 ? "bg-line-strong" : "bg-line")} />
+            ))}
+          </div>
+          {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields */}
+          <div
+            role="group"
+            aria-label={`${label}: arrow keys go from bar to bar`}
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: the arrow keys read the bars
+            tabIndex={0}
+            onKeyDown={step}
+            onBlur={() => setAt(undefined)}
+            // What a finger touched stays until it touches something else.
+            onPointerLeave={({ pointerType }) => pointerType !== "touch" && setAt(undefined)}
+            className="relative flex h-44 min-w-0 items-stretch"
+          >
+            {bars.map((bar, index) => (
+              <div
+                key={bar.label}
+                onPointerEnter={() => setAt(index)}
+                className={cx(
+                  "flex min-w-0 flex-1 flex-col-reverse px-px sm:px-[10%]",
+                  at !== undefined && at !== index && "opacity-50",
+                )}
+              >
+                <div
+                  className="flex flex-col-reverse overflow-hidden rounded-t-sm"
+                  style={{ height: `${top > 0 ? ((sums[index] ?? 0) / top) * 100 : 0}%` }}
+                >
+                  {series.map(({ name, tone }, part) => {
+                    const value = bar.values[part] ?? 0;
+                    return (
+                      value > 0 && <div key={name} className={cx("min-h-0.5", TONES[tone])} style={{ flex: value }} />
+                    );
+                  })}
+                </div>
+              </div>
+            ))}
+          </div>
+          {top === 0 && (
+            <p className="pointer-events-none absolute inset-0 flex items-center justify-center text-sm">{empty}</p>
+          )}
+          {shown && at !== undefined && (
+            <Hint bar={shown} of={series} place={(at + 0.5) / bars.length} format={format} />
+          )}
+          <p aria-live="polite" className="sr-only">
+            {shown &&
+              [shown.label, ...series.map(({ name }, part) => `${name} ${format(shown.values[part] ?? 0)}`)].join(", ")}
+          </p>
+        </div>
+        <Ticks bars={bars} />
       </div>
     </figure>
+  );
+}
+
+function Part({ name, tone, value }: { name: string; tone: Series["tone"]; value: string }) {
+  return (
+    <span className="flex items-center gap-1.5 text-soft">
+      <span aria-hidden="true" className={cx("size-2.5 rounded-sm", TONES[tone])} />
+      {name}
+      <span className="text-text tabular-nums">{value}</span>
+    </span>
+  );
+}
+
+/** What a bar is made of, over it and inside the chart. */
+function Hint({
+  bar,
+  of,
+  place,
+  format,
+}: {
+  bar: Bar;
+  of: Series[];
+  /** The middle of the bar, from 0 to 1. */
+  place: number;
+  format: (value: number) => string;
+}) {
+  return (
+    <div
+      aria-hidden="true"
+      style={{ left: `${place * 100}%`, transform: `translateX(-${place * 100}%)` }}
+      className="pointer-events-none absolute -top-2 z-10 flex min-w-40 flex-col gap-1 rounded-md border border-line bg-surface px-3 py-2 shadow-float"
+    >
+      <span className="font-medium whitespace-nowrap text-text">{bar.label}</span>
+      {of.map(({ name, tone }, part) => (
+        <span key={name} className="flex items-center gap-1.5 whitespace-nowrap">
+          <span className={cx("size-2 rounded-sm", TONES[tone])} />
+          {name}
+          <span className="ml-auto pl-3 text-text">{format(bar.values[part] ?? 0)}</span>
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/** The names of some bars below them; of fewer where there is little room. */
+function Ticks({ bars }: { bars: Bar[] }) {
+  const named = places(bars.length, 5);
+  return (
+    <div aria-hidden="true" className="relative col-start-2 h-4">
+      {named.map((index, order) => {
+        const place = (index + 0.5) / bars.length;
+        // The outer ones end with the chart.
+        const shift = order === 0 && bars.length > 1 ? 0 : order === named.length - 1 && bars.length > 1 ? 100 : 50;
+        const left = shift === 0 ? 0 : shift === 100 ? 1 : place;
+        return (
+          <span
+            key={index}
+            style={{ left: `${left * 100}%`, transform: `translateX(-${shift}%)` }}
+            className={cx("absolute whitespace-nowrap", order % 2 === 1 && "max-sm:hidden")}
+          >
+            {bars[index]?.tick}
+          </span>
+        );
+      })}
+    </div>
   );
 }

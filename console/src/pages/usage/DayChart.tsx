@@ -1,4 +1,4 @@
-import { usd } from "@/format/money";
+import { roundUsd, usd } from "@/format/money";
 import { compact } from "@/format/number";
 import { tokensOf } from "@/format/tokens";
 import { Card } from "@/ui/Page";
@@ -22,6 +22,12 @@ const SERIES: Record<Measure, Series[]> = {
     { name: "Own keys", tone: "accent" },
     { name: "Credits", tone: "grey" },
   ],
+};
+
+const EMPTY: Record<Measure, string> = {
+  cost: "Nothing was paid for in these days",
+  calls: "No call in these days",
+  tokens: "No tokens in these days",
 };
 
 const NAMES: Record<Measure, string> = { cost: "Cost by day", calls: "Calls by day", tokens: "Tokens by day" };
@@ -53,8 +59,9 @@ export function DayChart({ groups, period, measure }: { groups: Group[]; period:
       before.map((value, index) => value + (more[index] ?? 0)),
     );
   }
-  const bars = buckets(period).map(({ label, days }) => ({
+  const bars = buckets(period).map(({ label, tick, days }) => ({
     label,
+    tick,
     values: series.map((_, index) => days.reduce((sum, day) => sum + (byDay.get(day)?.[index] ?? 0), 0)),
   }));
   const first = bars[0]?.label.split(" to ")[0];
@@ -67,6 +74,9 @@ export function DayChart({ groups, period, measure }: { groups: Group[]; period:
         series={series}
         bars={bars}
         format={measure === "cost" ? usd : compact}
+        tick={measure === "cost" ? roundUsd : compact}
+        whole={measure !== "cost"}
+        empty={EMPTY[measure]}
       />
     </Card>
   );

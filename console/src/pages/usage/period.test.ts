@@ -29,5 +29,6 @@ describe("periods", () => {
     expect(weeks).toHaveLength(53);
     expect(weeks.flatMap((week) => week.days)).toEqual(days(lastDays(365, NOW)));
     expect(weeks[0]?.label).toBe("Mar 2, 2025 to Mar 8, 2025");
+    expect(weeks[0]?.tick).toBe("Mar 2, 2025");
   });
 });

@@ -49,8 +49,8 @@ function dayText(text: string, year: string): string {
   );
 }
 
-/** The days in a row, by sevens where there are many: a bar for each, with the days that it stands for. */
-export function buckets(period: Period): { label: string; days: string[] }[] {
+/** The days in a row, by sevens where there are many: a bar for each, with its name, the shorter one of its first day, and the days that it stands for. */
+export function buckets(period: Period): { label: string; tick: string; days: string[] }[] {
   const all = days(period);
   const size = all.length > 100 ? 7 : 1;
   const year = period.to.slice(0, 4);
@@ -58,6 +58,6 @@ export function buckets(period: Period): { label: string; days: string[] }[] {
     const part = all.slice(index * size, (index + 1) * size);
     const [first = "", last = ""] = [part[0], part.at(-1)];
     const label = first === last ? dayText(first, year) : `${dayText(first, year)} to ${dayText(last, year)}`;
-    return { label, days: part };
+    return { label, tick: dayText(first, year), days: part };
   });
 }
