@@ -148,6 +148,65 @@ test("a mode that the instance does not offer says so and cannot be chosen", asy
   }
 });
 
+test("every page goes by the mode that counts where the chosen one is no longer offered", async ({
+  page,
+  owner,
+  world,
+}) => {
+  const admin = await asAdmin(world.instance.url, world.root.email);
+  const chosen = await page.request.patch(`/api/v1/workspaces/${owner.workspace}/policy`, {
+    data: { mode: "managed" },
+  });
+  expect(chosen.ok(), await chosen.text()).toBe(true);
+  const go = (to: string) => page.goto(`/console/w/${owner.workspace}/${to}`);
+  try {
+    await admin.patch("/api/v1/admin/settings", { data: { modes: ["byok", "auto"] } });
+    await go("ai-config");
+    await expect(page.getByText("does not offer the mode managed any more, so byok counts")).toBeVisible();
+    await look(page, "ai-config-not-offered");
+    await go("start");
+    await expect(page.getByRole("button", { name: "Add a provider key" })).toBeVisible();
+    await go("playground");
+    await expect(page.getByRole("link", { name: "See the provider keys" })).toBeVisible();
+    await storeKey(page, owner.workspace);
+    await go("keys");
+    await expect(page.getByText("primary", { exact: true })).toBeVisible();
+    await expect(page.getByText("This workspace is in the mode")).toHaveCount(0);
+
+    await admin.patch("/api/v1/admin/settings", { data: { modes: ["auto"] } });
+    await go("ai-config");
+    await expect(page.getByText("The instance offers neither the mode managed nor byok.")).toBeVisible();
+    await go("start");
+    await expect(page.getByText("does not offer the mode that this workspace is in")).toBeVisible();
+    await expect(page.getByRole("main").getByRole("link", { name: "AI config" })).toBeVisible();
+    await go("playground");
+    await expect(page.getByText("does not offer the mode that this workspace is in")).toBeVisible();
+  } finally {
+    await admin.patch("/api/v1/admin/settings", { data: { modes: null } });
+    await admin.dispose();
+  }
+});
+
+test("credits do not pay for a provider for which the instance has no key", async ({ page, owner, world }) => {
+  const admin = await asAdmin(world.instance.url, world.root.email);
+  const key = `sk-proj-${randomBytes(24).toString("hex")}`;
+  const stored = await post(admin, "/api/v1/admin/platform-keys", { provider: "openai", label: "platform", key });
+  const config = (provider: string) =>
+    page.request.put(`/api/v1/workspaces/${owner.workspace}/ai-config`, { data: { mode: "managed", provider } });
+  try {
+    await config("anthropic");
+    await page.goto(`/console/w/${owner.workspace}/ai-config`);
+    await expect(page.getByText("Calls are refused", { exact: true })).toBeVisible();
+    await expect(page.getByText("no key that serves models of Anthropic")).toBeVisible();
+    await config("openai");
+    await page.reload();
+    await expect(page.getByText("Credits pay", { exact: true })).toBeVisible();
+  } finally {
+    await admin.delete(`/api/v1/admin/platform-keys/${stored.id}`);
+    await admin.dispose();
+  }
+});
+
 test("a member sees who pays and changes nothing", async ({ page, owner, browser, world }) => {
   const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
   await member.page.goto(`/console/w/${owner.workspace}/ai-config`);

@@ -2252,8 +2252,13 @@ export interface components {
         /** @description Who pays in a workspace, and what serves. The key is in no answer. */
         AiConfig: {
             /**
-             * @description Whether the instance has a key, of whatever provider, that may serve where credits pay. Without one nothing serves
-             *     there, whatever `status` says.
+             * @description The mode that counts: `mode`, or where the instance does not offer it, `byok`. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay; `null`: the instance offers neither, and calls are refused.
+             * @enum {string|null}
+             */
+            effective_mode?: "managed" | "byok" | "auto" | null;
+            /**
+             * @description Whether the instance has a key that may serve where credits pay: for the models of `provider`, or without one for any.
+             *     If it has none, nothing serves there, whatever `status` says.
              */
             managed_available: boolean;
             /**

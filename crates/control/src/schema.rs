@@ -96,6 +96,9 @@ schemas! {
         stricter one holds.", Submission::ALL, Submission::as_str, submission);
     /// Who pays.
     mode = one_of("Who pays.", Mode::ALL, Mode::as_str, mode);
+    /// The mode that counts, or `null`.
+    effective_mode = one_or_null("The mode that counts: `mode`, or where the instance does not offer it, `byok`.", Mode::ALL,
+        Mode::as_str, mode, "the instance offers neither, and calls are refused");
     /// Who pays in new workspaces, or `null`.
     default_mode = one_or_null("Who pays in new workspaces.", Mode::ALL, Mode::as_str, mode,
         "as the instance says when one is made");

@@ -1,12 +1,14 @@
+import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { usd } from "@/format/money";
+import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
 import { useUnsaved } from "@/ui/Unsaved";
-import { dollars, nanoUsd, type Policy, usePatchPolicy } from "./policy";
+import { aiConfigQuery, dollars, nanoUsd, type Policy, usePatchPolicy } from "./policy";
 
 interface Draft {
   onFailure: boolean;
@@ -44,10 +46,11 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
       { onSuccess: () => setDraft(undefined) },
     );
   };
+  const mode = useQuery(aiConfigQuery(useWorkspace().id)).data?.effective_mode ?? policy.mode;
   const lead =
-    policy.mode === "auto"
+    mode === "auto"
       ? "Credits step in for a key that failed only by this consent."
-      : `Counts in the mode auto alone; this workspace is in the mode ${policy.mode}.`;
+      : `Counts in the mode auto alone; in this workspace ${mode} counts.`;
   return (
     <Section title="When own keys fail" lead={lead}>
       <Card className="p-4">

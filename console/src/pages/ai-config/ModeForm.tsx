@@ -65,7 +65,8 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
     mark: (
       <>
         <code className="font-mono text-xs text-soft">{value}</code>
-        {value === policy.mode && <Badge tone="accent">In use</Badge>}
+        {value === (config ? config.effective_mode : policy.mode) && <Badge tone="accent">In use</Badge>}
+        {value === policy.mode && config && config.effective_mode !== value && <Badge>Chosen</Badge>}
         {hindrance(value) === "mode_not_offered" && <Badge tone="warn">Not offered here</Badge>}
         {hindrance(value) === "plan_required" && <Badge tone="warn">Not in the plan</Badge>}
       </>

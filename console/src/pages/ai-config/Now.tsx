@@ -11,7 +11,7 @@ import { Card } from "@/ui/Page";
 import { Skeleton } from "@/ui/Skeleton";
 import { Time } from "@/ui/Time";
 import { NoPlatformKey } from "./NoPlatformKey";
-import { aiConfigQuery, creditsQuery, type Policy } from "./policy";
+import { aiConfigQuery, creditsQuery, type Mode, type Policy } from "./policy";
 
 type Status = Schemas["AiConfig"]["status"];
 
@@ -28,7 +28,7 @@ export function Now({ policy }: { policy: Policy }) {
   const providers = useQuery(providersQuery);
   if (config.isLoadingError) return <ErrorNote error={config.error} title="What calls meet now could not be asked" />;
   if (!config.data) return <Skeleton className="h-20 rounded-lg" />;
-  const { status, provider, updated_at, managed_available } = config.data;
+  const { status, provider, updated_at, managed_available, mode, effective_mode } = config.data;
   const isRefused = status === "managed_active" && !managed_available;
   const { tone, word } = STATUS[isRefused ? "invalid_missing_key" : status];
   const name = providers.data?.find(({ id }) => id === provider)?.name ?? provider;
@@ -42,8 +42,17 @@ export function Now({ policy }: { policy: Policy }) {
           </span>
         </p>
         <p className="mt-2">
-          {isRefused ? <NoPlatformKey /> : meaning(status, policy, workspace.id, managed_available)}
+          {isRefused ? (
+            <NoPlatformKey provider={name ?? undefined} />
+          ) : (
+            meaning(status, effective_mode ?? null, policy, workspace.id)
+          )}
         </p>
+        {effective_mode !== mode && effective_mode && (
+          <p className="mt-1">
+            The instance does not offer the mode {mode} any more, so {effective_mode} counts in its place.
+          </p>
+        )}
         {updated_at && (
           <p className="mt-1 text-xs text-soft">
             Changed <Time at={updated_at} />
@@ -55,21 +64,23 @@ export function Now({ policy }: { policy: Policy }) {
   );
 }
 
-function meaning(status: Status, policy: Policy, workspace: string, instanceServes: boolean): ReactNode {
+function meaning(status: Status, mode: Mode | null, policy: Policy, workspace: string): ReactNode {
+  if (mode === null)
+    return `The instance offers neither the mode ${policy.mode} nor byok. An admin of this workspace can choose another one below.`;
   if (status === "managed_active") {
-    return policy.mode === "auto"
+    return mode === "auto"
       ? "No own key can serve, so keys of the instance serve and credits pay."
       : "Keys of the instance serve, and credits pay. Own keys are not looked at.";
   }
   if (status === "byok_active") {
-    return policy.mode === "auto" && instanceServes
-      ? "Its provider bills the key's owner. Models that no own key can serve are paid by credits."
+    return mode === "auto"
+      ? "Its provider bills the key's owner. Models that no own key can serve are paid by credits, where the instance has a key for them."
       : "Its provider bills the key's owner. Models that no own key can serve are refused.";
   }
   if (policy.byok === "forbidden") return "An own key would have to serve, and the guardrail below forbids them.";
   if (!policy.byok_allowed)
     return `An own key would have to serve, and the account's plan (${policy.plan}) lets none serve.`;
-  if (policy.mode === "managed") return "The guardrail below forbids credits, and this mode looks at no own key.";
+  if (mode === "managed") return "The guardrail below forbids credits, and this mode looks at no own key.";
   return (
     <>
       An own key would have to serve, and none can: there is none, or it is switched off, here or by an admin of the

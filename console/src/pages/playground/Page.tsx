@@ -109,13 +109,14 @@ function NoModel() {
   const workspace = useWorkspace();
   const isInstanceAdmin = useMe().user.instance_admin;
   const config = useQuery(aiConfigQuery(workspace.id)).data;
-  const lacksPlatformKey = config?.mode === "managed" && !config.managed_available;
+  const mode = config?.effective_mode;
+  const lacksPlatformKey = mode === "managed" && !config?.managed_available;
   const action =
     lacksPlatformKey && isInstanceAdmin ? (
       <Link to="/admin/platform-keys" search={NEW as never} className={buttonClass("primary")}>
         Add a platform key
       </Link>
-    ) : config?.mode === "managed" ? (
+    ) : mode === "managed" || mode === null ? (
       <Link to={`/w/${workspace.id}/ai-config`} className={buttonClass("primary")}>
         See who pays
       </Link>
@@ -128,9 +129,11 @@ function NoModel() {
     <EmptyState icon={MessagesSquare} title="No model can be called yet" action={action}>
       {lacksPlatformKey
         ? "Credits would pay, and the instance has no key that serves."
-        : config?.mode === "managed"
+        : mode === "managed"
           ? "Credits would pay, and nothing that they pay for can be called."
-          : "A call needs a provider key of this workspace that may serve, or credits."}
+          : mode === null
+            ? "The instance does not offer the mode that this workspace is in, so every call is refused."
+            : "A call needs a provider key of this workspace that may serve, or credits."}
     </EmptyState>
   );
 }

@@ -39,9 +39,9 @@ export function Page() {
             <ErrorNote error={failed.error} title="What serves could not be asked" />
           ) : served && config.data && providerKeys.data ? (
             <ProviderKeyStep
-              mode={config.data.mode}
+              mode={config.data.effective_mode ?? null}
               serving={served}
-              instanceServes={config.data.managed_available}
+              instanceServes={config.data.managed_available || served.credits}
               keys={providerKeys.data}
               providers={providers.data ?? []}
             />

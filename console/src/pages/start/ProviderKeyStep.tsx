@@ -16,7 +16,8 @@ export function ProviderKeyStep({
   keys,
   providers,
 }: {
-  mode: Mode;
+  /** The one that counts; `null`: the instance offers none that could. */
+  mode: Mode | null;
   serving: Serving;
   /** Whether the instance has a key that serves where credits pay. */
   instanceServes: boolean;
@@ -27,21 +28,14 @@ export function ProviderKeyStep({
   const isInstanceAdmin = useMe().user.instance_admin;
   const [adding, setAdding] = useState(false);
   const mayAdd = isAtLeast(workspace.role, "admin");
-  const adds = mayAdd && mode !== "managed";
+  const takesOwn = mode === "byok" || mode === "auto";
+  const adds = mayAdd && takesOwn;
   const names = serving.own.map((id) => providers.find((provider) => provider.id === id)?.name ?? id);
-  const addsPlatformKey = isInstanceAdmin && !instanceServes;
+  const addsPlatformKey = isInstanceAdmin && !instanceServes && mode !== null;
   return (
     <div className="flex flex-col items-start gap-3">
       <p className="max-w-2xl text-soft">{state(mode, serving, names, instanceServes, keys.length > 0)}</p>
-      {!serving.any && !adds && !addsPlatformKey && (
-        <p className="max-w-2xl">
-          {mode !== "managed"
-            ? "Ask an admin of this workspace to add one."
-            : mayAdd
-              ? "Ask an admin of the instance for one, or let own keys serve under AI config."
-              : "Ask an admin of the instance for one."}
-        </p>
-      )}
+      {!serving.any && !adds && !addsPlatformKey && <p className="max-w-2xl">{advice(mode, mayAdd)}</p>}
       <div className="flex flex-wrap gap-2">
         {adds && (
           <Button look={serving.any ? "secondary" : "primary"} onClick={() => setAdding(true)}>
@@ -62,8 +56,8 @@ export function ProviderKeyStep({
             See all keys
           </Link>
         )}
-        {mode === "managed" && mayAdd && !serving.any && (
-          <Link to={`/w/${workspace.id}/ai-config`} className={buttonClass("quiet")}>
+        {!takesOwn && mayAdd && !serving.any && (
+          <Link to={`/w/${workspace.id}/ai-config`} className={buttonClass(mode === null ? "primary" : "quiet")}>
             AI config
           </Link>
         )}
@@ -90,7 +84,23 @@ const PASTE =
   "Paste a key that a provider gave you. It is sealed in your browser, tried at the provider, and never shown again.";
 const NO_PLATFORM_KEY = "Credits would pay, and the instance has no key that serves.";
 
-function state(mode: Mode, serving: Serving, names: string[], instanceServes: boolean, isAnyStored: boolean): string {
+/** What to do where nothing serves and nothing can be added here. */
+function advice(mode: Mode | null, mayChange: boolean): string {
+  if (mode === null)
+    return mayChange ? "Choose another mode under AI config." : "An admin of this workspace can choose another one.";
+  if (mode !== "managed") return "Ask an admin of this workspace to add one.";
+  if (!mayChange) return "Ask an admin of the instance for one.";
+  return "Ask an admin of the instance for one, or let own keys serve under AI config.";
+}
+
+function state(
+  mode: Mode | null,
+  serving: Serving,
+  names: string[],
+  instanceServes: boolean,
+  isAnyStored: boolean,
+): string {
+  if (mode === null) return "The instance does not offer the mode that this workspace is in, so every call is refused.";
   if (names.length > 0) return `Own keys serve models of ${names.join(", ")}.`;
   if (serving.credits) {
     return mode === "managed"

@@ -31,6 +31,9 @@ pub struct AiConfig {
     /// Who pays: credits, own keys, or own keys and, where there is none, credits.
     #[schema(schema_with = schema::mode)]
     mode: &'static str,
+    /// The mode that counts: `mode`, or where the instance does not offer it, `byok`.
+    #[schema(schema_with = schema::effective_mode)]
+    effective_mode: Option<&'static str>,
     /// The id of the provider that `status` and the key are about; `null`: none. Calls of other providers' models are not
     /// bound by it.
     #[schema(required, example = "openai")]
@@ -42,8 +45,8 @@ pub struct AiConfig {
     /// `invalid_missing_key` (an own key would serve, and there is none that can).
     #[schema(schema_with = schema::config_status)]
     status: &'static str,
-    /// Whether the instance has a key, of whatever provider, that may serve where credits pay. Without one nothing serves
-    /// there, whatever `status` says.
+    /// Whether the instance has a key that may serve where credits pay: for the models of `provider`, or without one for any.
+    /// If it has none, nothing serves there, whatever `status` says.
     managed_available: bool,
     /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
@@ -81,6 +84,7 @@ impl From<Config> for AiConfig {
     fn from(config: Config) -> Self {
         Self {
             mode: config.mode.as_str(),
+            effective_mode: config.effective_mode.map(Mode::as_str),
             provider: config.provider.map(|provider| provider.to_string()),
             model: config.model.map(|model| model.to_string()),
             status: config.status.as_str(),

@@ -35,13 +35,15 @@ pub struct Wanted {
 pub struct Config {
     /// Who pays.
     pub mode: Mode,
+    /// The mode that counts; `None`: the instance offers none that could.
+    pub effective_mode: Option<Mode>,
     /// The provider.
     pub provider: Option<ProviderId>,
     /// The model that serves when a call names none.
     pub model: Option<ModelName>,
     /// What a call meets.
     pub status: Status,
-    /// Whether the instance has a key with which credits could pay.
+    /// Whether the instance has a key for what the status is about, with which credits could pay.
     pub managed_available: bool,
     /// When any of it last changed.
     pub updated_at: Timestamp,
@@ -123,8 +125,9 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
     let policy = &facts.policy;
     Ok(Config {
         mode: policy.mode,
+        effective_mode: facts.settings().effective_mode(policy.mode),
         status: Status::of(state, &facts, policy.provider.as_ref()),
-        managed_available: facts.has_platform_key(),
+        managed_available: facts.has_managed(state, policy.provider.as_ref()),
         offered_modes: offered_modes(&facts),
         provider: policy.provider.clone(),
         model: policy.model.clone(),

@@ -3,7 +3,7 @@
 use domain::access::Role;
 use domain::naming::{self, Choices, Named, NoName};
 use domain::plan::{self, Plan};
-use domain::policy::{KeySource, WorkspacePolicy};
+use domain::policy::{ByokRule, KeySource, Mode, WorkspacePolicy};
 use domain::ranking::{self, Ranking};
 use domain::record::{ProviderKeyRecord, RemovedKey};
 use domain::resolve::{
@@ -134,14 +134,6 @@ impl Facts {
         keys.find(|key| key.context.key == id)
     }
 
-    /// Whether a key of the instance may serve, of whatever provider.
-    pub(crate) fn has_platform_key(&self) -> bool {
-        let switch =
-            |key: &ProviderKeyRecord| self.settings().switch(&key.context.provider).enabled;
-        let mut keys = self.instance.keys.iter();
-        keys.any(|key| key.enabled && switch(key))
-    }
-
     /// The plans that would lift a refusal by plan, the lowest first.
     pub fn plans_with(&self, fits: impl Fn(&domain::plan::PlanTerms) -> bool) -> Vec<PlanId> {
         let plans: &[Plan] = &self.instance.plans;
@@ -207,7 +199,19 @@ impl Facts {
         candidates: &[Candidate],
         no_managed: bool,
     ) -> Decision {
-        let gateway = self.settings().managed_gateway.as_ref();
+        let rules = (self.settings(), &self.policy);
+        self.decide_by(rules, state, model, candidates, no_managed)
+    }
+
+    fn decide_by(
+        &self,
+        (settings, policy): (&Settings, &WorkspacePolicy),
+        state: &ControlState,
+        model: &str,
+        candidates: &[Candidate],
+        no_managed: bool,
+    ) -> Decision {
+        let gateway = settings.managed_gateway.as_ref();
         let through = |gateway| state.registry.through_gateway(gateway, candidates);
         let keys: Vec<HeldKey> = self
             .keys
@@ -219,8 +223,8 @@ impl Facts {
         resolve::resolve(&Question {
             workspace: self.workspace,
             account: self.account,
-            settings: self.settings(),
-            policy: &self.policy,
+            settings,
+            policy,
             terms: &self.plan.1,
             model,
             candidates,
@@ -238,7 +242,32 @@ impl Facts {
         state: &ControlState,
         provider: Option<&ProviderId>,
     ) -> Decision {
-        let settings = self.settings();
+        self.decide_for_by((self.settings(), &self.policy), state, provider)
+    }
+
+    /// Whether keys of the instance serve models of the provider, or without one any, where credits pay. What the workspace's
+    /// rules and the offered modes make of credits does not show.
+    pub(crate) fn has_managed(&self, state: &ControlState, provider: Option<&ProviderId>) -> bool {
+        let settings = Settings {
+            modes: vec![Mode::Managed],
+            ..self.settings().clone()
+        };
+        let policy = WorkspacePolicy {
+            mode: Mode::Managed,
+            byok: ByokRule::Optional,
+            ..self.policy.clone()
+        };
+        let decision = self.decide_for_by((&settings, &policy), state, provider);
+        decision.outcome.is_ok()
+    }
+
+    fn decide_for_by(
+        &self,
+        rules: (&Settings, &WorkspacePolicy),
+        state: &ControlState,
+        provider: Option<&ProviderId>,
+    ) -> Decision {
+        let settings = rules.0;
         let mut providers: Vec<_> = state
             .registry
             .providers()
@@ -253,7 +282,7 @@ impl Facts {
         };
         let candidates: Vec<Candidate> = providers.iter().map(candidate).collect();
         let model = candidates.first().map_or("any", |it| it.model.as_str());
-        self.decide(state, model, &candidates, false)
+        self.decide_by(rules, state, model, &candidates, false)
     }
 }
 

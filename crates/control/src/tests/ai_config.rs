@@ -91,6 +91,59 @@ async fn a_key_counts_only_for_the_provider_that_is_named_and_while_it_can_serve
 }
 
 #[tokio::test]
+async fn credits_are_available_only_where_a_key_of_the_instance_would_serve_the_provider() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let available = async |provider: Value| {
+        put(
+            &world,
+            &root,
+            json!({"mode": "managed", "provider": provider}),
+        )
+        .await["managed_available"]
+            .clone()
+    };
+    assert_eq!(available(Value::Null).await, false);
+    world.platform_key(&root, "openrouter").await;
+    assert_eq!(available(Value::Null).await, true);
+    assert_eq!(available(json!("openrouter")).await, true);
+    assert_eq!(available(json!("openai")).await, false);
+    world
+        .settings(&root, json!({"managed_gateway": "openrouter"}))
+        .await;
+    assert_eq!(available(json!("openai")).await, true);
+    world
+        .switch(&root, "openrouter", json!({"enabled": false}))
+        .await;
+    assert_eq!(available(json!("openai")).await, false);
+    assert_eq!(available(Value::Null).await, false);
+    world
+        .switch(&root, "openrouter", json!({"enabled": true}))
+        .await;
+    // What else would hinder credits does not show: it is about the keys.
+    put(&world, &root, json!({"mode": "byok"})).await;
+    world.settings(&root, json!({"modes": ["byok"]})).await;
+    assert_eq!(get(&world, &root).await["managed_available"], true);
+}
+
+#[tokio::test]
+async fn the_mode_that_counts_is_an_offered_one() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    put(&world, &root, json!({"mode": "managed"})).await;
+    for (modes, counts) in [
+        (json!(["managed", "byok", "auto"]), json!("managed")),
+        (json!(["byok", "auto"]), json!("byok")),
+        (json!(["auto"]), Value::Null),
+    ] {
+        world.settings(&root, json!({ "modes": modes })).await;
+        let shown = get(&world, &root).await;
+        assert_eq!(shown["mode"], "managed");
+        assert_eq!(shown["effective_mode"], counts, "{modes}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
@@ -114,6 +167,7 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
     assert_eq!(
         fields,
         [
+            "effective_mode",
             "managed_available",
             "mode",
             "model",
