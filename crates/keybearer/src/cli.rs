@@ -346,6 +346,26 @@ programs do, `completions` and `man` text for other programs; of these `--json` 
 set.
 ";
 
+/// Every command that does something by itself, as it is typed (`keys add`), so that who goes through all of them leaves none
+/// out.
+pub fn commands() -> Vec<String> {
+    fn below(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+        let children = command
+            .get_subcommands()
+            .filter(|it| it.get_name() != "help" && !it.is_hide_set());
+        for child in children {
+            let name = format!("{name} {}", child.get_name());
+            if !child.is_subcommand_required_set() {
+                found.push(name.trim_start().to_owned());
+            }
+            below(child, &name, found);
+        }
+    }
+    let mut found = Vec::new();
+    below(&Cli::command(), "", &mut found);
+    found
+}
+
 /// `docs/cli.md`: every command's help.
 pub fn reference() -> String {
     let mut text =

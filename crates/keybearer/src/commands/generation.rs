@@ -100,9 +100,9 @@ pub(crate) enum Command {
     Export {
         /// The run's id.
         id: RunId,
-        /// `markdown`, `html` or `json`.
-        #[arg(long, value_name = "FORMAT", default_value = "markdown", value_parser = ["markdown", "html", "json"])]
-        format: String,
+        /// `markdown`, `html` or `json`. Unless given `markdown`, and with --json, where nothing else is printed, `json`.
+        #[arg(long, value_name = "FORMAT", value_parser = ["markdown", "html", "json"])]
+        format: Option<String>,
         /// The file; it must not exist.
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
@@ -232,6 +232,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             to,
             which,
         } => {
+            let format = chosen_format(format, to.is_some(), out)?;
             let path = of(api, &which, id, &format!("/document?format={format}")).await?;
             return export(api, &path, to, out).await;
         }
@@ -334,6 +335,22 @@ fn finished(run: Value, out: Out) -> anyhow::Result<ExitCode> {
     Err(Failure::new(Sort::Failed, message).hint(&hint).into())
 }
 
+/// The format of a document: what is printed with `--json` is JSON.
+fn chosen_format(given: Option<String>, to_file: bool, out: Out) -> anyhow::Result<String> {
+    let must_be_json = out.is_json() && !to_file;
+    match given {
+        None if must_be_json => Ok("json".to_owned()),
+        None => Ok("markdown".to_owned()),
+        Some(format) if must_be_json && format != "json" => {
+            let message = format!("--format {format} is no JSON, which --json prints");
+            Err(Failure::usage(message)
+                .hint("give --to FILE, or leave one of the two out")
+                .into())
+        }
+        Some(format) => Ok(format),
+    }
+}
+
 async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow::Result<ExitCode> {
     let response = api.exchange(Method::GET, path, None).await?;
     if !response.status().is_success() {
@@ -343,6 +360,10 @@ async fn export(api: &Api, path: &str, to: Option<PathBuf>, out: Out) -> anyhow:
         let bytes = keep(api, response, &to).await?;
         let done = json!({ "file": to, "bytes": bytes });
         out.done(&done, &format!("Kept in {}.", to.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if out.is_json() {
+        out.json(&api.document(response).await?);
         return Ok(ExitCode::SUCCESS);
     }
     super::api::print(api, response, out).await?;

@@ -44,7 +44,7 @@ enum Command {
     Summary(summary::Args),
     /// Show one call with all that was tried, by the id that its answer had in `x-keybearer-request-id`.
     Show(show::Args),
-    /// Print the calls as comma-separated values, newest first.
+    /// Print the calls as comma-separated values, newest first; with --json as one document.
     Export(export::Args),
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     match args.command {
         Some(Command::Summary(args)) => return summary::run(api, args, out).await,
         Some(Command::Show(args)) => return show::run(api, args, out).await,
-        Some(Command::Export(args)) => return export::run(api, args).await,
+        Some(Command::Export(args)) => return export::run(api, args, out).await,
         None => {}
     }
     let path = args.which.path(api, "/usage").await?;

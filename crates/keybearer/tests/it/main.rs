@@ -9,6 +9,7 @@ mod authz;
 mod bad_input;
 mod canary;
 mod cli;
+mod cli_json;
 mod cli_login;
 mod cli_resources;
 mod cli_server;

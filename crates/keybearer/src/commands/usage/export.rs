@@ -1,17 +1,18 @@
 //! `keybearer usage export`: the calls of a workspace as comma-separated values.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use anyhow::ensure;
 use http::header::LINK;
 use reqwest::Method;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{Serializer, parse};
 
 use super::filter::Filter;
 use crate::client::Api;
 use crate::commands::when::Moment;
 use crate::commands::workspace::Which;
-use crate::output::{Progress, deliver};
+use crate::output::{Out, PrintableStream, Progress, deliver};
 use crate::sources;
 
 #[derive(clap::Args)]
@@ -31,7 +32,7 @@ pub(super) struct Args {
     filter: Filter,
 }
 
-pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let now = sources::system().now();
     let mut query = Serializer::new(String::new());
     query.append_pair("from", &args.since.before(now));
@@ -42,8 +43,20 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
         query.append_pair("status", status);
     }
     args.filter.add_to(&mut query);
+    let query = query.finish();
+    if out.is_json() {
+        let path = args.which.path(api, "/usage").await?;
+        let query: Vec<(Cow<'_, str>, Cow<'_, str>)> = parse(query.as_bytes()).collect();
+        let query = query.iter();
+        let query: Vec<(&str, String)> = query
+            .map(|(name, value)| (name.as_ref(), value.to_string()))
+            .collect();
+        out.json(&api.list(&path, &query, usize::MAX).await?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let path = args.which.path(api, "/usage.csv").await?;
-    let mut next = Some(format!("{path}?{}", query.finish()));
+    let mut next = Some(format!("{path}?{query}"));
+    let mut printable = PrintableStream::default();
     let mut is_first = true;
     let mut progress = Progress::beside_output();
     let mut count = 0;
@@ -62,6 +75,11 @@ pub(super) async fn run(api: &Api, args: Args) -> anyhow::Result<ExitCode> {
             "the server's answer is no export"
         );
         let shown = if is_first { &text } else { calls };
+        // What callers named their models is in it.
+        let shown = match out.meets_terminal() {
+            true => printable.with(shown.as_bytes()),
+            false => shown.to_owned(),
+        };
         if deliver(shown.as_bytes()).is_err() {
             break;
         }
