@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::client::Answer;
 use super::harness::Harness;
-use super::payer::{REPORT, price};
+use super::payer::{HOLD, REPORT, managed, price};
 use super::provider::Provider;
 
 const EVERYTHING: &str = r#""parameters":{"temperature":"0.2","top_p":0.9,"max_tokens":64,
@@ -195,6 +195,18 @@ async fn the_models_of_a_preset_are_tried_in_turn_each_with_its_ranking() {
     // A preset without parameters may stand in a list.
     let listed = r#"{"model":"@fast","models":["gpt-z"],"messages":[]}"#;
     assert_eq!(served(&harness.chat(listed).await), is("stall", "1"));
+}
+
+#[tokio::test]
+async fn credits_are_held_for_what_the_preset_says() {
+    let (harness, openai, _) = managed().await;
+    let fast = r#"{"models":["gpt-x"],"parameters":{"max_tokens":2}}"#;
+    harness.preset("fast", fast).await;
+    harness.has_credits(HOLD - 1).await;
+    let refused = harness.chat(r#"{"model":"@fast"}"#).await;
+    assert_eq!(refused.code(), "credits_exhausted");
+    assert_eq!(refused.json()["error"]["needed"]["nano_usd"], HOLD);
+    assert_eq!(openai.hits(), 0);
 }
 
 #[tokio::test]

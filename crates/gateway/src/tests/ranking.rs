@@ -247,6 +247,54 @@ async fn an_own_key_comes_before_credits_with_every_ranking() {
 }
 
 #[tokio::test]
+async fn platform_keys_are_ranked_by_what_they_take_in_credits() {
+    let harness = Harness::start().await;
+    let (_, mart) = harness.platform("mart").await;
+    let (_, stall) = harness.platform("stall").await;
+    mart.says(REPORT);
+    stall.says(REPORT);
+    let prices = vec![
+        price("mart", "*", r#"{"input":"1","output":"1"}"#),
+        price("stall", "*", r#"{"input":"2","output":"2"}"#),
+    ];
+    harness.settings(|settings| settings.prices = prices).await;
+    harness.mode(Mode::Managed).await;
+    let body = r#"{"model":"org/x:cost","messages":[],"max_tokens":2}"#;
+    assert_eq!(by(&harness.chat(body).await), is("mart"));
+    // Credits for the cheaper one cost more.
+    harness
+        .settings(|settings| {
+            let ratio = r#"{"provider":"mart","model":"*","operation":"*","ratio":"3"}"#;
+            settings.credit_ratios = vec![serde_json::from_str(ratio).expect("a ratio")];
+        })
+        .await;
+    assert_eq!(by(&harness.chat(body).await), is("stall"));
+    // What a workspace has negotiated is not the price of its credits.
+    harness
+        .policy(|policy| policy.prices = vec![price("mart", "*", r#"{"input":"0","output":"0"}"#)])
+        .await;
+    assert_eq!(by(&harness.chat(body).await), is("stall"));
+}
+
+#[tokio::test]
+async fn the_path_of_geminis_formats_may_carry_a_ranking() {
+    let harness = Harness::start().await;
+    let (_, google) = own(&harness, "google").await;
+    let path = "/v1beta/models/google/gemini-x:cost:generateContent";
+    let body = r#"{"model":"models/google/gemini-x:cost","contents":[]}"#;
+    let answer = harness
+        .send(harness.request(Method::POST, path, body))
+        .await;
+    assert_eq!(by(&answer), is("google"));
+    let (head, body) = google.requests().remove(0);
+    assert!(
+        head.starts_with("POST /base/models/gemini-x:generateContent "),
+        "{head}"
+    );
+    assert_eq!(body, br#"{"model":"models/gemini-x","contents":[]}"#);
+}
+
+#[tokio::test]
 async fn what_is_denied_stays_denied_with_every_ranking() {
     let Market {
         harness,
