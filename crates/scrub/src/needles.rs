@@ -214,12 +214,17 @@ fn openings(key: &[u8]) -> Option<packed::Searcher> {
 
 /// The characters of the base64 text that depend on the key alone when `before` bytes (mod 3) precede it.
 fn base64_inside(key: &[u8], before: usize) -> Zeroizing<Vec<u8>> {
-    let mut padded = Zeroizing::new(vec![0; before]);
+    // With room for all of it, so that no piece of the key is left behind where they grew.
+    let mut padded = Zeroizing::new(Vec::with_capacity(before + key.len()));
+    padded.resize(before, 0);
     padded.extend_from_slice(key);
-    let text = Zeroizing::new(STANDARD_NO_PAD.encode(padded.as_slice()));
-    let first = (before * 8).div_ceil(6);
-    let end = padded.len() * 8 / 6;
-    Zeroizing::new(text.as_bytes()[first..end].to_vec())
+    let mut text = Zeroizing::new(vec![0; padded.len().div_ceil(3) * 4]);
+    STANDARD_NO_PAD
+        .encode_slice(padded.as_slice(), &mut text)
+        .expect("four characters hold three bytes");
+    text.truncate(padded.len() * 8 / 6);
+    text.drain(..(before * 8).div_ceil(6));
+    text
 }
 
 /// The standard and the URL-safe alphabet are one to the search.
