@@ -81,24 +81,14 @@ impl Needles {
         {
             return self.skip_long(openings, piece, plain);
         }
-        // Of three characters in a row one stands at every third place. Four of those are looked at together: as a rule
-        // none of them is of any form.
-        let of_form = |byte: u8| self.places[usize::from(byte)] & (FIRST | SECOND | THIRD);
-        let mut at = 0;
-        while let Some([_, _, third, ..]) = piece[at..plain].first_chunk::<3>() {
-            if let Some([_, _, c, _, _, f, _, _, i, _, _, l]) = piece[at..plain].first_chunk()
-                && of_form(*c) | of_form(*f) | of_form(*i) | of_form(*l) == 0
-            {
-                at += 12;
-                continue;
-            }
-            if of_form(*third) != 0 {
-                let begins = (at..at + 3).find(|at| self.may_begin(piece, *at));
+        // Of three characters in a row one stands at every third place.
+        for last in (2..plain).step_by(3) {
+            if self.places[usize::from(piece[last])] & (FIRST | SECOND | THIRD) != 0 {
+                let begins = (last - 2..=last).find(|at| self.may_begin(piece, *at));
                 if let Some(begins) = begins {
                     return begins;
                 }
             }
-            at += 3;
         }
         let rest = plain - plain % 3..plain;
         rest.into_iter()
