@@ -99,12 +99,12 @@ export function StackedBars({
                 key={bar.label}
                 onPointerEnter={() => setAt(index)}
                 className={cx(
-                  "flex min-w-0 flex-1 flex-col-reverse px-px sm:px-[10%]",
+                  "flex min-w-0 flex-1 flex-col-reverse items-center",
                   at !== undefined && at !== index && "opacity-50",
                 )}
               >
                 <div
-                  className="flex flex-col-reverse overflow-hidden rounded-t-sm"
+                  className="flex w-4/5 max-w-12 flex-col-reverse overflow-hidden rounded-t-sm"
                   style={{ height: `${top > 0 ? ((sums[index] ?? 0) / top) * 100 : 0}%` }}
                 >
                   {series.map(({ name, tone }, part) => {
