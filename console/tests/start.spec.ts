@@ -8,6 +8,7 @@ import { expect, look, test } from "./support/test";
 test("from nothing to the first call, which appears by itself", async ({ page, owner }) => {
   await page.goto(`/console/w/${owner.workspace}/start`);
   await expect(page.getByText("Waiting for the first call.")).toBeVisible();
+  await expect(page.getByRole("heading", { name: "What comes next" })).toHaveCount(0);
   await look(page, "start");
   await page.getByRole("button", { name: "Add a provider key" }).click();
   await page.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
@@ -33,7 +34,13 @@ test("from nothing to the first call, which appears by itself", async ({ page, o
   await expect(calls).toContainText("tokens");
   await page.getByRole("tab", { name: "TypeScript" }).click();
   await expect(page.getByRole("region", { name: "TypeScript" })).toContainText("baseURL");
+  await expect(page.getByRole("heading", { name: "What comes next" })).toBeVisible();
   await look(page, "start-done");
+  await page
+    .getByRole("main")
+    .getByRole("link", { name: /^Playground/ })
+    .click();
+  await expect(page).toHaveURL(/\/playground/);
 });
 
 const step = (page: Page, number: number) => page.locator("ol > li").nth(number - 1);

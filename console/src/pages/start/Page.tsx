@@ -12,6 +12,7 @@ import { Skeleton } from "@/ui/Skeleton";
 import { Snippets } from "@/ui/Snippets";
 import { ApiKeyStep } from "./ApiKeyStep";
 import { FirstCall } from "./FirstCall";
+import { Next } from "./Next";
 import { ProviderKeyStep } from "./ProviderKeyStep";
 import { latestCallsQuery } from "./queries";
 import { Step } from "./Step";
@@ -59,6 +60,7 @@ export function Page() {
           </div>
         </Step>
       </ol>
+      {served?.any && usable && latest.data?.answered && <Next />}
     </PageBody>
   );
 }
