@@ -1,5 +1,6 @@
 import type { Route } from "@playwright/test";
 import { addOpenAiKey } from "./support/calls";
+import { post } from "./support/people";
 import { expect, look, test } from "./support/test";
 
 test("a path that leads nowhere, or to another's workspace, is the same page", async ({ page, owner }) => {
@@ -12,6 +13,20 @@ test("a path that leads nowhere, or to another's workspace, is the same page", a
     await expect(page.getByRole("heading", { name: "There is no such page" })).toBeVisible();
   }
   await look(page, "not-found");
+});
+
+test("from the pages of the account one comes back to the workspace that one left", async ({ page, owner }) => {
+  const { id } = await post(page.request, "/api/v1/workspaces", { name: "Second" });
+  for (const [workspace, name] of [
+    [id, "Second"],
+    [owner.workspace, "Personal"],
+  ]) {
+    await page.goto(`/console/w/${workspace}/keys`);
+    await expect(page.getByRole("heading", { name: "Keys", exact: true })).toBeVisible();
+    await page.goto("/console/account/profile");
+    await page.getByRole("link", { name: `Back to ${name}` }).click();
+    await expect(page).toHaveURL(new RegExp(`/w/${workspace}/`));
+  }
 });
 
 test("the command palette finds pages and actions by the keyboard alone", async ({ page, owner }) => {

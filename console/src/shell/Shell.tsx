@@ -1,6 +1,6 @@
 import { Dialog } from "@base-ui/react/dialog";
-import { Outlet, useRouterState } from "@tanstack/react-router";
-import { Menu as MenuIcon, Search } from "lucide-react";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { ArrowLeft, Menu as MenuIcon, Search } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { useLiveWorkspace } from "@/api/live";
 import { ACCOUNT_PAGES, ADMIN_PAGES, WORKSPACE_PAGES } from "@/pages";
@@ -40,6 +40,7 @@ export function AccountShell() {
   useLiveWorkspace(ownWorkspace(useMe())?.id);
   return (
     <Shell switcher={<WorkspaceSwitcher />}>
+      <Back />
       <NavGroup label="Account" base="/account" pages={ACCOUNT_PAGES} />
     </Shell>
   );
@@ -50,8 +51,24 @@ export function AdminShell() {
   useLiveWorkspace(lastWorkspace(useMe().workspaces)?.id);
   return (
     <Shell switcher={<WorkspaceSwitcher />}>
+      <Back />
       <NavGroup label="Instance" base="/admin" pages={ADMIN_PAGES} />
     </Shell>
+  );
+}
+
+/** From the pages beside the workspaces to the one that was left for them. */
+function Back() {
+  const workspace = lastWorkspace(useMe().workspaces);
+  if (!workspace) return null;
+  return (
+    <Link
+      to={`/w/${workspace.id}`}
+      className="-mb-2 flex h-8 shrink-0 items-center gap-2 rounded-md px-2 text-sm text-soft no-underline hover:bg-hover hover:text-text"
+    >
+      <ArrowLeft aria-hidden="true" size={16} className="shrink-0" />
+      <span className="truncate">Back to {workspace.name}</span>
+    </Link>
   );
 }
 
