@@ -1,6 +1,8 @@
+import { Link } from "@tanstack/react-router";
 import { ChartNoAxesColumn } from "lucide-react";
 import { useMemo } from "react";
 import { isAtLeast, useWorkspace } from "@/shell/workspace";
+import { buttonClass } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
 import { Note } from "@/ui/Note";
 import { PageBody } from "@/ui/Page";
@@ -37,8 +39,16 @@ export function Page() {
         <Sums
           choices={choices}
           empty={
-            <EmptyState icon={ChartNoAxesColumn} title="No calls in these days">
-              Calls appear here as soon as a program makes one. Get started has one to copy.
+            <EmptyState
+              icon={ChartNoAxesColumn}
+              title="No calls in these days"
+              action={
+                <Link to={`/w/${workspace.id}/start`} className={buttonClass("primary")}>
+                  Copy a first call
+                </Link>
+              }
+            >
+              Calls appear here as soon as a program makes one.
             </EmptyState>
           }
         >
