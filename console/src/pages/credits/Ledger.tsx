@@ -38,25 +38,29 @@ export function Ledger() {
   const ledger = useInfiniteQuery(ledgerQuery({ ...(kind ? { kind } : {}), ...momentsOf(choice) }));
   const entries = ledger.data?.pages.flatMap(({ data }) => data) ?? [];
   const cut = CHOICES.some((name) => choice[name]);
+  // Nothing is there to choose from.
+  const isEmpty = ledger.isSuccess && entries.length === 0 && !cut;
   const clear = () => change(Object.fromEntries(CHOICES.map((name) => [name, undefined])));
   return (
     <Section
       title="Ledger"
       lead="Every change of the balance, newest first. Entries are added and never changed; what running calls hold is no entry."
     >
-      <div className="grid grid-cols-2 gap-3 lg:grid-cols-3">
-        <Field label="Kind" className="col-span-2 lg:col-span-1">
-          {(control) => (
-            <Select
-              control={control}
-              value={kind ?? ""}
-              onChange={(value) => change({ kind: value })}
-              options={KIND_OPTIONS}
-            />
-          )}
-        </Field>
-        <DayFields days={choice} change={change} />
-      </div>
+      {!isEmpty && (
+        <div className="grid grid-cols-2 gap-3 lg:grid-cols-3">
+          <Field label="Kind" className="col-span-2 lg:col-span-1">
+            {(control) => (
+              <Select
+                control={control}
+                value={kind ?? ""}
+                onChange={(value) => change({ kind: value })}
+                options={KIND_OPTIONS}
+              />
+            )}
+          </Field>
+          <DayFields days={choice} change={change} />
+        </div>
+      )}
       {cut && (
         <div>
           <Button size="small" look="quiet" onClick={clear}>
