@@ -122,15 +122,20 @@ pub struct LedgerQuery {
 async fn list_transactions(
     access: Access<ReadBilling>,
     State(state): State<ControlState>,
+    call: Call,
     Query(query): Query<LedgerQuery>,
 ) -> Result<axum::Json<List<TransactionView>>, Problem> {
+    let within = state.store.within_account(&access.scope);
+    if query.after.is_none() {
+        // Does what is due, as the balance does: without, a balance could stand beside a ledger that it does not come from.
+        within.credits(call.now).await?;
+    }
     let page = page_request(query.limit, query.after)?;
     let filter = LedgerFilter {
         kind: query.kind,
         from: query.from.map(|at| at.0),
         to: query.to.map(|at| at.0),
     };
-    let within = state.store.within_account(&access.scope);
     let page = within.ledger(&filter, &page).await?;
     Ok(axum::Json(List::of(page, view)))
 }

@@ -130,6 +130,16 @@ async fn credits_have_the_shape_that_clients_know_on_both_paths() {
 }
 
 #[tokio::test]
+async fn the_ledger_has_what_is_due_before_anybody_asked_for_the_balance() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let ann = world.person(&root, "ann").await;
+    let all = data(world.get(&ann.session, "/v1/billing/transactions").await);
+    let amounts: Vec<_> = all.iter().map(|it| &it["amount_micro_usd"]).collect();
+    assert_eq!(amounts, [&json!(2_500_000)]);
+}
+
+#[tokio::test]
 async fn balance_and_transactions_agree_with_the_ledger() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
