@@ -45,11 +45,16 @@ test("calls are added up, told apart, listed, explained and exported", async ({ 
   await expect(page.getByRole("combobox", { name: "API key", exact: true })).toContainText("ci");
   await look(page, "usage-filtered");
 
+  // Anywhere in the row, and by the keyboard.
+  const detail = page.getByRole("dialog");
+  await requests.getByRole("cell").nth(3).click();
+  await expect(detail).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(detail).toBeHidden();
   await requests
     .getByRole("button", { name: /^Details of/ })
     .first()
-    .click();
-  const detail = page.getByRole("dialog");
+    .press("Enter");
   await expect(detail.getByRole("listitem")).toContainText("Own key primary");
   // It has an address of its own, and names.
   await expect(page).toHaveURL(/request=req_/);

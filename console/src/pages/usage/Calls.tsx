@@ -77,13 +77,20 @@ export function Calls({
             ]}
           >
             {all.map((call) => (
-              <tr key={call.request_id} className="hover:bg-hover">
+              <tr
+                key={call.request_id}
+                className="cursor-pointer hover:bg-hover"
+                // Clicks of the button in it arrive here, too, those of the keyboard as number zero. Whoever marks a text to copy it
+                // wants no dialog.
+                onClick={({ detail }) =>
+                  (detail === 0 || !window.getSelection()?.toString()) && onOpen(call.request_id)
+                }
+              >
                 <Cell>
                   <button
                     type="button"
                     className="text-left underline-offset-2 hover:underline"
                     aria-label={`Details of ${call.request_id}`}
-                    onClick={() => onOpen(call.request_id)}
                   >
                     <Time at={call.at} exact />
                   </button>
