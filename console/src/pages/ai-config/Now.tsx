@@ -27,7 +27,7 @@ export function Now({ policy }: { policy: Policy }) {
   const config = useQuery(aiConfigQuery(workspace.id));
   const providers = useQuery(providersQuery);
   if (config.isLoadingError) return <ErrorNote error={config.error} title="What calls meet now could not be asked" />;
-  if (!config.data) return <Skeleton className="h-20 rounded-lg" />;
+  if (!config.data) return <Skeleton className="h-52 rounded-lg sm:h-32" />;
   const { status, provider, updated_at, managed_available, mode, effective_mode } = config.data;
   const isRefused = status === "managed_active" && !managed_available;
   const { tone, word } = STATUS[isRefused ? "invalid_missing_key" : status];

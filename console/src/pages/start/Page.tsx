@@ -47,7 +47,7 @@ export function Page() {
               providers={providers.data ?? []}
             />
           ) : (
-            <Skeleton className="h-14 max-w-2xl" />
+            <Skeleton className="h-21 max-w-2xl" />
           )}
         </Step>
         <Step number={2} title="An API key for your program" done={usable}>

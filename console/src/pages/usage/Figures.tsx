@@ -7,7 +7,7 @@ import { platformCost, type Sums } from "./queries";
 
 /** What the calls of the period came to. */
 export function Figures({ total, platformCost: told }: { total: Sums | undefined; platformCost: boolean }) {
-  if (!total) return <Skeleton className="h-28 w-full" />;
+  if (!total) return <Skeleton className="h-78 w-full rounded-lg sm:h-52 lg:h-33" />;
   const input = total.input_tokens + total.cached_input_tokens + total.cache_write_tokens;
   return (
     <Card>

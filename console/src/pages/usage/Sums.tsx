@@ -55,7 +55,7 @@ export function Sums({ choices, empty, children }: { choices: Choices; empty: Re
             {summary.data ? (
               <DayChart groups={summary.data.groups} period={period} measure={measure} />
             ) : (
-              <Skeleton className="h-64 w-full" />
+              <Skeleton className="h-80 w-full rounded-lg sm:h-69" />
             )}
           </Section>
           {dimension && !nothing && (
