@@ -410,11 +410,12 @@ async fn no_core_of_the_server_is_written() {
     );
 }
 
-/// A program that runs the binary with these words in front.
-fn wrapped(folder: &std::path::Path, before: &str) -> std::path::PathBuf {
+const BINARY: &str = env!("CARGO_BIN_EXE_keybearer");
+
+/// A program that runs this binary with these words in front.
+fn wrapped(folder: &std::path::Path, before: &str, binary: &std::path::Path) -> std::path::PathBuf {
     let script = folder.join("wrapped");
-    let binary = env!("CARGO_BIN_EXE_keybearer");
-    let text = format!("#!/bin/sh\nexec {before} {binary} \"$@\"\n");
+    let text = format!("#!/bin/sh\nexec {before} {} \"$@\"\n", binary.display());
     std::fs::write(&script, text).expect("written");
     let executable = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(&script, executable).expect("executable");
@@ -431,7 +432,7 @@ async fn memory_is_locked_where_that_is_asked_for_or_nothing_starts() {
         true => "setpriv --bounding-set=-ipc_lock prlimit --memlock=65536:65536",
         false => "prlimit --memlock=65536:65536",
     };
-    let limited = wrapped(folder.path(), without);
+    let limited = wrapped(folder.path(), without, BINARY.as_ref());
     let limited = testkit::app::TestApp::builder(limited).env("KEYBEARER_LOCK_MEMORY", "true");
     let exit = limited.try_start().await.err().expect("it does not start");
     assert!(
@@ -503,7 +504,7 @@ async fn a_database_of_a_later_version_is_left_alone_and_told_by_its_number() {
     ] {
         let exit = fixture.app.run(command).await;
         assert!(
-            !exit.status.success() && exit.says("900"),
+            exit.status.code() == Some(1) && exit.says("900"),
             "{command:?}: {exit}"
         );
         assert!(!exit.stdout.contains("listening"), "{exit}");
@@ -517,4 +518,56 @@ async fn a_database_of_a_later_version_is_left_alone_and_told_by_its_number() {
     fixture.chat("gpt-4o").await.expect(200);
     assert_eq!(fixture.app.usage(&fixture.owner, 2).await.len(), 2);
     fixture.finish().await;
+}
+
+#[tokio::test]
+async fn other_processes_of_the_same_user_cannot_look_into_the_server() {
+    // T73
+    const NOBODY: u32 = 65_534;
+    let dir = tempfile::tempdir().expect("a folder");
+    let is_root = rustix::process::geteuid().is_root();
+    // Root may look anywhere, so both are somebody else then.
+    let as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --";
+    let (before, binary) = match is_root {
+        false => ("", std::path::PathBuf::from(BINARY)),
+        true => {
+            // Where it was built nobody may be allowed to go.
+            let binary = dir.path().join("keybearer");
+            std::fs::copy(BINARY, &binary).expect("copied");
+            for path in [dir.path(), &binary] {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
+            }
+            (as_nobody, binary)
+        }
+    };
+    let scripts = tempfile::tempdir().expect("a folder");
+    let script = wrapped(scripts.path(), before, &binary);
+    let app = testkit::app::TestApp::builder(script)
+        .engine(Engine::Sqlite)
+        .try_start_in(dir)
+        .await
+        .unwrap_or_else(|exit| panic!("{exit}"));
+    let looks = |pid: u32| {
+        let text = format!(
+            "for it in environ mem maps auxv; do head -c 1 /proc/{pid}/$it >/dev/null 2>&1 && echo $it; done; \
+             ls /proc/{pid}/fd >/dev/null 2>&1 && echo fd; ls /proc/{pid}/cwd/ >/dev/null 2>&1 && echo cwd; true"
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &format!("{before} sh -c '{text}'")])
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    assert_eq!(looks(app.pid()), "");
+    // The same look finds all of it in a process that is not guarded.
+    let mut other = std::process::Command::new("sh")
+        .args(["-c", &format!("exec {before} sleep 60")])
+        .spawn()
+        .expect("it runs");
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let seen = looks(other.id());
+    other.kill().expect("ended");
+    other.wait().expect("gone");
+    assert!(seen.contains("environ") && seen.contains("fd"), "{seen}");
 }
