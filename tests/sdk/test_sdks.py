@@ -9,6 +9,8 @@ import pytest
 import websockets.exceptions
 import websockets.sync.client
 
+from harness import seal_with_pynacl
+
 SAID = "Hello from the mock, said in several pieces."
 HELLO = [{"role": "user", "content": "say hello"}]
 INPUT_TOKENS, OUTPUT_TOKENS = 21, 9
@@ -303,6 +305,33 @@ def test_openai_files_and_batches(own_openai_key, mock, keys):
     *rows, first = own_openai_key.usage(8)
     assert first["error_code"] == "workspace_key_missing"
     assert {(row["operation"], row["status"]) for row in rows} == {("passthrough", 200)}
+
+
+def test_openai_files_in_prompts_go_to_the_key_that_made_them(tenant, keys):
+    for label in ("one", "two"):
+        kek_id, public_key = tenant.sealing_key()
+        sealed = seal_with_pynacl(public_key, keys.openai)
+        body = {"provider": "openai", "label": label, "level": 1, "kek_id": kek_id, "ciphertext_b64": sealed}
+        assert tenant.post(f"/api/v1/workspaces/{tenant.workspace}/provider-keys", body).is_success
+    client = openai_client(tenant)
+    uploaded = client.files.with_raw_response.create(file=("a.txt", b"a file"), purpose="user_data")
+    maker, file = uploaded.headers["x-keybearer-key-label"], uploaded.parse()
+    text, named = {"type": "input_text", "text": "say hello"}, {"type": "input_file", "file_id": file.id}
+    responses, chats = client.responses.with_raw_response, client.chat.completions.with_raw_response
+
+    def respond(*content):
+        answer = responses.create(model=OPENAI_MODEL, input=[{"role": "user", "content": [*content]}], store=False)
+        return answer.headers["x-keybearer-key-label"]
+
+    assert {respond(text) for _ in range(2)} == {"one", "two"}
+    assert {respond(named, text) for _ in range(4)} == {maker}
+    content = [{"type": "file", "file": {"file_id": file.id}}, {"type": "text", "text": "say hello"}]
+    for stream in (False, True, False, True):
+        answer = chats.create(model=OPENAI_MODEL, messages=[{"role": "user", "content": content}], stream=stream)
+        assert answer.headers["x-keybearer-key-label"] == maker
+        if stream:
+            said = [chunk.choices[0].delta.content or "" for chunk in answer.parse() if chunk.choices]
+            assert "".join(said) == SAID
 
 
 def test_anthropic_messages(own_anthropic_key, mock, keys):
