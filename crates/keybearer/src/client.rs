@@ -40,6 +40,7 @@ pub(crate) struct Api {
     /// The header that carries the credential, and its value.
     credential: Option<(HeaderName, HeaderValue)>,
     workspace: Option<NamedWorkspace>,
+    is_local: bool,
 }
 
 /// The body of a request, as bytes with their type.
@@ -80,6 +81,7 @@ impl Api {
             http,
             credential,
             workspace: connection.workspace.clone(),
+            is_local: connection.is_local,
         })
     }
 
@@ -126,6 +128,11 @@ impl Api {
     pub(crate) fn has_api_key(&self) -> bool {
         let name = self.credential.as_ref().map(|(name, _)| name);
         name == Some(&AUTHORIZATION)
+    }
+
+    /// Whether the server is the local instance of this user.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Whether this API key is what is presented.
@@ -402,7 +409,11 @@ impl Api {
             return failure.hint(NOT_OURS).into();
         }
         let body = response.json().await.unwrap_or(Value::Null);
-        Failure::refused(status, &body).into()
+        let failure = Failure::refused(status, &body);
+        match self.is_local && Failure::needs_log_in(&body) {
+            true => failure.hint(OWNER).into(),
+            false => failure.into(),
+        }
     }
 
     /// The error of an answer that does not come to its end.
@@ -412,6 +423,9 @@ impl Api {
         Failure::new(Sort::Unreachable, message).into()
     }
 }
+
+/// What to do about what takes a person, in a local instance.
+const OWNER: &str = "in the console you are the owner in person: keybearer console";
 
 /// What to do where something else answers.
 const NOT_OURS: &str =

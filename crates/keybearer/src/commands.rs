@@ -72,6 +72,7 @@ impl LogIn {
             if let Err(error) = &result
                 && Failure::sort_of(error) == Sort::Denied
                 && api.has_api_key()
+                && !api.is_local()
             {
                 remark("with --email ADDRESS you log in for this one command");
             }

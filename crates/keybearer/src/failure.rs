@@ -117,11 +117,16 @@ impl Failure {
             message: message.unwrap_or_else(|| "the server gave no reason".to_owned()),
             code: code.or_else(|| Some(status.as_u16().to_string())),
             suggestion: text(&body["details"]["suggestion"]),
-            hint: match body["details"]["needs"] == NEEDS_LOG_IN {
+            hint: match Self::needs_log_in(body) {
                 true => Some(LOG_IN.to_owned()),
                 false => text(&body["hint"]),
             },
         }
+    }
+
+    /// Whether a refusal is of what no API key may do.
+    pub(crate) fn needs_log_in(body: &Value) -> bool {
+        body["details"]["needs"] == NEEDS_LOG_IN
     }
 
     /// Whether an error is the server's refusal with this code.

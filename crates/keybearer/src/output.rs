@@ -74,6 +74,9 @@ impl Out {
         let entries = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
         let rows = entries.iter().map(|entry| cells(entry, columns));
         self.table(&titles(columns), &rows.collect::<Vec<_>>());
+        if entries.is_empty() && self.terminal {
+            remark("None.");
+        }
         if answer["next"].is_string() {
             remark(&format!("There are more than these {}.", entries.len()));
         }
@@ -174,6 +177,7 @@ pub(crate) fn cell(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         // A sum that happens to be whole.
         Value::Number(number) => {
@@ -182,8 +186,19 @@ pub(crate) fn cell(value: &Value) -> String {
         }
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) if fields.is_empty() => "-".to_owned(),
+        Value::Object(fields) if !fields.values().any(has_parts) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!("{name}={}", cell(value)));
+            fields.collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
+}
+
+fn has_parts(value: &Value) -> bool {
+    value.is_object() || value.is_array()
 }
 
 fn aligned(row: &[String], widths: &[usize]) -> String {
@@ -470,6 +485,10 @@ mod tests {
     fn values_are_words() {
         assert_eq!(cell(&json!(["a", 1])), "a, 1");
         assert_eq!(cell(&json!(null)), "-");
+        assert_eq!(cell(&json!("")), "-");
+        assert_eq!(cell(&json!({})), "-");
+        assert_eq!(cell(&json!({"A": "b", "C": 1})), "A=b, C=1");
+        assert_eq!(cell(&json!({"A": {"b": 1}})), r#"{"A":{"b":1}}"#);
         assert_eq!(cell(&json!(true)), "yes");
         assert_eq!(cell(&json!(50.0)), "50");
         assert_eq!(cell(&json!(0.5)), "0.5");

@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     pub(crate) url: String,
     pub(crate) credential: Option<Credential>,
     pub(crate) workspace: Option<NamedWorkspace>,
+    /// Whether it is the local instance of this user, who has no password there.
+    pub(crate) is_local: bool,
 }
 
 impl Connection {
@@ -59,6 +61,7 @@ impl Connection {
             url,
             credential,
             workspace: environments_workspace()?.or(workspace),
+            is_local: false,
         })
     }
 
@@ -69,6 +72,7 @@ impl Connection {
             url: chosen_url(url, &logins),
             credential: None,
             workspace: environments_workspace()?,
+            is_local: false,
         })
     }
 }

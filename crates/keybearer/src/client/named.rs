@@ -48,33 +48,40 @@ impl Api {
             NamedWorkspace::Name(name) => name,
         };
         let known = match self.has_api_key() {
-            true => vec![self.own_workspace(name).await?],
-            false => {
-                let list = self.get_list("/api/v1/workspaces").await?;
-                list["data"].as_array().cloned().unwrap_or_default()
-            }
+            true => self.own_workspace_as(name).await?,
+            false => self.workspaces().await?,
         };
-        let id = one_of(&known, name)?;
+        let known = known["data"].as_array().map_or(&[][..], Vec::as_slice);
+        let id = one_of(known, name)?;
         id.parse().map_err(|_| {
             let message = format!("{} answered with an id that is none", self.address());
             Failure::new(Sort::Unreachable, message).into()
         })
     }
 
-    /// The one workspace of the API key that is presented.
-    async fn own_workspace(&self, name: &str) -> anyhow::Result<Value> {
+    /// The caller's workspaces, as a list: a person's, or the only one of the API key that is presented.
+    pub(crate) async fn workspaces(&self) -> anyhow::Result<Value> {
+        if !self.has_api_key() {
+            return self.get_list("/api/v1/workspaces").await;
+        }
         let identity = self.get("/api/v1/whoami").await?;
         let id = identity["workspace_id"].as_str().unwrap_or_default();
-        match self.get(&format!("/api/v1/workspaces/{id}")).await {
+        let workspace = self.get(&format!("/api/v1/workspaces/{id}")).await?;
+        Ok(json!({ "data": [workspace], "next": null }))
+    }
+
+    /// The same for who presents an API key and names a workspace.
+    async fn own_workspace_as(&self, name: &str) -> anyhow::Result<Value> {
+        match self.workspaces().await {
             Err(error) if Failure::sort_of(&error) == Sort::Denied => {
                 let message = format!(
                     "the API key may not see what its workspace is called, which may be {name:?}"
                 );
                 Err(Failure::new(Sort::Denied, message)
-                    .hint(format!("it has one workspace only: name none, or {id}"))
+                    .hint("it has one workspace only, so none need be named")
                     .into())
             }
-            workspace => workspace,
+            workspaces => workspaces,
         }
     }
 }

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
             url: api.address().to_owned(),
             credential: Some(credential.copy()),
             workspace: None,
+            is_local: false,
         };
         keep(&Api::connect(&connection)?, credential, None, out).await?;
         return Ok(ExitCode::SUCCESS);

@@ -213,6 +213,9 @@ async fn list(api: &Api, holder: Holder, out: Out) -> anyhow::Result<ExitCode> {
             Holder::Account(_) => "No provider keys. Add one: keybearer keys add openai --account",
             Holder::Instance => "No platform keys. Add one: keybearer keys add openai --platform",
         });
+        if !out.is_json() {
+            return Ok(ExitCode::SUCCESS);
+        }
     }
     let columns = match first["available"] {
         Value::Bool(_) => MEMBERS_COLUMNS,

@@ -232,6 +232,7 @@ async fn end_session(address: &str, credential: Credential) -> bool {
         url: address.to_owned(),
         credential: Some(credential),
         workspace: None,
+        is_local: false,
     };
     let ended = match Api::connect(&connection) {
         Ok(api) => api.log_out().await,

@@ -1,14 +1,20 @@
 //! Secrets that somebody types.
 
 use std::fs::File;
-use std::io::{BufRead, IsTerminal, stdin};
+use std::io::{BufRead, ErrorKind, IsTerminal, stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use domain::Secret;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::{Failure, INTERRUPTED, Sort};
+
+/// How long others may take to end the process, such as for the end of a session.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Asks for a secret: without echo on a terminal, else one line of standard input.
 ///
@@ -21,15 +27,30 @@ pub(super) fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
             .and_then(|it| tcgetattr(it).ok());
         let typed = rpassword::prompt_password(prompt);
         *terminal() = None;
+        if typed
+            .as_ref()
+            .is_err_and(|it| it.kind() == ErrorKind::Interrupted)
+        {
+            // It was typed, and has become a signal that is on its way to whoever ends the process: this must not come first
+            // with an error.
+            end(INTERRUPTED);
+            std::thread::sleep(ENDED_WITHIN);
+        }
         return Ok(Secret::from_text(
             typed.context("cannot read from the terminal")?,
         ));
     }
     let mut line = String::new();
-    stdin()
-        .lock()
-        .read_line(&mut line)
-        .context("cannot read standard input")?;
+    let read = stdin().lock().read_line(&mut line);
+    if read.context("cannot read standard input")? == 0 {
+        let message = format!(
+            "{} was to be read, and standard input is at its end",
+            prompt.trim_end_matches([':', ' '])
+        );
+        return Err(Failure::new(Sort::Failed, message)
+            .hint("type it at a terminal, or hand it in: ... < FILE")
+            .into());
+    }
     let end = line.trim_end_matches(['\n', '\r']).len();
     line.truncate(end);
     Ok(Secret::from_text(line))

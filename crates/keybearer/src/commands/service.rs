@@ -106,11 +106,11 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     match command {
         Command::List { which } => {
             let path = which.path(api, "/services").await?;
-            out.list(&api.get_list(&path).await?, COLUMNS);
+            out.list(&worded(api.get_list(&path).await?, out), COLUMNS);
         }
         Command::Show { name, which } => {
             let path = find(api, &which, "service", &name).await?;
-            out.facts(&api.get(&path).await?, FACTS);
+            out.facts(&worded(api.get(&path).await?, out), FACTS);
         }
         Command::Create {
             name,
@@ -128,7 +128,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 "auto_enable": auto_enable,
             });
             let path = which.path(api, "/services").await?;
-            out.facts(&api.post(&path, &body).await?, FACTS);
+            out.facts(&worded(api.post(&path, &body).await?, out), FACTS);
         }
         Command::Update {
             name,
@@ -156,7 +156,8 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 return Err(Failure::nothing_to_change("service update").into());
             }
             let path = find(api, &which, "service", &name).await?;
-            out.facts(&api.patch(&path, &Value::Object(body)).await?, FACTS);
+            let changed = api.patch(&path, &Value::Object(body)).await?;
+            out.facts(&worded(changed, out), FACTS);
         }
         Command::Delete { name, which, yes } => {
             let path = find(api, &which, "service", &name).await?;
@@ -166,6 +167,25 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For a person a service, or a list of them, with its command as one would type it.
+fn worded(mut answer: Value, out: Out) -> Value {
+    if out.is_json() {
+        return answer;
+    }
+    let services = match answer["data"].as_array_mut() {
+        Some(list) => list.as_mut_slice(),
+        None => std::slice::from_mut(&mut answer),
+    };
+    for service in services {
+        if let Some(words) = service["command"].as_array() {
+            let words = words.iter().filter_map(Value::as_str);
+            let words: Vec<String> = words.map(runtime::variables::quoted).collect();
+            service["command"] = Value::String(words.join(" "));
+        }
+    }
+    answer
 }
 
 fn given(variables: &[String]) -> anyhow::Result<BTreeMap<&str, &str>> {

@@ -91,6 +91,9 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     match args.by {
         None if out.is_json() => out.json(&usage),
         None => {
+            if calls.is_empty() && out.is_terminal() {
+                remark(&format!("No calls since {}.", args.since.before(now)));
+            }
             let rows: Vec<Vec<String>> = calls.iter().map(row).collect();
             out.table(&TITLES, &rows);
         }

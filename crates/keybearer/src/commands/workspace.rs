@@ -13,7 +13,7 @@ use crate::output::{Column, Out};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// List one's workspaces. Needs a person; an API key has one workspace only.
+    /// List one's workspaces. An API key has one only.
     List,
     /// Show a workspace.
     Show {
@@ -113,7 +113,7 @@ async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitC
         Command::Up(args) => return super::run::up::run(args).await,
         Command::Status(args) => return super::run::up::status(api, args, out).await,
         Command::Render(args) => super::render::run(api, args, out).await?,
-        Command::List => out.list(&api.get_list("/api/v1/workspaces").await?, COLUMNS),
+        Command::List => out.list(&api.workspaces().await?, COLUMNS),
         Command::Show { which } => {
             out.facts(&api.get(&which.path(api, "").await?).await?, COLUMNS);
         }

@@ -52,6 +52,7 @@ pub(super) async fn connection_in(directory: &Path) -> anyhow::Result<Connection
         url: login.url,
         credential: Some(Credential::ApiKey(Secret::from_text(login.api_key))),
         workspace: Some(login.workspace_id.into()),
+        is_local: true,
     })
 }
 

@@ -169,6 +169,8 @@ async fn an_api_key_knows_its_workspace_by_name_if_it_may_see_it() {
     let mut fixture = Fixture::with_cli().await;
     let name = fixture.cli_json(&["workspace", "show"]).await;
     let name = text(&name, "name").to_owned();
+    let all = fixture.cli_json(&["workspace", "list"]).await;
+    assert_eq!(texts(&all, "id"), [fixture.owner.workspace.as_str()]);
     let list = ["keys", "list", "--workspace"];
     fixture.cli(&[&list[..], &[&name]].concat()).await;
     let exit = fixture.cli_ends(&[&list[..], &["Other"]].concat(), 6).await;

@@ -123,10 +123,10 @@ async fn what_others_wrote_does_nothing_to_the_terminal() {
     let evil = "evil\u{1b}[2J\u{9b}2J\u{202e}name";
     server.always(list(json!([{"id": "x", "name": evil}]), None));
     let harmless = "evil\u{fffd}[2J\u{fffd}2J\u{fffd}name";
-    let shown = fixture.cli(&["workspace", "list"]).await.stdout;
+    let shown = fixture.cli(&["api-key", "list"]).await.stdout;
     assert!(shown.contains(harmless), "{shown:?}");
     for command in [
-        &["workspace", "list"][..],
+        &["api-key", "list"][..],
         &["api", "GET", "/api/v1/x"],
         &["api", "GET", "/api/v1/x", "--json"],
         &["api", "GET", "/api/v1/text"],
@@ -136,6 +136,7 @@ async fn what_others_wrote_does_nothing_to_the_terminal() {
         let mut terminal = fixture.on_terminal(command);
         terminal
             .env("KEYBEARER_URL", server.url())
+            .env("KEYBEARER_WORKSPACE", WORKSPACE)
             .env("NO_COLOR", "1");
         let (code, text) = seen(terminal, "");
         assert_eq!(code, Some(0), "{text:?}");
@@ -144,6 +145,16 @@ async fn what_others_wrote_does_nothing_to_the_terminal() {
         }
         assert!(text.contains("evil"), "{text:?}");
     }
+    // Also where calls are exported: their models are what callers wrote.
+    let csv = Script::text(200, "text/csv", format!("at,model\r\n1,{evil}\r\n"));
+    server.on_path(&format!("/api/v1/workspaces/{WORKSPACE}/usage.csv"), csv);
+    let mut terminal = fixture.on_terminal(&["usage", "export"]);
+    terminal
+        .env("KEYBEARER_URL", server.url())
+        .env("KEYBEARER_WORKSPACE", WORKSPACE);
+    let (code, text) = seen(terminal, "");
+    assert_eq!(code, Some(0), "{text:?}");
+    assert!(text.contains(harmless), "{text:?}");
     // For a program the bytes are the server's.
     let raw = fixture.cli(&["api", "GET", "/api/v1/text"]).await.stdout;
     assert_eq!(raw, format!("a\tb\n{evil}\n"));

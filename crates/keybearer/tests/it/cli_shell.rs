@@ -133,6 +133,40 @@ async fn a_terminal_gets_a_table_with_colours_unless_it_wants_none() {
 }
 
 #[tokio::test]
+async fn what_is_empty_or_missing_is_said() {
+    let fixture = Fixture::with_cli().await;
+    for (command, said) in [
+        (&["member", "invitations"][..], "None."),
+        (&["usage"], "No calls since 20"),
+        (&["keys", "list"], "No provider keys. Add one"),
+    ] {
+        let (code, text) = seen(fixture.on_terminal(command), "");
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.starts_with(said), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+    // In a pipe nothing is a list without lines.
+    let empty = fixture.cli(&["member", "invitations"]).await;
+    assert_eq!((empty.stdout.as_str(), empty.stderr.as_str()), ("", ""));
+    let exit = fixture.cli_ends(&["keys", "add", "openai"], 1).await;
+    assert!(exit.says("standard input is at its end"), "{exit}");
+    assert!(exit.says("hint: type it at a terminal"), "{exit}");
+    // A command as one would type it.
+    let service = json!({"name": "web", "command": ["sh", "-c", "echo a; exit 1"]});
+    let session = &fixture.owner.person.session;
+    let made = session.post(&fixture.path("/services"), &service).await;
+    made.expect(201);
+    let shown = fixture.as_owner(&["service", "show", "web"], "").await;
+    assert!(
+        shown.stdout.contains("COMMAND  sh -c 'echo a; exit 1'\n"),
+        "{shown}"
+    );
+    assert!(shown.stdout.contains("ENV      -\n"), "{shown}");
+    let listed = fixture.as_owner(&["service", "list"], "").await.stdout;
+    assert!(listed.contains("\tsh -c 'echo a; exit 1'\t"), "{listed}");
+}
+
+#[tokio::test]
 async fn a_question_is_asked_on_a_terminal_and_no_is_no() {
     let fixture = Fixture::with_cli().await;
     let (_, exit) = fixture.cli_add(&["openai"]).await;
@@ -404,7 +438,7 @@ async fn json_says_all_that_is_wrong_and_what_a_tool_needs() {
         message.starts_with("cannot run no-such-program: "),
         "{error}"
     );
-    let error = refused(&["workspace", "list"], 5).await;
+    let error = refused(&["session", "list"], 5).await;
     assert!(
         error["hint"]
             .as_str()

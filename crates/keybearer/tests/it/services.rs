@@ -999,9 +999,7 @@ async fn the_command_line_manages_scripts_and_services() {
     assert_eq!(nothing.status.code(), Some(2), "{}", nothing.stderr);
     let listed = app.run(&["service", "list"]).await;
     assert!(
-        listed
-            .stdout
-            .starts_with("web\tsleep, 9\ton-failure\tyes\t"),
+        listed.stdout.starts_with("web\tsleep 9\ton-failure\tyes\t"),
         "{}",
         listed.stdout
     );

@@ -88,6 +88,20 @@ async fn the_doctor_says_how_this_shell_fits_to_the_instance_that_runs() {
 }
 
 #[tokio::test]
+async fn a_person_alone_is_not_told_to_log_in_with_a_password() {
+    let local = Local::start_with(|builder, _| builder).await;
+    let exit = local.app.run(&["session", "list"]).await;
+    assert_eq!(exit.status.code(), Some(5), "{exit}");
+    assert!(
+        exit.says("hint: in the console you are the owner"),
+        "{exit}"
+    );
+    assert!(!exit.says("--email"), "{exit}");
+    let exit = local.app.run(&["workspace", "list"]).await;
+    assert!(exit.stdout.contains("\tlocal\towner\t"), "{exit}");
+}
+
+#[tokio::test]
 async fn the_doctor_looks_at_the_records_of_a_local_instance_that_does_not_run() {
     let mut local =
         Local::start_with(|builder, canary| builder.env("OPENAI_API_KEY", &canary.openai_key()))
