@@ -1,7 +1,7 @@
 //! Connections that wait for the next request.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme, Uri};
@@ -46,10 +46,10 @@ struct Origin {
     authority: Option<Authority>,
 }
 
-/// The place in the pools to which a connection returns.
+/// The place in the pools to which a connection returns. It does not keep the pools, which hold it with the connection.
 #[derive(Clone)]
 pub(super) struct Home {
-    pools: Arc<Pools>,
+    pools: Weak<Pools>,
     key: KeyVersion,
     origin: Origin,
 }
@@ -57,7 +57,7 @@ pub(super) struct Home {
 impl Home {
     pub(super) fn new(pools: &Arc<Pools>, key: KeyVersion, url: &Uri) -> Self {
         Self {
-            pools: Arc::clone(pools),
+            pools: Arc::downgrade(pools),
             key,
             origin: Origin {
                 scheme: url.scheme().cloned(),
@@ -69,6 +69,9 @@ impl Home {
     /// Keeps a connection for the next call.
     pub(super) fn take_in(self, connection: Box<Connection>) {
         let Self { pools, key, origin } = self;
+        let Some(pools) = pools.upgrade() else {
+            return;
+        };
         let now = Instant::now();
         let idle = Idle {
             connection,
@@ -87,7 +90,7 @@ impl Home {
         waiting.count += 1;
         if !std::mem::replace(&mut waiting.swept, true) {
             drop(waiting);
-            tokio::spawn(async move { pools.keep_swept().await });
+            tokio::spawn(keep_swept(Arc::downgrade(&pools)));
         }
     }
 }
@@ -117,30 +120,117 @@ impl Pools {
         Some(idle.connection)
     }
 
-    /// Closes what nobody needs, until nothing is left.
-    async fn keep_swept(&self) {
-        loop {
-            tokio::time::sleep(SWEEP_EVERY).await;
-            let mut closed = Vec::new();
-            let mut waiting = self.lock();
-            let now = Instant::now();
-            waiting.by_key.retain(|_, its| {
-                let left = its.extract_if(.., |idle| {
-                    now.duration_since(idle.since) >= IDLE || !idle.connection.is_free()
-                });
-                closed.extend(left);
-                !its.is_empty()
+    /// Closes what nobody needs. Whether something is left.
+    fn sweep(&self, now: Instant) -> bool {
+        let mut closed = Vec::new();
+        let mut waiting = self.lock();
+        waiting.by_key.retain(|_, its| {
+            let left = its.extract_if(.., |idle| {
+                now.duration_since(idle.since) >= IDLE || !idle.connection.is_free()
             });
-            waiting.count -= closed.len();
-            if waiting.count == 0 {
-                waiting.swept = false;
-                return;
-            }
-            drop(waiting);
-        }
+            closed.extend(left);
+            !its.is_empty()
+        });
+        waiting.count -= closed.len();
+        waiting.swept = waiting.count > 0;
+        waiting.swept
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes now and then what nobody needs, until nothing is left.
+async fn keep_swept(pools: Weak<Pools>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let is_done = pools
+            .upgrade()
+            .is_none_or(|pools| !pools.sweep(Instant::now()));
+        if is_done {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use domain::ProviderKeyId;
+    use http::{Request, Response};
+    use http_body_util::Full;
+    use hyper::body::{Bytes, Incoming};
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::connect::{AddressPolicy, Connector, VettedConnector};
+
+    async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        Ok(Response::new(Full::default()))
+    }
+
+    /// A server, and a connector that reaches it.
+    async fn server() -> (Uri, Connector) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let serving = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service_fn(answer));
+                tokio::spawn(serving);
+            }
+        });
+        let policy = AddressPolicy {
+            allow: vec!["127.0.0.0/8".parse().expect("a range")],
+        };
+        let tcp = VettedConnector::new(policy);
+        let connector = Connector::new(tcp, Duration::from_secs(5)).expect("TLS");
+        (url.parse().expect("a URL"), connector)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_too_long_is_closed() {
+        let (url, connector) = server().await;
+        let pools = Arc::new(Pools::default());
+        let key = (ProviderKeyId::from_bytes([1; 16]), 1);
+        let open = || async {
+            let home = Home::new(&pools, key, &url);
+            let opened = Connection::open(connector.clone(), url.clone(), home.clone());
+            let mut connection = Box::new(opened.await.expect("a connection"));
+            assert!(connection.is_free());
+            home.take_in(connection);
+        };
+        open().await;
+        open().await;
+        assert!(pools.sweep(Instant::now()));
+        assert_eq!(pools.lock().count, 2);
+        // Another version of the key, and another place, have none.
+        assert!(pools.take((key.0, 2), &url).is_none());
+        let elsewhere = Uri::from_static("https://127.0.0.1/");
+        assert!(pools.take(key, &elsewhere).is_none());
+        assert!(pools.take(key, &url).is_some());
+        assert_eq!(pools.lock().count, 1);
+
+        assert!(!pools.sweep(Instant::now() + IDLE));
+        assert!(pools.lock().by_key.is_empty());
+        assert!(pools.take(key, &url).is_none());
+    }
+
+    #[tokio::test]
+    async fn connections_end_with_their_pools() {
+        let (url, connector) = server().await;
+        let pools = Arc::new(Pools::default());
+        let home = Home::new(&pools, (ProviderKeyId::from_bytes([1; 16]), 1), &url);
+        let opened = Connection::open(connector, url, home.clone()).await;
+        let mut connection = Box::new(opened.expect("a connection"));
+        assert!(connection.is_free());
+        home.take_in(connection);
+        let weak = Arc::downgrade(&pools);
+        drop(pools);
+        assert!(weak.upgrade().is_none());
     }
 }
