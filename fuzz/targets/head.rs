@@ -1,9 +1,12 @@
 //! What is read of a request body is what a plain JSON parser reads, and another model takes the first one's place
-//! without a change to any other byte.
+//! without a change to any other byte. What a preset adds is added once, and hides nothing of what was there.
 #![no_main]
 
 use bytes::Bytes;
+use domain::preset::Parameters;
 use libfuzzer_sys::fuzz_target;
+use llm::defaults::{Target, with_defaults};
+use llm::format::FormatId;
 use llm::head::{self, Head};
 use serde_json::Value;
 
@@ -30,6 +33,23 @@ fn changed(body: &[u8], head: &Head, model: &str) -> Bytes {
     changed
 }
 
+const PARAMETERS: &str = r#"{"temperature":"0.5","top_p":"1","max_tokens":7,"reasoning_effort":"low","system_prompt":"\"]}"}"#;
+
+/// Adds what a preset says. What was there must stand, in the order in which it stood.
+fn added(body: &[u8], format: FormatId) -> Bytes {
+    let parameters: Parameters = serde_json::from_str(PARAMETERS).expect("parameters");
+    let body = Bytes::copy_from_slice(body);
+    let added = with_defaults(format, &body, &parameters, Target::default());
+    let mut rest = added.iter();
+    assert!(
+        body.iter().all(|byte| rest.any(|it| it == byte)),
+        "every byte stays"
+    );
+    let again = with_defaults(format, &added, &parameters, Target::default());
+    assert_eq!(again, added, "nothing is added twice");
+    added
+}
+
 fuzz_target!(|body: &[u8]| {
     if let Ok(head) = head::read(body) {
         let value: Value = serde_json::from_slice(body).expect("what was read is JSON");
@@ -43,6 +63,14 @@ fuzz_target!(|body: &[u8]| {
             (again.stream, again.output_limit, again.choices),
             (head.stream, head.output_limit, head.choices)
         );
+        for format in [
+            FormatId::OpenaiChat,
+            FormatId::OpenaiResponses,
+            FormatId::AnthropicMessages,
+        ] {
+            let again = head::read(&added(body, format)).expect("a preset breaks no rule");
+            assert_eq!((&again.model, again.stream), (&head.model, head.stream));
+        }
     }
     if let Ok(head) = head::read_beside(body, "m", true) {
         assert!(head.model == "m" && head.stream);
@@ -53,5 +81,8 @@ fuzz_target!(|body: &[u8]| {
             (again.output_limit, again.choices),
             (head.output_limit, head.choices)
         );
+        let added = added(body, FormatId::GeminiGenerateContent);
+        let again = head::read_beside(&added, "m", true).expect("a preset breaks no rule");
+        assert_eq!(again.model_spans.len(), head.model_spans.len());
     }
 });
