@@ -219,6 +219,7 @@ impl Upstream {
         let home = Home::new(&self.pools, pool, &url);
         // In a box, since most calls find a connection.
         let connection = Box::pin(Connection::open(self.connector.clone(), url, home)).await?;
+        tracing::trace!(provider_key.id = %pool.0, "opened a connection to a provider");
         let answer = Box::new(connection).ask(request).await;
         answer.map_err(|_| SendError::Unreachable)
     }
