@@ -144,7 +144,7 @@ function Part({ name, tone, value }: { name: string; tone: Series["tone"]; value
   );
 }
 
-/** What a bar is made of, over it and inside the chart. */
+/** What a bar is made of, above the bars, so that none is hidden, and no wider than the chart. */
 function Hint({
   bar,
   of,
@@ -161,7 +161,7 @@ function Hint({
     <div
       aria-hidden="true"
       style={{ left: `${place * 100}%`, transform: `translateX(-${place * 100}%)` }}
-      className="pointer-events-none absolute -top-2 z-10 flex min-w-40 flex-col gap-1 rounded-md border border-line bg-surface px-3 py-2 shadow-float"
+      className="pointer-events-none absolute bottom-full z-10 mb-1 flex min-w-40 flex-col gap-1 rounded-md border border-line bg-surface px-3 py-2 shadow-float"
     >
       <span className="font-medium whitespace-nowrap text-text">{bar.label}</span>
       {of.map(({ name, tone }, part) => (
