@@ -125,7 +125,7 @@ function MarkdownTable({ token, depth }: { token: Tokens.Table; depth: number })
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
     <div tabIndex={0} className="relative overflow-x-auto">
-      <table className="border-collapse text-sm">
+      <table className="border-collapse text-sm wrap-normal">
         <thead>
           <tr>{token.header.map((entry, index) => cell("th", entry, index))}</tr>
         </thead>

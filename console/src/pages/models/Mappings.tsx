@@ -132,30 +132,34 @@ function Mappings({
             <Card>
               <ol aria-label={title} className="divide-y divide-line">
                 {lines.map((line, index) => (
-                  <li key={line.id} className="flex items-center gap-2 px-4 py-3">
+                  <li key={line.id} className="flex items-center gap-2 px-4 py-3 max-sm:flex-wrap">
                     {mayWrite ? (
                       <>
-                        <input
-                          aria-label={`Name ${index + 1}`}
-                          className={inputClass}
-                          value={line.pattern}
-                          placeholder={patternHint}
-                          maxLength={256}
-                          autoComplete="off"
-                          spellCheck={false}
-                          onChange={(event) => change(line.id, { pattern: event.target.value })}
-                        />
+                        <div className="min-w-0 flex-1 max-sm:basis-full">
+                          <input
+                            aria-label={`Name ${index + 1}`}
+                            className={inputClass}
+                            value={line.pattern}
+                            placeholder={patternHint}
+                            maxLength={256}
+                            autoComplete="off"
+                            spellCheck={false}
+                            onChange={(event) => change(line.id, { pattern: event.target.value })}
+                          />
+                        </div>
                         <ArrowRight aria-hidden="true" size={16} className="shrink-0 text-soft" />
-                        <input
-                          aria-label={`${to} ${index + 1}`}
-                          className={inputClass}
-                          value={line.to}
-                          placeholder={toHint}
-                          maxLength={256}
-                          autoComplete="off"
-                          spellCheck={false}
-                          onChange={(event) => change(line.id, { to: event.target.value })}
-                        />
+                        <div className="min-w-0 flex-1">
+                          <input
+                            aria-label={`${to} ${index + 1}`}
+                            className={inputClass}
+                            value={line.to}
+                            placeholder={toHint}
+                            maxLength={256}
+                            autoComplete="off"
+                            spellCheck={false}
+                            onChange={(event) => change(line.id, { to: event.target.value })}
+                          />
+                        </div>
                         <IconButton
                           label={`Remove ${what} ${index + 1}`}
                           onClick={() => edit(lines.filter(({ id }) => id !== line.id))}
