@@ -269,7 +269,8 @@ impl TextCounter {
     /// Takes some of the next bytes, which there are. Returns the others. Inlined, since a step is a few instructions.
     #[inline(always)]
     fn step<'a>(&mut self, bytes: &'a [u8], tally: &mut Tally) -> &'a [u8] {
-        if self.beyond > 0 && self.reading == Reading::Between {
+        // What is too deep to be followed counts all the same where JSON text is counted as it stands.
+        if self.beyond > 0 && self.json_from.is_none() && self.reading == Reading::Between {
             return self.pass_over(bytes);
         }
         let run = match self.reading {

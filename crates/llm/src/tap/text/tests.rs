@@ -129,6 +129,21 @@ fn endless_depth_takes_bounded_memory_and_what_follows_is_read() {
     assert_eq!(counted(document.as_bytes().chunks(999)).bytes(), 3);
 }
 
+#[test]
+fn json_counts_as_it_stands_however_deep_it_is() {
+    let input = format!(
+        r#"{}"a text",{{"k":[1]}}{}"#,
+        "[".repeat(40),
+        "]".repeat(40)
+    );
+    let document = format!(r#"{{"b":{{"input":{input}}}}}"#);
+    for at in 0..document.len() {
+        let (first, rest) = document.as_bytes().split_at(at);
+        let bytes = counted([first, rest]).bytes();
+        assert_eq!(bytes, input.len() as u64, "{at}");
+    }
+}
+
 /// The plain definition, on a parsed document.
 fn defined(value: &Value, shape: &Shape, slots: &mut [u64; 3]) {
     match value {
