@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -23,6 +23,16 @@ pub(super) struct Unsynced {
     written: u64,
     /// Whether its folder may not have it yet.
     is_new: bool,
+}
+
+impl Unsynced {
+    fn sync(&self, folder: &Path) -> io::Result<()> {
+        File::open(&self.path)?.sync_data()?;
+        if self.is_new {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
 }
 
 /// Syncs once a second until the gateway is gone.
@@ -52,24 +62,24 @@ impl Spool {
         self.files().due()
     }
 
-    /// Has the disk keep them. Waits for the disk, during which rows are appended as ever.
+    /// Has the disk keep them. Waits for the disk, during which rows are appended as ever. One that fails keeps no other
+    /// from being synced; the first error is returned.
     pub(super) fn sync(&self, due: &[Unsynced]) -> io::Result<()> {
         let folder = self.files().folder.clone();
+        let mut outcome = Ok(());
         for segment in due {
-            match File::open(&segment.path).and_then(|file| file.sync_data()) {
-                Ok(()) => {}
+            match segment.sync(&folder) {
+                Ok(()) => {
+                    if let Some(synced) = self.files().segment(segment.number) {
+                        synced.synced = segment.written;
+                    }
+                }
                 // The store has all of it by now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            }
-            if segment.is_new {
-                File::open(&folder)?.sync_all()?;
-            }
-            if let Some(synced) = self.files().segment(segment.number) {
-                synced.synced = segment.written;
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        Ok(())
+        outcome
     }
 
     /// Whether the disk keeps all that waits.
