@@ -9,6 +9,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::uri::Uri;
 use http::{Request, Response};
@@ -33,6 +34,8 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 /// How often a connection is driven in one turn of a task at most.
 const MOST_TURNS: usize = 8;
+/// How long the rest of a request may take whose answer was read to its end.
+const REST: Duration = Duration::from_secs(3);
 
 /// A connection that serves one request at a time.
 pub(super) struct Connection {
@@ -125,6 +128,11 @@ impl Connection {
         taken
     }
 
+    /// Whether its driver was woken and not yet polled, as by a provider that has closed it.
+    pub(super) fn is_woken(&self) -> bool {
+        self.signal.is_woken()
+    }
+
     /// Reads and writes what can be read and written now.
     fn drive(&mut self) {
         if let Some(driver) = &mut self.driver
@@ -200,11 +208,11 @@ impl Apart {
                 })
                 .await;
             if let Some(Ok(())) = done {
-                // What is left of the request goes out yet.
-                connection
-                    .goes_on(|connection, _| connection.requests.is_ready())
-                    .await;
-                connection.returns();
+                // What is left of the request goes out yet, if the provider that has answered takes it.
+                let rest = connection.goes_on(|connection, _| connection.requests.is_ready());
+                if tokio::time::timeout(REST, rest).await.is_ok() {
+                    connection.returns();
+                }
             }
         });
         Self { done }
@@ -314,5 +322,49 @@ impl Switched {
             Driven::Apart(_) | Driven::Over => Pin::new(&mut self.upgrade).poll(cx),
         });
         upgraded.await.ok().map(TokioIo::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::pool::tests::{connector, home_of};
+    use super::super::{Departure, Outbound};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_provider_that_answers_and_takes_no_more_holds_no_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let url: Uri = format!("http://{address}/").parse().expect("a URL");
+        let opened = Connection::open(connector(), url.clone(), home_of(&url));
+        let (opened, accepted) = tokio::join!(opened, listener.accept());
+        let mut connection = Box::new(opened.unwrap_or_else(|_| panic!("no connection")));
+        let (mut provider, _) = accepted.expect("a client");
+        let known = Arc::downgrade(&connection.signal);
+
+        let body = Parting {
+            body: Outbound::whole(Bytes::from(vec![b'a'; 64 << 20])),
+            departure: Departure::default(),
+        };
+        let request = Request::post(url).body(body).expect("a request");
+        let asking = connection.requests.try_send_request(request);
+        let apart = Apart::begin(connection);
+        let answering = async {
+            let mut some = [0; 1000];
+            provider.read_exact(&mut some).await.expect("a head");
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            provider.write_all(answer).await.expect("written");
+        };
+        let (answer, ()) = tokio::join!(asking, answering);
+        assert!(answer.is_ok_and(|answer| answer.status() == 200));
+        apart.done.send(()).expect("a task");
+
+        tokio::time::sleep(REST / 3).await;
+        assert!(known.upgrade().is_some(), "the rest had no time");
+        tokio::time::sleep(REST).await;
+        assert!(known.upgrade().is_none(), "it is held for ever");
     }
 }

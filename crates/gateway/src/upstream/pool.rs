@@ -17,6 +17,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// How many connections of a key wait for their next request. As many as it may have calls by default: with fewer, a
 /// busy key would close and open connections all the time.
 const MAX_OF_KEY: usize = 256;
+/// How many are driven in one turn of that.
+const SWEPT_TOGETHER: usize = 64;
 /// How many wait in all.
 const MAX_IDLE: usize = 16_384;
 
@@ -79,19 +81,58 @@ impl Home {
             since: now,
         };
         let mut waiting = pools.lock();
-        if waiting.count >= MAX_IDLE {
-            return;
-        }
-        let its = waiting.by_key.entry(key).or_default();
-        if its.len() >= MAX_OF_KEY {
-            return;
-        }
-        its.push(idle);
-        waiting.count += 1;
+        let surplus = waiting.take_in(key, idle, MAX_IDLE);
         if !std::mem::replace(&mut waiting.swept, true) {
             drop(waiting);
             tokio::spawn(keep_swept(Arc::downgrade(&pools)));
+        } else {
+            drop(waiting);
         }
+        // Closed where nobody waits for that.
+        drop(surplus);
+    }
+}
+
+impl Waiting {
+    /// Keeps one more. Returns what there is no room for: itself where its key has many, else the one that waits longest
+    /// of the key that has most.
+    fn take_in(&mut self, key: KeyVersion, idle: Idle, most: usize) -> Option<Idle> {
+        if self.by_key.get(&key).map_or(0, Vec::len) >= MAX_OF_KEY {
+            return Some(idle);
+        }
+        let surplus = if self.count < most {
+            None
+        } else {
+            self.by_key
+                .values_mut()
+                .max_by_key(|its| its.len())
+                .filter(|its| !its.is_empty())
+                .map(|its| its.remove(0))
+        };
+        let its = self.by_key.entry(key).or_default();
+        let at = its.partition_point(|it| it.since <= idle.since);
+        its.insert(at, idle);
+        self.count = self.count + 1 - usize::from(surplus.is_some());
+        surplus
+    }
+
+    /// Takes out what waited for too long, or has something to do.
+    fn take_due(&mut self, now: Instant) -> Vec<(KeyVersion, Idle)> {
+        let mut due = Vec::new();
+        self.by_key.retain(|key, its| {
+            let its_due =
+                its.extract_if(.., |idle| idle.is_over(now) || idle.connection.is_woken());
+            due.extend(its_due.map(|idle| (*key, idle)));
+            !its.is_empty()
+        });
+        self.count -= due.len();
+        due
+    }
+}
+
+impl Idle {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= IDLE
     }
 }
 
@@ -121,17 +162,20 @@ impl Pools {
     }
 
     /// Closes what nobody needs. Whether something is left.
-    fn sweep(&self, now: Instant) -> bool {
-        let mut closed = Vec::new();
+    async fn sweep(&self, now: Instant) -> bool {
+        let due = self.lock().take_due(now);
+        // Driven while calls find the others, and with a rest after some of them, since a large provider may have closed
+        // thousands.
+        for (at, (key, mut idle)) in due.into_iter().enumerate() {
+            if at % SWEPT_TOGETHER == SWEPT_TOGETHER - 1 {
+                tokio::task::yield_now().await;
+            }
+            if !idle.is_over(now) && idle.connection.is_free() {
+                let surplus = self.lock().take_in(key, idle, MAX_IDLE);
+                drop(surplus);
+            }
+        }
         let mut waiting = self.lock();
-        waiting.by_key.retain(|_, its| {
-            let left = its.extract_if(.., |idle| {
-                now.duration_since(idle.since) >= IDLE || !idle.connection.is_free()
-            });
-            closed.extend(left);
-            !its.is_empty()
-        });
-        waiting.count -= closed.len();
         waiting.swept = waiting.count > 0;
         waiting.swept
     }
@@ -145,17 +189,17 @@ impl Pools {
 async fn keep_swept(pools: Weak<Pools>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        let is_done = pools
-            .upgrade()
-            .is_none_or(|pools| !pools.sweep(Instant::now()));
-        if is_done {
+        let Some(pools) = pools.upgrade() else {
+            return;
+        };
+        if !pools.sweep(Instant::now()).await {
             return;
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::convert::Infallible;
 
     use domain::ProviderKeyId;
@@ -184,12 +228,24 @@ mod tests {
                 tokio::spawn(serving);
             }
         });
+        (url.parse().expect("a URL"), connector())
+    }
+
+    /// A connector to this machine.
+    pub(in super::super) fn connector() -> Connector {
         let policy = AddressPolicy {
             allow: vec!["127.0.0.0/8".parse().expect("a range")],
         };
-        let tcp = VettedConnector::new(policy);
-        let connector = Connector::new(tcp, Duration::from_secs(5)).expect("TLS");
-        (url.parse().expect("a URL"), connector)
+        Connector::new(VettedConnector::new(policy), Duration::from_secs(5)).expect("TLS")
+    }
+
+    /// A place in pools that are gone.
+    pub(in super::super) fn home_of(url: &Uri) -> Home {
+        Home::new(
+            &Arc::default(),
+            (ProviderKeyId::from_bytes([1; 16]), 1),
+            url,
+        )
     }
 
     #[tokio::test]
@@ -206,7 +262,7 @@ mod tests {
         };
         open().await;
         open().await;
-        assert!(pools.sweep(Instant::now()));
+        assert!(pools.sweep(Instant::now()).await);
         assert_eq!(pools.lock().count, 2);
         // Another version of the key, and another place, have none.
         assert!(pools.take((key.0, 2), &url).is_none());
@@ -215,7 +271,7 @@ mod tests {
         assert!(pools.take(key, &url).is_some());
         assert_eq!(pools.lock().count, 1);
 
-        assert!(!pools.sweep(Instant::now() + IDLE));
+        assert!(!pools.sweep(Instant::now() + IDLE).await);
         assert!(pools.lock().by_key.is_empty());
         assert!(pools.take(key, &url).is_none());
     }
@@ -232,5 +288,33 @@ mod tests {
         let weak = Arc::downgrade(&pools);
         drop(pools);
         assert!(weak.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_key_with_many_connections_makes_room_for_one_with_few() {
+        let (url, connector) = server().await;
+        let key = |number| (ProviderKeyId::from_bytes([number; 16]), 1);
+        let mut waiting = Waiting::default();
+        for (at, number) in [1, 1, 1, 2, 3].into_iter().enumerate() {
+            let home = home_of(&url);
+            let origin = home.origin.clone();
+            let opened = Connection::open(connector.clone(), url.clone(), home).await;
+            let idle = Idle {
+                connection: Box::new(opened.unwrap_or_else(|_| panic!("no connection"))),
+                origin,
+                since: Instant::now() + Duration::from_secs(at as u64),
+            };
+            let since = idle.since;
+            let surplus = waiting.take_in(key(number), idle, 3);
+            // The first one in is the first one out.
+            assert_eq!(surplus.is_some(), at >= 3, "{at}");
+            if let Some(surplus) = surplus {
+                let age = since - surplus.since;
+                assert_eq!(age.as_secs(), 3, "{at}");
+            }
+        }
+        assert_eq!(waiting.count, 3);
+        let has = |number| waiting.by_key.get(&key(number)).map_or(0, Vec::len);
+        assert_eq!([has(1), has(2), has(3)], [1, 1, 1]);
     }
 }

@@ -38,10 +38,15 @@ impl Signal {
         self.woken.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether there is something to do, which is left for now.
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
     /// The task turns to something else. Whether there is something left to do, of which nobody woke it.
     pub(super) fn leave(&self) -> bool {
         self.attended.store(false, Ordering::SeqCst);
-        self.woken.load(Ordering::SeqCst)
+        self.is_woken()
     }
 
     /// Nobody waits for the connection any more.
