@@ -17,14 +17,15 @@ const EFFORT_OPTIONS = [
 /** Names of the workspace that stand for models and for what requests leave unsaid. */
 export function Presets({ policy, mayWrite }: { policy: Policy; mayWrite: boolean }) {
   const patch = usePatchPolicy("Presets saved");
-  const [draft, setDraft] = useState<Line[]>();
+  // With the presets as they were when the first change was typed: the policy is read again while people type.
+  const [draft, setDraft] = useState<{ base: Policy["presets"]; lines: Line[] }>();
   const [fault, setFault] = useState<Fault>();
   const next = useRef(1000);
-  const lines = draft ?? linesOf(policy.presets);
+  const lines = draft?.lines ?? linesOf(policy.presets);
   useUnsaved(draft !== undefined);
   const edit = (lines: Line[]) => {
     setFault(undefined);
-    setDraft(lines);
+    setDraft({ base: draft?.base ?? policy.presets, lines });
   };
   const add = () => {
     next.current += 1;
@@ -35,7 +36,11 @@ export function Presets({ policy, mayWrite }: { policy: Policy; mayWrite: boolea
     const wrong = faultIn(lines);
     setFault(wrong);
     if (wrong) focusFault(event.currentTarget);
-    else patch.mutate({ presets: patchOf(policy.presets, lines) }, { onSuccess: () => setDraft(undefined) });
+    else
+      patch.mutate(
+        { presets: patchOf(draft?.base ?? policy.presets, lines) },
+        { onSuccess: () => setDraft(undefined) },
+      );
   };
   return (
     <Section

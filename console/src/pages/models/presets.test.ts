@@ -19,7 +19,15 @@ describe("presets", () => {
     const lines = linesOf(stored);
     expect(lines[0]).toMatchObject({ name: "fast", models: "gpt-x:cost, claude-x", topP: "", maxTokens: "50" });
     const parameters = { ...stored.fast.parameters, top_p: null };
-    expect(patchOf(stored, lines)).toEqual({ fast: { models: ["gpt-x:cost", "claude-x"], parameters } });
+    expect(patchOf({}, lines)).toEqual({ fast: { models: ["gpt-x:cost", "claude-x"], parameters } });
+  });
+
+  test("what nobody touched here is not sent, so that others' changes of it stay", () => {
+    const base = { fast: { models: ["a"], parameters: { system_prompt: "Be brief. " } }, slow: { models: ["b"] } };
+    expect(patchOf(base, linesOf(base))).toEqual({});
+    const [fast, slow] = linesOf(base) as [Line, Line];
+    expect(Object.keys(patchOf(base, [fast, { ...slow, topP: "0.5" }]))).toEqual(["slow"]);
+    expect(patchOf(base, [slow])).toEqual({ fast: null });
   });
 
   test("what is not there any more is taken out", () => {

@@ -68,20 +68,29 @@ function isWithin(text: string, most: number): boolean {
   return number === "" || (/^\d+(\.\d{1,9})?$/.test(number) && Number(number) <= most);
 }
 
-/** What turns the stored presets into these: a merge patch, in which `null` takes out what is not there any more. */
-export function patchOf(stored: Presets, lines: Line[]) {
-  const gone = Object.keys(stored).map((name) => [name, null]);
-  const there = lines.map((line) => {
-    const or = (text: string) => text.trim() || null;
-    const parameters = {
-      temperature: or(line.temperature),
-      top_p: or(line.topP),
-      max_tokens: line.maxTokens.trim() ? Number(line.maxTokens) : null,
-      reasoning_effort: or(line.effort),
-      system_prompt: or(line.prompt),
-    };
-    return [line.name.trim(), { models: namesIn(line.models), parameters }];
-  });
+/**
+ * What turns the presets that were edited into these: a merge patch, in which `null` takes out what was taken out. It
+ * names nothing else, so that what somebody else changed or added meanwhile stays.
+ */
+export function patchOf(base: Presets, lines: Line[]) {
+  const before = new Map(linesOf(base).map((line) => [line.name, JSON.stringify(storedOf(line))]));
+  const names = new Set(lines.map(({ name }) => name.trim()));
+  const gone = [...before.keys()].filter((name) => !names.has(name)).map((name) => [name, null]);
+  const changed = lines
+    .map((line) => [line.name.trim(), storedOf(line)] as const)
+    .filter(([name, stored]) => before.get(name) !== JSON.stringify(stored));
   // The types of the document do not say what `null` means in a merge patch.
-  return Object.fromEntries([...gone, ...there]) as unknown as Presets;
+  return Object.fromEntries([...gone, ...changed]) as unknown as Presets;
+}
+
+function storedOf(line: Line) {
+  const or = (text: string) => text.trim() || null;
+  const parameters = {
+    temperature: or(line.temperature),
+    top_p: or(line.topP),
+    max_tokens: line.maxTokens.trim() ? Number(line.maxTokens) : null,
+    reasoning_effort: or(line.effort),
+    system_prompt: or(line.prompt),
+  };
+  return { models: namesIn(line.models), parameters };
 }
