@@ -105,7 +105,11 @@ export function StackedBars({
               >
                 <div
                   className="flex w-4/5 max-w-12 flex-col-reverse overflow-hidden rounded-t-sm"
-                  style={{ height: `${top > 0 ? ((sums[index] ?? 0) / top) * 100 : 0}%` }}
+                  style={{
+                    height: `${top > 0 ? ((sums[index] ?? 0) / top) * 100 : 0}%`,
+                    // Each part of the smallest bar can be seen.
+                    minHeight: 2 * bar.values.filter((value) => value > 0).length,
+                  }}
                 >
                   {series.map(({ name, tone }, part) => {
                     const value = bar.values[part] ?? 0;
@@ -179,16 +183,16 @@ function Hint({
 function Ticks({ bars }: { bars: Bar[] }) {
   const named = places(bars.length, 5);
   return (
-    <div aria-hidden="true" className="relative col-start-2 h-4">
+    <div aria-hidden="true" className="@container relative col-start-2 h-4">
       {named.map((index, order) => {
         const place = (index + 0.5) / bars.length;
-        // The outer ones end with the chart.
-        const shift = order === 0 && bars.length > 1 ? 0 : order === named.length - 1 && bars.length > 1 ? 100 : 50;
-        const left = shift === 0 ? 0 : shift === 100 ? 1 : place;
+        // In the middle below the bar, as long as it does not leave the chart: `100cqw` is the chart's width.
+        const [before, after] = [place * 100, (1 - place) * 100];
+        const shift = `max(-${before}cqw, min(-50%, ${after}cqw - 100%))`;
         return (
           <span
             key={index}
-            style={{ left: `${left * 100}%`, transform: `translateX(-${shift}%)` }}
+            style={{ left: `${place * 100}%`, transform: `translateX(${shift})` }}
             className={cx("absolute whitespace-nowrap", order % 2 === 1 && "max-sm:hidden")}
           >
             {bars[index]?.tick}
