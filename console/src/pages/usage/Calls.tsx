@@ -80,18 +80,19 @@ export function Calls({
               <tr
                 key={call.request_id}
                 className="cursor-pointer hover:bg-hover"
-                // Clicks of the button in it arrive here, too, those of the keyboard as number zero. Whoever marks a text to copy it
-                // wants no dialog.
-                onClick={({ detail }) =>
-                  (detail === 0 || !window.getSelection()?.toString()) && onOpen(call.request_id)
-                }
+                // Whoever marks a text to copy it wants no dialog.
+                onClick={() => !window.getSelection()?.toString() && onOpen(call.request_id)}
               >
                 <Cell>
                   <button
                     type="button"
                     className="text-left underline-offset-2 hover:underline"
-                    aria-label={`Details of ${call.request_id}`}
+                    onClick={(event) => {
+                      event.stopPropagation();
+                      onOpen(call.request_id);
+                    }}
                   >
+                    <span className="sr-only">Details of {call.request_id}, </span>
                     <Time at={call.at} exact />
                   </button>
                 </Cell>
