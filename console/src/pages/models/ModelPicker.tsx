@@ -3,11 +3,12 @@ import type { Entry, Group } from "@/ui/Combobox";
 import type { ControlProps } from "@/ui/Field";
 import { type Model, type Models, served, TIERS } from "./models";
 import { NamePicker } from "./NamePicker";
+import type { Presets } from "./presets";
 
 const NOTHING: Entry[] = [];
 
 /**
- * A choice of a model: what stands before all others, tiers, the models that own keys serve, those that credits pay for,
+ * A choice of a model: what stands before all others, presets, tiers, the models that own keys serve, those that credits pay for,
  * and the rest. Another name of the form `provider/model` is taken as it is typed.
  */
 export function ModelPicker({
@@ -15,6 +16,7 @@ export function ModelPicker({
   first = NOTHING,
   tiers,
   onlyServed,
+  presets,
   ...picker
 }: {
   value: string;
@@ -26,6 +28,8 @@ export function ModelPicker({
   tiers?: boolean;
   /** Leaves out what would be refused. */
   onlyServed?: boolean;
+  /** Presets that can be chosen: the workspace's, where a request would name them. */
+  presets?: Presets;
   /** Takes names without a provider, too. */
   anyName?: boolean;
   control?: ControlProps;
@@ -33,13 +37,19 @@ export function ModelPicker({
   disabled?: boolean;
 }) {
   const groups = useMemo(
-    () => groupsOf(models, first, tiers === true, onlyServed === true),
-    [models, first, tiers, onlyServed],
+    () => groupsOf(models, first, presets, tiers === true, onlyServed === true),
+    [models, first, presets, tiers, onlyServed],
   );
   return <NamePicker {...picker} groups={groups} />;
 }
 
-function groupsOf(models: Models, first: Entry[], tiers: boolean, onlyServed: boolean): Group[] {
+export function groupsOf(
+  models: Models,
+  first: Entry[],
+  presets: Presets = {},
+  tiers = false,
+  onlyServed = false,
+): Group[] {
   const entry = (model: Model): Entry => ({
     value: model.id,
     label: model.id,
@@ -56,6 +66,14 @@ function groupsOf(models: Models, first: Entry[], tiers: boolean, onlyServed: bo
     }));
   return [
     { value: "Left open", items: first },
+    {
+      value: "Presets",
+      items: Object.entries(presets).map(([name, { models }]) => ({
+        value: `@${name}`,
+        label: `@${name}`,
+        detail: models.join(", "),
+      })),
+    },
     { value: "Tiers", items: tiers ? tierEntries : [] },
     { value: "My models", items: of(({ mine }) => mine) },
     { value: "Paid by credits", items: of((model) => !model.mine && model.key_source === "managed") },

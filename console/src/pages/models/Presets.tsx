@@ -160,7 +160,6 @@ function PresetFields({
               {...control}
               className={`${inputClass} h-auto py-2`}
               rows={2}
-              maxLength={4096}
               value={line.prompt}
               placeholder="As the request says"
               onChange={(event) => onChange({ prompt: event.target.value })}
@@ -181,7 +180,6 @@ function PresetFacts({ line }: { line: Line }) {
     line.topP && `top p ${line.topP}`,
     line.maxTokens && `at most ${line.maxTokens} output tokens`,
     line.effort && `effort ${line.effort}`,
-    line.prompt && "a system prompt",
   ].filter(Boolean);
   return (
     <div className="flex flex-col gap-1">
@@ -190,6 +188,11 @@ function PresetFacts({ line }: { line: Line }) {
         <code className="font-mono text-xs break-all text-soft">{line.models}</code>
       </p>
       {facts.length > 0 && <p className="text-xs text-soft">{facts.join(", ")}</p>}
+      {line.prompt && (
+        <p className="text-xs break-words whitespace-pre-wrap text-soft">
+          System prompt: <q className="text-text">{line.prompt}</q>
+        </p>
+      )}
     </div>
   );
 }

@@ -44,17 +44,21 @@ describe("presets", () => {
 
   test("a fault names the preset and the field", () => {
     expect(faultIn([line({})])).toBeUndefined();
+    expect(faultIn([line({ maxTokens: "1", prompt: "ä".repeat(2048) })])).toBeUndefined();
     for (const [part, field] of [
       [{ name: "Fast" }, "name"],
       [{ name: "@fast" }, "name"],
       [{ name: "" }, "name"],
       [{ models: " , " }, "models"],
       [{ models: "1,2,3,4,5,6,7,8,9" }, "models"],
+      [{ models: "a, b, a" }, "models"],
       [{ temperature: "2.1" }, "temperature"],
       [{ temperature: "warm" }, "temperature"],
       [{ topP: "-1" }, "topP"],
       [{ maxTokens: "1.5" }, "maxTokens"],
       [{ maxTokens: "1000001" }, "maxTokens"],
+      [{ maxTokens: "0" }, "maxTokens"],
+      [{ prompt: "ä".repeat(2049) }, "prompt"],
     ] as const)
       expect(faultIn([line(part)])?.field).toBe(field);
     expect(faultIn([line({}), line({ id: 2 })])).toMatchObject({ id: 2, field: "name" });

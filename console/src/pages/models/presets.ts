@@ -1,6 +1,6 @@
 import type { Schemas } from "@/api/client";
 
-type Presets = Schemas["PolicyView"]["presets"];
+export type Presets = Schemas["PolicyView"]["presets"];
 type Effort = NonNullable<NonNullable<Presets[string]["parameters"]>["reasoning_effort"]>;
 
 /** A preset as it is typed. */
@@ -36,6 +36,9 @@ export function linesOf(presets: Presets): Line[] {
   }));
 }
 
+/** As the server counts it: one letter of many alphabets is more than one byte. */
+const MAX_PROMPT_BYTES = 4096;
+
 const namesIn = (models: string) => models.split(/[\s,]+/).filter(Boolean);
 
 /** A fault of what was typed, and the field that has it. */
@@ -47,7 +50,7 @@ export interface Fault {
 
 /** What is wrong with the first preset that is wrong. The server has the last word on names of models. */
 export function faultIn(lines: Line[]): Fault | undefined {
-  for (const [at, { id, name, models, temperature, topP, maxTokens }] of lines.entries()) {
+  for (const [at, { id, name, models, temperature, topP, maxTokens, prompt }] of lines.entries()) {
     const wrong = (field: Fault["field"], says: string) => ({ id, field, says });
     if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name.trim()))
       return wrong("name", "A name has up to 64 of a-z, 0-9, -, _ and ., and begins with a letter or a digit.");
@@ -55,17 +58,20 @@ export function faultIn(lines: Line[]): Fault | undefined {
       return wrong("name", "Another preset has this name.");
     const names = namesIn(models);
     if (names.length < 1 || names.length > 8) return wrong("models", "A preset has one to eight models.");
+    if (new Set(names).size < names.length) return wrong("models", "A preset names each model once.");
     if (!isWithin(temperature, 2)) return wrong("temperature", "A temperature is a number from 0 to 2.");
     if (!isWithin(topP, 1)) return wrong("topP", "Top p is a number from 0 to 1.");
-    if (maxTokens.trim() !== "" && !(/^\d{1,7}$/.test(maxTokens.trim()) && isWithin(maxTokens, 1_000_000)))
+    if (maxTokens.trim() !== "" && !(/^\d{1,7}$/.test(maxTokens.trim()) && isWithin(maxTokens, 1_000_000, 1)))
       return wrong("maxTokens", "The most output tokens are a whole number from 1 to 1000000.");
+    if (new TextEncoder().encode(prompt.trim()).length > MAX_PROMPT_BYTES)
+      return wrong("prompt", `A system prompt has at most ${MAX_PROMPT_BYTES} bytes as UTF-8.`);
   }
   return undefined;
 }
 
-function isWithin(text: string, most: number): boolean {
+function isWithin(text: string, most: number, least = 0): boolean {
   const number = text.trim();
-  return number === "" || (/^\d+(\.\d{1,9})?$/.test(number) && Number(number) <= most);
+  return number === "" || (/^\d+(\.\d{1,9})?$/.test(number) && Number(number) >= least && Number(number) <= most);
 }
 
 /**

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { MessagesSquare } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
+import { policyQuery } from "@/api/queries";
 import { aiConfigQuery } from "@/pages/ai-config/policy";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { defaultEntry, firstModel, modelsQuery, whoPays } from "@/pages/models/models";
@@ -21,6 +22,7 @@ import { useChat } from "./useChat";
 export function Page() {
   const workspace = useWorkspace();
   const models = useQuery(modelsQuery(workspace.id));
+  const presets = useQuery(policyQuery(workspace.id)).data?.presets;
   const search = useSearch({ strict: false }) as { model?: unknown };
   const navigate = useNavigate();
   const [system, setSystem] = useState("");
@@ -63,6 +65,7 @@ export function Page() {
                   value={model}
                   onChange={choose}
                   models={models.data}
+                  presets={presets}
                   tiers
                   onlyServed
                   first={first}
