@@ -8,7 +8,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
 import { useUnsaved } from "@/ui/Unsaved";
-import { aiConfigQuery, dollars, nanoUsd, type Policy, usePatchPolicy } from "./policy";
+import { aiConfigQuery, consentLead, dollars, nanoUsd, type Policy, usePatchPolicy } from "./policy";
 
 interface Draft {
   onFailure: boolean;
@@ -46,13 +46,10 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
       { onSuccess: () => setDraft(undefined) },
     );
   };
-  const mode = useQuery(aiConfigQuery(useWorkspace().id)).data?.effective_mode ?? policy.mode;
-  const lead =
-    mode === "auto"
-      ? "Credits step in for a key that failed only by this consent."
-      : `Counts in the mode auto alone; in this workspace ${mode} counts.`;
+  const config = useQuery(aiConfigQuery(useWorkspace().id)).data;
+  const mode = config ? (config.effective_mode ?? null) : policy.mode;
   return (
-    <Section title="When own keys fail" lead={lead}>
+    <Section title="When own keys fail" lead={consentLead(mode)}>
       <Card className="p-4">
         {mayWrite ? (
           <form onSubmit={submit} noValidate className="flex flex-col gap-4">

@@ -1,11 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { dollars, hedgeAfterMs, nanoUsd } from "./policy";
+import { consentLead, dollars, hedgeAfterMs, nanoUsd } from "./policy";
 
 describe("the time after which calls are hedged", () => {
   it("is a number within its bounds, or nothing", () => {
     expect(hedgeAfterMs(" ")).toBeNull();
     expect([hedgeAfterMs("100"), hedgeAfterMs(" 60000 ")]).toEqual([100, 60_000]);
     for (const text of ["99", "60001", "-100", "1e3", "500.5", "soon"]) expect(hedgeAfterMs(text)).toBeUndefined();
+  });
+});
+
+describe("what the consent counts for", () => {
+  it("is told of each mode, and of one that the instance does not offer", () => {
+    expect(consentLead("auto")).toMatch(/only by this consent/);
+    expect(consentLead("byok")).toMatch(/in this workspace byok counts\.$/);
+    expect(consentLead(null)).toMatch(/does not offer this workspace's mode, so every call is refused\.$/);
   });
 });
 

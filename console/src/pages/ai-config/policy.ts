@@ -42,6 +42,16 @@ export function usePatchPolicy(done: string) {
   });
 }
 
+/** What the consent to credits counts for in the mode that the calls meet; `null`: the instance does not offer it. */
+export function consentLead(mode: Mode | null): string {
+  if (mode === "auto") return "Credits step in for a key that failed only by this consent.";
+  const now =
+    mode === null
+      ? "the instance does not offer this workspace's mode, so every call is refused"
+      : `in this workspace ${mode} counts`;
+  return `Counts in the mode auto alone; ${now}.`;
+}
+
 /** An amount as it is typed, in US dollars, as billionths of one; `undefined`: it is none. */
 export function nanoUsd(text: string): number | undefined {
   const [, whole, part = ""] = /^(\d{1,6})(?:\.(\d{1,9}))?$/.exec(text.trim()) ?? [];
