@@ -123,7 +123,24 @@ test("a preset is made, met by a call and taken out", async ({ page, owner }) =>
   await expect(page.getByText(/the preset fast/)).toBeVisible();
   await expect(page.getByText(/its providers ranked by cost/)).toBeVisible();
   await expect(page.getByRole("list", { name: "In which order" })).toContainText("for 3000 tokens in and 1000 out");
+  await page.goto(`/console/w/${owner.workspace}/playground`);
+  await page.getByRole("combobox", { name: "Model" }).fill("@fa");
+  await page.getByRole("option", { name: /^@fast/ }).click();
+  await page.getByLabel("Message").fill("Say hello.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect(page.getByRole("list", { name: "Conversation" })).toContainText("Hello from upstream.");
   await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
+  // What a colleague adds while one edits stays.
+  await expect(page.getByLabel("Models of preset 1")).toHaveValue("openai/gpt-5.4-nano:cost, level_1");
+  await page.getByLabel("Temperature 1").fill("0.3");
+  const reread = page.waitForResponse((response) => response.url().endsWith("/policy"), { timeout: 30_000 });
+  const added = { presets: { theirs: { models: ["level_1"] } } };
+  await page.request.patch(`/api/v1/workspaces/${owner.workspace}/policy`, { data: added });
+  await (await reread).finished();
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Presets saved")).toBeVisible();
+  await expect(page.getByLabel("Preset 2", { exact: true })).toHaveValue("theirs");
+  await page.getByRole("button", { name: "Remove preset 2" }).click();
   await page.getByRole("button", { name: "Remove preset 1" }).click();
   await page.getByRole("button", { name: "Save" }).click();
   await expect(page.getByText("None. Requests name models and say the rest themselves.")).toBeVisible();

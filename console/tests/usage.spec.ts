@@ -56,6 +56,14 @@ test("calls are added up, told apart, listed, explained and exported", async ({ 
     .first()
     .press("Enter");
   await expect(detail.getByRole("listitem")).toContainText("Own key primary");
+  // A text that is marked elsewhere keeps the row from opening, and not its button.
+  await page.keyboard.press("Escape");
+  await page.getByRole("heading", { level: 1 }).selectText();
+  await requests
+    .getByRole("button", { name: /^Details of req_.+\d:\d\d/ })
+    .first()
+    .dispatchEvent("click");
+  await expect(detail).toBeVisible();
   // It has an address of its own, and names.
   await expect(page).toHaveURL(/request=req_/);
   await page.reload();
@@ -100,7 +108,7 @@ test("a member sees the own calls alone, and an admin's page says why it could n
   const theirs = await mint(member.page, url, owner.workspace, "mine");
   expect(await call(url, theirs.key, "openai/gpt-5.4-nano")).toBe(200);
   await member.page.goto(`/console/w/${owner.workspace}/start`);
-  await member.page.getByRole("link", { name: "Usage" }).click();
+  await member.page.getByRole("link", { name: "Usage", exact: true }).click();
   await expect(member.page.getByText("These are your own calls")).toBeVisible();
   const requests = member.page.getByRole("region", { name: "Requests" });
   await expect(requests.getByRole("row")).toHaveCount(2, { timeout: 20_000 });

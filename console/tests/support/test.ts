@@ -93,8 +93,8 @@ export function watch(page: Page, faults: string[]): void {
 }
 
 /**
- * Looks at the page: axe finds nothing, nothing is wider than the window, and pictures are kept in both themes at 1440
- * and 360 pixels.
+ * Looks at the page in both themes at 1440 and 360 pixels: axe finds nothing, nothing is wider than the window, and
+ * pictures are kept.
  */
 export async function look(page: Page, name: string): Promise<void> {
   for (const scheme of ["light", "dark"] as const) {
@@ -104,12 +104,13 @@ export async function look(page: Page, name: string): Promise<void> {
       await page.screenshot({ path: `${SCREENSHOTS}/${name}-${width}-${scheme}.png`, animations: "disabled" });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       expect(wide, `${name} at ${width} pixels scrolls sideways by`).toBeLessThanOrEqual(0);
+      // What is shown differs between the two: tables are cards on phones, the sidebar a menu.
+      const found = await new AxeBuilder({ page })
+        .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+        .analyze();
+      const said = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+      expect(said, `axe on ${name} at ${width} pixels (${scheme})`).toEqual([]);
     }
-    const found = await new AxeBuilder({ page })
-      .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
-      .analyze();
-    const said = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
-    expect(said, `axe on ${name} (${scheme})`).toEqual([]);
   }
   await page.setViewportSize({ width: 1440, height: 900 });
 }
