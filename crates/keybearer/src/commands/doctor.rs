@@ -180,8 +180,16 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn line(&mut self, kind: &str, id: &str, verdict: &str) {
+        self.line_with(kind, id, verdict, None);
+    }
+
+    /// A line with the cause of its verdict, for a program in the line; a person gets it as a remark of the caller's.
+    pub(crate) fn line_with(&mut self, kind: &str, id: &str, verdict: &str, why: Option<&str>) {
         if self.out.is_json() {
-            let line = json!({ "record": kind, "id": id, "verdict": verdict });
+            let mut line = json!({ "record": kind, "id": id, "verdict": verdict });
+            if let Some(why) = why {
+                line["why"] = json!(why);
+            }
             self.out.json(&line);
         } else {
             say(&format!("{verdict:<18} {kind:<12} {id}"));

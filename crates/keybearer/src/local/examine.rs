@@ -45,8 +45,13 @@ pub(crate) async fn examine(directory: &Path, report: &mut Report) -> anyhow::Re
     match keys(&api).await {
         Ok(keys) => {
             report.line("instance", api.address(), "ok");
-            for (name, state) in keys {
-                report.line("provider_key", &name, &state);
+            for key in keys {
+                let why = key.failure.as_deref();
+                report.line_with("provider_key", &key.name, key.verdict(), why);
+                if let Some(why) = why {
+                    well = false;
+                    remark(&format!("The provider turned {} away: {why}", key.name));
+                }
             }
         }
         Err(error) => {
@@ -63,11 +68,12 @@ pub(crate) async fn examine(directory: &Path, report: &mut Report) -> anyhow::Re
     }
     let mut reload = false;
     for one in &compared.variables {
-        report.line("variable", &one.variable, one.verdict.as_str());
+        let (verdict, why) = (one.verdict.as_str(), one.why.as_deref());
+        report.line_with("variable", &one.variable, verdict, why);
         match (one.verdict, &one.why) {
             (Verdict::InUse | Verdict::WithoutEffect, _) => continue,
-            (Verdict::Refused, Some(why)) => {
-                remark(&format!("{} is refused: {why}", one.variable));
+            (Verdict::Refused | Verdict::Deferred, Some(why)) => {
+                remark(&format!("{} is {verdict}: {why}", one.variable));
             }
             _ => reload = true,
         }
@@ -93,15 +99,50 @@ fn is_for_clients(value: &Secret) -> bool {
     })
 }
 
+/// A provider key of the instance's workspace.
+struct Key {
+    name: String,
+    state: String,
+    /// Why the provider turned it away, if it did and the key has not served since.
+    failure: Option<String>,
+}
+
+impl Key {
+    fn verdict(&self) -> &str {
+        match self.failure {
+            Some(_) => "failing",
+            None => &self.state,
+        }
+    }
+
+    /// Too many requests, or a provider that is out of order, say nothing of a key.
+    fn failure_of(key: &Value) -> Option<String> {
+        let failure = &key["last_failure"];
+        let kind = match failure["kind"].as_str()? {
+            kind @ ("invalid_key" | "no_permission" | "no_quota") => kind,
+            _ => return None,
+        };
+        let served = key["last_used_at"].as_str().unwrap_or_default();
+        let is_later = failure["at"].as_str()? >= served;
+        (key["state"] == "active" && is_later).then(|| {
+            let refused = key["health"]["failed"].as_u64().unwrap_or_default();
+            let calls = key["health"]["calls"].as_u64().unwrap_or_default();
+            format!("{kind}; {refused} of {calls} tries failed in the last 24 hours")
+        })
+    }
+}
+
 /// The provider keys of the instance's workspace with their states.
-async fn keys(api: &Api) -> anyhow::Result<Vec<(String, String)>> {
+async fn keys(api: &Api) -> anyhow::Result<Vec<Key>> {
     let workspace = api.workspace().await?;
     let path = format!("/api/v1/workspaces/{workspace}/provider-keys");
     let keys = api.get_list(&path).await?;
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let keys = keys["data"].as_array().into_iter().flatten().map(|key| {
-        let name = format!("{}/{}", text(&key["provider"]), text(&key["label"]));
-        (name, text(&key["state"]))
+    let keys = keys["data"].as_array().into_iter().flatten();
+    let keys = keys.map(|key| Key {
+        name: format!("{}/{}", text(&key["provider"]), text(&key["label"])),
+        state: text(&key["state"]),
+        failure: Key::failure_of(key),
     });
     Ok(keys.collect())
 }

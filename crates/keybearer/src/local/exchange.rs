@@ -81,7 +81,7 @@ pub(super) struct Compared {
 pub(super) struct OneCompared {
     pub(super) variable: String,
     pub(super) verdict: Verdict,
-    /// Why it is refused.
+    /// Why it is refused or deferred.
     pub(super) why: Option<String>,
 }
 
@@ -99,6 +99,8 @@ pub(super) enum Verdict {
     WithoutEffect,
     /// The instance has this value, and it was not taken.
     Refused,
+    /// The instance has this value and could not store or try it yet; it tries again.
+    Deferred,
 }
 
 impl Verdict {
@@ -109,6 +111,7 @@ impl Verdict {
             Self::NotTold => "not_told",
             Self::WithoutEffect => "without_effect",
             Self::Refused => "refused",
+            Self::Deferred => "deferred",
         }
     }
 }

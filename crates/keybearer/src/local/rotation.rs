@@ -41,8 +41,8 @@ pub(super) struct Rotation {
     strangers: BTreeSet<String>,
     /// When to try again what could not be stored.
     again_at: Option<Instant>,
-    /// Why a variable's value was not taken, by the variable.
-    refused: BTreeMap<String, String>,
+    /// What became of a value that was not taken, and why, by the variable.
+    untaken: BTreeMap<String, (Verdict, String)>,
     kept: Vec<Kept>,
     /// Where `kept` is written for the next start.
     kept_file: PathBuf,
@@ -95,7 +95,7 @@ impl Rotation {
             file,
             strangers: BTreeSet::new(),
             again_at: None,
-            refused: BTreeMap::new(),
+            untaken: BTreeMap::new(),
             kept: read(&kept_file)?,
             kept_file,
         };
@@ -256,7 +256,7 @@ impl Rotation {
         let deferred = |it: &Change| matches!(it.what, What::Deferred(_));
         let whole = changes.as_ref().is_ok_and(|it| !it.iter().any(deferred));
         if let Ok(changes) = &changes {
-            self.refused = refusals(changes);
+            self.untaken = untaken(changes);
         }
         self.again_at = (!whole).then(|| Instant::now() + AGAIN);
         // Also after a failure: some may have been stored.
@@ -273,22 +273,19 @@ impl Rotation {
         });
         let compared = names.filter_map(|(name, first)| {
             let value = told.get(name)?;
-            let verdict = match first {
-                None => Verdict::NotTold,
-                Some(first) if same(value, first.value) => {
-                    match self.refused.contains_key(first.variable) {
-                        true => Verdict::Refused,
-                        false => Verdict::InUse,
-                    }
-                }
-                Some(first) if first.variable == name => Verdict::OtherValue,
-                Some(_) => Verdict::WithoutEffect,
+            let (verdict, why) = match first {
+                None => (Verdict::NotTold, None),
+                Some(first) if same(value, first.value) => match self.untaken.get(first.variable) {
+                    Some((verdict, why)) => (*verdict, Some(why.clone())),
+                    None => (Verdict::InUse, None),
+                },
+                Some(first) if first.variable == name => (Verdict::OtherValue, None),
+                Some(_) => (Verdict::WithoutEffect, None),
             };
-            let why = first.and_then(|first| self.refused.get(first.variable));
             Some(OneCompared {
                 variable: name.clone(),
                 verdict,
-                why: why.filter(|_| verdict == Verdict::Refused).cloned(),
+                why,
             })
         });
         compared.collect()
@@ -315,12 +312,16 @@ fn read(path: &Path) -> anyhow::Result<Vec<Kept>> {
     Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
-fn refusals(changes: &[Change]) -> BTreeMap<String, String> {
-    let refused = changes.iter().filter_map(|change| match &change.what {
-        What::Refused(why) | What::Deferred(why) => Some((change.variable.clone(), why.clone())),
-        _ => None,
+fn untaken(changes: &[Change]) -> BTreeMap<String, (Verdict, String)> {
+    let untaken = changes.iter().filter_map(|change| {
+        let (verdict, why) = match &change.what {
+            What::Refused(why) => (Verdict::Refused, why),
+            What::Deferred(why) => (Verdict::Deferred, why),
+            _ => return None,
+        };
+        Some((change.variable.clone(), (verdict, why.clone())))
     });
-    refused.collect()
+    untaken.collect()
 }
 
 fn log(changes: &[Change]) {
@@ -343,4 +344,27 @@ fn copy(secret: &Secret) -> Secret {
 
 fn same(one: &Secret, other: &Secret) -> bool {
     one.expose(|one| other.expose(|other| one == other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_off_is_not_refused() {
+        let change = |variable: &str, what: What| Change {
+            provider: "openai".parse().expect("fits"),
+            variable: variable.to_owned(),
+            what,
+        };
+        let found = untaken(&[
+            change("A", What::Refused("too short".to_owned())),
+            change("B", What::Deferred("no answer".to_owned())),
+            change("C", What::Same),
+        ]);
+        let refused = (Verdict::Refused, "too short".to_owned());
+        let deferred = (Verdict::Deferred, "no answer".to_owned());
+        let expected = [("A".to_owned(), refused), ("B".to_owned(), deferred)];
+        assert_eq!(found, BTreeMap::from(expected));
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use testkit::app::Exit;
+use testkit::provider::wire::chat_error;
 
 use super::Local;
 
@@ -42,6 +43,9 @@ async fn the_doctor_says_how_this_shell_fits_to_the_instance_that_runs() {
         pairs(&[anthropic, ("OPENAI_API_KEY", "in_use")])
     );
     assert_eq!(exit.status.code(), Some(1), "{exit}");
+    let line = exit.stdout.lines().find(|it| it.contains("\"refused\""));
+    let line: Value = serde_json::from_str(line.expect("a line")).expect("JSON");
+    assert!(line["why"].is_string(), "{line}");
     let exit = local.app.run(&["doctor"]).await;
     assert!(exit.says("ANTHROPIC_API_KEY is refused: "), "{exit}");
 
@@ -84,6 +88,34 @@ async fn the_doctor_says_how_this_shell_fits_to_the_instance_that_runs() {
     local.app.builder_mut().set_env("KEYBEARER_API_KEY", &key);
     let exit = local.app.run(&["doctor"]).await;
     assert!(exit.says(&format!("go to {lost}")), "{exit}");
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn the_doctor_says_which_keys_a_provider_turned_away() {
+    let local =
+        Local::start_with(|builder, canary| builder.env("OPENAI_API_KEY", &canary.openai_key()))
+            .await;
+    let exit = local.app.run(&["doctor", "--json"]).await;
+    assert!(exit.status.success(), "{exit}");
+    local
+        .provider
+        .always(chat_error(401, "invalid_api_key", "no"));
+    assert_ne!(local.chat("gpt-4o").await.status, 200);
+    let failing = pairs(&[("openai/env.OPENAI_API_KEY", "failing")]);
+    let mut exit = local.app.run(&["doctor", "--json"]).await;
+    for _ in 0..100 {
+        if verdicts(&exit, "provider_key") == failing {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        exit = local.app.run(&["doctor", "--json"]).await;
+    }
+    assert_eq!(verdicts(&exit, "provider_key"), failing);
+    assert_eq!(exit.status.code(), Some(1), "{exit}");
+    assert!(exit.says("\"why\":\"invalid_key; "), "{exit}");
+    let exit = local.app.run(&["doctor"]).await;
+    assert!(exit.says("turned openai/env.OPENAI_API_KEY away"), "{exit}");
     local.finish().await;
 }
 
