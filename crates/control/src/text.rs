@@ -50,9 +50,9 @@ pub fn name(text: &str) -> Result<String, Problem> {
 }
 
 /// Whether a character could make a name look like another: controls, zero-width marks, bidirectional overrides.
-pub(crate) fn hides(char: char) -> bool {
+pub fn hides(char: char) -> bool {
     char.is_control()
-        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(char, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -90,6 +90,7 @@ mod tests {
             "a\u{1b}[31m",
             "a\nb",
             "a\u{202e}b",
+            "a\u{61c}b",
             &"x".repeat(101),
         ] {
             assert!(name(bad).is_err(), "{bad:?}");

@@ -3,6 +3,7 @@
 mod connection;
 mod named;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -18,7 +19,7 @@ use url::form_urlencoded;
 use crate::config::WORKSPACE_VARIABLE;
 use crate::failure::{Failure, Sort};
 use crate::logins::Credential;
-use crate::output::Progress;
+use crate::output::{Progress, counted};
 
 use connection::server;
 pub(crate) use connection::{Connection, DEFAULT_URL, chosen_url, origin};
@@ -26,6 +27,7 @@ pub(crate) use named::NamedWorkspace;
 
 /// The most entries that the server gives at once.
 const PART: usize = 100;
+const NOTHING_MORE: &str = "the server says that there is more, and gives nothing";
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a server may be silent in the middle of an answer, which may be a stream without an end.
@@ -179,6 +181,49 @@ impl Api {
             .into())
     }
 
+    /// Reads a list part by part and gives each part away, until that says `Break`: of a list that may not fit into memory.
+    pub(crate) async fn list_parts(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        mut take: impl FnMut(&[Value]) -> ControlFlow<()>,
+    ) -> anyhow::Result<()> {
+        let mut after: Option<String> = None;
+        let mut count = 0;
+        let mut progress = Progress::beside_output();
+        loop {
+            let answer = self.part(path, query, PART, after.as_deref()).await?;
+            let data = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
+            count += data.len();
+            after = answer["next"].as_str().map(str::to_owned);
+            if after.is_some() && data.is_empty() {
+                bail!(NOTHING_MORE);
+            }
+            if take(data).is_break() || after.is_none() {
+                return Ok(());
+            }
+            progress.show(&format!("{} read", counted(count, "entry", "entries")));
+        }
+    }
+
+    async fn part(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        limit: usize,
+        after: Option<&str>,
+    ) -> anyhow::Result<Value> {
+        let mut text = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in query {
+            text.append_pair(name, value);
+        }
+        text.append_pair("limit", &limit.to_string());
+        if let Some(after) = after {
+            text.append_pair("after", after);
+        }
+        self.get_list(&format!("{path}?{}", text.finish())).await
+    }
+
     /// Reads a list part by part, at most `most` entries; `next` of the result is there if the server has more.
     pub(crate) async fn list(
         &self,
@@ -190,28 +235,20 @@ impl Api {
         let mut after: Option<String> = None;
         let mut progress = Progress::start();
         loop {
-            let mut text = form_urlencoded::Serializer::new(String::new());
-            for (name, value) in query {
-                text.append_pair(name, value);
-            }
             let part = most.saturating_sub(data.len()).clamp(1, PART);
-            text.append_pair("limit", &part.to_string());
-            if let Some(after) = &after {
-                text.append_pair("after", after);
-            }
-            let mut answer = self.get_list(&format!("{path}?{}", text.finish())).await?;
+            let mut answer = self.part(path, query, part, after.as_deref()).await?;
             let before = data.len();
             if let Some(part) = answer["data"].as_array_mut() {
                 data.append(part);
             }
             after = answer["next"].as_str().map(str::to_owned);
             if after.is_some() && data.len() == before {
-                bail!("the server says that there is more, and gives nothing");
+                bail!(NOTHING_MORE);
             }
             if after.is_none() || data.len() >= most {
                 return Ok(json!({ "data": data, "next": after }));
             }
-            progress.show(&format!("{} entries read", data.len()));
+            progress.show(&format!("{} read", counted(data.len(), "entry", "entries")));
         }
     }
 

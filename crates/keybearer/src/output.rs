@@ -66,6 +66,17 @@ impl Out {
         }
     }
 
+    /// A piece of a result that is too long to be held, for a program.
+    ///
+    /// # Errors
+    /// As of [`deliver`].
+    pub(crate) fn json_piece(self, piece: &str) -> std::io::Result<()> {
+        match self.terminal {
+            true => deliver(PrintableStream::default().with(piece.as_bytes()).as_bytes()),
+            false => deliver(piece.as_bytes()),
+        }
+    }
+
     /// The entries of a list (`data`), or the whole answer as JSON. Says so if the server has more (`next`).
     pub(crate) fn list(self, answer: &Value, columns: &[Column]) {
         if self.json {
@@ -211,9 +222,21 @@ fn aligned(row: &[String], widths: &[usize]) -> String {
     line.trim_end().to_owned()
 }
 
-/// The text without what a terminal would obey: names are written by other people.
+/// A number of things: `1 call`, `2 calls`.
+pub(crate) fn counted(count: impl std::fmt::Display, one: &str, more: &str) -> String {
+    let count = count.to_string();
+    let what = if count == "1" { one } else { more };
+    format!("{count} {what}")
+}
+
+/// The text without what a terminal would obey, and without what makes a name look like another one: names are written by
+/// other people.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(harmless).collect()
+    let shown = |char| match control::text::hides(char) {
+        true => char::REPLACEMENT_CHARACTER,
+        false => harmless(char),
+    };
+    text.chars().map(shown).collect()
 }
 
 fn harmless(char: char) -> char {
@@ -426,12 +449,12 @@ mod tests {
             terminal: true,
             colour: false,
         };
-        // Wide characters, a mark that joins the letter before it, an emoji of three characters, one that a selector widens.
+        // Wide characters, a mark that joins the letter before it, an emoji of two characters, one that a selector widens.
         let names = [
             "ascii",
             "日本",
             "e\u{301}e\u{301}",
-            "\u{1f469}\u{200d}\u{1f680}",
+            "\u{1f469}\u{1f3fd}",
             "\u{260e}\u{fe0f}",
         ];
         let rows = names.map(|name| vec![name.to_owned(), "|".to_owned()]);
@@ -449,8 +472,20 @@ mod tests {
         );
         assert_eq!(
             printable("a\u{202e}b\u{2066}c\u{200f}"),
-            "a\u{fffd}b\u{fffd}c\u{200f}"
+            "a\u{fffd}b\u{fffd}c\u{fffd}"
         );
+        for hidden in ['\u{200b}', '\u{200d}', '\u{2060}', '\u{feff}', '\u{61c}'] {
+            assert_eq!(printable(&format!("a{hidden}b")), "a\u{fffd}b");
+        }
+        // In a text the joiners are letters' own.
+        let joined = "\u{645}\u{6cc}\u{200c}\u{62e}";
+        assert_eq!(PrintableStream::default().with(joined.as_bytes()), joined);
+    }
+
+    #[test]
+    fn one_thing_is_not_called_many() {
+        let of = |count: u64| counted(count, "call", "calls");
+        assert_eq!([of(0), of(1), of(11)], ["0 calls", "1 call", "11 calls"]);
     }
 
     #[test]
@@ -475,7 +510,7 @@ mod tests {
         assert_eq!(fitted("a日本", 4), "a日");
         assert_eq!(fitted("日本", 4), "日本");
         assert_eq!(fitted("e\u{301}e\u{301}x", 2), "e\u{301}e\u{301}");
-        let astronaut = "\u{1f469}\u{200d}\u{1f680}";
+        let astronaut = "\u{1f469}\u{1f3fd}";
         assert_eq!(fitted(&format!("{astronaut}x"), 2), astronaut);
         let marks = "\u{301}".repeat(1000);
         assert!(fitted(&marks, 80).len() <= 80 * 16);

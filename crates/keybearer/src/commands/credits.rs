@@ -9,7 +9,7 @@ use super::say;
 use super::usage::{dollars, money};
 use super::when::Moment;
 use crate::client::Api;
-use crate::output::{Out, cell, remark};
+use crate::output::{Out, cell, counted, remark};
 use crate::sources;
 
 #[derive(clap::Args)]
@@ -72,12 +72,12 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     ));
     for of in usage["by_workspace"].as_array().into_iter().flatten() {
         say(&format!(
-            "{}  {} requests, {} input and {} output tokens, {} credits",
+            "{}  {}, {} input and {} output tokens, {}",
             of["workspace_name"].as_str().unwrap_or("-"),
-            of["requests"],
+            counted(&of["requests"], "request", "requests"),
             of["input_tokens"],
             of["output_tokens"],
-            of["credits"]
+            counted(&of["credits"], "credit", "credits")
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -13,7 +13,7 @@ use super::when::Moment;
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
-use crate::output::{Out, Screen, cell, fitted, printable, remark, screen};
+use crate::output::{Out, Screen, cell, counted, fitted, printable, remark, screen};
 use crate::sources;
 
 #[derive(clap::Args)]
@@ -153,9 +153,9 @@ impl View {
         let mut lines = vec![
             format!("{}  {credits}", api.address()),
             format!(
-                "since {}: {of}{} calls, {} failed, {} tokens in, {} out, {}",
+                "since {}: {of}{}, {} failed, {} tokens in, {} out, {}",
                 self.since,
-                sum.calls,
+                counted(sum.calls, "call", "calls"),
                 sum.failed,
                 sum.input_tokens,
                 sum.output_tokens,

@@ -244,7 +244,7 @@ async fn the_live_view_is_redrawn_on_a_terminal_and_leaves_it_as_it_was() {
     screen.until("\u{1b}[?1049h");
     screen.until(" 0 calls, ");
     fixture.chat("gpt-4o").await.expect(200);
-    screen.until(" 1 calls, ");
+    screen.until(" 1 call, ");
     // Control-C.
     let mut input = child.stdin.take().expect("a pipe");
     input.write_all(&[3]).expect("written");
@@ -253,7 +253,7 @@ async fn the_live_view_is_redrawn_on_a_terminal_and_leaves_it_as_it_was() {
     assert!(status.success(), "{status}");
     // The same for whoever ends programs.
     let (mut child, mut screen) = fixture.watched();
-    screen.until(" 1 calls, ");
+    screen.until(" 1 call, ");
     let [viewer] = crate::cli_login::children_of(child.id())[..] else {
         panic!("script started something else");
     };

@@ -1,6 +1,7 @@
 //! `keybearer usage export`: the calls of a workspace as comma-separated values.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use anyhow::ensure;
@@ -12,7 +13,7 @@ use super::filter::Filter;
 use crate::client::Api;
 use crate::commands::when::Moment;
 use crate::commands::workspace::Which;
-use crate::output::{Out, PrintableStream, Progress, deliver};
+use crate::output::{Out, PrintableStream, Progress, counted, deliver};
 use crate::sources;
 
 #[derive(clap::Args)]
@@ -51,7 +52,23 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         let query: Vec<(&str, String)> = query
             .map(|(name, value)| (name.as_ref(), value.to_string()))
             .collect();
-        out.json(&api.list(&path, &query, usize::MAX).await?);
+        let mut lead = "{\"data\":[";
+        let parts = api.list_parts(&path, &query, |calls| {
+            let mut text = String::new();
+            for call in calls {
+                text.push_str(lead);
+                text.push_str(&call.to_string());
+                lead = ",";
+            }
+            match out.json_piece(&text) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        parts.await?;
+        // Where the reader has seen enough, that goes nowhere, too.
+        let lead = if lead == "," { "" } else { lead };
+        let _ = out.json_piece(&format!("{lead}],\"next\":null}}\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let path = args.which.path(api, "/usage.csv").await?;
@@ -86,7 +103,7 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         is_first = false;
         // A field may hold a line break, in quotes; for a line of progress that is near enough.
         count += calls.matches("\r\n").count();
-        progress.show(&format!("{count} calls read"));
+        progress.show(&format!("{} read", counted(count, "call", "calls")));
         next = link.and_then(|link| target(link.to_str().ok()?));
     }
     Ok(ExitCode::SUCCESS)
