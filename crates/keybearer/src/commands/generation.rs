@@ -203,10 +203,9 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             out.done(&run, "The run is cancelled.");
         }
         Command::Retry { id, wait, which } => {
-            let path = of(api, &which, id, "/retry").await?;
-            let run = api.post(&path, &json!({})).await?;
+            let path = of(api, &which, id, "").await?;
+            let run = api.post(&format!("{path}/retry"), &json!({})).await?;
             if wait {
-                let path = of(api, &which, id, "").await?;
                 return finished(until_it_ends(api, &path).await?, out);
             }
             out.done(&run, "The run goes on.");

@@ -178,6 +178,7 @@ async fn a_change_of_settings_gives_way_to_one_of_the_same_setting_only() {
         .next(state("three", 9, 2));
     let exit = fixture.cli(&set).await;
     assert!(exit.says("a was 1"), "{exit}");
+    assert!(!exit.says("b was"), "{exit}");
     let sent: Vec<_> = server
         .requests()
         .iter()
@@ -200,8 +201,61 @@ async fn a_change_of_settings_gives_way_to_one_of_the_same_setting_only() {
         .reset()
         .next(Script::json(403, &json!({"code": "permission_denied"})))
         .next(state("one", 9, 1));
-    fixture.cli(&set).await;
+    let exit = fixture.cli(&set).await;
+    assert!(exit.says("may not read the settings"), "{exit}");
     assert_eq!(server.last().header("if-match"), None);
+}
+
+#[tokio::test]
+async fn calls_are_exported_as_they_come() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let export = ["usage", "export", "--json"];
+    server
+        .next(list(json!([{"n": 1}, {"n": 2}]), Some("more")))
+        .next(list(json!([{"n": 3}]), None));
+    let exit = fixture.cli(&export).await;
+    assert_eq!(
+        exit.stdout,
+        "{\"data\":[{\"n\":1},{\"n\":2},{\"n\":3}],\"next\":null}\n"
+    );
+    server.reset().next(list(json!([]), None));
+    let exit = fixture.cli(&export).await;
+    assert_eq!(exit.stdout, "{\"data\":[],\"next\":null}\n");
+    // What came before a failure was written.
+    server
+        .reset()
+        .next(list(json!([{"n": 1}]), Some("more")))
+        .next(Script::status(500));
+    let exit = fixture.cli_ends(&export, 1).await;
+    assert_eq!(exit.stdout, "{\"data\":[{\"n\":1}");
+}
+
+#[tokio::test]
+async fn a_run_is_tried_again_in_the_workspace_that_was_found_once() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let run = "run_00000000000000000000000000";
+    let path = format!("/api/v1/workspaces/{WORKSPACE}/runs/{run}");
+    let ended = json!({"id": run, "status": "succeeded"});
+    server
+        .on_path(&format!("{path}/retry"), Script::json(200, &ended))
+        .on_path(&path, Script::json(200, &ended))
+        .always(Script::json(
+            200,
+            &json!({"workspace_id": WORKSPACE, "id": WORKSPACE, "name": "mine"}),
+        ));
+    let retry = ["generation", "retry", run, "--wait", "--workspace", "mine"];
+    fixture.cli(&retry).await;
+    let of_runs = server
+        .requests()
+        .iter()
+        .filter(|it| it.path().starts_with(&path))
+        .count();
+    // Two for the name, which a key's workspace has.
+    assert_eq!((of_runs, server.requests().len()), (2, 4));
 }
 
 #[tokio::test]

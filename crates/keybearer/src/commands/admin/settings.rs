@@ -58,7 +58,11 @@ async fn set(api: &Api, changes: &Value) -> anyhow::Result<Value> {
     let read = match api.get_tagged(SETTINGS).await {
         // An API key may be allowed to write them only.
         Err(error) if Failure::sort_of(&error) == Sort::Denied => {
-            return api.patch(SETTINGS, changes).await;
+            let after = api.patch(SETTINGS, changes).await?;
+            remark(
+                "These credentials may not read the settings: they were changed whatever stood there, and what that was is not known.",
+            );
+            return Ok(after);
         }
         read => read?,
     };
@@ -74,12 +78,14 @@ async fn set(api: &Api, changes: &Value) -> anyhow::Result<Value> {
             }
             after => {
                 let after = after?;
-                tell_changes(&before, &after);
+                tell_changes(changes, &before, &after);
                 return Ok(after);
             }
         }
     }
-    send(api, changes, &tag).await
+    let after = send(api, changes, &tag).await?;
+    tell_changes(changes, &before, &after);
+    Ok(after)
 }
 
 async fn send(api: &Api, changes: &Value, tag: &str) -> anyhow::Result<Value> {
@@ -119,9 +125,9 @@ fn names(changes: &Value) -> impl Iterator<Item = &String> {
     changes.as_object().into_iter().flat_map(Map::keys)
 }
 
-/// Says what was there before: a list that was replaced is gone.
-fn tell_changes(before: &Value, after: &Value) {
-    for name in names(after).filter(|name| before[*name] != after[*name]) {
+/// Says what was there before of what this command changed: a list that was replaced is gone.
+fn tell_changes(changes: &Value, before: &Value, after: &Value) {
+    for name in names(changes).filter(|name| before[*name] != after[*name]) {
         remark(&format!("{name} was {}", before[name]));
     }
 }
