@@ -37,6 +37,8 @@ pub(crate) struct Admitted {
     pub(crate) others: Vec<String>,
     /// The key that made what the call names, if that is known: no other serves.
     pub(crate) maker: Option<Maker>,
+    /// Whether it names, or may name, what nobody knows the maker of: then only the workspace's own keys serve.
+    pub(crate) names_unknown: bool,
     /// Whether the path names what the workspace made.
     pub(crate) path_is_made: bool,
     pub(crate) body: Held,
@@ -109,6 +111,7 @@ where
                 head,
                 others,
                 maker: None,
+                names_unknown: false,
                 path_is_made: false,
                 body,
             })

@@ -96,7 +96,7 @@ pub(crate) enum Failure {
     },
     /// Only the key that made something finds it at the provider.
     #[error(
-        "what the request names was made with a key for {provider} that does not serve this call: it was removed or disabled, or it is not one for this model"
+        "what the request names is kept under a key for {provider} that does not serve this call: it was removed or disabled, or is not one for this model; or nothing is known of what is named, and then only the workspace's own keys serve"
     )]
     ObjectKeyUnavailable {
         provider: ProviderId,

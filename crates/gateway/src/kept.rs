@@ -2,11 +2,13 @@
 //! goes to the key that made it, whatever the order of the keys says. So does a call whose prompt names a file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use domain::{ProviderId, ProviderKeyId, WorkspaceId};
+use domain::{KeyScope, ProviderId, ProviderKeyId, WorkspaceId};
 use http::Method;
 use llm::format::FormatId;
-use llm::{head, kept};
+use llm::head::{self, MAX_NAMED};
+use llm::kept;
 use moka::sync::Cache;
 use store::Store;
 
@@ -33,6 +35,8 @@ const COLLECTIONS: [&str; 10] = [
 ];
 /// How many makers are remembered without asking the store.
 const MAX_REMEMBERED: u64 = 10_000;
+/// For how long what nobody knows is not looked up again: a client names the same files in each request.
+const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// So much of the beginning of an answer is read for ids. A response has its own first of all, a batch that of its
 /// results behind the list of its errors.
 const BEGINNING_OF_RESPONSE: usize = 4 * 1024;
@@ -47,34 +51,65 @@ pub(crate) struct Maker {
 
 /// Who made what. The store knows all of it, other processes learn it there a moment later. Clones share everything.
 #[derive(Clone)]
-pub(crate) struct Makers(Cache<(WorkspaceId, Arc<str>), Maker>);
+pub(crate) struct Makers {
+    known: Cache<Name, Maker>,
+    /// What the store knew nothing of a moment ago.
+    unknown: Cache<Name, ()>,
+}
+
+/// What a workspace calls something.
+type Name = (WorkspaceId, Arc<str>);
 
 impl Makers {
     pub(crate) fn new() -> Self {
-        Self(Cache::new(MAX_REMEMBERED))
+        Self {
+            known: Cache::new(MAX_REMEMBERED),
+            unknown: Cache::builder()
+                .max_capacity(MAX_REMEMBERED)
+                .time_to_live(UNKNOWN_FOR)
+                .build(),
+        }
     }
 
-    /// Who made it; `None`: nobody knows.
-    async fn of(
+    /// Who made each of these; `None`: nobody knows. What is not remembered the store is asked for all at once.
+    async fn of_all(
         &self,
         store: &Store,
         workspace: WorkspaceId,
-        id: &str,
-    ) -> Result<Option<Maker>, Failure> {
-        let name = (workspace, Arc::from(id));
-        if let Some(maker) = self.0.get(&name) {
-            return Ok(Some(maker));
+        ids: &[&str],
+    ) -> Result<Vec<Option<Maker>>, Failure> {
+        let name = |id: &str| (workspace, Arc::from(id));
+        let mut makers: Vec<Option<Maker>> =
+            ids.iter().map(|id| self.known.get(&name(id))).collect();
+        let is_new = |id: &str, maker: &Option<Maker>| {
+            maker.is_none() && !self.unknown.contains_key(&name(id))
+        };
+        let each = ids.iter().copied().zip(&makers);
+        let sought: Vec<&str> = each
+            .filter(|(id, maker)| is_new(id, maker))
+            .map(|(id, _)| id)
+            .collect();
+        if sought.is_empty() {
+            return Ok(makers);
         }
-        let found = store.serving().maker(workspace, id).await;
+        let found = store.serving().makers(workspace, &sought).await;
         let found = found.map_err(|error| {
-            tracing::warn!(%error, "with which key an object was made cannot be looked up");
+            tracing::warn!(%error, "with which keys objects were made cannot be looked up");
             Failure::StoreUnavailable
         })?;
-        Ok(found.map(|(provider, key)| {
+        for id in &sought {
+            if !found.iter().any(|(known, ..)| known == id) {
+                self.unknown.insert(name(id), ());
+            }
+        }
+        for (id, provider, key) in found {
             let maker = Maker { provider, key };
-            self.0.insert(name, maker.clone());
-            maker
-        }))
+            self.known.insert(name(&id), maker.clone());
+            if let Some(at) = ids.iter().position(|it| *it == id) {
+                makers[at] = Some(maker);
+            }
+        }
+        Ok(makers)
     }
 }
 
@@ -85,43 +120,51 @@ pub(crate) async fn continued(
     mut admitted: Admitted,
     pass: Option<&Pass>,
 ) -> Result<Admitted, Failure> {
-    let read = pass.and_then(|pass| unread(&admitted, pass));
-    let named = read.as_ref().unwrap_or(&admitted.head.named);
+    let unread = pass.and_then(|pass| unread(&admitted, pass));
+    let (named, is_all) = match &unread {
+        Some(unread) => (&unread.named, unread.is_all),
+        None => (&admitted.head.named, true),
+    };
+    // What stands behind so many was not looked at.
+    let is_all = is_all && named.len() < MAX_NAMED;
     if named.is_empty() {
+        admitted.names_unknown = !is_all;
         return Ok(admitted);
     }
     let workspace = admitted.view.caller.record.workspace;
     match maker_of_all(plane, workspace, named, admitted.maker.as_ref()).await {
-        Ok(Some(maker)) => {
-            admitted.maker = Some(maker);
+        Ok((maker, all_known)) => {
+            admitted.names_unknown = !(is_all && all_known);
+            admitted.maker = maker;
             Ok(admitted)
         }
-        Ok(None) => Ok(admitted),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
 }
 
-/// Who made all of these and what `known` made; `None`: nobody knows of any.
+/// Who made these and what `known` made, `None`: nobody knows of any; and whether all of them are known.
 async fn maker_of_all(
     plane: &Plane,
     workspace: WorkspaceId,
     named: &[String],
     known: Option<&Maker>,
-) -> Result<Option<Maker>, Failure> {
+) -> Result<(Option<Maker>, bool), Failure> {
+    let ids: Vec<&str> = named.iter().map(String::as_str).collect();
+    let makers = plane.makers.of_all(&plane.store, workspace, &ids).await?;
+    let all_known = makers.iter().all(Option::is_some);
     let mut all = known.cloned();
-    for id in named {
-        let maker = plane.makers.of(&plane.store, workspace, id).await?;
-        match (&all, maker) {
-            (Some(all), Some(maker)) if *all != maker => {
+    for maker in makers.into_iter().flatten() {
+        match &all {
+            Some(all) if *all != maker => {
                 return Err(Failure::ObjectKeysDiffer {
                     providers: providers(all, &maker),
                 });
             }
-            (None, Some(maker)) => all = Some(maker),
-            _ => {}
+            Some(_) => {}
+            None => all = Some(maker),
         }
     }
-    Ok(all)
+    Ok((all, all_known))
 }
 
 fn providers(one: &Maker, other: &Maker) -> Vec<ProviderId> {
@@ -155,20 +198,33 @@ pub(crate) async fn by_path(
 ) -> Result<Option<Maker>, Failure> {
     match below_collection(&pass.path) {
         Some((_, Some(id), _)) if kept::is_id(id) => {
-            plane.makers.of(&plane.store, workspace, id).await
+            let makers = plane.makers.of_all(&plane.store, workspace, &[id]).await?;
+            Ok(makers.into_iter().flatten().next())
         }
         _ => Ok(None),
     }
 }
 
-/// What the body of a passed request names that nobody has read, as far as its beginning tells; `None`: it was read, or it
-/// is none that makes or changes what is kept.
-fn unread(admitted: &Admitted, pass: &Pass) -> Option<Vec<String>> {
+/// What the body of a passed request names that nobody has read.
+struct Unread {
+    named: Vec<String>,
+    /// Whether all of it was looked at; else its beginning.
+    is_all: bool,
+}
+
+/// `None`: the body was read, or it is none that makes or changes what is kept.
+fn unread(admitted: &Admitted, pass: &Pass) -> Option<Unread> {
     let is_unread = admitted.call.priced == Priced::Unknown;
     let makes = admitted.method == Method::POST && below_collection(&pass.path).is_some();
-    let media_type = admitted.body.media_type.as_ref()?;
-    let is_json = essence(media_type.as_bytes()) == b"application/json";
-    (is_unread && makes && is_json).then(|| head::named(&admitted.body.bytes))
+    let body = &admitted.body;
+    let media_type = body.media_type.as_ref();
+    let is_form = media_type.is_some_and(|it| essence(it.as_bytes()).starts_with(b"multipart/"));
+    // A provider may read an object whatever it is called.
+    let is_object = !is_form && body.bytes.trim_ascii_start().starts_with(b"{");
+    (is_unread && makes && is_object).then(|| Unread {
+        named: head::named(&body.bytes),
+        is_all: body.upload.is_none(),
+    })
 }
 
 fn is_response(call: &Call) -> bool {
@@ -193,19 +249,27 @@ fn below_collection(path: &str) -> Option<(&'static str, Option<&str>, bool)> {
     })
 }
 
-/// Leaves the ways of the key that made what the call names.
-pub(crate) fn retain(
-    ways: &mut Vec<Way>,
-    maker: &Maker,
-    workspace: WorkspaceId,
-) -> Result<(), Failure> {
-    ways.retain(|way| way.target.key == maker.key);
-    match ways.is_empty() {
-        true => Err(Failure::ObjectKeyUnavailable {
-            provider: maker.provider.clone(),
-            workspace,
+/// Leaves the ways that may find what the call names: those of the key that made it, and where nothing is known of some of
+/// it, those of the workspace's own keys. What is kept under a key of the account, or of the instance, may be another
+/// workspace's.
+pub(crate) fn retain(ways: &mut Vec<Way>, admitted: &Admitted) -> Result<(), Failure> {
+    let Admitted {
+        maker,
+        names_unknown,
+        ..
+    } = admitted;
+    let first = ways.first().map(|way| way.target.provider.clone());
+    ways.retain(|way| {
+        let made = maker.as_ref().is_none_or(|it| way.target.key == it.key);
+        made && (!names_unknown || way.key_scope == KeyScope::Workspace)
+    });
+    let provider = maker.as_ref().map(|it| it.provider.clone()).or(first);
+    match (ways.is_empty(), provider) {
+        (true, Some(provider)) => Err(Failure::ObjectKeyUnavailable {
+            provider,
+            workspace: admitted.view.caller.record.workspace,
         }),
-        false => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -262,8 +326,8 @@ impl Beginning {
         let maker = Maker { provider, key };
         for id in kept::made(&self.bytes, self.is_stream) {
             let name = (workspace, Arc::from(id.as_str()));
-            if self.makers.0.get(&name).as_ref() != Some(&maker) {
-                self.makers.0.insert(name, maker.clone());
+            if self.makers.known.get(&name).as_ref() != Some(&maker) {
+                self.makers.known.insert(name, maker.clone());
                 settlement.made(id);
             }
         }

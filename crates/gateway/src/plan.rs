@@ -71,7 +71,8 @@ pub(crate) fn plan(
             let is_plain = admitted.others.is_empty()
                 && admitted.query.is_none()
                 && wishes.conversation.is_none()
-                && admitted.maker.is_none();
+                && admitted.maker.is_none()
+                && !admitted.names_unknown;
             let wanted = is_plain.then_some(Wanted {
                 instance: &admitted.view.instance,
                 call: admitted.call,
@@ -121,7 +122,6 @@ fn find(
         query,
         head,
         others,
-        maker,
         ..
     } = admitted;
     let requested = std::iter::once(&head.model).chain(others);
@@ -141,9 +141,7 @@ fn find(
         let targets =
             targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
         let mut ways = way::ways(&plane.registry, view, targets, call, query.as_deref())?;
-        if let Some(maker) = maker {
-            kept::retain(&mut ways, maker, view.caller.record.workspace)?;
-        }
+        kept::retain(&mut ways, admitted)?;
         Ok(ways)
     })?;
     Ok(Found {
@@ -174,7 +172,6 @@ pub(crate) fn pass(
             headers,
             query,
             head,
-            maker,
             path_is_made,
             ..
         } = &admitted;
@@ -192,9 +189,7 @@ pub(crate) fn pass(
         let targets = targets::own(view, pass::candidate(provider, &head.model), keys)?;
         let how = (pass, call.format);
         let mut ways = way::passing(&plane.registry, view, targets, how, query.as_deref())?;
-        if let Some(maker) = maker {
-            kept::retain(&mut ways, maker, view.caller.record.workspace)?;
-        }
+        kept::retain(&mut ways, &admitted)?;
         Ok(ways)
     });
     let beginning = kept::beginning_of_pass(pass, &admitted.method);

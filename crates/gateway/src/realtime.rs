@@ -95,6 +95,7 @@ fn admit<B: http_body::Body>(
                 head,
                 others: Vec::new(),
                 maker: None,
+                names_unknown: false,
                 path_is_made: false,
                 body: Held {
                     bytes: Bytes::new(),

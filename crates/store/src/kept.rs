@@ -1,47 +1,74 @@
 //! With which key something was made that its provider keeps.
 
+use std::sync::LazyLock;
+
 use domain::{ProviderId, ProviderKeyId, Timestamp, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
-use crate::statement::sql;
+use crate::statement::{InOrder, sql};
 use crate::usage::Grouped;
+
+/// The id of something that was made, its provider and the key.
+pub type Made = (String, ProviderId, ProviderKeyId);
 
 /// Most rows that one pruning removes.
 const MAX_PRUNED: i64 = 10_000;
 
 #[derive(sqlx::FromRow)]
 struct Stored {
+    object_id: String,
     provider: String,
     provider_key_id: String,
 }
 
-pub(crate) async fn maker(
+/// How many things one statement looks up: as many as a request is asked for.
+const LOOKED_UP: usize = 32;
+static MAKERS: LazyLock<InOrder> = LazyLock::new(|| makers_text(LOOKED_UP));
+/// Most requests name few.
+const FEW: usize = 2;
+static MAKERS_OF_FEW: LazyLock<InOrder> = LazyLock::new(|| makers_text(FEW));
+
+fn makers_text(things: usize) -> InOrder {
+    let places = vec!["$"; things].join(", ");
+    InOrder::new(&format!(
+        "SELECT object_id, provider, provider_key_id FROM kept_objects
+         WHERE workspace_id = $ AND object_id IN ({places})"
+    ))
+}
+
+/// Who made each of these in the workspace, as far as that is known.
+pub(crate) async fn makers(
     store: &Store,
     workspace: WorkspaceId,
-    id: &str,
-) -> Result<Option<(ProviderId, ProviderKeyId)>, StoreError> {
-    let found: Option<Stored> = store
-        .db()
-        .optional(
-            sql("SELECT provider, provider_key_id FROM kept_objects
-                 WHERE workspace_id = $1 AND object_id = $2")
-            .bind(workspace)
-            .bind(id),
-        )
-        .await?;
-    found
-        .map(|row| {
+    ids: &[&str],
+) -> Result<Vec<Made>, StoreError> {
+    let mut makers = Vec::new();
+    for some in ids.chunks(LOOKED_UP) {
+        let (text, places) = match some.len() <= FEW {
+            true => (&MAKERS_OF_FEW, FEW),
+            false => (&MAKERS, LOOKED_UP),
+        };
+        // What is missing to a full statement is filled up with the last.
+        let all = some.iter().chain(some.last().into_iter().cycle());
+        let statement = all
+            .take(places)
+            .fold(text.statement().bind(workspace), |statement, id| {
+                statement.bind(*id)
+            });
+        let found: Vec<Stored> = store.db().all(statement).await?;
+        for row in found {
             let place = Place {
                 table: "kept_objects",
-                id,
+                id: &row.object_id,
             };
             let provider = place.parse("provider", &row.provider)?;
             let key = place.parse("provider_key_id", &row.provider_key_id)?;
-            Ok((provider, key))
-        })
-        .transpose()
+            makers.push((row.object_id, provider, key));
+        }
+    }
+    Ok(makers)
 }
 
 /// Notes what was made by these calls, in the transaction that writes their rows. What belongs to a workspace that was

@@ -66,6 +66,7 @@ pub use defaults::DefaultsRow;
 pub use device_login::{DeviceLoginRow, MAX_DEVICE_LOGINS, NewDeviceLogin};
 pub use error::{DatabaseError, OpenError, StoreError};
 pub use invitation::{AcceptBy, InvitationRow, NewInvitation};
+pub use kept::Made;
 pub use limit::ResourceUse;
 pub use member::MemberRow;
 pub use news::{News, NewsPlace};

@@ -8,15 +8,13 @@ use domain::plan::{Plan, PlanTerms};
 use domain::policy::{ModelName, WorkspacePolicy};
 use domain::record::{DataKeyRecord, ProviderKeyRecord, RemovedKey};
 use domain::settings::Settings;
-use domain::{
-    AccountId, ApiKeyId, Decimal, PlanId, ProviderId, ProviderKeyId, Timestamp, UserId, WorkspaceId,
-};
+use domain::{AccountId, ApiKeyId, Decimal, PlanId, ProviderKeyId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::api_key;
 use crate::data_key;
 use crate::error::StoreError;
-use crate::kept;
+use crate::kept::{self, Made};
 use crate::plan;
 use crate::provider_key_row;
 use crate::removed_key;
@@ -176,15 +174,15 @@ impl<'a> Serving<'a> {
         tx.commit().await
     }
 
-    /// With which key something was made that its provider keeps under this id, if that was noted.
+    /// With which keys these were made that providers keep under such ids, as far as that was noted; in no order.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
-    pub async fn maker(
+    pub async fn makers(
         &self,
         workspace: WorkspaceId,
-        id: &str,
-    ) -> Result<Option<(ProviderId, ProviderKeyId)>, StoreError> {
-        kept::maker(self.store, workspace, id).await
+        ids: &[&str],
+    ) -> Result<Vec<Made>, StoreError> {
+        kept::makers(self.store, workspace, ids).await
     }
 }

@@ -200,8 +200,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "404",
         "object_key_unavailable",
-        "The response, file, batch or the like that the request names was made with a provider key that does not serve the call: it was removed or disabled, or it is not one for this model.",
-        "Enable that key, or make the object anew; a response goes on without `previous_response_id` when its input has the whole conversation.",
+        "The response, file, batch or the like that the request names was made with a provider key that does not serve the call: it was removed or disabled, or it is not one for this model. Or nothing is known of it, and only keys of the account or the instance would serve, under which other workspaces keep things, too.",
+        "Enable that key, add a key to the workspace itself, or make the object anew; a response goes on without `previous_response_id` when its input has the whole conversation.",
     ),
     (
         "405",

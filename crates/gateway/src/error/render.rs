@@ -53,7 +53,7 @@ impl Failure {
                 "add a key to the workspace itself: `keybearer keys add`, or sealed by POST to the path in `link`; the account's key serves the endpoints of models".to_owned()
             }
             Self::ObjectKeyUnavailable { .. } => {
-                "enable that key again, or make the object anew: a response goes on without `previous_response_id` when the input has the whole conversation".to_owned()
+                "enable that key again, add a key to the workspace itself, or make the object anew: a response goes on without `previous_response_id` when the input has the whole conversation".to_owned()
             }
             Self::ObjectKeysDiffer { .. } => {
                 "make all of them with one key: the files of a prompt anew, or a response without `previous_response_id` whose input has the whole conversation".to_owned()

@@ -1,7 +1,7 @@
 //! What a provider keeps is found again: a call that names it goes to the key that made it, and to no other.
 
 use domain::KeyOwner;
-use domain::access::Action;
+use domain::access::{Action, ApiScope};
 use domain::record::ProviderKeyRecord;
 use http::Method;
 
@@ -223,6 +223,118 @@ async fn a_response_made_with_the_accounts_key_is_found_by_its_workspace() {
         assert_eq!(refused.code(), "workspace_key_missing", "{path}");
     }
     assert_eq!(upstream.hits(), hits);
+}
+
+/// Makes another workspace of the account, and calls from there from now on.
+async fn move_to_another_workspace(harness: &mut Harness) {
+    let user = harness
+        .store
+        .authorize_user(&harness.principal, Action::UseOwnUser);
+    let user = user.await.expect("a person");
+    let new = store::NewWorkspace {
+        id: harness.sources.id().expect("random"),
+        name: "another".to_owned(),
+        policy: domain::policy::WorkspacePolicy::default(),
+    };
+    let (note, now) = (harness.note(), harness.sources.now());
+    let own = harness.store.own(&user);
+    let made = own.create_workspace(&new, &[], None, &note, now);
+    made.await.expect("another workspace");
+    harness.workspace = new.id;
+    harness.api_key = harness.mint(&[ApiScope::InferenceInvoke]).await.1;
+}
+
+#[tokio::test]
+async fn a_shared_key_finds_nothing_that_another_workspace_made() {
+    let mut harness = Harness::start().await;
+    let upstream = Provider::start().await;
+    upstream.says(r#"{"id":"resp_a"}"#);
+    let owner = KeyOwner::Account(harness.account);
+    let record = harness
+        .record_of(owner, "openai", "shared", &upstream)
+        .await;
+    harness.put(&record).await;
+    assert_eq!(respond(&harness, "").await.status, 200);
+    upstream.says("{}");
+    let goes_on = respond(&harness, r#","previous_response_id":"resp_a""#).await;
+    assert_eq!(goes_on.status, 200, "{goes_on:?}");
+
+    move_to_another_workspace(&mut harness).await;
+    upstream.says(r#"{"id":"resp_b"}"#);
+    assert_eq!(respond(&harness, "").await.status, 200);
+    upstream.says("{}");
+    let many: Vec<String> = (0..40)
+        .map(|_| r#"{"file_id":"resp_b"}"#.to_owned())
+        .collect();
+    let with_own = format!(
+        r#","previous_response_id":"resp_b","x":[{}]"#,
+        many.join(",")
+    );
+    assert_eq!(respond(&harness, &with_own).await.status, 200);
+    let hits = upstream.hits();
+    let many: Vec<String> = (0..31).map(|n| format!(r#""file-{n}""#)).collect();
+    for fields in [
+        r#","previous_response_id":"resp_a""#.to_owned(),
+        r#","conversation":"resp_a""#.to_owned(),
+        r#","tools":[{"type":"code_interpreter","container":"resp_a"}]"#.to_owned(),
+        // Beside what is one's own, and behind more than is looked at.
+        r#","previous_response_id":"resp_a","x":{"file_id":"resp_b"}"#.to_owned(),
+        format!(
+            r#","x":{{"file_ids":["resp_b",{}]}},"previous_response_id":"resp_a""#,
+            many.join(",")
+        ),
+    ] {
+        let refused = respond(&harness, &fields).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (404, "object_key_unavailable"),
+            "{fields}"
+        );
+        assert_eq!(refused.json()["error"]["providers"][0], "openai");
+    }
+    let long = format!(r#"{{"x":"{}","file_id":"resp_a"}}"#, "x".repeat(70_000));
+    for (path, body) in [
+        (
+            "/providers/openai/responses",
+            r#"{"model":"gpt-x","input":"hi","previous_response_id":"resp_a"}"#,
+        ),
+        // What the path names is one's own, what the body names is not.
+        ("/v1/vector_stores/resp_b/files", r#"{"file_id":"resp_a"}"#),
+        ("/v1/vector_stores/resp_b/files", &long),
+    ] {
+        for media_type in ["application/json", "text/plain"] {
+            let mut request = harness.request(Method::POST, path, body);
+            let media_type = http::HeaderValue::from_static(media_type);
+            if path.starts_with("/v1") {
+                request.headers_mut().insert("content-type", media_type);
+            }
+            let refused = harness.send(request).await;
+            assert_eq!(refused.code(), "object_key_unavailable", "{path}");
+        }
+    }
+    assert_eq!(upstream.hits(), hits);
+
+    // A key of the workspace's own asks for what was made elsewhere with it.
+    let (_, second) = own(&harness, "openai", "own", 0).await;
+    let asked = respond(&harness, r#","previous_response_id":"resp_a""#).await;
+    assert_eq!(label(&asked), "own");
+    assert_eq!((second.hits(), upstream.hits()), (1, hits));
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_not_looked_up_at_each_call() {
+    let harness = Harness::start().await;
+    harness.own("one", |_| {}).await;
+    let field = r#","x":{"file_ids":["file-1","file-2"]}"#;
+    assert_eq!(label(&respond(&harness, field).await), "one");
+    let mut intruder = harness.intruder().await;
+    sqlx::query("ALTER TABLE kept_objects RENAME TO away")
+        .execute(&mut intruder)
+        .await
+        .expect("moved");
+    assert_eq!(label(&respond(&harness, field).await), "one");
+    let other = respond(&harness, r#","x":{"file_ids":["file-1","file-3"]}"#).await;
+    assert_eq!(other.code(), "store_unavailable");
 }
 
 /// Gives the workspace a key for this provider, with a provider of its own behind it.

@@ -33,13 +33,32 @@ async fn what_was_made_is_found_by_its_workspace_alone_and_forgotten_when_it_is_
         made(&["resp_2"], one, 10),
     ];
     serving.insert_usage(&rows).await.expect("written");
-    let maker = async |workspace, id: &str| serving.maker(workspace, id).await.expect("looks");
+    let maker = async |workspace, id: &str| {
+        let mut made = serving.makers(workspace, &[id]).await.expect("looks");
+        made.pop().map(|(_, provider, key)| (provider, key))
+    };
     let by = |key| Some((provider.clone(), key));
     assert_eq!(maker(first.workspace, "resp_1").await, by(one));
     assert_eq!(maker(first.workspace, "file-1").await, by(one));
     assert_eq!(maker(first.workspace, "resp_2").await, by(one));
     assert_eq!(maker(first.workspace, "resp_3").await, None);
     assert_eq!(maker(world.id(), "resp_1").await, None);
+
+    // Many at once: each that is known.
+    let mut many: Vec<String> = (0..70).map(|n| format!("unknown-{n}")).collect();
+    (many[0], many[40], many[69]) = ("resp_1".into(), "resp_2".into(), "file-1".into());
+    for (most, expected) in [
+        (0, &[][..]),
+        (1, &["resp_1"]),
+        (3, &["resp_1"]),
+        (70, &["file-1", "resp_1", "resp_2"]),
+    ] {
+        let ids: Vec<&str> = many[..most].iter().map(String::as_str).collect();
+        let found = serving.makers(first.workspace, &ids).await.expect("looks");
+        let mut found: Vec<String> = found.into_iter().map(|(id, ..)| id).collect();
+        found.sort();
+        assert_eq!(found, expected, "{most}");
+    }
 
     // The later word counts, whichever comes first.
     for row in [made(&["resp_1"], other, 0), made(&["resp_1"], one, 1)] {
@@ -62,8 +81,8 @@ async fn what_was_made_is_noted_with_the_row_or_not_at_all(world: World) {
         ..call(&world, &caller)
     };
     let known = async |id: &str| {
-        let maker = serving.maker(first.workspace, id).await;
-        maker.expect("looks").is_some()
+        let makers = serving.makers(first.workspace, &[id]).await;
+        !makers.expect("looks").is_empty()
     };
     // A row that cannot be written: it is charged to an account that does not exist.
     let refused = UsageRow {
