@@ -61,7 +61,14 @@ fn chat(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions 
         .reasoning_effort
         .filter(|_| target.thinking != Thinking::Never);
     let effort = effort.map(|it| json!(it.as_str()));
-    added.add(top, &["reasoning_effort"], "reasoning_effort", effort);
+    // Providers have other words for it, too.
+    let said = [
+        "reasoning_effort",
+        "reasoning",
+        "thinking",
+        "enable_thinking",
+    ];
+    added.add(top, &said, said[0], effort);
     if let Some(prompt) = &parameters.system_prompt
         && let Some(turns) = top.field("messages")
         && let Some(inside) = turns.get().strip_prefix('[')
@@ -72,6 +79,11 @@ fn chat(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions 
         added.insert(top.offset_of(inside), format!("{turn}{comma}"));
     }
     added
+}
+
+/// Whether an input is a list of items with the client's own instructions; a text has none.
+fn is_instructed(input: &RawValue) -> bool {
+    input.get().starts_with('[') && has_instructions(input)
 }
 
 /// Whether one of the turns is the client's own instructions.
@@ -105,12 +117,10 @@ fn responses(top: &Object<'_>, parameters: &Parameters, target: Target) -> Addit
     let effort = effort.map(|it| json!(it.as_str()));
     added.within(top, &["reasoning"], &["effort"], effort);
     let prompt = parameters.system_prompt.as_ref();
-    added.add(
-        top,
-        &["instructions"],
-        "instructions",
-        prompt.map(|it| json!(it)),
-    );
+    // A stored prompt has instructions of its own.
+    let said = ["instructions", "prompt"];
+    let prompt = prompt.filter(|_| !top.field("input").is_some_and(is_instructed));
+    added.add(top, &said, said[0], prompt.map(|it| json!(it)));
     added
 }
 
@@ -165,7 +175,13 @@ fn generate_content(top: &Object<'_>, parameters: &Parameters, target: Target) -
     for (fields, value) in wanted {
         added.within(top, &names, fields, value);
     }
-    let names = ["systemInstruction", "system_instruction"];
+    // What is cached has its instructions in it, and takes no others.
+    let names = [
+        "systemInstruction",
+        "system_instruction",
+        "cachedContent",
+        "cached_content",
+    ];
     let prompt = parameters.system_prompt.as_ref();
     let prompt = prompt.map(|it| json!({ "parts": [{ "text": it }] }));
     added.add(top, &names, names[0], prompt);

@@ -84,6 +84,31 @@ fn what_the_request_says_stands() {
             GeminiGenerateContent,
             r#"{"generation_config":{"temperature":1,"top_p":1,"max_output_tokens":5,"thinking_config":{}},"system_instruction":null}"#,
         ),
+        // In other words of the format, or of a provider.
+        (
+            OpenaiChat,
+            r#"{"temperature":1,"top_p":1,"max_tokens":5,"reasoning":{"enabled":false}}"#,
+        ),
+        (
+            OpenaiChat,
+            r#"{"temperature":1,"top_p":1,"max_tokens":5,"thinking":{"type":"disabled"}}"#,
+        ),
+        (
+            OpenaiChat,
+            r#"{"temperature":1,"top_p":1,"max_tokens":5,"enable_thinking":false}"#,
+        ),
+        (
+            OpenaiResponses,
+            r#"{"temperature":1,"top_p":1,"max_output_tokens":5,"reasoning":{"effort":null},"input":[{"role":"developer","content":"x"}]}"#,
+        ),
+        (
+            OpenaiResponses,
+            r#"{"temperature":1,"top_p":1,"max_output_tokens":5,"reasoning":{"effort":null},"input":[{"role":"user","content":"x"}],"prompt":{"id":"p"}}"#,
+        ),
+        (
+            GeminiGenerateContent,
+            r#"{"generationConfig":{"temperature":1,"topP":1,"maxOutputTokens":5,"thinkingConfig":{}},"cachedContent":"cachedContents/a"}"#,
+        ),
         // What is not what the format has there.
         (
             GeminiGenerateContent,
@@ -93,6 +118,8 @@ fn what_the_request_says_stands() {
     ] {
         assert_eq!(changed(format, body), body, "{body}");
     }
+    let body = r#"{"temperature":1,"top_p":1,"max_output_tokens":5,"reasoning":{"effort":null},"input":[{"role":"user"},{"type":"reasoning"}]}"#;
+    assert!(changed(OpenaiResponses, body).contains(r#""instructions":"Be "#));
     // An object that is there is added to.
     let body = r#"{"temperature":1,"top_p":1,"max_output_tokens":5,"reasoning":{"summary":"auto"},"instructions":"x"}"#;
     let expected = r#"{"temperature":1,"top_p":1,"max_output_tokens":5,"reasoning":{"summary":"auto","effort":"low"},"instructions":"x"}"#;
