@@ -99,11 +99,16 @@ pub fn names(
     terms: &PlanTerms,
     is_listed: impl Fn(&str) -> bool,
 ) -> Vec<Result<Named, NoName>> {
-    let Some((chosen_by, chosen)) = choose(choices, policy, settings) else {
+    let stands = |text: &str| is_listed(text) || is_spelled_out(text, policy, settings);
+    let Some(Chosen {
+        by: chosen_by,
+        text: chosen,
+        name,
+        ranking,
+    }) = choose(choices, policy, settings, stands)
+    else {
         return vec![Err(NoName::NotChosen)];
     };
-    let stands = |text: &str| is_listed(text) || is_spelled_out(text, policy, settings);
-    let (name, ranking) = split(chosen, stands);
     let named = |model: &str, preset: Option<&PresetName>, ranking: Option<Ranking>| {
         // A default is somebody else's choice: of tiers only one that the caller names is gated, or one that a preset does,
         // which is looked at when it is called alone.
@@ -120,22 +125,19 @@ pub fn names(
             model: name.model.to_owned(),
         })
     };
-    let Some(marked) = name.strip_prefix(preset::MARK).filter(|_| !stands(name)) else {
+    let Some((of_preset, base)) = marked(name, stands) else {
         return vec![named(name, None, ranking)];
-    };
-    let (of_preset, base) = match marked.split_once('/') {
-        Some((of_preset, base)) => (of_preset, Some(base).filter(|it| !it.is_empty())),
-        None => (marked, None),
     };
     let Some((of_preset, preset)) = policy.presets.get_key_value(of_preset) else {
         // Some makers begin the names of their models with the same mark.
-        return vec![match marked.contains('/') {
-            true => named(name, None, ranking),
-            false => Err(NoName::PresetUnknown(
+        return vec![match base {
+            Some(_) => named(name, None, ranking),
+            None => Err(NoName::PresetUnknown(
                 policy.presets.keys().cloned().collect(),
             )),
         }];
     };
+    let base = base.filter(|it| !it.is_empty());
     if let Some(base) = base {
         return vec![named(base, Some(of_preset), ranking)];
     }
@@ -146,8 +148,31 @@ pub fn names(
     each.collect()
 }
 
+/// The preset that the choices come to, whether anything of it may serve or not. As [`names`] finds it.
+pub fn preset_of<'a>(
+    choices: &Choices<'_>,
+    policy: &'a WorkspacePolicy,
+    settings: &Settings,
+    is_listed: impl Fn(&str) -> bool,
+) -> Option<&'a PresetName> {
+    let stands = |text: &str| is_listed(text) || is_spelled_out(text, policy, settings);
+    let chosen = choose(choices, policy, settings, stands)?;
+    let (of_preset, _) = marked(chosen.name, stands)?;
+    let (name, _) = policy.presets.get_key_value(of_preset)?;
+    Some(name)
+}
+
+/// Of a name with [`preset::MARK`] the preset's, and what stands behind the slash if there is one.
+fn marked(name: &str, stands: impl Fn(&str) -> bool) -> Option<(&str, Option<&str>)> {
+    let marked = name.strip_prefix(preset::MARK).filter(|_| !stands(name))?;
+    Some(match marked.split_once('/') {
+        Some((of_preset, base)) => (of_preset, Some(base)),
+        None => (marked, None),
+    })
+}
+
 /// The name and the ranking at its end, if it has one.
-fn split(text: &str, stands: impl Fn(&str) -> bool) -> (&str, Option<Ranking>) {
+pub(crate) fn split(text: &str, stands: impl Fn(&str) -> bool) -> (&str, Option<Ranking>) {
     let ranked = || {
         let (name, word) = text.rsplit_once(':')?;
         let ranking: Ranking = word.parse().ok()?;
@@ -194,6 +219,11 @@ pub fn tier_in(text: &str) -> Option<Tier> {
     split(text, |_| false).0.parse().ok()
 }
 
+/// Whether a text leaves the choice to others, a ranking at its end or not.
+pub fn is_unchosen(text: &str) -> bool {
+    split(text, |_| false).0 == UNCHOSEN
+}
+
 /// The model behind a tier: the workspace's, or the instance's where the workspace delegates.
 pub fn behind<'a>(
     tier: Tier,
@@ -208,11 +238,23 @@ pub fn behind<'a>(
         .filter(|model| *model != DELEGATED && model.parse::<Tier>().is_err())
 }
 
+/// What was chosen.
+struct Chosen<'a> {
+    by: ChosenBy,
+    /// As it stands.
+    text: &'a str,
+    /// Without its ranking.
+    name: &'a str,
+    /// Its ranking, or that of a level above, which left only the name to others.
+    ranking: Option<Ranking>,
+}
+
 fn choose<'a>(
     choices: &Choices<'a>,
     policy: &'a WorkspacePolicy,
     settings: &'a Settings,
-) -> Option<(ChosenBy, &'a str)> {
+    stands: impl Fn(&str) -> bool,
+) -> Option<Chosen<'a>> {
     let workspace = policy.model.as_ref().map(ModelName::as_str);
     // The default tier is what a workspace has chosen that has chosen nothing else.
     let default_of = |tiers: &'a crate::policy::Tiers| {
@@ -229,9 +271,17 @@ fn choose<'a>(
         ),
         (ChosenBy::Instance, default_of(&settings.tiers)),
     ];
-    levels.into_iter().find_map(|(level, model)| {
-        let model = model.filter(|model| !model.is_empty() && *model != UNCHOSEN)?;
-        Some((level, model))
+    let mut ranking = None;
+    levels.into_iter().find_map(|(by, text)| {
+        let text = text.filter(|text| !text.is_empty())?;
+        let (name, own) = split(text, &stands);
+        ranking = ranking.or(own);
+        (name != UNCHOSEN).then_some(Chosen {
+            by,
+            text,
+            name,
+            ranking,
+        })
     })
 }
 
@@ -489,6 +539,39 @@ mod tests {
         ] {
             assert_eq!(read(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_ranking_behind_default_ranks_what_was_chosen_elsewhere() {
+        let policy = WorkspacePolicy {
+            model: Some(model("gpt-4o:latency")),
+            ..WorkspacePolicy::default()
+        };
+        for (request, api_key, expected) in [
+            ("default:cost", None, ("gpt-4o", Some(Ranking::Cost))),
+            ("default", None, ("gpt-4o", Some(Ranking::Latency))),
+            (
+                "default",
+                Some("default:cost"),
+                ("gpt-4o", Some(Ranking::Cost)),
+            ),
+            (
+                "default:cost",
+                Some("o3:throughput"),
+                ("o3", Some(Ranking::Cost)),
+            ),
+            ("default:other", None, ("default:other", None)),
+        ] {
+            let choices = Choices {
+                request: Some(request),
+                api_key,
+                ..Choices::default()
+            };
+            let named = name(&choices, &policy, &Settings::default(), &free()).expect("a name");
+            assert_eq!((named.model.as_str(), named.ranking), expected, "{request}");
+        }
+        assert!(is_unchosen("default:cost") && is_unchosen("default"));
+        assert!(!is_unchosen("default:other"));
     }
 
     #[test]

@@ -222,7 +222,9 @@ pub struct WorkspacePolicy {
     pub tiers: Tiers,
     /// The first pattern that fits counts; these come before the instance's.
     pub model_mappings: Vec<ModelMapping>,
-    /// Names that stand for models and for what a request leaves unsaid.
+    /// Names that stand for models and for what a request leaves unsaid. Where there are none, versions that know of none
+    /// read the policy, too.
+    #[serde(skip_serializing_if = "Presets::is_empty")]
     pub presets: Presets,
     /// The first pattern that fits counts; these come before the instance's.
     pub level_mappings: Vec<LevelMapping>,
@@ -308,6 +310,7 @@ mod tests {
         });
         let json = serde_json::to_string(&policy).expect("serializes");
         assert_eq!(policy, serde_json::from_str(&json).expect("reads back"));
+        assert!(!json.contains("presets"), "{json}");
         assert!(serde_json::from_str::<WorkspacePolicy>("{\"foo\":1}").is_err());
         assert!("a b".parse::<ModelName>().is_err());
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Decimal;
+use crate::naming;
 use crate::policy::{ModelName, words};
 
 /// What stands before the name of a preset where a model is named.
@@ -142,11 +143,11 @@ impl Parameters {
 pub type Broken = (&'static str, String);
 
 impl Preset {
-    /// The rule that it breaks, if any.
+    /// The rule that it breaks among `all` of its workspace, if any.
     ///
     /// # Errors
     /// [`Broken`] for the first one.
-    pub fn check(&self) -> Result<(), Broken> {
+    pub fn check(&self, all: &Presets) -> Result<(), Broken> {
         let twice = |(at, name): (usize, &ModelName)| self.models[..at].contains(name);
         if !(1..=MAX_MODELS).contains(&self.models.len())
             || self.models.iter().enumerate().any(twice)
@@ -156,8 +157,14 @@ impl Preset {
         }
         // A preset behind a preset would be a chain that nobody sees.
         let is_preset = |it: &ModelName| {
-            it.as_str().starts_with(MARK) && !it.as_str().contains('/')
-                || it.as_str() == crate::naming::UNCHOSEN
+            let (name, _) = naming::split(it.as_str(), |_| false);
+            let marked = name.strip_prefix(MARK);
+            // Some makers begin the names of their models with the same mark.
+            let is_preset = |marked: &str| match marked.split_once('/') {
+                Some((name, _)) => all.contains_key(name),
+                None => true,
+            };
+            marked.is_some_and(is_preset) || name == naming::UNCHOSEN
         };
         if self.models.iter().any(is_preset) {
             let rule = "must name models, neither presets nor `default`".to_owned();
@@ -239,13 +246,20 @@ mod tests {
                 "max_tokens":100,"reasoning_effort":"low","system_prompt":"Be brief."}}"#,
         )
         .expect("a preset");
-        assert_eq!(good.check(), Ok(()));
+        let all: Presets = [("other".parse().expect("a name"), good.clone())].into();
+        assert_eq!(good.check(&all), Ok(()));
+        let maker = preset(r#"{"models":["@cf/meta/x:cost"]}"#).expect("a preset");
+        assert_eq!(maker.check(&all), Ok(()));
         for (json, field) in [
             ("{}", "models"),
             (r#"{"models":[]}"#, "models"),
             (r#"{"models":["a","a"]}"#, "models"),
             (r#"{"models":["@other"]}"#, "models"),
             (r#"{"models":["default"]}"#, "models"),
+            (r#"{"models":["default:cost"]}"#, "models"),
+            (r#"{"models":["@none:cost"]}"#, "models"),
+            (r#"{"models":["@other/x"]}"#, "models"),
+            (r#"{"models":["@other/x:cost"]}"#, "models"),
             (
                 r#"{"models":["1","2","3","4","5","6","7","8","9"]}"#,
                 "models",
@@ -267,7 +281,7 @@ mod tests {
                 "parameters.system_prompt",
             ),
         ] {
-            let broken = preset(json).expect(json).check();
+            let broken = preset(json).expect(json).check(&all);
             assert_eq!(broken.map_err(|(field, _)| field), Err(field), "{json}");
         }
         for json in [

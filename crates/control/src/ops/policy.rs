@@ -1,7 +1,7 @@
 //! Who pays in a workspace, and which models stand behind names: what may be set, and how it is changed.
 
 use domain::access::ApiScope;
-use domain::naming::{UNCHOSEN, tier_in};
+use domain::naming::{is_unchosen, tier_in};
 use domain::plan::PlanTerms;
 use domain::policy::{
     DELEGATED, HEDGE_AFTER_MS, MAX_POLICY_BYTES, MAX_RULES, Mode, ModelName, Tier, WorkspacePolicy,
@@ -64,7 +64,11 @@ pub fn patched(
         if value.is_null() && name == "mode" {
             merged = without_credits(settings)?.as_str().into();
         } else if value.is_null() && !NULLABLE.contains(&name.as_str()) {
-            merged = fresh.get(name).cloned().unwrap_or_default();
+            // A field that is not written where it is empty is an object.
+            merged = fresh
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| Map::new().into());
         } else {
             merge(&mut merged, value);
         }
@@ -259,7 +263,11 @@ fn check_form(state: &ControlState, new: &WorkspacePolicy) -> Result<(), Problem
         let rule = "a tier must stand for a model, not for another tier";
         return Err(Problem::field("tiers", rule));
     }
-    if new.model.as_ref().is_some_and(|it| it.as_str() == UNCHOSEN) {
+    if new
+        .model
+        .as_ref()
+        .is_some_and(|it| is_unchosen(it.as_str()))
+    {
         let rule = "model must not be default, which is what a request says that leaves the choice to the workspace";
         return Err(Problem::field("model", rule));
     }
@@ -288,7 +296,7 @@ fn check_presets(new: &WorkspacePolicy) -> Result<(), Problem> {
         return Err(Problem::field("presets", rule));
     }
     for (name, preset) in &new.presets {
-        if let Err((field, rule)) = preset.check() {
+        if let Err((field, rule)) = preset.check(&new.presets) {
             return Err(in_preset(name, field, &rule));
         }
     }
