@@ -1,7 +1,7 @@
 //! How quick providers are, as calls meet them: what rankings by latency and throughput go by.
 //!
 //! Nothing is measured before somebody ranks, so that nobody else pays for it. What is known is known of a model at a base
-//! URL: whoever has an own one slows nobody else down. In memory only, so each process has measurements of its own.
+//! URL under the keys of one owner: nobody learns from it how other tenants fare, or slows them down. In memory only, so each process has measurements of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::ranking::Pace;
 use domain::record::KeyContext;
-use domain::{ProviderId, Sources, Timestamp, Usage};
+use domain::{KeyOwner, ProviderId, Sources, Timestamp, Usage};
 use moka::sync::Cache;
 use tokio::time::Instant;
 
@@ -32,9 +32,10 @@ pub(crate) struct Paces {
     sources: Sources,
 }
 
-/// A model at a base URL.
+/// A model at a base URL, under the keys of one owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
+    owner: KeyOwner,
     provider: ProviderId,
     base_url: String,
     model: String,
@@ -62,6 +63,7 @@ pub(crate) struct Lap {
 impl Place {
     pub(crate) fn of(context: &KeyContext, model: &str) -> Self {
         Self {
+            owner: context.owner,
             provider: context.provider.clone(),
             base_url: context.base_url.clone(),
             model: model.to_owned(),
@@ -163,6 +165,8 @@ fn moved(before: Option<Measured>, measured: u64, now: Timestamp) -> Measured {
 
 #[cfg(test)]
 mod tests {
+    use domain::WorkspaceId;
+
     use super::*;
 
     fn usage(output_tokens: u64) -> Usage {
@@ -174,6 +178,7 @@ mod tests {
 
     fn place(model: &str) -> Place {
         Place {
+            owner: KeyOwner::Workspace(WorkspaceId::from_bytes([0; 16])),
             provider: "openai".parse().expect("an id"),
             base_url: "https://api.example".to_owned(),
             model: model.to_owned(),
@@ -203,6 +208,16 @@ mod tests {
             assert!(is_about(first_byte(&paces), expected), "{millis}");
         }
         assert_eq!(paces.of(&place("other")), Pace::default());
+        for owner in [
+            KeyOwner::Workspace(WorkspaceId::from_bytes([1; 16])),
+            KeyOwner::Account(domain::AccountId::from_bytes([0; 16])),
+        ] {
+            let others = Place {
+                owner,
+                ..place("m")
+            };
+            assert_eq!(paces.of(&others), Pace::default());
+        }
         clock.fetch_add(KEPT_MS + 1, Ordering::SeqCst);
         assert_eq!(first_byte(&paces), None);
         drop(paces.answered(place("m"), Instant::now(), true));
