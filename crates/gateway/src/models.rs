@@ -14,7 +14,7 @@ use crate::bill::Bill;
 use crate::endpoint::{CALLS, Call, Priced, is_main};
 use crate::error::Failure;
 use crate::plan::naming::{self, Wishes};
-use crate::plan::targets;
+use crate::plan::{rank, targets};
 use crate::snapshot::View;
 use crate::{Body, Plane};
 
@@ -106,7 +106,8 @@ fn served(plane: &Plane, view: &View, id: &str) -> Result<Served, Failure> {
 
 /// By the model that was found for the name.
 fn served_as(plane: &Plane, view: &View, id: &str, named: Named) -> Result<Served, Failure> {
-    let targets = targets::targets(&plane.registry, view, &named.model, None, false)?;
+    let targets = targets::targets(&plane.registry, view, &named, None, false)?;
+    let targets = rank::targets_in_order(plane, view, named.ranking, targets);
     let target = targets.into_iter().next().ok_or(Failure::Internal)?;
     Bill::of(plane, view, &target, "", Priced::ByToken).check()?;
     Ok(Served {

@@ -25,7 +25,7 @@ mod list;
 pub(crate) mod naming;
 mod pin;
 pub(crate) mod plans;
-mod rank;
+pub(crate) mod rank;
 pub(crate) mod targets;
 pub(crate) mod way;
 
@@ -129,7 +129,10 @@ fn find(
         .flat_map(|name| naming::names(&plane.registry, view, name, wishes))
         .collect();
     *first = names.first().and_then(|it| it.as_ref().ok()).cloned();
-    let mut presets = names.iter().flatten().filter_map(|it| it.preset.as_ref());
+    // Whether anything of it may serve or not.
+    let mut presets = std::iter::once(&head.model)
+        .chain(others)
+        .filter_map(|name| naming::preset_of(&plane.registry, view, name, wishes));
     let speaks = presets.find(|it| defaults::said(view, it).is_some());
     // What one preset says is not for the models of another.
     if speaks.is_some() && !others.is_empty() {
@@ -138,8 +141,7 @@ fn find(
     let preset = speaks.cloned();
     let ways = list::gather(view, names.into_iter(), |named| {
         let no_managed = wishes.no_managed;
-        let targets =
-            targets::targets(&plane.registry, view, &named.model, Some(call), no_managed)?;
+        let targets = targets::targets(&plane.registry, view, named, Some(call), no_managed)?;
         let mut ways = way::ways(&plane.registry, view, targets, call, query.as_deref())?;
         kept::retain(&mut ways, admitted)?;
         Ok(ways)

@@ -39,6 +39,7 @@ impl Failure {
                 presets => format!("it has {}; an admin of the workspace can make more in its policy", all_presets(presets)),
             },
             Self::PresetNotAlone => "name the models to turn to in the preset itself, or leave `models` out".to_owned(),
+            Self::ModelNotFound { suggestion: Some(provider), has_suffix: true } => format!("did you mean the provider {provider}? write the model as `{provider}/name`; behind a model's name `:` and one of {} put its providers in order, and nothing else does", rankings()),
             Self::ModelNotFound { suggestion: None, has_suffix: true } => format!("behind a model's name `:` and one of {} put its providers in order, and nothing else does; GET /v1/models lists what your keys reach", rankings()),
             Self::ModelNotFound { suggestion, .. } => match suggestion {
                 Some(provider) => format!("did you mean the provider {provider}? write the model as `{provider}/name`; GET /v1/models lists what your keys reach"),

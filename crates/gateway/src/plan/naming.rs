@@ -44,11 +44,7 @@ pub(crate) fn names(
     wishes: &Wishes,
 ) -> Vec<Result<Named, Failure>> {
     let caller = &view.caller.record;
-    let choices = Choices {
-        request: Some(requested),
-        conversation: wishes.conversation.as_ref().map(ModelName::as_str),
-        api_key: caller.default_model.as_ref().map(ModelName::as_str),
-    };
+    let choices = choices(view, requested, wishes);
     let settings = &view.instance.record.settings;
     let is_listed = |text: &str| registry.lists(text);
     let names = naming::names(&choices, &caller.policy, settings, &caller.terms, is_listed);
@@ -56,6 +52,28 @@ pub(crate) fn names(
     names
         .map(|named| named.map_err(|refusal| error::from_naming(refusal, view)))
         .collect()
+}
+
+/// The preset that a request names that says `requested`, whether anything of it may serve or not.
+pub(crate) fn preset_of<'a>(
+    registry: &Registry,
+    view: &'a View,
+    requested: &str,
+    wishes: &Wishes,
+) -> Option<&'a PresetName> {
+    let choices = choices(view, requested, wishes);
+    let settings = &view.instance.record.settings;
+    let is_listed = |text: &str| registry.lists(text);
+    naming::preset_of(&choices, &view.caller.record.policy, settings, is_listed)
+}
+
+fn choices<'a>(view: &'a View, requested: &'a str, wishes: &'a Wishes) -> Choices<'a> {
+    let api_key = view.caller.record.default_model.as_ref();
+    Choices {
+        request: Some(requested),
+        conversation: wishes.conversation.as_ref().map(ModelName::as_str),
+        api_key: api_key.map(ModelName::as_str),
+    }
 }
 
 /// Whether a request that says `requested` says nothing but names of ours and the model's, which are safe to record.

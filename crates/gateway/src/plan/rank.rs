@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use domain::ranking::{self, Facts};
+use domain::ranking::{self, Facts, Ranking};
+use domain::resolve::Target;
 
 use super::way::Way;
 use crate::Plane;
@@ -27,18 +28,41 @@ pub(super) fn in_order(plane: &Plane, view: &View, call: &Call, ways: Arc<[Way]>
             ways.to_vec(),
             |way| (way.is_managed(), way.is_fallback(), way.last_resort),
             |way| &way.target,
-            |way| facts(plane, view, call, way),
+            |way| facts(plane, view, call.operation, &way.target),
         ),
     });
     ranked.collect()
 }
 
-fn facts(plane: &Plane, view: &View, call: &Call, way: &Way) -> Facts {
-    let target = &way.target;
+/// The targets of a model that nothing is called of yet, in the order of a chat completion's.
+pub(crate) fn targets_in_order(
+    plane: &Plane,
+    view: &View,
+    ranking: Option<Ranking>,
+    targets: Vec<Target>,
+) -> Vec<Target> {
+    let Some(ranking) = ranking else {
+        return targets;
+    };
+    plane.paces.want();
+    let is_last = |target: &Target| {
+        let mut held = view.caller.held.iter().chain(&view.instance.held);
+        held.any(|key| key.id == target.key && key.fallback)
+    };
+    ranking::arrange(
+        ranking,
+        targets,
+        |target| (target.source, target.when, is_last(target)),
+        |target| target,
+        |target| facts(plane, view, "chat_completions", target),
+    )
+}
+
+fn facts(plane: &Plane, view: &View, operation: &str, target: &Target) -> Facts {
     let place = view.key(target);
     let place = place.map(|(record, _)| Place::of(&record.context, &target.model));
     Facts {
-        cost: bill::sample_charge(plane, view, target, call.operation),
+        cost: bill::sample_charge(plane, view, target, operation),
         pace: place.map(|it| plane.paces.of(&it)).unwrap_or_default(),
     }
 }

@@ -1,6 +1,7 @@
 //! The keys that may serve a name, as the rules order them.
 
 use domain::key::{KeyOwner, ProviderId};
+use domain::naming::Named;
 use domain::policy::{ByokRule, WorkspacePolicy};
 use domain::resolve::{self, Call, Candidate, Decision, HeldKey, Refusal, Target};
 use llm::provider::Provider;
@@ -10,14 +11,15 @@ use crate::endpoint::{self, Priced};
 use crate::error::{self, Failure, Layer};
 use crate::snapshot::View;
 
-/// The caller's ways to call `model`, best first and never empty. `call`: what is made of it, if that is known.
+/// The caller's ways to call the model of a name, best first and never empty. `call`: what is made of it, if that is known.
 pub(crate) fn targets(
     registry: &Registry,
     view: &View,
-    model: &str,
+    named: &Named,
     call: Option<&endpoint::Call>,
     no_managed: bool,
 ) -> Result<Vec<Target>, Failure> {
+    let model = named.model.as_str();
     let settings = &view.instance.record.settings;
     let unpayable = call.is_some_and(|call| call.priced == Priced::Otherwise);
     let candidates = registry.candidates(model);
@@ -54,7 +56,7 @@ pub(crate) fn targets(
             }
             Failure::ModelNotFound { suggestion, .. } => Failure::ModelNotFound {
                 suggestion,
-                has_suffix: model.contains(':'),
+                has_suffix: named.chosen.contains(':') || model.contains(':'),
             },
             failure => failure,
         }

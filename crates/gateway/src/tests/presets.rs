@@ -264,6 +264,24 @@ async fn what_names_no_preset_or_too_much_is_refused() {
         );
         assert_eq!(refused.json()["error"]["field"], "models");
     }
+    // Nor where nothing of the preset may serve.
+    let locked = r#"{"models":["level_2"],"parameters":{"temperature":1}}"#;
+    harness.preset("locked", locked).await;
+    let listed = harness.chat(r#"{"models":["@locked","gpt-x"]}"#).await;
+    assert_eq!(
+        (listed.status, listed.code().as_str()),
+        (400, "invalid_request")
+    );
+    // A ranking is no part of the name that is not found.
+    for name in ["typo-x:cost", "opnai/gpt-x:cost"] {
+        let refused = harness.chat(&json!({ "model": name }).to_string()).await;
+        assert_eq!(refused.code(), "model_not_found", "{name}");
+        let text = String::from_utf8_lossy(&refused.body);
+        assert!(
+            text.contains("`cost`") || text.contains("latency"),
+            "{text}"
+        );
+    }
     assert_eq!(openai.hits(), 0);
 }
 
