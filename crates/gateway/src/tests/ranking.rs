@@ -386,3 +386,14 @@ async fn what_a_key_keeps_is_asked_of_that_key_whatever_the_ranking() {
     let goes_on = r#","previous_response_id":"resp_00000000000000000001""#;
     assert_eq!(responses("org/x:cost", goes_on).await, is("mart"));
 }
+
+#[tokio::test]
+async fn a_listed_name_tells_who_would_serve_first() {
+    let market = market().await;
+    for (name, provider) in [("org/x", "mart"), ("org/x:cost", "stall")] {
+        let path = format!("/v1/models/{name}");
+        let listed = market.harness.get(&path).await;
+        assert_eq!(listed.status, 200, "{listed:?}");
+        assert_eq!(listed.json()["keybearer"]["provider"], provider, "{name}");
+    }
+}
