@@ -42,7 +42,7 @@ pub fn is_id(text: &str) -> bool {
 }
 
 /// The id in a text that names something: the text itself, or what stands behind the collection in the name or the URI that
-/// Gemini's API has for it (`files/abc`, `https://.../v1beta/files/abc`).
+/// Gemini's API has for it (`files/abc`, `https://.../v1beta/files/abc`). Another address names what lies anywhere.
 pub fn id_in(text: &str) -> Option<&str> {
     if text.len() > MAX_NAME_BYTES {
         return None;
@@ -50,8 +50,14 @@ pub fn id_in(text: &str) -> Option<&str> {
     let id = match text.rsplit_once('/') {
         None => text,
         Some((before, id)) => {
-            let collection = before.rsplit('/').next()?;
-            COLLECTIONS.contains(&collection).then_some(id)?
+            let mut segments = before.rsplit('/');
+            let collection = segments.next()?;
+            let is_version = |segment: &str| {
+                let number = segment.strip_prefix('v').unwrap_or_default();
+                number.starts_with(|first: char| first.is_ascii_digit())
+            };
+            let is_theirs = !text.contains("://") || segments.next().is_some_and(is_version);
+            (is_theirs && COLLECTIONS.contains(&collection)).then_some(id)?
         }
     };
     is_id(id).then_some(id)

@@ -216,6 +216,7 @@ mod tests {
         let gemini = r#"{"cachedContent":"cachedContents/c1","contents":[{"parts":[
             {"fileData":{"mimeType":"a/b","fileUri":"https://generativelanguage.googleapis.com/v1beta/files/f1"}},
             {"file_data":{"file_uri":"files/f2"}},{"fileData":{"fileUri":"https://youtu.be/x"}},
+            {"fileData":{"fileUri":"https://example.com/files/x.pdf"}},
             {"fileData":{"fileUri":"gs://bucket/files/x/y.pdf"}}]}]}"#;
         let head = read_beside(gemini.as_bytes(), "m", true).expect("a body");
         assert_eq!(head.named, ["c1", "f1", "f2"]);
