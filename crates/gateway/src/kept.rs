@@ -2,13 +2,13 @@
 //! goes to the key that made it, whatever the order of the keys says. So does a call whose prompt names a file.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::{KeyScope, ProviderId, ProviderKeyId, WorkspaceId};
 use http::Method;
 use llm::format::FormatId;
-use llm::head::{self, MAX_NAMED};
+use llm::head::{self, MAX_NAMED, Named};
 use llm::kept;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use store::Store;
 
@@ -35,8 +35,6 @@ const COLLECTIONS: [&str; 10] = [
 ];
 /// How many makers are remembered without asking the store.
 const MAX_REMEMBERED: u64 = 10_000;
-/// For how long what nobody knows is not looked up again: a client names the same files in each request.
-const UNKNOWN_FOR: Duration = Duration::from_secs(2);
 /// So much of the beginning of an answer is read for ids. A response has its own first of all, a batch that of its
 /// results behind the list of its errors.
 const BEGINNING_OF_RESPONSE: usize = 4 * 1024;
@@ -53,8 +51,6 @@ pub(crate) struct Maker {
 #[derive(Clone)]
 pub(crate) struct Makers {
     known: Cache<Name, Maker>,
-    /// What the store knew nothing of a moment ago.
-    unknown: Cache<Name, ()>,
 }
 
 /// What a workspace calls something.
@@ -62,11 +58,11 @@ type Name = (WorkspaceId, Arc<str>);
 
 impl Makers {
     pub(crate) fn new() -> Self {
+        // What was made last is asked for next, and the store may not have it yet: it is never what there is no room for.
         Self {
-            known: Cache::new(MAX_REMEMBERED),
-            unknown: Cache::builder()
+            known: Cache::builder()
                 .max_capacity(MAX_REMEMBERED)
-                .time_to_live(UNKNOWN_FOR)
+                .eviction_policy(EvictionPolicy::lru())
                 .build(),
         }
     }
@@ -81,12 +77,9 @@ impl Makers {
         let name = |id: &str| (workspace, Arc::from(id));
         let mut makers: Vec<Option<Maker>> =
             ids.iter().map(|id| self.known.get(&name(id))).collect();
-        let is_new = |id: &str, maker: &Option<Maker>| {
-            maker.is_none() && !self.unknown.contains_key(&name(id))
-        };
         let each = ids.iter().copied().zip(&makers);
         let sought: Vec<&str> = each
-            .filter(|(id, maker)| is_new(id, maker))
+            .filter(|(_, maker)| maker.is_none())
             .map(|(id, _)| id)
             .collect();
         if sought.is_empty() {
@@ -97,11 +90,6 @@ impl Makers {
             tracing::warn!(%error, "with which keys objects were made cannot be looked up");
             Failure::StoreUnavailable
         })?;
-        for id in &sought {
-            if !found.iter().any(|(known, ..)| known == id) {
-                self.unknown.insert(name(id), ());
-            }
-        }
         for (id, provider, key) in found {
             let maker = Maker { provider, key };
             self.known.insert(name(&id), maker.clone());
@@ -122,7 +110,7 @@ pub(crate) async fn continued(
 ) -> Result<Admitted, Failure> {
     let unread = pass.and_then(|pass| unread(&admitted, pass));
     let (named, is_all) = match &unread {
-        Some(unread) => (&unread.named, unread.is_all),
+        Some(unread) => (&unread.ids, unread.is_all),
         None => (&admitted.head.named, true),
     };
     // What stands behind so many was not looked at.
@@ -205,26 +193,27 @@ pub(crate) async fn by_path(
     }
 }
 
-/// What the body of a passed request names that nobody has read.
-struct Unread {
-    named: Vec<String>,
-    /// Whether all of it was looked at; else its beginning.
-    is_all: bool,
-}
-
-/// `None`: the body was read, or it is none that makes or changes what is kept.
-fn unread(admitted: &Admitted, pass: &Pass) -> Option<Unread> {
+/// What the body of a passed request names that nobody has read. `None`: the body was read, there is none, or it is none
+/// that makes or changes what is kept.
+fn unread(admitted: &Admitted, pass: &Pass) -> Option<Named> {
     let is_unread = admitted.call.priced == Priced::Unknown;
-    let makes = admitted.method == Method::POST && below_collection(&pass.path).is_some();
+    let collection = below_collection(&pass.path).map(|(collection, ..)| collection);
+    let makes = admitted.method == Method::POST && collection.is_some();
     let body = &admitted.body;
+    let has_body = !body.bytes.is_empty() || body.upload.is_some();
+    if !(is_unread && makes && has_body) {
+        return None;
+    }
     let media_type = body.media_type.as_ref();
     let is_form = media_type.is_some_and(|it| essence(it.as_bytes()).starts_with(b"multipart/"));
+    if is_form && collection == Some("/uploads") {
+        // A part of a file, which names nothing.
+        return None;
+    }
     // A provider may read an object whatever it is called.
-    let is_object = !is_form && body.bytes.trim_ascii_start().starts_with(b"{");
-    (is_unread && makes && is_object).then(|| Unread {
-        named: head::named(&body.bytes),
-        is_all: body.upload.is_none(),
-    })
+    let mut named = head::named(&body.bytes);
+    named.is_all &= !is_form && body.upload.is_none();
+    Some(named)
 }
 
 fn is_response(call: &Call) -> bool {
@@ -250,8 +239,8 @@ fn below_collection(path: &str) -> Option<(&'static str, Option<&str>, bool)> {
 }
 
 /// Leaves the ways that may find what the call names: those of the key that made it, and where nothing is known of some of
-/// it, those of the workspace's own keys. What is kept under a key of the account, or of the instance, may be another
-/// workspace's.
+/// it, no key of the account, since what is kept under that may be another workspace's. Calls that credits pay for name
+/// nothing that is kept, and are told so.
 pub(crate) fn retain(ways: &mut Vec<Way>, admitted: &Admitted) -> Result<(), Failure> {
     let Admitted {
         maker,
@@ -261,7 +250,7 @@ pub(crate) fn retain(ways: &mut Vec<Way>, admitted: &Admitted) -> Result<(), Fai
     let first = ways.first().map(|way| way.target.provider.clone());
     ways.retain(|way| {
         let made = maker.as_ref().is_none_or(|it| way.target.key == it.key);
-        made && (!names_unknown || way.key_scope == KeyScope::Workspace)
+        made && (!names_unknown || way.key_scope != KeyScope::Account)
     });
     let provider = maker.as_ref().map(|it| it.provider.clone()).or(first);
     match (ways.is_empty(), provider) {

@@ -18,7 +18,7 @@ mod named;
 
 pub use beside::{MAX_REQUESTS, read_beside};
 pub use list::{Listed, MAX_MODELS, check_models, read_listed};
-pub use named::{MAX_NAMED, named};
+pub use named::{MAX_NAMED, Named, named};
 use named::{Naming, Value};
 
 /// The longest model name, in bytes of its decoded text.

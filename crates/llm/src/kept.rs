@@ -47,16 +47,19 @@ pub fn id_in(text: &str) -> Option<&str> {
     if text.len() > MAX_NAME_BYTES {
         return None;
     }
+    let text = text.trim_end_matches('/');
     let id = match text.rsplit_once('/') {
         None => text,
         Some((before, id)) => {
-            let mut segments = before.rsplit('/');
+            let mut segments = before.rsplit('/').filter(|it| !it.is_empty());
             let collection = segments.next()?;
-            let is_version = |segment: &str| {
-                let number = segment.strip_prefix('v').unwrap_or_default();
-                number.starts_with(|first: char| first.is_ascii_digit())
+            let is_version = |segment: &str| segment.starts_with("v1");
+            let is_theirs = match text.split_once("://") {
+                None => true,
+                Some((scheme, _)) => {
+                    scheme.starts_with("http") && segments.next().is_some_and(is_version)
+                }
             };
-            let is_theirs = !text.contains("://") || segments.next().is_some_and(is_version);
             (is_theirs && COLLECTIONS.contains(&collection)).then_some(id)?
         }
     };

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::Checked;
+use super::{AnyWord, Checked, Word};
 use crate::kept::id_in;
 
 /// The most that is kept of the ids that one body names; what is named beyond them is the provider's to judge.
@@ -20,6 +20,8 @@ pub(super) enum Value {
     Id,
     /// The client's own, whatever it is.
     Opaque,
+    /// The kind of the object that the field stands in.
+    Kind,
     Other,
 }
 
@@ -34,6 +36,9 @@ impl Value {
             // Anthropic's and Gemini's arguments and results of tools.
             "input" if !is_top => Self::Opaque,
             "args" | "response" | "metadata" | "parameters" | "input_schema" => Self::Opaque,
+            // What a model quoted, and what its search found: a conversation that is sent again has them.
+            "annotations" | "results" => Self::Opaque,
+            "type" => Self::Kind,
             _ => Self::Other,
         }
     }
@@ -80,7 +85,7 @@ impl<'de> DeserializeSeed<'de> for Naming<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match self.value {
             Value::Opaque => Checked::JSON.deserialize(deserializer).map(drop),
-            Value::Id | Value::Other => deserializer.deserialize_any(self),
+            Value::Id | Value::Kind | Value::Other => deserializer.deserialize_any(self),
         }
     }
 }
@@ -114,12 +119,24 @@ impl<'de> Visitor<'de> for Naming<'_> {
             value: within,
             is_top,
         } = self;
+        let before = named.len();
+        let mut is_output = None;
         while let Some((value, is_id)) = fields.next_key_seed(Name { is_top })? {
             let value = match within == Value::Id && is_id {
                 true => Value::Id,
                 false => value,
             };
-            fields.next_value_seed(Naming::new(named, value))?;
+            if value == Value::Kind {
+                let is_one = fields.next_value_seed(OfOutput)?;
+                // Said twice, it counts only where both agree: nobody knows which one a provider reads.
+                is_output = Some(is_one && is_output.unwrap_or(true));
+            } else {
+                fields.next_value_seed(Naming::new(named, value))?;
+            }
+        }
+        if is_output == Some(true) {
+            // What a tool of the provider's made is told, not asked for.
+            named.truncate(before);
         }
         Ok(())
     }
@@ -142,6 +159,18 @@ impl<'de> Visitor<'de> for Naming<'_> {
 
     fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
+    }
+}
+
+/// Reads any value, and whether it is the kind of what a tool of Anthropic's made.
+struct OfOutput;
+
+impl<'de> DeserializeSeed<'de> for OfOutput {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        let word = AnyWord.deserialize(deserializer)?;
+        Ok(matches!(word, Word::Text(kind) if kind.ends_with("_execution_output")))
     }
 }
 
@@ -170,14 +199,27 @@ impl Visitor<'_> for Name {
     }
 }
 
+/// The ids that a body names whose model nobody reads.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Each once, at most [`MAX_NAMED`].
+    pub ids: Vec<String>,
+    /// Whether all of the body was read: it is one object, as the standard has it. Providers may read on where this stops.
+    pub is_all: bool,
+}
+
 /// The ids that a body names whose model nobody reads. What is not as it should be is read as far as it is, so the
 /// beginning of a body is enough for what stands in it.
-pub fn named(beginning: &[u8]) -> Vec<String> {
-    let mut named = Vec::new();
+pub fn named(beginning: &[u8]) -> Named {
+    let mut ids = Vec::new();
     let mut parser = serde_json::Deserializer::from_slice(beginning);
     // An error says that it is cut off, or is no JSON at all.
-    let _ = Naming::body(&mut named).deserialize(&mut parser);
-    named
+    let read = Naming::body(&mut ids).deserialize(&mut parser);
+    let is_object = beginning.trim_ascii_start().starts_with(b"{");
+    Named {
+        ids,
+        is_all: read.is_ok() && is_object && parser.end().is_ok(),
+    }
 }
 
 #[cfg(test)]
@@ -281,9 +323,50 @@ mod tests {
     fn the_beginning_of_an_unread_body_tells_what_stands_in_it() {
         let body =
             r#"{"input_file_id":"file-1","requests":[{"params":{"x":{"file_id":"file_2"}}},{"a":"#;
-        assert_eq!(named(body.as_bytes()), ["file-1", "file_2"]);
+        let read = named(body.as_bytes());
+        assert_eq!(read.ids, ["file-1", "file_2"]);
+        assert!(!read.is_all);
         for none in ["", "[]", "null", "--b\r\n", r#"{"input_file_id":1}"#] {
-            assert!(named(none.as_bytes()).is_empty(), "{none}");
+            let read = named(none.as_bytes());
+            assert!(read.ids.is_empty(), "{none}");
+            assert_eq!(read.is_all, none.starts_with('{'), "{none}");
         }
+    }
+
+    #[test]
+    fn only_what_everybody_reads_alike_was_read_to_its_end() {
+        let deep = format!(
+            r#"{{"x":{}1{},"file_id":"f"}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        for body in [
+            "\u{feff}{\"file_id\":\"f\"}",
+            r#"{"x":NaN,"file_id":"f"}"#,
+            r#"{"x":1e999,"file_id":"f"}"#,
+            r#"{"x":"\ud800","file_id":"f"}"#,
+            r#"{"x":1}{"file_id":"f"}"#,
+            r#"[{"file_id":"f"}]"#,
+            " ",
+            &deep,
+        ] {
+            assert!(!named(body.as_bytes()).is_all, "{body}");
+        }
+        assert!(named(br#" {"file_id":"f"} "#).is_all);
+    }
+
+    #[test]
+    fn what_a_provider_said_before_names_nothing() {
+        let quoted = r#"{"model":"m","input":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"x",
+            "annotations":[{"type":"container_file_citation","file_id":"cfile_1"},{"type":"file_citation","file_id":"file-1"}]}]},
+            {"type":"file_search_call","results":[{"file_id":"file-2"}]},{"role":"user","content":[{"type":"input_file",
+            "file_id":"file-3"}]}]}"#;
+        assert_eq!(read(quoted.as_bytes()).expect("a body").named, ["file-3"]);
+        let made = r#"{"model":"m","messages":[{"role":"assistant","content":[{"type":"bash_code_execution_tool_result",
+            "content":{"type":"bash_code_execution_result","content":[{"file_id":"file_1","type":"bash_code_execution_output"}]}}]},
+            {"role":"user","content":[{"type":"code_execution_output","type":"container_upload","file_id":"file_2"},
+            {"type":"container_upload","file_id":"file_1"}]}]}"#;
+        let head = read(made.as_bytes()).expect("a body");
+        assert_eq!(head.named, ["file_2", "file_1"]);
     }
 }
