@@ -103,11 +103,11 @@ impl Waiting {
         let surplus = if self.count < most {
             None
         } else {
-            self.by_key
-                .values_mut()
-                .max_by_key(|its| its.len())
-                .filter(|its| !its.is_empty())
-                .map(|its| its.remove(0))
+            let most = self.by_key.values_mut().max_by_key(|its| its.len());
+            match most.filter(|its| its.len() > 1) {
+                Some(its) => Some(its.remove(0)),
+                None => return Some(idle),
+            }
         };
         let its = self.by_key.entry(key).or_default();
         let at = its.partition_point(|it| it.since <= idle.since);
@@ -295,6 +295,7 @@ pub(super) mod tests {
         let (url, connector) = server().await;
         let key = |number| (ProviderKeyId::from_bytes([number; 16]), 1);
         let mut waiting = Waiting::default();
+        let begun = Instant::now();
         for (at, number) in [1, 1, 1, 2, 3].into_iter().enumerate() {
             let home = home_of(&url);
             let origin = home.origin.clone();
@@ -302,7 +303,7 @@ pub(super) mod tests {
             let idle = Idle {
                 connection: Box::new(opened.unwrap_or_else(|_| panic!("no connection"))),
                 origin,
-                since: Instant::now() + Duration::from_secs(at as u64),
+                since: begun + Duration::from_secs(at as u64),
             };
             let since = idle.since;
             let surplus = waiting.take_in(key(number), idle, 3);
