@@ -76,6 +76,17 @@ fn found_in(directory: &Path, secret: &str) -> Vec<Hit> {
     sweep.hits().to_vec()
 }
 
+/// Where a call writes to: `</path/of/the/file>, "..."` of `1234 write(7</path/of/the/file>, "..."`.
+fn goes_to(call: &str) -> &str {
+    let to = call.split_once('(').map_or("", |(_, rest)| rest);
+    to.trim_start_matches(|it: char| it.is_ascii_digit())
+}
+
+fn is_sent(call: &str) -> bool {
+    let to = goes_to(call);
+    to.starts_with("<socket:") || to.starts_with("<TCP:")
+}
+
 /// T174: no argument, no environment, no name, no temporary file, no history; and a provider key, which is sealed before
 /// it leaves, in nothing that is written at all.
 #[tokio::test]
@@ -90,6 +101,7 @@ async fn a_secret_that_is_typed_stands_in_no_call_to_the_system() {
     }
     for arguments in [
         &["keys", "add", "openai"][..],
+        &["keys", "rotate", "openai"],
         &["byok", "set", "openai", "--label", "mine"],
         &["seal", "openai"],
     ] {
@@ -108,6 +120,38 @@ async fn a_secret_that_is_typed_stands_in_no_call_to_the_system() {
         assert_eq!(found_in(home.path(), &key), [], "{arguments:?}");
     }
 
+    // What crosses to the server as it is goes there, and nowhere else.
+    let person = fixture.owner.person.clone();
+    let (provider_key, password) = (fixture.canary.openai_key(), "quite another password");
+    // To log in, then to change it.
+    let change = format!("{0}\n{0}\n{password}", person.password);
+    let ai_config = ["ai-config", "set", "--provider", "openai", "--key"];
+    let as_owner = ["--email", &person.email];
+    for (arguments, typed, secrets) in [
+        (&ai_config[..], &provider_key, vec![provider_key.as_str()]),
+        (
+            &[&["workspace", "list"][..], &as_owner].concat(),
+            &person.password,
+            vec![person.password.as_str()],
+        ),
+        (
+            &[&["password"][..], &as_owner].concat(),
+            &change,
+            vec![person.password.as_str(), password],
+        ),
+    ] {
+        let command = fixture.keybearer_in(home.path(), arguments);
+        let calls = traced(&command, home.path(), typed);
+        for secret in secrets {
+            let mut with_it = calls.iter().filter(|call| call.contains(secret)).peekable();
+            assert!(with_it.peek().is_some(), "{arguments:?}: it was not sent");
+            for call in with_it {
+                assert!(is_sent(call), "{arguments:?}: {call}");
+            }
+            assert_eq!(found_in(home.path(), secret), [], "{arguments:?}");
+        }
+    }
+
     // An API key is sent to its server and kept in the file of logins, and is nowhere else.
     let key = &fixture.owner.api_key;
     let url = fixture.app.url();
@@ -120,13 +164,10 @@ async fn a_secret_that_is_typed_stands_in_no_call_to_the_system() {
     let place = format!("<{}/", kept.canonicalize().expect("made").display());
     let (mut sent, mut written) = (0, 0);
     for call in calls.iter().filter(|call| call.contains(key.as_str())) {
-        // `1234 write(7</path/of/the/file>, "..."`
-        let to = call.split_once('(').map_or("", |(_, rest)| rest);
-        let to = to.trim_start_matches(|it: char| it.is_ascii_digit());
-        if to.starts_with("<socket:") || to.starts_with("<TCP:") {
+        if is_sent(call) {
             sent += 1;
         } else {
-            assert!(to.starts_with(&place), "{call}");
+            assert!(goes_to(call).starts_with(&place), "{call}");
             written += 1;
         }
     }
