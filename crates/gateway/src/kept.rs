@@ -250,7 +250,9 @@ pub(crate) fn retain(ways: &mut Vec<Way>, admitted: &Admitted) -> Result<(), Fai
     let first = ways.first().map(|way| way.target.provider.clone());
     ways.retain(|way| {
         let made = maker.as_ref().is_none_or(|it| way.target.key == it.key);
-        made && (!names_unknown || way.key_scope != KeyScope::Account)
+        // What is translated takes no such names along; that is told by the translation.
+        let is_blind = way.speaks != admitted.call.format;
+        made && (!names_unknown || way.key_scope != KeyScope::Account || is_blind)
     });
     let provider = maker.as_ref().map(|it| it.provider.clone()).or(first);
     match (ways.is_empty(), provider) {
