@@ -30,6 +30,29 @@ fn refused(client: FormatId, upstream: FormatId, body: &Value) -> String {
 }
 
 #[test]
+fn an_address_of_what_google_keeps_is_not_asked_for_by_a_translation() {
+    for (address, passes) in [
+        ("https://example.com/files/cat.png", true),
+        ("https://storage.googleapis.com/bucket/cat.png", true),
+        (
+            "https://generativelanguage.googleapis.com/v1beta/files/abc",
+            false,
+        ),
+        (
+            "https://generativelanguage.googleapis.com/v1beta//files/abc",
+            false,
+        ),
+    ] {
+        let image = json!({"type": "image_url", "image_url": {"url": address}});
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": [image]}]});
+        let (client, upstream) = (FormatId::OpenaiChat, FormatId::GeminiGenerateContent);
+        let body = body.to_string();
+        let translated = request(client, upstream, body.as_bytes(), &target());
+        assert_eq!(translated.is_ok(), passes, "{address}");
+    }
+}
+
+#[test]
 fn the_path_names_the_model_and_wants_the_stream() {
     let beside = Beside {
         model: "gpt-x",
