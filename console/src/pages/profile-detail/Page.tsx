@@ -46,7 +46,7 @@ export function Page() {
           {description && <span className="block">{description}</span>}
           <Link
             to="/admin/profiles"
-            className="mt-1 inline-flex items-center gap-1 text-accent-text underline-offset-2 hover:underline"
+            className="mt-1 inline-flex items-center gap-1 text-accent-text underline underline-offset-2"
           >
             <ArrowLeft aria-hidden="true" size={14} /> All profiles
           </Link>
