@@ -5,6 +5,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { inputClass } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
+import { SaveOrCancel } from "@/ui/SaveOrCancel";
 import { useUnsaved } from "@/ui/Unsaved";
 
 interface Line {
@@ -186,19 +187,13 @@ function Mappings({
           )}
           {patch.isError && <ErrorNote error={patch.error} />}
           {draft && (
-            <div className="flex gap-2">
-              <Button type="submit" look="primary" busy={patch.isPending}>
-                Save
-              </Button>
-              <Button
-                onClick={() => {
-                  setFault(undefined);
-                  setDraft(undefined);
-                }}
-              >
-                Cancel
-              </Button>
-            </div>
+            <SaveOrCancel
+              busy={patch.isPending}
+              onCancel={() => {
+                setFault(undefined);
+                setDraft(undefined);
+              }}
+            />
           )}
         </form>
       )}

@@ -5,6 +5,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, focusFault, inputClass } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
+import { SaveOrCancel } from "@/ui/SaveOrCancel";
 import { Select } from "@/ui/Select";
 import { useUnsaved } from "@/ui/Unsaved";
 import { EFFORTS, type Fault, faultIn, type Line, linesOf, newLine, patchOf } from "./presets";
@@ -83,19 +84,13 @@ export function Presets({ policy, mayWrite }: { policy: Policy; mayWrite: boolea
           )}
           {patch.isError && <ErrorNote error={patch.error} />}
           {draft && (
-            <div className="flex gap-2">
-              <Button type="submit" look="primary" busy={patch.isPending}>
-                Save
-              </Button>
-              <Button
-                onClick={() => {
-                  setFault(undefined);
-                  setDraft(undefined);
-                }}
-              >
-                Cancel
-              </Button>
-            </div>
+            <SaveOrCancel
+              busy={patch.isPending}
+              onCancel={() => {
+                setFault(undefined);
+                setDraft(undefined);
+              }}
+            />
           )}
         </form>
       )}

@@ -2,10 +2,10 @@ import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { usePatchSwitches } from "@/pages/providers/ProviderSwitches";
 import type { Provider } from "@/pages/providers/queries";
-import { Button } from "@/ui/Button";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, inputClass } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
+import { SaveOrCancel } from "@/ui/SaveOrCancel";
 import { toast } from "@/ui/Toaster";
 import { useUnsaved } from "@/ui/Unsaved";
 
@@ -53,19 +53,13 @@ export function AvailableForm({ provider }: { provider: Provider }) {
           </Field>
           {save.isError && <ErrorNote error={save.error} />}
           {changed && (
-            <div className="flex gap-2">
-              <Button type="submit" look="primary" busy={save.isPending}>
-                Save
-              </Button>
-              <Button
-                onClick={() => {
-                  save.reset();
-                  setDraft(undefined);
-                }}
-              >
-                Cancel
-              </Button>
-            </div>
+            <SaveOrCancel
+              busy={save.isPending}
+              onCancel={() => {
+                save.reset();
+                setDraft(undefined);
+              }}
+            />
           )}
         </form>
       </Card>
