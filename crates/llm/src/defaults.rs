@@ -55,12 +55,9 @@ fn chat(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions 
         TokenLimit::MaxCompletionTokens => "max_completion_tokens",
     };
     let limits = ["max_tokens", "max_completion_tokens"];
-    added.add(top, &limits, limit, parameters.max_tokens.map(Value::from));
+    added.length(top, parameters, &limits, limit);
     added.sampling(top, parameters, "top_p");
-    let effort = parameters
-        .reasoning_effort
-        .filter(|_| target.thinking != Thinking::Never);
-    let effort = effort.map(|it| json!(it.as_str()));
+    let effort = effort(parameters, target.thinking != Thinking::Never);
     // Providers have other words for it, too.
     let said = [
         "reasoning_effort",
@@ -81,40 +78,11 @@ fn chat(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions 
     added
 }
 
-/// Whether an input is a list of items with the client's own instructions; a text has none.
-fn is_instructed(input: &RawValue) -> bool {
-    input.get().starts_with('[') && has_instructions(input)
-}
-
-/// Whether one of the turns is the client's own instructions.
-fn has_instructions(turns: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct Turn<'a> {
-        #[serde(borrow, default)]
-        role: Option<Cow<'a, str>>,
-    }
-    // What is no list of turns is not added to.
-    let Ok(turns) = serde_json::from_str::<Vec<Turn<'_>>>(turns.get()) else {
-        return true;
-    };
-    let mut roles = turns.iter().filter_map(|turn| turn.role.as_deref());
-    roles.any(|role| role == "system" || role == "developer")
-}
-
 fn responses(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions {
     let mut added = Additions::default();
-    let limit = ["max_output_tokens"];
-    added.add(
-        top,
-        &limit,
-        limit[0],
-        parameters.max_tokens.map(Value::from),
-    );
+    added.length(top, parameters, &["max_output_tokens"], "max_output_tokens");
     added.sampling(top, parameters, "top_p");
-    let effort = parameters
-        .reasoning_effort
-        .filter(|_| target.thinking != Thinking::Never);
-    let effort = effort.map(|it| json!(it.as_str()));
+    let effort = effort(parameters, target.thinking != Thinking::Never);
     added.within(top, &["reasoning"], &["effort"], effort);
     let prompt = parameters.system_prompt.as_ref();
     // A stored prompt has instructions of its own.
@@ -126,19 +94,11 @@ fn responses(top: &Object<'_>, parameters: &Parameters, target: Target) -> Addit
 
 fn messages(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions {
     let mut added = Additions::default();
-    let limit = ["max_tokens"];
-    added.add(
-        top,
-        &limit,
-        limit[0],
-        parameters.max_tokens.map(Value::from),
-    );
+    added.length(top, parameters, &["max_tokens"], "max_tokens");
     added.sampling(top, parameters, "top_p");
     // A model that knows only a budget takes one together with a limit and a temperature that fit it.
     let knows = matches!(target.thinking, Thinking::Adaptive | Thinking::Always);
-    let effort = parameters.reasoning_effort;
-    let effort = effort.filter(|_| knows && top.field("thinking").is_none());
-    let effort = effort.map(|it| json!(it.as_str()));
+    let effort = effort(parameters, knows && top.field("thinking").is_none());
     added.within(top, &["output_config"], &["effort"], effort);
     let prompt = parameters.system_prompt.as_ref();
     added.add(top, &["system"], "system", prompt.map(|it| json!(it)));
@@ -186,6 +146,32 @@ fn generate_content(top: &Object<'_>, parameters: &Parameters, target: Target) -
     let prompt = prompt.map(|it| json!({ "parts": [{ "text": it }] }));
     added.add(top, &names, names[0], prompt);
     added
+}
+
+/// Whether an input is a list of items with the client's own instructions; a text has none.
+fn is_instructed(input: &RawValue) -> bool {
+    input.get().starts_with('[') && has_instructions(input)
+}
+
+/// Whether one of the turns is the client's own instructions.
+fn has_instructions(turns: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Turn<'a> {
+        #[serde(borrow, default)]
+        role: Option<Cow<'a, str>>,
+    }
+    // What is no list of turns is not added to.
+    let Ok(turns) = serde_json::from_str::<Vec<Turn<'_>>>(turns.get()) else {
+        return true;
+    };
+    let mut roles = turns.iter().filter_map(|turn| turn.role.as_deref());
+    roles.any(|role| role == "system" || role == "developer")
+}
+
+/// How much the model is to think, where it can be told.
+fn effort(parameters: &Parameters, can_be_told: bool) -> Option<Value> {
+    let effort = parameters.reasoning_effort.filter(|_| can_be_told);
+    effort.map(|it| json!(it.as_str()))
 }
 
 /// A decimal as a JSON number with the digits that it was given with.
@@ -268,6 +254,10 @@ impl Additions {
             is_first,
             is_field: true,
         });
+    }
+
+    fn length(&mut self, top: &Object<'_>, parameters: &Parameters, names: &[&str], name: &str) {
+        self.add(top, names, name, parameters.max_tokens.map(Value::from));
     }
 
     fn sampling(&mut self, top: &Object<'_>, parameters: &Parameters, top_p: &str) {
