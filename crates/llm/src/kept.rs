@@ -66,6 +66,13 @@ pub fn id_in(text: &str) -> Option<&str> {
     is_id(id).then_some(id)
 }
 
+/// Whether an address names what Google keeps for a key, rather than what lies anywhere.
+pub(crate) fn is_at_google(address: &str) -> bool {
+    address.starts_with("gs://")
+        || address.contains("generativelanguage.googleapis.com")
+        || id_in(address).is_some()
+}
+
 /// The data of a stream's first event that has some, as far as it is there.
 fn first_data(stream: &[u8]) -> &[u8] {
     let mut lines = stream.split(|byte| matches!(byte, b'\n' | b'\r'));

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::read::Read;
 use crate::format::gemini_generate_content::part::{call_arguments, think};
+use crate::kept::is_at_google;
 use crate::neutral::{
     Call, Carrier, Fields, NotTranslatable, Part, Role, Source, Turn, Warnings, text,
 };
@@ -221,10 +222,7 @@ fn medium(fields: &mut Fields<'_>, warnings: &mut Warnings) -> Read<Option<Part>
     };
     let mut file = file.in_camel_case();
     let address = file.needed_text("fileUri")?;
-    let kept = address.starts_with("gs://")
-        || address.starts_with("files/")
-        || address.contains("generativelanguage.googleapis.com");
-    if kept || !address.starts_with("http") {
+    if is_at_google(&address) || !address.starts_with("http") {
         return Err(file.wrong("fileUri", "it names a file at another provider"));
     }
     let media_type = file.needed_text("mimeType")?;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::write::Written;
 use crate::format::gemini_generate_content::part::{write_call, write_text, write_thought};
-use crate::kept::id_in;
+use crate::kept::is_at_google;
 use crate::neutral::{
     Fields, Json, NotTranslatable, Object, Part, Proof, Request, Role, Source, Warnings, array,
 };
@@ -242,9 +242,7 @@ fn piece(part: &Part, warnings: &mut Warnings) -> Written<Option<Object>> {
                 .with("data", base64),
         ),
         // Of its own addresses Google serves what it keeps for the key, and a key may serve several workspaces.
-        Source::Url(url)
-            if url.contains("generativelanguage.googleapis.com") || id_in(url).is_some() =>
-        {
+        Source::Url(url) if is_at_google(url) => {
             let why = "an address names a file that the provider keeps";
             return Err(NotTranslatable::new("messages", why));
         }
