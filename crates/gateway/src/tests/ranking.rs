@@ -26,6 +26,17 @@ async fn own(harness: &Harness, provider: &str) -> (ProviderKeyRecord, Provider)
     (record, upstream)
 }
 
+async fn switch_off(harness: &Harness, provider: &str) {
+    let off = ProviderSwitch {
+        enabled: false,
+        ..ProviderSwitch::default()
+    };
+    let id = provider.parse().expect("an id");
+    harness
+        .settings(|settings| drop(settings.providers.insert(id, off)))
+        .await;
+}
+
 struct Market {
     harness: Harness,
     mart: Provider,
@@ -302,16 +313,7 @@ async fn what_is_denied_stays_denied_with_every_ranking() {
         stall,
         ..
     } = market().await;
-    harness
-        .settings(|settings| {
-            let off = ProviderSwitch {
-                enabled: false,
-                ..ProviderSwitch::default()
-            };
-            let id = "stall".parse().expect("an id");
-            settings.providers.insert(id, off);
-        })
-        .await;
+    switch_off(&harness, "stall").await;
     for ranking in EVERY {
         let answer = harness.chat(&call(&format!("org/x:{ranking}"))).await;
         assert_eq!(by(&answer), is("mart"), "{ranking}");
@@ -319,16 +321,7 @@ async fn what_is_denied_stays_denied_with_every_ranking() {
         assert_eq!(refused.status, 402);
         assert_eq!(refused.code(), "byok_key_missing");
     }
-    harness
-        .settings(|settings| {
-            let off = ProviderSwitch {
-                enabled: false,
-                ..ProviderSwitch::default()
-            };
-            let id = "mart".parse().expect("an id");
-            settings.providers.insert(id, off);
-        })
-        .await;
+    switch_off(&harness, "mart").await;
     for ranking in EVERY {
         let refused = harness.chat(&call(&format!("org/x:{ranking}"))).await;
         assert_eq!(refused.code(), "model_not_found", "{ranking}");
