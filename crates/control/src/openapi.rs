@@ -264,15 +264,15 @@ refusals! {
     /// What somebody who changes who pays, with or without a key, may be told.
     ConfigChanges = InvalidRequest, UnknownProvider, ByokNotSupported, SealedSubmissionRequired,
         AmbiguousCredentials, ModeNotOffered, AuthenticationRequired, LimitExceeded, PermissionDenied,
-        CrossSiteRequest, PlanRequired, ByokDisabledForProvider, NotFound, Conflict, RequestTooLarge,
-        UnsupportedMediaType, InvalidProviderKey, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
+        CrossSiteRequest, PlanRequired, ByokDisabledForProvider, NotFound, Conflict, PreconditionFailed,
+        RequestTooLarge, UnsupportedMediaType, InvalidProviderKey, ProbeFailed, TooManyAttempts, ProbeUnreachable, Unavailable;
     /// What somebody who changes the mode of new workspaces may be told.
     ModeChanges = InvalidRequest, AmbiguousCredentials, ModeNotOffered, AuthenticationRequired, PermissionDenied,
         CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who changes the policy of a workspace may be told.
     PolicyChanges = InvalidRequest, UnknownProvider, AmbiguousCredentials, ModeNotOffered, AuthenticationRequired,
-        PermissionDenied, CrossSiteRequest, PlanRequired, KeyReleaseNotAllowed, NotFound, Conflict, RequestTooLarge,
-        UnsupportedMediaType, Unavailable;
+        PermissionDenied, CrossSiteRequest, PlanRequired, KeyReleaseNotAllowed, NotFound, Conflict, PreconditionFailed,
+        RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who has provider keys handed out may be told.
     Releases = InvalidRequest, UnknownProvider, AmbiguousCredentials, AuthenticationRequired, PermissionDenied,
         CrossSiteRequest, KeyReleaseNotAllowed, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType,

@@ -207,6 +207,27 @@ impl World {
             .await
     }
 
+    /// The tag of the state of what is there.
+    async fn tag(&self, caller: &As, path: &str) -> String {
+        let read = self.get(caller, path).await.expect(200);
+        read.header("etag").expect("a tag").to_owned()
+    }
+
+    /// A change that is meant for the state with this tag.
+    async fn change_if(
+        &self,
+        caller: &As,
+        method: Method,
+        path: &str,
+        body: Value,
+        tag: &str,
+    ) -> Answer {
+        let mut request = Self::request(caller, method, path, Some(&body));
+        let tag = tag.parse().expect("a header's value");
+        request.headers_mut().insert("if-match", tag);
+        self.send(request).await
+    }
+
     async fn delete(&self, caller: &As, path: &str) -> Answer {
         self.send(Self::request(caller, Method::DELETE, path, None))
             .await

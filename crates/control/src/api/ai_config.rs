@@ -1,9 +1,11 @@
 //! A workspace's AI config: mode, provider, key and model as one object. Paths are relative; see `api.rs`.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use domain::PlanId;
 use domain::access::Action;
 use domain::policy::{Mode, ModelName};
+use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,10 +17,11 @@ use crate::body::{Json, given};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{ConfigChanges, Reads};
-use crate::ops::ai_config::{self, Config, Wanted};
+use crate::ops::ai_config::{self, Chosen, Config, Wanted};
 use crate::ops::offered_modes::{Obstacle, OfferedMode};
 use crate::schema;
 use crate::state::ControlState;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub(crate) fn routes() -> OpenApiRouter<ControlState> {
@@ -143,29 +146,41 @@ impl AiConfigUpdate {
 /// The same facts as the policy and the provider keys, as one object. The key itself is in no answer.
 #[utoipa::path(get, path = "/workspaces/{workspace_id}/ai-config", tag = "who pays",
     extensions(("x-action" = json!("read_policy"))),
-    responses((status = 200, body = AiConfig), Reads))]
+    responses((status = 200, body = AiConfig, headers(("etag" = String, description = "Names this state of mode, provider, \
+        model and key."))), Reads))]
 async fn get_ai_config(
     access: Access<ReadPolicy>,
     State(state): State<ControlState>,
-) -> Result<axum::Json<AiConfig>, Problem> {
-    let config = ai_config::get(&state, &access.scope).await?;
-    Ok(axum::Json(config.into()))
+) -> Result<Response, Problem> {
+    tagged(ai_config::get(&state, &access.scope).await?)
+}
+
+/// The configuration with the tag of its state.
+fn tagged(config: Config) -> Result<Response, Problem> {
+    let tag = tag::of(&config.chosen())?;
+    Ok(([(ETAG, tag)], axum::Json(AiConfig::from(config))).into_response())
 }
 
 /// Change who pays in a workspace, and what serves: all of it or nothing, from the next call on.
 ///
 /// A body with `api_key` also takes the action `write_provider_keys`. The key is stored as a provider key of the
 /// workspace with the label `ai-config`; keys with other labels stay as they are, whatever is changed here.
+///
+/// With `If-Match` only while mode, provider, model and key are as they were read; a key is looked at before it is tried.
 #[utoipa::path(put, path = "/workspaces/{workspace_id}/ai-config", tag = "who pays",
     extensions(("x-action" = json!("write_policy"))), request_body = AiConfigUpdate,
-    responses((status = 200, body = AiConfig), ConfigChanges))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the AI config that one has read; left out: \
+        whatever it is now.")),
+    responses((status = 200, body = AiConfig, headers(("etag" = String, description = "Names this state of mode, provider, \
+        model and key."))), ConfigChanges))]
 async fn update_ai_config(
     access: Access<WritePolicy>,
     State(state): State<ControlState>,
     call: Call,
     confidential: Confidential,
+    if_match: IfMatch,
     Json(body): Json<AiConfigUpdate>,
-) -> Result<axum::Json<AiConfig>, Problem> {
+) -> Result<Response, Problem> {
     if body.has_key() {
         let workspace = access.scope.workspace();
         state
@@ -174,6 +189,6 @@ async fn update_ai_config(
             .await?;
     }
     let wanted = body.wanted(confidential);
-    let config = ai_config::put(&state, &call, &access.scope, wanted).await?;
-    Ok(axum::Json(config.into()))
+    let seen = |chosen: &Chosen<'_>| if_match.allows(chosen, "the AI config");
+    tagged(ai_config::put(&state, &call, &access.scope, wanted, seen).await?)
 }

@@ -1,8 +1,10 @@
 //! What new workspaces of the caller's account start with. Paths are relative; see `api.rs`.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use domain::access::Action;
 use domain::policy::Mode;
+use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,11 +18,12 @@ use crate::body::Json;
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{ConfigChanges, ModeChanges, Reads};
-use crate::ops::ai_config::Wanted;
+use crate::ops::ai_config::{Chosen, Wanted};
 use crate::ops::ai_defaults::{self, Defaults};
 use crate::ops::credits;
 use crate::schema;
 use crate::state::ControlState;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub(crate) fn routes() -> OpenApiRouter<ControlState> {
@@ -68,29 +71,41 @@ impl From<Defaults> for AiDefaults {
 /// The account's own choice where it made one; `null` elsewhere, which leaves the choice to the instance.
 #[utoipa::path(get, path = "/users/me/ai-defaults", tag = "who pays",
     extensions(("x-action" = json!("read_account_defaults"))),
-    responses((status = 200, body = AiDefaults), Reads))]
+    responses((status = 200, body = AiDefaults, headers(("etag" = String, description = "Names this state of mode, \
+        provider, model and key."))), Reads))]
 async fn get_ai_defaults(
     access: Access<ReadAccountDefaults>,
     State(state): State<ControlState>,
-) -> Result<axum::Json<AiDefaults>, Problem> {
-    let defaults = ai_defaults::get(&state, &access.scope).await?;
-    Ok(axum::Json(defaults.into()))
+) -> Result<Response, Problem> {
+    tagged(ai_defaults::get(&state, &access.scope).await?)
+}
+
+/// The defaults with the tag of their state.
+fn tagged(defaults: Defaults) -> Result<Response, Problem> {
+    let tag = tag::of(&defaults.chosen())?;
+    Ok(([(ETAG, tag)], axum::Json(AiDefaults::from(defaults))).into_response())
 }
 
 /// Change what new workspaces of the caller's account start with; those that are there stay as they are.
 ///
 /// A body with `api_key` also takes the action `write_account_provider_keys`. The key is tried and kept, never
 /// serves by itself, and is copied into each new workspace, where it is the key of the AI config.
+///
+/// With `If-Match` only while mode, provider, model and key are as they were read; a key is looked at before it is tried.
 #[utoipa::path(put, path = "/users/me/ai-defaults", tag = "who pays",
     extensions(("x-action" = json!("write_account_defaults"))), request_body = AiConfigUpdate,
-    responses((status = 200, body = AiDefaults), ConfigChanges))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the defaults that one has read; left out: \
+        whatever they are now.")),
+    responses((status = 200, body = AiDefaults, headers(("etag" = String, description = "Names this state of mode, \
+        provider, model and key."))), ConfigChanges))]
 async fn update_ai_defaults(
     access: Access<WriteAccountDefaults>,
     State(state): State<ControlState>,
     call: Call,
     confidential: Confidential,
+    if_match: IfMatch,
     Json(body): Json<AiConfigUpdate>,
-) -> Result<axum::Json<AiDefaults>, Problem> {
+) -> Result<Response, Problem> {
     if body.has_key() {
         let account = access.scope.account();
         let action = Action::WriteAccountProviderKeys;
@@ -100,9 +115,9 @@ async fn update_ai_defaults(
             .await?;
     }
     let wanted = body.wanted(confidential);
-    ai_defaults::put(&state, &call, &access.scope, wanted).await?;
-    let defaults = ai_defaults::get(&state, &access.scope).await?;
-    Ok(axum::Json(defaults.into()))
+    let seen = |chosen: &Chosen<'_>| if_match.allows(chosen, "the defaults");
+    ai_defaults::put(&state, &call, &access.scope, wanted, seen).await?;
+    tagged(ai_defaults::get(&state, &access.scope).await?)
 }
 
 /// The mode of new workspaces.
@@ -133,7 +148,7 @@ async fn update_ai_mode(
         key: None,
         model: None,
     };
-    ai_defaults::put(&state, &call, &access.scope, wanted).await?;
+    ai_defaults::put(&state, &call, &access.scope, wanted, |_| Ok(())).await?;
     let balance = credits::balance(&state, &call, &access.scope).await?;
     Ok(axum::Json(balance.into()))
 }

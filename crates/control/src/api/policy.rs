@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use domain::plan::PlanTerms;
 use domain::policy::{
     ByokRule, LevelMapping, Mode, ModelMapping, ModelName, Tier, Tiers, WorkspacePolicy,
@@ -10,8 +11,9 @@ use domain::policy::{
 use domain::preset::Presets;
 use domain::price::PriceOverride;
 use domain::{NanoUsd, PlanId, ProviderId};
+use http::header::ETAG;
 use serde::{Deserialize, Deserializer, Serialize};
-use store::PolicyRow;
+use store::{PolicyRow, WorkspaceScope};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -29,6 +31,7 @@ use crate::schema::shapes::{
     LevelMappingShape, ModelMappingShape, PresetShape, PriceOverrideShape,
 };
 use crate::state::ControlState;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub(crate) fn routes() -> OpenApiRouter<ControlState> {
@@ -192,15 +195,22 @@ impl ToSchema for PolicyPatch {
 /// provider that is switched off.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
     extensions(("x-action" = json!("read_policy"))),
-    responses((status = 200, body = PolicyView), Reads))]
+    responses((status = 200, body = PolicyView, headers(("etag" = String, description = "Names this state of what the \
+        workspace decides; what the plan says is no part of it."))), Reads))]
 async fn get_policy(
     access: Access<ReadPolicy>,
     State(state): State<ControlState>,
     Query(NoParameters {}): Query<NoParameters>,
-) -> Result<axum::Json<PolicyView>, Problem> {
-    let within = state.store.within(&access.scope);
+) -> Result<Response, Problem> {
+    tagged(&state, &access.scope).await
+}
+
+/// The policy as it is now, with the tag of its state.
+async fn tagged(state: &ControlState, scope: &WorkspaceScope) -> Result<Response, Problem> {
+    let within = state.store.within(scope);
     let (plan, terms) = within.terms().await?;
-    Ok(axum::Json(view(within.policy().await?, &plan, &terms)))
+    let view = view(within.policy().await?, &plan, &terms);
+    Ok(([(ETAG, tag::of(&view.policy)?)], axum::Json(view)).into_response())
 }
 
 /// Change who pays in a workspace, which models stand behind names, and when credits may step in.
@@ -211,21 +221,29 @@ async fn get_policy(
 /// else `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
 ///
 /// The key of the AI config stays, also with the mode `managed`: only the AI config clears its own key.
+///
+/// With `If-Match` only while the policy is as it was read: whoever replaces a list whole sends the `etag` of the answer that
+/// the list is from, so that no change of somebody else is lost.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/policy", tag = "who pays",
     extensions(("x-action" = json!("write_policy"))), request_body = PolicyPatch,
-    responses((status = 200, body = PolicyView), PolicyChanges))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the policy that one has read; left out: \
+        whatever it is now.")),
+    responses((status = 200, body = PolicyView, headers(("etag" = String, description = "Names this state of what the \
+        workspace decides; what the plan says is no part of it."))), PolicyChanges))]
 async fn update_policy(
     access: Access<WritePolicy>,
     State(state): State<ControlState>,
     call: Call,
+    if_match: IfMatch,
     Json(PolicyPatch(patch)): Json<PolicyPatch>,
-) -> Result<axum::Json<PolicyView>, Problem> {
+) -> Result<Response, Problem> {
     let bounds = Bounds::of(&state, &access.scope).await?;
-    let change = |old: &_| policy::patched(old, &patch, &bounds.settings);
+    let change = |old: &WorkspacePolicy| {
+        if_match.allows(&PolicyFields::from(old.clone()), "the policy")?;
+        policy::patched(old, &patch, &bounds.settings)
+    };
     policy::update(&state, &call, &access.scope, &bounds, change).await?;
-    let within = state.store.within(&access.scope);
-    let (plan, terms) = within.terms().await?;
-    Ok(axum::Json(view(within.policy().await?, &plan, &terms)))
+    tagged(&state, &access.scope).await
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Scripts that set a workspace's machines up.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use domain::service::{Order, RunOn, Script, ScriptText, ServiceName};
 use http::StatusCode;
+use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use store::ScriptRow;
 use utoipa::ToSchema;
@@ -13,11 +15,12 @@ use crate::access::{Access, ReadServices, ScriptInPath, WriteServices};
 use crate::body::Json;
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes, Reads, Writes};
+use crate::openapi::{Changes, GuardedWrites, Reads, Writes};
 use crate::ops::scripts::{self, Change};
 use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
@@ -137,14 +140,19 @@ async fn create_script(
 /// Get a script with its text.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/scripts/{script_id}", tag = "services",
     extensions(("x-action" = json!("read_services"))),
-    responses((status = 200, body = ScriptView), Reads))]
+    responses((status = 200, body = ScriptView, headers(("etag" = String, description = "Names this state of it."))), Reads))]
 async fn get_script(
     access: Access<ReadServices>,
     ScriptInPath(id): ScriptInPath,
     State(state): State<ControlState>,
-) -> Result<axum::Json<ScriptView>, Problem> {
-    let row = state.store.within(&access.scope).script(id).await?;
-    Ok(axum::Json(ScriptView::whole(row)))
+) -> Result<Response, Problem> {
+    tagged(state.store.within(&access.scope).script(id).await?)
+}
+
+/// The script with the tag of its state.
+fn tagged(row: ScriptRow) -> Result<Response, Problem> {
+    let tag = tag::of(&row.version)?;
+    Ok(([(ETAG, tag)], axum::Json(ScriptView::whole(row))).into_response())
 }
 
 /// What is to change of a script. What is left out stays.
@@ -171,25 +179,29 @@ pub struct ScriptPatch {
 
 /// Change a script.
 ///
-/// A machine on which it ran at its first boot does not run it again.
+/// A machine on which it ran at its first boot does not run it again. With `If-Match` only while the script is as it was read:
+/// whoever edits its text sends the `etag` of the answer that the text is from.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/scripts/{script_id}", tag = "services",
     extensions(("x-action" = json!("write_services"))), request_body = ScriptPatch,
-    responses((status = 200, body = ScriptView), Writes))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the script that one has read; left out: \
+        whatever it is now.")),
+    responses((status = 200, body = ScriptView, headers(("etag" = String, description = "Names this state of it."))), GuardedWrites))]
 async fn update_script(
     access: Access<WriteServices>,
     ScriptInPath(id): ScriptInPath,
     State(state): State<ControlState>,
     call: Call,
+    if_match: IfMatch,
     Json(body): Json<ScriptPatch>,
-) -> Result<axum::Json<ScriptView>, Problem> {
+) -> Result<Response, Problem> {
     let change = Change {
         name: body.name,
         run_on: body.run_on,
         order: body.order,
         content: body.content,
     };
-    let row = scripts::update(&state, &call, &access.scope, id, change).await?;
-    Ok(axum::Json(ScriptView::whole(row)))
+    let seen = |row: &ScriptRow| if_match.allows(&row.version, "the script");
+    tagged(scripts::update(&state, &call, &access.scope, id, change, seen).await?)
 }
 
 /// Delete a script.

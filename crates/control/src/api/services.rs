@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use domain::service::{CommandLine, Restart, Service, ServiceName, Variables};
 use http::StatusCode;
+use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use store::ServiceRow;
 use utoipa::ToSchema;
@@ -15,11 +17,12 @@ use crate::access::{Access, ReadServices, ServiceInPath, WriteServices};
 use crate::body::Json;
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes, Reads, Writes};
+use crate::openapi::{Changes, GuardedWrites, Reads, Writes};
 use crate::ops::services::{self, Change};
 use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
@@ -143,14 +146,19 @@ async fn create_service(
 /// Get a service.
 #[utoipa::path(get, path = "/api/v1/workspaces/{workspace_id}/services/{service_id}", tag = "services",
     extensions(("x-action" = json!("read_services"))),
-    responses((status = 200, body = ServiceView), Reads))]
+    responses((status = 200, body = ServiceView, headers(("etag" = String, description = "Names this state of it."))), Reads))]
 async fn get_service(
     access: Access<ReadServices>,
     ServiceInPath(id): ServiceInPath,
     State(state): State<ControlState>,
-) -> Result<axum::Json<ServiceView>, Problem> {
-    let row = state.store.within(&access.scope).service(id).await?;
-    Ok(axum::Json(row.into()))
+) -> Result<Response, Problem> {
+    tagged(state.store.within(&access.scope).service(id).await?)
+}
+
+/// The service with the tag of its state.
+fn tagged(row: ServiceRow) -> Result<Response, Problem> {
+    let tag = tag::of(&row.version)?;
+    Ok(([(ETAG, tag)], axum::Json(ServiceView::from(row))).into_response())
 }
 
 /// What is to change of a service. What is left out stays.
@@ -180,17 +188,21 @@ pub struct ServicePatch {
 
 /// Change a service.
 ///
-/// Where it runs it goes on as it was started, until the workspace is started again there.
+/// Where it runs it goes on as it was started, until the workspace is started again there. With `If-Match` only while the service
+/// is as it was read: whoever replaces its command or its variables sends the `etag` of the answer that they are from.
 #[utoipa::path(patch, path = "/api/v1/workspaces/{workspace_id}/services/{service_id}", tag = "services",
     extensions(("x-action" = json!("write_services"))), request_body = ServicePatch,
-    responses((status = 200, body = ServiceView), Writes))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the service that one has read; left out: \
+        whatever it is now.")),
+    responses((status = 200, body = ServiceView, headers(("etag" = String, description = "Names this state of it."))), GuardedWrites))]
 async fn update_service(
     access: Access<WriteServices>,
     ServiceInPath(id): ServiceInPath,
     State(state): State<ControlState>,
     call: Call,
+    if_match: IfMatch,
     Json(body): Json<ServicePatch>,
-) -> Result<axum::Json<ServiceView>, Problem> {
+) -> Result<Response, Problem> {
     let change = Change {
         name: body.name,
         command: body.command,
@@ -198,8 +210,8 @@ async fn update_service(
         restart: body.restart,
         auto_enable: body.auto_enable,
     };
-    let row = services::update(&state, &call, &access.scope, id, change).await?;
-    Ok(axum::Json(row.into()))
+    let seen = |row: &ServiceRow| if_match.allows(&row.version, "the service");
+    tagged(services::update(&state, &call, &access.scope, id, change, seen).await?)
 }
 
 /// Delete a service.

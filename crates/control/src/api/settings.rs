@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::settings::Settings;
-use http::HeaderMap;
-use http::header::{ETAG, IF_MATCH};
+use http::header::ETAG;
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -17,12 +16,12 @@ use utoipa_axum::routes;
 use crate::access::{Access, ReadInstanceSettings, WriteInstanceSettings};
 use crate::api::settings_view::SettingsView;
 use crate::body::Json;
-use crate::error::{Code, Problem};
+use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{GuardedWrites, Reads};
 use crate::ops::settings::{self, Patch};
 use crate::state::ControlState;
-use crate::tag;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
@@ -100,19 +99,14 @@ async fn update_settings(
     access: Access<WriteInstanceSettings>,
     State(state): State<ControlState>,
     call: Call,
-    headers: HeaderMap,
+    if_match: IfMatch,
     Json(SettingsPatch(patch)): Json<SettingsPatch>,
 ) -> Result<Response, Problem> {
     let seen = |settings: &Settings| {
-        if !headers.contains_key(IF_MATCH) {
-            return Ok(());
-        }
-        let tag = tag::of(&SettingsView::from(settings.clone()))?;
-        match tag::is_named(&headers, IF_MATCH, &tag) {
-            true => Ok(()),
-            false => Err(Problem::new(Code::PreconditionFailed)
-                .because("the settings were changed since they were read")),
-        }
+        if_match.allows(
+            &SettingsView::from(settings.clone()),
+            "one of the settings",
+        )
     };
     tagged(settings::update(&state, &call, &access.scope, &patch, seen).await?)
 }

@@ -4,8 +4,10 @@
 //! policy last: a key that is refused changes nothing. What has to go, goes after the policy is written.
 
 use domain::policy::{KeySource, Mode, ModelName, WorkspacePolicy};
+use domain::record::ProviderKeyRecord;
 use domain::resolve::Refusal;
-use domain::{KeyOwner, Label, ProviderId, Timestamp};
+use domain::{KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp};
+use serde::Serialize;
 use store::WorkspaceScope;
 
 use crate::error::Problem;
@@ -49,6 +51,37 @@ pub struct Config {
     pub updated_at: Timestamp,
     /// The modes that there are.
     pub offered_modes: Vec<OfferedMode>,
+    /// The keys that this configuration holds.
+    pub held: Vec<HeldKey>,
+}
+
+/// A key that a configuration holds, and which value of it.
+pub type HeldKey = (ProviderKeyId, i64);
+
+/// What a configuration says, without what follows from it: a change may be meant for one state of this only.
+#[derive(Debug, Serialize)]
+pub struct Chosen<'a> {
+    pub(crate) mode: Option<Mode>,
+    pub(crate) provider: Option<&'a ProviderId>,
+    pub(crate) model: Option<&'a ModelName>,
+    pub(crate) held: &'a [HeldKey],
+}
+
+impl Config {
+    /// What it says.
+    pub fn chosen(&self) -> Chosen<'_> {
+        Chosen {
+            mode: Some(self.mode),
+            provider: self.provider.as_ref(),
+            model: self.model.as_ref(),
+            held: &self.held,
+        }
+    }
+}
+
+/// What this key is among those that a configuration holds.
+pub(crate) fn held_key(key: &ProviderKeyRecord) -> HeldKey {
+    (key.context.key, key.context.version)
 }
 
 /// What a call meets.
@@ -111,8 +144,7 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
     let held = facts
         .keys
         .iter()
-        .filter(|key| key.context.owner == owner && is_held(&key.label))
-        .map(|key| key.updated_at);
+        .filter(|key| key.context.owner == owner && is_held(&key.label));
     let removed = facts
         .removed
         .iter()
@@ -120,6 +152,8 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
         .map(|key| key.removed_at);
     let made_at = within.workspace().await?.created_at;
     let updated_at = held
+        .clone()
+        .map(|key| key.updated_at)
         .chain(removed)
         .fold(row.updated_at.max(made_at), Ord::max);
     let policy = &facts.policy;
@@ -131,23 +165,40 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
         offered_modes: offered_modes(&facts),
         provider: policy.provider.clone(),
         model: policy.model.clone(),
+        held: held.map(held_key).collect(),
         updated_at,
     })
 }
 
-/// Changes the configuration of a workspace, all of it or nothing.
+/// Changes the configuration of a workspace, all of it or nothing, unless `seen` refuses what it says at that moment. With a
+/// key that is asked before the key is tried and not after it is stored.
 ///
 /// # Errors
-/// Every code of a submission where there is a key, and those of [`policy::check`]; `invalid_request` for a key
+/// Those of `seen`; every code of a submission where there is a key, and those of [`policy::check`]; `invalid_request` for a key
 /// without a provider, and for a key that comes with the mode `managed`.
 pub async fn put(
     state: &ControlState,
     call: &Call,
     scope: &WorkspaceScope,
     wanted: Wanted,
+    seen: impl Fn(&Chosen<'_>) -> Result<(), Problem>,
 ) -> Result<Config, Problem> {
     let bounds = Bounds::of(state, scope).await?;
     let stored = state.store.within(scope).policy().await?.policy;
+    let holder = Holder::workspace(&state.store, scope);
+    let keys = holder.keys.list().await?;
+    let held = keys.iter().filter(|key| is_held(&key.label));
+    let held: Vec<HeldKey> = held.map(held_key).collect();
+    let still = |policy: &WorkspacePolicy| {
+        seen(&Chosen {
+            mode: Some(policy.mode),
+            provider: policy.provider.as_ref(),
+            model: policy.model.as_ref(),
+            held: &held,
+        })
+    };
+    still(&stored)?;
+    let is_submission = matches!(wanted.key, Some(Some(_)));
     let provider = known(state, wanted.provider.as_ref())?;
     let mode = match wanted.mode {
         Some(None) => Some(policy::without_credits(&bounds.settings)?),
@@ -158,6 +209,9 @@ pub async fn put(
         check_mode(&bounds.settings, mode)?;
     }
     let change = |old: &WorkspacePolicy| {
+        if !is_submission {
+            still(old)?;
+        }
         let mut new = old.clone();
         new.mode = mode.unwrap_or(old.mode);
         if let Some(provider) = &provider {
@@ -170,7 +224,6 @@ pub async fn put(
     };
     let new = change(&stored)?;
     policy::check(state, &bounds, &stored, &new).await?;
-    let holder = Holder::workspace(&state.store, scope);
     let keep = match wanted.key {
         Some(Some(material)) => {
             let of = for_key(mode, new.provider.as_ref())?;

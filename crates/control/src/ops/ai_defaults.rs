@@ -7,7 +7,7 @@ use store::{AccountScope, DefaultsRow, StoreError};
 
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::ops::ai_config::{self, Status, Wanted, for_key};
+use crate::ops::ai_config::{self, Chosen, HeldKey, Status, Wanted, for_key, held_key};
 use crate::ops::offered_modes::{OfferedMode, offered_modes};
 use crate::ops::policy::check_mode;
 use crate::ops::provider_keys::{Holder, TEMPLATE_LABEL, remove_record};
@@ -33,6 +33,20 @@ pub struct Defaults {
     pub updated_at: Timestamp,
     /// The modes that there are.
     pub offered_modes: Vec<OfferedMode>,
+    /// The key of the provider.
+    pub held: Vec<HeldKey>,
+}
+
+impl Defaults {
+    /// What they say.
+    pub fn chosen(&self) -> Chosen<'_> {
+        Chosen {
+            mode: self.mode,
+            provider: self.provider.as_ref(),
+            model: self.model.as_ref(),
+            held: &self.held,
+        }
+    }
 }
 
 /// What new workspaces of the account start with.
@@ -44,11 +58,13 @@ pub async fn get(state: &ControlState, scope: &AccountScope) -> Result<Defaults,
     let row = within.defaults().await?;
     let subscription = within.subscription().await?;
     let mut keys = within.provider_keys().list().await?;
+    let mut held = Vec::new();
     let mut updated_at = within.account().await?.created_at.max(row.updated_at);
     if let Some(provider) = &row.provider
         && let Some(template) = within.provider_keys().template(provider).await?
     {
         updated_at = updated_at.max(template.updated_at);
+        held.push(held_key(&template));
         // Its copy will serve.
         keys.push(ProviderKeyRecord {
             template: false,
@@ -76,6 +92,7 @@ pub async fn get(state: &ControlState, scope: &AccountScope) -> Result<Defaults,
         mode: row.mode,
         provider: row.provider,
         model: row.model,
+        held,
         updated_at,
     })
 }
@@ -89,34 +106,55 @@ pub async fn mode(state: &ControlState, scope: &AccountScope) -> Result<Mode, Pr
     mode_of(state, &row).await
 }
 
-/// Changes what new workspaces start with, all of it or nothing. Workspaces that are there stay as they are.
+/// Changes what new workspaces start with, all of it or nothing, unless `seen` refuses what they say at that moment. With a key
+/// that is asked before the key is tried and not after it is stored. Workspaces that are there stay as they are.
 ///
 /// # Errors
-/// Every code of a submission where there is a key; `mode_not_offered`, `unknown_provider`, `invalid_request` for a
+/// Those of `seen`; every code of a submission where there is a key; `mode_not_offered`, `unknown_provider`, `invalid_request` for a
 /// key without a provider or with the mode `managed`; `conflict` when somebody else was faster twice.
 pub async fn put(
     state: &ControlState,
     call: &Call,
     scope: &AccountScope,
     wanted: Wanted,
+    seen: impl Fn(&Chosen<'_>) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let within = state.store.within_account(scope);
     let stored = within.defaults().await?;
+    let held = match &stored.provider {
+        Some(provider) => within.provider_keys().template(provider).await?,
+        None => None,
+    };
+    let held: Vec<HeldKey> = held.iter().map(held_key).collect();
+    let still = |row: &DefaultsRow| {
+        seen(&Chosen {
+            mode: row.mode,
+            provider: row.provider.as_ref(),
+            model: row.model.as_ref(),
+            held: &held,
+        })
+    };
+    still(&stored)?;
     let settings = state.store.system().settings().await?;
     if let Some(mode) = wanted.mode.flatten() {
         check_mode(&settings, mode)?;
     }
     let provider = ai_config::known(state, wanted.provider.as_ref())?;
-    let change = |old: &DefaultsRow| DefaultsRow {
-        mode: wanted.mode.unwrap_or(old.mode),
-        provider: provider.clone().unwrap_or_else(|| old.provider.clone()),
-        model: wanted.model.clone().unwrap_or_else(|| old.model.clone()),
-        updated_at: old.updated_at,
+    let submitted = matches!(wanted.key, Some(Some(_)));
+    let change = |old: &DefaultsRow| {
+        if !submitted {
+            still(old)?;
+        }
+        Ok(DefaultsRow {
+            mode: wanted.mode.unwrap_or(old.mode),
+            provider: provider.clone().unwrap_or_else(|| old.provider.clone()),
+            model: wanted.model.clone().unwrap_or_else(|| old.model.clone()),
+            updated_at: old.updated_at,
+        })
     };
-    let new = change(&stored);
+    let new = change(&stored)?;
     let holder = Holder::account(&state.store, scope);
     let managed = wanted.mode == Some(Some(Mode::Managed));
-    let submitted = matches!(wanted.key, Some(Some(_)));
     let keep = match wanted.key {
         Some(Some(material)) => {
             let of = for_key(wanted.mode.flatten(), new.provider.as_ref())?;
@@ -157,13 +195,13 @@ async fn write(
     call: &Call,
     scope: &AccountScope,
     touched: bool,
-    change: impl Fn(&DefaultsRow) -> DefaultsRow,
+    change: impl Fn(&DefaultsRow) -> Result<DefaultsRow, Problem>,
 ) -> Result<(), Problem> {
     let within = state.store.within_account(scope);
     let mut tries = 2;
     loop {
         let old = within.defaults().await?;
-        let new = change(&old);
+        let new = change(&old)?;
         if new == old && !touched {
             return Ok(());
         }

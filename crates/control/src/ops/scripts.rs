@@ -48,16 +48,18 @@ pub async fn create(
 /// Changes a script. What has run stays as it is: a machine on which it ran at its first boot does not run it again.
 ///
 /// # Errors
-/// `not_found`; `conflict`: the name is taken, or somebody else changed it at the same time.
+/// Those of `seen`, which is asked of what is there; `not_found`; `conflict`: the name is taken, or somebody else changed it at the same time.
 pub async fn update(
     state: &ControlState,
     call: &Call,
     scope: &WorkspaceScope,
     id: ScriptId,
     change: Change,
+    seen: impl Fn(&ScriptRow) -> Result<(), Problem>,
 ) -> Result<ScriptRow, Problem> {
     let within = state.store.within(scope);
     let mut row = within.script(id).await?;
+    seen(&row)?;
     let old = row.script.clone();
     row.script = Script {
         name: change.name.unwrap_or(old.name.clone()),

@@ -50,16 +50,18 @@ pub async fn create(
 /// Changes a service. One that runs goes on as it was started, until its machine is started again.
 ///
 /// # Errors
-/// `not_found`; `conflict`: the name is taken, or somebody else changed it at the same time.
+/// Those of `seen`, which is asked of what is there; `not_found`; `conflict`: the name is taken, or somebody else changed it at the same time.
 pub async fn update(
     state: &ControlState,
     call: &Call,
     scope: &WorkspaceScope,
     id: ServiceId,
     change: Change,
+    seen: impl Fn(&ServiceRow) -> Result<(), Problem>,
 ) -> Result<ServiceRow, Problem> {
     let within = state.store.within(scope);
     let mut row = within.service(id).await?;
+    seen(&row)?;
     let old = row.service.clone();
     row.service = Service {
         name: change.name.unwrap_or(old.name.clone()),

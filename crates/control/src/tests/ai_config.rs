@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use domain::key::FailureKind;
+use http::Method;
 use serde_json::{Value, json};
 use vault::ProbeFailure;
 
@@ -467,4 +468,47 @@ async fn members_see_which_modes_there_are_and_why_not_the_others() {
     world.settings(&root, alone).await;
     let shown = modes(&member.session, &config(&ann)).await;
     assert_eq!(shown[2]["reason"], "plan_required");
+}
+
+#[tokio::test]
+async fn a_change_that_is_meant_for_another_state_changes_nothing_and_tries_no_key() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    for path in [config(&root), "/api/v1/users/me/ai-defaults".to_owned()] {
+        let change = async |tag: &str, body: Value| {
+            world
+                .change_if(&root.session, Method::PUT, &path, body, tag)
+                .await
+        };
+        let fresh = world.tag(&root.session, &path).await;
+        let key = json!({"mode": "byok", "provider": "openai", "api_key": KEY});
+        let first = change(&fresh, key).await.expect(200);
+        let with_key = world.tag(&root.session, &path).await;
+        assert_eq!(first.header("etag"), Some(with_key.as_str()));
+        let probes = world.probe.asked.load(Ordering::SeqCst);
+        let other = json!({"mode": "byok", "provider": "openai", "api_key": OTHER_KEY});
+        for body in [&other, &json!({"model": "o3"}), &json!({"api_key": null})] {
+            change(&fresh, body.clone())
+                .await
+                .refused(412, "precondition_failed");
+        }
+        assert_eq!(world.probe.asked.load(Ordering::SeqCst), probes);
+        // Another key is another state, though nothing else that is shown changed.
+        change(&with_key, other).await.expect(200);
+        let model = json!({"model": "o3"});
+        change(&with_key, model.clone())
+            .await
+            .refused(412, "precondition_failed");
+        let now = world.tag(&root.session, &path).await;
+        change(&now, model).await.expect(200);
+    }
+    // Presets are no part of it.
+    let read = world.tag(&root.session, &config(&root)).await;
+    let policy = format!("/api/v1/workspaces/{}/policy", root.workspace);
+    let presets = json!({"presets": {"fast": {"models": ["gpt-4o"]}}});
+    world
+        .patch(&root.session, &policy, presets)
+        .await
+        .expect(200);
+    assert_eq!(world.tag(&root.session, &config(&root)).await, read);
 }

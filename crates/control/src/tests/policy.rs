@@ -1,5 +1,6 @@
 //! The policy of a workspace.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{As, Person, World};
@@ -335,6 +336,58 @@ async fn changes_at_once_do_not_undo_each_other() {
         (&shown["managed_on_failure"], &shown["tiers"]["level_1"]),
         (&json!(true), &json!("gpt-4o"))
     );
+}
+
+#[tokio::test]
+async fn whoever_names_what_was_read_undoes_nothing_of_somebody_else() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let path = policy(&root);
+    let change = async |tag: &str, patch: Value| {
+        world
+            .change_if(&root.session, Method::PATCH, &path, patch, tag)
+            .await
+    };
+    let preset = |model: &str| json!({"presets": {"fast": {"models": [model]}}});
+    let read = world.tag(&root.session, &path).await;
+    let first = change(&read, preset("gpt-4o")).await.expect(200);
+    let now = world.tag(&root.session, &path).await;
+    assert_eq!(first.header("etag"), Some(now.as_str()));
+    assert_ne!(read, now);
+    // What would change nothing is refused, too: it was meant for another policy.
+    for model in ["gpt-4o", "o3"] {
+        change(&read, preset(model))
+            .await
+            .refused(412, "precondition_failed");
+    }
+    let shown = get(&world, &root).await;
+    assert_eq!(shown["presets"]["fast"]["models"], json!(["gpt-4o"]));
+    change(&now, preset("o3")).await.expect(200);
+    // What the plan says is no part of what is guarded.
+    let read = world.tag(&root.session, &path).await;
+    let plan = format!("/api/v1/admin/accounts/{}/subscription", root.account);
+    let other = json!({"plan": "ultra"});
+    world.put(&root.session, &plan, other).await.expect(200);
+    change(&read, preset("gpt-4o")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_changes_meant_for_one_state_one_is_refused() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let path = policy(&root);
+    let read = world.tag(&root.session, &path).await;
+    let one = async |model: &str| {
+        let patch = json!({"tiers": {"level_1": model}});
+        let session = &root.session;
+        let answer = world
+            .change_if(session, Method::PATCH, &path, patch, &read)
+            .await;
+        answer.status
+    };
+    let (a, b) = tokio::join!(one("gpt-4o"), one("o3"));
+    assert_eq!(u16::min(a, b), 200, "{a}, {b}");
+    assert_eq!(u16::max(a, b), 412, "{a}, {b}");
 }
 
 #[tokio::test]

@@ -246,15 +246,11 @@ async fn what_anybody_may_know_follows_the_switches() {
 async fn whoever_names_what_was_read_changes_nothing_else() {
     let world = World::start().await;
     let (root, _) = world.set_up().await;
-    let tag = async || {
-        let read = world.get(&root.session, SETTINGS).await.expect(200);
-        read.header("etag").expect("a tag").to_owned()
-    };
+    let tag = async || world.tag(&root.session, SETTINGS).await;
     let change = async |tag: &str, patch: Value| {
-        let mut request = World::request(&root.session, Method::PATCH, SETTINGS, Some(&patch));
-        let tag = tag.parse().expect("a header's value");
-        request.headers_mut().insert("if-match", tag);
-        world.send(request).await
+        world
+            .change_if(&root.session, Method::PATCH, SETTINGS, patch, tag)
+            .await
     };
     let mapping =
         |pattern: &str| json!({"model_mappings": [{"pattern": pattern, "model": "gpt-4o"}]});

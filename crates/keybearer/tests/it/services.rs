@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use http::Method;
 use serde_json::{Value, json};
-use testkit::app::{Auth, Exit};
+use testkit::app::{Auth, Exit, Reply};
 
 use crate::Fixture;
 use crate::runtime::{gone, signal, written};
@@ -131,6 +132,23 @@ async fn scripts_are_written_read_changed_and_removed() {
     assert_ne!(changed["content_sha256"], made["content_sha256"]);
     let read = session.get(&path).await.expect(200).json();
     assert_eq!(read["content"], "echo y\n");
+
+    // Whoever edits a text that somebody else changed since overwrites nothing.
+    let read = session.get(&path).await.expect(200);
+    let edit = async |after: &Reply, order: u16| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("if-match", after.header("etag").expect("a tag")),
+        ];
+        let body = json!({"order": order}).to_string().into_bytes();
+        session
+            .send(Method::PATCH, &path, &headers, Some(body))
+            .await
+    };
+    let written = edit(&read, 8).await.expect(200);
+    let stale = edit(&read, 9).await;
+    stale.expect_error(412, "precondition_failed");
+    edit(&written, 9).await.expect(200);
 
     // The name is taken, and each field has its limit.
     let again = json!({"name": "tools", "run_on": "every_start", "content": "x"});
