@@ -63,12 +63,30 @@ pub enum Spelling {
 /// Why a body is refused. None of the texts shows a part of the body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
-    /// Not JSON, not UTF-8, nested too deeply, a number out of range, or text after the end.
+    /// Not JSON, not UTF-8, or text after the end.
     #[error("the body is not valid JSON (line {line}, column {column})")]
     Json {
         /// Line of the first offence, from 1.
         line: usize,
         /// Column of the first offence in bytes, from 1; 0 if the line is empty.
+        column: usize,
+    },
+    /// More lists and objects within each other than are read.
+    #[error(
+        "the body has too many lists and objects within each other (line {line}, column {column})"
+    )]
+    TooDeep {
+        /// Line of the first that is too many, from 1.
+        line: usize,
+        /// Column in bytes, from 1.
+        column: usize,
+    },
+    /// A number that no double is as great as.
+    #[error("the body has a number that is too great for a double (line {line}, column {column})")]
+    Number {
+        /// Line of the first one, from 1.
+        line: usize,
+        /// Column in bytes, from 1.
         column: usize,
     },
     /// JSON, but not an object.
@@ -161,7 +179,11 @@ impl HeadError {
     /// The field that is at fault, where it is one.
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Json { .. } | Self::NotAnObject | Self::Form(_) => None,
+            Self::Json { .. }
+            | Self::TooDeep { .. }
+            | Self::Number { .. }
+            | Self::NotAnObject
+            | Self::Form(_) => None,
             Self::Repeated(field) | Self::Case(field) => Some(field),
             Self::ModelMissing
             | Self::Model
@@ -268,12 +290,14 @@ pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
 }
 
 fn unreadable(error: &serde_json::Error) -> HeadError {
+    let (line, column) = (error.line(), error.column());
+    // The reader tells these two apart from broken JSON in words only.
+    let words = error.to_string();
     match error.classify() {
         Category::Data => HeadError::NotAnObject,
-        _ => HeadError::Json {
-            line: error.line(),
-            column: error.column(),
-        },
+        _ if words.starts_with("recursion limit exceeded") => HeadError::TooDeep { line, column },
+        _ if words.starts_with("number out of range") => HeadError::Number { line, column },
+        _ => HeadError::Json { line, column },
     }
 }
 
