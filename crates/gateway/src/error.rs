@@ -254,6 +254,8 @@ pub(crate) enum Failure {
     UpstreamTimedOut,
     #[error("the provider's answer is of no media type that this endpoint has")]
     UpstreamInvalidResponse,
+    #[error("the provider's answer is compressed, although that was not asked for")]
+    UpstreamEncoded,
     #[error("the provider's answer cannot be read, or not be said in the format of this endpoint")]
     UpstreamUnreadable,
     #[error(
@@ -381,6 +383,7 @@ impl Failure {
             | Self::UpstreamUnreachable
             | Self::UpstreamBadGateway { .. }
             | Self::UpstreamInvalidResponse
+            | Self::UpstreamEncoded
             | Self::UpstreamUnreadable
             | Self::UpstreamNotEncodable
             | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
@@ -452,7 +455,9 @@ impl Failure {
             Self::UpstreamBadGateway { .. } => "upstream_bad_gateway",
             Self::UpstreamUnavailable { .. } => "upstream_unavailable",
             Self::UpstreamTimedOut => "upstream_timeout",
-            Self::UpstreamInvalidResponse | Self::UpstreamUnreadable => "upstream_invalid_response",
+            Self::UpstreamInvalidResponse | Self::UpstreamEncoded | Self::UpstreamUnreadable => {
+                "upstream_invalid_response"
+            }
             Self::UpstreamNotEncodable => "upstream_not_encodable",
             Self::UpstreamRejected { .. } => "upstream_rejected",
             Self::UpstreamBroken => "upstream_broken",
@@ -478,6 +483,7 @@ impl Failure {
             | Self::UpstreamUnavailable { .. }
             | Self::UpstreamTimedOut
             | Self::UpstreamInvalidResponse
+            | Self::UpstreamEncoded
             | Self::UpstreamUnreadable
             | Self::UpstreamNotEncodable
             | Self::UpstreamRejected { .. }

@@ -21,7 +21,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
         "400",
         "format_not_supported",
         "The provider does not speak this endpoint's format for the model.",
-        "Use the endpoint in `endpoint`.",
+        "Use the endpoint in `endpoint`; where that is `null`, no endpoint serves such a call for the model: name another model.",
     ),
     (
         "400",
@@ -278,7 +278,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "502",
         "upstream_invalid_response",
-        "The provider's answer is of no media type that the endpoint has (JSON, an event stream, sound for speech), or it has to be translated and cannot be read, or not be said in the endpoint's format.",
+        "The provider's answer is of no media type that the endpoint has (JSON, an event stream, sound for speech), or compressed although that was not asked for, or it has to be translated and cannot be read, or not be said in the endpoint's format.",
         "Check the base URL of the key; try an endpoint that the provider speaks itself.",
     ),
     (

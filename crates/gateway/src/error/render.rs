@@ -89,6 +89,7 @@ impl Failure {
             Self::FallbackCapReached { .. } => "mend the own keys, or ask an admin of the workspace to raise the cap".to_owned(),
             Self::InvalidHeader(_) => "`x-keybearer-no-managed` is true or false; `x-keybearer-conversation-model` is the name of a model; `x-keybearer-provider` is the id of a provider; a WebSocket's handshake has a `sec-websocket-key` of 16 bytes, no body and, if it offers subprotocols, `realtime` among them".to_owned(),
             Self::FormatNotSupported { endpoint: Some(endpoint) } => format!("use POST {endpoint} for this model"),
+            Self::FormatNotSupported { endpoint: None } => "no endpoint serves such a call for this model; name another model".to_owned(),
             Self::NotTranslatable { endpoint: Some(endpoint), .. } => format!("leave the field out, or use POST {endpoint}, which the provider speaks itself"),
             Self::PlatformKeyUnreadable => "tell the operator of this instance, who should run `keybearer doctor`".to_owned(),
             Self::KeyUnreadable => "submit the provider key again; the operator should run `keybearer doctor`".to_owned(),

@@ -12,7 +12,10 @@ use llm::format::FormatId;
 use scrub::{Needles, Scrubber};
 
 use super::opening::{self, Opened};
-use super::{Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, kind, raw, read_error};
+use super::{
+    Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, is_encoded, kind, raw,
+    read_error,
+};
 use crate::endpoint::{Call, Priced};
 use crate::error::Failure;
 use crate::headers;
@@ -78,7 +81,13 @@ impl Judge<'_> {
             }
             Some(Kind::Raw)
         });
-        let kind = kind.ok_or_else(|| missed(Failure::UpstreamInvalidResponse, Next::Told))?;
+        let kind = kind.ok_or_else(|| {
+            let failure = match is_encoded(&head.headers) {
+                true => Failure::UpstreamEncoded,
+                false => Failure::UpstreamInvalidResponse,
+            };
+            missed(failure, Next::Told)
+        })?;
         let opened = match kind {
             // Nobody knows how such an answer begins.
             _ if call.priced == Priced::Unknown => Opened::Begun(Bytes::new()),

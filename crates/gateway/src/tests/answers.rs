@@ -224,7 +224,11 @@ async fn answers_that_are_neither_json_nor_a_stream_do_not_pass() {
             (502, "upstream_invalid_response".to_owned())
         );
         assert_eq!(answer.header("content-type"), "application/json");
-        assert!(!String::from_utf8_lossy(&answer.body).contains("script"));
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(!body.contains("script"));
+        let is_packed = headers.iter().any(|(name, _)| *name == "content-encoding");
+        assert_eq!(body.contains("is compressed"), is_packed, "{body}");
+        assert_eq!(body.contains("no media type"), !is_packed, "{body}");
     }
 }
 

@@ -236,5 +236,7 @@ async fn whoever_wants_vectors_is_not_sent_to_an_endpoint_of_words() {
         );
         let error = &answer.json()["error"];
         assert_eq!(error["endpoint"], endpoint, "{error}");
+        let hint = error["hint"].as_str().expect("a hint");
+        assert_eq!(hint.starts_with("no endpoint serves"), endpoint.is_null());
     }
 }

@@ -130,7 +130,8 @@ fn samples() -> Vec<Failure> {
             Failure::UpstreamBadGateway { .. } => Failure::UpstreamUnavailable { status: 503 },
             Failure::UpstreamUnavailable { .. } => Failure::UpstreamTimedOut,
             Failure::UpstreamTimedOut => Failure::UpstreamInvalidResponse,
-            Failure::UpstreamInvalidResponse => Failure::UpstreamUnreadable,
+            Failure::UpstreamInvalidResponse => Failure::UpstreamEncoded,
+            Failure::UpstreamEncoded => Failure::UpstreamUnreadable,
             Failure::UpstreamUnreadable => Failure::UpstreamNotEncodable,
             Failure::UpstreamNotEncodable => Failure::UpstreamRejected {
                 status: StatusCode::IM_A_TEAPOT,
