@@ -40,4 +40,4 @@ pub use money::{Decimal, NanoUsd};
 pub use secret::Secret;
 pub use sources::{Clock, Random, RandomError, Sources};
 pub use time::Timestamp;
-pub use usage::Usage;
+pub use usage::{Terms, Usage};

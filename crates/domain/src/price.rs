@@ -6,7 +6,7 @@ use crate::glob::Glob;
 use crate::key::ProviderId;
 use crate::money::{Decimal, NanoUsd};
 use crate::policy::words;
-use crate::usage::Usage;
+use crate::usage::{Terms, Usage};
 
 /// A rate times a count of tokens is this many times what they cost.
 const TOKENS_PER_RATE: i128 = 1_000_000;
@@ -69,7 +69,8 @@ words! {
     Pricing("pricing state") {
         /// A known price times the usage that the provider reported.
         Priced = "priced",
-        /// A known price times a usage that was counted here, because the provider did not report it to the end.
+        /// A known price times a usage that was counted here, because the provider did not report it to the end; or the
+        /// price of the standard tier, because another one served.
         Estimated = "estimated",
         /// The model, or another one that worked in the call, has no known price. The cost is that of the rest.
         Unpriced = "unpriced",
@@ -152,7 +153,19 @@ impl Price {
 
     /// What a call with this usage costs, rounded once to the nearest nano-USD (half up) and held at the end of the range.
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
+        self.cost_on(usage, &Terms::default())
+    }
+
+    /// As [`cost`](Self::cost), on these terms. What stays in the cache for an hour costs twice as much as other input,
+    /// where writes have a rate of their own: Anthropic's rule for all of its models
+    /// (<https://platform.claude.com/docs/en/about-claude/pricing>, 2026-11). No price says what another tier costs.
+    pub fn cost_on(&self, usage: &Usage, terms: &Terms) -> NanoUsd {
         let rates = self.rates_for(usage);
+        let written = usage.cache_write_tokens;
+        let for_an_hour = match rates.cache_write {
+            Some(_) => terms.hour_cache_write_tokens.min(written),
+            None => 0,
+        };
         let parts = [
             (usage.input_tokens, rates.input),
             (
@@ -160,9 +173,11 @@ impl Price {
                 rates.cache_read.unwrap_or(rates.input),
             ),
             (
-                usage.cache_write_tokens,
+                written - for_an_hour,
                 rates.cache_write.unwrap_or(rates.input),
             ),
+            (for_an_hour, rates.input),
+            (for_an_hour, rates.input),
             (usage.output_tokens, rates.output),
         ];
         let request = rates.request.unwrap_or_default().billionths();

@@ -16,3 +16,12 @@ pub struct Usage {
     /// Output tokens spent on reasoning; part of `output_tokens`.
     pub reasoning_tokens: u64,
 }
+
+/// On what terms a provider served a call, where prices depend on them. What is not known is as usual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How many of the tokens that were written to the cache stay there for an hour.
+    pub hour_cache_write_tokens: u64,
+    /// Whether the provider says that another tier of service than the standard one served, which costs more or less.
+    pub is_other_tier: bool,
+}

@@ -7,7 +7,7 @@ use domain::price::{self, Price, PriceOverride, Pricing};
 use domain::ranking;
 use domain::resolve::Target;
 use domain::settings::{ByokMetering, Unpriced};
-use domain::{Decimal, NanoUsd, ProviderId, Timestamp, Usage};
+use domain::{Decimal, NanoUsd, ProviderId, Terms, Timestamp, Usage};
 use llm::catalog::Catalog;
 use llm::format::{Metered, Transcripts};
 use store::UsageRow;
@@ -122,39 +122,45 @@ impl Bill {
     /// What a call with this usage, which is no estimate, costs at list price: as its row will say, or nothing if it is
     /// free, of which the row has no cost; `None`: that is not known, or nobody is told. `None` in the place of the usage:
     /// it is not known yet.
-    pub(crate) fn known_cost(&self, usage: Option<&Usage>) -> Option<NanoUsd> {
+    pub(crate) fn known_cost(&self, usage: Option<(&Usage, &Terms)>) -> Option<NanoUsd> {
         if self.priced == Priced::Free {
             return Some(NanoUsd::ZERO);
         }
-        usage
-            .filter(|_| self.is_told())
-            .and_then(|usage| self.cost(usage))
+        let (usage, terms) = usage.filter(|_| self.is_told())?;
+        let cost = self.cost_on(usage, terms);
+        cost.filter(|_| self.is_by_picture() || !terms.is_other_tier)
     }
 
     /// What a managed call with this usage takes in credits.
     pub(crate) fn charge(&self, usage: &Usage) -> NanoUsd {
+        self.charge_on(usage, &Terms::default())
+    }
+
+    fn charge_on(&self, usage: &Usage, terms: &Terms) -> NanoUsd {
         if self.priced == Priced::Free {
             return NanoUsd::ZERO;
         }
-        let cost = self.cost(usage).unwrap_or(NanoUsd::ZERO);
+        let cost = self.cost_on(usage, terms).unwrap_or(NanoUsd::ZERO);
         let settings = &self.instance.record.settings;
         settings.charge(&self.provider, &self.model, self.operation, cost, self.rate)
     }
 
-    /// Writes usage, cost and charge to the row of a call that was served.
+    /// Writes usage, cost and charge to the row of a call that was served on these terms.
     ///
     /// What is free has no usage: no model ran.
-    pub(crate) fn write(&self, row: &mut UsageRow, usage: Usage, estimated: bool) {
+    pub(crate) fn write(&self, row: &mut UsageRow, usage: Usage, terms: &Terms, estimated: bool) {
         if self.priced == Priced::Free {
             return;
         }
         row.usage = Some(usage);
         if self.source == KeySource::Managed {
-            row.charge = self.charge(&usage);
+            row.charge = self.charge_on(&usage, terms);
         } else if self.instance.record.settings.byok_metering == ByokMetering::None {
             return;
         }
-        row.cost = self.cost(&usage);
+        row.cost = self.cost_on(&usage, terms);
+        // No price says what another tier costs; a picture has its own.
+        let estimated = estimated || (terms.is_other_tier && !self.is_by_picture());
         row.pricing = Some(match &row.cost {
             None => Pricing::Unpriced,
             Some(_) if estimated => Pricing::Estimated,
@@ -239,10 +245,15 @@ impl Bill {
     }
 
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        self.cost_on(usage, &Terms::default())
+    }
+
+    fn cost_on(&self, usage: &Usage, terms: &Terms) -> Option<NanoUsd> {
         if self.is_by_picture() {
             return self.picture;
         }
-        self.price.as_ref().map(|price| price.cost(usage))
+        let price = self.price.as_ref();
+        price.map(|price| price.cost_on(usage, terms))
     }
 }
 

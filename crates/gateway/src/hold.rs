@@ -1,7 +1,7 @@
 //! Credits are held before the first managed attempt of a call, so that parallel calls cannot spend them twice.
 
 use domain::settings::{Settings, UNKNOWN_OUTPUT_TOKENS};
-use domain::{NanoUsd, Usage};
+use domain::{NanoUsd, Terms, Usage};
 use llm::head::Head;
 use store::{MAX_CREDITS, ManagedFallback, NewHold, Reservation, StoreError, UsageRow};
 
@@ -138,7 +138,12 @@ fn new_hold(
     aimed.write(&mut row);
     // A picture that was not delivered is not paid for: its run asks for another one.
     if !bill.is_by_picture() {
-        bill.write(&mut row, input_only(aimed.sent_bytes), true);
+        bill.write(
+            &mut row,
+            input_only(aimed.sent_bytes),
+            &Terms::default(),
+            true,
+        );
     }
     row.attempts.push(settle::begun(way, INTERRUPTED));
     let cap = view.caller.record.policy.managed_fallback_cap_nano_usd;

@@ -364,8 +364,9 @@ impl Settlement {
         });
         let usage = believed.and_then(|metered| metered.usage(open.sent_bytes()));
         let reported = usage.filter(|(_, estimated)| !estimated);
-        let usage = reported.map(|(usage, _)| usage);
-        open.bill.as_ref()?.known_cost(usage.as_ref())
+        let terms = metered.map(|metered| &metered.terms);
+        let usage = reported.as_ref().map(|(usage, _)| usage);
+        open.bill.as_ref()?.known_cost(usage.zip(terms))
     }
 
     /// Settles a call whose client went away in the middle of the answer.
@@ -402,7 +403,7 @@ impl Open {
         if let Some(bill) = self.bill.take() {
             match usage {
                 _ if bill.is_by_picture() && end.error_code.is_some() => {}
-                Some((usage, estimated)) => bill.write(row, usage, estimated),
+                Some((usage, estimated)) => bill.write(row, usage, &metered.terms, estimated),
                 None if end.error_code.is_none() && transcripts.is_empty() => {
                     bill.write_unknown(row);
                 }

@@ -45,6 +45,7 @@ mod speech;
 mod spooling;
 mod stalls;
 mod streams;
+mod terms;
 mod translated;
 mod uploads;
 mod walk;

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use domain::Usage;
+use domain::{Terms, Usage};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Unexpected};
+use serde_json::value::RawValue;
 
 use crate::failure;
 use crate::format::{Opening, Passage, UsageTap};
@@ -55,6 +56,19 @@ pub(crate) fn or_zero(count: Option<Count>) -> u64 {
     count.map_or(0, |count| count.0)
 }
 
+/// Tiers of service at the list price: OpenAI's `default`, Anthropic's `standard`, Groq's `on_demand`. A tier that is not
+/// known here may cost anything.
+const STANDARD_TIERS: [&str; 4] = ["auto", "default", "on_demand", "standard"];
+
+/// Whether an answer names another tier of service than the standard one: `flex`, `priority`, `batch`, `scale`.
+pub(crate) fn is_other_tier(tier: Option<&RawValue>) -> bool {
+    let named = tier.filter(|tier| tier.get() != "null");
+    named.is_some_and(|tier| {
+        let name = serde_json::from_str::<Cow<'_, str>>(tier.get());
+        name.map_or(true, |name| !STANDARD_TIERS.contains(&&*name))
+    })
+}
+
 /// What a format learns from one event after the other.
 pub(crate) trait EventReader: Default + Send {
     /// Where the generated text stands in an event.
@@ -66,6 +80,11 @@ pub(crate) trait EventReader: Default + Send {
     /// What the events said of the stream's end.
     fn ended(&self) -> Ended {
         Ended::Unsaid
+    }
+
+    /// What the events said of the terms.
+    fn terms(&self) -> Terms {
+        Terms::default()
     }
 
     /// What was reported, and whether that is the last word on a stream that brought `text_bytes`.
@@ -165,10 +184,12 @@ impl<R: EventReader> UsageTap for StreamTap<R> {
             true => told.reader.ended(),
             false => Ended::Unread,
         };
+        let terms = told.reader.terms();
         let usage = told.reader.usage(output_bytes);
         Metered {
             reported: usage.map(|(reported, _)| reported),
             complete: whole && usage.is_some_and(|(_, last)| last),
+            terms,
             output_bytes,
             begun: told.tally.begun(),
             refused: told.refused,

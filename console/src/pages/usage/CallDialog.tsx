@@ -16,7 +16,8 @@ import { type Call, callQuery } from "./queries";
 
 const PRICING = {
   priced: "",
-  estimated: ", of tokens that were counted here because the provider told none",
+  estimated:
+    ", of tokens that were counted here because the provider told none, or at the price of the standard tier because another one served",
   unpriced: ", of the part that has a known price",
 };
 

@@ -148,7 +148,7 @@ pub struct UsageView {
     upstream_status: Option<i64>,
     /// What the call costs at list price, in billionths of a US dollar; `null`: not known.
     cost_nano_usd: Option<i64>,
-    /// How well that is known: `priced`, `estimated` from tokens that were counted here, `unpriced`.
+    /// How well that is known: `priced`, `estimated` from tokens that were counted here or for another tier of service, `unpriced`.
     #[schema(schema_with = schema::nullable_pricing)]
     pricing: Option<&'static str>,
     /// The version of the price catalog that `cost_nano_usd` is from; `null`: none was asked.

@@ -197,7 +197,7 @@ meanings! {
     }
     pricing(Pricing) {
         Priced = "a known price times the usage that the provider reported",
-        Estimated = "a known price times tokens that were counted here, because the provider did not report them",
+        Estimated = "a known price times tokens that were counted here, because the provider did not report them, or the standard price of a call that another tier of service served",
         Unpriced = "the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest",
     }
     provider_status(Status) {

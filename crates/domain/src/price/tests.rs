@@ -285,3 +285,26 @@ proptest! {
         prop_assert!(price.cost(&usage).nanos().abs_diff(apart) <= 3);
     }
 }
+
+#[test]
+fn what_is_cached_for_an_hour_costs_twice_as_much_as_other_input() {
+    let cached = r#"{"input":"3","output":"15","cache_read":"0.3","cache_write":"3.75","brackets":[{"over_input_tokens":1000,"rates":{"input":"6","output":"22.5","cache_write":"7.5"}}]}"#;
+    let plain = r#"{"input":"3","output":"15"}"#;
+    for (price_json, written, hour_cache_write_tokens, nanos) in [
+        (cached, 100, 0, 375_000),
+        (cached, 100, 40, 60 * 3_750 + 40 * 6_000),
+        (cached, 100, 100, 600_000),
+        // More than was written cannot have been written for an hour.
+        (cached, 100, 101, 600_000),
+        (cached, 2_000, 1_000, 1_000 * 7_500 + 1_000 * 12_000),
+        // Where writes cost no more than other input, nobody knows of an hour either.
+        (plain, 100, 40, 300_000),
+    ] {
+        let terms = Terms {
+            hour_cache_write_tokens,
+            is_other_tier: true,
+        };
+        let cost = price(price_json).cost_on(&usage(0, 0, written, 0), &terms);
+        assert_eq!(cost.nanos(), nanos, "{price_json} {terms:?}");
+    }
+}

@@ -3,7 +3,7 @@
 //! Source: <https://docs.claude.com/en/api/messages>.
 
 use bytes::Bytes;
-use domain::Usage;
+use domain::{Terms, Usage};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -13,7 +13,8 @@ use super::{
 };
 use crate::sse::Event;
 use crate::tap::{
-    self, BodyTap, Count, Ended, EventReader, JSON, Shape, StreamTap, TEXT, fields, or_zero,
+    self, BodyTap, Count, Ended, EventReader, JSON, Shape, StreamTap, TEXT, fields, is_other_tier,
+    or_zero,
 };
 
 mod answer;
@@ -72,7 +73,7 @@ impl WireFormat for AnthropicMessages {
         if streamed {
             Box::new(StreamTap::<Events>::new())
         } else {
-            Box::new(BodyTap::new(read_report, &BODY))
+            Box::new(BodyTap::new(read_report, &BODY).with_terms(read_terms))
         }
     }
 
@@ -170,6 +171,7 @@ struct Events {
     cached: u64,
     cache_write: u64,
     output: u64,
+    terms: Terms,
     /// A report could not be true; then none of them is believed.
     refused: bool,
     /// The output was reported at the end of the message, not only at its start.
@@ -211,6 +213,10 @@ impl EventReader for Events {
         self.counts().map(|usage| (usage, last))
     }
 
+    fn terms(&self) -> Terms {
+        self.terms
+    }
+
     /// Why it ended is said before, in an event that a cut may follow.
     fn ended(&self) -> Ended {
         match self.stopped {
@@ -233,7 +239,7 @@ impl Events {
     }
 
     fn report(&mut self, report: &RawValue) {
-        let Ok(report) = serde_json::from_str::<Report>(report.get()) else {
+        let Ok(report) = serde_json::from_str::<Report<'_>>(report.get()) else {
             self.refused = true;
             return;
         };
@@ -243,7 +249,25 @@ impl Events {
             .cache_creation_input_tokens
             .map_or(self.cache_write, |c| c.0);
         self.output = or_zero(Some(report.output_tokens));
+        // The end of a stream says neither again.
+        let terms = &mut self.terms;
+        let creation = report.cache_creation;
+        let creation = creation.and_then(|it| serde_json::from_str::<Creation>(it.get()).ok());
+        if let Some(hour) = creation.and_then(|it| it.ephemeral_1h_input_tokens) {
+            terms.hour_cache_write_tokens = hour.0;
+        }
+        // How fast it was has a price of its own, as a tier has.
+        if report.service_tier.is_some() || report.speed.is_some() {
+            terms.is_other_tier = is_other_tier(report.service_tier) || is_other_tier(report.speed);
+        }
     }
+}
+
+/// The terms of a whole body.
+fn read_terms(report: &RawValue) -> Terms {
+    let mut events = Events::default();
+    events.report(report);
+    events.terms
 }
 
 /// The counts of a whole body.
@@ -294,9 +318,21 @@ struct Message<'a> {
 }
 
 #[derive(Deserialize)]
-struct Report {
+struct Report<'a> {
     input_tokens: Option<Count>,
     cache_creation_input_tokens: Option<Count>,
+    #[serde(borrow)]
+    cache_creation: Option<&'a RawValue>,
     cache_read_input_tokens: Option<Count>,
     output_tokens: Count,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    speed: Option<&'a RawValue>,
+}
+
+/// What was written to the cache, by how long it stays there.
+#[derive(Deserialize)]
+struct Creation {
+    ephemeral_1h_input_tokens: Option<Count>,
 }

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use domain::Usage;
+use domain::{Terms, Usage};
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::sse::Event;
 use crate::tap::{
-    self, BodyTap, Count, Ended, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields, or_zero,
-    text,
+    self, BodyTap, Count, Ended, EventReader, PARTS, Shape, Slot, StreamTap, TEXT, fields,
+    is_other_tier, or_zero, text,
 };
 
 mod answer;
@@ -81,7 +81,7 @@ impl WireFormat for OpenaiChat {
         if streamed {
             Box::new(StreamTap::<Chunks>::new())
         } else {
-            Box::new(BodyTap::new(read_report, &BODY))
+            Box::new(BodyTap::new(read_report, &BODY).with_tier())
         }
     }
 
@@ -127,6 +127,8 @@ struct Chunks {
     latest: Option<Usage>,
     /// How much text the stream had brought when it was reported.
     at_text_bytes: u64,
+    /// Whether the chunk with the report names another tier than the standard one.
+    is_other_tier: bool,
     /// How many answers were said to be at their end.
     ended: u64,
     done: bool,
@@ -159,6 +161,13 @@ impl EventReader for Chunks {
         }
     }
 
+    fn terms(&self) -> Terms {
+        Terms {
+            is_other_tier: self.is_other_tier,
+            ..Terms::default()
+        }
+    }
+
     /// A report behind which there was more text was not the last one.
     fn usage(self, text_bytes: u64) -> Option<(Usage, bool)> {
         let last = self.at_text_bytes == text_bytes;
@@ -173,6 +182,7 @@ impl Chunks {
                 let groq = chunk.x_groq.and_then(|groq| groq.usage);
                 if let Some(report) = chunk.usage.or(groq) {
                     self.latest = read_report(report);
+                    self.is_other_tier = is_other_tier(chunk.service_tier);
                     self.at_text_bytes = text_bytes;
                 }
             }
@@ -221,6 +231,8 @@ impl Choice<'_> {
 struct Chunk<'a> {
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
     /// Where Groq reports, if the client did not ask for usage in the standard place.
     #[serde(borrow)]
     x_groq: Option<Groq<'a>>,

@@ -3,7 +3,7 @@
 //! Source: <https://platform.openai.com/docs/api-reference/responses>.
 
 use bytes::Bytes;
-use domain::Usage;
+use domain::{Terms, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,7 +12,8 @@ use super::{ErrorBody, FormatId, Opening, Passage, TokenLimit, UsageTap, WireFor
 use crate::failure;
 use crate::sse::Event;
 use crate::tap::{
-    self, BodyTap, Count, Ended, EventReader, PARTS, Shape, StreamTap, TEXT, fields, or_zero,
+    self, BodyTap, Count, Ended, EventReader, PARTS, Shape, StreamTap, TEXT, fields, is_other_tier,
+    or_zero,
 };
 
 mod answer;
@@ -74,7 +75,7 @@ impl WireFormat for OpenaiResponses {
         if streamed {
             Box::new(StreamTap::<Events>::new())
         } else {
-            Box::new(BodyTap::new(read_report, &BODY))
+            Box::new(BodyTap::new(read_report, &BODY).with_tier())
         }
     }
 
@@ -149,6 +150,7 @@ static EVENT: Shape = fields(&[("delta", &TEXT)]);
 #[derive(Default)]
 struct Events {
     reported: Option<Usage>,
+    is_other_tier: bool,
     ended: bool,
 }
 
@@ -164,7 +166,15 @@ impl EventReader for Events {
         self.ended = true;
         let progress = serde_json::from_slice::<Progress<'_>>(event.data);
         let response = progress.ok().and_then(|progress| progress.response);
+        self.is_other_tier = is_other_tier(response.as_ref().and_then(|it| it.service_tier));
         self.reported = response.and_then(|response| read_report(response.usage?));
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            is_other_tier: self.is_other_tier,
+            ..Terms::default()
+        }
     }
 
     fn ended(&self) -> Ended {
@@ -193,6 +203,8 @@ struct Progress<'a> {
 struct Response<'a> {
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<Reason<'a>>,
 }

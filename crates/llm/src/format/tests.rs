@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use domain::Usage;
+use domain::{Terms, Usage};
 use serde_json::{Map, Value, json};
 
 use super::{Ended, ErrorBody, FORMATS, FormatId, Metered, Operation, TokenLimit, WireFormat};
@@ -28,7 +28,10 @@ fn check(format: &dyn WireFormat, file: &Path) {
     }
     let case = file.file_name().and_then(|name| name.to_str());
     let case = case.expect("a name in UTF-8").replace('.', "_");
-    insta::assert_snapshot!(format!("{}__{case}", format.id()), format!("{usage:#?}"));
+    // The usual terms go without saying.
+    let terms = format!("terms: {:#?},\n", Terms::default()).replace('\n', "\n    ");
+    let shown = format!("{usage:#?}").replace(&terms, "");
+    insta::assert_snapshot!(format!("{}__{case}", format.id()), shown);
 }
 
 /// What is reported.

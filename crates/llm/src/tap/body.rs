@@ -1,11 +1,11 @@
 //! Metering a JSON body on its way: of the whole body only the value of the top-level field that reports usage is kept,
 //! and its generated text is counted.
 
-use domain::Usage;
+use domain::{Terms, Usage};
 use serde_json::value::RawValue;
 
 use super::text::{Shape, Tally, TextCounter, run_between, run_in_string, string_end};
-use super::{Ended, Metered};
+use super::{Ended, Metered, is_other_tier};
 use crate::format::UsageTap;
 
 /// A longer report is not read. Real ones have a few hundred bytes.
@@ -13,6 +13,11 @@ pub(crate) const MAX_REPORT_BYTES: usize = 64 * 1024;
 
 /// What the field is called in most formats.
 const USAGE: &str = "usage";
+
+/// What the field with the tier of service is called.
+const TIER: &str = "service_tier";
+/// A longer one is none that is known.
+const MAX_TIER_BYTES: usize = 32;
 
 /// Finds the one top-level field with the report and hands its value to the format's reader.
 ///
@@ -33,10 +38,16 @@ pub(crate) struct BodyTap {
     escaped: bool,
     /// How much of the name that is looked for stood there so far; `None`: it is another name.
     named: Option<usize>,
-    /// Whether the current value is the report.
-    keeping: bool,
+    /// The same of [`TIER`], where that is looked for.
+    tier_named: Option<usize>,
+    /// What the current value is kept as.
+    keeping: Keeping,
     report: Option<Vec<u8>>,
     read: fn(&RawValue) -> Option<Usage>,
+    read_terms: Option<fn(&RawValue) -> Terms>,
+    looks_for_tier: bool,
+    tier: Vec<u8>,
+    terms: Terms,
     counter: TextCounter,
     tally: Tally,
 }
@@ -48,6 +59,14 @@ enum List {
     No,
     May,
     Within,
+}
+
+/// What is kept of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    Nothing,
+    Report,
+    Tier,
 }
 
 /// Where in the body the next byte is.
@@ -91,9 +110,14 @@ impl BodyTap {
             in_string: false,
             escaped: false,
             named: None,
-            keeping: false,
+            tier_named: None,
+            keeping: Keeping::Nothing,
             report: None,
             read,
+            read_terms: None,
+            looks_for_tier: false,
+            tier: Vec::new(),
+            terms: Terms::default(),
             counter: TextCounter::new(shape),
             tally: Tally::default(),
         }
@@ -110,6 +134,18 @@ impl BodyTap {
             list: List::May,
             ..Self::new(read, shape)
         }
+    }
+
+    /// The same, where the report says the terms as well.
+    pub(crate) fn with_terms(mut self, read: fn(&RawValue) -> Terms) -> Self {
+        self.read_terms = Some(read);
+        self
+    }
+
+    /// The same, where the tier of service stands beside the report.
+    pub(crate) fn with_tier(mut self) -> Self {
+        self.looks_for_tier = true;
+        self
     }
 
     fn take(&mut self, byte: u8) {
@@ -143,6 +179,7 @@ impl BodyTap {
             (Place::Name, b'"') => {
                 self.in_string = true;
                 self.named = Some(0);
+                self.tier_named = self.looks_for_tier.then_some(0);
             }
             (Place::Colon, b':') => self.value_begins(),
             _ => self.lose(),
@@ -167,9 +204,12 @@ impl BodyTap {
 
     /// Compares a part of a name with the one that is looked for.
     fn spelled(&mut self, part: &[u8]) {
-        let name = self.name.as_bytes();
-        let at = self.named.filter(|at| name[*at..].starts_with(part));
-        self.named = at.map(|at| at + part.len());
+        let goes_on = |named: Option<usize>, name: &str| {
+            let at = named.filter(|at| name.as_bytes()[*at..].starts_with(part));
+            at.map(|at| at + part.len())
+        };
+        self.named = goes_on(self.named, self.name);
+        self.tier_named = goes_on(self.tier_named, TIER);
     }
 
     fn inside_value(&mut self, byte: u8) {
@@ -184,8 +224,15 @@ impl BodyTap {
 
     fn value_begins(&mut self) {
         self.place = Place::Value;
-        self.keeping = self.named == Some(self.name.len());
-        if !self.keeping {
+        self.keeping = match (self.named, self.tier_named) {
+            (Some(at), _) if at == self.name.len() => Keeping::Report,
+            (_, Some(at)) if at == TIER.len() => Keeping::Tier,
+            _ => Keeping::Nothing,
+        };
+        if self.keeping == Keeping::Tier {
+            self.tier.clear();
+        }
+        if self.keeping != Keeping::Report {
             return;
         }
         if self.report.is_some() {
@@ -196,8 +243,16 @@ impl BodyTap {
     }
 
     fn keep(&mut self, part: &[u8]) {
-        if !self.keeping || self.place != Place::Value {
+        if self.place != Place::Value {
             return;
+        }
+        match self.keeping {
+            Keeping::Nothing => return,
+            Keeping::Report => {}
+            Keeping::Tier => {
+                let room = MAX_TIER_BYTES.saturating_sub(self.tier.len());
+                return self.tier.extend_from_slice(&part[..part.len().min(room)]);
+            }
         }
         match &mut self.report {
             Some(report) if report.len() + part.len() <= MAX_REPORT_BYTES => {
@@ -252,6 +307,9 @@ impl BodyTap {
         self.before = match report {
             Some(report) => {
                 let report = serde_json::from_slice(&report).ok();
+                if let (Some(report), Some(read)) = (report, self.read_terms) {
+                    self.terms = read(report);
+                }
                 (report.and_then(self.read), true)
             }
             None => (self.before.0, false),
@@ -287,7 +345,7 @@ impl UsageTap for BodyTap {
             if self.place == Place::Lost {
                 return;
             }
-            if self.place == Place::Value && !self.keeping && !self.in_string {
+            if self.place == Place::Value && self.keeping == Keeping::Nothing && !self.in_string {
                 rest = self.pass_value(rest);
                 if let [byte, after @ ..] = rest {
                     self.take(*byte);
@@ -314,9 +372,13 @@ impl UsageTap for BodyTap {
 
     fn finish(mut self: Box<Self>) -> Metered {
         let (reported, complete) = self.reported();
+        // What is cut off is no tier that is known.
+        self.terms.is_other_tier |= !self.tier.trim_ascii().is_empty()
+            && serde_json::from_slice(&self.tier).map_or(true, |tier| is_other_tier(Some(tier)));
         Metered {
             reported,
             complete,
+            terms: self.terms,
             output_bytes: self.tally.bytes(),
             begun: self.tally.begun(),
             refused: false,

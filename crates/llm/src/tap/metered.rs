@@ -1,6 +1,6 @@
 //! What one answer consumed, as told by the provider and as counted on its way.
 
-use domain::Usage;
+use domain::{Terms, Usage};
 
 /// How many bytes of text stand for one model token where nothing better is known.
 ///
@@ -15,6 +15,8 @@ pub struct Metered {
     pub reported: Option<Usage>,
     /// Whether `reported` is the provider's last word: the answer was read without a gap up to its final usage.
     pub complete: bool,
+    /// What it said of the terms.
+    pub terms: Terms,
     /// Bytes of generated text that were seen: content, refusals, reasoning, names and arguments of tool calls.
     pub output_bytes: u64,
     /// Whether an answer of the model began, even if no text of it came. An error in its place is no answer.
@@ -171,6 +173,7 @@ mod tests {
         Metered {
             reported,
             complete,
+            terms: Terms::default(),
             output_bytes,
             begun: output_bytes > 0,
             refused: false,

@@ -4,7 +4,7 @@ use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 use super::{FormatId, Metered, fixture, meter};
-use domain::Usage;
+use domain::{Terms, Usage};
 
 fn stream(format: FormatId, events: &[Value]) -> String {
     let named = |event: &Value| match format {
@@ -356,5 +356,106 @@ proptest! {
         prop_assert_eq!(meter(format.format(), true, pieces), metered);
         // Whatever was cut off, nothing is made up: there is no more text than there are bytes.
         assert!(metered.output_bytes <= bytes.len() as u64);
+    }
+}
+
+#[test]
+fn the_terms_of_an_answer_are_read_where_they_stand() {
+    let hour = |hour_cache_write_tokens| Terms {
+        hour_cache_write_tokens,
+        ..Terms::default()
+    };
+    let other = Terms {
+        is_other_tier: true,
+        ..Terms::default()
+    };
+    let usage = json!({"input_tokens": 9, "output_tokens": 2, "cache_creation_input_tokens": 7,
+        "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 3}, "service_tier": "standard"});
+    let messages = FormatId::AnthropicMessages;
+    let start = |usage: &Value| json!({"type": "message_start", "message": {"usage": usage}});
+    let end = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}});
+    let told = |usage: &Value| {
+        let body = json!({"type": "message", "content": [], "usage": usage});
+        let streamed = streamed(messages, &[start(usage), end.clone()]);
+        assert!(streamed.complete, "{usage}");
+        assert_eq!(whole(messages, &body).terms, streamed.terms, "{usage}");
+        streamed.terms
+    };
+    assert_eq!(told(&usage), hour(3));
+    for (name, value, terms) in [
+        (
+            "service_tier",
+            json!("priority"),
+            Terms {
+                is_other_tier: true,
+                ..hour(3)
+            },
+        ),
+        (
+            "service_tier",
+            json!("batch"),
+            Terms {
+                is_other_tier: true,
+                ..hour(3)
+            },
+        ),
+        (
+            "speed",
+            json!("fast"),
+            Terms {
+                is_other_tier: true,
+                ..hour(3)
+            },
+        ),
+        ("speed", json!("standard"), hour(3)),
+        ("service_tier", Value::Null, hour(3)),
+        ("cache_creation", Value::Null, hour(0)),
+        ("cache_creation", json!(7), hour(0)),
+        (
+            "cache_creation",
+            json!({"ephemeral_1h_input_tokens": -1}),
+            hour(0),
+        ),
+    ] {
+        let mut usage = usage.clone();
+        usage[name] = value;
+        assert_eq!(told(&usage), terms, "{usage}");
+    }
+    let report =
+        json!({"prompt_tokens": 9, "completion_tokens": 2, "input_tokens": 9, "output_tokens": 2});
+    for (tier, terms) in [
+        (json!("default"), Terms::default()),
+        (json!("auto"), Terms::default()),
+        (json!("on_demand"), Terms::default()),
+        (Value::Null, Terms::default()),
+        (json!("flex"), other),
+        (json!("priority"), other),
+        (json!("x".repeat(99)), other),
+        (json!({"a": 1}), other),
+    ] {
+        let chat = FormatId::OpenaiChat;
+        let responses = FormatId::OpenaiResponses;
+        let body = json!({"choices": [], "service_tier": tier, "usage": report, "output": []});
+        let ended = json!({"type": "response.completed", "response": body});
+        for (metered, place) in [
+            (whole(chat, &body), "chat"),
+            (streamed(chat, std::slice::from_ref(&body)), "chunk"),
+            (whole(responses, &body), "response"),
+            (streamed(responses, &[ended]), "event"),
+        ] {
+            assert_eq!(metered.terms, terms, "{place} {tier}");
+            assert!(metered.reported.is_some(), "{place} {tier}");
+        }
+        // Whatever stands before and behind it, spelled in any way, in any pieces.
+        let text = format!(
+            r#"{{"x":[{{"service_tier":"flex"}}],"usage":{report}, "service_tier" : {tier} ,"service_tier2":"flex","choices":[]}}"#
+        );
+        let mut tap = chat.format().usage_tap(false);
+        for byte in text.as_bytes().chunks(1) {
+            tap.push(byte);
+        }
+        let pieces = tap.finish();
+        assert_eq!(pieces.terms, terms, "{text}");
+        assert!(pieces.complete, "{text}");
     }
 }
