@@ -18,6 +18,7 @@ fn stamp() -> Stamp {
     Stamp {
         request: "req_0".to_owned(),
         at_s: 0,
+        input_tokens: 17,
     }
 }
 

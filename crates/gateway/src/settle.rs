@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::key::FailureKind;
 use domain::policy::KeySource;
-use domain::{NanoUsd, ProviderKeyId, RequestId, Sources};
+use domain::{NanoUsd, ProviderKeyId, RequestId, Sources, Usage};
 use http::StatusCode;
 use llm::format::{Ceiling, Metered, Transcripts};
 use store::{AttemptRow, UsageRow};
@@ -367,6 +367,11 @@ impl Settlement {
         let terms = metered.map(|metered| &metered.terms);
         let usage = reported.as_ref().map(|(usage, _)| usage);
         open.bill.as_ref()?.known_cost(usage.zip(terms))
+    }
+
+    /// What the call's input is estimated to be as long as nobody reports it.
+    pub(crate) fn estimated_input(&self) -> Usage {
+        Metered::input_only(self.open().sent_bytes())
     }
 
     /// Settles a call whose client went away in the middle of the answer.

@@ -18,6 +18,14 @@ pub struct Event<'a> {
     pub data: &'a [u8],
 }
 
+/// What a stream says, one thing after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said<'a> {
+    Event(Event<'a>),
+    /// A comment, which says that the other side is alive.
+    Comment,
+}
+
 /// A line or an event is longer than [`MAX_EVENT_BYTES`]. The decoder reads no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a line or an event of the stream is longer than {MAX_EVENT_BYTES} bytes")]
@@ -49,8 +57,20 @@ impl Decoder {
     /// [`TooLong`], from then on for every call.
     pub fn push(
         &mut self,
-        mut bytes: &[u8],
+        bytes: &[u8],
         mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<(), TooLong> {
+        self.read(bytes, |said| match said {
+            Said::Event(event) => on_event(event),
+            Said::Comment => {}
+        })
+    }
+
+    /// As [`push`](Self::push), with the comments.
+    pub(crate) fn read(
+        &mut self,
+        mut bytes: &[u8],
+        mut on: impl FnMut(Said<'_>),
     ) -> Result<(), TooLong> {
         while !self.too_long && !bytes.is_empty() {
             if std::mem::take(&mut self.after_return) && bytes[0] == b'\n' {
@@ -63,11 +83,11 @@ impl Decoder {
             };
             self.after_return = bytes[end] == b'\r';
             if self.line.is_empty() {
-                self.end_line(&bytes[..end], &mut on_event);
+                self.end_line(&bytes[..end], &mut on);
             } else {
                 self.hold(&bytes[..end]);
                 let mut line = std::mem::take(&mut self.line);
-                self.end_line(&line, &mut on_event);
+                self.end_line(&line, &mut on);
                 line.clear();
                 self.line = line;
             }
@@ -84,6 +104,11 @@ impl Decoder {
         self.push(b"\n\n", on_event)
     }
 
+    /// As [`finish`](Self::finish), with the comments.
+    pub(crate) fn read_last(mut self, on: impl FnMut(Said<'_>)) -> Result<(), TooLong> {
+        self.read(b"\n\n", on)
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
         if self.line.len() + bytes.len() > MAX_EVENT_BYTES {
             self.stop();
@@ -92,7 +117,7 @@ impl Decoder {
         }
     }
 
-    fn end_line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
+    fn end_line(&mut self, line: &[u8], on: &mut impl FnMut(Said<'_>)) {
         if line.len() > MAX_EVENT_BYTES {
             return self.stop();
         }
@@ -102,7 +127,7 @@ impl Decoder {
         };
         self.past_first_line = true;
         if line.is_empty() {
-            return self.end_event(on_event);
+            return self.end_event(on);
         }
         let (field, value) = match memchr::memchr(b':', line) {
             Some(at) => (&line[..at], &line[at + 1..]),
@@ -124,17 +149,18 @@ impl Decoder {
                 self.name.clear();
                 self.name.extend_from_slice(value);
             }
-            // Comments (an empty field name), `id`, `retry` and what the standard does not know.
+            b"" => on(Said::Comment),
+            // `id`, `retry` and what the standard does not know.
             _ => {}
         }
     }
 
-    fn end_event(&mut self, on_event: &mut impl FnMut(Event<'_>)) {
+    fn end_event(&mut self, on: &mut impl FnMut(Said<'_>)) {
         if self.has_data {
-            on_event(Event {
+            on(Said::Event(Event {
                 name: &self.name,
                 data: &self.data,
-            });
+            }));
         }
         self.name.clear();
         self.data.clear();
@@ -208,6 +234,20 @@ mod tests {
                 .map(|(name, data)| ((*name).to_owned(), (*data).to_owned()))
                 .collect();
             assert_eq!(read([stream.as_bytes()]), (expected, Ok(())), "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn comments_are_told_in_their_place() {
+        for stream in [": a\n\n:\ndata: x\n: b\n\n:c", ":\r\r:\r\ndata: x\r:\r\r:"] {
+            let mut told = Vec::new();
+            let mut decoder = Decoder::new();
+            let mut note = |said: Said<'_>| told.push(matches!(said, Said::Comment));
+            for byte in stream.as_bytes().chunks(1) {
+                decoder.read(byte, &mut note).expect("short");
+            }
+            decoder.read_last(&mut note).expect("short");
+            assert_eq!(told, [true, true, true, false, true], "{stream:?}");
         }
     }
 

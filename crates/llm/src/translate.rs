@@ -86,6 +86,8 @@ pub struct Stamp {
     pub request: String,
     /// Now, in seconds since 1970.
     pub at_s: i64,
+    /// How many tokens its input has, as estimated here: for formats that cannot say that it is not known.
+    pub input_tokens: u64,
 }
 
 /// Whether a client of `client` can be served by a provider of `upstream`, which is another format.
@@ -205,6 +207,7 @@ impl Plan {
         let stamp = Stamp {
             request: String::new(),
             at_s: 0,
+            input_tokens: 0,
         };
         match self.read(body)? {
             (
@@ -286,6 +289,11 @@ pub(crate) trait StreamReader: Send {
 
     /// The stream is at its end. Adds what only that says.
     fn finish(&mut self, happened: &mut Vec<Happening>);
+
+    /// How many bytes it keeps until they can be told.
+    fn kept_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Writes the events of the client's stream.

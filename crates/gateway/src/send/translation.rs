@@ -218,18 +218,21 @@ impl Translation {
         request: RequestId,
         now: Timestamp,
     ) -> Option<Bytes> {
-        self.plan.error(status.as_u16(), text, &stamp(request, now))
+        // An error tells no usage.
+        let stamp = stamp(request, now, 0);
+        self.plan.error(status.as_u16(), text, &stamp)
     }
 
-    /// Begins to rewrite an answer. `None`: no translation is known after all.
+    /// Begins to rewrite an answer to this call, whose input has so many tokens at an estimate. `None`: no translation is
+    /// known after all.
     pub(crate) fn begin(
         self,
         kind: Kind,
         needles: &Arc<Needles>,
-        request: RequestId,
+        (request, input_tokens): (RequestId, u64),
         now: Timestamp,
     ) -> Option<Rewriting> {
-        let stamp = stamp(request, now);
+        let stamp = stamp(request, now, input_tokens);
         let writer = match kind {
             Kind::Raw => return None,
             Kind::EventStream => Writer::Stream(Box::new(self.plan.stream(stamp)?)),
@@ -317,8 +320,9 @@ impl Writer {
     }
 }
 
-fn stamp(request: RequestId, now: Timestamp) -> Stamp {
+fn stamp(request: RequestId, now: Timestamp, input_tokens: u64) -> Stamp {
     Stamp {
+        input_tokens,
         request: request.to_string(),
         at_s: now.millis().div_euclid(1_000),
     }

@@ -3,9 +3,10 @@
 use super::names::model_name;
 use super::{StreamReader, StreamWriter};
 use crate::neutral::{Happening, Mishap};
-use crate::sse::{Decoder, TooLong};
+use crate::sse::{Decoder, Said, TooLong};
 
-/// The most that is kept of an answer in formats that repeat all of it at the end, in bytes.
+/// The most that is kept of an answer, in bytes: some formats repeat all of it at the end, and calls whose arguments come in
+/// turns are told one after the other.
 pub const MAX_KEPT_BYTES: usize = 8 * 1024 * 1024;
 
 /// The most that one piece of the provider's bytes may become, in bytes.
@@ -48,10 +49,7 @@ impl StreamTranslator {
     pub fn push(&mut self, bytes: &[u8]) -> String {
         let mut out = String::new();
         let Self { decoder, relay } = self;
-        let read = decoder.push(bytes, |event| {
-            relay.reader.event(event, &mut relay.happened);
-            relay.write(&mut out);
-        });
+        let read = decoder.read(bytes, |said| relay.take(said, &mut out));
         if let Err(TooLong) = read {
             relay.fail(broken("the provider's stream cannot be read"), &mut out);
         }
@@ -64,10 +62,7 @@ impl StreamTranslator {
         let decoder = std::mem::take(&mut self.decoder);
         let relay = &mut self.relay;
         // A stream that could not be read was given up before.
-        let _ = decoder.finish(|event| {
-            relay.reader.event(event, &mut relay.happened);
-            relay.write(&mut out);
-        });
+        let _ = decoder.read_last(|said| relay.take(said, &mut out));
         relay.reader.finish(&mut relay.happened);
         relay.write(&mut out);
         relay.fail(
@@ -102,6 +97,14 @@ impl StreamTranslator {
 }
 
 impl Relay {
+    fn take(&mut self, said: Said<'_>, out: &mut String) {
+        match said {
+            Said::Event(event) => self.reader.event(event, &mut self.happened),
+            Said::Comment => self.happened.push(Happening::Ping),
+        }
+        self.write(out);
+    }
+
     fn write(&mut self, out: &mut String) {
         for mut happening in self.happened.drain(..) {
             if self.over || out.len() > MAX_AT_ONCE_BYTES {
@@ -118,7 +121,11 @@ impl Relay {
                 self.writer.write(Happening::Failed(mishap), out);
             }
         }
-        if self.writer.kept_bytes() > MAX_KEPT_BYTES || out.len() > MAX_AT_ONCE_BYTES {
+        let kept = self
+            .reader
+            .kept_bytes()
+            .saturating_add(self.writer.kept_bytes());
+        if kept > MAX_KEPT_BYTES || out.len() > MAX_AT_ONCE_BYTES {
             self.fail(broken("the answer is too long to be translated"), out);
         }
     }

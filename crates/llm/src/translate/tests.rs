@@ -10,6 +10,7 @@ use crate::format::FORMATS;
 
 mod bounds;
 mod bytes;
+mod calls;
 mod empty;
 mod gemini;
 mod proofs;
@@ -26,6 +27,7 @@ fn stamp() -> Stamp {
     Stamp {
         request: "req_0123".to_owned(),
         at_s: 1_700_000_001,
+        input_tokens: 17,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::block;
 use crate::neutral::{Answer, Fields, Json, NotTranslatable, Object, Part, Stop, array, whole};
-use crate::tap::Count;
+use crate::tap::{BYTES_PER_TOKEN, Count};
 use crate::translate::{Asked, Stamp, mishap_of_event, named};
 
 type Read<T> = Result<T, NotTranslatable>;
@@ -85,6 +85,8 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
         });
     }
+    // The format has no way to say that usage is not known, and a zero would be false.
+    let counted = || estimate(stamp, answer.parts.iter().map(part_bytes).sum());
     let (reason, sequence) = reason_of(&answer.stop);
     let body = Object::new()
         .with("id", &named(ID, answer.id.as_deref(), stamp))
@@ -94,8 +96,27 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
         .with("content", array(blocks))
         .with("stop_reason", reason)
         .with("stop_sequence", sequence.map(Json::from))
-        .with("usage", write_usage(&answer.usage.unwrap_or_default()));
+        .with("usage", write_usage(&answer.usage.unwrap_or_else(counted)));
     Ok(body.end())
+}
+
+/// The usage of an answer of which none was reported, with so many bytes of text.
+pub(super) fn estimate(stamp: &Stamp, text_bytes: usize) -> Usage {
+    Usage {
+        input_tokens: stamp.input_tokens,
+        output_tokens: (text_bytes as u64).div_ceil(BYTES_PER_TOKEN),
+        ..Usage::default()
+    }
+}
+
+/// How much text the model wrote for this part.
+fn part_bytes(part: &Part) -> usize {
+    match part {
+        Part::Text(text) | Part::Refusal(text) => text.len(),
+        Part::Thinking(thinking) => thinking.text.len(),
+        Part::Call(call) => call.name.len() + call.arguments.len(),
+        Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => 0,
+    }
 }
 
 /// Anthropic counts what the cache held beside the input.

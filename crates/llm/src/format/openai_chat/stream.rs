@@ -1,5 +1,6 @@
 //! The chunks of a chat completion, to and from what happens in all formats.
 
+mod calls;
 mod read;
 mod write;
 

@@ -3,7 +3,7 @@
 use domain::Usage;
 
 use super::super::AnthropicMessages;
-use super::super::answer::{ID, reason_of, write_usage};
+use super::super::answer::{ID, estimate, reason_of, write_usage};
 use crate::format::WireFormat;
 use crate::neutral::{Block, Carrier, Delta, Happening, Json, Object, Stop, none};
 use crate::translate::{Stamp, StreamWriter, named, with_error};
@@ -11,22 +11,28 @@ use crate::translate::{Stamp, StreamWriter, named, with_error};
 /// What the client was told up to here.
 pub(in super::super) struct Writer {
     stamp: Stamp,
+    begun: bool,
     open: Option<Block>,
     /// The place of the block that is open, or of the next one.
     place: u64,
     /// Told at the end together with the usage.
     stop: Stop,
-    usage: Usage,
+    /// `None`: none was reported.
+    usage: Option<Usage>,
+    /// How much text was told.
+    text_bytes: usize,
 }
 
 impl Writer {
     pub(in super::super) fn new(stamp: Stamp) -> Self {
         Self {
             stamp,
+            begun: false,
             open: None,
             place: 0,
             stop: Stop::End,
-            usage: Usage::default(),
+            usage: None,
+            text_bytes: 0,
         }
     }
 
@@ -67,6 +73,12 @@ impl Writer {
             .with("content_block", start)
     }
 
+    /// What was reported up to here, or an estimate: no start is free, and no zero would be true.
+    fn usage(&self) -> Object {
+        let estimate = || estimate(&self.stamp, self.text_bytes);
+        write_usage(&self.usage.unwrap_or_else(estimate))
+    }
+
     fn start(&self, id: Option<&str>, model: &str) -> Object {
         let message = Object::new()
             .with("id", &named(ID, id, &self.stamp))
@@ -76,7 +88,7 @@ impl Writer {
             .with("content", none())
             .with("stop_reason", Json::null())
             .with("stop_sequence", Json::null())
-            .with("usage", write_usage(&self.usage));
+            .with("usage", self.usage());
         Object::typed("message_start").with("message", message)
     }
 }
@@ -87,15 +99,24 @@ impl StreamWriter for Writer {
             Happening::Start {
                 id, model, usage, ..
             } => {
-                self.usage = usage.unwrap_or_default();
+                self.begun = true;
+                self.usage = usage;
                 event(out, "message_start", self.start(id.as_deref(), &model));
             }
+            // Before the message has begun some clients expect no event but its start.
+            Happening::Ping if !self.begun => out.push_str(": ping\n\n"),
             Happening::Ping => event(out, "ping", Object::typed("ping")),
             Happening::Open(block) => {
+                if let Block::Call { name, .. } = &block {
+                    self.text_bytes = self.text_bytes.saturating_add(name.len());
+                }
                 let start = self.open(block);
                 event(out, "content_block_start", start);
             }
             Happening::Delta(delta) => {
+                if let Delta::Text(text) = &delta {
+                    self.text_bytes = self.text_bytes.saturating_add(text.len());
+                }
                 if let Some(delta) = self.delta(delta) {
                     event(out, "content_block_delta", delta);
                 }
@@ -107,7 +128,7 @@ impl StreamWriter for Writer {
                 self.place += 1;
             }
             Happening::Stop(stop) => self.stop = stop,
-            Happening::Usage(usage) => self.usage = usage,
+            Happening::Usage(usage) => self.usage = Some(usage),
             Happening::End => {
                 let (reason, sequence) = reason_of(&self.stop);
                 let delta = Object::new()
@@ -115,7 +136,7 @@ impl StreamWriter for Writer {
                     .with("stop_sequence", sequence.map(Json::from));
                 let last = Object::typed("message_delta")
                     .with("delta", delta)
-                    .with("usage", write_usage(&self.usage));
+                    .with("usage", self.usage());
                 event(out, "message_delta", last);
                 event(out, "message_stop", Object::typed("message_stop"));
             }

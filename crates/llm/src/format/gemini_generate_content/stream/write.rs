@@ -68,8 +68,8 @@ impl Writer {
         let event = Object::new()
             .with("candidates", array([candidate]))
             .maybe(REPORT, usage.map(write_usage))
-            .with("modelVersion", &self.model)
-            .with("responseId", &self.id);
+            .maybe("modelVersion", self.begun().then_some(&self.model))
+            .maybe("responseId", self.begun().then_some(&self.id));
         let (before, behind) = match self.separator {
             Some(separator) if stop.is_some() => (separator, "]"),
             Some(separator) => (separator, ""),
@@ -79,6 +79,11 @@ impl Writer {
             out.push_str(text);
         }
         self.separator = self.separator.map(|_| BETWEEN);
+    }
+
+    /// Whether the answer has a name. Signs of life may come before.
+    fn begun(&self) -> bool {
+        !self.id.is_empty()
     }
 
     /// Adds an error, which is the last.
@@ -158,8 +163,9 @@ impl StreamWriter for Writer {
                 self.model = model;
                 None
             }
-            // Some of the format's clients take every line for JSON, comments too.
-            Happening::Ping => None,
+            // Some of the format's clients take every line for JSON, comments too (google-genai 2 for Python), others stumble
+            // over blank lines (Firebase's), and all know an event without words.
+            Happening::Ping => Some(write_text("", None)),
             Happening::Open(block) => {
                 self.judge(false);
                 self.open = Some(block);

@@ -5,9 +5,10 @@ use serde_json::value::RawValue;
 
 use super::super::answer::{stop_of, texts};
 use super::super::read_report;
+use super::calls::{Calls, Piece};
 use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Stop, text};
 use crate::sse::Event;
-use crate::translate::{StreamReader, call_name, mishap_of_event};
+use crate::translate::{StreamReader, mishap_of_event};
 
 /// What the chunks have told up to here.
 #[derive(Default)]
@@ -15,8 +16,7 @@ pub(in super::super) struct Reader {
     id: Option<String>,
     begun: bool,
     open: Option<Open>,
-    /// How many calls have begun.
-    calls: u64,
+    calls: Calls,
     stop: Option<Stop>,
     usage: Option<Usage>,
     over: bool,
@@ -28,8 +28,8 @@ enum Open {
     Text,
     Refusal,
     Thinking,
-    /// The call at this place.
-    Call(u64),
+    /// The first call that was not told to its end.
+    Call,
 }
 
 impl StreamReader for Reader {
@@ -37,9 +37,9 @@ impl StreamReader for Reader {
         if event.data.trim_ascii() == b"[DONE]" {
             // Some servers do not say why the answer ended, only that it did.
             if self.begun && self.stop.is_none() {
-                self.stop = Some(match self.calls {
-                    0 => Stop::End,
-                    _ => Stop::Tools,
+                self.stop = Some(match self.calls.is_empty() {
+                    true => Stop::End,
+                    false => Stop::Tools,
                 });
             }
             return self.finish(happened);
@@ -51,7 +51,7 @@ impl StreamReader for Reader {
             return self.fail(mishap, happened);
         }
         if self.chunk(event.data, happened).is_none() {
-            self.fail(unreadable("a chunk cannot be read"), happened);
+            self.fail(unreadable(), happened);
         }
     }
 
@@ -65,6 +65,10 @@ impl StreamReader for Reader {
         happened.extend(self.usage.map(Happening::Usage));
         happened.push(Happening::End);
         self.over = true;
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.calls.kept_bytes()
     }
 }
 
@@ -144,41 +148,21 @@ impl Reader {
         let block = match open {
             Open::Thinking => Block::Thinking,
             Open::Refusal => Block::Refusal,
-            Open::Text | Open::Call(_) => Block::Text,
+            Open::Text | Open::Call => Block::Text,
         };
         self.open(open, block, happened);
         happened.push(Happening::Delta(Delta::Text(text)));
     }
 
-    fn call(&mut self, mut fields: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
-        let id = fields.text("id").ok()?.filter(|id| !id.is_empty());
-        let place = fields.whole("index").ok()?;
-        let mut function = fields.object("function").ok()?;
-        let name = match &mut function {
-            Some(function) => function.text("name").ok()?,
-            None => None,
-        };
-        let arguments = match &mut function {
-            Some(function) => function.text("arguments").ok()?,
-            None => None,
-        };
-        // Servers that leave the place out send each call whole.
-        let place = place.unwrap_or(match &id {
-            Some(_) => self.calls,
-            None => self.calls.saturating_sub(1),
-        });
-        if place < self.calls && self.open != Some(Open::Call(place)) {
-            // The form of other formats has one call after the other.
-            return None;
+    fn call(&mut self, fields: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
+        let piece = Piece::of(fields)?;
+        if self.open != Some(Open::Call) && self.calls.begins(&piece) {
+            self.close(happened);
         }
-        if place >= self.calls {
-            self.calls = place.checked_add(1)?;
-            let id = id.unwrap_or_else(|| call_name(self.id.as_deref(), place));
-            let name = name?;
-            self.open(Open::Call(place), Block::Call { id, name }, happened);
+        self.calls.take(&piece, self.id.as_deref(), happened)?;
+        if self.calls.is_open() {
+            self.open = Some(Open::Call);
         }
-        let arguments = arguments.filter(|arguments| !arguments.is_empty());
-        happened.extend(arguments.map(|it| Happening::Delta(Delta::Text(it))));
         Some(())
     }
 
@@ -193,8 +177,10 @@ impl Reader {
     }
 
     fn close(&mut self, happened: &mut Vec<Happening>) {
-        if self.open.take().is_some() {
-            happened.push(Happening::Close);
+        match self.open.take() {
+            Some(Open::Call) => self.calls.close(happened),
+            Some(_) => happened.push(Happening::Close),
+            None => {}
         }
     }
 
@@ -204,10 +190,10 @@ impl Reader {
     }
 }
 
-fn unreadable(message: &str) -> Mishap {
+fn unreadable() -> Mishap {
     Mishap {
         status: 502,
         code: Some("upstream_invalid_response".to_owned()),
-        message: message.to_owned(),
+        message: "a chunk cannot be read".to_owned(),
     }
 }
