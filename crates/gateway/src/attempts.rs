@@ -70,6 +70,7 @@ pub(crate) async fn serve(
         hops,
         head,
         listed,
+        beta,
         beginning,
         body:
             Held {
@@ -87,6 +88,7 @@ pub(crate) async fn serve(
         hops,
         head,
         listed,
+        beta,
         body: bytes,
         upload,
         media_type,

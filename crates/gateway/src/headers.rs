@@ -269,6 +269,12 @@ pub(crate) fn remove_of_the_format(to_upstream: &mut HeaderMap) {
     }
 }
 
+/// The names of the headers by which a client asks a provider of its own format for what that has in beta.
+pub(crate) fn betas(client: &HeaderMap) -> impl Iterator<Item = &'static str> {
+    let names = ["anthropic-beta", "openai-beta"];
+    names.into_iter().filter(|name| client.contains_key(*name))
+}
+
 /// Says that an answer was translated, and what that left out.
 pub(crate) fn translated(to_client: &mut HeaderMap, upstream: FormatId, warnings: &Warnings) {
     put(to_client, TRANSLATED, upstream.as_str());

@@ -49,6 +49,8 @@ pub(crate) struct Planned {
     pub(crate) head: Head,
     /// Whether the client wants its stream as a list, not as events.
     pub(crate) listed: bool,
+    /// Whether the query asks for what the endpoint has in beta.
+    pub(crate) beta: bool,
     /// How much of the beginning of the answer tells what the provider keeps; 0: it keeps nothing.
     pub(crate) beginning: usize,
     pub(crate) body: Held,
@@ -239,6 +241,7 @@ impl Admitted {
             ..
         } = self;
         settlement.requested_model(&head.model);
+        let passed = headers::query_to_upstream(call, query.as_deref());
         Planned {
             view,
             settlement,
@@ -249,7 +252,8 @@ impl Admitted {
             headers: headers::to_upstream(&headers),
             head,
             beginning,
-            listed: call.streams() && headers::query_to_upstream(call, query.as_deref()).is_none(),
+            listed: call.streams() && passed.is_none(),
+            beta: call.action().is_none() && passed.is_some(),
             body,
         }
     }

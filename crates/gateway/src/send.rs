@@ -47,6 +47,8 @@ pub(crate) struct Parcel {
     pub(crate) head: Head,
     /// Whether the client wants its stream as a list, not as events.
     pub(crate) listed: bool,
+    /// Whether its query asks for what the endpoint has in beta.
+    pub(crate) beta: bool,
     /// All of it, or its beginning if the rest flows.
     pub(crate) body: Bytes,
     /// The rest of a body that flows.
@@ -293,7 +295,7 @@ pub(crate) async fn send(
         idle: plane.config.timeouts.idle(),
         now: plane.sources.now(),
     };
-    let mut translation = translated.map(|it| Box::new(Translation::of(it)));
+    let mut translation = translated.map(|it| Box::new(Translation::of(it, parcel)));
     let mut outcome = judge.judge(response).await;
     if let Ok(answer) = outcome {
         outcome = readied(plane, parcel, &judge, answer, translation.as_deref_mut()).await;

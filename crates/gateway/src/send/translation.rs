@@ -135,10 +135,15 @@ fn untold(call: &Call, format: FormatId, read: &[u8]) -> Option<Box<Metered>> {
 }
 
 impl Translation {
-    pub(super) fn of(translated: &Translated) -> Self {
+    pub(super) fn of(translated: &Translated, parcel: &Parcel) -> Self {
+        let mut warnings = translated.warnings.clone();
+        // They ask the provider for more than the body does.
+        headers::betas(&parcel.headers)
+            .chain(parcel.beta.then_some("beta"))
+            .for_each(|name| warnings.dropped(name));
         Self {
             plan: translated.plan.clone(),
-            warnings: translated.warnings.clone(),
+            warnings,
             room: None,
         }
     }

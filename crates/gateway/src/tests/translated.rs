@@ -79,7 +79,10 @@ async fn a_chat_completion_is_served_by_a_provider_of_messages() {
         answer.header("x-keybearer-translated"),
         "anthropic_messages"
     );
-    assert_eq!(answer.header("x-keybearer-warnings"), "dropped:seed");
+    assert_eq!(
+        answer.header("x-keybearer-warnings"),
+        "dropped:beta,dropped:openai-beta,dropped:seed"
+    );
     assert_eq!(answer.header("content-type"), "application/json");
     let (head, body) = sent(&harness.provider);
     assert!(

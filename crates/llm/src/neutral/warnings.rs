@@ -21,9 +21,11 @@ pub struct NotTranslatable {
 const NAMES: &[&str] = &[
     "access_programs",
     "annotations",
+    "anthropic-beta",
     "audio",
     "audioTimestamp",
     "behavior",
+    "beta",
     "cache_control",
     "caller",
     "chat_template_kwargs",
@@ -60,6 +62,7 @@ const NAMES: &[&str] = &[
     "mode",
     "modelSelectionConfig",
     "name",
+    "openai-beta",
     "output_config",
     "output_schema",
     "parallel_tool_calls",
@@ -112,8 +115,8 @@ impl Warnings {
         self.0.is_empty()
     }
 
-    /// The field of this name is left out. A name that is not known to any format is called `unlisted`.
-    pub(crate) fn dropped(&mut self, name: &str) {
+    /// The field of this name, or the header, is left out. A name that is not known to any format is called `unlisted`.
+    pub fn dropped(&mut self, name: &str) {
         let known = NAMES.iter().find(|it| **it == name);
         self.0
             .insert(format!("dropped:{}", known.unwrap_or(&"unlisted")));
