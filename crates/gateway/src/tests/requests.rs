@@ -336,6 +336,50 @@ async fn a_second_answer_on_a_connection_reaches_nobody() {
 }
 
 #[tokio::test]
+async fn numbers_that_no_answer_has_are_the_providers_to_judge_or_are_not_translated() {
+    // T121
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.bring("anthropic").await;
+    for (field, number) in [
+        ("max_tokens", "18446744073709551615"),
+        ("max_tokens", "1000000000001"),
+        ("max_completion_tokens", "9223372036854775807"),
+        ("max_tokens", "1.0"),
+        ("max_tokens", "-1"),
+        ("max_tokens", "1e3"),
+        ("n", "10000000000000000000"),
+        ("n", "99999999999999999999"),
+        ("n", "1.0"),
+    ] {
+        let body = |model: &str| {
+            format!(
+                r#"{{"model":"{model}","{field}":{number},"messages":[{{"role":"user","content":"hi"}}]}}"#
+            )
+        };
+        // Its own format passes as it came; what the provider makes of it, the client is told.
+        let call = body("gpt-x");
+        let refusal = r#"{"error":{"message":"too many","type":"invalid_request_error"}}"#;
+        let json = [("content-type", "application/json")];
+        harness.provider.answers(400, &json, refusal.as_bytes());
+        let answer = harness.chat(&call).await;
+        assert_eq!((answer.status, &answer.body[..]), (400, refusal.as_bytes()));
+        let (_, sent) = harness.provider.requests().pop().expect("a request");
+        assert_eq!(sent, call.as_bytes());
+        // Another format would say another number.
+        let asked = harness.provider.requests().len();
+        let answer = harness.chat(&body("claude-x")).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "not_translatable"),
+            "{field} {number}"
+        );
+        assert_eq!(answer.json()["error"]["field"], field);
+        assert_eq!(harness.provider.requests().len(), asked);
+    }
+}
+
+#[tokio::test]
 async fn bodies_are_judged_before_anything_is_sent() {
     // T119, T120, T122
     let mut config = config();

@@ -17,6 +17,9 @@ pub(crate) struct Fields<'a> {
     entries: Vec<(String, &'a RawValue)>,
 }
 
+/// More tokens than any call uses, as in reports of usage.
+const MAX_AMOUNT: u64 = 1_000_000_000_000;
+
 type Read<T> = Result<T, NotTranslatable>;
 
 impl<'a> Fields<'a> {
@@ -71,6 +74,16 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn whole(&mut self, name: &'static str) -> Read<Option<u64>> {
         self.parse(name, "it must be a whole number")
+    }
+
+    /// How much is wanted of something: no more than anybody makes, which providers read in different ways.
+    pub(crate) fn amount(&mut self, name: &'static str) -> Read<Option<u64>> {
+        match self.whole(name)? {
+            Some(amount) if amount > MAX_AMOUNT => {
+                Err(self.wrong(name, "it must be at most 1000000000000"))
+            }
+            amount => Ok(amount),
+        }
     }
 
     pub(crate) fn number(&mut self, name: &'static str) -> Read<Option<Number>> {

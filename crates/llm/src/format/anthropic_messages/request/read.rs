@@ -48,7 +48,7 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
     if let Some(config) = fields.object("output_config")? {
         output_config(config, &mut request, warnings)?;
     }
-    request.max_output_tokens = fields.whole("max_tokens")?;
+    request.max_output_tokens = fields.amount("max_tokens")?;
     request.temperature = fields.number("temperature")?;
     request.top_p = fields.number("top_p")?;
     for raw in fields.list("stop_sequences")?.unwrap_or_default() {
@@ -115,7 +115,7 @@ fn reasoning(mut thinking: Fields<'_>, warnings: &mut Warnings) -> Read<Reasonin
     };
     match thinking.kind()?.as_str() {
         "enabled" => {
-            reasoning.budget_tokens = thinking.whole("budget_tokens")?;
+            reasoning.budget_tokens = thinking.amount("budget_tokens")?;
             reasoning.adaptive = true;
         }
         "adaptive" | "between_tools" => reasoning.adaptive = true,

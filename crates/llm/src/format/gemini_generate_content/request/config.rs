@@ -62,7 +62,7 @@ pub(super) fn read(
     }
     request.temperature = config.number("temperature")?;
     request.top_p = config.number("topP")?;
-    request.max_output_tokens = config.whole("maxOutputTokens")?;
+    request.max_output_tokens = config.amount("maxOutputTokens")?;
     if let Some(raw) = config.take("stopSequences") {
         let wrong = config.wrong("stopSequences", "it must be a list of texts");
         request.stop_sequences = texts(raw).ok_or(wrong)?;

@@ -46,14 +46,14 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
         request.shape = shape(format, warnings)?;
     }
     request.reasoning.effort = fields.text("reasoning_effort")?;
-    let old_limit = fields.whole("max_tokens")?;
-    request.max_output_tokens = fields.whole("max_completion_tokens")?.or(old_limit);
+    let old_limit = fields.amount("max_tokens")?;
+    request.max_output_tokens = fields.amount("max_completion_tokens")?.or(old_limit);
     request.temperature = fields.number("temperature")?;
     request.top_p = fields.number("top_p")?;
     if let Some(stop) = fields.take("stop") {
         request.stop_sequences = stops(stop)?;
     }
-    request.answers = fields.whole("n")?.unwrap_or(1);
+    request.answers = fields.amount("n")?.unwrap_or(1);
     request.user = fields.text("user")?;
     request.logprobs.wanted = fields.flag("logprobs")?.unwrap_or(false);
     request.logprobs.alternatives = fields.whole("top_logprobs")?;

@@ -60,7 +60,7 @@ pub(in super::super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Reque
     if let Some(reasoning) = fields.object("reasoning")? {
         request.reasoning = self::reasoning(reasoning, warnings)?;
     }
-    request.max_output_tokens = fields.whole("max_output_tokens")?;
+    request.max_output_tokens = fields.amount("max_output_tokens")?;
     request.temperature = fields.number("temperature")?;
     request.top_p = fields.number("top_p")?;
     request.user = fields.text("user")?;
