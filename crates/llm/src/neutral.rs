@@ -14,7 +14,7 @@ mod fields;
 mod json;
 mod warnings;
 
-pub(crate) use answer::{Answer, Block, Delta, Happening, Mishap, Stop};
+pub(crate) use answer::{Answer, Block, Citation, Delta, Happening, Mishap, Stop, Tier};
 pub(crate) use carrier::{Carrier, media_of, to_data_url, without_data_url};
 pub(crate) use fields::{Fields, list, text, whole};
 pub(crate) use json::{Json, Object, array, none};

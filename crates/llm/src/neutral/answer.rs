@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 
 use super::{Part, Proof};
 
+/// The longest name of a tier of service, in bytes.
+const MAX_TIER_BYTES: usize = 32;
+
 /// A whole answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -18,6 +21,9 @@ pub(crate) struct Answer {
     pub(crate) usage: Option<Usage>,
     /// The log-probabilities of the text's tokens: a JSON list in OpenAI's form.
     pub(crate) logprobs: Option<Box<RawValue>>,
+    /// Pages that its text cites.
+    pub(crate) citations: Vec<Citation>,
+    pub(crate) tier: Option<Tier>,
     /// The error in the answer's place.
     pub(crate) mishap: Option<Mishap>,
 }
@@ -62,6 +68,8 @@ pub(crate) enum Happening {
     Close,
     Stop(Stop),
     Usage(Usage),
+    /// Which tier of service serves, as far as is known.
+    Tier(Tier),
     /// The answer is whole.
     End,
     /// The provider failed in the middle.
@@ -85,6 +93,35 @@ pub(crate) enum Delta {
     /// The log-probabilities of the words that came last.
     Logprobs(Box<RawValue>),
     Proof(Proof),
+    /// A page that the text cites.
+    Citation(Citation),
+}
+
+/// A page that a text cites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Citation {
+    pub(crate) url: String,
+    pub(crate) title: Option<String>,
+    /// Where the text cites it, in characters from the beginning of all of the answer's text.
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+/// A tier of service, in OpenAI's words: `default`, `flex`, `priority`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tier(String);
+
+impl Tier {
+    /// `None`: it is no name of one.
+    pub(crate) fn named(name: String) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let fits = (1..=MAX_TIER_BYTES).contains(&name.len()) && name.bytes().all(plain);
+        fits.then_some(Self(name))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A provider's error, in its own words.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::format::FORMATS;
 
+mod beside;
 mod bounds;
 mod bytes;
 mod calls;

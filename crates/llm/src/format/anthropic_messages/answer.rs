@@ -4,7 +4,9 @@ use domain::Usage;
 use serde_json::value::RawValue;
 
 use super::block;
-use crate::neutral::{Answer, Fields, Json, NotTranslatable, Object, Part, Stop, array, whole};
+use crate::neutral::{
+    Answer, Fields, Json, NotTranslatable, Object, Part, Stop, Tier, array, text, whole,
+};
 use crate::tap::{BYTES_PER_TOKEN, Count};
 use crate::translate::{Asked, Stamp, mishap_of_event, named};
 
@@ -28,6 +30,8 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         stop: stop_of(reason.as_deref(), sequence),
         usage: counts.usage(),
         logprobs: None,
+        citations: Vec::new(),
+        tier: counts.tier(),
         mishap: mishap_of_event(body),
     };
     if answer.mishap.is_some() {
@@ -96,7 +100,10 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
         .with("content", array(blocks))
         .with("stop_reason", reason)
         .with("stop_sequence", sequence.map(Json::from))
-        .with("usage", write_usage(&answer.usage.unwrap_or_else(counted)));
+        .with("usage", {
+            let usage = write_usage(&answer.usage.unwrap_or_else(counted));
+            usage.maybe("service_tier", answer.tier.as_ref().and_then(tier))
+        });
     Ok(body.end())
 }
 
@@ -131,11 +138,25 @@ pub(super) fn write_usage(usage: &Usage) -> Object {
         .maybe("output_tokens_details", details)
 }
 
+/// Anthropic's word for a tier of service, if it has one.
+pub(super) fn tier(tier: &Tier) -> Option<&'static str> {
+    match tier.as_str() {
+        "default" => Some(STANDARD),
+        "priority" => Some("priority"),
+        "batch" => Some("batch"),
+        _ => None,
+    }
+}
+
+/// The tier that OpenAI calls `default`.
+const STANDARD: &str = "standard";
+
 /// The counts of one report or of several, of which a later one replaces an earlier.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     seen: bool,
     usage: Usage,
+    tier: Option<Tier>,
 }
 
 impl Counts {
@@ -161,11 +182,21 @@ impl Counts {
                 self.seen = true;
             }
         }
+        let tier = fields.take("service_tier").and_then(text);
+        let tier = tier.map(|name| match name.as_str() {
+            STANDARD => "default".to_owned(),
+            _ => name,
+        });
+        self.tier = tier.and_then(Tier::named).or(self.tier.take());
         let details = fields.object("output_tokens_details").ok().flatten();
         let thought = details.and_then(|mut it| it.whole("thinking_tokens").ok()?);
         if let Some(thought) = thought {
             usage.reasoning_tokens = thought.min(usage.output_tokens);
         }
+    }
+
+    pub(super) fn tier(&self) -> Option<Tier> {
+        self.tier.clone()
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {

@@ -26,6 +26,8 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         stop: Stop::End,
         usage: fields.take(super::REPORT).and_then(read_report),
         logprobs: None,
+        citations: Vec::new(),
+        tier: None,
         mishap: mishap_of_event(body),
     };
     if answer.mishap.is_some() {

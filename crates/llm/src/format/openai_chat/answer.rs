@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::read_report;
 use crate::neutral::{
-    Answer, Call, Carrier, Fields, Json, NotTranslatable, Object, Part, Proof, Stop, Thinking,
-    all_input, array, list, text, whole,
+    Answer, Call, Carrier, Citation, Fields, Json, NotTranslatable, Object, Part, Proof, Stop,
+    Thinking, Tier, all_input, array, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -26,6 +26,8 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         stop: Stop::End,
         usage: fields.take("usage").and_then(read_report),
         logprobs: None,
+        citations: Vec::new(),
+        tier: tier(&mut fields),
         mishap: mishap_of_event(body),
     };
     if answer.mishap.is_some() {
@@ -57,6 +59,10 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
             });
         }
     }
+    answer.citations = message
+        .take("annotations")
+        .map(citations)
+        .unwrap_or_default();
     let refusal = message.text("refusal")?.filter(|text| !text.is_empty());
     answer.parts.extend(refusal.map(Part::Refusal));
     for (place, raw) in message
@@ -76,6 +82,38 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         }));
     }
     Ok(answer)
+}
+
+/// Which tier of service an answer or a chunk names.
+pub(super) fn tier(fields: &mut Fields<'_>) -> Option<Tier> {
+    let name = fields.take("service_tier").and_then(text);
+    name.and_then(Tier::named)
+}
+
+/// The pages in a list of annotations.
+pub(super) fn citations(annotations: &RawValue) -> Vec<Citation> {
+    let read = |raw: &RawValue| {
+        let mut fields = Fields::of(raw, "choices").ok()?;
+        let mut cited = fields.object("url_citation").ok()??;
+        Some(Citation {
+            url: cited.text("url").ok()??,
+            title: cited.text("title").ok()?,
+            start: cited.whole("start_index").ok()?.unwrap_or(0),
+            end: cited.whole("end_index").ok()?.unwrap_or(0),
+        })
+    };
+    let annotations = list(annotations).unwrap_or_default();
+    annotations.into_iter().filter_map(read).collect()
+}
+
+/// The annotation for a page.
+pub(super) fn annotation(citation: &Citation) -> Object {
+    let cited = Object::new()
+        .with("end_index", citation.end)
+        .with("start_index", citation.start)
+        .with("title", citation.title.as_deref().unwrap_or_default())
+        .with("url", &citation.url);
+    Object::typed("url_citation").with("url_citation", cited)
 }
 
 /// The texts of a `content`, which with some models is a list of parts, and whether each was only thought.
@@ -154,6 +192,10 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
         .with("role", "assistant")
         .with("content", content.as_ref().map(Json::from))
         .with("refusal", refusal.as_ref().map(Json::from))
+        .maybe("annotations", {
+            let citations = answer.citations.iter().map(annotation);
+            (!answer.citations.is_empty()).then(|| array(citations))
+        })
         .maybe(
             "reasoning_content",
             (!thought.is_empty()).then(|| Json::from(&thought)),
@@ -182,7 +224,8 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
         .with("created", answer.created_s.unwrap_or(stamp.at_s))
         .with("model", &answer.model)
         .with("choices", array([choice]))
-        .maybe("usage", answer.usage.as_ref().map(write_usage));
+        .maybe("usage", answer.usage.as_ref().map(write_usage))
+        .maybe("service_tier", answer.tier.as_ref().map(Tier::as_str));
     Ok(body.end())
 }
 

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::{item, read_report};
 use crate::neutral::{
-    Answer, Call, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop, Thinking, all_input,
-    array, none, whole,
+    Answer, Call, Citation, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop, Thinking,
+    Tier, all_input, array, list, none, text, whole,
 };
 use crate::translate::{Asked, Echo, Stamp, mishap_of, mishap_of_event, named};
 
@@ -30,6 +30,8 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         stop: Stop::End,
         usage: fields.take("usage").and_then(read_report),
         logprobs: None,
+        citations: Vec::new(),
+        tier: tier(&mut fields),
         mishap: mishap_of_event(body),
     };
     if answer.mishap.is_some() {
@@ -63,6 +65,12 @@ fn item(raw: &RawValue, answer: &mut Answer) -> Read<()> {
                         let logprobs = part.take("logprobs").filter(|it| it.get() != "[]");
                         let first = answer.logprobs.take();
                         answer.logprobs = first.or_else(|| logprobs.map(ToOwned::to_owned));
+                        if let Some(annotations) = part.take("annotations") {
+                            let before = text_chars(&answer.parts);
+                            let citations = list(annotations).unwrap_or_default().into_iter();
+                            let citations = citations.filter_map(|it| citation(it, before));
+                            answer.citations.extend(citations);
+                        }
                         answer.parts.push(Part::Text(part.needed_text("text")?));
                     }
                     "refusal" => {
@@ -82,6 +90,49 @@ fn item(raw: &RawValue, answer: &mut Answer) -> Read<()> {
         _ => {}
     }
     Ok(())
+}
+
+/// Which tier of service a response names.
+pub(super) fn tier(fields: &mut Fields<'_>) -> Option<Tier> {
+    let name = fields.take("service_tier").and_then(text);
+    // What was asked for, as long as none serves.
+    name.filter(|name| name != "auto").and_then(Tier::named)
+}
+
+/// The page that an annotation names, if it does. `before`: how many characters of text stand before its part.
+pub(super) fn citation(annotation: &RawValue, before: u64) -> Option<Citation> {
+    let mut fields = Fields::of(annotation, "output").ok()?;
+    if fields.kind().ok()? != CITATION {
+        return None;
+    }
+    let mut place = |name| Some(fields.whole(name).ok()?.unwrap_or(0).saturating_add(before));
+    let (start, end) = (place("start_index")?, place("end_index")?);
+    Some(Citation {
+        url: fields.text("url").ok()??,
+        title: fields.text("title").ok()?,
+        start,
+        end,
+    })
+}
+
+/// The annotation for a page. `before`: as with [`citation`].
+pub(super) fn annotation(citation: &Citation, before: u64) -> Object {
+    Object::typed(CITATION)
+        .with("start_index", citation.start.saturating_sub(before))
+        .with("end_index", citation.end.saturating_sub(before))
+        .with("url", &citation.url)
+        .with("title", citation.title.as_deref().unwrap_or_default())
+}
+
+const CITATION: &str = "url_citation";
+
+/// How many characters of text there are.
+fn text_chars(parts: &[Part]) -> u64 {
+    let texts = parts.iter().map(|part| match part {
+        Part::Text(text) => text.chars().count() as u64,
+        _ => 0,
+    });
+    texts.sum()
 }
 
 fn stop_of(status: Option<&str>, fields: &mut Fields<'_>, parts: &[Part]) -> Read<Stop> {
@@ -119,11 +170,20 @@ pub(super) fn write(answer: &Answer, asked: &Asked, stamp: &Stamp) -> Read<Strin
     let names = Names::new(answer.id.as_deref(), stamp);
     let mut logprobs = answer.logprobs.as_deref();
     let mut items = Vec::new();
+    let mut citations = answer.citations.as_slice();
+    let mut before = 0;
     for part in &answer.parts {
         let place = items.len();
         items.push(match part {
             Part::Text(text) => {
-                let content = text_part(text, logprobs.take().map(Json::from));
+                let end = before + text.chars().count() as u64;
+                let cited = citations.partition_point(|it| it.start < end);
+                let (these, rest) = citations.split_at(cited);
+                citations = rest;
+                let annotations = these.iter().map(|it| annotation(it, before));
+                let logprobs = logprobs.take().map(Json::from);
+                let content = text_part(text, array(annotations), logprobs);
+                before = end;
                 message(&names.item("msg_", place), COMPLETED, Some(content))
             }
             Part::Refusal(text) => {
@@ -145,6 +205,7 @@ pub(super) fn write(answer: &Answer, asked: &Asked, stamp: &Stamp) -> Read<Strin
         end: Some((&answer.stop, stamp.at_s.max(created_s))),
         output: array(items),
         usage: answer.usage.as_ref(),
+        tier: answer.tier.as_ref(),
         asked,
     };
     Ok(response.write().end())
@@ -171,10 +232,10 @@ impl Names {
     }
 }
 
-pub(super) fn text_part(text: &str, logprobs: Option<Json>) -> Object {
+pub(super) fn text_part(text: &str, annotations: Json, logprobs: Option<Json>) -> Object {
     Object::typed("output_text")
         .with("text", text)
-        .with("annotations", none())
+        .with("annotations", annotations)
         .with("logprobs", logprobs.unwrap_or_else(none))
 }
 
@@ -205,6 +266,8 @@ pub(super) struct Response<'a> {
     pub(super) end: Option<(&'a Stop, i64)>,
     pub(super) output: Json,
     pub(super) usage: Option<&'a Usage>,
+    /// `None`: none is named.
+    pub(super) tier: Option<&'a Tier>,
     pub(super) asked: &'a Asked,
 }
 
@@ -256,7 +319,7 @@ impl Response<'_> {
             .with("prompt_cache_key", said("prompt_cache_key"))
             .with("reasoning", or("reasoning", no_reasoning.into()))
             .with("safety_identifier", said("safety_identifier"))
-            .with("service_tier", "default")
+            .with("service_tier", self.tier.map_or("default", Tier::as_str))
             .with("store", false)
             .with("temperature", or("temperature", one()))
             .with("text", or("text", plain.into()))

@@ -59,6 +59,7 @@ impl Reader {
                 if let Some(report) = message.take("usage") {
                     self.counts.report(report);
                 }
+                happened.extend(self.counts.tier().map(Happening::Tier));
                 happened.push(Happening::Start {
                     id: message.text("id").ok()?,
                     model: message.text("model").ok()?.unwrap_or_default(),

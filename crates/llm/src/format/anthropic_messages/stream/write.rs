@@ -3,9 +3,9 @@
 use domain::Usage;
 
 use super::super::AnthropicMessages;
-use super::super::answer::{ID, estimate, reason_of, write_usage};
+use super::super::answer::{ID, estimate, reason_of, tier, write_usage};
 use crate::format::WireFormat;
-use crate::neutral::{Block, Carrier, Delta, Happening, Json, Object, Stop, none};
+use crate::neutral::{Block, Carrier, Delta, Happening, Json, Object, Stop, Tier, none};
 use crate::translate::{Stamp, StreamWriter, named, with_error};
 
 /// What the client was told up to here.
@@ -19,6 +19,7 @@ pub(in super::super) struct Writer {
     stop: Stop,
     /// `None`: none was reported.
     usage: Option<Usage>,
+    tier: Option<Tier>,
     /// How much text was told.
     text_bytes: usize,
 }
@@ -32,6 +33,7 @@ impl Writer {
             place: 0,
             stop: Stop::End,
             usage: None,
+            tier: None,
             text_bytes: 0,
         }
     }
@@ -48,6 +50,8 @@ impl Writer {
                 .with("signature", &Carrier::Signature.write(&proof)),
             // Nobody can ask for them in this format.
             Delta::Logprobs(_) => return None,
+            // Its own citations prove what was read, which others' do not.
+            Delta::Citation(_) => return None,
         };
         Some(
             Object::typed("content_block_delta")
@@ -88,7 +92,10 @@ impl Writer {
             .with("content", none())
             .with("stop_reason", Json::null())
             .with("stop_sequence", Json::null())
-            .with("usage", self.usage());
+            .with("usage", {
+                let tier = self.tier.as_ref().and_then(tier);
+                self.usage().maybe("service_tier", tier)
+            });
         Object::typed("message_start").with("message", message)
     }
 }
@@ -129,6 +136,7 @@ impl StreamWriter for Writer {
             }
             Happening::Stop(stop) => self.stop = stop,
             Happening::Usage(usage) => self.usage = Some(usage),
+            Happening::Tier(tier) => self.tier = Some(tier),
             Happening::End => {
                 let (reason, sequence) = reason_of(&self.stop);
                 let delta = Object::new()

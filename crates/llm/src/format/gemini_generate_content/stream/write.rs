@@ -113,6 +113,8 @@ impl Writer {
                 self.proof = Some(proof.behind(before));
                 None
             }
+            // Grounding says far more than a citation does.
+            (Delta::Citation(_), _) => None,
             (Delta::Logprobs(logprobs), _) => {
                 self.logprobs = Some(logprobs);
                 None
@@ -182,6 +184,7 @@ impl StreamWriter for Writer {
                 self.usage = Some(usage);
                 None
             }
+            Happening::Tier(_) => None,
             Happening::End => {
                 let stop = std::mem::take(&mut self.stop);
                 self.event(write_text("", None), Some(&stop), out);

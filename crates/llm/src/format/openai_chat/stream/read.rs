@@ -3,7 +3,7 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::super::answer::{stop_of, texts};
+use super::super::answer::{citations, stop_of, texts, tier};
 use super::super::read_report;
 use super::calls::{Calls, Piece};
 use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Stop, text};
@@ -81,6 +81,7 @@ impl Reader {
             self.begun = true;
             self.id = fields.text("id").ok()?;
             let created = fields.whole("created").ok().flatten();
+            happened.extend(tier(&mut fields).map(Happening::Tier));
             happened.push(Happening::Start {
                 id: self.id.clone(),
                 model: fields.text("model").ok()?.unwrap_or_default(),
@@ -93,6 +94,8 @@ impl Reader {
         let groq = groq.and_then(|mut groq| groq.take("usage"));
         if let Some(report) = fields.take("usage").or(groq) {
             self.usage = read_report(report).or(self.usage);
+            // Servers that do not know it before say it at the end.
+            happened.extend(tier(&mut fields).map(Happening::Tier));
         }
         for raw in fields.list("choices").ok()?.unwrap_or_default() {
             let mut choice = Fields::of(raw, "choices").ok()?;
@@ -125,6 +128,15 @@ impl Reader {
                     happened.push(Happening::Delta(Delta::Logprobs(logprobs.to_owned())));
                 }
                 self.say(open, text, happened);
+            }
+            // They stand behind the words that cite.
+            if let Some(annotations) = delta.take("annotations")
+                && self.open != Some(Open::Call)
+            {
+                for citation in citations(annotations) {
+                    self.open(Open::Text, Block::Text, happened);
+                    happened.push(Happening::Delta(Delta::Citation(citation)));
+                }
             }
             if let Some(text) = delta.text("refusal").ok()? {
                 self.say(Open::Refusal, text, happened);

@@ -4,9 +4,9 @@ use domain::Usage;
 use serde_json::value::RawValue;
 
 use super::super::OpenaiChat;
-use super::super::answer::{ID, detail, reason_of, write_usage};
+use super::super::answer::{ID, annotation, detail, reason_of, write_usage};
 use crate::format::WireFormat;
-use crate::neutral::{Block, Delta, Happening, Json, Object, Proof, Thinking, array, none};
+use crate::neutral::{Block, Delta, Happening, Json, Object, Proof, Thinking, Tier, array, none};
 use crate::translate::{Asked, Stamp, StreamWriter, named, with_error};
 
 /// What the client was told up to here.
@@ -23,6 +23,7 @@ pub(in super::super) struct Writer {
     thought: Thinking,
     thoughts: usize,
     usage: Option<Usage>,
+    tier: Option<Tier>,
 }
 
 impl Writer {
@@ -39,6 +40,7 @@ impl Writer {
             thought: Thinking::default(),
             thoughts: 0,
             usage: None,
+            tier: None,
         }
     }
 
@@ -48,7 +50,8 @@ impl Writer {
             .with("object", "chat.completion.chunk")
             .with("created", self.created_s)
             .with("model", &self.model)
-            .with("choices", choices);
+            .with("choices", choices)
+            .maybe("service_tier", self.tier.as_ref().map(Tier::as_str));
         let chunk = match self.asked.reports_usage {
             true => chunk.with("usage", usage.map(write_usage)),
             false => chunk,
@@ -88,6 +91,9 @@ impl Writer {
                     Object::new().with("tool_calls", array([call]))
                 }
             }),
+            Delta::Citation(citation) => {
+                Some(Object::new().with("annotations", array([annotation(&citation)])))
+            }
             Delta::Logprobs(logprobs) => {
                 self.logprobs = Some(logprobs);
                 None
@@ -157,6 +163,10 @@ impl StreamWriter for Writer {
             }
             Happening::Usage(usage) => {
                 self.usage = Some(usage);
+                None
+            }
+            Happening::Tier(tier) => {
+                self.tier = Some(tier);
                 None
             }
             Happening::End => {

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::super::answer::stop_at_end;
+use super::super::answer::{citation, stop_at_end, tier};
 use super::super::{item, read_report};
 use crate::neutral::{Block, Delta, Fields, Happening, Mishap};
 use crate::sse::Event;
@@ -14,6 +14,9 @@ pub(in super::super) struct Reader {
     open: Option<Block>,
     /// Whether more than its beginning came of the block that is open.
     filled: bool,
+    /// How many characters of text came before the block that is open, and with it.
+    chars_before: u64,
+    chars: u64,
     calls: bool,
     refuses: bool,
     over: bool,
@@ -50,6 +53,7 @@ impl Reader {
                 let created = response.take("created_at").map(RawValue::get);
                 // Some servers write it as a decimal number.
                 let created = created.and_then(|it| it.split('.').next()?.parse().ok());
+                happened.extend(tier(&mut response).map(Happening::Tier));
                 happened.push(Happening::Start {
                     id: response.text("id").ok()?,
                     model: response.text("model").ok()?.unwrap_or_default(),
@@ -86,6 +90,11 @@ impl Reader {
                 happened.extend(logprobs.map(Happening::Delta));
                 self.say(fields.text("delta").ok()?, happened);
             }
+            "response.output_text.annotation.added" if self.open == Some(Block::Text) => {
+                let annotation = fields.take("annotation");
+                let citation = annotation.and_then(|it| citation(it, self.chars_before));
+                happened.extend(citation.map(|it| Happening::Delta(Delta::Citation(it))));
+            }
             "response.refusal.delta" => {
                 if self.open != Some(Block::Refusal) {
                     self.open(Block::Refusal, happened);
@@ -120,6 +129,7 @@ impl Reader {
                 self.close(happened);
                 self.over = true;
                 let stop = stop_at_end(&mut response, self.calls, self.refuses).ok()?;
+                happened.extend(tier(&mut response).map(Happening::Tier));
                 happened.push(Happening::Stop(stop));
                 let usage = response.take("usage").and_then(read_report);
                 happened.extend(usage.map(Happening::Usage));
@@ -178,6 +188,7 @@ impl Reader {
         self.calls |= matches!(block, Block::Call { .. });
         self.refuses |= block == Block::Refusal;
         self.filled = false;
+        self.chars_before = self.chars;
         self.open = Some(block.clone());
         happened.push(Happening::Open(block));
     }
@@ -185,6 +196,9 @@ impl Reader {
     fn say(&mut self, text: Option<String>, happened: &mut Vec<Happening>) {
         if let Some(text) = text.filter(|text| !text.is_empty() && self.open.is_some()) {
             self.filled = true;
+            if self.open == Some(Block::Text) {
+                self.chars = self.chars.saturating_add(text.chars().count() as u64);
+            }
             happened.push(Happening::Delta(Delta::Text(text)));
         }
     }

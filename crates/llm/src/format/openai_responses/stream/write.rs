@@ -4,11 +4,13 @@ use domain::Usage;
 use serde_json::value::RawValue;
 
 use super::super::answer::{
-    COMPLETED, IN_PROGRESS, Names, Response, function_call, message, reasoning, text_part,
+    COMPLETED, IN_PROGRESS, Names, Response, annotation, function_call, message, reasoning,
+    text_part,
 };
 use crate::neutral::Proof;
 use crate::neutral::{
-    Block, Call, Delta, Happening, Json, Mishap, Object, Stop, Thinking, array, list,
+    Block, Call, Citation, Delta, Happening, Json, Mishap, Object, Stop, Thinking, Tier, array,
+    list, none,
 };
 use crate::translate::{Asked, Stamp, StreamWriter};
 
@@ -26,6 +28,9 @@ pub(in super::super) struct Writer {
     logprobs: Option<Box<RawValue>>,
     stop: Stop,
     usage: Option<Usage>,
+    tier: Option<Tier>,
+    /// How many characters of text the items before the one that is open have.
+    chars: u64,
 }
 
 /// The item that is open.
@@ -36,6 +41,8 @@ struct Open {
     thinking: Thinking,
     /// The log-probabilities of its text, each a JSON text.
     logprobs: Vec<Json>,
+    /// The pages that its text cites, each a JSON text.
+    annotations: Vec<Json>,
     /// Whether the first part of a summary has begun.
     begun: bool,
 }
@@ -55,6 +62,8 @@ impl Writer {
             logprobs: None,
             stop: Stop::End,
             usage: None,
+            tier: None,
+            chars: 0,
         }
     }
 
@@ -74,6 +83,7 @@ impl Writer {
             end: end.map(|stop| (stop, self.stamp.at_s.max(self.created_s))),
             output: array(self.items.iter().cloned()),
             usage: self.usage.as_ref(),
+            tier: self.tier.as_ref(),
             asked: &self.asked,
         }
         .write()
@@ -82,7 +92,7 @@ impl Writer {
     fn open(&mut self, block: Block, out: &mut String) {
         let place = self.items.len();
         let (prefix, part) = match &block {
-            Block::Text => ("msg_", Some(text_part("", None))),
+            Block::Text => ("msg_", Some(text_part("", none(), None))),
             Block::Refusal => ("msg_", Some(Object::typed("refusal").with("refusal", ""))),
             Block::Thinking => ("rs_", None),
             Block::Call { .. } => ("fc_", None),
@@ -115,6 +125,7 @@ impl Writer {
             text: String::new(),
             thinking: Thinking::default(),
             logprobs: Vec::new(),
+            annotations: Vec::new(),
             begun: false,
         });
     }
@@ -130,12 +141,26 @@ impl Writer {
                 self.words(&mut open, &text, place, out);
             }
             Delta::Logprobs(logprobs) => self.logprobs = Some(logprobs),
+            Delta::Citation(citation) => self.cite(&mut open, &citation, place, out),
             Delta::Proof(proof) => {
                 let before = open.thinking.proof.take();
                 open.thinking.proof = Some(proof.behind(before));
             }
         }
         self.open = Some(open);
+    }
+
+    fn cite(&mut self, open: &mut Open, citation: &Citation, place: usize, out: &mut String) {
+        let at = at(&open.id, place);
+        let number = open.annotations.len();
+        let annotation = Json::from(annotation(citation, self.chars));
+        self.event(out, "response.output_text.annotation.added", |event| {
+            at(event)
+                .with("content_index", 0_u64)
+                .with("annotation_index", number)
+                .with("annotation", annotation.clone())
+        });
+        open.annotations.push(annotation);
     }
 
     fn words(&mut self, open: &mut Open, text: &str, place: usize, out: &mut String) {
@@ -191,7 +216,9 @@ impl Writer {
                         .with("text", text)
                         .with("logprobs", logprobs())
                 });
-                let part = || text_part(text, Some(logprobs()));
+                let annotations = || array(open.annotations.iter().cloned());
+                let part = || text_part(text, annotations(), Some(logprobs()));
+                self.chars = self.chars.saturating_add(text.chars().count() as u64);
                 self.event(out, "response.content_part.done", |event| {
                     at(event).with("content_index", 0_u64).with("part", part())
                 });
@@ -294,6 +321,7 @@ impl StreamWriter for Writer {
             Happening::Close => self.close(out),
             Happening::Stop(stop) => self.stop = stop,
             Happening::Usage(usage) => self.usage = Some(usage),
+            Happening::Tier(tier) => self.tier = Some(tier),
             Happening::End => {
                 let kind = match self.stop {
                     Stop::Length | Stop::Refusal => "response.incomplete",
@@ -310,8 +338,12 @@ impl StreamWriter for Writer {
         let open = self.open.as_ref();
         let logprobs =
             |open: &Open| -> usize { open.logprobs.iter().map(|it| it.as_str().len()).sum() };
+        let annotations =
+            |open: &Open| -> usize { open.annotations.iter().map(|it| it.as_str().len()).sum() };
         let proof = |open: &Open| open.thinking.proof.as_ref().map_or(0, Proof::bytes);
-        let open = open.map_or(0, |open| open.text.len() + logprobs(open) + proof(open));
+        let open = open.map_or(0, |open| {
+            open.text.len() + logprobs(open) + annotations(open) + proof(open)
+        });
         self.items_bytes + open
     }
 }
