@@ -549,3 +549,22 @@ async fn a_body_that_is_no_answer_is_not_taken_for_one() {
         (200, "2")
     );
 }
+
+#[tokio::test]
+async fn who_reads_messages_is_told_what_the_row_says_where_the_provider_reports_nothing() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let silent = [CHUNKS[0], CHUNKS[1], CHUNKS[3]];
+    harness.provider.script(stream(&silent));
+    let call = r#"{"model":"gpt-x","max_tokens":99,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let told = events(&harness.messages(call).await);
+    let row = harness.usage().await.pop().expect("a row");
+    let usage = row.usage.expect("an estimate");
+    assert!(usage.input_tokens > 0 && usage.output_tokens > 0);
+    let start = &told[0]["message"]["usage"];
+    assert_eq!(start["input_tokens"], usage.input_tokens);
+    let delta = told.iter().find(|it| it["type"] == "message_delta");
+    let end = &delta.expect("an end")["usage"];
+    assert_eq!(end["input_tokens"], usage.input_tokens);
+    assert_eq!(end["output_tokens"], usage.output_tokens);
+}
