@@ -1,6 +1,7 @@
 //! The forms in which a key may be echoed: what the scrubber searches for.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use aho_corasick::packed;
 use base64::Engine;
@@ -29,13 +30,22 @@ pub struct Needles {
     key: Zeroizing<Vec<u8>>,
     /// Made when something comes that may begin one of them, which is seldom.
     needles: OnceLock<[Needle; NEEDLES]>,
-    /// What a byte may be in the first three places of some form: most bytes can be skipped at once.
-    places: [u8; 256],
-    /// Finds the first three characters of any form. Made for the first long piece; `None`: it cannot be.
-    openings: OnceLock<Option<packed::Searcher>>,
+    openings: Arc<Openings>,
 }
 
-/// Bits of [`Needles::places`].
+/// How the forms of keys begin that begin alike.
+struct Openings {
+    /// What a byte may be in the first three places of some form: most bytes can be skipped at once.
+    places: [u8; 256],
+    /// The beginning of the key.
+    key: Zeroizing<Vec<u8>>,
+    /// Finds the first three characters of any form. Made for the first long piece; `None`: it cannot be.
+    searcher: OnceLock<Option<packed::Searcher>>,
+    /// A piece of so many bytes is worth making it.
+    long_bytes: usize,
+}
+
+/// Bits of [`Openings::places`].
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 const THIRD: u8 = 4;
@@ -43,14 +53,45 @@ const THIRD: u8 = 4;
 const ESCAPE: u8 = 8;
 /// The first three characters of every form depend on no more of the key than this.
 const OPENING_BYTES: usize = 3;
-/// The search of longer pieces is worth its preparation.
+/// The search of longer pieces is worth its preparation, if that is for one key.
 const LONG_BYTES: usize = 4096;
+/// If it is made once for many, it is worth it as soon as vectors are of use.
+const LONG_BYTES_SHARED: usize = 64;
+/// Nearly all keys of a provider begin alike, with its own prefix. What is made of that is kept for the next call, of keys
+/// that are so long that their masks show as much of them.
+const SHARED_FROM_BYTES: usize = 24;
+/// So many are kept. When there are more, it begins anew.
+const MOST_SHARED: usize = 256;
+static SHARED: LazyLock<RwLock<HashMap<[u8; OPENING_BYTES], Arc<Openings>>>> =
+    LazyLock::new(RwLock::default);
 
-impl Needles {
-    /// The forms of `key`. Percent-encoding, JSON escapes and colours are undone by the scrubber, for each form.
-    pub fn new(key: &[u8]) -> Self {
-        let mut places = [0; 256];
+impl Openings {
+    /// Those of this key's forms.
+    fn of(key: &[u8]) -> Arc<Self> {
         let opening = &key[..key.len().min(OPENING_BYTES)];
+        match <[u8; OPENING_BYTES]>::try_from(opening) {
+            Ok(opening) if key.len() >= SHARED_FROM_BYTES => Self::shared(opening),
+            _ => Arc::new(Self::new(opening, LONG_BYTES)),
+        }
+    }
+
+    fn shared(opening: [u8; OPENING_BYTES]) -> Arc<Self> {
+        let known = SHARED.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&opening) {
+            return Arc::clone(known);
+        }
+        drop(known);
+        let made = Arc::new(Self::new(&opening, LONG_BYTES_SHARED));
+        let mut known = SHARED.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_SHARED {
+            known.clear();
+        }
+        known.insert(opening, Arc::clone(&made));
+        made
+    }
+
+    fn new(opening: &[u8], long_bytes: usize) -> Self {
+        let mut places = [0; 256];
         for (form, fold) in forms(opening) {
             for (at, bit) in [(0, FIRST), (1, SECOND), (2, THIRD)] {
                 match form.get(at) {
@@ -64,22 +105,22 @@ impl Needles {
             places[usize::from(escape)] |= ESCAPE;
         }
         Self {
-            key: Zeroizing::new(key.to_vec()),
-            needles: OnceLock::new(),
             places,
-            openings: OnceLock::new(),
+            key: Zeroizing::new(opening.to_vec()),
+            searcher: OnceLock::new(),
+            long_bytes,
         }
     }
 
     /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
     ///
     /// Where no next bytes can tell, the ones that are there decide.
-    pub(crate) fn skip(&self, piece: &[u8]) -> usize {
+    fn skip(&self, piece: &[u8]) -> usize {
         let plain = memchr3(b'%', b'\\', ESC, piece).unwrap_or(piece.len());
-        if plain >= LONG_BYTES
-            && let Some(openings) = self.openings.get_or_init(|| openings(&self.key))
+        if plain >= self.long_bytes
+            && let Some(searcher) = self.searcher.get_or_init(|| searcher(&self.key))
         {
-            return self.skip_long(openings, piece, plain);
+            return self.skip_long(searcher, piece, plain);
         }
         // Of three characters in a row one stands at every third place.
         for last in (2..plain).step_by(3) {
@@ -97,8 +138,8 @@ impl Needles {
     }
 
     /// As [`skip`](Self::skip), of a piece whose first escape stands at `plain`.
-    fn skip_long(&self, openings: &packed::Searcher, piece: &[u8], plain: usize) -> usize {
-        let whole = openings.find(&piece[..plain]).map(|found| found.start());
+    fn skip_long(&self, searcher: &packed::Searcher, piece: &[u8], plain: usize) -> usize {
+        let whole = searcher.find(&piece[..plain]).map(|found| found.start());
         // The last two could begin one that goes on behind.
         let mut last = plain.saturating_sub(2)..plain;
         whole
@@ -115,6 +156,22 @@ impl Needles {
         let (second, third) = (next(at + 1), next(at + 2));
         fits(next(at), FIRST)
             && (ends(second) || fits(second, SECOND) && (ends(third) || fits(third, THIRD)))
+    }
+}
+
+impl Needles {
+    /// The forms of `key`. Percent-encoding, JSON escapes and colours are undone by the scrubber, for each form.
+    pub fn new(key: &[u8]) -> Self {
+        Self {
+            key: Zeroizing::new(key.to_vec()),
+            needles: OnceLock::new(),
+            openings: Openings::of(key),
+        }
+    }
+
+    /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
+    pub(crate) fn skip(&self, piece: &[u8]) -> usize {
+        self.openings.skip(piece)
     }
 
     /// How much of needle `at` is matched after `byte`, when `matched` characters were before it; the
@@ -186,9 +243,9 @@ fn spellings(character: u8, fold: Fold) -> impl Iterator<Item = u8> + Clone {
 
 /// What finds the first three characters of any form, in every spelling; `None`: some form is shorter, or this machine
 /// has no instructions for it.
-fn openings(key: &[u8]) -> Option<packed::Searcher> {
+fn searcher(opening: &[u8]) -> Option<packed::Searcher> {
     let mut builder = packed::Config::new().builder();
-    for (form, fold) in forms(&key[..key.len().min(OPENING_BYTES)]) {
+    for (form, fold) in forms(opening) {
         let [first, second, third] = *form.first_chunk::<3>()?;
         let of = |character| spellings(fold(character), fold);
         for a in of(first) {
@@ -243,14 +300,14 @@ mod tests {
             piece in prop::collection::vec(prop::sample::select(b"abcYWJ6%\\\x1bx".to_vec()), 0..60),
             noise in any::<u8>(),
         ) {
-            let needles = Needles::new(key.as_bytes());
+            let openings = Openings::of(key.as_bytes());
             let mut piece = piece;
             piece.push(noise);
             let begins = |at: &usize| {
-                needles.places[usize::from(piece[*at])] & ESCAPE != 0 || needles.may_begin(&piece, *at)
+                openings.places[usize::from(piece[*at])] & ESCAPE != 0 || openings.may_begin(&piece, *at)
             };
             let first = (0..piece.len()).find(begins).unwrap_or(piece.len());
-            prop_assert_eq!(needles.skip(&piece), first);
+            prop_assert_eq!(openings.skip(&piece), first);
         }
 
         #[test]
@@ -259,11 +316,11 @@ mod tests {
             piece in prop::collection::vec(prop::sample::select(b"abc+/-_?YWJjKz636AaBb".to_vec()), 0..90),
             escape in prop::sample::select(vec![&b""[..], b"%61", b"\\u0061", b"\x1b[mb"]),
         ) {
-            let needles = Needles::new(key.as_bytes());
+            let openings = Openings::of(key.as_bytes());
             let plain = piece.len();
             let piece = [&piece, escape].concat();
-            let openings = openings(key.as_bytes()).expect("this machine has it");
-            let skipped = needles.skip_long(&openings, &piece, plain);
+            let searcher = searcher(&openings.key).expect("this machine has it");
+            let skipped = openings.skip_long(&searcher, &piece, plain);
             let begins = |at: &usize| {
                 forms(key.as_bytes()).iter().any(|(form, fold)| {
                     let plain = piece[*at..plain].iter().take(form.len());
@@ -275,5 +332,23 @@ mod tests {
             // And not much earlier: only at the end may it be careful.
             prop_assert!(skipped == first || skipped >= plain.saturating_sub(2), "{skipped} {first}");
         }
+    }
+
+    #[test]
+    fn only_what_masks_show_of_keys_is_kept_and_shared() {
+        let of = |key: &str| Openings::of(key.as_bytes());
+        let long = of("kq-0123456789abcdefghijk");
+        let other = of("kq-zyxwvutsrqponmlkjihgfe");
+        assert!(Arc::ptr_eq(&long, &other));
+        assert_eq!(long.key.as_slice(), b"kq-");
+        assert!(!Arc::ptr_eq(&long, &of("kr-0123456789abcdefghijk")));
+        // The mask of a shorter one shows nothing of its beginning.
+        let short = "kq-0123456789abcdefghij";
+        assert!(!Arc::ptr_eq(&of(short), &of(short)));
+        for number in 0..2 * MOST_SHARED {
+            of(&format!("{number:03}456789abcdefghijklmnop"));
+        }
+        let kept = SHARED.read().unwrap_or_else(PoisonError::into_inner);
+        assert!(kept.len() <= MOST_SHARED);
     }
 }

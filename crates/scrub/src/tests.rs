@@ -261,3 +261,20 @@ proptest! {
         prop_assert_eq!(scrub(&key(), &[body.as_bytes()]), body.as_bytes());
     }
 }
+
+#[test]
+fn every_form_is_removed_from_a_long_text() {
+    let key = key();
+    let text =
+        b"{\"content\":\"words that say nothing of it, and many more of them than a vector holds; ";
+    for (name, form) in forms(&key) {
+        let body = [text.as_slice(), text, form.as_slice(), text, b"\\n\"}"].concat();
+        let out = scrub(&key, &[&body]);
+        assert!(!leaks(&out, &form), "{name}");
+        assert!(out.starts_with(&[text.as_slice(), text].concat()), "{name}");
+        assert!(
+            out.ends_with(&[text.as_slice(), b"\\n\"}"].concat()),
+            "{name}"
+        );
+    }
+}
