@@ -320,7 +320,11 @@ impl Relay {
                     };
                     relay.left_bytes = left;
                     if let Some(tap) = &mut relay.tap {
-                        tap.push(&data);
+                        // What credits are taken by is believed only within bounds, which are known at its end.
+                        match relay.settlement.as_ref().is_some_and(|it| !it.is_managed()) {
+                            true => tap.push_believing(&data),
+                            false => tap.push(&data),
+                        }
                     }
                     let ready = relay.scrubber.push(data);
                     // Behind the scrubber: an echo of the key is no id.

@@ -255,6 +255,12 @@ pub trait UsageTap: Send {
     /// Takes the next bytes.
     fn push(&mut self, bytes: &[u8]);
 
+    /// Takes the next bytes where a report that is the last word will be believed, whatever it says. Beside such a report
+    /// the text need not be counted, and what [`finish`](Self::finish) says of it may be nothing.
+    fn push_believing(&mut self, bytes: &Bytes) {
+        self.push(bytes);
+    }
+
     /// What was reported and counted up to here.
     fn finish(self: Box<Self>) -> Metered;
 }

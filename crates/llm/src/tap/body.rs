@@ -1,6 +1,7 @@
 //! Metering a JSON body on its way: of the whole body only the value of the top-level field that reports usage is kept,
 //! and its generated text is counted.
 
+use bytes::Bytes;
 use domain::{Terms, Usage};
 use serde_json::value::RawValue;
 
@@ -50,6 +51,11 @@ pub(crate) struct BodyTap {
     terms: Terms,
     counter: TextCounter,
     tally: Tally,
+    /// The first piece of a body whose report will be believed, as long as it is the only one and its text is not counted:
+    /// most bodies come in one piece, with a report.
+    uncounted: Option<Bytes>,
+    /// Whether anything has come.
+    begun: bool,
 }
 
 /// Whether several bodies may come as a list.
@@ -120,6 +126,8 @@ impl BodyTap {
             terms: Terms::default(),
             counter: TextCounter::new(shape),
             tally: Tally::default(),
+            uncounted: None,
+            begun: false,
         }
     }
 
@@ -335,11 +343,16 @@ impl BodyTap {
         self.report = None;
         self.before = (None, false);
     }
-}
 
-impl UsageTap for BodyTap {
-    fn push(&mut self, bytes: &[u8]) {
-        self.counter.push(bytes, &mut self.tally);
+    /// Counts the text that was left out so far.
+    fn count_all(&mut self) {
+        if let Some(piece) = self.uncounted.take() {
+            self.counter.push(&piece, &mut self.tally);
+        }
+    }
+
+    /// Looks for the report in the next bytes.
+    fn look(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let [byte, after @ ..] = rest {
             if self.place == Place::Lost {
@@ -369,12 +382,33 @@ impl UsageTap for BodyTap {
             }
         }
     }
+}
+
+impl UsageTap for BodyTap {
+    fn push(&mut self, bytes: &[u8]) {
+        self.begun = true;
+        self.count_all();
+        self.counter.push(bytes, &mut self.tally);
+        self.look(bytes);
+    }
+
+    fn push_believing(&mut self, bytes: &Bytes) {
+        if self.begun {
+            return self.push(bytes);
+        }
+        self.begun = true;
+        self.uncounted = Some(bytes.clone());
+        self.look(bytes);
+    }
 
     fn finish(mut self: Box<Self>) -> Metered {
         let (reported, complete) = self.reported();
         // What is cut off is no tier that is known.
         self.terms.is_other_tier |= !self.tier.trim_ascii().is_empty()
             && serde_json::from_slice(&self.tier).map_or(true, |tier| is_other_tier(Some(tier)));
+        if !complete {
+            self.count_all();
+        }
         Metered {
             reported,
             complete,

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::TEXT;
+use super::super::{TEXT, fields};
 use super::*;
+
+static TEXTS: Shape = fields(&[("text", &TEXT)]);
 
 /// Tells a report apart by its length.
 fn read(report: &RawValue) -> Option<Usage> {
@@ -90,6 +92,42 @@ fn of_a_list_the_latest_report_counts_and_only_its_end_makes_it_the_last_word() 
         for size in 1..=body.len() {
             assert_eq!(metered(body, size), expected, "{body} by {size}");
         }
+    }
+}
+
+#[test]
+fn text_is_counted_unless_a_report_is_the_last_word() {
+    let metered = |pieces: &[&str], believing: bool| {
+        let mut tap = Box::new(BodyTap::new(read, &TEXTS));
+        for piece in pieces {
+            let piece = Bytes::copy_from_slice(piece.as_bytes());
+            match believing {
+                true => tap.push_believing(&piece),
+                false => tap.push(&piece),
+            }
+        }
+        tap.finish()
+    };
+    for (pieces, complete) in [
+        (&[r#"{"text":"four","usage":1}"#][..], true),
+        (&[r#"{"text":"four"}"#], false),
+        (&[r#"{"text":"four","usage":1"#], false),
+        (&[r#"{"text":"four","#, r#""usage":1}"#], true),
+        (&[r#"{"text":"four","usage":1}"#, " "], true),
+        (&[r#"{"text":"four","usage":1}"#, "}"], false),
+        (&[], false),
+    ] {
+        let (believed, counted) = (metered(pieces, true), metered(pieces, false));
+        assert_eq!(counted.complete, complete, "{pieces:?}");
+        // Neither its count nor that it began decides anything then.
+        let is_left_out = complete && pieces.len() == 1;
+        let text = (believed.output_bytes, believed.begun);
+        assert_eq!(
+            text == (0, false),
+            is_left_out || pieces.is_empty(),
+            "{pieces:?}"
+        );
+        assert_eq!(believed.usage(100), counted.usage(100), "{pieces:?}");
     }
 }
 
