@@ -245,8 +245,14 @@ pub(crate) async fn send(
     if way.is_managed() {
         headers::remove_personal(&mut headers);
     }
+    // Whether it passes as it is but for the model's name, and is so long that a copy costs more than pieces.
+    let in_pieces = translated.is_none()
+        && parcel.upload.is_none()
+        && !parcel.head.stream
+        && parcel.body.len() >= LONG_BYTES;
     let body = match translated {
         Some(translated) => translated.body.clone(),
+        None if in_pieces => parcel.body.clone(),
         None => head::with_model(&parcel.body, &parcel.head, &way.target.model),
     };
     let format = translated.map_or(way.speaks, |it| it.plan.upstream());
@@ -271,6 +277,10 @@ pub(crate) async fn send(
         url: stream_url.unwrap_or(&reach.url).clone(),
         headers,
         body: match &parcel.upload {
+            None if in_pieces => {
+                let model = &way.target.model;
+                Outbound::pieces(head::pieces_with_model(&body, &parcel.head, model))
+            }
             None => Outbound::whole(body),
             Some(upload) => Outbound::Flowing(upload.begin(body)),
         },
@@ -412,6 +422,9 @@ fn raw(call: &Call, headers: &HeaderMap, needles: &Arc<Needles>) -> Option<Optio
     }
     headers::scrubbed(media_type, needles).map(Some)
 }
+
+/// A body of so many bytes is not copied to change the name of its model.
+const LONG_BYTES: usize = 16 * 1024;
 
 /// Longest body of an error that is read.
 const MAX_ERROR_BYTES: usize = 256 * 1024;

@@ -71,6 +71,7 @@ impl Departure {
 /// The body of a request to a provider.
 pub(crate) enum Outbound {
     Whole(Full<Bytes>),
+    Pieces(Pieces),
     /// It is on its way from the client.
     Flowing(Flowing),
 }
@@ -88,17 +89,40 @@ impl Parting {
     }
 }
 
+/// A body that is there already, in pieces that need not be copied together.
+pub(crate) struct Pieces {
+    left: std::vec::IntoIter<Bytes>,
+    left_bytes: u64,
+}
+
 impl Outbound {
     /// A body that is there already.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
 
+    /// A body of these pieces.
+    pub(crate) fn pieces(pieces: Vec<Bytes>) -> Self {
+        Self::Pieces(Pieces {
+            left_bytes: pieces.iter().map(|piece| piece.len() as u64).sum(),
+            left: pieces.into_iter(),
+        })
+    }
+
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
+            Self::Pieces(body) => SizeHint::with_exact(body.left_bytes),
             Self::Flowing(body) => body.size_hint(),
         }
+    }
+}
+
+impl Pieces {
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = self.left.find(|piece| !piece.is_empty())?;
+        self.left_bytes -= piece.len() as u64;
+        Some(piece)
     }
 }
 
@@ -115,6 +139,7 @@ impl HttpBody for Parting {
             Outbound::Whole(body) => Pin::new(body)
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
+            Outbound::Pieces(body) => Poll::Ready(body.next().map(|piece| Ok(Frame::data(piece)))),
             Outbound::Flowing(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -122,6 +147,7 @@ impl HttpBody for Parting {
     fn is_end_stream(&self) -> bool {
         let ended = match &self.body {
             Outbound::Whole(body) => body.is_end_stream(),
+            Outbound::Pieces(body) => body.left_bytes == 0,
             Outbound::Flowing(body) => body.is_end_stream(),
         };
         if ended {
@@ -183,7 +209,7 @@ impl Upstream {
         let pool = outgoing.pool;
         let deadline = outgoing.deadline;
         let overdue = match &outgoing.body {
-            Outbound::Whole(_) => None,
+            Outbound::Whole(_) | Outbound::Pieces(_) => None,
             Outbound::Flowing(body) => Some(body.overdue()),
         };
         let url = outgoing.url.clone();

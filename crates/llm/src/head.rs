@@ -268,15 +268,8 @@ pub(crate) fn lookalike(name: &str) -> Option<&'static str> {
 ///
 /// `head` is what [`read`], [`read_beside`] or [`crate::form::read`] returned for this very `body`.
 pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
-    if head.model == model || head.model_spans.is_empty() {
+    let Some(text) = spelled(head, model) else {
         return body.clone();
-    }
-    let text = match head.spelling {
-        Spelling::Json => serde_json::Value::from(model).to_string(),
-        Spelling::JsonPath => {
-            serde_json::Value::from(format!("{}{model}", beside::PREFIX)).to_string()
-        }
-        Spelling::Plain => model.to_owned(),
     };
     let mut changed = BytesMut::with_capacity(body.len() + head.model_spans.len() * text.len());
     let mut done = 0;
@@ -287,6 +280,36 @@ pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
     }
     changed.put_slice(&body[done..]);
     changed.freeze()
+}
+
+/// As [`with_model`], in pieces, for long bodies: what stays as it was is not copied.
+pub fn pieces_with_model(body: &Bytes, head: &Head, model: &str) -> Vec<Bytes> {
+    let Some(text) = spelled(head, model).map(Bytes::from) else {
+        return vec![body.clone()];
+    };
+    let mut pieces = Vec::with_capacity(2 * head.model_spans.len() + 1);
+    let mut done = 0;
+    for span in &head.model_spans {
+        pieces.push(body.slice(done..span.start));
+        pieces.push(text.clone());
+        done = span.end;
+    }
+    pieces.push(body.slice(done..));
+    pieces
+}
+
+/// How another model is written in the place of the body's; `None`: the name stays, or there is none.
+fn spelled(head: &Head, model: &str) -> Option<String> {
+    if head.model == model || head.model_spans.is_empty() {
+        return None;
+    }
+    Some(match head.spelling {
+        Spelling::Json => serde_json::Value::from(model).to_string(),
+        Spelling::JsonPath => {
+            serde_json::Value::from(format!("{}{model}", beside::PREFIX)).to_string()
+        }
+        Spelling::Plain => model.to_owned(),
+    })
 }
 
 fn unreadable(error: &serde_json::Error) -> HeadError {

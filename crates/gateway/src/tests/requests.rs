@@ -72,6 +72,25 @@ async fn the_provider_gets_the_allowed_headers_one_key_and_the_body_unchanged() 
 }
 
 #[tokio::test]
+async fn a_long_body_reaches_the_provider_with_another_model_and_nothing_else_changed() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    let text = "a word ".repeat(30_000);
+    for body in [
+        format!(r#"{{"model":"openai/gpt-x","messages":["{text}"]}}"#),
+        format!(r#"{{"messages":["{text}"], "model" : "openai/gpt-x"}}"#),
+    ] {
+        harness.provider.says(ANSWER);
+        let answer = harness.chat(&body).await;
+        assert_eq!(answer.status, 200);
+        let seen = harness.provider.requests().pop();
+        let (head, received) = seen.expect("a request");
+        assert!(head.contains(&format!("content-length: {}", received.len())));
+        assert!(received == body.replace("openai/gpt-x", "gpt-x").as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn the_answer_says_who_served_and_one_row_is_written() {
     let harness = Harness::start().await;
     let record = harness.bring("openai").await;
