@@ -81,14 +81,18 @@ pub(crate) fn provider_key(
         + PROVIDER_KEY.len();
     let mut fields = Vec::with_capacity(texts + IDS_BYTES);
     append(&mut fields, PROVIDER_KEY.as_bytes());
-    append_text(&mut fields, deployment);
-    append_text(&mut fields, context.owner);
-    append_text(&mut fields, context.key);
+    append(&mut fields, &deployment.text());
+    match context.owner {
+        KeyOwner::Workspace(id) => append(&mut fields, &id.text()),
+        KeyOwner::Account(id) => append(&mut fields, &id.text()),
+        KeyOwner::Instance(id) => append(&mut fields, &id.text()),
+    }
+    append(&mut fields, &context.key.text());
     append(&mut fields, context.provider.as_str().as_bytes());
     append(&mut fields, context.base_url.as_bytes());
     append(&mut fields, context.auth_header.as_bytes());
     append_text(&mut fields, context.version);
-    append_text(&mut fields, data_key);
+    append(&mut fields, &data_key.text());
     fields
 }
 
@@ -97,7 +101,42 @@ const IDS_BYTES: usize = 320;
 
 #[cfg(test)]
 mod tests {
+    use domain::{AccountId, ProviderKeyId, WorkspaceId};
+
     use super::*;
+
+    #[test]
+    fn an_envelope_is_bound_to_the_texts_of_all_fields() {
+        let deployment = DeploymentId::from_bytes([1; 16]);
+        let data_key = DataKeyId::from_bytes([2; 16]);
+        for owner in [
+            KeyOwner::Workspace(WorkspaceId::from_bytes([3; 16])),
+            KeyOwner::Account(AccountId::from_bytes([4; 16])),
+            KeyOwner::Instance(deployment),
+        ] {
+            let context = KeyContext {
+                owner,
+                key: ProviderKeyId::from_bytes([5; 16]),
+                provider: "openai".parse().expect("an id"),
+                base_url: "https://api.openai.com/v1".to_owned(),
+                auth_header: "authorization".to_owned(),
+                version: 42,
+            };
+            let expected = [
+                PROVIDER_KEY,
+                &deployment.to_string(),
+                &owner.to_string(),
+                &context.key.to_string(),
+                "openai",
+                "https://api.openai.com/v1",
+                "authorization",
+                "42",
+                &data_key.to_string(),
+            ];
+            let expected = list(&expected.map(str::as_bytes));
+            assert_eq!(provider_key(deployment, &context, data_key), expected);
+        }
+    }
 
     #[test]
     fn moving_a_border_between_fields_changes_the_bytes() {

@@ -84,13 +84,39 @@ fn tokens(count: u64) -> i64 {
 /// The attempts of a row as JSON. Of a call that was served at once the rest of the row and its group say everything but
 /// how long the attempt took, so that number stands for it: the list would be most of what a call leaves behind.
 fn attempts(row: &UsageRow) -> String {
-    if let [only] = &row.attempts[..]
-        && served_at_once(row, only.latency_ms).is_some_and(|at_once| at_once == *only)
-    {
-        return only.latency_ms.to_string();
+    match &row.attempts[..] {
+        [only] if says_all_of(row, only) => only.latency_ms.to_string(),
+        attempts => serde_json::to_string(attempts).expect("a list of texts and numbers is JSON"),
     }
-    serde_json::to_string(&row.attempts).expect("a list of texts and numbers is JSON")
 }
+
+/// Whether the attempt is [`served_at_once`], without writing that down for each call.
+fn says_all_of(row: &UsageRow, attempt: &AttemptRow) -> bool {
+    let AttemptRow {
+        provider,
+        model,
+        key,
+        label,
+        key_source,
+        status,
+        outcome,
+        latency_ms: _,
+        key_scope,
+        cost,
+    } = attempt;
+    row.provider.as_ref() == Some(provider)
+        && row.model.as_deref().unwrap_or_default() == model
+        && row.key == *key
+        && row.key_label == *label
+        && row.key_source == Some(*key_source)
+        && row.upstream_status == *status
+        && outcome == AT_ONCE
+        && row.key_scope == *key_scope
+        && cost.is_none()
+}
+
+/// How the attempt ends that serves a call.
+const AT_ONCE: &str = "ok";
 
 /// The only attempt of a call that was served by it; `None`: no call can have been served so.
 fn served_at_once(row: &UsageRow, latency_ms: i64) -> Option<AttemptRow> {
@@ -101,7 +127,7 @@ fn served_at_once(row: &UsageRow, latency_ms: i64) -> Option<AttemptRow> {
         label: row.key_label.clone(),
         key_source: row.key_source?,
         status: row.upstream_status,
-        outcome: "ok".to_owned(),
+        outcome: AT_ONCE.to_owned(),
         latency_ms,
         key_scope: row.key_scope,
         cost: None,
@@ -215,5 +241,46 @@ impl Stored {
             }
         };
         Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::KeyScope;
+    use domain::policy::KeySource;
+
+    use super::super::tests::row;
+    use super::*;
+
+    #[test]
+    fn only_an_attempt_that_the_row_tells_is_written_as_a_number() {
+        let mut row = row();
+        let at_once = served_at_once(&row, 7).expect("a provider");
+        let written = |row: &mut UsageRow, attempt: &AttemptRow| {
+            row.attempts = vec![attempt.clone()];
+            attempts(row)
+        };
+        assert_eq!(written(&mut row, &at_once), "7");
+        let changes: [fn(&mut AttemptRow); 9] = [
+            |it| it.provider = "other".parse().expect("an id"),
+            |it| it.model.push('x'),
+            |it| it.key = None,
+            |it| it.label = None,
+            |it| it.key_source = KeySource::Byok,
+            |it| it.status = None,
+            |it| it.outcome.push('x'),
+            |it| it.key_scope = Some(KeyScope::Account),
+            |it| it.cost = Some(NanoUsd::new(1)),
+        ];
+        for change in changes {
+            let mut other = at_once.clone();
+            change(&mut other);
+            assert_ne!(other, at_once);
+            let text = written(&mut row, &other);
+            let read: Vec<AttemptRow> = serde_json::from_str(&text).expect("a list");
+            assert_eq!(read, [other]);
+        }
+        row.provider = None;
+        assert!(written(&mut row, &at_once).starts_with('['));
     }
 }
