@@ -1,7 +1,7 @@
 //! JSON text, written in the order in which it is built. Raw JSON stands in it byte for byte.
 
+use serde_json::Number;
 use serde_json::value::RawValue;
-use serde_json::{Number, Value};
 
 /// The text of one JSON value.
 #[derive(Debug, Clone)]
@@ -24,9 +24,14 @@ impl Json {
     }
 }
 
+/// Most objects and lists need no more room than this while they are built.
+const USUAL_BYTES: usize = 128;
+
 impl Object {
     pub(crate) fn new() -> Self {
-        Self("{".to_owned())
+        let mut text = String::with_capacity(USUAL_BYTES);
+        text.push('{');
+        Self(text)
     }
 
     /// An object that begins with its type.
@@ -38,7 +43,7 @@ impl Object {
         if self.0.len() > 1 {
             self.0.push(',');
         }
-        self.0.push_str(Json::from(name).as_str());
+        push_text(&mut self.0, name);
         self.0.push(':');
         self.0.push_str(value.into().as_str());
         self
@@ -75,7 +80,8 @@ impl Object {
 
 /// A list.
 pub(crate) fn array(items: impl IntoIterator<Item = impl Into<Json>>) -> Json {
-    let mut text = "[".to_owned();
+    let mut text = String::with_capacity(USUAL_BYTES);
+    text.push('[');
     for item in items {
         if text.len() > 1 {
             text.push(',');
@@ -99,7 +105,21 @@ impl From<Object> for Json {
 
 impl From<&str> for Json {
     fn from(text: &str) -> Self {
-        Self(Value::from(text).to_string())
+        let mut json = String::with_capacity(text.len() + 2);
+        push_text(&mut json, text);
+        Self(json)
+    }
+}
+
+/// Adds a text as JSON. Most, and nearly all names, need no escape.
+fn push_text(json: &mut String, text: &str) {
+    let stands = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(stands) {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::to_string(text).expect("a text is JSON"));
     }
 }
 
@@ -180,5 +200,22 @@ mod tests {
             object.end(),
             r#"{"type":"x","raw":{"z": 1.50, "a":"\u00e9"},"nothing":null,"quote\"":["\n","é"]}"#
         );
+    }
+
+    #[test]
+    fn texts_are_written_as_a_serializer_does() {
+        for text in [
+            "",
+            "plain",
+            "é\u{2028}\u{7f}",
+            "\"",
+            "\\",
+            "\n\t\0\u{1f}",
+            "a\"b",
+            " /",
+        ] {
+            let expected = serde_json::to_string(text).expect("JSON");
+            assert_eq!(Json::from(text).as_str(), expected);
+        }
     }
 }
