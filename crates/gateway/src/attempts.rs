@@ -82,6 +82,7 @@ pub(crate) async fn serve(
     } = planned;
     let started_at = settlement.started_at();
     let parcel = Parcel {
+        request: settlement.request(),
         call,
         method,
         headers,

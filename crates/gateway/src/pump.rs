@@ -125,8 +125,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 tap => (tap, None),
             };
             cost = settlement.known_cost(metered.as_ref());
-            let asker = (request, settlement.estimated_input().input_tokens);
-            let rewriting = translation.and_then(|it| it.begin(kind, &needles, asker, now));
+            let rewriting = translation.and_then(|it| it.begin(kind, &needles, request, now));
             let relay = Relay {
                 first,
                 upstream: Some(body),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::RequestId;
 use domain::key::FailureKind;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
@@ -39,6 +40,7 @@ pub(crate) use translation::{Rewriting, Translation, translated};
 
 /// What every attempt of a call sends, but for the model's name, the address and the key.
 pub(crate) struct Parcel {
+    pub(crate) request: RequestId,
     pub(crate) call: &'static Call,
     pub(crate) method: Method,
     /// The client's headers that pass.

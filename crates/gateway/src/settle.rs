@@ -369,11 +369,6 @@ impl Settlement {
         open.bill.as_ref()?.known_cost(usage.zip(terms))
     }
 
-    /// What the call's input is estimated to be as long as nobody reports it.
-    pub(crate) fn estimated_input(&self) -> Usage {
-        Metered::input_only(self.open().sent_bytes())
-    }
-
     /// Settles a call whose client went away in the middle of the answer.
     pub(crate) fn abandon(mut self, metered: Metered, response_bytes: u64) {
         self.close(&given_up(metered, response_bytes), &[], None);

@@ -192,35 +192,33 @@ impl Plan {
         if let Some(mishap) = &answer.mishap {
             return Ok(self.write_error(mishap, stamp));
         }
-        let answer = to.write_answer(&answer, &self.asked, stamp)?;
+        self.write(to, &answer, stamp)
+    }
+
+    /// As [`answer`](Self::answer), of a body that must be an answer.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer), and if the body tells of an error instead.
+    pub fn answer_alone(&self, body: &[u8], stamp: &Stamp) -> Result<Bytes, NotTranslatable> {
+        let (to, answer) = self.read(body)?;
+        if answer.mishap.is_some() {
+            let why = "an error stands in the answer's place";
+            return Err(NotTranslatable::new("error", why));
+        }
+        self.write(to, &answer, stamp)
+    }
+
+    fn write(
+        &self,
+        to: &dyn Dialect,
+        answer: &Answer,
+        stamp: &Stamp,
+    ) -> Result<Bytes, NotTranslatable> {
+        let answer = to.write_answer(answer, &self.asked, stamp)?;
         Ok(match self.asked.listed {
             true => format!("[{answer}]").into(),
             false => answer.into(),
         })
-    }
-
-    /// Whether [`answer`](Self::answer) can turn this body into an answer of the client's format.
-    ///
-    /// # Errors
-    /// As [`answer`](Self::answer), and if the body tells of an error instead.
-    pub fn check(&self, body: &[u8]) -> Result<(), NotTranslatable> {
-        let stamp = Stamp {
-            request: String::new(),
-            at_s: 0,
-            input_tokens: 0,
-        };
-        match self.read(body)? {
-            (
-                _,
-                Answer {
-                    mishap: Some(_), ..
-                },
-            ) => {
-                let why = "an error stands in the answer's place";
-                Err(NotTranslatable::new("error", why))
-            }
-            (to, answer) => to.write_answer(&answer, &self.asked, &stamp).map(drop),
-        }
     }
 
     fn read(&self, body: &[u8]) -> Result<(&'static dyn Dialect, Answer), NotTranslatable> {

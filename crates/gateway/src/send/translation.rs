@@ -27,6 +27,10 @@ use crate::room::Room;
 pub(crate) struct Translation {
     plan: Plan,
     warnings: Warnings,
+    /// What the request's input is estimated to be, which the client is told where nobody reports it.
+    input_tokens: u64,
+    /// A whole answer, if it was read before the client gets any of it: as it came, and as it is written.
+    whole: Option<(Bytes, Bytes)>,
     /// What a whole answer takes of the memory for bodies until it is sent.
     pub(super) room: Option<Room>,
 }
@@ -45,6 +49,8 @@ enum Writer {
         plan: Plan,
         stamp: Stamp,
         held: BytesMut,
+        /// As in [`Translation`].
+        whole: Option<(Bytes, Bytes)>,
         room: Option<Room>,
     },
 }
@@ -144,6 +150,8 @@ impl Translation {
         Self {
             plan: translated.plan.clone(),
             warnings,
+            input_tokens: Metered::input_only(parcel.input_bytes(Some(translated))).input_tokens,
+            whole: None,
             room: None,
         }
     }
@@ -151,7 +159,7 @@ impl Translation {
     /// Reads a body to its end, as long as another key can still take over: what is no answer must not be told as one. A
     /// stream is left as it is. The model made what is not told all the same, so it is metered.
     pub(super) async fn read_whole(
-        &self,
+        &mut self,
         answer: &mut Answer,
         parcel: &Parcel,
         plane: &Plane,
@@ -192,9 +200,10 @@ impl Translation {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             return Ok(Read::Refused(status, read));
         }
-        self.plan
-            .check(&read)
-            .map_err(|_| missed(unreadable, &read))?;
+        let stamp = stamp(parcel.request, plane.sources.now(), self.input_tokens);
+        let written = self.plan.answer_alone(&read, &stamp);
+        let written = written.map_err(|_| missed(unreadable, &read))?;
+        self.whole = Some((read.clone(), written));
         *first = read;
         *whole = true;
         Ok(Read::Whole(room))
@@ -228,16 +237,15 @@ impl Translation {
         self.plan.error(status.as_u16(), text, &stamp)
     }
 
-    /// Begins to rewrite an answer to this call, whose input has so many tokens at an estimate. `None`: no translation is
-    /// known after all.
+    /// Begins to rewrite an answer to this call. `None`: no translation is known after all.
     pub(crate) fn begin(
         self,
         kind: Kind,
         needles: &Arc<Needles>,
-        (request, input_tokens): (RequestId, u64),
+        request: RequestId,
         now: Timestamp,
     ) -> Option<Rewriting> {
-        let stamp = stamp(request, now, input_tokens);
+        let stamp = stamp(request, now, self.input_tokens);
         let writer = match kind {
             Kind::Raw => return None,
             Kind::EventStream => Writer::Stream(Box::new(self.plan.stream(stamp)?)),
@@ -245,6 +253,7 @@ impl Translation {
                 plan: self.plan,
                 stamp,
                 held: BytesMut::new(),
+                whole: self.whole,
                 room: self.room,
             },
         };
@@ -317,10 +326,21 @@ impl Writer {
         match self {
             Self::Stream(translator) => Ok(translator.finish().into()),
             Self::Body {
-                plan, stamp, held, ..
-            } => plan
-                .answer(&held.split(), stamp)
-                .map_err(|_| Failure::UpstreamUnreadable),
+                plan,
+                stamp,
+                held,
+                whole,
+                ..
+            } => {
+                let held = held.split();
+                match whole.take() {
+                    // No echo of the key was taken out of it meanwhile.
+                    Some((read, written)) if read == held => Ok(written),
+                    _ => plan
+                        .answer(&held, stamp)
+                        .map_err(|_| Failure::UpstreamUnreadable),
+                }
+            }
         }
     }
 }

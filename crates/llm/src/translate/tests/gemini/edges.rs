@@ -93,7 +93,7 @@ fn an_error_in_an_answers_place_is_no_answer() {
         let body =
             json!({"candidates": [{"content": {"parts": []}, "finishReason": reason}]}).to_string();
         for client in ALL.into_iter().filter(|it| *it != GEMINI) {
-            let checked = plan(client, GEMINI).check(body.as_bytes());
+            let checked = plan(client, GEMINI).answer_alone(body.as_bytes(), &stamp());
             assert_eq!(
                 checked.expect_err("no answer").path(),
                 "error",
@@ -105,12 +105,19 @@ fn an_error_in_an_answers_place_is_no_answer() {
         for (name, body) in fixtures(upstream, "answer") {
             let plan = plan(client, upstream);
             let Ok(told) = plan.answer(&body, &stamp()) else {
-                assert!(plan.check(&body).is_err(), "{name} for {client}");
+                assert!(
+                    plan.answer_alone(&body, &stamp()).is_err(),
+                    "{name} for {client}"
+                );
                 continue;
             };
             let told: Value = serde_json::from_slice(&told).expect("JSON");
             let error = told.get("error").is_some_and(|it| !it.is_null());
-            assert_eq!(plan.check(&body).is_err(), error, "{name} for {client}");
+            assert_eq!(
+                plan.answer_alone(&body, &stamp()).is_err(),
+                error,
+                "{name} for {client}"
+            );
         }
     }
 }
