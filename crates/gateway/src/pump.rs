@@ -119,7 +119,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             // What is there as a whole was metered before its head goes out, which then says what it costs.
             let (tap, metered) = match tap {
                 Some(mut tap) if whole => {
-                    tap.push(&first);
+                    meter(&mut *tap, &first, &settlement);
                     (None, Some(tap.finish()))
                 }
                 tap => (tap, None),
@@ -186,6 +186,15 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));
     }
     response
+}
+
+/// Shows a piece of the answer to its tap. What credits are taken by is believed only within bounds, which are known at its
+/// end; then the text has to be counted.
+fn meter(tap: &mut dyn UsageTap, piece: &Bytes, settlement: &Settlement) {
+    match settlement.is_managed() {
+        true => tap.push(piece),
+        false => tap.push_believing(piece),
+    }
 }
 
 /// The answer by which a session begins.
@@ -318,12 +327,8 @@ impl Relay {
                         return relay.break_off(Failure::UpstreamBroken);
                     };
                     relay.left_bytes = left;
-                    if let Some(tap) = &mut relay.tap {
-                        // What credits are taken by is believed only within bounds, which are known at its end.
-                        match relay.settlement.as_ref().is_some_and(|it| !it.is_managed()) {
-                            true => tap.push_believing(&data),
-                            false => tap.push(&data),
-                        }
+                    if let (Some(tap), Some(settlement)) = (&mut relay.tap, &relay.settlement) {
+                        meter(&mut **tap, &data, settlement);
                     }
                     let ready = relay.scrubber.push(data);
                     // Behind the scrubber: an echo of the key is no id.
