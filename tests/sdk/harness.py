@@ -63,17 +63,26 @@ class Mock:
 
     def __init__(self, directory, keys):
         self.requests_file = directory / "requests.jsonl"
+        self.events_file = directory / "events.jsonl"
         self.requests_file.touch()
+        self.events_file.touch()
         self.errors = open(directory / "mock.stderr", "wb")
         self.process = subprocess.Popen(
-            ["node", HERE / "mock_provider.mjs", self.requests_file], cwd=HERE,
+            ["node", HERE / "mock_provider.mjs", self.requests_file, self.events_file], cwd=HERE,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
         )
-        self.process.stdin.write(json.dumps({"keys": keys}).encode() + b"\n")
+        self.url = self._ask({"keys": keys})["url"]
+
+    def _ask(self, what):
+        self.process.stdin.write(json.dumps(what).encode() + b"\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, (directory / "mock.stderr").read_text()
-        self.url = json.loads(line)["url"]
+        assert line, pathlib.Path(self.errors.name).read_text()
+        return json.loads(line)
+
+    def next(self, *answers):
+        """What the next requests get; see mock_provider.mjs. Those after them get the mock's own answers."""
+        self._ask({"next": answers})
 
     def mark(self):
         """A place in the list of requests."""
@@ -88,6 +97,18 @@ class Mock:
             names = [name.lower() for name in raw[0::2]]
             found.append(request | {"headers": list(zip(names, raw[1::2], strict=True))})
         return found
+
+    def bodies(self, since=0):
+        """The bodies of JSON since a place."""
+        return [event["body"] for event in self._events(since) if "body" in event]
+
+    def left(self, since=0):
+        """How many callers went away since a place, before their answer was whole."""
+        return len([event for event in self._events(since) if "left" in event])
+
+    def _events(self, since):
+        events = [json.loads(line) for line in self.events_file.read_text().splitlines()]
+        return [event for event in events if event["request"] >= since]
 
     def everything(self):
         """All that the mock was sent but for bodies, as text."""

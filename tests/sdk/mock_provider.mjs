@@ -1,10 +1,16 @@
 // Starts the third-party mock of the providers' APIs and keeps what it is sent.
 //
-//   node mock_provider.mjs REQUESTS_FILE < CONFIG
+//   node mock_provider.mjs REQUESTS_FILE EVENTS_FILE < CONFIG
 //
-// CONFIG: JSON {"keys": [...]}: the provider keys that the mock accepts; any other credential on a request, in any of
-// the headers that providers use, is answered with 401. Prints {"url": ...} when it listens. REQUESTS_FILE gets one
-// JSON line for each request: method, path and raw headers, before the mock's own journal hides credentials.
+// CONFIG: one line of JSON, {"keys": [...]}: the provider keys that the mock accepts; any other credential on a request,
+// in any of the headers that providers use, is answered with 401. Prints {"url": ...} when it listens. REQUESTS_FILE gets
+// one JSON line for each request: method, path and raw headers, before the mock's own journal hides credentials.
+// EVENTS_FILE gets {"request", "body"} when a body of JSON has come, and {"request", "left"} when the caller goes away
+// before its answer is whole; "request" is the place in REQUESTS_FILE.
+//
+// Each further line says what the next requests get in the place of the mock's answers, {"next": [...]}, one after the
+// other, and is answered with {}: {"status", "headers", "body"}, or {"pieces": [...]}: the beginning of a stream that
+// goes on for ever in silence, or {"silent": true}: not even a head. What was said before is forgotten.
 // Ends when its standard input does.
 
 import { appendFileSync } from "node:fs";
@@ -13,16 +19,57 @@ import { Server } from "node:http";
 import { createInterface } from "node:readline";
 import { LLMock } from "@copilotkit/aimock";
 
-const [requestsFile] = process.argv.slice(2);
+const [requestsFile, eventsFile] = process.argv.slice(2);
+let kept = 0;
 
 function keep({ method, url, rawHeaders }) {
   appendFileSync(requestsFile, JSON.stringify({ method, url, rawHeaders }) + "\n");
+  return kept++;
 }
-subscribe("http.server.request.start", ({ request }) => keep(request));
-// Requests that become WebSockets are not told there.
+
+function tell(event) {
+  appendFileSync(eventsFile, JSON.stringify(event) + "\n");
+}
+
+// Reads along; whoever reads the body gets it as if nobody did.
+function keepBody(message, request) {
+  if (!message.headers["content-type"]?.startsWith("application/json")) return;
+  const pieces = [];
+  const { emit } = message;
+  message.emit = function (event, ...about) {
+    if (event === "data") pieces.push(about[0]);
+    if (event === "end" && pieces.length) tell({ request, body: JSON.parse(Buffer.concat(pieces)) });
+    return emit.call(this, event, ...about);
+  };
+}
+
+subscribe("http.server.request.start", ({ request: message, response }) => {
+  const request = keep(message);
+  keepBody(message, request);
+  response.on("close", () => response.writableFinished || tell({ request, left: true }));
+});
+
+let next = [];
+function answer(message, response, { status = 200, headers = {}, body, pieces, silent }) {
+  message.resume();
+  if (silent) return;
+  if (pieces) {
+    response.writeHead(200, { "content-type": "text/event-stream", ...headers });
+    pieces.forEach((piece) => response.write(piece));
+    return;
+  }
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+  response.end(JSON.stringify(body));
+}
+
+// Requests that become WebSockets are not told above.
 const { emit } = Server.prototype;
 Server.prototype.emit = function (event, ...about) {
   if (event === "upgrade") keep(about[0]);
+  if (event === "request" && next.length) {
+    answer(...about, next.shift());
+    return true;
+  }
   return emit.call(this, event, ...about);
 };
 
@@ -51,6 +98,65 @@ const gemini = {
   },
 };
 
+// What it lacks of OpenAI's and Anthropic's.
+const batches = new Map();
+const claude = {
+  async handleRequest(request, response, path) {
+    const [, of, id, what] = path.match(/^\/(count_tokens|batches)(?:\/([^/]+))?(?:\/(cancel|results))?$/) ?? [];
+    if (!of) return false;
+    const pieces = [];
+    for await (const piece of request) pieces.push(piece);
+    const body = pieces.length ? JSON.parse(Buffer.concat(pieces)) : {};
+    const send = (answer, type = "application/json") => {
+      response.writeHead(200, { "content-type": type });
+      response.end(answer);
+      return true;
+    };
+    if (of === "count_tokens") {
+      const words = body.messages.flatMap(({ content }) => content.split(" "));
+      return send(JSON.stringify({ input_tokens: words.length }));
+    }
+    if (what === "results") {
+      const result = ({ custom_id, params }) => {
+        const content = [{ type: "text", text }];
+        const usage = { input_tokens: 21, output_tokens: 9 };
+        const message = { id: "msg_1", type: "message", role: "assistant", model: params.model, content, usage };
+        return { custom_id, result: { type: "succeeded", message: { ...message, stop_reason: "end_turn", stop_sequence: null } } };
+      };
+      return send(batches.get(id).requests.map((it) => JSON.stringify(result(it)) + "\n").join(""), "application/x-jsonl");
+    }
+    const made = id ? batches.get(id).batch : {
+      id: `msgbatch_${batches.size + 1}`, type: "message_batch", processing_status: "in_progress",
+      request_counts: { processing: body.requests?.length, succeeded: 0, errored: 0, canceled: 0, expired: 0 },
+      created_at: "2026-01-01T00:00:00Z", expires_at: "2026-01-02T00:00:00Z", ended_at: null, archived_at: null,
+      cancel_initiated_at: null, results_url: null,
+    };
+    if (id) {
+      // Whoever asks again finds it done.
+      made.results_url = `https://api.anthropic.com/v1/messages/batches/${id}/results`;
+      made.processing_status = what === "cancel" ? "canceling" : "ended";
+    } else if (request.method === "POST") {
+      batches.set(made.id, { batch: made, requests: body.requests });
+    } else {
+      const data = [...batches.values()].map(({ batch }) => batch).reverse();
+      return send(JSON.stringify({ data, has_more: false, first_id: data[0]?.id, last_id: data.at(-1)?.id }));
+    }
+    return send(JSON.stringify(made));
+  },
+};
+// OpenAI itself has no variations any more, and the mock neither; others have.
+const variations = {
+  async handleRequest(request, response) {
+    const pieces = [];
+    for await (const piece of request) pieces.push(piece);
+    const form = Buffer.concat(pieces).toString("latin1");
+    const image = /name="image"/.test(form) && /name="model"/.test(form);
+    response.writeHead(image ? 200 : 400, { "content-type": "application/json" });
+    response.end(JSON.stringify(image ? { created: 1, data: [{ b64_json: "iVBORw0KGgo=" }] } : { error: {} }));
+    return true;
+  },
+};
+
 async function start({ keys }) {
   const mock = new LLMock({ port: 0, host: "127.0.0.1", auth: { apiKeys: keys }, chunkSize: 7, latency: 2 });
   mock.onMessage("say hello", { content: text, usage });
@@ -70,14 +176,18 @@ async function start({ keys }) {
   // The probe, and whatever else.
   mock.on({ predicate: () => true }, { content: "ok", usage: { ...usage, completion_tokens: 1, output_tokens: 1, total_tokens: 22 } });
   mock.mount("/v1beta/models", gemini);
+  mock.mount("/v1/messages", claude);
+  mock.mount("/v1/images/variations", variations);
   await mock.start();
   return mock;
 }
 
 let mock;
 for await (const line of createInterface({ input: process.stdin })) {
-  mock = await start(JSON.parse(line));
-  process.stdout.write(JSON.stringify({ url: mock.url }) + "\n");
+  const said = JSON.parse(line);
+  if (said.next) next = said.next;
+  else mock = await start(said);
+  process.stdout.write(JSON.stringify(said.next ? {} : { url: mock.url }) + "\n");
 }
 await mock?.stop();
 process.exit(0);
