@@ -133,7 +133,7 @@ const claude = {
     };
     if (id) {
       // Whoever asks again finds it done.
-      made.results_url = `https://api.anthropic.com/v1/messages/batches/${id}/results`;
+      made.results_url = `${mock.url}/v1/messages/batches/${id}/results`;
       made.processing_status = what === "cancel" ? "canceling" : "ended";
     } else if (request.method === "POST") {
       batches.set(made.id, { batch: made, requests: body.requests });

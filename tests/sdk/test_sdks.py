@@ -176,6 +176,15 @@ def test_openai_embeddings(own_openai_key, mock, keys):
     check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
 
 
+def test_openai_embeddings_as_its_sdk_asks_for_them(own_openai_key, mock):
+    """As base64, which this provider does not heed."""
+    mark = mock.mark()
+    answer = openai_client(own_openai_key).embeddings.create(model="openai/text-embedding-3-small", input=["say hello"])
+    assert answer.data[0].embedding == [0.5, -0.25]
+    [body] = mock.bodies(mark)
+    assert body["encoding_format"] == "base64"
+
+
 def test_openai_moderations(own_openai_key, mock, keys):
     mark = mock.mark()
     raw = openai_client(own_openai_key).moderations.with_raw_response.create(
@@ -285,6 +294,16 @@ def test_openai_image_edits(own_openai_key):
     check_unpriced(own_openai_key, "image_edits")
 
 
+def test_openai_image_variations(own_openai_key, mock, keys):
+    mark = mock.mark()
+    picture = ("a.png", b"\x89PNG\r\n" + bytes(range(256)) * 512, "image/png")
+    raw = openai_client(own_openai_key).images.with_raw_response.create_variation(model="openai/dall-e-2", image=picture)
+    assert raw.parse().data[0].b64_json == "iVBORw0KGgo="
+    check_headers(raw.headers, "openai", "dall-e-2")
+    check_unpriced(own_openai_key, "image_variations")
+    check_upstream(own_openai_key, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
 def test_openai_files_and_batches(own_openai_key, mock, keys):
     client = openai_client(own_openai_key)
     # The account's key serves other workspaces too, so it must not see what is kept at the provider.
@@ -359,6 +378,51 @@ def test_anthropic_messages_streaming(own_anthropic_key, mock, keys):
     check_headers(headers, "anthropic", "claude-haiku-4-5")
     check_usage(own_anthropic_key, headers["x-keybearer-request-id"], "anthropic", streamed=True)
     check_upstream(own_anthropic_key, mock, mark, "x-api-key", keys.anthropic)
+
+
+def test_anthropic_counts_tokens(own_anthropic_key, mock, keys):
+    mark = mock.mark()
+    raw = anthropic_client(own_anthropic_key).messages.with_raw_response.count_tokens(
+        model=ANTHROPIC_MODEL, messages=HELLO,
+    )
+    assert raw.parse().input_tokens == 2
+    check_headers(raw.headers, "anthropic", "claude-haiku-4-5")
+    assert mock.requests(mark)[0]["url"] == "/v1/messages/count_tokens"
+    check_upstream(own_anthropic_key, mock, mark, "x-api-key", keys.anthropic)
+    [row] = own_anthropic_key.usage(1)
+    assert (row["operation"], row["status"], row["usage"]) == ("count_tokens", 200, None)
+    assert raw.headers["x-keybearer-cost"] == "0"
+
+
+def test_anthropic_batches(own_anthropic_key, mock, keys):
+    client = anthropic_client(own_anthropic_key)
+    # The account's key serves other workspaces too, so it must not see what is kept at the provider.
+    with pytest.raises(anthropic.APIStatusError) as refused:
+        client.messages.batches.list()
+    assert refused.value.status_code == 402 and refused.value.body["error"]["code"] == "workspace_key_missing"
+    assert own_anthropic_key.submit_to_workspace("anthropic", keys.anthropic).is_success
+    mark = mock.mark()
+    params = {"model": "claude-haiku-4-5", "max_tokens": 64, "messages": HELLO}
+    batch = client.messages.batches.create(requests=[{"custom_id": name, "params": params} for name in ("a", "b")])
+    assert batch.request_counts.processing == 2
+    done = client.messages.batches.retrieve(batch.id)
+    assert done.processing_status == "ended"
+    # Its SDK follows this link with our API key: it must lead back here.
+    assert done.results_url == f"/v1/messages/batches/{batch.id}/results"
+    results = list(client.messages.batches.results(batch.id))
+    assert [(it.custom_id, it.result.message.content[0].text) for it in results] == [("a", SAID), ("b", SAID)]
+    listed = client.messages.batches.list(limit=5)
+    assert batch.id in [it.id for it in listed]
+    assert client.messages.batches.cancel(batch.id).processing_status == "canceling"
+    requests = mock.requests(mark)
+    assert {dict(request["headers"])["x-api-key"] for request in requests} == {keys.anthropic}
+    assert all(own_anthropic_key.api_key not in str(request) for request in requests)
+    below = f"/v1/messages/batches/{batch.id}"
+    paths = ["/v1/messages/batches", below, below, f"{below}/results", "/v1/messages/batches?limit=5", f"{below}/cancel"]
+    assert [request["url"] for request in requests] == paths
+    *rows, first = own_anthropic_key.usage(len(paths) + 1)
+    assert first["error_code"] == "workspace_key_missing"
+    assert [(row["operation"], row["status"]) for row in rows] == [("passthrough", 200)] * len(paths)
 
 
 def test_anthropic_with_a_bearer_credential(own_anthropic_key, mock, keys):

@@ -28,6 +28,7 @@ use crate::upstream::{self, Answering, Departure, Outbound, Outgoing, SendError}
 
 mod judge;
 mod limits;
+mod links;
 mod opening;
 mod restate;
 mod translation;
@@ -310,7 +311,10 @@ pub(crate) async fn send(
     let mut translation = translated.map(|it| Box::new(Translation::of(it, parcel)));
     let mut outcome = judge.judge(response).await;
     if let Ok(answer) = outcome {
-        outcome = readied(plane, parcel, &judge, answer, translation.as_deref_mut()).await;
+        let links = links::wanted(parcel, reach.url.path());
+        let base_url = links.then_some(record.context.base_url.as_str());
+        let translation = translation.as_deref_mut();
+        outcome = readied(plane, parcel, &judge, answer, translation, base_url).await;
     }
     match outcome {
         Ok(answer) => Ok(Answer {
@@ -327,16 +331,21 @@ pub(crate) async fn send(
     }
 }
 
-/// Reads of an answer what must be read before the client gets any of it.
+/// Reads of an answer what must be read before the client gets any of it. `base_url`: the provider's, where links below
+/// it are to lead back here.
 async fn readied(
     plane: &Plane,
     parcel: &Parcel,
     judge: &Judge<'_>,
     mut answer: Answer,
     translation: Option<&mut Translation>,
+    base_url: Option<&str>,
 ) -> Result<Answer, Missed> {
     if vectors::wanted(parcel) {
         vectors::encode_in(&mut answer, parcel, plane).await?;
+    }
+    if let Some(base_url) = base_url {
+        links::turn_back(&mut answer, parcel, plane, base_url).await?;
     }
     if let Some(translation) = translation {
         match translation.read_whole(&mut answer, parcel, plane).await? {

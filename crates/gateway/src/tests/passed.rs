@@ -383,6 +383,31 @@ async fn keys_that_share_the_load_take_no_turns() {
 }
 
 #[tokio::test]
+async fn the_link_to_the_results_of_a_batch_leads_back_here() {
+    let harness = Harness::start().await;
+    harness.bring("anthropic").await;
+    let batch = |base: &str| {
+        format!(r#"{{"id": "b", "results_url": "{base}/v1/messages/batches/b/results"}}"#)
+    };
+    let theirs = format!("http://{}/base", harness.provider.address);
+    harness.provider.says(&batch(&theirs));
+    for path in [
+        "/v1/messages/batches/b",
+        "/providers/anthropic/v1/messages/batches/b",
+    ] {
+        let answer = send(&harness, Method::GET, path).await;
+        assert_eq!(String::from_utf8_lossy(&answer.body), batch(""), "{path}");
+    }
+    // Nothing else is looked through.
+    let answer = send(&harness, Method::GET, "/providers/anthropic/v1/files/b").await;
+    assert_eq!(String::from_utf8_lossy(&answer.body), batch(&theirs));
+    harness.provider.says(&batch("https://elsewhere.example"));
+    let answer = send(&harness, Method::GET, "/v1/messages/batches/b").await;
+    let elsewhere = batch("https://elsewhere.example");
+    assert_eq!(String::from_utf8_lossy(&answer.body), elsewhere);
+}
+
+#[tokio::test]
 async fn files_and_batches_go_to_the_provider_whose_they_are() {
     let harness = Harness::start().await;
     for provider in ["openai", "anthropic", "brave"] {
