@@ -1,6 +1,4 @@
-// Makes one call with Anthropic's SDK for JavaScript and prints what came of it; see openai.mjs.
-//
-//   node anthropic.mjs URL API_KEY METHOD < [ARGUMENT, ...]
+// Makes calls with Anthropic's SDK for JavaScript; see openai.mjs.
 
 import Anthropic from "@anthropic-ai/sdk";
 import { called } from "./called.mjs";

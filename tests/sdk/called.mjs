@@ -1,20 +1,24 @@
-// What the scripts that drive an SDK for JavaScript share: one call from the command line, its outcome as JSON.
+// What the scripts that drive an SDK for JavaScript share. Each makes call after call until its standard input ends: a
+// line of JSON says what to do, {"words": [...], "given": ...}, and a line of JSON tells what came of it.
 
-// Prints what comes of `attempt`, which gets the command line's words and the parameters of the standard input.
+import { createInterface } from "node:readline";
+
+// Prints what comes of each `attempt`, which gets the words and what was given.
 export async function reported(attempt) {
-  const pieces = [];
-  for await (const piece of process.stdin) pieces.push(piece);
-  let came;
-  try {
-    came = await attempt(process.argv.slice(2), JSON.parse(Buffer.concat(pieces)));
-  } catch (error) {
-    const { status, statusCode, code, message } = error;
-    came = { error: { kind: error.constructor.name, status: status ?? statusCode, code, message } };
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { words, given } = JSON.parse(line);
+    let came;
+    try {
+      came = await attempt(words, given);
+    } catch (error) {
+      const { name, status, statusCode, code, message } = error;
+      came = { error: { kind: error.constructor.name, name, status: status ?? statusCode, code, message } };
+    }
+    process.stdout.write(JSON.stringify(came) + "\n");
   }
-  process.stdout.write(JSON.stringify(came));
 }
 
-// Calls the method of `make(url, apiKey)` that the command line names.
+// Calls the method of `make(url, apiKey)` that is named.
 export async function called(make) {
   await reported(async ([url, apiKey, method], parameters) => {
     const path = method.split(".");

@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from clients import end_javascript  # noqa: E402
 from harness import Keybearer, Mock, database, random_key  # noqa: E402
 
 
@@ -39,6 +40,13 @@ def keys():
 def mock(tmp_path_factory, keys):
     with contextlib.closing(Mock(tmp_path_factory.mktemp("mock"), keys.accepted())) as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def javascript():
+    """The scripts that drive SDKs for JavaScript, which start when they are first needed."""
+    yield
+    end_javascript()
 
 
 def engines():

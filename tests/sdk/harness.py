@@ -172,6 +172,9 @@ def content_only(origin):
 class Keybearer:
     """A running instance with its first user."""
 
+    # Small, so that tests need not send much to exceed it.
+    max_body_bytes = 2 << 20
+
     def __init__(self, directory, database_url, providers):
         self.directory = directory
         files = directory / "providers"
@@ -187,6 +190,7 @@ class Keybearer:
             "KEYBEARER_DATABASE_URL": database_url,
             "KEYBEARER_PROVIDERS_DIR": str(files),
             "KEYBEARER_ALLOW_ADDRESSES": "127.0.0.0/8",
+            "KEYBEARER_MAX_BODY_BYTES": str(self.max_body_bytes),
             "KEYBEARER_LOG": "trace",
         }
         self.output = directory / "stdout"

@@ -1,9 +1,6 @@
-// Makes one call with OpenAI's SDK for JavaScript and prints what came of it.
-//
-//   node openai.mjs URL API_KEY METHOD < [ARGUMENT, ...]
-//
-// METHOD: the dotted name of a method; the arguments: JSON. Prints JSON: {"answer": ...}, or {"chunks": [...]} of a
-// stream, or {"error": {"kind", "status", "code", "message"}}.
+// Makes calls with OpenAI's SDK for JavaScript; see called.mjs. The words: URL, API key, the dotted name of a method; what
+// is given: its arguments. Told is {"answer": ...}, or {"chunks": [...]} of a stream, or {"error": {"kind", "name", "status",
+// "code", "message"}}.
 
 import OpenAI from "openai";
 import { called } from "./called.mjs";

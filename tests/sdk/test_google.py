@@ -1,12 +1,9 @@
 """Google's SDKs, unmodified, against Keybearer in front of a third-party mock of Gemini's API."""
 
-import json
-import subprocess
-
+import clients
 import pytest
 from google import genai
 from google.genai import errors, types
-from harness import HERE
 from test_sdks import INPUT_TOKENS, OUTPUT_TOKENS, SAID, check_headers, check_upstream, check_usage
 
 MODEL = "google/gemini-3.5-flash-lite"
@@ -158,11 +155,7 @@ def test_the_openai_compatible_endpoint_takes_the_same_key(own_google_key, mock,
 
 def in_javascript(tenant, call, **parameters):
     """What comes of a call with the SDK for JavaScript."""
-    command = ["node", HERE / "genai.mjs", tenant.app.url, tenant.api_key, call]
-    done = subprocess.run(
-        command, cwd=HERE, input=json.dumps(parameters).encode(), capture_output=True, check=True, timeout=60,
-    )
-    return json.loads(done.stdout)
+    return clients.in_javascript("genai.mjs", tenant.app.url, tenant.api_key, call, parameters)
 
 
 def text(answer):

@@ -1,8 +1,5 @@
-// Makes one call with Vercel's AI SDK and prints what came of it; see openai.mjs.
-//
-//   node vercel.mjs URL API_KEY DO < [{"provider", "model", "prompt", ...}]
-//
-// DO: "text", "stream", "tool", "object" or "embed".
+// Makes calls with Vercel's AI SDK; see called.mjs. The words: URL, API key, and "text", "stream", "tool", "object" or
+// "embed"; given is [{"provider", "model", "prompt", ...}].
 
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
