@@ -22,7 +22,7 @@ test("somebody is invited by a link, joins with a password, becomes an admin, an
   const context = await browser.newContext({ locale: "en-US" });
   const theirs = await context.newPage();
   const faults: string[] = [];
-  watch(theirs, faults);
+  await watch(theirs, faults);
   await theirs.goto(link);
   await expect(theirs.getByRole("heading", { name: "Join a workspace" })).toBeVisible();
   expect(theirs.url()).toBe(`${world.instance.url}/console/join`);

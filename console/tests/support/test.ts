@@ -1,12 +1,14 @@
 /**
  * `test` with an instance for each worker and a fresh person for each test, whose page fails the test when its policy is
- * violated or a script throws. `look` checks a page as people see it: accessible, and kept as pictures.
+ * violated, a script throws, or a provider key is in anything that it gets, sends or shows. `look` checks a page as people
+ * see it: accessible, and kept as pictures.
  */
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
 import { type Browser, test as base, expect, type Page, request } from "@playwright/test";
 import { Instance } from "./instance";
+import { type Leaks, watchForKeys } from "./leaks";
 import { logIn, newPerson, PASSWORD, type Person, post, setUp } from "./people";
 
 const SCREENSHOTS = resolve(import.meta.dirname, "../../../target/console-screenshots");
@@ -44,8 +46,9 @@ export const test = base.extend<Fixtures, { world: World }>({
   faults: [
     async ({ page }, use) => {
       const faults: string[] = [];
-      watch(page, faults);
+      const leaks = await watch(page, faults);
       await use(faults);
+      await leaks.settled();
       expect(faults, "faults of the page").toEqual([]);
     },
     { auto: true },
@@ -75,14 +78,14 @@ export async function joined(page: Page, browser: Browser, url: string, workspac
   const context = await browser.newContext({ baseURL: url, locale: "en-US" });
   const theirs = await context.newPage();
   const faults: string[] = [];
-  watch(theirs, faults);
+  await watch(theirs, faults);
   await post(theirs.request, `${url}/api/v1/invitations/accept`, { token, password: PASSWORD });
   await logIn(theirs, url, email);
   return { page: theirs, email, faults };
 }
 
-/** Notes violations of the policy, errors of scripts and what the console says. */
-export function watch(page: Page, faults: string[]): void {
+/** Notes violations of the policy, errors of scripts, what the console says, and provider keys wherever they are. */
+export function watch(page: Page, faults: string[]): Promise<Leaks> {
   page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
   page.on("console", (message) => {
     // A refused request is logged by the browser itself; whether it should be refused is the test's to say.
@@ -90,18 +93,22 @@ export function watch(page: Page, faults: string[]): void {
       faults.push(message.text());
     else if (/Content.Security.Policy|TrustedScript|TrustedHTML/i.test(message.text())) faults.push(message.text());
   });
+  return watchForKeys(page, faults);
 }
 
 /**
  * Looks at the page in both themes at 1440 and 360 pixels: axe finds nothing, nothing is wider than the window, and
- * pictures are kept.
+ * pictures are kept. They show all of it: for them the window is as tall as what it would scroll.
  */
 export async function look(page: Page, name: string): Promise<void> {
   for (const scheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     for (const width of [1440, 360]) {
-      await page.setViewportSize({ width, height: width === 360 ? 780 : 900 });
+      const height = width === 360 ? 780 : 900;
+      await page.setViewportSize({ width, height });
+      await page.setViewportSize({ width, height: height + (await page.evaluate(hidden)) });
       await page.screenshot({ path: `${SCREENSHOTS}/${name}-${width}-${scheme}.png`, animations: "disabled" });
+      await page.setViewportSize({ width, height });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       expect(wide, `${name} at ${width} pixels scrolls sideways by`).toBeLessThanOrEqual(0);
       // What is shown differs between the two: tables are cards on phones, the sidebar a menu.
@@ -113,6 +120,16 @@ export async function look(page: Page, name: string): Promise<void> {
     }
   }
   await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+/** How much of the page, or of what lies over it, is below the fold. */
+function hidden(): number {
+  const below = (element: Element) => element.scrollHeight - element.clientHeight;
+  const root = document.documentElement;
+  const scrolling = [...document.querySelectorAll("[role=dialog], [role=alertdialog], [role=dialog] *, nav")].filter(
+    (element) => /auto|scroll/.test(getComputedStyle(element).overflowY),
+  );
+  return Math.min(6000, Math.max(below(root), ...scrolling.map(below)));
 }
 
 /**
