@@ -29,6 +29,14 @@ impl Timestamp {
     pub const fn millis_since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// As people write it, to the minute: `14 November 2023, 22:13 UTC`.
+    pub fn in_words(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => time.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -72,6 +80,13 @@ mod tests {
         for text in ["", "2023-11-14", "1700000000", "2023-11-14T22:13:20"] {
             assert_eq!(read(text), Err(NoTimestamp), "{text}");
         }
+    }
+
+    #[test]
+    fn says_the_minute_in_words() {
+        let words = |millis| Timestamp::from_millis(millis).in_words();
+        assert_eq!(words(1_700_000_000_123), "14 November 2023, 22:13 UTC");
+        assert_eq!(words(1_704_067_200_000), "1 January 2024, 00:00 UTC");
     }
 
     #[test]

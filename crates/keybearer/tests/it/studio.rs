@@ -622,21 +622,25 @@ async fn who_may_read_a_run_is_its_makers_to_say() {
         policy.starts_with("default-src 'none'; style-src 'sha256-"),
         "{policy}"
     );
-    // Its pictures are of one origin with it, and nothing runs.
+    // Its pictures are of one origin with it, and nothing runs but the one script that the policy names by its hash.
     assert!(
-        policy.ends_with("sandbox allow-same-origin allow-popups"),
+        policy.ends_with("sandbox allow-same-origin allow-popups allow-scripts"),
         "{policy}"
     );
+    let scripts = policy.split("; ").find(|it| it.starts_with("script-src"));
+    let scripts = scripts.expect("the script is named");
     assert!(
-        !policy.contains("unsafe") && !policy.contains("script-src"),
+        scripts.starts_with("script-src 'sha256-") && scripts.split(' ').count() == 2,
         "{policy}"
     );
+    assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
     assert_eq!(page.header("x-robots-tag"), Some("noindex, nofollow"));
     let text = page.text();
-    for wrong in ["<script", "<b>", "<i>", "javascript:"] {
+    for wrong in ["<b>", "<i>", "javascript:"] {
         assert!(!text.contains(wrong), "{wrong} in {text}");
     }
+    assert_eq!(text.matches("<script").count(), 1, "{text}");
     assert!(
         text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"),
         "{text}"

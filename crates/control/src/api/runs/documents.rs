@@ -110,7 +110,7 @@ pub(super) async fn get_run_document(
         }
         DocumentFormat::Html => {
             let mut response = file(written, "text/html; charset=utf-8", &format!("{id}.html"));
-            if let Ok(policy) = HeaderValue::from_str(&document::policy("data:")) {
+            if let Ok(policy) = HeaderValue::from_str(&document::policy(&Pictures::Inside)) {
                 response
                     .headers_mut()
                     .insert(CONTENT_SECURITY_POLICY, policy);

@@ -26,8 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<ControlState> {
 
 /// Read the document of a generation run that is shared by this link, as a page.
 ///
-/// Everything that the model wrote is escaped; the page's policy lets it show its own style and pictures and nothing
-/// else. It asks to be in no index and kept in no cache: sharing that is withdrawn ends at once, also for who reads. A
+/// Everything that the model wrote is escaped; the page's policy lets it show its own style and pictures, run the one
+/// script that says the time in the reader's zone, and nothing else. It asks to be in no index and kept in no cache: sharing that is withdrawn ends at once, also for who reads. A
 /// link that never was, one that has ended and one of a run that is not done are answered alike.
 #[utoipa::path(get, path = "/share/{link}", tag = "runs",
     extensions(("x-action" = json!("public"))),
@@ -42,10 +42,10 @@ async fn get_shared_run(
     let parts = state.store.system().run_parts(row.id).await?;
     let document = Document::new(row, parts);
     let pictures = Pictures::At(format!("/share/{link}/images"));
+    let policy = HeaderValue::from_str(&document::policy(&pictures));
     let page = reading::document(&state, reader, document, move |document, script| {
         document.html(script, &pictures)
     });
-    let policy = HeaderValue::from_str(&document::policy("'self'"));
     let policy = policy.map_err(|error| Problem::internal(&error))?;
     Ok(apart(
         page.await?,

@@ -16,6 +16,12 @@ table{border-collapse:collapse}th,td{border:1px solid #bbb;padding:.25rem .5rem}
 @media(prefers-color-scheme:dark){body{color:#eee;background:#161616}a{color:#8ab4f8}footer{color:#aaa}}";
 /// SHA-256 of [`STYLE`], in base64; a test compares them.
 const STYLE_HASH: &str = "sha256-iLaJLOL6x/vCD2uEDAHTIa+zM9ZS7WzttvCutkU7l7g=";
+/// The one script of a page that is served: it says the time in the reader's zone, which only the reader's browser knows.
+/// Without it the page says the same in UTC.
+const SCRIPT: &str = "for(const it of document.querySelectorAll(\"footer time\"))it.textContent=\
+new Intl.DateTimeFormat(void 0,{dateStyle:\"long\",timeStyle:\"short\"}).format(new Date(it.dateTime))";
+/// SHA-256 of [`SCRIPT`], in base64; a test compares them.
+const SCRIPT_HASH: &str = "sha256-Aa+mB+Jjj1XsDM+S9cuceLLGg0uga8k6rQlz1XFsqfg=";
 /// The longest title, in characters.
 const MAX_TITLE_CHARS: usize = 80;
 
@@ -188,10 +194,14 @@ impl Document {
             .map_or_else(String::new, |pinned| {
                 format!(" with {}/{}", pinned.provider, pinned.model)
             });
-        let footer = escaped(&format!("Written by a model on {made}{by}."));
+        let (words, by) = (made.in_words(), escaped(&by));
         parts.text(&format!(
-            "</main>\n<footer>{footer}</footer>\n</body>\n</html>\n"
+            "</main>\n<footer>Written by a model on <time datetime=\"{made}\">{words}</time>{by}.</footer>\n"
         ));
+        if matches!(pictures, Pictures::At(_)) {
+            parts.text(&format!("<script>{SCRIPT}</script>\n"));
+        }
+        parts.text("</body>\n</html>\n");
         parts.end()
     }
 }
@@ -214,13 +224,17 @@ fn free_name(text: &str) -> String {
     name
 }
 
-/// What a page that is served may do: what [`contents`] says, framed by none, and without scripts. It keeps its origin,
-/// without which its pictures would be another's; no script has it.
-pub(crate) fn policy(images: &str) -> String {
-    format!(
-        "{}; frame-ancestors 'none'; sandbox allow-same-origin allow-popups",
-        contents(images)
-    )
+/// What a page that is sent may do: what [`contents`] says, framed by none. It keeps its origin, without which its
+/// pictures would be another's. One that is shown runs [`SCRIPT`], whose hash no other script has; a file runs nothing.
+pub(crate) fn policy(pictures: &Pictures) -> String {
+    let apart = "frame-ancestors 'none'; sandbox allow-same-origin allow-popups";
+    match pictures {
+        Pictures::Inside => format!("{}; {apart}", contents("data:")),
+        Pictures::At(_) => format!(
+            "{}; script-src '{SCRIPT_HASH}'; {apart} allow-scripts",
+            contents("'self'")
+        ),
+    }
 }
 
 /// Show its text, its style and pictures of `images` (`'self'` or `data:`).
@@ -253,9 +267,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_names_the_style_that_the_page_has() {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
-        assert_eq!(STYLE_HASH, format!("sha256-{}", STANDARD.encode(digest)));
+    fn the_policy_names_the_style_and_the_script_that_the_page_has() {
+        for (text, hash) in [(STYLE, STYLE_HASH), (SCRIPT, SCRIPT_HASH)] {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+            assert_eq!(hash, format!("sha256-{}", STANDARD.encode(digest)));
+        }
     }
 
     #[test]
