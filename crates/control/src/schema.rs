@@ -147,15 +147,18 @@ schemas! {
     /// Why a key is not handed out.
     withheld = one_of("Why the key stays.", &Withheld::ALL, Withheld::as_str, withheld);
     /// What calls meet once a key is gone.
-    then = one_of("What calls of the provider's models meet from now on; the balance is not looked at.", &Then::ALL,
+    then = one_of("What calls of the provider's models meet from now on, with the balance as it is.", &Then::ALL,
         Then::as_str, then);
     /// What calls would meet if a key were gone.
     if_removed = one_of("What calls of the provider's models would meet if the key were removed now; the `then` of the \
-        answer to that. The balance is not looked at.", &Then::ALL, Then::as_str, then);
+        answer to that, with the balance as it is.", &Then::ALL, Then::as_str, then);
     /// Why the ledger has a transaction.
     transaction_kind = one_of("Why it is there.", EntryKind::ALL, EntryKind::as_str, entry);
     /// Where credits come from.
     card_kind = one_of("Where the credits come from.", CardKind::ALL, CardKind::as_str, card);
+    /// Where credits that came or ended come from, or `null`.
+    nullable_card_kind = one_or_null("Where the credits that came or ended come from.", CardKind::ALL, CardKind::as_str,
+        card, "it is no credits that came or ended together");
     /// Where credits that an admin gives come from.
     given_kind = one_of("Where the credits come from; included ones come with the plan.",
         &[CardKind::Grant, CardKind::TopUp, CardKind::Refund], CardKind::as_str, card);

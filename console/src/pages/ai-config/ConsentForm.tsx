@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
+import { credits, creditsOf } from "@/format/credits";
 import { usd } from "@/format/money";
 import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
@@ -8,7 +9,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Card, Section } from "@/ui/Page";
 import { useUnsaved } from "@/ui/Unsaved";
-import { aiConfigQuery, consentLead, dollars, nanoUsd, type Policy, usePatchPolicy } from "./policy";
+import { aiConfigQuery, consentLead, nanoUsdOfCredits, type Policy, typedCredits, usePatchPolicy } from "./policy";
 
 interface Draft {
   onFailure: boolean;
@@ -21,7 +22,10 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
   const stored: Draft = {
     onFailure: policy.managed_on_failure,
     onDenied: policy.managed_on_denied,
-    cap: typeof policy.managed_fallback_cap_nano_usd === "number" ? dollars(policy.managed_fallback_cap_nano_usd) : "",
+    cap:
+      typeof policy.managed_fallback_cap_nano_usd === "number"
+        ? typedCredits(policy.managed_fallback_cap_nano_usd)
+        : "",
   };
   const [draft, setDraft] = useState<Draft>();
   const [fault, setFault] = useState<string>();
@@ -35,8 +39,8 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
   useUnsaved(!same);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const cap = shown.cap.trim() === "" ? null : nanoUsd(shown.cap);
-    if (cap === undefined) return setFault("An amount in US dollars below 1,000,000, such as 5 or 2.50.");
+    const cap = shown.cap.trim() === "" ? null : nanoUsdOfCredits(shown.cap);
+    if (cap === undefined) return setFault("A number of credits below 100,000,000, such as 500 or 2.5.");
     patch.mutate(
       {
         managed_on_failure: shown.onFailure,
@@ -68,9 +72,9 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
             />
             <TextField
               className="max-w-xs"
-              label="Cap in US dollars"
+              label="Cap in credits"
               optional
-              hint="For such calls, in a calendar month (UTC). Empty: whatever the balance bears."
+              hint={`For such calls, in a calendar month (UTC)${worth(shown.cap)}. Empty: whatever the balance bears.`}
               inputMode="decimal"
               autoComplete="off"
               value={shown.cap}
@@ -92,10 +96,18 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
   );
 }
 
+function worth(cap: string): string {
+  const nano = nanoUsdOfCredits(cap);
+  return nano === undefined ? "" : `; worth ${usd(nano)}`;
+}
+
 function told(policy: Policy): string {
   if (!policy.managed_on_failure) return "Credits never step in for an own key that failed.";
   const cap = policy.managed_fallback_cap_nano_usd;
-  const upTo = typeof cap === "number" ? `up to ${usd(cap)} in a month` : "up to what the balance bears";
+  const upTo =
+    typeof cap === "number"
+      ? `up to ${credits(creditsOf(cap), 8)} (${usd(cap)}) in a month`
+      : "up to what the balance bears";
   const denied = policy.managed_on_denied ? ", also after it was turned away" : "";
   return `Credits step in for own keys that failed${denied}, ${upTo}.`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { consentLead, dollars, hedgeAfterMs, nanoUsd } from "./policy";
+import { consentLead, hedgeAfterMs, nanoUsdOfCredits, typedCredits } from "./policy";
 
 describe("the time after which calls are hedged", () => {
   it("is a number within its bounds, or nothing", () => {
@@ -18,13 +18,15 @@ describe("what the consent counts for", () => {
 });
 
 describe("a cap", () => {
-  it("is read to the billionth of a dollar", () => {
-    expect(nanoUsd("5")).toBe(5_000_000_000);
-    expect(nanoUsd(" 0.1 ")).toBe(100_000_000);
-    expect(nanoUsd("999999.999999999")).toBe(999_999_999_999_999);
-    for (const text of ["", "-1", "1,5", "1e3", "1.0000000001", "1000000"]) expect(nanoUsd(text)).toBeUndefined();
+  it("is read in credits, to the billionth of a dollar", () => {
+    expect(nanoUsdOfCredits("500")).toBe(5_000_000_000);
+    expect(nanoUsdOfCredits(" 0.1 ")).toBe(1_000_000);
+    expect(nanoUsdOfCredits("99999999.9999999")).toBe(999_999_999_999_999);
+    for (const text of ["", "-1", "1,5", "1e3", "1.00000001", "100000000"])
+      expect(nanoUsdOfCredits(text)).toBeUndefined();
   });
   it("is written as it is read", () => {
-    for (const text of ["5.00", "0.10", "12.345", "999999.999999999"]) expect(dollars(nanoUsd(text) ?? -1)).toBe(text);
+    for (const text of ["500", "0.1", "12.345", "99999999.9999999"])
+      expect(typedCredits(nanoUsdOfCredits(text) ?? -1)).toBe(text);
   });
 });

@@ -52,11 +52,13 @@ export function consentLead(mode: Mode | null): string {
   return `Counts in the mode auto alone; ${now}.`;
 }
 
-/** An amount as it is typed, in US dollars, as billionths of one; `undefined`: it is none. */
-export function nanoUsd(text: string): number | undefined {
-  const [, whole, part = ""] = /^(\d{1,6})(?:\.(\d{1,9}))?$/.exec(text.trim()) ?? [];
+const NANO_USD_OF_CREDIT = 10_000_000;
+
+/** An amount of credits as it is typed, in billionths of a US dollar; `undefined`: it is none. */
+export function nanoUsdOfCredits(text: string): number | undefined {
+  const [, whole, part = ""] = /^(\d{1,8})(?:\.(\d{1,7}))?$/.exec(text.trim()) ?? [];
   if (whole === undefined) return undefined;
-  return Number(whole) * 1_000_000_000 + Number(part.padEnd(9, "0"));
+  return Number(whole) * NANO_USD_OF_CREDIT + Number(part.padEnd(7, "0"));
 }
 
 /** Milliseconds after which calls are hedged, as they are typed; `null`: never; `undefined`: they are none. */
@@ -66,10 +68,10 @@ export function hedgeAfterMs(text: string): number | null | undefined {
   return millis >= 100 && millis <= 60_000 ? millis : undefined;
 }
 
-/** Billionths of a US dollar as they are typed. */
-export function dollars(nano: number): string {
-  const part = String(nano % 1_000_000_000)
-    .padStart(9, "0")
+/** Billionths of a US dollar as credits that are typed. */
+export function typedCredits(nano: number): string {
+  const part = String(nano % NANO_USD_OF_CREDIT)
+    .padStart(7, "0")
     .replace(/0+$/, "");
-  return `${Math.floor(nano / 1_000_000_000)}.${part.padEnd(2, "0")}`;
+  return `${Math.floor(nano / NANO_USD_OF_CREDIT)}${part && `.${part}`}`;
 }

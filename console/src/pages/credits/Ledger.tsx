@@ -128,13 +128,22 @@ function Amount({ nanoUsd, signed }: { nanoUsd: number; signed?: boolean }) {
   );
 }
 
-function Reason({ entry: { kind, reference, request_id } }: { entry: Transaction }) {
+const CARDS: Record<NonNullable<Transaction["card_kind"]>, string> = {
+  included: "Included in the plan",
+  grant: "Given by an admin of the instance",
+  top_up: "Bought",
+  refund: "Given back",
+};
+
+function Reason({ entry: { kind, reference, request_id, card_kind } }: { entry: Transaction }) {
+  const from = card_kind ? CARDS[card_kind] : undefined;
   if (!reference && !request_id) {
-    return <span className="text-soft">{kind === "grant" ? "–" : KINDS[kind].means}</span>;
+    const means = kind === "expiry" && from ? `What was left of: ${from.toLowerCase()}` : (from ?? KINDS[kind].means);
+    return <span className="text-soft">{means}</span>;
   }
   return (
     <>
-      {reference && <p>{reference}</p>}
+      {reference && <p title={from}>{reference}</p>}
       {request_id && (
         <p className="font-mono text-xs break-all text-soft" title="The id of the call">
           {request_id}

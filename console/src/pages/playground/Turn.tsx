@@ -6,6 +6,7 @@ import { count, milliseconds } from "@/format/number";
 import { Badge } from "@/ui/Badge";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
+import { Credits } from "@/ui/Credits";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Markdown } from "@/ui/Markdown";
 import { Spinner } from "@/ui/Spinner";
@@ -100,7 +101,11 @@ function CostOf({ call: { cost, keySource } }: { call: Call }) {
   return (
     <>
       <Fact name={cost.estimated ? "List price, of tokens counted here" : "List price"}>{usd(cost.nanoUsd)}</Fact>
-      {keySource === "managed" && <Fact name="Taken from credits">{usd(cost.chargeNanoUsd)}</Fact>}
+      {keySource === "managed" && (
+        <Fact name="Charged">
+          <Credits nanoUsd={cost.chargeNanoUsd} />
+        </Fact>
+      )}
     </>
   );
 }

@@ -4,6 +4,7 @@ import { usd } from "@/format/money";
 import { compact, count } from "@/format/number";
 import { tokensOf } from "@/format/tokens";
 import { Button } from "@/ui/Button";
+import { Credits } from "@/ui/Credits";
 import { cx } from "@/ui/cx";
 import { ErrorState } from "@/ui/ErrorNote";
 import { SkeletonRows } from "@/ui/Skeleton";
@@ -48,7 +49,7 @@ export function Breakdown({
           { numeric: "Tokens" },
           { numeric: "Own keys, list price" },
           ...(scope.platformCost ? [{ numeric: "Platform keys, list price" }] : []),
-          { numeric: "Credits" },
+          { numeric: "Charged" },
         ]}
       >
         {shown.map((group) => {
@@ -86,7 +87,9 @@ export function Breakdown({
               <Cell numeric>{compact(tokensOf(group))}</Cell>
               <Cell numeric>{usd(group.own_key_cost_nano_usd)}</Cell>
               {scope.platformCost && <Cell numeric>{usd(platformCost(group))}</Cell>}
-              <Cell numeric>{usd(group.charge_nano_usd)}</Cell>
+              <Cell numeric>
+                <Credits nanoUsd={group.charge_nano_usd} />
+              </Cell>
             </tr>
           );
         })}

@@ -8,6 +8,7 @@ import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { useMe, useWorkspace } from "@/shell/workspace";
 import { Badge, type Tone } from "@/ui/Badge";
 import { CopyButton } from "@/ui/Copy";
+import { Credits } from "@/ui/Credits";
 import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { SkeletonRows } from "@/ui/Skeleton";
@@ -74,7 +75,10 @@ function Detail({ call }: { call: Call }) {
         <Item name="Cost at list price">
           {typeof cost === "number" ? `${usd(cost)}${call.pricing ? PRICING[call.pricing] : ""}` : "not known"}
         </Item>
-        <Item name="Charged in credits">{usd(call.charge_nano_usd)}</Item>
+        <Item name="Charged">
+          <Credits nanoUsd={call.charge_nano_usd} />
+          {call.charge_nano_usd !== 0 && `, ${usd(call.charge_nano_usd)}`}
+        </Item>
         <Item name="Duration">
           {milliseconds(call.latency_ms)}
           {typeof call.first_byte_ms === "number" && `, first byte after ${milliseconds(call.first_byte_ms)}`}

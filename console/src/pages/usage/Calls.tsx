@@ -5,6 +5,7 @@ import { count, milliseconds } from "@/format/number";
 import { tokensOf } from "@/format/tokens";
 import { useWorkspace } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
+import { Credits } from "@/ui/Credits";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
@@ -138,7 +139,7 @@ export function Payer({ call }: { call: Call }) {
 }
 
 function Cost({ call }: { call: Call }) {
-  if (call.key_source === "managed") return <>{usd(call.charge_nano_usd)}</>;
+  if (call.key_source === "managed") return <Credits nanoUsd={call.charge_nano_usd} />;
   if (typeof call.cost_nano_usd !== "number") return <span className="text-soft">not known</span>;
   return (
     <span title="At list price; the provider bills it">

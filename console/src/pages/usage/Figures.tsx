@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { credits, creditsOf } from "@/format/credits";
 import { usd } from "@/format/money";
 import { compact, count, milliseconds, percent, plural } from "@/format/number";
 import { Card } from "@/ui/Page";
@@ -18,8 +19,8 @@ export function Figures({ total, platformCost: told }: { total: Sums | undefined
         <Figure name="Own keys, at list price" value={usd(total.own_key_cost_nano_usd)}>
           {plural(total.own_key_calls, "call")}, billed by the providers
         </Figure>
-        <Figure name="Charged in credits" value={usd(total.charge_nano_usd)}>
-          {plural(total.credit_calls, "call")}
+        <Figure name="Charged in credits" value={credits(creditsOf(total.charge_nano_usd))}>
+          {usd(total.charge_nano_usd)}, {plural(total.credit_calls, "call")}
           {told && `; platform keys cost ${usd(platformCost(total))} at list price`}
         </Figure>
         <Figure name="Tokens" value={compact(input + total.output_tokens)}>

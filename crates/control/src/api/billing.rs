@@ -1,7 +1,7 @@
 //! The `/v1/billing` endpoints, with shapes of their own: balance and transactions of the caller's account.
 
 use axum::extract::State;
-use domain::credits::EntryKind;
+use domain::credits::{CardKind, EntryKind};
 use serde::{Deserialize, Serialize};
 use store::{LedgerFilter, LedgerRow};
 use utoipa::{IntoParams, ToSchema};
@@ -90,6 +90,9 @@ pub struct TransactionView {
     /// What the credits are for, in the words of whoever gave them; `null`: nothing was said.
     #[schema(required)]
     reference: Option<String>,
+    /// Where the credits that came or ended come from: `included` with the plan.
+    #[schema(schema_with = schema::nullable_card_kind)]
+    card_kind: Option<&'static str>,
 }
 
 /// Which transactions are wanted.
@@ -151,5 +154,6 @@ fn view(row: LedgerRow) -> TransactionView {
         created_at: row.at.to_string(),
         request_id: row.request.map(|request| request.to_string()),
         reference: row.reference,
+        card_kind: row.card_kind.map(CardKind::as_str),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     limit: u32,
 }
 
-const TITLES: [&str; 6] = ["AT", "KIND", "AMOUNT", "BALANCE", "REFERENCE", "REQUEST"];
+const TITLES: [&str; 6] = ["AT", "KIND", "AMOUNT", "BALANCE", "FOR", "REQUEST"];
 
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     if args.history {
@@ -89,7 +89,10 @@ fn row(transaction: &Value) -> Vec<String> {
         cell(&transaction["kind"]),
         dollars(money(transaction, "amount_nano_usd").unwrap_or_default()),
         dollars(money(transaction, "balance_nano_usd").unwrap_or_default()),
-        cell(&transaction["reference"]),
+        match transaction["card_kind"].as_str() {
+            Some("included") => "included in the plan".to_owned(),
+            _ => cell(&transaction["reference"]),
+        },
         cell(&transaction["request_id"]),
     ]
 }
