@@ -8,6 +8,7 @@ import { Note } from "@/ui/Note";
 import { Section } from "@/ui/Page";
 import { type RadioCard, RadioCards } from "@/ui/RadioCards";
 import { useUnsaved } from "@/ui/Unsaved";
+import { NoCredits } from "./NoCredits";
 import { NoPlatformKey } from "./NoPlatformKey";
 import { aiConfigQuery, type Mode, type Policy, usePatchPolicy } from "./policy";
 
@@ -114,6 +115,11 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
         {mode !== "byok" && config && !config.managed_available && (
           <Note tone="warn">
             <NoPlatformKey />
+          </Note>
+        )}
+        {mode !== "byok" && config?.managed_available && !config.credits_left && (
+          <Note tone="warn">
+            <NoCredits />
           </Note>
         )}
         {policy.byok === "required" && mode === "managed" && (

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { Schemas } from "@/api/client";
 import { providersQuery } from "@/api/queries";
+import { credits as inCredits } from "@/format/credits";
 import { usd } from "@/format/money";
 import { useMe, useWorkspace } from "@/shell/workspace";
 import { Badge, type Tone } from "@/ui/Badge";
@@ -10,6 +11,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Card } from "@/ui/Page";
 import { Skeleton } from "@/ui/Skeleton";
 import { Time } from "@/ui/Time";
+import { NoCredits } from "./NoCredits";
 import { NoPlatformKey } from "./NoPlatformKey";
 import { aiConfigQuery, creditsQuery, type Mode, type Policy } from "./policy";
 
@@ -28,8 +30,9 @@ export function Now({ policy }: { policy: Policy }) {
   const providers = useQuery(providersQuery);
   if (config.isLoadingError) return <ErrorNote error={config.error} title="What calls meet now could not be asked" />;
   if (!config.data) return <Skeleton className="h-52 rounded-lg sm:h-32" />;
-  const { status, provider, updated_at, managed_available, mode, effective_mode } = config.data;
-  const isRefused = status === "managed_active" && !managed_available;
+  const { status, provider, updated_at, managed_available, credits_left, mode, effective_mode } = config.data;
+  const isManaged = status === "managed_active";
+  const isRefused = isManaged && (!managed_available || !credits_left);
   const { tone, word } = STATUS[isRefused ? "invalid_missing_key" : status];
   const name = providers.data?.find(({ id }) => id === provider)?.name ?? provider;
   return (
@@ -42,8 +45,10 @@ export function Now({ policy }: { policy: Policy }) {
           </span>
         </p>
         <p className="mt-2">
-          {isRefused ? (
+          {isManaged && !managed_available ? (
             <NoPlatformKey provider={name ?? undefined} />
+          ) : isRefused ? (
+            <NoCredits />
           ) : (
             meaning(status, effective_mode ?? null, policy, workspace.id)
           )}
@@ -103,8 +108,10 @@ function Credits() {
   return (
     <dl className="sm:text-right">
       <dt className="text-xs text-soft">Credits of your account</dt>
-      <dd className="mt-0.5 text-base font-semibold tabular-nums">{usd(credits.data.remaining_micro * 1000)}</dd>
-      <dd className="text-xs text-soft tabular-nums">of {usd(credits.data.total_micro * 1000)}</dd>
+      <dd className="mt-0.5 text-base font-semibold tabular-nums">{inCredits(credits.data.remaining)}</dd>
+      <dd className="text-xs text-soft tabular-nums">
+        {usd(credits.data.remaining_micro * 1000)}, of {inCredits(credits.data.total)} that came
+      </dd>
     </dl>
   );
 }

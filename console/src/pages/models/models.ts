@@ -45,6 +45,7 @@ const REFUSALS: Record<string, string> = {
   byok_forbidden: "a guardrail forbids own keys",
   byok_required: "a guardrail forbids credits",
   managed_unavailable: "the instance has no key for it",
+  credits_exhausted: "credits would pay, and the account has none left",
   model_not_found: "no model stands behind it",
   model_not_chosen: "nobody chose a model",
   mode_not_offered: "the instance does not offer this workspace's mode",

@@ -114,6 +114,7 @@ function NoModel() {
   const config = useQuery(aiConfigQuery(workspace.id)).data;
   const mode = config?.effective_mode;
   const lacksPlatformKey = mode === "managed" && !config?.managed_available;
+  const lacksCredits = mode === "managed" && config?.managed_available && !config.credits_left;
   const action =
     lacksPlatformKey && isInstanceAdmin ? (
       <Link to="/admin/platform-keys" search={NEW as never} className={buttonClass("primary")}>
@@ -132,6 +133,8 @@ function NoModel() {
     <EmptyState icon={MessagesSquare} title="No model can be called yet" action={action}>
       {lacksPlatformKey
         ? "Credits would pay, and the instance has no key that serves."
+        : lacksCredits
+          ? "Credits would pay, and the account has none left."
         : mode === "managed"
           ? "Credits would pay, and nothing that they pay for can be called."
           : mode === null

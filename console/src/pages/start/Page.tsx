@@ -43,6 +43,7 @@ export function Page() {
               mode={config.data.effective_mode ?? null}
               serving={served}
               instanceServes={config.data.managed_available || served.credits}
+              creditsLeft={config.data.credits_left}
               keys={providerKeys.data}
               providers={providers.data ?? []}
             />

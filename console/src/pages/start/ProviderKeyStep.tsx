@@ -13,6 +13,7 @@ export function ProviderKeyStep({
   mode,
   serving,
   instanceServes,
+  creditsLeft,
   keys,
   providers,
 }: {
@@ -21,6 +22,8 @@ export function ProviderKeyStep({
   serving: Serving;
   /** Whether the instance has a key that serves where credits pay. */
   instanceServes: boolean;
+  /** Whether the account has credits. */
+  creditsLeft: boolean;
   keys: Entries;
   providers: Provider[];
 }) {
@@ -34,8 +37,10 @@ export function ProviderKeyStep({
   const addsPlatformKey = isInstanceAdmin && !instanceServes && mode !== null;
   return (
     <div className="flex flex-col items-start gap-3">
-      <p className="max-w-2xl text-soft">{state(mode, serving, names, instanceServes, keys.length > 0)}</p>
-      {!serving.any && !adds && !addsPlatformKey && <p className="max-w-2xl">{advice(mode, mayAdd)}</p>}
+      <p className="max-w-2xl text-soft">{state(mode, serving, names, { instanceServes, creditsLeft }, keys.length > 0)}</p>
+      {!serving.any && !adds && !addsPlatformKey && (
+        <p className="max-w-2xl">{advice(mode, mayAdd, instanceServes && !creditsLeft)}</p>
+      )}
       <div className="flex flex-wrap gap-2">
         {adds && (
           <Button look={serving.any ? "secondary" : "primary"} onClick={() => setAdding(true)}>
@@ -82,22 +87,24 @@ export function ProviderKeyStep({
 
 const PASTE =
   "Paste a key that a provider gave you. It is sealed in your browser, tried at the provider, and never shown again.";
+const NO_CREDITS = "Credits would pay, and the account has none left.";
 const NO_PLATFORM_KEY = "Credits would pay, and the instance has no key that serves.";
 
 /** What to do where nothing serves and nothing can be added here. */
-function advice(mode: Mode | null, mayChange: boolean): string {
+function advice(mode: Mode | null, mayChange: boolean, lacksCredits: boolean): string {
   if (mode === null)
     return mayChange ? "Choose another mode under AI config." : "An admin of this workspace can choose another one.";
   if (mode !== "managed") return "Ask an admin of this workspace to add one.";
-  if (!mayChange) return "Ask an admin of the instance for one.";
-  return "Ask an admin of the instance for one, or let own keys serve under AI config.";
+  const wanted = lacksCredits ? "credits" : "one";
+  if (!mayChange) return `Ask an admin of the instance for ${wanted}.`;
+  return `Ask an admin of the instance for ${wanted}, or let own keys serve under AI config.`;
 }
 
 function state(
   mode: Mode | null,
   serving: Serving,
   names: string[],
-  instanceServes: boolean,
+  { instanceServes, creditsLeft }: { instanceServes: boolean; creditsLeft: boolean },
   isAnyStored: boolean,
 ): string {
   if (mode === null) return "The instance does not offer the mode that this workspace is in, so every call is refused.";
@@ -108,9 +115,11 @@ function state(
       : "Credits pay as long as no key of your own can serve. With one, its provider bills you instead.";
   }
   if (serving.any) return "An own key serves.";
+  if (mode === "managed" && instanceServes && !creditsLeft) return NO_CREDITS;
   if (mode === "managed")
     return instanceServes ? "Credits would pay, and a rule of the workspace forbids them." : NO_PLATFORM_KEY;
   if (isAnyStored)
     return "There are provider keys, and none can serve: each is switched off, or a rule stands in its way.";
+  if (mode === "auto" && instanceServes && !creditsLeft) return `${PASTE} Without one: ${NO_CREDITS.toLowerCase()}`;
   return mode === "auto" && !instanceServes ? `${PASTE} Without one: ${NO_PLATFORM_KEY.toLowerCase()}` : PASTE;
 }

@@ -11,12 +11,13 @@ export interface Serving {
   any: boolean;
 }
 
-type Config = Pick<Schemas["AiConfig"], "status" | "managed_available">;
+type Config = Pick<Schemas["AiConfig"], "status" | "managed_available" | "credits_left">;
 
 /** The models say it exactly, as far as they are listed; keys may also be for providers of which none is. */
-export function serving(models: Models["models"], { status, managed_available }: Config): Serving {
+export function serving(models: Models["models"], { status, managed_available, credits_left }: Config): Serving {
   const own = [...new Set(models.filter(({ key_source }) => key_source === "byok").map(({ provider }) => provider))];
   const credits =
-    models.some(({ key_source }) => key_source === "managed") || (status === "managed_active" && managed_available);
+    models.some(({ key_source }) => key_source === "managed") ||
+    (status === "managed_active" && managed_available && credits_left);
   return { own, credits, any: own.length > 0 || credits || status === "byok_active" };
 }

@@ -51,6 +51,9 @@ pub struct AiConfig {
     /// Whether the instance has a key that may serve where credits pay: for the models of `provider`, or without one for any.
     /// If it has none, nothing serves there, whatever `status` says.
     managed_available: bool,
+    /// Whether the account has credits left to pay with. If it has none, calls that they would pay for are refused with
+    /// `credits_exhausted`, whatever `status` says.
+    credits_left: bool,
     /// When any of it last changed, the key included; RFC 3339, UTC.
     updated_at: String,
     /// Every mode, and whether the instance and the account's plan let it serve.
@@ -92,6 +95,7 @@ impl From<Config> for AiConfig {
             model: config.model.map(|model| model.to_string()),
             status: config.status.as_str(),
             managed_available: config.managed_available,
+            credits_left: config.credits_left,
             updated_at: config.updated_at.to_string(),
             offered_modes: config.offered_modes.into_iter().map(Into::into).collect(),
         }
@@ -151,8 +155,9 @@ impl AiConfigUpdate {
 async fn get_ai_config(
     access: Access<ReadPolicy>,
     State(state): State<ControlState>,
+    call: Call,
 ) -> Result<Response, Problem> {
-    tagged(ai_config::get(&state, &access.scope).await?)
+    tagged(ai_config::get(&state, &access.scope, call.now).await?)
 }
 
 /// The configuration with the tag of its state.

@@ -59,7 +59,7 @@ pub struct TierView {
     served: ServedView,
 }
 
-/// What a call would meet now; as with `resolve_model`, the balance is not looked at.
+/// What a call would meet now. Of the balance is known whether there is any; what a call needs of it shows at the call.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServedView {
     /// Who would pay; `null`: the call would be refused.

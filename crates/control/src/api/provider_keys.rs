@@ -132,7 +132,8 @@ async fn get_provider_key(
         let least = facts.settings().mask_visible_to;
         return Err(Problem::denied(format!("the role {least}")));
     }
-    let then = resolution::after_removal(&state, facts, &record, call.now);
+    let payer = state.store.within(&access.scope).payer(call.now).await?;
+    let then = resolution::after_removal(&state, facts, &record, payer.has_credits, call.now);
     Ok(axum::Json(ProviderKeyDetail {
         key: look.view(&state, record),
         if_removed: then.as_str(),
@@ -215,7 +216,8 @@ async fn remove_provider_key(
     let holder = Holder::workspace(&state.store, &access.scope);
     let record = provider_keys::get(&holder, id).await?;
     let facts = Facts::gather(&state, &access.scope).await?;
-    let then = resolution::after_removal(&state, facts, &record, call.now);
+    let payer = state.store.within(&access.scope).payer(call.now).await?;
+    let then = resolution::after_removal(&state, facts, &record, payer.has_credits, call.now);
     provider_keys::remove_record(&call, &holder, &record).await?;
     Ok(axum::Json(RemovedKeyView {
         deleted: true,

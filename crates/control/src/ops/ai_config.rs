@@ -47,6 +47,8 @@ pub struct Config {
     pub status: Status,
     /// Whether the instance has a key for what the status is about, with which credits could pay.
     pub managed_available: bool,
+    /// Whether the account has credits that no running call holds.
+    pub credits_left: bool,
     /// When any of it last changed.
     pub updated_at: Timestamp,
     /// The modes that there are.
@@ -136,7 +138,11 @@ enum Keep {
 ///
 /// # Errors
 /// `not_found` when the workspace was deleted in the meantime; `unavailable`.
-pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config, Problem> {
+pub async fn get(
+    state: &ControlState,
+    scope: &WorkspaceScope,
+    now: Timestamp,
+) -> Result<Config, Problem> {
     let within = state.store.within(scope);
     let facts = Facts::gather(state, scope).await?;
     let row = within.policy().await?;
@@ -162,6 +168,7 @@ pub async fn get(state: &ControlState, scope: &WorkspaceScope) -> Result<Config,
         effective_mode: facts.settings().effective_mode(policy.mode),
         status: Status::of(state, &facts, policy.provider.as_ref()),
         managed_available: facts.has_managed(state, policy.provider.as_ref()),
+        credits_left: within.payer(now).await?.has_credits,
         offered_modes: offered_modes(&facts),
         provider: policy.provider.clone(),
         model: policy.model.clone(),
@@ -238,7 +245,7 @@ pub async fn put(
     };
     policy::update(state, call, scope, &bounds, change).await?;
     sweep(call, &holder, &keep).await?;
-    get(state, scope).await
+    get(state, scope, call.now).await
 }
 
 /// The provider of a change, if the instance knows it.

@@ -18,6 +18,9 @@ use crate::ops::settings;
 use crate::schema::FORMATS;
 use crate::state::ControlState;
 
+/// The code of a call that credits would pay, and there are none.
+const NO_CREDITS: &str = "credits_exhausted";
+
 /// What a workspace may call.
 pub struct Offer {
     /// What serves when a call names no model.
@@ -73,10 +76,19 @@ pub async fn offer(
     now: Timestamp,
 ) -> Result<Offer, Problem> {
     let facts = Facts::gather(state, scope).await?;
+    let has_credits = state.store.within(scope).payer(now).await?.has_credits;
     let named = names(state, &facts, None).remove(0);
-    let tiers = Tier::ALL
-        .iter()
-        .map(|tier| offered_tier(state, &facts, *tier));
+    let as_balance_stands = |served: Served| match served {
+        Ok(target) if target.source == KeySource::Managed && !has_credits => Err(NO_CREDITS),
+        other => other,
+    };
+    let tiers = Tier::ALL.iter().map(|tier| {
+        let tier = offered_tier(state, &facts, *tier);
+        OfferedTier {
+            served: as_balance_stands(tier.served),
+            ..tier
+        }
+    });
     let tiers = tiers.collect();
     let switched_on = |provider: &&Provider| facts.settings().switch(&provider.id).enabled;
     let providers = state.registry.providers();
@@ -86,7 +98,13 @@ pub async fn offer(
     let models = providers.flat_map(|provider| {
         let facts = &facts;
         let models = provider.models.iter();
-        models.map(move |fact| offered_model(state, facts, provider, fact, now))
+        models.map(move |fact| {
+            let model = offered_model(state, facts, provider, fact, now);
+            OfferedModel {
+                served: as_balance_stands(model.served),
+                ..model
+            }
+        })
     });
     Ok(Offer {
         default: named.ok().map(|named| (named.chosen_by, named.model)),

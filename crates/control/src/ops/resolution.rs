@@ -354,11 +354,13 @@ impl Asked {
     }
 }
 
-/// What calls of the provider's models will meet once this key of the workspace is gone.
+/// What calls of the provider's models will meet once this key of the workspace is gone, with the account's balance as it
+/// is now.
 pub(crate) fn after_removal(
     state: &ControlState,
     mut facts: Facts,
     record: &ProviderKeyRecord,
+    has_credits: bool,
     now: domain::Timestamp,
 ) -> Then {
     let context = &record.context;
@@ -372,7 +374,8 @@ pub(crate) fn after_removal(
     let decision = facts.decide_for(state, Some(&context.provider));
     match decision.outcome {
         Ok(targets) if targets.iter().any(|it| it.source == KeySource::Byok) => Then::OtherOwnKey,
-        Ok(_) => Then::ManagedCredits,
+        Ok(_) if has_credits => Then::ManagedCredits,
+        Ok(_) => Then::Refused402,
         Err(
             Refusal::ModelNotFound
             | Refusal::ModeNotOffered

@@ -168,6 +168,7 @@ async fn what_is_left_out_stays_null_clears_and_the_unknown_is_refused() {
     assert_eq!(
         fields,
         [
+            "credits_left",
             "effective_mode",
             "managed_available",
             "mode",

@@ -408,8 +408,33 @@ async fn the_removal_of_a_key_says_what_calls_meet_next() {
         remove("d", true).await,
         (json!("managed_credits"), json!("managed"))
     );
+    let broke = json!({"name": "Broke", "rank": 0, "terms": {
+        "monthly_credits": 0, "byok": true, "tiers": [], "limits": {}}});
+    world
+        .put(&root.session, "/api/v1/admin/plans/broke", broke)
+        .await
+        .expect(201);
+    world.subscribe(&root, &root, "broke").await;
+    let (then, _) = remove("e", true).await;
+    assert_eq!(
+        then, "refused_402",
+        "credits would pay, and there are none"
+    );
+    let of = |part: &str| format!("/api/v1/workspaces/{}/{part}", root.workspace);
+    let models = world.get(&root.session, &of("models")).await.json();
+    let models = models["models"].as_array().expect("models");
+    let gpt = models.iter().find(|it| it["id"] == "openai/gpt-4o");
+    assert_eq!(
+        gpt.map(|it| (&it["refusal"], &it["key_source"])),
+        Some((&json!("credits_exhausted"), &Value::Null))
+    );
+    let config = world.get(&root.session, &of("ai-config")).await.json();
+    assert_eq!(
+        (&config["status"], &config["credits_left"]),
+        (&json!("managed_active"), &json!(false))
+    );
     policy(&world, &root, json!({"byok": "required"})).await;
-    assert_eq!(remove("e", true).await, (json!("refused"), Value::Null));
+    assert_eq!(remove("f", true).await, (json!("refused"), Value::Null));
 }
 
 #[tokio::test]

@@ -54,6 +54,7 @@ async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     assert_eq!(
         fields(&config),
         [
+            "credits_left",
             "effective_mode",
             "managed_available",
             "mode",
@@ -74,6 +75,7 @@ async fn what_is_omitted_stays_null_clears_and_the_key_never_comes_back() {
     assert_eq!(
         fields(&config),
         [
+            "credits_left",
             "effective_mode",
             "managed_available",
             "mode",
