@@ -30,7 +30,7 @@ export function Choices({ models, policy, mayWrite }: { models: Models; policy: 
   return (
     <Section
       title="Default and tiers"
-      lead="A call may leave the choice open with the model default, or name a tier. A change counts from the next call."
+      lead="A call may leave the choice open with the model default, or name a tier. The default may be a tier or a preset; behind a tier stands one model. A change counts from the next call."
     >
       <Card>
         <ul className="divide-y divide-line">
@@ -54,6 +54,7 @@ export function Choices({ models, policy, mayWrite }: { models: Models; policy: 
                 label="Default model"
                 value={policy.model ?? NONE}
                 models={models}
+                presets={policy.presets}
                 tiers
                 first={LEVEL_1}
                 disabled={patch.isPending}

@@ -3,6 +3,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useMemo, useState } from "react";
 import { api, ok, type Schemas } from "@/api/client";
 import { ApiError, asApiError, sentence } from "@/api/error";
+import { policyQuery } from "@/api/queries";
 import { count } from "@/format/number";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { defaultEntry, firstModel, type Models, modelsQuery, whoPays } from "@/pages/models/models";
@@ -202,6 +203,7 @@ function ModelField({
   onChange: (model: string) => void;
 }) {
   const first = useMemo(() => defaultEntry(models.data), [models.data]);
+  const presets = useQuery(policyQuery(useWorkspace().id)).data?.presets;
   if (models.isLoadingError) return <ErrorNote error={models.error} title="The models could not be loaded" />;
   if (!models.data) return <Skeleton className="h-16" />;
   const pays =
@@ -209,7 +211,7 @@ function ModelField({
   return (
     <Field
       label="Model"
-      hint={`${pays ?? ""} Model and key are pinned with the run; nothing stands in for them later.`}
+      hint={`${model?.startsWith("@") ? "The first of the preset's models that is served; of its parameters nothing counts. " : (pays ?? "")} Model and key are pinned with the run; nothing stands in for them later.`}
     >
       {(control) => (
         <ModelPicker
@@ -217,6 +219,7 @@ function ModelField({
           value={model ?? ""}
           onChange={onChange}
           models={models.data as Models}
+          presets={presets}
           tiers
           onlyServed
           first={first}
