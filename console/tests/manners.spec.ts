@@ -1,4 +1,5 @@
 /** What every page does, tried on one or two of them. */
+import type { Page } from "@playwright/test";
 import { newKey } from "./support/keys";
 import { post } from "./support/people";
 import { expect, test } from "./support/test";
@@ -103,4 +104,35 @@ test("Explain asks again when it is asked again, and a box is ticked by its word
   const before = asked;
   await explain.click();
   await expect.poll(() => asked).toBeGreaterThan(before);
+});
+
+/** As the browser does when another tab comes to the front. Headless, every page counts as shown. */
+async function turn(page: Page, to: "hidden" | "visible") {
+  await page.evaluate((state) => {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, to);
+}
+
+test("eight tabs of one browser go on, and one that was in the background shows what changed", async ({
+  page,
+  owner,
+}) => {
+  // A browser opens six connections to one origin, for all its tabs together.
+  const tabs = [page];
+  for (let opened = 1; opened < 8; opened += 1) tabs.push(await page.context().newPage());
+  for (const [index, tab] of tabs.entries()) {
+    await tab.goto(`/console/w/${owner.workspace}/api-keys`, { timeout: 30_000 });
+    await expect(tab.getByRole("heading", { name: "API keys" })).toBeVisible();
+    if (index < tabs.length - 1) await turn(tab, "hidden");
+  }
+  const body = { name: "made meanwhile", scopes: ["inference:invoke"] };
+  await post(page.request, `/api/v1/workspaces/${owner.workspace}/api-keys`, body);
+  await expect((tabs[7] as Page).getByText("made meanwhile")).toBeVisible();
+  await turn(tabs[7] as Page, "hidden");
+  await turn(page, "visible");
+  await expect(page.getByText("made meanwhile")).toBeVisible();
+  await page.getByRole("link", { name: "Members" }).click();
+  await expect(page.getByRole("heading", { name: "Members", level: 1 })).toBeVisible();
 });

@@ -28,8 +28,22 @@ class Source extends EventTarget {
   }
 }
 
+/** A page that can be hidden and shown. */
+class Shown extends EventTarget {
+  hidden = false;
+
+  turn(hidden: boolean) {
+    this.hidden = hidden;
+    this.dispatchEvent(new Event("visibilitychange"));
+  }
+}
+
+let shown: Shown;
+
 beforeEach(() => {
   vi.useFakeTimers();
+  shown = new Shown();
+  vi.stubGlobal("document", shown);
   vi.stubGlobal("EventSource", Source);
   Source.all = [];
 });
@@ -73,4 +87,44 @@ it("tells events, and comes back after a refusal with longer and longer pauses",
   stop();
   vi.advanceTimersByTime(120_000);
   expect(Source.all).toHaveLength(3);
+});
+
+it("leaves its connection while the page is hidden, and says that something may be missing when it is back", () => {
+  const told: string[] = [];
+  const listener = {
+    on: {},
+    onOpen: (again: boolean) => told.push(again ? "open again" : "open"),
+    onLost: () => told.push("lost"),
+  };
+  const stop = followStream("/events", listener);
+  const [first] = Source.all;
+  first?.opens();
+  shown.turn(true);
+  expect(first?.readyState).toBe(Source.CLOSED);
+  vi.advanceTimersByTime(120_000);
+  expect(Source.all).toHaveLength(1);
+  shown.turn(false);
+  expect(Source.all).toHaveLength(2);
+  Source.all.at(-1)?.opens();
+  expect(told).toEqual(["open", "lost", "open again"]);
+
+  // Hidden while it waits after a refusal.
+  Source.all.at(-1)?.breaks(true);
+  shown.turn(true);
+  vi.advanceTimersByTime(120_000);
+  expect(Source.all).toHaveLength(2);
+  stop();
+  shown.turn(false);
+  expect(Source.all).toHaveLength(2);
+});
+
+it("of a page that was opened in the background begins when it is shown, and what was loaded is read again", () => {
+  const again: boolean[] = [];
+  shown.hidden = true;
+  const stop = followStream("/events", { on: {}, onOpen: (missed) => again.push(missed) });
+  expect(Source.all).toHaveLength(0);
+  shown.turn(false);
+  Source.all.at(-1)?.opens();
+  expect(again).toEqual([true]);
+  stop();
 });

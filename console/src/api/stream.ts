@@ -7,7 +7,7 @@ interface Listener {
   on: Record<string, (data: string) => void>;
   /** The stream is there. `again`: it was away in between, so that events may be missing. */
   onOpen?: (again: boolean) => void;
-  /** The stream is away; it is being asked for. */
+  /** The stream is away; it is being asked for, or will be once the page is shown. */
   onLost?: () => void;
 }
 
@@ -15,19 +15,23 @@ interface Listener {
  * Follows a stream of server-sent events until the function that it gives back is called. A browser comes back by itself
  * after a connection broke, and never after an answer that is no stream, such as 429, or 502 of a proxy whose server
  * starts: that is made good here.
+ *
+ * While the page is hidden there is no stream. Over HTTP/1.1 a browser opens six connections to one origin, for all of
+ * its tabs together: six forgotten tabs would leave none for a call.
  */
 export function followStream(url: string, { on, onOpen, onLost }: Listener): () => void {
   let source: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let pause = FIRST_PAUSE_MS;
-  let opened = false;
+  /** Whether something may have happened that no stream told: what was loaded may be older than the stream. */
+  let missed = false;
   const open = () => {
     const current = new EventSource(url);
     source = current;
     current.addEventListener("open", () => {
       pause = FIRST_PAUSE_MS;
-      onOpen?.(opened);
-      opened = true;
+      onOpen?.(missed);
+      missed = true;
     });
     current.addEventListener("error", () => {
       onLost?.();
@@ -39,9 +43,25 @@ export function followStream(url: string, { on, onOpen, onLost }: Listener): () 
       current.addEventListener(name, (event: MessageEvent<string>) => take(event.data));
     }
   };
-  open();
-  return () => {
+  const close = () => {
     clearTimeout(timer);
     source?.close();
+    source = undefined;
+  };
+  const followOnlyWhileShown = () => {
+    close();
+    if (!document.hidden) {
+      pause = FIRST_PAUSE_MS;
+      open();
+      return;
+    }
+    missed = true;
+    onLost?.();
+  };
+  followOnlyWhileShown();
+  document.addEventListener("visibilitychange", followOnlyWhileShown);
+  return () => {
+    document.removeEventListener("visibilitychange", followOnlyWhileShown);
+    close();
   };
 }
