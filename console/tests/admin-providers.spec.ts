@@ -1,4 +1,6 @@
-import { logIn } from "./support/people";
+import { request } from "@playwright/test";
+import { newKey } from "./support/keys";
+import { logIn, PASSWORD, post } from "./support/people";
 import { confirm, expect, look, test } from "./support/test";
 
 test("an admin switches own keys for a provider off and on, and resets its switches", async ({
@@ -101,4 +103,53 @@ test("a provider's page shows its models with their prices, and an admin sets on
   await expect(page).toHaveURL(/\/admin\/usage\?.*provider=openai/);
   await page.goto("/console/admin/providers/nobody");
   await expect(page.getByText("There is no such provider")).toBeVisible();
+});
+
+test("a key has a base URL of its own where the provider's switch lets it, whatever the instance says", async ({
+  page,
+  owner,
+  world,
+}) => {
+  const admin = await request.newContext({ baseURL: world.instance.url });
+  await post(admin, "/api/v1/sessions", { email: world.root.email, password: PASSWORD });
+  const allow = async (instance: boolean | null, openai: boolean | null) => {
+    for (const [path, custom_base_urls] of [["settings", instance] as const, ["providers/openai", openai] as const]) {
+      const answer = await admin.patch(`/api/v1/admin/${path}`, { data: { custom_base_urls } });
+      expect(answer.ok(), await answer.text()).toBe(true);
+    }
+  };
+  const choose = async (name: string) => {
+    await page.goto(`/console/w/${owner.workspace}/keys?new`);
+    await page.getByRole("combobox", { name: "Provider" }).fill(name);
+    await page.getByRole("option", { name: new RegExp(`^${name} sk-`) }).click();
+  };
+  const field = page.getByLabel("Base URL");
+
+  await allow(true, false);
+  await choose("Anthropic");
+  await expect(field).toBeVisible();
+  await choose("OpenAI");
+  await expect(page.getByLabel("Key", { exact: true })).toBeVisible();
+  await expect(field).toHaveCount(0);
+
+  await allow(null, true);
+  await choose("Anthropic");
+  await expect(page.getByLabel("Key", { exact: true })).toBeVisible();
+  await expect(field).toHaveCount(0);
+  await choose("OpenAI");
+  // Another name of the scripted provider.
+  const { data } = await (await page.request.get("/v1/providers")).json();
+  const { base_url } = data.find(({ id }: { id: string }) => id === "openai");
+  const own = String(base_url).replace("127.0.0.1", "localhost");
+  await page.getByLabel("Key", { exact: true }).fill(newKey());
+  await field.fill("not a place");
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await expect(page.getByText("This is no URL.")).toBeVisible();
+  await field.fill(own);
+  await look(page, "keys-base-url");
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(page.getByText(`Sent to ${own}`)).toBeVisible();
+  await allow(null, null);
+  await admin.dispose();
 });

@@ -3538,6 +3538,10 @@ export interface components {
                 base_url: string;
                 /** @description Whether keys of one's own are taken for it here. */
                 byok: boolean;
+                /** @description Whether keys for it may have a base URL of their own. */
+                custom_base_urls: boolean;
+                /** @description x */
+                token_limit: "max_tokens" | "max_completion_tokens";
                 /** @description The environment variables that its own tools read keys from. */
                 env: string[];
                 /** @description The formats that the provider speaks. `openai_chat`: OpenAI's chat completions; `openai_responses`: OpenAI's responses; `openai_embeddings`: OpenAI's embeddings; `openai_moderations`: OpenAI's moderations; `openai_images`: OpenAI's images; `openai_speech`: OpenAI's speech; `openai_transcriptions`: OpenAI's transcriptions; `openai_realtime`: OpenAI's realtime sessions; `rerank`: reranking, as by Cohere and Jina; `anthropic_messages`: Anthropic's messages; `gemini_generate_content`: Gemini's content, its token counts too; `gemini_embeddings`: Gemini's embeddings. */
@@ -4924,6 +4928,10 @@ export interface components {
             base_url: string;
             /** @description Whether keys of one's own are taken for it here. */
             byok: boolean;
+            /** @description Whether keys for it may have a base URL of their own. */
+            custom_base_urls: boolean;
+            /** @description x */
+            token_limit: "max_tokens" | "max_completion_tokens";
             /** @description The environment variables that its own tools read keys from. */
             env: string[];
             /** @description The formats that the provider speaks. `openai_chat`: OpenAI's chat completions; `openai_responses`: OpenAI's responses; `openai_embeddings`: OpenAI's embeddings; `openai_moderations`: OpenAI's moderations; `openai_images`: OpenAI's images; `openai_speech`: OpenAI's speech; `openai_transcriptions`: OpenAI's transcriptions; `openai_realtime`: OpenAI's realtime sessions; `rerank`: reranking, as by Cohere and Jina; `anthropic_messages`: Anthropic's messages; `gemini_generate_content`: Gemini's content, its token counts too; `gemini_embeddings`: Gemini's embeddings. */

@@ -26,7 +26,7 @@ use domain::service::{Restart, RunOn};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
-use llm::format::FormatId;
+use llm::format::{FormatId, TokenLimit};
 use llm::provider::{Kind, PaymentMode, Status};
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
@@ -177,6 +177,8 @@ schemas! {
     /// Wire formats.
     formats = list_of("The formats that the provider speaks.", &FORMATS,
         FormatId::as_str, format);
+    /// The field that limits a chat completion's output.
+    token_limit = one_of("The field that limits the output.", &TokenLimit::ALL, TokenLimit::as_str, token_limit);
     /// What happens where own keys are switched off.
     on_byok_disabled = one_of("What happens to calls of workspaces that have an own key for a provider whose own keys are \
         switched off.", OnByokDisabled::ALL, OnByokDisabled::as_str, on_byok_disabled);

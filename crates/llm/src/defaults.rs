@@ -50,12 +50,8 @@ pub fn with_defaults(
 
 fn chat(top: &Object<'_>, parameters: &Parameters, target: Target) -> Additions {
     let mut added = Additions::default();
-    let limit = match target.token_limit {
-        TokenLimit::MaxTokens => "max_tokens",
-        TokenLimit::MaxCompletionTokens => "max_completion_tokens",
-    };
-    let limits = ["max_tokens", "max_completion_tokens"];
-    added.length(top, parameters, &limits, limit);
+    let limits = TokenLimit::ALL.map(TokenLimit::as_str);
+    added.length(top, parameters, &limits, target.token_limit.as_str());
     added.sampling(top, parameters, "top_p");
     let effort = effort(parameters, target.thinking != Thinking::Never);
     // Providers have other words for it, too.

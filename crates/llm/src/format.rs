@@ -163,6 +163,20 @@ pub enum TokenLimit {
     MaxCompletionTokens,
 }
 
+impl TokenLimit {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::MaxTokens, Self::MaxCompletionTokens];
+
+    /// The field's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
 /// What an event of a stream is for the client that waits for the end of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage {

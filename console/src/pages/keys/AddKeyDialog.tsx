@@ -1,6 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useRef, useState } from "react";
-import { instanceQuery } from "@/api/queries";
 import { keyFault } from "@/seal";
 import { canonicalBaseUrl } from "@/sealing";
 import { Button } from "@/ui/Button";
@@ -30,7 +28,6 @@ export function AddKeyDialog({
   onClose: () => void;
 }) {
   const scope = useKeyScope();
-  const instance = useQuery(instanceQuery);
   const [id, setId] = useState(given ?? null);
   // Until somebody writes one: a label of another key would replace that key.
   const [written, setLabel] = useState<string>();
@@ -45,13 +42,15 @@ export function AddKeyDialog({
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const key = input.current?.value.trim() ?? "";
-    const found = faultsOf(provider, key, label, baseUrl);
+    // What was typed for another provider, before this one was chosen, is not there to be seen.
+    const typedUrl = provider?.custom_base_urls ? baseUrl.trim() : "";
+    const found = faultsOf(provider, key, label, typedUrl);
     setFaults(found);
     if (!provider || Object.values(found).some(Boolean)) {
       focusFault(event.currentTarget);
       return;
     }
-    const custom = baseUrl.trim() === "" ? undefined : canonicalBaseUrl(baseUrl);
+    const custom = typedUrl === "" ? undefined : canonicalBaseUrl(typedUrl);
     // Out of the page before anything is sent, whatever comes of it.
     takeKey(input);
     submission.mutate(() => ({
@@ -124,12 +123,12 @@ export function AddKeyDialog({
             another label to keep both.
           </Note>
         )}
-        {instance.data?.custom_base_urls && (
+        {provider?.custom_base_urls && (
           <TextField
             label="Base URL"
             optional
             hint="Where to send it, if not to the provider itself. The key is bound to this place."
-            placeholder={provider?.base_url}
+            placeholder={provider.base_url}
             error={faults.baseUrl}
             type="url"
             value={baseUrl}
@@ -174,6 +173,6 @@ function faultsOf(provider: Provider | undefined, key: string, label: string, ba
     provider: provider ? undefined : "Choose a provider.",
     key: keyFault(key),
     label: labelFault(label.trim()),
-    baseUrl: baseUrl.trim() === "" ? undefined : baseUrlFault(baseUrl.trim()),
+    baseUrl: baseUrl === "" ? undefined : baseUrlFault(baseUrl),
   };
 }

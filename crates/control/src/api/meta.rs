@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::settings::{ProviderSwitch, Submission};
+use domain::settings::{Settings, Submission};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use llm::provider::Provider;
@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::{PublicLists, PublicReads};
-use crate::ops::admission::sealed_only;
+use crate::ops::admission::{allows_custom_base_urls, sealed_only};
 use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
@@ -117,12 +117,17 @@ pub struct ProviderView {
     kind: &'static str,
     /// Whether keys of one's own are taken for it here.
     byok: bool,
+    /// Whether keys for it may have a base URL of their own: as its switch says, else the instance's setting.
+    custom_base_urls: bool,
     /// How its calls may be paid: with a key of the caller's own, with the instance's.
     #[schema(schema_with = schema::payment_modes)]
     payment_modes: Vec<&'static str>,
     /// The wire formats that it speaks.
     #[schema(schema_with = schema::formats)]
     formats: Vec<&'static str>,
+    /// The field by which chat completions limit the output here: newer models of some providers refuse the older name.
+    #[schema(schema_with = schema::token_limit)]
+    token_limit: &'static str,
     /// The environment variables that its own tools read keys from.
     env: Vec<String>,
     /// How its keys look.
@@ -187,8 +192,8 @@ async fn list_providers(
     };
     let wanted = state.registry.providers().filter(is_wanted);
     let switched_on = wanted.filter_map(|provider| {
-        let switch = settings.switch(&provider.id);
-        switch.enabled.then(|| view(provider, switch))
+        let is_on = settings.switch(&provider.id).enabled;
+        is_on.then(|| view(&state, &settings, provider))
     });
     let list = List::whole(switched_on);
     let mut response = axum::Json(list).into_response();
@@ -200,7 +205,7 @@ async fn list_providers(
     Ok(response)
 }
 
-fn view(provider: &Provider, switch: &ProviderSwitch) -> ProviderView {
+fn view(state: &ControlState, settings: &Settings, provider: &Provider) -> ProviderView {
     let mut formats: Vec<_> = provider
         .formats
         .iter()
@@ -219,13 +224,15 @@ fn view(provider: &Provider, switch: &ProviderSwitch) -> ProviderView {
         base_url: provider.base_url.clone(),
         status: provider.status.as_str(),
         kind: provider.kind.as_str(),
-        byok: provider.takes_own_keys() && switch.byok,
+        byok: provider.takes_own_keys() && settings.switch(&provider.id).byok,
+        custom_base_urls: allows_custom_base_urls(state, settings, provider),
         payment_modes: provider
             .payment_modes
             .iter()
             .map(|mode| mode.as_str())
             .collect(),
         formats,
+        token_limit: provider.token_limit().as_str(),
         env: provider.env.clone(),
         key: KeyHintView {
             pattern: provider.key.pattern.clone(),

@@ -56,6 +56,7 @@ fn closed_sets_are_enums() {
         ("ByokKey", "last_failure_kind", "no_quota"),
         ("ProviderView", "kind", "search"),
         ("ProviderView", "status", "withdrawn"),
+        ("ProviderView", "token_limit", "max_tokens"),
         ("InstanceView", "submission", "both"),
         ("AuditView", "outcome", "probe_failed"),
     ] {

@@ -22,6 +22,20 @@ pub(crate) fn sealed_only(state: &ControlState, settings: &Settings) -> bool {
         || settings.submission == Submission::SealedOnly
 }
 
+/// Whether keys for the provider may have a base URL of their own: its switch says so, else the instance's setting, else
+/// the server's option.
+pub(crate) fn allows_custom_base_urls(
+    state: &ControlState,
+    settings: &Settings,
+    provider: &Provider,
+) -> bool {
+    settings
+        .switch(&provider.id)
+        .custom_base_urls
+        .or(settings.custom_base_urls)
+        .unwrap_or(state.config.custom_base_urls)
+}
+
 /// The provider and where the key goes, if this instance takes such a key of this holder in such a way.
 pub(super) async fn admit<'a>(
     state: &'a ControlState,
@@ -46,12 +60,9 @@ pub(super) async fn admit<'a>(
     } else {
         open_provider(state, settings, &new.provider)?
     };
-    let custom = settings
-        .switch(&provider.id)
-        .custom_base_urls
-        .or(settings.custom_base_urls)
-        .unwrap_or(state.config.custom_base_urls);
-    let destination = destination(&state.config, custom, provider, new.base_url.as_deref())?;
+    let custom = allows_custom_base_urls(state, settings, provider);
+    let destination = destination(&state.config, custom, provider, new.base_url.as_deref())
+        .map_err(|problem| by_switch(problem, settings, provider))?;
     if matches!(new.material, Material::Plain { .. }) && destination.raw_box == RawBox::Refuse {
         return Err(Problem::new(Code::SealedSubmissionRequired).because(
             "a key with its own base URL is accepted only in a sealed box that names both",
@@ -65,6 +76,22 @@ pub(super) async fn admit<'a>(
         return Err(plan_gate::required(state, |terms| terms.byok).await?);
     }
     Ok((provider, destination))
+}
+
+/// Where the provider's switch forbids what the instance's setting may allow, that is what somebody has to change.
+fn by_switch(problem: Problem, settings: &Settings, provider: &Provider) -> Problem {
+    let forbids = settings.switch(&provider.id).custom_base_urls == Some(false);
+    if problem.code() != Code::CustomBaseUrlNotAllowed || !forbids {
+        return problem;
+    }
+    let detail = format!(
+        "the switch of the provider {} lets no key have its own base URL, whatever the instance's setting says",
+        provider.id
+    );
+    problem
+        .because(detail)
+        .with("provider", provider.id.as_str())
+        .advise("Leave out the base URL, or ask an admin of the instance to allow it by the provider's switch `custom_base_urls`.")
 }
 
 /// Writes the audit row of a submission that the instance does not admit and returns what the client is told.

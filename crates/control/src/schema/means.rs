@@ -14,7 +14,7 @@ use domain::service::{Restart, RunOn};
 use domain::settings::{
     AuditDetail, ByokMetering, MaskStyle, OnByokDisabled, OnKeyRemoved, Submission, Unpriced,
 };
-use llm::format::FormatId;
+use llm::format::{FormatId, TokenLimit};
 use llm::provider::{Kind, PaymentMode, Status};
 
 use crate::api::key_view::KeyState;
@@ -216,6 +216,10 @@ meanings! {
     payment(PaymentMode) {
         Byok = "with an own key",
         Managed = "with a key of the instance and credits",
+    }
+    token_limit(TokenLimit) {
+        MaxTokens = "what most providers take",
+        MaxCompletionTokens = "what newer models of some take in its place",
     }
     format(FormatId) {
         OpenaiChat = "OpenAI's chat completions",

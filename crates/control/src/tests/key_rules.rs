@@ -4,7 +4,7 @@ use domain::key::FailureKind;
 use serde_json::{Value, json};
 use vault::ProbeFailure;
 
-use super::{KEY, OTHER_KEY, Person, World, data, path, with};
+use super::{As, KEY, OTHER_KEY, Person, World, data, path, with};
 
 fn price(provider: &str) -> Value {
     json!([{"provider": provider, "model": "gpt-4o*", "price": {"input": "2", "output": "8"}}])
@@ -338,21 +338,36 @@ async fn custom_base_urls_follow_the_provider_then_the_instance_then_the_server(
         let body = with(&body, "base_url", json!(url));
         world.post(&root.session, &path(&root), body).await
     };
+    // What a form has to know before a key is sealed.
+    let told = async || {
+        let list = world.get(&As::Nobody, "/v1/providers").await;
+        let list = list.expect(200).json();
+        let providers = list["data"].as_array().expect("a list").clone();
+        let openai = providers.iter().find(|it| it["id"] == "openai");
+        openai.expect("is listed")["custom_base_urls"].clone()
+    };
     submit().await.refused(403, "custom_base_url_not_allowed");
+    assert_eq!(told().await, false);
     world
         .settings(&root, json!({"custom_base_urls": true}))
         .await;
+    assert_eq!(told().await, true);
     submit().await.expect(201);
     world
         .switch(&root, "openai", json!({"custom_base_urls": false}))
         .await;
-    submit().await.refused(403, "custom_base_url_not_allowed");
+    assert_eq!(told().await, false);
+    let refused = submit().await.refused(403, "custom_base_url_not_allowed");
+    let hint = refused["hint"].as_str().expect("a hint");
+    assert!(hint.contains("the provider's switch"), "{hint}");
+    assert_eq!(refused["details"]["provider"], "openai");
     world
         .settings(&root, json!({"custom_base_urls": false}))
         .await;
     world
         .switch(&root, "openai", json!({"custom_base_urls": true}))
         .await;
+    assert_eq!(told().await, true);
     submit().await.expect(200);
 }
 

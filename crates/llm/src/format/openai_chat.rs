@@ -90,11 +90,7 @@ impl WireFormat for OpenaiChat {
             "model": model,
             "messages": [{"role": "user", "content": "hi"}],
         });
-        let field = match limit {
-            TokenLimit::MaxTokens => "max_tokens",
-            TokenLimit::MaxCompletionTokens => "max_completion_tokens",
-        };
-        body[field] = 1.into();
+        body[limit.as_str()] = 1.into();
         json(&body).into()
     }
 }

@@ -1,7 +1,6 @@
 //! The provider speaks chat completions.
 
 use super::EXTRAS;
-use crate::format::TokenLimit;
 use crate::neutral::{
     Json, NotTranslatable, Object, Part, Request, Role, Shape, Source, Tool, ToolChoice, Turn,
     Warnings, array, to_data_url,
@@ -22,16 +21,12 @@ pub(in super::super) fn write(
     for turn in &request.turns {
         write_turn(turn, &mut messages, warnings)?;
     }
-    let limit = match target.token_limit {
-        TokenLimit::MaxTokens => "max_tokens",
-        TokenLimit::MaxCompletionTokens => "max_completion_tokens",
-    };
     let stops = array(request.stop_sequences.iter());
     let mut body = Object::new()
         .with("model", &request.model)
         .with("messages", array(messages))
         .maybe("stream", request.stream.then_some(true))
-        .maybe(limit, request.max_output_tokens)
+        .maybe(target.token_limit.as_str(), request.max_output_tokens)
         .maybe("temperature", request.temperature.as_ref())
         .maybe("top_p", request.top_p.as_ref())
         .maybe(
