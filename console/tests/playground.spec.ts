@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { Page } from "@playwright/test";
-import { logIn, post } from "./support/people";
+import { type Page, request } from "@playwright/test";
+import { logIn, PASSWORD, post } from "./support/people";
 import { expect, joined, look, test } from "./support/test";
 
 const newKey = () => `sk-proj-${randomBytes(24).toString("hex")}`;
@@ -125,4 +125,51 @@ test("nobody who chose nothing is given the dearest model", async ({ page, owner
   });
   await page.goto(`/console/w/${owner.workspace}/playground`);
   await expect(page.getByRole("combobox", { name: "Model" })).toHaveValue("anthropic/claude-haiku-5-5");
+});
+
+test("a small balance bears a call with the output limit, and where it does not the page has a way on", async ({
+  page,
+  owner,
+  world,
+}) => {
+  const admin = await request.newContext({ baseURL: world.instance.url });
+  await post(admin, "/api/v1/sessions", { email: world.root.email, password: PASSWORD });
+  const platform = { provider: "openai", label: "platform", key: newKey() };
+  const stored = await post(admin, "/api/v1/admin/platform-keys", platform);
+  await post(admin, `/api/v1/admin/accounts/${owner.account}/credits`, { kind: "grant", credits: "50" });
+  await page.request.patch(`/api/v1/workspaces/${owner.workspace}/policy`, { data: { mode: "managed" } });
+
+  await page.goto(`/console/w/${owner.workspace}/playground?model=openai/gpt-5.5`);
+  const limit = page.getByLabel("Output limit");
+  await expect(limit).toHaveValue("4096");
+  const sent = page.waitForRequest((asked) => asked.url().endsWith("/v1/chat/completions"));
+  await page.getByLabel("Message").fill("Say hello.");
+  await page.getByRole("button", { name: "Send" }).click();
+  // OpenAI's newer models refuse `max_tokens`.
+  expect((await sent).postDataJSON()).toMatchObject({ max_completion_tokens: 4096 });
+  await expect(page.getByText("Hello from upstream.")).toBeVisible();
+
+  await limit.fill("many");
+  await expect(page.getByText("A whole number from 1 to 1,000,000, or nothing.")).toBeVisible();
+  await page.getByLabel("Message").fill("And again.");
+  await expect(page.getByRole("button", { name: "Send" })).toBeDisabled();
+  // As much as the model can write: more than the balance bears.
+  await limit.fill("");
+  await page.getByRole("button", { name: "Send" }).click();
+  const refused = page.getByRole("alert");
+  await expect(refused).toContainText("The account's credits do not bear this call");
+  await expect(refused).toContainText("Lower the output limit");
+  await expect(refused).not.toContainText("max_tokens");
+  await expect(page.getByText(/credits would be held for it; .* credits are there\./)).toBeVisible();
+  await look(page, "playground-credits");
+  await limit.fill("100");
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await expect(page.getByText("Hello from upstream.")).toHaveCount(2);
+  await limit.fill("");
+  await page.getByLabel("Message").fill("Once more.");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByRole("link", { name: "See the credits" }).click();
+  await expect(page).toHaveURL(/\/account\/credits$/);
+  await admin.delete(`/api/v1/admin/platform-keys/${stored.id}`);
+  await admin.dispose();
 });

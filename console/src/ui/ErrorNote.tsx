@@ -4,15 +4,25 @@ import { milliseconds } from "@/format/number";
 import { Button } from "./Button";
 
 /** A refusal where it happened: what happened, what to do, and the code to search for. */
-export function ErrorNote({ error, title }: { error: unknown; title?: string }) {
+export function ErrorNote({
+  error,
+  title,
+  hint,
+}: {
+  error: unknown;
+  title?: string;
+  /** What to do, in the place of the server's hint. */
+  hint?: string;
+}) {
   const shown = asApiError(error);
+  const advice = hint ?? shown.hint;
   return (
     <div role="alert" className="flex gap-2.5 rounded-md bg-bad-soft px-3 py-2.5 text-sm text-text">
       <TriangleAlert aria-hidden="true" size={16} className="mt-0.5 shrink-0 text-bad" />
       <div className="min-w-0">
         <p className="font-medium text-bad">{title ?? sentence(shown.detail)}</p>
         {title && <p>{sentence(shown.detail)}</p>}
-        {shown.hint && <p>{sentence(shown.hint)}</p>}
+        {advice && <p>{sentence(advice)}</p>}
         <Again error={shown} />
         <Reference error={shown} />
       </div>

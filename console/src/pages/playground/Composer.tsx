@@ -6,16 +6,19 @@ import { inputClass } from "@/ui/Field";
 /** Where the next message is written. Enter sends it; Shift and Enter begins a line. */
 export function Composer({
   busy,
+  ready,
   onSend,
   onStop,
 }: {
   busy: boolean;
+  /** Whether a message can be sent, beside that there is one. */
+  ready: boolean;
   onSend: (text: string) => void;
   onStop: () => void;
 }) {
   const [text, setText] = useState("");
   const send = () => {
-    if (busy || text.trim() === "") return;
+    if (busy || !ready || text.trim() === "") return;
     onSend(text.trim());
     setText("");
   };
@@ -47,7 +50,7 @@ export function Composer({
             <Square aria-hidden="true" size={14} /> Stop
           </Button>
         ) : (
-          <Button type="submit" look="primary" disabled={text.trim() === ""}>
+          <Button type="submit" look="primary" disabled={!ready || text.trim() === ""}>
             <SendHorizontal aria-hidden="true" size={16} /> Send
           </Button>
         )}

@@ -2,21 +2,22 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { MessagesSquare } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { policyQuery } from "@/api/queries";
+import { policyQuery, providersQuery } from "@/api/queries";
 import { aiConfigQuery } from "@/pages/ai-config/policy";
 import { ModelPicker } from "@/pages/models/ModelPicker";
-import { defaultEntry, firstModel, modelsQuery, whoPays } from "@/pages/models/models";
+import { defaultEntry, firstModel, type Models, modelsQuery, whoPays } from "@/pages/models/models";
 import { NEW } from "@/shell/newDialog";
 import { useMe, useWorkspace } from "@/shell/workspace";
 import { Button, buttonClass } from "@/ui/Button";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorState } from "@/ui/ErrorNote";
-import { Field, inputClass } from "@/ui/Field";
+import { Field, inputClass, TextField } from "@/ui/Field";
 import { PageBody } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { Composer } from "./Composer";
+import { DEFAULT_LIMIT, limitFault, limitOf, ownLimit } from "./limit";
 import { Turn } from "./Turn";
-import { useChat } from "./useChat";
+import { useChat, type Wishes } from "./useChat";
 
 /** A conversation with any model that the workspace may call. It lasts as long as the page. */
 export function Page() {
@@ -25,7 +26,10 @@ export function Page() {
   const presets = useQuery(policyQuery(workspace.id)).data?.presets;
   const search = useSearch({ strict: false }) as { model?: unknown };
   const navigate = useNavigate();
+  const providers = useQuery(providersQuery).data ?? [];
   const [system, setSystem] = useState("");
+  // Until somebody writes one: a preset may have its own.
+  const [writtenLimit, setLimit] = useState<string>();
   const chat = useChat(workspace.id);
   const first = useMemo(() => defaultEntry(models.data), [models.data]);
   const end = useRef<HTMLDivElement>(null);
@@ -36,6 +40,13 @@ export function Page() {
 
   const named = typeof search.model === "string" ? search.model : undefined;
   const model = named ?? (models.data && firstModel(models.data));
+  const limit = writtenLimit ?? String((model && ownLimit(model, presets)) ?? DEFAULT_LIMIT);
+  const fault = limitFault(limit);
+  const wishes = (model: string, models: Models): Wishes => ({
+    model,
+    system,
+    limit: limitOf(limit, model, models, presets, providers),
+  });
   const choose = (next: string) => navigate({ to: ".", search: { model: next } as never, replace: true });
   return (
     <PageBody
@@ -57,7 +68,7 @@ export function Page() {
         <NoModel />
       ) : (
         <>
-          <div className="grid items-start gap-4 md:grid-cols-2">
+          <div className="grid items-start gap-4 md:grid-cols-[2fr_2fr_1fr]">
             <Field label="Model" hint={whoPays(models.data, model)}>
               {(control) => (
                 <ModelPicker
@@ -84,6 +95,15 @@ export function Page() {
                 />
               )}
             </Field>
+            <TextField
+              label="Output limit"
+              hint="Tokens of an answer at most; credits are held for as many. Empty: as many as the model writes"
+              error={fault}
+              inputMode="numeric"
+              autoComplete="off"
+              value={limit}
+              onChange={(event) => setLimit(event.target.value)}
+            />
           </div>
           {said === 0 ? (
             <p className="rounded-lg border border-dashed border-line px-4 py-10 text-center text-soft">
@@ -95,12 +115,21 @@ export function Page() {
                 <Turn
                   key={turn.id}
                   turn={turn}
-                  onRetry={index === said - 1 && !chat.busy ? () => chat.retry(model, system) : undefined}
+                  onRetry={
+                    index === said - 1 && !chat.busy && !fault
+                      ? () => chat.retry(wishes(model, models.data))
+                      : undefined
+                  }
                 />
               ))}
             </ol>
           )}
-          <Composer busy={chat.busy} onSend={(text) => chat.send(model, system, text)} onStop={chat.stop} />
+          <Composer
+            busy={chat.busy}
+            ready={fault === undefined}
+            onSend={(text) => chat.send(wishes(model, models.data), text)}
+            onStop={chat.stop}
+          />
           <div ref={end} />
         </>
       )}

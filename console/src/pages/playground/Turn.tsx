@@ -10,6 +10,7 @@ import { Credits } from "@/ui/Credits";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Markdown } from "@/ui/Markdown";
 import { Spinner } from "@/ui/Spinner";
+import { CreditsExhausted } from "./CreditsExhausted";
 import type { Answer, Call, TurnState } from "./useChat";
 
 /** What somebody asked and what came of it. `onRetry` is there where it can be asked again. */
@@ -42,7 +43,11 @@ function State({ answer, onRetry }: { answer: Answer; onRetry: (() => void) | un
   if (answer.state === "failed") {
     return (
       <div className="flex flex-col items-start gap-2">
-        <ErrorNote error={answer.error} title={answer.text === "" ? undefined : "The answer broke off"} />
+        {answer.error?.code === "credits_exhausted" ? (
+          <CreditsExhausted error={answer.error} />
+        ) : (
+          <ErrorNote error={answer.error} title={answer.text === "" ? undefined : "The answer broke off"} />
+        )}
         {onRetry && (
           <Button size="small" onClick={onRetry}>
             Ask again
@@ -52,9 +57,13 @@ function State({ answer, onRetry }: { answer: Answer; onRetry: (() => void) | un
     );
   }
   if (answer.state === "stopped") return <p className="text-soft">Stopped. What was said until then may be billed.</p>;
+  if (answer.cut) return <p className="text-soft">{answer.text === "" ? CUT_BEFORE_A_WORD : CUT}</p>;
   if (answer.text === "") return <p className="text-soft">The model ended without a word.</p>;
   return null;
 }
+
+const CUT = "The answer ended at the output limit.";
+const CUT_BEFORE_A_WORD = "The output limit was reached before a word was said, by what the model thought. Raise it.";
 
 /** Who served the call, who pays, and what it took. Nothing is guessed: what is not known is not shown. */
 function Facts({ answer, call }: { answer: Answer; call: Call }) {

@@ -10,6 +10,10 @@ describe("a streamed answer", () => {
       expect(data.flatMap(pieces)).toEqual([{ text: "Hé" }]);
     }
   });
+  it("says that it ended at the output limit", () => {
+    const data = '{"choices":[{"delta":{"content":"Hé"},"finish_reason":"length"}]}';
+    expect(pieces(data)).toEqual([{ text: "Hé" }, { cut: true }]);
+  });
   it("says what was used, and what went wrong on the way", () => {
     expect(pieces('{"choices":[],"usage":{"prompt_tokens":19,"completion_tokens":5}}')).toEqual([
       { tokens: { input: 19, output: 5 } },

@@ -6,7 +6,7 @@ export interface Tokens {
 }
 
 /** One event of a streamed answer of chat completions. */
-type Piece = { text: string } | { tokens: Tokens } | { failed: ApiError };
+type Piece = { text: string } | { tokens: Tokens } | { cut: true } | { failed: ApiError };
 
 /** Takes the text of server-sent events apart as it comes, however it is cut. A line feed at the end ends the last one. */
 export class Events {
@@ -20,7 +20,7 @@ export class Events {
 }
 
 interface Chunk {
-  choices?: { delta?: { content?: string | null } }[];
+  choices?: { delta?: { content?: string | null }; finish_reason?: string | null }[];
   usage?: { prompt_tokens?: number; completion_tokens?: number } | null;
   error?: unknown;
 }
@@ -36,8 +36,10 @@ export function pieces(data: string): Piece[] {
   }
   if (chunk.error) return [{ failed: failure(0, chunk) }];
   const found: Piece[] = [];
-  const text = chunk.choices?.[0]?.delta?.content;
+  const choice = chunk.choices?.[0];
+  const text = choice?.delta?.content;
   if (text) found.push({ text });
+  if (choice?.finish_reason === "length") found.push({ cut: true });
   const used = chunk.usage;
   if (used) found.push({ tokens: { input: used.prompt_tokens ?? 0, output: used.completion_tokens ?? 0 } });
   return found;

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { api, ok } from "@/api/client";
 import { ApiError, asApiError, unreachable } from "@/api/error";
+import type { OutputLimit } from "./limit";
 import { Events, failure, pieces, type Tokens } from "./stream";
 
 /** What is known of a call. */
@@ -28,7 +29,16 @@ export interface Answer {
   text: string;
   state: "waiting" | "done" | "stopped" | "failed";
   error?: ApiError;
+  /** Whether it ended at the output limit. */
+  cut?: boolean;
   call?: Call;
+}
+
+/** What is asked of a model beside the conversation. */
+export interface Wishes {
+  model: string;
+  system: string;
+  limit: OutputLimit;
 }
 
 export interface TurnState {
@@ -57,15 +67,15 @@ export function useChat(workspace: string) {
     [workspace],
   );
 
-  const request = async (model: string, messages: object[], signal: AbortSignal) => {
-    const first = await call(await freshKey(signal), model, messages, signal);
+  const request = async (asked: object, signal: AbortSignal) => {
+    const first = await call(await freshKey(signal), asked, signal);
     if (first.response.status !== 401) return first;
     // The key ended meanwhile, by its time or because eight newer ones are in use.
     key.current = undefined;
-    return call(await freshKey(signal), model, messages, signal);
+    return call(await freshKey(signal), asked, signal);
   };
 
-  const run = async (model: string, system: string, before: TurnState[], question: string) => {
+  const run = async ({ model, system, limit }: Wishes, before: TurnState[], question: string) => {
     const id = Date.now();
     const edit = (change: (answer: Answer) => Partial<Answer>) =>
       setTurns((turns) =>
@@ -78,7 +88,8 @@ export function useChat(workspace: string) {
     running.current = abort;
     let requestId: string | undefined;
     try {
-      const { response, sentAt } = await request(model, messagesOf(system, before, question), abort.signal);
+      const asked = { model, messages: messagesOf(system, before, question), ...limit };
+      const { response, sentAt } = await request(asked, abort.signal);
       const header = (name: string) => response.headers.get(`x-keybearer-${name}`) ?? undefined;
       requestId = header("request-id");
       const provider = header("provider");
@@ -100,6 +111,7 @@ export function useChat(workspace: string) {
       for await (const piece of read(response.body)) {
         if ("failed" in piece) throw piece.failed;
         if ("tokens" in piece) editCall({ tokens: piece.tokens });
+        if ("cut" in piece) edit(() => ({ cut: true }));
         if ("text" in piece) {
           if (!spoke) editCall({ firstMs: performance.now() - sentAt });
           spoke = true;
@@ -122,11 +134,11 @@ export function useChat(workspace: string) {
   return {
     turns,
     busy,
-    send: (model: string, system: string, text: string) => run(model, system, turns, text),
+    send: (wishes: Wishes, text: string) => run(wishes, turns, text),
     /** Asks the last question again, in the place of its answer. */
-    retry: (model: string, system: string) => {
+    retry: (wishes: Wishes) => {
       const last = turns.at(-1);
-      if (last && !busy) run(model, system, turns.slice(0, -1), last.question);
+      if (last && !busy) run(wishes, turns.slice(0, -1), last.question);
     },
     stop: () => running.current?.abort(),
     clear: () => setTurns([]),
@@ -147,13 +159,13 @@ function messagesOf(system: string, before: TurnState[], question: string): obje
   ];
 }
 
-async function call(key: string, model: string, messages: object[], signal: AbortSignal) {
+async function call(key: string, asked: object, signal: AbortSignal) {
   const sentAt = performance.now();
   const response = await fetch("/v1/chat/completions", {
     method: "POST",
     credentials: "omit",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-    body: JSON.stringify({ model, messages, stream: true, stream_options: { include_usage: true } }),
+    body: JSON.stringify({ ...asked, stream: true, stream_options: { include_usage: true } }),
     signal,
   });
   return { response, sentAt };
