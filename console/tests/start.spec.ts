@@ -3,7 +3,7 @@ import type { Page } from "@playwright/test";
 import { call, mint } from "./support/calls";
 import { newKey } from "./support/keys";
 import { logIn, post } from "./support/people";
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 test("from nothing to the first call, which appears by itself", async ({ page, owner }) => {
   await page.goto(`/console/w/${owner.workspace}/start`);
@@ -106,4 +106,40 @@ test("credits are a way only where the instance has a key, which its admin is le
   await expect(step(page, 1)).toContainText("(done)");
   await page.request.delete(`/api/v1/admin/platform-keys/${stored.id}`);
   await policy("byok");
+});
+
+test("an admin whose workspace is byok comes by a platform key to an answered call, without a dead end", async ({
+  page,
+  world,
+}) => {
+  const { url } = world.instance;
+  await logIn(page, url, world.root.email);
+  const { workspace } = world.root;
+  await page.goto(`/console/w/${workspace}/start`);
+  await page.getByRole("link", { name: "Add a platform key" }).click();
+  await page.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
+  await page.getByRole("option", { name: /^OpenAI sk-/ }).click();
+  await page.getByLabel("Key", { exact: true }).fill(newKey());
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await page.getByRole("button", { name: "Done" }).click();
+
+  await page.goto(`/console/w/${workspace}/start`);
+  await expect(page.getByText("The instance has a key with which credits can pay.")).toBeVisible();
+  await expect(step(page, 1)).not.toContainText("(done)");
+  await look(page, "start-mode");
+  await page.getByRole("link", { name: "Let credits pay" }).click();
+  await page.getByRole("radio", { name: "Own keys, else credits" }).click();
+  await page.getByRole("button", { name: "Change mode" }).click();
+  await confirm(page, "Change mode");
+
+  await page.goto(`/console/w/${workspace}/start`);
+  await expect(step(page, 1)).toContainText("(done)");
+  await page.getByRole("button", { name: "Mint an API key" }).click();
+  const key = await page.getByRole("region", { name: "API key" }).innerText();
+  expect(await call(url, key, "openai/gpt-5.4-nano")).toBe(200);
+  await expect(step(page, 3)).toContainText("(done)");
+  await expect(page.getByRole("list", { name: "Latest calls" })).toContainText("credits");
+  const { data } = await (await page.request.get("/api/v1/admin/platform-keys")).json();
+  for (const { id } of data) await page.request.delete(`/api/v1/admin/platform-keys/${id}`);
+  await page.request.patch(`/api/v1/workspaces/${workspace}/policy`, { data: { mode: "byok" } });
 });

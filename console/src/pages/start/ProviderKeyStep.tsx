@@ -35,6 +35,8 @@ export function ProviderKeyStep({
   const adds = mayAdd && takesOwn;
   const names = serving.own.map((id) => providers.find((provider) => provider.id === id)?.name ?? id);
   const addsPlatformKey = isInstanceAdmin && !instanceServes && mode !== null;
+  /** The instance has a key, and the mode keeps credits from paying for it: what is left is to change the mode. */
+  const modeIsInTheWay = mode === "byok" && instanceServes && !serving.any;
   return (
     <div className="flex flex-col items-start gap-3">
       <p className="max-w-2xl text-soft">{state(mode, serving, names, { instanceServes, creditsLeft }, keys.length > 0)}</p>
@@ -61,12 +63,22 @@ export function ProviderKeyStep({
             See all keys
           </Link>
         )}
-        {!takesOwn && mayAdd && !serving.any && (
-          <Link to={`/w/${workspace.id}/ai-config`} className={buttonClass(mode === null ? "primary" : "quiet")}>
-            AI config
+        {(!takesOwn || modeIsInTheWay) && mayAdd && !serving.any && (
+          <Link
+            to={`/w/${workspace.id}/ai-config`}
+            className={buttonClass(modeIsInTheWay ? "secondary" : mode === null ? "primary" : "quiet")}
+          >
+            {modeIsInTheWay ? "Let credits pay" : "AI config"}
           </Link>
         )}
       </div>
+      {modeIsInTheWay && (
+        <p className="max-w-2xl text-xs text-soft">
+          The instance has a key with which credits can pay. In this workspace own keys alone do:{" "}
+          {mayAdd ? "let credits pay by another mode under AI config" : "an admin of it can choose another mode"}, or
+          bring a key of your own.
+        </p>
+      )}
       {addsPlatformKey && mode === "byok" && (
         <p className="max-w-2xl text-xs text-soft">
           A platform key serves every workspace in which credits pay. Here own keys alone do, until the mode is changed
