@@ -23,6 +23,8 @@ export interface paths {
          * @description A body with `api_key` also takes the action `write_account_provider_keys`. The key is tried and kept, never
          *     serves by itself, and is copied into each new workspace, where it is the key of the AI config.
          *
+         *     With `If-Match` only while mode, provider, model and key are as they were read; a key is looked at before it is tried.
+         *
          *     The same as `/api/v1/users/me/ai-defaults`; both stay.
          */
         put: operations["update_ai_defaults_unversioned"];
@@ -989,6 +991,8 @@ export interface paths {
          * Change what new workspaces of the caller's account start with; those that are there stay as they are.
          * @description A body with `api_key` also takes the action `write_account_provider_keys`. The key is tried and kept, never
          *     serves by itself, and is copied into each new workspace, where it is the key of the AI config.
+         *
+         *     With `If-Match` only while mode, provider, model and key are as they were read; a key is looked at before it is tried.
          */
         put: operations["update_ai_defaults"];
         post?: never;
@@ -1175,6 +1179,8 @@ export interface paths {
          * Change who pays in a workspace, and what serves: all of it or nothing, from the next call on.
          * @description A body with `api_key` also takes the action `write_provider_keys`. The key is stored as a provider key of the
          *     workspace with the label `ai-config`; keys with other labels stay as they are, whatever is changed here.
+         *
+         *     With `If-Match` only while mode, provider, model and key are as they were read; a key is looked at before it is tried.
          */
         put: operations["update_ai_config"];
         post?: never;
@@ -1459,6 +1465,9 @@ export interface paths {
          *     else `400 mode_not_offered`. For any other field `null` means the default: `optional`, `false`, nothing.
          *
          *     The key of the AI config stays, also with the mode `managed`: only the AI config clears its own key.
+         *
+         *     With `If-Match` only while the policy is as it was read: whoever replaces a list whole sends the `etag` of the answer that
+         *     the list is from, so that no change of somebody else is lost.
          */
         patch: operations["update_policy"];
         trace?: never;
@@ -1788,7 +1797,8 @@ export interface paths {
         head?: never;
         /**
          * Change a script.
-         * @description A machine on which it ran at its first boot does not run it again.
+         * @description A machine on which it ran at its first boot does not run it again. With `If-Match` only while the script is as it was read:
+         *     whoever edits its text sends the `etag` of the answer that the text is from.
          */
         patch: operations["update_script"];
         trace?: never;
@@ -1837,7 +1847,8 @@ export interface paths {
         head?: never;
         /**
          * Change a service.
-         * @description Where it runs it goes on as it was started, until the workspace is started again there.
+         * @description Where it runs it goes on as it was started, until the workspace is started again there. With `If-Match` only while the service
+         *     is as it was read: whoever replaces its command or its variables sends the `etag` of the answer that they are from.
          */
         patch: operations["update_service"];
         trace?: never;
@@ -1945,6 +1956,8 @@ export interface paths {
          * @description A body with `api_key` also takes the action `write_provider_keys`. The key is stored as a provider key of the
          *     workspace with the label `ai-config`; keys with other labels stay as they are, whatever is changed here.
          *
+         *     With `If-Match` only while mode, provider, model and key are as they were read; a key is looked at before it is tried.
+         *
          *     The same as `/api/v1/workspaces/{workspace_id}/ai-config`; both stay.
          */
         put: operations["update_ai_config_unversioned"];
@@ -1998,8 +2011,8 @@ export interface paths {
         };
         /**
          * Read the document of a generation run that is shared by this link, as a page.
-         * @description Everything that the model wrote is escaped; the page's policy lets it show its own style and pictures and nothing
-         *     else. It asks to be in no index and kept in no cache: sharing that is withdrawn ends at once, also for who reads. A
+         * @description Everything that the model wrote is escaped; the page's policy lets it show its own style and pictures, run the one
+         *     script that says the time in the reader's zone, and nothing else. It asks to be in no index and kept in no cache: sharing that is withdrawn ends at once, also for who reads. A
          *     link that never was, one that has ended and one of a run that is not done are answered alike.
          */
         get: operations["get_shared_run"];
@@ -2251,6 +2264,11 @@ export interface components {
         };
         /** @description Who pays in a workspace, and what serves. The key is in no answer. */
         AiConfig: {
+            /**
+             * @description Whether the account has credits left to pay with. If it has none, calls that they would pay for are refused with
+             *     `credits_exhausted`, whatever `status` says.
+             */
+            credits_left: boolean;
             /**
              * @description The mode that counts: `mode`, or where the instance does not offer it, `byok`. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay; `null`: the instance offers neither, and calls are refused.
              * @enum {string|null}
@@ -3538,10 +3556,8 @@ export interface components {
                 base_url: string;
                 /** @description Whether keys of one's own are taken for it here. */
                 byok: boolean;
-                /** @description Whether keys for it may have a base URL of their own. */
+                /** @description Whether keys for it may have a base URL of their own: as its switch says, else the instance's setting. */
                 custom_base_urls: boolean;
-                /** @description x */
-                token_limit: "max_tokens" | "max_completion_tokens";
                 /** @description The environment variables that its own tools read keys from. */
                 env: string[];
                 /** @description The formats that the provider speaks. `openai_chat`: OpenAI's chat completions; `openai_responses`: OpenAI's responses; `openai_embeddings`: OpenAI's embeddings; `openai_moderations`: OpenAI's moderations; `openai_images`: OpenAI's images; `openai_speech`: OpenAI's speech; `openai_transcriptions`: OpenAI's transcriptions; `openai_realtime`: OpenAI's realtime sessions; `rerank`: reranking, as by Cohere and Jina; `anthropic_messages`: Anthropic's messages; `gemini_generate_content`: Gemini's content, its token counts too; `gemini_embeddings`: Gemini's embeddings. */
@@ -3569,6 +3585,11 @@ export interface components {
                  * @enum {string}
                  */
                 status: "active" | "staging" | "suspended" | "withdrawn";
+                /**
+                 * @description The field that limits the output. `max_tokens`: what most providers take; `max_completion_tokens`: what newer models of some take in its place.
+                 * @enum {string}
+                 */
+                token_limit: "max_tokens" | "max_completion_tokens";
             }[];
             /** @description Given as `after`, gets the following part; absent at the end. */
             next?: string | null;
@@ -3775,6 +3796,11 @@ export interface components {
                  * @description The same in billionths of a US dollar, exactly.
                  */
                 balance_nano_usd: number;
+                /**
+                 * @description Where the credits that came or ended come from. `included`: the plan's monthly credits; they lapse when the next ones come; `grant`: given by an admin of the instance; `top_up`: bought; `refund`: given back for calls that were charged; `null`: it is no credits that came or ended together.
+                 * @enum {string|null}
+                 */
+                card_kind?: "included" | "grant" | "top_up" | "refund" | null;
                 /** @description When it was written; RFC 3339, UTC. */
                 created_at: string;
                 /**
@@ -3850,7 +3876,7 @@ export interface components {
                 /** @description What was called. */
                 operation: string;
                 /**
-                 * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them; `unpriced`: the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
+                 * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them, or the standard price of a call that another tier of service served; `unpriced`: the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
                  * @enum {string|null}
                  */
                 pricing?: "priced" | "estimated" | "unpriced" | null;
@@ -4791,7 +4817,7 @@ export interface components {
         /** @description A provider key, with what its removal would mean. */
         ProviderKeyDetail: components["schemas"]["ProviderKeyView"] & {
             /**
-             * @description What calls of the provider's models would meet if the key were removed now; the `then` of the answer to that. The balance is not looked at. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key or of a platform key; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
+             * @description What calls of the provider's models would meet if the key were removed now; the `then` of the answer to that, with the balance as it is. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key or of a platform key; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
              * @enum {string}
              */
             if_removed: "other_own_key" | "managed_credits" | "refused_402" | "refused";
@@ -4928,10 +4954,8 @@ export interface components {
             base_url: string;
             /** @description Whether keys of one's own are taken for it here. */
             byok: boolean;
-            /** @description Whether keys for it may have a base URL of their own. */
+            /** @description Whether keys for it may have a base URL of their own: as its switch says, else the instance's setting. */
             custom_base_urls: boolean;
-            /** @description x */
-            token_limit: "max_tokens" | "max_completion_tokens";
             /** @description The environment variables that its own tools read keys from. */
             env: string[];
             /** @description The formats that the provider speaks. `openai_chat`: OpenAI's chat completions; `openai_responses`: OpenAI's responses; `openai_embeddings`: OpenAI's embeddings; `openai_moderations`: OpenAI's moderations; `openai_images`: OpenAI's images; `openai_speech`: OpenAI's speech; `openai_transcriptions`: OpenAI's transcriptions; `openai_realtime`: OpenAI's realtime sessions; `rerank`: reranking, as by Cohere and Jina; `anthropic_messages`: Anthropic's messages; `gemini_generate_content`: Gemini's content, its token counts too; `gemini_embeddings`: Gemini's embeddings. */
@@ -4959,6 +4983,11 @@ export interface components {
              * @enum {string}
              */
             status: "active" | "staging" | "suspended" | "withdrawn";
+            /**
+             * @description The field that limits the output. `max_tokens`: what most providers take; `max_completion_tokens`: what newer models of some take in its place.
+             * @enum {string}
+             */
+            token_limit: "max_tokens" | "max_completion_tokens";
         };
         /** @description What rankings look at, of one way to serve. What was measured is so in the process that answers. */
         RankView: {
@@ -5051,7 +5080,7 @@ export interface components {
             /** @description Always `true`; a key that is not there is `404`. */
             deleted: boolean;
             /**
-             * @description What calls of the provider's models meet from now on; the balance is not looked at. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key or of a platform key; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
+             * @description What calls of the provider's models meet from now on, with the balance as it is. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key or of a platform key; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
              * @enum {string}
              */
             then: "other_own_key" | "managed_credits" | "refused_402" | "refused";
@@ -5326,7 +5355,7 @@ export interface components {
             /** @description Its id, computed from the public key. */
             kek_id: string;
         };
-        /** @description What a call would meet now; as with `resolve_model`, the balance is not looked at. */
+        /** @description What a call would meet now. Of the balance is known whether there is any; what a call needs of it shows at the call. */
         ServedView: {
             /**
              * @description Who paid. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay; `null`: nothing served.
@@ -6098,6 +6127,11 @@ export interface components {
              * @description The same in billionths of a US dollar, exactly.
              */
             balance_nano_usd: number;
+            /**
+             * @description Where the credits that came or ended come from. `included`: the plan's monthly credits; they lapse when the next ones come; `grant`: given by an admin of the instance; `top_up`: bought; `refund`: given back for calls that were charged; `null`: it is no credits that came or ended together.
+             * @enum {string|null}
+             */
+            card_kind?: "included" | "grant" | "top_up" | "refund" | null;
             /** @description When it was written; RFC 3339, UTC. */
             created_at: string;
             /**
@@ -6187,7 +6221,7 @@ export interface components {
             /** @description What was called. */
             operation: string;
             /**
-             * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them; `unpriced`: the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
+             * @description How well `cost_nano_usd` is known. `priced`: a known price times the usage that the provider reported; `estimated`: a known price times tokens that were counted here, because the provider did not report them, or the standard price of a call that another tier of service served; `unpriced`: the price of the model, or of another that worked in the call, is not known, and the cost is that of the rest; `null`: the call has no cost to know: no provider served it, or costs are not recorded.
              * @enum {string|null}
              */
             pricing?: "priced" | "estimated" | "unpriced" | null;
@@ -6390,6 +6424,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6468,7 +6504,10 @@ export interface operations {
     update_ai_defaults_unversioned: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the defaults that one has read; left out: whatever they are now. */
+                "if-match"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6481,6 +6520,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6554,6 +6595,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13064,6 +13114,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -13142,7 +13194,10 @@ export interface operations {
     update_ai_defaults: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the defaults that one has read; left out: whatever they are now. */
+                "if-match"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -13155,6 +13210,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -13228,6 +13285,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -14432,6 +14498,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -14510,7 +14578,10 @@ export interface operations {
     update_ai_config: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the AI config that one has read; left out: whatever it is now. */
+                "if-match"?: string | null;
+            };
             path: {
                 workspace_id: string;
             };
@@ -14525,6 +14596,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -14598,6 +14671,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -16445,6 +16527,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of what the workspace decides; what the plan says is no part of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -16523,7 +16607,10 @@ export interface operations {
     update_policy: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the policy that one has read; left out: whatever it is now. */
+                "if-match"?: string | null;
+            };
             path: {
                 workspace_id: string;
             };
@@ -16538,6 +16625,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of what the workspace decides; what the plan says is no part of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -16598,6 +16687,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -19220,6 +19318,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -19399,7 +19499,10 @@ export interface operations {
     update_script: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the script that one has read; left out: whatever it is now. */
+                "if-match"?: string | null;
+            };
             path: {
                 workspace_id: string;
                 script_id: string;
@@ -19415,6 +19518,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -19467,6 +19572,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -19749,6 +19863,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -19928,7 +20044,10 @@ export interface operations {
     update_service: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the service that one has read; left out: whatever it is now. */
+                "if-match"?: string | null;
+            };
             path: {
                 workspace_id: string;
                 service_id: string;
@@ -19944,6 +20063,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -19996,6 +20117,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -20497,6 +20627,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -20575,7 +20707,10 @@ export interface operations {
     update_ai_config_unversioned: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `etag` of the AI config that one has read; left out: whatever it is now. */
+                "if-match"?: string | null;
+            };
             path: {
                 workspace_id: string;
             };
@@ -20590,6 +20725,8 @@ export interface operations {
             /** @description The answer. */
             200: {
                 headers: {
+                    /** @description Names this state of mode, provider, model and key. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -20663,6 +20800,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,6 +1,6 @@
 import type { Schemas } from "@/api/client";
 import { sentence } from "@/api/error";
-import { dollars } from "@/pages/ai-config/policy";
+import { usd } from "@/format/money";
 
 type Step = Schemas["StepView"];
 type Target = Schemas["TargetView"];
@@ -67,7 +67,7 @@ export function stepText({ subject, verdict }: Step, names: Map<string, string>)
 /** What a ranking looked at, of one way to serve. */
 export function rankText(rank: Schemas["RankView"]): string {
   const cost =
-    rank.cost_nano_usd === null ? "price not known" : `$${dollars(rank.cost_nano_usd)} for 3000 tokens in and 1000 out`;
+    rank.cost_nano_usd === null ? "price not known" : `${usd(rank.cost_nano_usd)} for 3000 tokens in and 1000 out`;
   const first = rank.first_byte_ms === null ? "not measured lately" : `${rank.first_byte_ms} ms`;
   const tokens = rank.output_tokens_per_second;
   return `${cost}; first byte: ${first}; output: ${tokens === null ? "not measured lately" : `${tokens} tokens/s`}`;

@@ -164,11 +164,11 @@ function NoModel() {
         ? "Credits would pay, and the instance has no key that serves."
         : lacksCredits
           ? "Credits would pay, and the account has none left."
-        : mode === "managed"
-          ? "Credits would pay, and nothing that they pay for can be called."
-          : mode === null
-            ? "The instance does not offer the mode that this workspace is in, so every call is refused."
-            : "A call needs a provider key of this workspace that may serve, or credits."}
+          : mode === "managed"
+            ? "Credits would pay, and nothing that they pay for can be called."
+            : mode === null
+              ? "The instance does not offer the mode that this workspace is in, so every call is refused."
+              : "A call needs a provider key of this workspace that may serve, or credits."}
     </EmptyState>
   );
 }

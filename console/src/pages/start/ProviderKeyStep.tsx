@@ -39,7 +39,9 @@ export function ProviderKeyStep({
   const modeIsInTheWay = mode === "byok" && instanceServes && !serving.any;
   return (
     <div className="flex flex-col items-start gap-3">
-      <p className="max-w-2xl text-soft">{state(mode, serving, names, { instanceServes, creditsLeft }, keys.length > 0)}</p>
+      <p className="max-w-2xl text-soft">
+        {state(mode, serving, names, { instanceServes, creditsLeft }, keys.length > 0)}
+      </p>
       {!serving.any && !adds && !addsPlatformKey && (
         <p className="max-w-2xl">{advice(mode, mayAdd, instanceServes && !creditsLeft)}</p>
       )}

@@ -15,7 +15,9 @@ describe("what serves", () => {
   it("is not credits alone, without a key of the instance", () => {
     const models = [model("openai", null)];
     expect(serving(models, { ...nothing, status: "managed_active" }).any).toBe(false);
-    expect(serving(models, { status: "managed_active", managed_available: true, credits_left: true }).credits).toBe(true);
+    expect(serving(models, { status: "managed_active", managed_available: true, credits_left: true }).credits).toBe(
+      true,
+    );
     expect(serving(models, { status: "managed_active", managed_available: true, credits_left: false }).any).toBe(false);
     expect(serving([model("openai", "managed")], nothing).credits).toBe(true);
   });
