@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::key::FailureKind;
 use domain::policy::KeySource;
-use domain::{NanoUsd, ProviderKeyId, RequestId, Sources, Usage};
+use domain::{NanoUsd, ProviderKeyId, RequestId, Sources};
 use http::StatusCode;
 use llm::format::{Ceiling, Metered, Transcripts};
 use store::{AttemptRow, UsageRow};

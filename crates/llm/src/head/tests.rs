@@ -307,7 +307,7 @@ proptest! {
         prop_assert_eq!(&changed[new_end..], &text[head.model_spans[0].end..]);
         let again = read(&changed).expect("still valid");
         prop_assert_eq!(&again.model, &other);
-        prop_assert_eq!(with_model(&text, &head, &model), text);
+        prop_assert_eq!(with_model(&text, &head, &model), &text);
         for model in [&other, &model] {
             let pieces = pieces_with_model(&text, &head, model).concat();
             prop_assert_eq!(pieces, with_model(&text, &head, model));
