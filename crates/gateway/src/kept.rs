@@ -2,12 +2,13 @@
 //! goes to the key that made it, whatever the order of the keys says. So does a call whose prompt names a file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{KeyScope, ProviderId, ProviderKeyId, WorkspaceId};
 use http::Method;
 use llm::format::FormatId;
 use llm::head::{self, MAX_NAMED, Named};
-use llm::kept;
+use llm::kept::{self, StreamedItems};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use store::Store;
@@ -19,6 +20,7 @@ use crate::error::Failure;
 use crate::pass::Pass;
 use crate::plan::way::Way;
 use crate::settle::Settlement;
+use crate::snapshot::View;
 
 /// What providers keep is named by the segment behind one of these.
 const COLLECTIONS: [&str; 10] = [
@@ -35,10 +37,18 @@ const COLLECTIONS: [&str; 10] = [
 ];
 /// How many makers are remembered without asking the store.
 const MAX_REMEMBERED: u64 = 10_000;
-/// So much of the beginning of an answer is read for ids. A response has its own first of all, a batch that of its
-/// results behind the list of its errors.
-const BEGINNING_OF_RESPONSE: usize = 4 * 1024;
+/// So much of the beginning of an answer is read for ids. A response has those of its items behind its instructions, a
+/// batch that of its results behind the list of its errors.
+const BEGINNING_OF_RESPONSE: usize = 256 * 1024;
 const BEGINNING_OF_OBJECT: usize = 64 * 1024;
+/// A stream has the id of the response first of all; items have events of their own.
+const BEGINNING_OF_STREAM: usize = 4 * 1024;
+/// What another process notes it writes within a third of a second, unless the store is slow. So long, and so often,
+/// something is waited for of which nobody knows.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+const LOOKS: u32 = 5;
+/// For how long nothing is waited for again that did not come.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// The key that made something, and its provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,54 +61,115 @@ pub(crate) struct Maker {
 #[derive(Clone)]
 pub(crate) struct Makers {
     known: Cache<Name, Maker>,
+    /// What was waited for in vain; `None`: no other process can note anything, so that nothing is waited for.
+    unknown: Option<Cache<Name, ()>>,
 }
 
 /// What a workspace calls something.
 type Name = (WorkspaceId, Arc<str>);
 
 impl Makers {
-    pub(crate) fn new() -> Self {
+    /// `is_shared`: other processes note what they made in the same store.
+    pub(crate) fn new(is_shared: bool) -> Self {
         // What was made last is asked for next, and the store may not have it yet: it is never what there is no room for.
-        Self {
-            known: Cache::builder()
+        let known = Cache::builder()
+            .max_capacity(MAX_REMEMBERED)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        let unknown = || {
+            Cache::builder()
                 .max_capacity(MAX_REMEMBERED)
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
+                .time_to_live(UNKNOWN_FOR)
+                .build()
+        };
+        Self {
+            known,
+            unknown: is_shared.then(unknown),
         }
     }
 
-    /// Who made each of these; `None`: nobody knows. What is not remembered the store is asked for all at once.
-    async fn of_all(
+    /// Who made each of these for the workspace; `None`: nobody knows. What is not remembered the store is asked for all at
+    /// once, and once more a little later where another process may be about to write it. `matters`: so that it is worth
+    /// the wait.
+    pub(crate) async fn of_all(
         &self,
         store: &Store,
         workspace: WorkspaceId,
         ids: &[&str],
+        matters: bool,
     ) -> Result<Vec<Option<Maker>>, Failure> {
-        let name = |id: &str| (workspace, Arc::from(id));
-        let mut makers: Vec<Option<Maker>> =
-            ids.iter().map(|id| self.known.get(&name(id))).collect();
-        let each = ids.iter().copied().zip(&makers);
-        let sought: Vec<&str> = each
-            .filter(|(_, maker)| maker.is_none())
-            .map(|(id, _)| id)
+        let mut makers: Vec<Option<Maker>> = ids
+            .iter()
+            .map(|id| self.known.get(&name(workspace, id)))
             .collect();
-        if sought.is_empty() {
-            return Ok(makers);
+        let mut looks = 0;
+        loop {
+            let each = ids.iter().copied().zip(&makers);
+            let sought: Vec<&str> = each
+                .filter(|(_, maker)| maker.is_none())
+                .map(|(id, _)| id)
+                .collect();
+            if sought.is_empty() {
+                return Ok(makers);
+            }
+            self.look(store, workspace, &sought, |id, maker| {
+                if let Some(at) = ids.iter().position(|it| *it == id) {
+                    makers[at] = Some(maker);
+                }
+            })
+            .await?;
+            let Some(unknown) = self.unknown.as_ref().filter(|_| matters) else {
+                return Ok(makers);
+            };
+            let each = ids.iter().zip(&makers);
+            let missing = each.filter(|(_, maker)| maker.is_none());
+            let mut missing = missing.map(|(id, _)| name(workspace, id));
+            if looks == LOOKS {
+                missing.for_each(|name| unknown.insert(name, ()));
+                return Ok(makers);
+            }
+            if missing.all(|name| unknown.contains_key(&name)) {
+                return Ok(makers);
+            }
+            looks += 1;
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
         }
-        let found = store.serving().makers(workspace, &sought).await;
+    }
+
+    /// Asks the store for these, and remembers what it knows.
+    async fn look(
+        &self,
+        store: &Store,
+        workspace: WorkspaceId,
+        ids: &[&str],
+        mut on_found: impl FnMut(&str, Maker),
+    ) -> Result<(), Failure> {
+        let found = store.serving().makers(workspace, ids).await;
         let found = found.map_err(|error| {
             tracing::warn!(%error, "with which keys objects were made cannot be looked up");
             Failure::StoreUnavailable
         })?;
         for (id, provider, key) in found {
             let maker = Maker { provider, key };
-            self.known.insert(name(&id), maker.clone());
-            if let Some(at) = ids.iter().position(|it| *it == id) {
-                makers[at] = Some(maker);
-            }
+            self.known.insert(name(workspace, &id), maker.clone());
+            on_found(&id, maker);
         }
-        Ok(makers)
+        Ok(())
     }
+}
+
+fn name(workspace: WorkspaceId, id: &str) -> Name {
+    (workspace, Arc::from(id))
+}
+
+/// Whether who made something decides which of the caller's keys may serve: it has several, or one that other workspaces
+/// share.
+fn matters(view: &View) -> bool {
+    let held = &view.caller.held;
+    held.len() > 1
+        || held
+            .iter()
+            .any(|key| key.owner.scope() == KeyScope::Account)
 }
 
 /// The call, with the key that made what its body names: the response that it goes on from, a file of its prompt or that
@@ -119,8 +190,7 @@ pub(crate) async fn continued(
         admitted.names_unknown = !is_all;
         return Ok(admitted);
     }
-    let workspace = admitted.view.caller.record.workspace;
-    match maker_of_all(plane, workspace, named, admitted.maker.as_ref()).await {
+    match maker_of_all(plane, &admitted.view, named, admitted.maker.as_ref()).await {
         Ok((maker, all_known)) => {
             admitted.names_unknown = !(is_all && all_known);
             admitted.maker = maker;
@@ -133,12 +203,12 @@ pub(crate) async fn continued(
 /// Who made these and what `known` made, `None`: nobody knows of any; and whether all of them are known.
 async fn maker_of_all(
     plane: &Plane,
-    workspace: WorkspaceId,
+    view: &View,
     named: &[String],
     known: Option<&Maker>,
 ) -> Result<(Option<Maker>, bool), Failure> {
     let ids: Vec<&str> = named.iter().map(String::as_str).collect();
-    let makers = plane.makers.of_all(&plane.store, workspace, &ids).await?;
+    let makers = makers(plane, view, &ids).await?;
     let all_known = makers.iter().all(Option::is_some);
     let mut all = known.cloned();
     for maker in makers.into_iter().flatten() {
@@ -153,6 +223,16 @@ async fn maker_of_all(
         }
     }
     Ok((all, all_known))
+}
+
+/// Who made each of these for the caller.
+async fn makers(plane: &Plane, view: &View, ids: &[&str]) -> Result<Vec<Option<Maker>>, Failure> {
+    let workspace = view.caller.record.workspace;
+    let makers = plane
+        .makers
+        .of_all(&plane.store, workspace, ids, matters(view));
+    // In a box: most calls name nothing.
+    Box::pin(makers).await
 }
 
 fn providers(one: &Maker, other: &Maker) -> Vec<ProviderId> {
@@ -181,12 +261,12 @@ pub(crate) async fn passed(
 /// Who made what the path names.
 pub(crate) async fn by_path(
     plane: &Plane,
-    workspace: WorkspaceId,
+    view: &View,
     pass: &Pass,
 ) -> Result<Option<Maker>, Failure> {
     match below_collection(&pass.path) {
         Some((_, Some(id), _)) if kept::is_id(id) => {
-            let makers = plane.makers.of_all(&plane.store, workspace, &[id]).await?;
+            let makers = makers(plane, view, &[id]).await?;
             Ok(makers.into_iter().flatten().next())
         }
         _ => Ok(None),
@@ -288,7 +368,8 @@ pub(crate) struct Beginning {
     makers: Makers,
     bytes: Vec<u8>,
     most: usize,
-    is_stream: bool,
+    /// Of a stream.
+    items: Option<StreamedItems>,
 }
 
 impl Beginning {
@@ -296,12 +377,18 @@ impl Beginning {
         Self {
             makers: plane.makers.clone(),
             bytes: Vec::new(),
-            most,
-            is_stream,
+            most: match is_stream {
+                true => most.min(BEGINNING_OF_STREAM),
+                false => most,
+            },
+            items: is_stream.then(StreamedItems::default),
         }
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if let Some(items) = &mut self.items {
+            items.push(bytes);
+        }
         let room = self.most - self.bytes.len();
         self.bytes
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -315,8 +402,10 @@ impl Beginning {
         };
         let workspace = row.workspace;
         let maker = Maker { provider, key };
-        for id in kept::made(&self.bytes, self.is_stream) {
-            let name = (workspace, Arc::from(id.as_str()));
+        let mut ids = kept::made(&self.bytes, self.items.is_some());
+        ids.extend(self.items.into_iter().flat_map(StreamedItems::ids));
+        for id in ids {
+            let name = name(workspace, &id);
             if self.makers.known.get(&name).as_ref() != Some(&maker) {
                 self.makers.known.insert(name, maker.clone());
                 settlement.made(id);

@@ -183,7 +183,7 @@ impl Gateway {
             books,
             health: Health::default(),
             pools: Pools::new(),
-            makers: Makers::new(),
+            makers: Makers::new(!store.is_exclusive()),
             repeats: Repeats::new(),
             noted: Cache::new(MAX_NOTED),
             node: node.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -111,7 +111,7 @@ where
 {
     let started_at = Instant::now();
     let view = identified(plane, request.headers(), None, id).await?;
-    let maker = kept::by_path(plane, view.caller.record.workspace, pass).await;
+    let maker = kept::by_path(plane, &view, pass).await;
     let known = maker.as_ref().ok().and_then(Option::as_ref);
     let provider = pass.provider(plane, request.headers(), known);
     let call = match &provider {

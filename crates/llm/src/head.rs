@@ -539,6 +539,7 @@ impl<'de> Visitor<'de> for Checked {
 pub(crate) enum Word {
     Text(String),
     Flag(bool),
+    Null,
     Other,
 }
 
@@ -585,7 +586,7 @@ impl<'de> Visitor<'de> for AnyWord {
     }
 
     fn visit_unit<E>(self) -> Result<Word, E> {
-        Ok(Word::Other)
+        Ok(Word::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Word, A::Error> {

@@ -3,9 +3,11 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use memchr::memmem;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::head::{AnyWord, Word};
+use crate::sse::Decoder;
 
 /// The longest id that is read, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
@@ -14,10 +16,13 @@ const COLLECTIONS: [&str; 3] = ["files", "cachedContents", "batches"];
 /// The longest name or URI that an id is taken from, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
 /// Ids of one answer that are read at most.
-const MAX_IDS: usize = 8;
+const MAX_IDS: usize = 128;
+/// What an event with an item of a response has in its kind: it was begun, or is done.
+const ITEM_EVENT: &[u8] = b"\"response.output_item.";
 
 /// The ids under which the provider keeps what this answer tells of: the object's own, that of a file that it became,
-/// and those of a batch's files of results. Of a stream they stand in its first event.
+/// those of a batch's files of results, and those of the items of a response. Of a stream they stand in its first event,
+/// but for the items, which [`StreamedItems`] reads.
 ///
 /// The beginning of an answer is enough if the ids stand in it; what is not as it should be is read as far as it is.
 pub fn made(beginning: &[u8], is_stream: bool) -> Vec<String> {
@@ -81,6 +86,119 @@ fn first_data(stream: &[u8]) -> &[u8] {
         .unwrap_or_default()
 }
 
+/// The ids of the items of a response that is streamed, from any pieces of it.
+#[derive(Debug, Default)]
+pub struct StreamedItems {
+    decoder: Decoder,
+    ids: Vec<String>,
+}
+
+impl StreamedItems {
+    /// Reads on.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Self { decoder, ids } = self;
+        // Behind a line that is too long no more is read.
+        let _ = decoder.push(bytes, |event| {
+            if memmem::find(event.data, ITEM_EVENT).is_none() {
+                return;
+            }
+            let mut item = Vec::new();
+            let mut parser = serde_json::Deserializer::from_slice(event.data);
+            let _ = parser.deserialize_map(ItemEvent { ids: &mut item });
+            // Each is told when it begins and when it is done.
+            item.retain(|id| !ids.contains(id));
+            ids.extend(item);
+            ids.truncate(MAX_IDS);
+        });
+    }
+
+    /// What was found up to here, each once.
+    pub fn ids(self) -> Vec<String> {
+        self.ids
+    }
+}
+
+/// The item that an event of a response tells of.
+struct ItemEvent<'a> {
+    ids: &'a mut Vec<String>,
+}
+
+impl<'de> Visitor<'de> for ItemEvent<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
+            match name.as_ref() {
+                "item" => fields.next_value_seed(Item(self.ids))?,
+                _ => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of items, each of which has an id.
+struct Items<'a>(&'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Item(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+struct Item<'a>(&'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for Item<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Item<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an item")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
+            if name != "id" {
+                fields.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if let Word::Text(id) = fields.next_value_seed(AnyWord)?
+                && is_id(&id)
+                && self.0.len() < MAX_IDS
+            {
+                self.0.push(id);
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Object<'a> {
     ids: &'a mut Vec<String>,
     is_top: bool,
@@ -126,6 +244,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                     ids: self.ids,
                     is_top: false,
                 })?,
+                "output" => fields.next_value_seed(Items(self.ids))?,
                 _ => {
                     fields.next_value::<IgnoredAny>()?;
                 }
@@ -141,14 +260,24 @@ mod tests {
 
     #[test]
     fn ids_are_read_from_the_beginning_of_an_answer() {
-        let response =
-            r#"{"id":"resp_1","object":"response","output":[{"id":"msg_1"}],"error":null}"#;
-        assert_eq!(made(response.as_bytes(), false), ["resp_1"]);
-        // Cut off at each byte: the id as soon as it is there, and nothing that is none.
+        let response = r#"{"id":"resp_1","object":"response","output":[{"id":"msg_1"},{"type":"x","id":"rs_1"}],"error":null}"#;
+        assert_eq!(
+            made(response.as_bytes(), false),
+            ["resp_1", "msg_1", "rs_1"]
+        );
+        // Cut off at each byte: the ids as soon as they are there, and nothing that is none.
+        let behind = |id: &str| response.find(id).expect("it is there") + id.len();
         for end in 0..response.len() {
             let ids = made(&response.as_bytes()[..end], false);
-            assert!(ids.is_empty() == (end < 14), "{end}: {ids:?}");
+            let there = ["resp_1\"", "msg_1\"", "rs_1\""]
+                .iter()
+                .filter(|id| behind(id) <= end)
+                .count();
+            assert_eq!(ids.len(), there, "{end}: {ids:?}");
         }
+        let many: Vec<String> = (0..200).map(|n| format!(r#"{{"id":"msg_{n}"}}"#)).collect();
+        let many = format!(r#"{{"output":[{}]}}"#, many.join(","));
+        assert_eq!(made(many.as_bytes(), false).len(), MAX_IDS);
         let batch = br#"{"id":"batch_1","errors":{"data":[{"id":"no"}]},"output_file_id":"file-2","error_file_id":null}"#;
         assert_eq!(made(batch, false), ["batch_1", "file-2"]);
         let upload = br#"{"id":"upload_1","file":{"id":"file-3","file":{"id":"no"}}}"#;
@@ -179,5 +308,31 @@ mod tests {
         let other = "data: {\"type\":\"x\"}\n\ndata: {\"response\":{\"id\":\"no\"}}\n\n";
         assert!(made(other.as_bytes(), true).is_empty());
         assert!(made(b": nothing\n\n", true).is_empty());
+    }
+
+    #[test]
+    fn items_of_a_stream_are_read_from_any_pieces_and_each_once() {
+        let stream = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\"}}\n\n\
+            data: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"msg_1\",\"content\":[{\"id\":\"no\"}]}}\r\n\r\n\
+            data: {\"type\":\"response.output_text.delta\",\"item_id\":\"no\",\"delta\":\"response.output_item.\"}\n\n\
+            data: {\"item\":{\"type\":\"message\",\"id\":\"msg_1\"},\"type\":\"response.output_item.done\"}\n\n\
+            data: {\"type\":\"response.output_item.done\",\"item\":{\"id\":\"a b\"}}\n\n\
+            data: {\"type\":\"response.output_item.done\",\"item\":7}\n\n\
+            data: {\"type\":\"response.output_item.done\",\"item\":{\"id\":\"rs_1\"}}\n\n";
+        for size in 1..stream.len() {
+            let mut items = StreamedItems::default();
+            for piece in stream.as_bytes().chunks(size) {
+                items.push(piece);
+            }
+            assert_eq!(items.ids(), ["msg_1", "rs_1"], "{size}");
+        }
+        let mut items = StreamedItems::default();
+        for n in 0..200 {
+            let event = format!(
+                "data: {{\"type\":\"response.output_item.done\",\"item\":{{\"id\":\"msg_{n}\"}}}}\n\n"
+            );
+            items.push(event.as_bytes());
+        }
+        assert_eq!(items.ids().len(), MAX_IDS);
     }
 }

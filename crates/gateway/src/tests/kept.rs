@@ -1,5 +1,7 @@
 //! What a provider keeps is found again: a call that names it goes to the key that made it, and to no other.
 
+use std::time::{Duration, Instant};
+
 use domain::KeyOwner;
 use domain::access::{Action, ApiScope};
 use domain::record::ProviderKeyRecord;
@@ -66,6 +68,125 @@ async fn a_conversation_stays_with_the_key_that_made_its_last_response() {
     }
     labels.sort();
     assert_eq!(labels, ["one", "two"]);
+}
+
+/// Goes on from these items.
+async fn go_on(harness: &Harness, input: &str) -> Answer {
+    let call = format!(r#"{{"model":"gpt-x","input":[{input}]}}"#);
+    harness
+        .send(harness.request(Method::POST, RESPONSES, &call))
+        .await
+}
+
+#[tokio::test]
+async fn items_that_are_named_are_asked_of_the_key_that_made_them() {
+    let harness = Harness::start().await;
+    let [one, two, _] = pool(&harness).await;
+    one.1.says(r#"{"id":"resp_one","instructions":"x","output":[{"type":"reasoning","id":"rs_1"},{"id":"msg_1"}]}"#);
+    two.1.script(vec![
+        Step::Send(STREAM.into()),
+        Step::Send(chunk("data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_two\",\"output\":[]}}\n\n")),
+        Step::Send(chunk("data: {\"type\":\"response.output_item.added\",\"item\":{\"id\":\"msg_2\"}}\n\n")),
+        Step::Send(chunk("data: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_two\"}}\n\n")),
+        Step::Send(b"0\r\n\r\n".to_vec()),
+    ]);
+    assert_eq!(label(&respond(&harness, "").await), "one");
+    assert_eq!(label(&respond(&harness, r#","stream":true"#).await), "two");
+    one.1.says("{}");
+    two.1.says("{}");
+    for _ in 0..3 {
+        for (input, by) in [
+            (r#"{"type":"item_reference","id":"msg_1"}"#, "one"),
+            (r#"{"id":"msg_2"}"#, "two"),
+            (r#"{"type":"reasoning","id":"rs_1","summary":[]}"#, "one"),
+        ] {
+            assert_eq!(label(&go_on(&harness, input).await), by, "{input}");
+        }
+    }
+    let both = r#"{"type":"item_reference","id":"msg_1"},{"type":"item_reference","id":"msg_2"}"#;
+    assert_eq!(go_on(&harness, both).await.code(), "object_keys_differ");
+    // A background response has its items when it is asked for.
+    two.1.says(r#"{"id":"resp_two","output":[{"id":"msg_3"}]}"#);
+    let got = ask(&harness, Method::GET, "/v1/responses/resp_two").await;
+    assert_eq!(label(&got), "two");
+    for _ in 0..2 {
+        let goes_on = go_on(&harness, r#"{"type":"item_reference","id":"msg_3"}"#).await;
+        assert_eq!(label(&goes_on), "two");
+    }
+}
+
+#[tokio::test]
+async fn items_and_prompts_of_which_nobody_knows_are_asked_of_own_keys_alone() {
+    let harness = Harness::start().await;
+    let upstream = Provider::start().await;
+    upstream.says(r#"{"id":"resp_a","output":[{"id":"msg_a"}]}"#);
+    let owner = KeyOwner::Account(harness.account);
+    let record = harness
+        .record_of(owner, "openai", "shared", &upstream)
+        .await;
+    harness.put(&record).await;
+    assert_eq!(respond(&harness, "").await.status, 200);
+    let known = go_on(&harness, r#"{"type":"item_reference","id":"msg_a"}"#).await;
+    assert_eq!(known.status, 200, "{known:?}");
+    let hits = upstream.hits();
+    let stored = r#","prompt":{"id":"pmpt_1","version":"1"}"#;
+    for refused in [
+        go_on(&harness, r#"{"type":"item_reference","id":"msg_b"}"#).await,
+        go_on(
+            &harness,
+            r#"{"type":"item_reference","id":"msg_a"},{"id":"msg_b"}"#,
+        )
+        .await,
+        respond(&harness, stored).await,
+    ] {
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (404, "object_key_unavailable")
+        );
+    }
+    assert_eq!(upstream.hits(), hits);
+    let (_, own) = own(&harness, "openai", "own", 0).await;
+    assert_eq!(label(&respond(&harness, stored).await), "own");
+    assert_eq!((own.hits(), upstream.hits()), (1, hits));
+}
+
+#[tokio::test]
+async fn what_another_process_is_about_to_write_is_waited_for_once() {
+    let harness = Harness::start().await;
+    let (record, _) = own(&harness, "openai", "one", 0).await;
+    let makers = crate::kept::Makers::new(true);
+    let of_all = async |ids: &[&str], matters: bool| {
+        let begun = Instant::now();
+        let found = makers.of_all(&harness.store, harness.workspace, ids, matters);
+        let found = found.await.expect("the store is there");
+        let known: Vec<bool> = found.iter().map(Option::is_some).collect();
+        (known, begun.elapsed())
+    };
+    let soon = Duration::from_millis(90);
+    let noted = async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        made(&harness, &record, &["file-1"]).await;
+    };
+    let (found, ()) = tokio::join!(of_all(&["file-1"], true), noted);
+    assert_eq!(found.0, [true]);
+    // What does not come is not waited for again, nor what decides nothing.
+    let (known, took) = of_all(&["file-1", "file-2"], true).await;
+    assert_eq!(known, [true, false]);
+    assert!(took >= Duration::from_millis(400), "{took:?}");
+    for (ids, matters) in [(["file-2"], true), (["file-3"], false)] {
+        let (known, took) = of_all(&ids, matters).await;
+        assert_eq!(known, [false]);
+        assert!(took < soon, "{took:?}");
+    }
+    // It is looked up all the same.
+    made(&harness, &record, &["file-2"]).await;
+    assert_eq!(of_all(&["file-2"], true).await.0, [true]);
+    // A process that has the store for itself waits for nothing.
+    let alone = crate::kept::Makers::new(false);
+    let begun = Instant::now();
+    let found = alone.of_all(&harness.store, harness.workspace, &["file-4"], true);
+    assert_eq!(found.await.expect("the store is there"), [None]);
+    assert!(begun.elapsed() < soon);
 }
 
 #[tokio::test]
@@ -263,7 +384,7 @@ async fn a_shared_key_finds_nothing_that_another_workspace_made() {
     upstream.says(r#"{"id":"resp_b"}"#);
     assert_eq!(respond(&harness, "").await.status, 200);
     upstream.says("{}");
-    let many: Vec<String> = (0..40)
+    let many: Vec<String> = (0..llm::head::MAX_NAMED + 8)
         .map(|_| r#"{"file_id":"resp_b"}"#.to_owned())
         .collect();
     let with_own = format!(
@@ -272,7 +393,9 @@ async fn a_shared_key_finds_nothing_that_another_workspace_made() {
     );
     assert_eq!(respond(&harness, &with_own).await.status, 200);
     let hits = upstream.hits();
-    let many: Vec<String> = (0..31).map(|n| format!(r#""file-{n}""#)).collect();
+    let many: Vec<String> = (1..llm::head::MAX_NAMED)
+        .map(|n| format!(r#""file-{n}""#))
+        .collect();
     for fields in [
         r#","previous_response_id":"resp_a""#.to_owned(),
         r#","conversation":"resp_a""#.to_owned(),

@@ -120,7 +120,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
             Place::Top | Place::Request | Place::Config => deserializer.deserialize_any(self),
             Place::Other(value) => {
                 let naming = Naming::new(&mut self.found.named, value);
-                naming.deserialize(deserializer).map(|()| None)
+                naming.deserialize(deserializer).map(|_| None)
             }
             Place::Model | Place::OutputLimit | Place::Choices => {
                 Checked::JSON.deserialize(deserializer)

@@ -1,4 +1,5 @@
-//! What a body names of what a provider keeps: files, stores of vectors, a conversation, a container, a cached prompt.
+//! What a body names of what a provider keeps: files, stores of vectors, a conversation and its items, a container, a
+//! prompt.
 //!
 //! They stand anywhere in a body, under names that mean the same in every format. What is the client's own business is
 //! not looked through: the arguments of a tool may have a field of the same name.
@@ -11,7 +12,9 @@ use super::{AnyWord, Checked, Word};
 use crate::kept::id_in;
 
 /// The most that is kept of the ids that one body names; what is named beyond them is the provider's to judge.
-pub const MAX_NAMED: usize = 32;
+///
+/// Some clients send all of a conversation as references to its items, of which each turn makes a few.
+pub const MAX_NAMED: usize = 256;
 
 /// What a field's value is, whose name is not known by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub(super) enum Value {
     Id,
     /// The client's own, whatever it is.
     Opaque,
+    /// The items that a response goes on from. Some are only named, by the id under which the provider keeps them.
+    Items,
+    /// A prompt that was stored at the provider has its id in `id`. A text is the prompt itself.
+    Prompt,
     /// The kind of the object that the field stands in.
     Kind,
     Other,
@@ -30,11 +37,13 @@ impl Value {
     pub(super) fn of(name: &str, is_top: bool) -> Self {
         match name {
             "previous_response_id" | "conversation" if is_top => Self::Id,
+            "input" | "items" if is_top => Self::Items,
+            "prompt" if is_top => Self::Prompt,
             "container" | "file_id" | "file_ids" | "vector_store_id" | "vector_store_ids"
             | "input_file_id" | "training_file" | "validation_file" | "fileUri" | "file_uri"
             | "cachedContent" | "cached_content" => Self::Id,
             // Anthropic's and Gemini's arguments and results of tools.
-            "input" if !is_top => Self::Opaque,
+            "input" => Self::Opaque,
             "args" | "response" | "metadata" | "parameters" | "input_schema" => Self::Opaque,
             // What a model quoted, and what its search found: a conversation that is sent again has them.
             "annotations" | "results" => Self::Opaque,
@@ -44,7 +53,7 @@ impl Value {
     }
 }
 
-/// Reads any value as [`Checked`] does, and keeps the ids that it names.
+/// Reads any value as [`Checked`] does, and keeps the ids that it names. Says whether there is anything in it.
 pub(super) struct Naming<'n> {
     named: &'n mut Vec<String>,
     value: Value,
@@ -80,40 +89,43 @@ impl<'n> Naming<'n> {
 }
 
 impl<'de> DeserializeSeed<'de> for Naming<'_> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         match self.value {
-            Value::Opaque => Checked::JSON.deserialize(deserializer).map(drop),
-            Value::Id | Value::Kind | Value::Other => deserializer.deserialize_any(self),
+            Value::Opaque => Checked::JSON.deserialize(deserializer).map(|_| true),
+            _ => deserializer.deserialize_any(self),
         }
     }
 }
 
 impl<'de> Visitor<'de> for Naming<'_> {
-    type Value = ();
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_str<E>(mut self, text: &str) -> Result<(), E> {
+    fn visit_str<E>(mut self, text: &str) -> Result<bool, E> {
         if self.value == Value::Id {
             self.keep(text);
         }
-        Ok(())
+        Ok(!text.is_empty())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
         let Self { named, value, .. } = self;
+        let mut has_any = false;
         while items
             .next_element_seed(Naming::new(named, value))?
             .is_some()
-        {}
-        Ok(())
+        {
+            has_any = true;
+        }
+        Ok(has_any)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
         let Self {
             named,
             value: within,
@@ -121,66 +133,138 @@ impl<'de> Visitor<'de> for Naming<'_> {
         } = self;
         let before = named.len();
         let mut is_output = None;
-        while let Some((value, is_id)) = fields.next_key_seed(Name { is_top })? {
-            let value = match within == Value::Id && is_id {
-                true => Value::Id,
-                false => value,
+        let mut item = (within == Value::Items).then(Item::default);
+        while let Some((value, field)) = fields.next_key_seed(Name { is_top })? {
+            let says_id = field == Field::Id;
+            let value = match within {
+                Value::Id | Value::Prompt if says_id => Value::Id,
+                _ => value,
             };
-            if value == Value::Kind {
-                let is_one = fields.next_value_seed(OfOutput)?;
-                // Said twice, it counts only where both agree: nobody knows which one a provider reads.
-                is_output = Some(is_one && is_output.unwrap_or(true));
-            } else {
-                fields.next_value_seed(Naming::new(named, value))?;
+            match &mut item {
+                Some(item) if says_id => item.ids.push(fields.next_value_seed(AnyWord)?),
+                _ if value == Value::Kind => {
+                    let kind = fields.next_value_seed(AnyKind)?;
+                    // Said twice, it counts only where both agree: nobody knows which one a provider reads.
+                    is_output = Some(kind == Kind::Output && is_output.unwrap_or(true));
+                    if let Some(item) = &mut item {
+                        item.kinds.push(kind);
+                    }
+                }
+                _ => {
+                    let has_any = fields.next_value_seed(Naming::new(named, value))?;
+                    if let Some(item) = &mut item {
+                        item.has_thought |= has_any && field == Field::Thought;
+                        item.has_more = true;
+                    }
+                }
             }
         }
         if is_output == Some(true) {
             // What a tool of the provider's made is told, not asked for.
             named.truncate(before);
         }
-        Ok(())
+        if let Some(item) = item.filter(Item::is_only_named) {
+            let mut naming = Naming::new(named, Value::Id);
+            for id in item.ids {
+                if let Word::Text(id) = id {
+                    naming.keep(&id);
+                }
+            }
+        }
+        Ok(true)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(true)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(true)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(true)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(true)
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 }
 
-/// Reads any value, and whether it is the kind of what a tool of Anthropic's made.
-struct OfOutput;
+/// One of the items that a response goes on from.
+#[derive(Default)]
+struct Item {
+    ids: Vec<Word>,
+    kinds: Vec<Kind>,
+    /// Whether it has what a model thought, readable or sealed.
+    has_thought: bool,
+    /// Whether it has anything beside its id and its kind.
+    has_more: bool,
+}
 
-impl<'de> DeserializeSeed<'de> for OfOutput {
-    type Value = bool;
+impl Item {
+    /// Whether the provider must look up what the item is: it is a reference, which may leave that out and then has nothing
+    /// but an id, or a model's reasoning without what was thought. Each kind counts that is said, for nobody knows which one
+    /// a provider reads.
+    fn is_only_named(&self) -> bool {
+        let is = |kind| self.kinds.contains(&kind);
+        let is_bare = !self.has_more && self.kinds.iter().all(|it| *it == Kind::Unsaid);
+        is(Kind::Reference) || is_bare || is(Kind::Reasoning) && !self.has_thought
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+/// What an object says that it is, as far as that matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// What a tool of Anthropic's made.
+    Output,
+    /// An item of a conversation, by its id.
+    Reference,
+    /// What a model thought.
+    Reasoning,
+    /// `null`.
+    Unsaid,
+    Other,
+}
+
+/// Reads any value as the kind of an object.
+struct AnyKind;
+
+impl<'de> DeserializeSeed<'de> for AnyKind {
+    type Value = Kind;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Kind, D::Error> {
         let word = AnyWord.deserialize(deserializer)?;
-        Ok(matches!(word, Word::Text(kind) if kind.ends_with("_execution_output")))
+        Ok(match &word {
+            Word::Text(kind) if kind.ends_with("_execution_output") => Kind::Output,
+            Word::Text(kind) if kind == "item_reference" => Kind::Reference,
+            Word::Text(kind) if kind == "reasoning" => Kind::Reasoning,
+            Word::Null => Kind::Unsaid,
+            Word::Text(_) | Word::Flag(_) | Word::Other => Kind::Other,
+        })
     }
 }
 
-/// The name of a field: what its value is, and whether it is `id`.
+/// What a field is by its name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Id,
+    /// What a model thought, of an item that is its reasoning.
+    Thought,
+    Other,
+}
+
+/// The name of a field: what its value is, and what the field is.
 struct Name {
     is_top: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Name {
-    type Value = (Value, bool);
+    type Value = (Value, Field);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -188,14 +272,19 @@ impl<'de> DeserializeSeed<'de> for Name {
 }
 
 impl Visitor<'_> for Name {
-    type Value = (Value, bool);
+    type Value = (Value, Field);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field name")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok((Value::of(name, self.is_top), name == "id"))
+        let field = match name {
+            "id" => Field::Id,
+            "content" | "encrypted_content" => Field::Thought,
+            _ => Field::Other,
+        };
+        Ok((Value::of(name, self.is_top), field))
     }
 }
 
@@ -265,6 +354,82 @@ mod tests {
     }
 
     #[test]
+    fn items_that_are_only_named_are_found() {
+        for (item, is_named) in [
+            (r#"{"type":"item_reference","id":"msg_1"}"#, true),
+            (
+                r#"{"id":"msg_1","type":"item_reference","status":null}"#,
+                true,
+            ),
+            (r#"{"id":"msg_1"}"#, true),
+            (r#"{"type":null,"id":"msg_1"}"#, true),
+            (
+                r#"{"type":"message","id":"msg_1","type":"item_reference"}"#,
+                true,
+            ),
+            (r#"{"type":"reasoning","id":"msg_1","summary":[]}"#, true),
+            (
+                r#"{"id":"msg_1","type":"reasoning","summary":[],"encrypted_content":null,"content":[]}"#,
+                true,
+            ),
+            (
+                r#"{"type":"reasoning","id":"msg_1","summary":[],"encrypted_content":"x"}"#,
+                false,
+            ),
+            (
+                r#"{"type":"reasoning","id":"msg_1","content":[{"type":"reasoning_text","text":"x"}]}"#,
+                false,
+            ),
+            (
+                r#"{"type":"message","role":"assistant","id":"msg_1","content":[]}"#,
+                false,
+            ),
+            (r#"{"role":"assistant","id":"msg_1","content":"x"}"#, false),
+            (
+                r#"{"type":"function_call","id":"msg_1","arguments":"{}"}"#,
+                false,
+            ),
+            (r#"{"type":"item_reference","id":"a b"}"#, false),
+            (r#"{"x":{"type":"item_reference","id":"msg_1"}}"#, false),
+            (r#""item_reference""#, false),
+            ("[1,2]", false),
+        ] {
+            let expected = if is_named { &["msg_1"][..] } else { &[] };
+            let body = format!(r#"{{"model":"m","input":[{item}]}}"#);
+            assert_eq!(
+                read(body.as_bytes()).expect(&body).named,
+                expected,
+                "{body}"
+            );
+            let items = format!(r#"{{"items":[{item}]}}"#);
+            assert_eq!(named(items.as_bytes()).ids, expected, "{items}");
+        }
+        let beside = r#"{"model":"m","input":[{"type":"item_reference","id":"msg_1"},{"type":"message","role":"user",
+            "content":[{"type":"input_file","file_id":"file-1"}]},{"id":"rs_1","type":"item_reference"}]}"#;
+        let head = read(beside.as_bytes()).expect("a body");
+        assert_eq!(head.named, ["msg_1", "file-1", "rs_1"]);
+    }
+
+    #[test]
+    fn a_stored_prompt_is_named_and_a_text_is_none() {
+        for (body, expected) in [
+            (
+                r#"{"model":"m","prompt":{"id":"pmpt_1","version":"2","variables":{"id":"x"}}}"#,
+                &["pmpt_1"][..],
+            ),
+            (
+                r#"{"model":"m","prompt":{"id":"pmpt_1","variables":{"file":{"type":"input_file","file_id":"file-1"}}}}"#,
+                &["pmpt_1", "file-1"],
+            ),
+            (r#"{"model":"m","prompt":"pmpt_1"}"#, &[]),
+            (r#"{"model":"m","prompt":["pmpt_1"]}"#, &[]),
+            (r#"{"model":"m","x":{"prompt":{"id":"pmpt_1"}}}"#, &[]),
+        ] {
+            assert_eq!(read(body.as_bytes()).expect(body).named, expected, "{body}");
+        }
+    }
+
+    #[test]
     fn what_is_the_clients_own_names_nothing() {
         for rest in [
             r#""messages":[{"content":[{"type":"tool_use","input":{"file_id":"file-1"}}]}]"#,
@@ -292,7 +457,7 @@ mod tests {
         let body = format!(r#"{{"model":"m","file_ids":[{}]}}"#, ids.join(","));
         let named = read(body.as_bytes()).expect("a body").named;
         assert_eq!(named.len(), MAX_NAMED);
-        assert_eq!(named[31], "file-31");
+        assert_eq!(named[MAX_NAMED - 1], format!("file-{}", MAX_NAMED - 1));
         let long = format!(r#"{{"model":"m","file_id":"{}"}}"#, "x".repeat(257));
         assert!(read(long.as_bytes()).expect("a body").named.is_empty());
     }
