@@ -48,10 +48,13 @@ impl KeyProbe for Prober {
         data_key: &'a DataKeyRecord,
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         Box::pin(async move {
-            let begun = Instant::now();
-            let outcome = self.ask(envelope, context, data_key).await;
+            let deadline = Instant::now() + self.within;
+            let asking = self.ask(envelope, context, data_key, deadline);
+            // Opening the key may wait for the KMS; that counts, too.
+            let outcome = tokio::time::timeout_at(deadline, asking).await;
+            let outcome = outcome.unwrap_or(Err(ProbeFailure::Unreachable));
             if self.hides(context) && outcome == Err(ProbeFailure::Unreachable) {
-                tokio::time::sleep_until(begun + self.within).await;
+                tokio::time::sleep_until(deadline).await;
             }
             outcome
         })
@@ -81,6 +84,7 @@ impl Prober {
         envelope: &[u8],
         context: &KeyContext,
         data_key: &DataKeyRecord,
+        deadline: Instant,
     ) -> Result<(), ProbeFailure> {
         let provider = self
             .registry
@@ -101,7 +105,6 @@ impl Prober {
         let (url, auth) = url.zip(auth).ok_or(ProbeFailure::Unreadable)?;
         let opened = self.opener.open(envelope, context, data_key).await;
         let key = opened.map_err(|_| ProbeFailure::Unreadable)?;
-        let deadline = Instant::now() + self.within;
         let mut headers = HeaderMap::new();
         headers.extend(way::extra_headers(&provider.auth));
         let json = !request.body.is_empty();

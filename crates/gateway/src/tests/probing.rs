@@ -1,10 +1,13 @@
 //! Probes of base URLs that somebody chose: what they tell of the network behind us.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::record::KeyContext;
 use tokio::net::TcpListener;
-use vault::{KeyProbe, ProbeFailure};
+use vault::kms::{Kms, KmsError};
+use vault::{BoxFuture, KeyProbe, ProbeFailure, Root};
+use zeroize::Zeroizing;
 
 use super::harness::{Harness, KEY};
 use super::provider::Provider;
@@ -88,4 +91,51 @@ async fn a_probe_does_not_tell_which_ports_of_a_private_network_are_open() {
     page.says("{}");
     let (said, after) = asked(&harness, &format!("http://{}", page.address), true).await;
     assert!(said.is_ok() && after < WITHIN, "{said:?} {after:?}");
+}
+
+/// The KMS with this key, which answers late.
+struct SlowKms(String);
+
+impl Kms for SlowKms {
+    fn key_id(&self) -> &str {
+        &self.0
+    }
+
+    fn wrap<'a>(
+        &'a self,
+        key: &'a [u8; 32],
+        _: &'a [u8],
+    ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
+        Box::pin(async { Ok(key.to_vec()) })
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        _: &'a [u8],
+        _: &'a [u8],
+    ) -> BoxFuture<'a, Result<Zeroizing<[u8; 32]>, KmsError>> {
+        Box::pin(async {
+            tokio::time::sleep(WITHIN * 4).await;
+            Err(KmsError::Integrity)
+        })
+    }
+}
+
+#[tokio::test]
+async fn opening_the_key_counts_towards_the_time_of_a_probe() {
+    let harness = Harness::start().await;
+    let record = harness.record("openai", "probed").await;
+    let envelope = harness.seal(KEY, &record).await;
+    let data_key = harness.data_key().await;
+    let kms = SlowKms(data_key.kms_key.clone());
+    let root = Root::create(Arc::new(kms), harness.sources.clone()).await;
+    let (root, _) = root.expect("a root");
+    let prober = crate::probe::Prober {
+        opener: root.opener(),
+        ..harness.gateway.prober(WITHIN)
+    };
+    let begun = Instant::now();
+    let said = prober.probe(&envelope, &record.context, &data_key).await;
+    assert_eq!(said, Err(ProbeFailure::Unreachable));
+    assert!(begun.elapsed() < WITHIN * 2, "{:?}", begun.elapsed());
 }
