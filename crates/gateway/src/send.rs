@@ -35,6 +35,7 @@ mod translation;
 mod vectors;
 
 use judge::Judge;
+use opening::Patience;
 pub(crate) use restate::Restated;
 use translation::Read;
 pub(crate) use translation::{Rewriting, Translation, translated};
@@ -305,7 +306,10 @@ pub(crate) async fn send(
         needles: &needles,
         asked,
         managed: way.is_managed(),
-        idle: plane.config.timeouts.idle(),
+        patience: Patience {
+            idle: plane.config.timeouts.idle(),
+            ends_at: parcel.ends_at,
+        },
         now: plane.sources.now(),
     };
     let mut translation = translated.map(|it| Box::new(Translation::of(it, parcel)));

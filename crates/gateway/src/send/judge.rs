@@ -1,7 +1,7 @@
 //! What becomes of an answer, told by its head and the structured code of an error.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use domain::Timestamp;
@@ -11,7 +11,7 @@ use llm::failure::{self, is_unknown_model};
 use llm::format::FormatId;
 use scrub::{Needles, Scrubber};
 
-use super::opening::{self, Opened};
+use super::opening::{self, Opened, Patience};
 use super::{
     Answer, Asked, Content, Kind, Missed, Next, Refusal, Restated, is_encoded, kind, raw,
     read_error,
@@ -31,8 +31,8 @@ pub(super) struct Judge<'a> {
     pub(super) asked: Asked,
     /// Whether the key is not the caller's.
     pub(super) managed: bool,
-    /// How long a provider may be silent.
-    pub(super) idle: Duration,
+    /// How long the beginning may take.
+    pub(super) patience: Patience,
     pub(super) now: Timestamp,
 }
 
@@ -92,13 +92,14 @@ impl Judge<'_> {
             // Nobody knows how such an answer begins.
             _ if call.priced == Priced::Unknown => Opened::Begun(Bytes::new()),
             Kind::Raw => Opened::Begun(Bytes::new()),
-            Kind::Json => opening::read_body(&mut body, self.idle).await,
-            Kind::EventStream => opening::read(format.format(), &mut body).await,
+            Kind::Json => opening::read_body(&mut body, self.patience).await,
+            Kind::EventStream => opening::read(format.format(), &mut body, self.patience).await,
         };
         let first = match opened {
             Opened::Begun(first) => first,
             Opened::Refused(status, text) => return self.refused(headers, status, Some(text)),
             Opened::Broken => return Err(missed(Failure::UpstreamBroken, Next::SameKeyOnce)),
+            Opened::Silent => return Err(missed(Failure::UpstreamTimedOut, Next::AfterSilence)),
         };
         Ok(Answer {
             status,

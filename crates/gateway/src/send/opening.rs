@@ -23,17 +23,40 @@ pub(super) enum Opened {
     Refused(StatusCode, Bytes),
     /// The connection broke, or a stream ended without a word, before anything of the answer came.
     Broken,
+    /// Nothing came for as long as a provider may be silent, or for as long as the call may take.
+    Silent,
 }
 
-/// How long the client waits for the first output at most, from the answer's head on. Then it gets what there is,
-/// so that a provider's heartbeats reach a client that waits for a slow model.
+/// How long the beginning of an answer may take.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// How long a provider may be silent.
+    pub(super) idle: Duration,
+    /// When the call is over.
+    pub(super) ends_at: Instant,
+}
+
+impl Patience {
+    /// Until when the next piece may come.
+    fn until(self) -> Instant {
+        (Instant::now() + self.idle).min(self.ends_at)
+    }
+}
+
+/// How long the client of a stream waits for the first output at most, from the answer's head on. Then it gets what there
+/// is, so that a provider's heartbeats reach a client that waits for a slow model; and so it is for a JSON body that has
+/// begun with the blanks by which some say that they are at work.
 const WITHIN: Duration = Duration::from_secs(10);
 /// The most that is kept meanwhile.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Reads until the first output, an error or the end.
-pub(super) async fn read(format: &dyn WireFormat, body: &mut Answering) -> Opened {
-    let deadline = Instant::now() + WITHIN;
+pub(super) async fn read(
+    format: &dyn WireFormat,
+    body: &mut Answering,
+    patience: Patience,
+) -> Opened {
+    let enough = Instant::now() + WITHIN;
     let mut kept = BytesMut::new();
     let mut decoder = Decoder::new();
     let mut found = Found {
@@ -41,7 +64,8 @@ pub(super) async fn read(format: &dyn WireFormat, body: &mut Answering) -> Opene
         first: None,
     };
     loop {
-        match tokio::time::timeout_at(deadline, body.frame()).await {
+        let until = patience.until();
+        match tokio::time::timeout_at(until.min(enough), body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else {
                     continue;
@@ -59,6 +83,7 @@ pub(super) async fn read(format: &dyn WireFormat, body: &mut Answering) -> Opene
                 }
                 break;
             }
+            Err(_) if until <= enough => return Opened::Silent,
             Err(_) => break,
         }
         if found.first.is_some() || kept.len() > MAX_BYTES {
@@ -75,23 +100,27 @@ pub(super) async fn read(format: &dyn WireFormat, body: &mut Answering) -> Opene
 const MAX_UNSAID_BYTES: usize = 4 * 1024;
 
 /// Reads a JSON body until its first field has a name, as far as that came with it, and to its end if it may be an error.
-/// A provider that is silent for `idle` meanwhile is left to whoever reads on.
-pub(super) async fn read_body(body: &mut Answering, idle: Duration) -> Opened {
-    let deadline = Instant::now() + idle.min(WITHIN);
+/// A provider that falls silent behind the first byte is left to whoever reads on.
+pub(super) async fn read_body(body: &mut Answering, patience: Patience) -> Opened {
+    let mut until = patience.until();
     // The first piece is the only one as a rule, and is not copied.
     let mut first = Bytes::new();
     let mut kept = BytesMut::new();
     let mut begins = Beginning::Unsaid;
     loop {
-        let data = match tokio::time::timeout_at(deadline, body.frame()).await {
+        let data = match tokio::time::timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Ok(Some(Err(_))) => return Opened::Broken,
             Ok(None) => break,
+            Err(_) if first.is_empty() => return Opened::Silent,
             Err(_) => {
                 begins = Beginning::Answer;
                 break;
             }
         };
+        if first.is_empty() && !data.is_empty() {
+            until = patience.until().min(Instant::now() + WITHIN);
+        }
         if first.is_empty() {
             first = data;
         } else {

@@ -6,6 +6,7 @@ use domain::KeyOwner;
 use domain::access::Action;
 use domain::key::FailureKind;
 use domain::policy::KeySource;
+use http_body_util::BodyExt;
 
 use super::harness::{Harness, config};
 use super::payer::{PRICE, REPORT, paid, price};
@@ -250,4 +251,69 @@ async fn a_refusal_before_the_first_attempt_names_no_key() {
     ] {
         assert_eq!(refused.header(header), "", "{header}");
     }
+}
+
+/// Two own keys where the first provider sends this and then nothing more, and the second answers.
+async fn falls_silent(sent: &str, idle_ms: u64, total_ms: u64) -> (Harness, [Provider; 2]) {
+    let mut config: GatewayConfig = config();
+    config.timeouts.idle_ms = idle_ms;
+    config.timeouts.total_ms = total_ms;
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    let (_, first) = harness.own("one", |_| {}).await;
+    let (_, second) = harness.own("two", |key| key.position = 1).await;
+    first.script(vec![Step::Send(sent.into()), Step::Gate]);
+    second.says(REPORT);
+    (harness, [first, second])
+}
+
+const JSON_HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n";
+const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+
+#[tokio::test]
+async fn silence_behind_a_head_leaves_the_turn_to_the_next_key() {
+    for sent in [
+        JSON_HEAD.to_owned(),
+        STREAM_HEAD.to_owned(),
+        format!("{STREAM_HEAD}: at work\n\n"),
+    ] {
+        let (harness, [first, _]) = falls_silent(&sent, 300, 60_000).await;
+        let begun = Instant::now();
+        let answer = harness.chat(CALL).await;
+        assert_eq!(answer.status, 200, "{sent}");
+        assert_eq!(answer.header("x-keybearer-key-label"), "two");
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+        let tried = [
+            own("one", Some(200), "upstream_timeout"),
+            own("two", Some(200), "ok"),
+        ];
+        assert_eq!(attempts(&harness).await, tried);
+        assert!(first.hung_up_soon().await);
+    }
+}
+
+#[tokio::test]
+async fn silence_behind_a_head_is_bounded_by_the_time_of_the_whole_call() {
+    for sent in [JSON_HEAD, STREAM_HEAD] {
+        let (harness, [_, second]) = falls_silent(sent, 60_000, 500).await;
+        let begun = Instant::now();
+        let answer = harness.chat(CALL).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (504, "upstream_timeout")
+        );
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+        assert_eq!(second.hits(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_has_begun_is_not_asked_of_another() {
+    // Blanks, by which a provider says that it is at work, are the client's.
+    let begun = format!("{JSON_HEAD} ");
+    let (harness, [_, second]) = falls_silent(&begun, 300, 60_000).await;
+    let cut = harness.open(harness.chat_request(CALL)).await;
+    assert_eq!(cut.status(), 200);
+    assert!(cut.into_body().collect().await.is_err());
+    assert_eq!(second.hits(), 0);
 }

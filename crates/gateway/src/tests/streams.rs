@@ -225,7 +225,7 @@ async fn silence_and_endless_answers_are_cut() {
         body.starts_with(FIRST) && body.contains("upstream_timeout"),
         "{body}"
     );
-    let comments = ": x\n".repeat(2000);
+    let comments = format!("{FIRST}{}", ": x\n".repeat(2000));
     harness.provider.streams(&[&comments]);
     let body = rest(open(&harness, "/v1/chat/completions", CALL).await).await;
     assert!(
