@@ -12,7 +12,7 @@ use bytes::Bytes;
 use domain::RequestId;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
-use llm::format::{Metered, UsageTap, WireFormat};
+use llm::format::{FormatId, Metered, UsageTap, WireFormat};
 use scrub::Scrubber;
 use tokio::time::{Instant, Sleep};
 
@@ -30,11 +30,13 @@ use crate::upstream::Answering;
 use crate::{Body, BoxError, Plane};
 
 mod broken;
+mod numbers;
 mod parting;
 mod rewrite;
 mod tail;
 
 use broken::{Cut, learned};
+use numbers::Numbers;
 use parting::Parting;
 use tail::Tail;
 
@@ -126,6 +128,11 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
             };
             cost = settlement.known_cost(metered.as_ref());
             let rewriting = translation.and_then(|it| it.begin(kind, &needles, request, now));
+            // What was translated is numbered by who wrote it.
+            let numbers = rewriting.is_none()
+                && kind == Kind::EventStream
+                && call.format == FormatId::OpenaiResponses;
+            let numbers = numbers.then(Numbers::default);
             let relay = Relay {
                 first,
                 upstream: Some(body),
@@ -137,6 +144,7 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
                 tap,
                 metered,
                 answers: says_end.then_some(asked.answers.max(1)),
+                numbers,
                 beginning: keeps
                     .then(|| Box::new(Beginning::new(plane, beginning, kind == Kind::EventStream))),
                 settlement: Some(settlement),
@@ -237,6 +245,8 @@ struct Relay {
     metered: Option<Metered>,
     /// How many answers a stream has to bring to their end; `None`: its end says nothing.
     answers: Option<u64>,
+    /// `None`: the client's format numbers no events, or not the provider's.
+    numbers: Option<Numbers>,
     /// `None`: it tells nothing, or what it told is noted.
     beginning: Option<Box<Beginning>>,
     settlement: Option<Settlement>,
@@ -334,6 +344,9 @@ impl Relay {
                     // Behind the scrubber: an echo of the key is no id.
                     if let Some(beginning) = &mut relay.beginning {
                         beginning.push(&ready);
+                    }
+                    if let Some(numbers) = &mut relay.numbers {
+                        numbers.push(&ready);
                     }
                     let ready = match relay.rewrite(ready) {
                         Ok(ready) => ready,

@@ -148,6 +148,8 @@ pub struct ErrorBody<'a> {
     pub hint: Option<&'a str>,
     /// The request's id.
     pub request: &'a str,
+    /// Which event of a stream it is, in formats that number them; `None`: that is not known, or it is no event.
+    pub number: Option<u64>,
     /// More facts, each a field of the error object. A name that the format itself uses is left out.
     pub details: Map<String, Value>,
 }

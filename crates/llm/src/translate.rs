@@ -327,6 +327,7 @@ pub(crate) fn with_error<T>(
     write: impl FnOnce(&ErrorBody<'_>) -> T,
 ) -> T {
     write(&ErrorBody {
+        number: None,
         status: mishap.status,
         code: mishap.code.as_deref().unwrap_or("upstream_rejected"),
         message: &mishap.message,

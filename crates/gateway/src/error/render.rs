@@ -304,15 +304,25 @@ impl Failure {
 
     /// The body in the client's format.
     pub(crate) fn body(&self, format: &dyn WireFormat, request: RequestId) -> Bytes {
-        self.with_body(request, |body| format.error(body))
+        self.with_body(request, None, |body| format.error(body))
     }
 
-    /// The last event of a stream that cannot go on.
-    pub(crate) fn stream_event(&self, format: &dyn WireFormat, request: RequestId) -> Bytes {
-        self.with_body(request, |body| format.stream_error(body))
+    /// The last event of a stream that cannot go on. `number`: that of the event, where it is known.
+    pub(crate) fn stream_event(
+        &self,
+        format: &dyn WireFormat,
+        request: RequestId,
+        number: Option<u64>,
+    ) -> Bytes {
+        self.with_body(request, number, |body| format.stream_error(body))
     }
 
-    fn with_body<T>(&self, request: RequestId, write: impl FnOnce(&ErrorBody<'_>) -> T) -> T {
+    fn with_body<T>(
+        &self,
+        request: RequestId,
+        number: Option<u64>,
+        write: impl FnOnce(&ErrorBody<'_>) -> T,
+    ) -> T {
         let hint = self.hint();
         write(&ErrorBody {
             status: self.status().as_u16(),
@@ -320,6 +330,7 @@ impl Failure {
             message: &self.to_string(),
             hint: hint.as_deref(),
             request: &request.to_string(),
+            number,
             details: self.details(),
         })
     }

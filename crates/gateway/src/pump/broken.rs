@@ -7,6 +7,7 @@ use http_body::Frame;
 use llm::format::{Metered, UsageTap};
 
 use super::Relay;
+use super::numbers::Numbers;
 use crate::BoxError;
 use crate::error::Failure;
 use crate::send::Kind;
@@ -74,7 +75,9 @@ impl Relay {
             (Kind::EventStream, Some(request)) => {
                 let rewriting = self.rewriting.as_mut();
                 let event = rewriting.and_then(|it| it.break_off(&failure));
-                let event = event.unwrap_or_else(|| failure.stream_event(self.format, request));
+                let number = self.numbers.as_ref().and_then(Numbers::next);
+                let event =
+                    event.unwrap_or_else(|| failure.stream_event(self.format, request, number));
                 last.extend_from_slice(&event);
                 self.sent_bytes += last.len() as u64;
                 self.end(Some(failure.code()));

@@ -64,6 +64,7 @@ impl Restated {
         let mut details = Map::new();
         details.insert("upstream".to_owned(), json!(self.words));
         format.error(&ErrorBody {
+            number: None,
             status,
             code: "upstream_rejected",
             message: &message,

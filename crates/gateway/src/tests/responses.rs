@@ -36,6 +36,39 @@ async fn respond(harness: &Harness, body: &str) -> Answer {
 }
 
 #[tokio::test]
+async fn the_error_that_ends_a_stream_has_the_next_number() {
+    let harness = Harness::start().await;
+    let (_, provider) = harness.own("one", |_| {}).await;
+    let numbered = |text: &str, number: u64| {
+        let field = format!("{{\"sequence_number\":{number},");
+        text.replace("data: {", &format!("data: {field}"))
+    };
+    for (pieces, expected) in [
+        (vec![numbered(CREATED, 0), numbered(DELTA, 7)], Some(8)),
+        (vec![CREATED.to_owned(), DELTA.to_owned()], None),
+    ] {
+        let mut steps = stream(&pieces.iter().map(String::as_str).collect::<Vec<_>>());
+        steps.pop();
+        steps.push(Step::Close);
+        provider.script(steps);
+        let answer = respond(&harness, CALL).await;
+        let text = String::from_utf8(answer.body.to_vec()).expect("text");
+        let last = text.trim_end().lines().last().expect("an event");
+        let last = last.strip_prefix("data: ").expect("its data");
+        let last: serde_json::Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!(
+            (&last["type"], &last["code"]),
+            (&"error".into(), &"upstream_broken".into())
+        );
+        assert_eq!(
+            last.get("sequence_number").and_then(|it| it.as_u64()),
+            expected,
+            "{last}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_response_passes_byte_for_byte_and_its_end_is_metered() {
     let harness = Harness::start().await;
     let (_, provider) = harness.own("one", |_| {}).await;

@@ -47,6 +47,7 @@ impl WireFormat for OpenaiResponses {
             code: error.code,
             message: error.message,
             param: None,
+            sequence_number: error.number,
             error: Failure(error),
         });
         format!("\n\nevent: error\ndata: {body}\n\n").into()
@@ -97,6 +98,9 @@ struct ErrorEvent<'a> {
     code: &'a str,
     message: &'a str,
     param: Option<&'a str>,
+    /// Some clients read no event without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_number: Option<u64>,
     error: Failure<'a>,
 }
 

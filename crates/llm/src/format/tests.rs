@@ -269,6 +269,7 @@ fn details() -> Map<String, Value> {
 
 fn error<'a>(status: u16, code: &'a str, hint: Option<&'a str>) -> ErrorBody<'a> {
     ErrorBody {
+        number: None,
         status,
         code,
         message: "no key for \"gpt-4o\"\nin this workspace",
