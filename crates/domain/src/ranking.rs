@@ -15,7 +15,7 @@ words! {
     Ranking("ranking") {
         /// The least cost first.
         Cost = "cost",
-        /// The quickest first byte first.
+        /// The quickest answer first: the first byte of a stream, or all of an answer that is none.
         Latency = "latency",
         /// The most output tokens in a second first.
         Throughput = "throughput",
@@ -44,6 +44,8 @@ const BEST: u128 = 1_000;
 pub struct Pace {
     /// The milliseconds to the first byte of a stream; none: not measured lately.
     pub first_byte_ms: Option<u64>,
+    /// The milliseconds to the end of an answer that is no stream, of the usual length; none: not measured lately.
+    pub answer_ms: Option<u64>,
     /// The output tokens of a thousand seconds of answering; none: not measured lately.
     pub tokens_in_1000_s: Option<u64>,
 }
@@ -55,6 +57,18 @@ pub struct Facts {
     pub cost: Option<NanoUsd>,
     /// How quick it is.
     pub pace: Pace,
+    /// Whether the call wants a stream.
+    pub is_streamed: bool,
+}
+
+impl Facts {
+    /// For how long such a call waits: the client of a stream for its beginning, every other for the end.
+    fn latency_ms(&self) -> Option<u64> {
+        match self.is_streamed {
+            true => self.pace.first_byte_ms,
+            false => self.pace.answer_ms,
+        }
+    }
 }
 
 /// What a call of [`SAMPLE`] costs who pays for the target at this price: on an own key what its provider asks, else what it
@@ -117,12 +131,11 @@ pub fn arrange<T, P: PartialEq>(
 fn scores(ranking: Ranking, all: &[Facts]) -> Vec<u128> {
     let best = |of: fn(&Facts) -> Option<u64>| all.iter().filter_map(of).min();
     let most = all.iter().filter_map(|it| it.pace.tokens_in_1000_s).max();
-    let (cheapest, quickest) = (best(cost), best(|it| it.pace.first_byte_ms));
+    let (cheapest, quickest) = (best(cost), best(Facts::latency_ms));
     let score = |facts: &Facts| match ranking {
         Ranking::Cost => cost(facts).map_or(u128::MAX, u128::from),
         Ranking::Latency => facts
-            .pace
-            .first_byte_ms
+            .latency_ms()
             .map_or(0, |it| u128::from(it).saturating_add(1)),
         Ranking::Throughput => facts
             .pace
@@ -130,7 +143,7 @@ fn scores(ranking: Ranking, all: &[Facts]) -> Vec<u128> {
             .map_or(0, |it| u128::MAX - u128::from(it)),
         Ranking::Balanced => {
             let price = cost(facts).map_or(WORST, |it| ratio(it, cheapest));
-            let latency = facts.pace.first_byte_ms;
+            let latency = facts.latency_ms();
             let latency = latency.map_or(BEST, |it| ratio(it, quickest));
             let tokens = facts.pace.tokens_in_1000_s;
             let throughput = tokens.map_or(BEST, |it| ratio(most.unwrap_or(it), Some(it)));
@@ -174,8 +187,10 @@ mod tests {
             cost: cost.map(NanoUsd::new),
             pace: Pace {
                 first_byte_ms,
+                answer_ms: None,
                 tokens_in_1000_s: tokens,
             },
+            is_streamed: true,
         }
     }
 
@@ -213,6 +228,47 @@ mod tests {
         ] {
             assert_eq!(order(ranking, &all), expected, "{ranking}");
         }
+    }
+
+    #[test]
+    fn streams_and_whole_answers_are_measured_apart() {
+        let quick = |first_byte_ms, answer_ms, is_streamed| Facts {
+            cost: Some(NanoUsd::new(1)),
+            pace: Pace {
+                first_byte_ms,
+                answer_ms,
+                tokens_in_1000_s: Some(1),
+            },
+            is_streamed,
+        };
+        for (is_streamed, expected) in [(true, ["b", "a", "c"]), (false, ["c", "a", "b"])] {
+            let all = [
+                (
+                    "a",
+                    KeySource::Byok,
+                    quick(Some(20), Some(200), is_streamed),
+                ),
+                (
+                    "b",
+                    KeySource::Byok,
+                    quick(Some(10), Some(300), is_streamed),
+                ),
+                (
+                    "c",
+                    KeySource::Byok,
+                    quick(Some(30), Some(100), is_streamed),
+                ),
+            ];
+            for ranking in [Ranking::Latency, Ranking::Balanced] {
+                assert_eq!(order(ranking, &all), expected, "{ranking} {is_streamed}");
+            }
+        }
+        // What is known of one kind says nothing of the other.
+        let all = [
+            ("a", KeySource::Byok, quick(None, Some(200), false)),
+            ("b", KeySource::Byok, quick(Some(1), None, false)),
+        ];
+        assert_eq!(order(Ranking::Latency, &all), ["b", "a"]);
     }
 
     #[test]

@@ -21,6 +21,11 @@ const KEPT_MS: i64 = 10 * 60_000;
 const STEP: u64 = 4;
 /// Shorter answers tell nothing of how quickly a model writes.
 const LEAST_TOKENS: u64 = 8;
+/// How long an answer is taken to be where times of whole answers are compared, so that who was asked for long ones does
+/// not count as slow.
+const USUAL_TOKENS: u64 = 250;
+/// What comes before the first token is taken to last as long as so many take to write.
+const TOKENS_BEFORE_FIRST: u64 = 50;
 /// A client that kept an answer waiting for more than one part in so many is what was measured.
 const PATIENCE: u32 = 10;
 
@@ -44,6 +49,7 @@ pub(crate) struct Place {
 #[derive(Default)]
 struct Known {
     first_byte_ms: Option<Measured>,
+    answer_ms: Option<Measured>,
     tokens_in_1000_s: Option<Measured>,
 }
 
@@ -58,6 +64,7 @@ pub(crate) struct Lap {
     paces: Paces,
     place: Place,
     begun_at: Instant,
+    is_stream: bool,
 }
 
 impl Place {
@@ -100,12 +107,13 @@ impl Paces {
         let lately = |it: Option<Measured>| it.filter(|it| it.is_recent(now));
         Pace {
             first_byte_ms: lately(known.first_byte_ms).map(|it| it.average),
+            answer_ms: lately(known.answer_ms).map(|it| it.average),
             tokens_in_1000_s: lately(known.tokens_in_1000_s).map(|it| it.average),
         }
     }
 
     /// The beginning of an answer is there, of an attempt that began at `begun_at`. Of one that is no stream the first byte
-    /// may as well be the last, which tells how much was written.
+    /// may as well be the last: that counts at its end, which tells how much was written.
     pub(crate) fn answered(&self, place: Place, begun_at: Instant, is_stream: bool) -> Lap {
         if is_stream {
             let took = u64::try_from(begun_at.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -117,6 +125,7 @@ impl Paces {
             paces: self.clone(),
             place,
             begun_at,
+            is_stream,
         }
     }
 
@@ -134,14 +143,33 @@ impl Lap {
     /// The answer is at its end and whole. `waited`: for how long the client took nothing of it.
     pub(crate) fn ends(self, usage: &Usage, waited: Duration) {
         let took = self.begun_at.elapsed();
-        if usage.output_tokens < LEAST_TOKENS || waited > took / PATIENCE {
+        let tokens = usage.output_tokens;
+        let tells_speed = tokens >= LEAST_TOKENS;
+        if waited > took / PATIENCE || self.is_stream && !tells_speed {
             return;
         }
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
-        let speed = usage.output_tokens.saturating_mul(1_000_000) / millis;
+        let speed = tokens.saturating_mul(1_000_000) / millis;
         self.paces.learn(&self.place, |known, now| {
-            known.tokens_in_1000_s = Some(moved(known.tokens_in_1000_s, speed, now));
+            if tells_speed {
+                known.tokens_in_1000_s = Some(moved(known.tokens_in_1000_s, speed, now));
+            }
+            if !self.is_stream {
+                let usual = of_usual_length(millis, tokens);
+                known.answer_ms = Some(moved(known.answer_ms, usual, now));
+            }
         });
+    }
+}
+
+/// How long the answer would have taken with [`USUAL_TOKENS`]. What has no tokens, as vectors have none, is taken as it is.
+fn of_usual_length(millis: u64, tokens: u64) -> u64 {
+    match tokens {
+        0 => millis,
+        _ => {
+            let usual = millis.saturating_mul(USUAL_TOKENS + TOKENS_BEFORE_FIRST);
+            usual / tokens.saturating_add(TOKENS_BEFORE_FIRST)
+        }
     }
 }
 
@@ -245,5 +273,37 @@ mod tests {
             }
         }
         assert_eq!(paces.of(&place("m")).first_byte_ms, None);
+    }
+
+    #[test]
+    fn whole_answers_are_compared_as_if_they_were_of_one_length() {
+        let (sources, clock) = crate::tests::sources();
+        let paces = Paces::new(sources);
+        let answer = |paces: &Paces| paces.of(&place("m")).answer_ms;
+        for (millis, tokens, expected) in [
+            (1_200, 250, 1_200),
+            (4_200, 1_000, 1_200),
+            (210, 2, 1_211),
+            (900, 0, 900),
+        ] {
+            clock.fetch_add(KEPT_MS + 1, Ordering::SeqCst);
+            let lap = paces.answered(place("m"), ago(millis), false);
+            lap.ends(&usage(tokens), Duration::ZERO);
+            assert!(
+                is_about(answer(&paces), expected),
+                "{tokens}: {:?}",
+                answer(&paces)
+            );
+        }
+        // A client that was slow is no measure of its provider, and a stream tells of streams.
+        clock.fetch_add(KEPT_MS + 1, Ordering::SeqCst);
+        let second = Duration::from_secs(1);
+        paces
+            .answered(place("m"), ago(1_000), false)
+            .ends(&usage(20), second / 5);
+        paces
+            .answered(place("m"), ago(1_000), true)
+            .ends(&usage(20), Duration::ZERO);
+        assert_eq!(answer(&paces), None);
     }
 }

@@ -88,7 +88,13 @@ pub(crate) fn plan(
             let ways = match admitted.maker {
                 // One key is left.
                 Some(_) => ways,
-                None => rank::in_order(plane, &admitted.view, admitted.call, ways),
+                None => {
+                    let Admitted {
+                        view, call, head, ..
+                    } = &admitted;
+                    let is_streamed = head.stream || call.streams();
+                    rank::in_order(plane, view, call, is_streamed, ways)
+                }
             };
             if let Some(preset) = preset {
                 defaults::write(plane, &mut admitted, &preset, &ways)?;

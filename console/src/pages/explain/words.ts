@@ -68,9 +68,10 @@ export function stepText({ subject, verdict }: Step, names: Map<string, string>)
 export function rankText(rank: Schemas["RankView"]): string {
   const cost =
     rank.cost_nano_usd === null ? "price not known" : `${usd(rank.cost_nano_usd)} for 3000 tokens in and 1000 out`;
-  const first = rank.first_byte_ms === null ? "not measured lately" : `${rank.first_byte_ms} ms`;
+  const millis = (measured: number | null) => (measured === null ? "not measured lately" : `${measured} ms`);
   const tokens = rank.output_tokens_per_second;
-  return `${cost}; first byte: ${first}; output: ${tokens === null ? "not measured lately" : `${tokens} tokens/s`}`;
+  const output = tokens === null ? "not measured lately" : `${tokens} tokens/s`;
+  return `${cost}; first byte: ${millis(rank.first_byte_ms)}; whole answer: ${millis(rank.answer_ms)}; output: ${output}`;
 }
 
 export const WHEN: Record<Target["when"], string> = {

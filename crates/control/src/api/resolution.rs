@@ -139,6 +139,10 @@ pub struct RankView {
     /// The milliseconds to the first byte of a stream, averaged; `null`: not measured in the last ten minutes.
     #[schema(required)]
     first_byte_ms: Option<u64>,
+    /// The milliseconds to the end of an answer that is no stream, as if each had 250 output tokens, averaged; `null`: not
+    /// measured in the last ten minutes.
+    #[schema(required)]
+    answer_ms: Option<u64>,
     /// The output tokens of a second of a whole call, averaged; `null`: not measured in the last ten minutes.
     #[schema(required)]
     output_tokens_per_second: Option<f64>,

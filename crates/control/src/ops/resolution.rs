@@ -156,7 +156,7 @@ impl Facts {
         )
     }
 
-    /// The targets of one model in the order of the ranking, as a chat completion has them.
+    /// The targets of one model in the order of the ranking, as a chat completion that streams has them.
     pub(crate) fn ranked(
         &self,
         state: &ControlState,
@@ -188,6 +188,7 @@ impl Facts {
         ranking::Facts {
             cost,
             pace: pace.unwrap_or_default(),
+            is_streamed: true,
         }
     }
 

@@ -491,7 +491,8 @@ async fn a_ranking_orders_what_may_serve_and_says_what_it_looked_at() {
         (&shown["ranking"], &shown["model"]),
         (&json!("cost"), &json!("openai/gpt-oss-120b"))
     );
-    let looked = json!({"cost_nano_usd": 4_000_000, "first_byte_ms": null, "output_tokens_per_second": null});
+    let looked = json!({"cost_nano_usd": 4_000_000, "first_byte_ms": null, "answer_ms": null,
+        "output_tokens_per_second": null});
     assert_eq!(shown["targets"][0]["ranked_by"], looked);
     let (order, _) = ask("openai/gpt-oss-120b:throughput").await;
     assert_eq!(order, ["groq", "openrouter"]);

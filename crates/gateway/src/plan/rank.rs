@@ -14,8 +14,14 @@ use crate::endpoint::Call;
 use crate::pace::Place;
 use crate::snapshot::View;
 
-/// The ways in their order.
-pub(super) fn in_order(plane: &Plane, view: &View, call: &Call, ways: Arc<[Way]>) -> Arc<[Way]> {
+/// The ways in their order. `is_streamed`: the call wants a stream.
+pub(super) fn in_order(
+    plane: &Plane,
+    view: &View,
+    call: &Call,
+    is_streamed: bool,
+    ways: Arc<[Way]>,
+) -> Arc<[Way]> {
     if ways.iter().all(|way| way.ranking.is_none()) {
         return ways;
     }
@@ -28,13 +34,13 @@ pub(super) fn in_order(plane: &Plane, view: &View, call: &Call, ways: Arc<[Way]>
             ways.to_vec(),
             |way| (way.is_managed(), way.is_fallback(), way.last_resort),
             |way| &way.target,
-            |way| facts(plane, view, call.operation, &way.target),
+            |way| facts(plane, view, call.operation, is_streamed, &way.target),
         ),
     });
     ranked.collect()
 }
 
-/// The targets of a model that nothing is called of yet, in the order of a chat completion's.
+/// The targets of a model that nothing is called of yet, in the order of a chat completion's that streams.
 pub(crate) fn targets_in_order(
     plane: &Plane,
     view: &View,
@@ -54,15 +60,16 @@ pub(crate) fn targets_in_order(
         targets,
         |target| (target.source, target.when, is_last(target)),
         |target| target,
-        |target| facts(plane, view, "chat_completions", target),
+        |target| facts(plane, view, "chat_completions", true, target),
     )
 }
 
-fn facts(plane: &Plane, view: &View, operation: &str, target: &Target) -> Facts {
+fn facts(plane: &Plane, view: &View, operation: &str, is_streamed: bool, target: &Target) -> Facts {
     let place = view.key(target);
     let place = place.map(|(record, _)| Place::of(&record.context, &target.model));
     Facts {
         cost: bill::sample_charge(plane, view, target, operation),
         pace: place.map(|it| plane.paces.of(&it)).unwrap_or_default(),
+        is_streamed,
     }
 }

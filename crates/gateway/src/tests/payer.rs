@@ -181,10 +181,20 @@ impl Harness {
         label: &str,
         change: impl FnOnce(&mut ProviderKeyRecord),
     ) -> (ProviderKeyRecord, Provider) {
+        self.own_at("openai", label, change).await
+    }
+
+    /// The same, for another provider.
+    pub(super) async fn own_at(
+        &self,
+        provider: &str,
+        label: &str,
+        change: impl FnOnce(&mut ProviderKeyRecord),
+    ) -> (ProviderKeyRecord, Provider) {
         let upstream = Provider::start().await;
         upstream.says("{}");
         let owner = KeyOwner::Workspace(self.workspace);
-        let mut record = self.record_of(owner, "openai", label, &upstream).await;
+        let mut record = self.record_of(owner, provider, label, &upstream).await;
         change(&mut record);
         self.put(&record).await;
         (record, upstream)

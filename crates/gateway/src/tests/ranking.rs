@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use domain::KeyOwner;
 use domain::policy::Mode;
 use domain::ranking::Pace;
 use domain::record::ProviderKeyRecord;
@@ -16,13 +15,10 @@ use super::provider::{Provider, Step, chunk};
 
 const EVERY: [&str; 4] = ["cost", "latency", "throughput", "balanced"];
 
-/// The workspace's own key for a provider.
+/// The workspace's own key for a provider, which reports its usage.
 async fn own(harness: &Harness, provider: &str) -> (ProviderKeyRecord, Provider) {
-    let upstream = Provider::start().await;
+    let (record, upstream) = harness.own_at(provider, "own", |_| {}).await;
     upstream.says(REPORT);
-    let owner = KeyOwner::Workspace(harness.workspace);
-    let record = harness.record_of(owner, provider, "own", &upstream).await;
-    harness.put(&record).await;
     (record, upstream)
 }
 
@@ -163,6 +159,53 @@ async fn latency_is_learnt_from_streams_and_what_is_unknown_gets_its_turn() {
     assert_eq!(streamed(&harness, "org/x:latency").await, is("stall"));
 }
 
+/// A whole answer of so many tokens after so long.
+fn answer(millis: u64, tokens: u64) -> Vec<Step> {
+    let body =
+        format!(r#"{{"choices":[],"usage":{{"prompt_tokens":1,"completion_tokens":{tokens}}}}}"#);
+    vec![
+        Step::Wait(Duration::from_millis(millis)),
+        Step::Send(super::provider::answer(
+            200,
+            &[super::payer::JSON],
+            body.as_bytes(),
+        )),
+    ]
+}
+
+#[tokio::test]
+async fn latency_of_whole_answers_is_learnt_apart_from_that_of_streams() {
+    let Market {
+        harness,
+        mart,
+        stall,
+        records,
+    } = market().await;
+    mart.script(answer(300, 20));
+    stall.script(answer(20, 20));
+    let body = call("org/x:latency");
+    for provider in ["mart", "stall", "stall", "stall"] {
+        assert_eq!(by(&harness.chat(&body).await), is(provider));
+    }
+    // A long answer takes long wherever it is written.
+    stall.script(answer(200, 1_000));
+    assert_eq!(by(&harness.chat(&body).await), is("stall"));
+    assert_eq!(by(&harness.chat(&body).await), is("stall"));
+    let probe = harness.gateway.probe();
+    let pace = |at: usize| probe.pace(&records[at].context, "org/x");
+    assert!(pace(0).answer_ms > pace(1).answer_ms);
+    assert_eq!((pace(0).first_byte_ms, pace(1).first_byte_ms), (None, None));
+    // Of streams nothing is known yet, and what is learnt of them changes nothing for the others.
+    mart.script(stream(0, 20));
+    stall.script(stream(300, 20));
+    for provider in ["mart", "stall", "mart", "mart"] {
+        assert_eq!(streamed(&harness, "org/x:latency").await, is(provider));
+    }
+    mart.script(answer(0, 20));
+    stall.script(answer(0, 20));
+    assert_eq!(by(&harness.chat(&body).await), is("stall"));
+}
+
 #[tokio::test]
 async fn throughput_is_learnt_from_whole_answers_as_well_and_balanced_weighs_all_three() {
     let Market {
@@ -176,15 +219,7 @@ async fn throughput_is_learnt_from_whole_answers_as_well_and_balanced_weighs_all
     assert_eq!(streamed(&harness, "org/x:throughput").await, is("mart"));
     assert_eq!(streamed(&harness, "org/x:throughput").await, is("stall"));
     assert_eq!(streamed(&harness, "org/x:throughput").await, is("stall"));
-    let slow = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":8}}"#;
-    stall.script(vec![
-        Step::Wait(Duration::from_millis(500)),
-        Step::Send(super::provider::answer(
-            200,
-            &[super::payer::JSON],
-            slow.as_bytes(),
-        )),
-    ]);
+    stall.script(answer(500, 8));
     for _ in 0..6 {
         assert_eq!(by(&harness.chat(&call("stall/org/x")).await), is("stall"));
     }
@@ -196,15 +231,14 @@ async fn throughput_is_learnt_from_whole_answers_as_well_and_balanced_weighs_all
     assert!(pace(0).tokens_in_1000_s > pace(1).tokens_in_1000_s);
     // As cheap, and three times as quick to begin, which is more than it is slower to write.
     assert!(pace(1).first_byte_ms < pace(0).first_byte_ms);
-    let body = call("org/x:balanced");
-    assert_eq!(by(&harness.chat(&body).await), is("stall"));
+    assert_eq!(streamed(&harness, "org/x:balanced").await, is("stall"));
     // Ten times as dear is more than all of that.
     harness
         .policy(|policy| {
             policy.prices[1] = price("stall", "org/x", r#"{"input":"30","output":"150"}"#);
         })
         .await;
-    assert_eq!(by(&harness.chat(&body).await), is("mart"));
+    assert_eq!(streamed(&harness, "org/x:balanced").await, is("mart"));
 }
 
 #[tokio::test]

@@ -133,13 +133,13 @@ mod tests {
         answer["preset"] = json!("fast");
         answer["ranking"] = json!("cost");
         answer["targets"][0]["ranked_by"] = json!({
-            "cost_nano_usd": 12_500_000, "first_byte_ms": 250, "output_tokens_per_second": null,
+            "cost_nano_usd": 12_500_000, "first_byte_ms": 250, "answer_ms": 1200, "output_tokens_per_second": null,
         });
         let shown = lines(&answer, false);
         assert_eq!(
             shown[0],
             "openai/gpt-4o with own key primary ($0.0125 for 3000 tokens in and 1000 out; first byte in 250 ms; \
-             throughput not measured lately)"
+             whole answer in 1200 ms; throughput not measured lately)"
         );
         assert!(shown.contains(&"the preset @fast stands for gpt-4o".to_owned()));
         assert!(shown.contains(&"providers of the same payer are ranked by cost".to_owned()));

@@ -201,6 +201,7 @@ fn rank(rank: Rank) -> RankView {
     RankView {
         cost_nano_usd: rank.cost.map(|it| it.nanos()),
         first_byte_ms: rank.pace.first_byte_ms,
+        answer_ms: rank.pace.answer_ms,
         output_tokens_per_second: rank.pace.tokens_in_1000_s.map(per_second),
     }
 }

@@ -109,11 +109,15 @@ fn rank(rank: &Value) -> String {
         Some(millis) => format!("first byte in {millis} ms"),
         None => "first byte not measured lately".to_owned(),
     };
+    let answer = match rank["answer_ms"].as_u64() {
+        Some(millis) => format!("whole answer in {millis} ms"),
+        None => "whole answer not measured lately".to_owned(),
+    };
     let throughput = match rank["output_tokens_per_second"].as_f64() {
         Some(tokens) => format!("{tokens} tokens/s"),
         None => "throughput not measured lately".to_owned(),
     };
-    format!(" ({cost}; {first_byte}; {throughput})")
+    format!(" ({cost}; {first_byte}; {answer}; {throughput})")
 }
 
 /// How the model was found, where the request did not simply name it.
