@@ -8,7 +8,7 @@ use domain::record::ProviderKeyRecord;
 use http::Method;
 
 use super::client::Answer;
-use super::harness::{Harness, KEY};
+use super::harness::Harness;
 use super::payer::STREAM;
 use super::provider::{Provider, Step, chunk};
 use super::usage_row;
@@ -145,7 +145,7 @@ async fn items_and_prompts_of_which_nobody_knows_are_asked_of_own_keys_alone() {
         );
     }
     assert_eq!(upstream.hits(), hits);
-    let (_, own) = own(&harness, "openai", "own", 0).await;
+    let (_, own) = harness.own_at("openai", "own", |_| {}).await;
     assert_eq!(label(&respond(&harness, stored).await), "own");
     assert_eq!((own.hits(), upstream.hits()), (1, hits));
 }
@@ -153,7 +153,7 @@ async fn items_and_prompts_of_which_nobody_knows_are_asked_of_own_keys_alone() {
 #[tokio::test]
 async fn what_another_process_is_about_to_write_is_waited_for_once() {
     let harness = Harness::start().await;
-    let (record, _) = own(&harness, "openai", "one", 0).await;
+    let (record, _) = harness.own_at("openai", "one", |_| {}).await;
     let makers = crate::kept::Makers::new(true);
     let of_all = async |ids: &[&str], matters: bool| {
         let begun = Instant::now();
@@ -456,27 +456,10 @@ async fn a_shared_key_finds_nothing_that_another_workspace_made() {
     assert_eq!(upstream.hits(), hits);
 
     // A key of the workspace's own asks for what was made elsewhere with it.
-    let (_, second) = own(&harness, "openai", "own", 0).await;
+    let (_, second) = harness.own_at("openai", "own", |_| {}).await;
     let asked = respond(&harness, r#","previous_response_id":"resp_a""#).await;
     assert_eq!(label(&asked), "own");
     assert_eq!((second.hits(), upstream.hits()), (1, hits));
-}
-
-/// Gives the workspace a key for this provider, with a provider of its own behind it.
-async fn own(
-    harness: &Harness,
-    provider: &str,
-    label: &str,
-    position: i64,
-) -> (ProviderKeyRecord, Provider) {
-    let upstream = Provider::start().await;
-    let owner = KeyOwner::Workspace(harness.workspace);
-    let mut record = harness.record_of(owner, provider, label, &upstream).await;
-    record.position = position;
-    record.envelope = harness.seal(KEY, &record).await;
-    harness.put(&record).await;
-    upstream.says("{}");
-    (record, upstream)
 }
 
 /// Notes that these were made with this key, as another process of the instance would.
@@ -496,8 +479,10 @@ async fn made(harness: &Harness, record: &ProviderKeyRecord, ids: &[&str]) {
 async fn a_prompt_that_names_a_file_goes_to_the_key_that_made_it_in_every_format() {
     for provider in ["openai", "anthropic", "google"] {
         let harness = Harness::start().await;
-        own(&harness, provider, "one", 0).await;
-        let (two, upstream) = own(&harness, provider, "two", 1).await;
+        harness.own_at(provider, "one", |_| {}).await;
+        let (two, upstream) = harness
+            .own_at(provider, "two", |key| key.position = 1)
+            .await;
         made(&harness, &two, &["file-1", "vs_1", "conv_1", "cntr_1"]).await;
         let events = match provider {
             "google" => "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n",
@@ -612,9 +597,11 @@ async fn a_prompt_that_names_a_file_goes_to_the_key_that_made_it_in_every_format
 #[tokio::test]
 async fn what_different_keys_made_no_call_can_name_together() {
     let harness = Harness::start().await;
-    let (one, first) = own(&harness, "openai", "one", 0).await;
-    let (two, second) = own(&harness, "openai", "two", 1).await;
-    let (three, third) = own(&harness, "anthropic", "three", 0).await;
+    let (one, first) = harness.own_at("openai", "one", |_| {}).await;
+    let (two, second) = harness
+        .own_at("openai", "two", |key| key.position = 1)
+        .await;
+    let (three, third) = harness.own_at("anthropic", "three", |_| {}).await;
     made(&harness, &one, &["file-1", "resp_1"]).await;
     made(&harness, &two, &["file-2", "vs_2"]).await;
     made(&harness, &three, &["file_3"]).await;
@@ -657,9 +644,11 @@ async fn what_different_keys_made_no_call_can_name_together() {
 #[tokio::test]
 async fn a_file_whose_key_is_gone_is_told_and_other_models_do_not_stand_in() {
     let harness = Harness::start().await;
-    let (one, _) = own(&harness, "openai", "one", 0).await;
-    let (two, second) = own(&harness, "openai", "two", 1).await;
-    let (_, third) = own(&harness, "anthropic", "three", 0).await;
+    let (one, _) = harness.own_at("openai", "one", |_| {}).await;
+    let (two, second) = harness
+        .own_at("openai", "two", |key| key.position = 1)
+        .await;
+    let (_, third) = harness.own_at("anthropic", "three", |_| {}).await;
     made(&harness, &one, &["file-1"]).await;
     made(&harness, &two, &["file-2"]).await;
     second.fails(500);
@@ -688,8 +677,10 @@ async fn a_file_whose_key_is_gone_is_told_and_other_models_do_not_stand_in() {
 #[tokio::test]
 async fn stores_of_vectors_and_conversations_stay_with_the_key_that_made_them() {
     let harness = Harness::start().await;
-    let (_, one) = own(&harness, "openai", "one", 0).await;
-    let (two, upstream) = own(&harness, "openai", "two", 1).await;
+    let (_, one) = harness.own_at("openai", "one", |_| {}).await;
+    let (two, upstream) = harness
+        .own_at("openai", "two", |key| key.position = 1)
+        .await;
     made(&harness, &two, &["file-2"]).await;
     let post = async |path: &str, body: &str| {
         let answer = harness
