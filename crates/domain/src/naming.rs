@@ -59,6 +59,20 @@ pub struct Named {
     pub model: String,
 }
 
+impl Named {
+    /// The tier that the account's plan must open. A default is somebody else's choice: of tiers only one that the caller
+    /// names is gated, or one that a preset does, which is looked at when it is called alone.
+    pub fn gated_tier(&self) -> Option<Tier> {
+        self.tier
+            .filter(|_| is_gated(self.chosen_by, self.preset.as_ref()))
+    }
+}
+
+fn is_gated(chosen_by: ChosenBy, preset: Option<&PresetName>) -> bool {
+    let is_default = matches!(chosen_by, ChosenBy::Workspace | ChosenBy::Instance);
+    !is_default || preset.is_some()
+}
+
 /// Why there is no name to look up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoName {
@@ -110,10 +124,7 @@ pub fn names(
         return vec![Err(NoName::NotChosen)];
     };
     let named = |model: &str, preset: Option<&PresetName>, ranking: Option<Ranking>| {
-        // A default is somebody else's choice: of tiers only one that the caller names is gated, or one that a preset does,
-        // which is looked at when it is called alone.
-        let is_default = matches!(chosen_by, ChosenBy::Workspace | ChosenBy::Instance);
-        let is_open = |tier| is_default && preset.is_none() || terms.opens(tier);
+        let is_open = |tier| !is_gated(chosen_by, preset) || terms.opens(tier);
         let name = name_of(model, is_open, policy, settings)?;
         Ok(Named {
             chosen_by,
@@ -596,6 +607,16 @@ mod tests {
             .map(|it| it.as_ref().map(|it| it.model.as_str()))
             .collect();
         assert_eq!(models, [Err(&NoName::TierLocked(Tier::Level2)), Ok("free")]);
+        let paid = PlanTerms {
+            tiers: vec![Tier::Level2],
+            ..free()
+        };
+        let opened = super::names(&choices, &policy, &Settings::default(), &paid, |_| false);
+        let gated = opened.into_iter().map(|it| it.map(|it| it.gated_tier()));
+        assert_eq!(
+            gated.collect::<Vec<_>>(),
+            [Ok(Some(Tier::Level2)), Ok(None)]
+        );
         // Nor where it is the workspace's default, which its admins could not set to the tier itself.
         let policy = WorkspacePolicy {
             model: Some(model("@fast")),

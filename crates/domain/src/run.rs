@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ProviderKeyId, RequestId};
 use crate::key::{KeyScope, Label, ProviderId};
-use crate::policy::{KeySource, words};
+use crate::policy::{KeySource, Tier, words};
 
 words! {
     /// How far a run has come.
@@ -74,6 +74,10 @@ pub const MAX_PROMPT_CHARS: usize = 8_000;
 pub struct Pinned {
     /// What was asked for.
     pub requested: String,
+    /// The tier that the account's plan must open for it: the one that was asked for, or that a preset stands for. None:
+    /// none is asked for, or it was somebody else's choice.
+    #[serde(default)]
+    pub tier: Option<Tier>,
     /// The provider.
     pub provider: ProviderId,
     /// The provider's own name of the model.
@@ -223,7 +227,8 @@ mod tests {
     #[test]
     fn plans_read_back() {
         let pinned = Pinned {
-            requested: "default".to_owned(),
+            requested: "@fast".to_owned(),
+            tier: Some(Tier::Level2),
             provider: "openai".parse().expect("an id"),
             model: "m".to_owned(),
             source: KeySource::Byok,
@@ -237,9 +242,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<RunPlan>(&text).expect("reads"), plan);
         // One that was stored before these fields were there.
         let text = text.replace(r#","owner":"account""#, "");
+        let text = text.replace(r#""tier":"level_2","#, "");
         let text = text.replace(r#""begun":0,"#, "");
         let old: RunPlan = serde_json::from_str(&text).expect("reads");
-        assert_eq!(old.pinned.map(|it| it.owner), Some(None));
+        assert_eq!(old.pinned.map(|it| (it.owner, it.tier)), Some((None, None)));
         assert_eq!(old.steps, plan.steps);
     }
 }

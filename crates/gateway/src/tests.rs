@@ -29,6 +29,7 @@ mod outages;
 mod passed;
 mod payer;
 mod payers;
+mod pins;
 mod presets;
 mod probing;
 mod provider;

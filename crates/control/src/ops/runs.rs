@@ -63,7 +63,7 @@ pub async fn create(
     let explained = resolution::explain(state, scope, asked).await?;
     let payer = state.store.within(scope).payer(call.now).await?;
     let pinned = match wanted.outputs.contains(&OutputType::Script) {
-        true => Some(servable::pin(&explained, payer.has_credits)?),
+        true => Some(servable::pin(state, &explained, payer.has_credits)?),
         false => None,
     };
     if images > 0 {

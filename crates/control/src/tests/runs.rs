@@ -59,3 +59,69 @@ async fn runs_that_a_worker_gave_up_are_taken_again_without_a_second_worker() {
     stop.send(true).expect("it listens");
     worker.await.expect("ends");
 }
+
+impl World {
+    /// What a run of this model is pinned to.
+    async fn pinned(&self, person: &Person, model: &str) -> serde_json::Value {
+        let at = format!("/api/v1/workspaces/{}/runs", person.workspace);
+        let body = json!({"prompt": "The sea.", "model": model});
+        let run = self.post(&person.session, &at, body).await.expect(202);
+        run.json()["model"].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_run_of_several_models_is_pinned_to_what_a_call_would_be_served_by() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    world
+        .settings(&root, json!({"modes": ["byok", "managed", "auto"]}))
+        .await;
+    world.platform_key(&root, "anthropic").await;
+    world.own_key(&root, "openai", "one").await;
+    let bare = json!({"name": "Bare", "rank": 9, "terms": {"monthly_credits": 0, "byok": true, "tiers": [],
+        "limits": {"workspaces": null, "members": null, "api_keys": null, "provider_keys": null}}});
+    world
+        .put(&root.session, "/api/v1/admin/plans/bare", bare)
+        .await
+        .expect(201);
+    world.subscribe(&root, &root, "bare").await;
+    let policy = format!("/api/v1/workspaces/{}/policy", root.workspace);
+    let change = json!({"mode": "auto", "tiers": {"level_2": "gpt-4o-mini"}, "presets": {
+        "locked": {"models": ["level_2", "gpt-4o"]},
+        "dear": {"models": ["claude-sonnet-4-5", "gpt-4o"]}}});
+    world
+        .patch(&root.session, &policy, change)
+        .await
+        .expect(200);
+    // A call is not served by a tier that the plan locks, nor by credits of which there are none.
+    for model in ["@locked", "@dear"] {
+        let pinned = world.pinned(&root, model).await;
+        assert_eq!(
+            (&pinned["provider"], &pinned["model"], &pinned["key_source"]),
+            (&json!("openai"), &json!("gpt-4o"), &json!("byok")),
+            "{model}: {pinned}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_sleeps_is_not_pinned_where_another_is_awake() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let one = world.own_key(&root, "openai", "one").await;
+    let two = world.own_key(&root, "openai", "two").await;
+    let policy = format!("/api/v1/workspaces/{}/policy", root.workspace);
+    let change = json!({"mode": "byok"});
+    world
+        .patch(&root.session, &policy, change)
+        .await
+        .expect(200);
+    let key = async || world.pinned(&root, "gpt-4o").await["key_id"].clone();
+    assert_eq!(key().await, json!(one));
+    let until = world.state.sources.now().plus_millis(60_000);
+    world.put_to_sleep(one.parse().expect("an id"), until);
+    assert_eq!(key().await, json!(two));
+    world.put_to_sleep(two.parse().expect("an id"), until);
+    assert_eq!(key().await, json!(one));
+}

@@ -1,6 +1,5 @@
 //! What a generation run was made for: one model, and one own key or credits. Nothing stands in for it.
 
-use domain::naming::tier_in;
 use domain::plan;
 use domain::policy::KeySource;
 use domain::resolve::{Candidate, Target, When};
@@ -14,7 +13,7 @@ use crate::snapshot::View;
 /// The keys that may serve what was pinned: those that would serve a call of it now, as far as they were pinned.
 pub(super) fn targets(view: &View, pin: &Pinned, call: &Call) -> Result<Vec<Target>, Failure> {
     let terms = &view.caller.record.terms;
-    if let Some(tier) = tier_in(&pin.requested)
+    if let Some(tier) = pin.tier
         && !terms.opens(tier)
     {
         let plans = plan::that(&view.instance.record.plans, |terms| terms.opens(tier));

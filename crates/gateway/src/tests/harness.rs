@@ -151,6 +151,10 @@ impl Harness {
         harness
     }
 
+    pub(super) fn hasher(&self) -> vault::Hasher {
+        self.root.hasher()
+    }
+
     /// Where its files are.
     pub(super) fn folder(&self) -> &std::path::Path {
         self.folder.path()

@@ -79,6 +79,7 @@ pub(super) fn script(answer: &[u8]) -> Result<Vec<u8>, CallFailure> {
 pub(super) fn pinned(model: &ImageModel) -> Pinned {
     Pinned {
         requested: model.model.to_string(),
+        tier: None,
         provider: model.provider.clone(),
         model: model.model.to_string(),
         source: KeySource::Managed,

@@ -1,12 +1,15 @@
 //! What would serve the steps of a run, and why nothing would.
 
 use domain::NanoUsd;
+use domain::naming::NoName;
 use domain::policy::{ByokRule, KeySource, Mode};
+use domain::resolve::{Target, When};
 use domain::run::{OutputType, Pinned};
 use domain::settings::{ImageModel, Settings};
 
 use crate::error::{Code, Problem};
 use crate::ops::resolution::{Explained, ExplainedModel, Facts};
+use crate::state::ControlState;
 
 /// Why nothing would serve an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,33 +81,70 @@ impl From<Lack> for Problem {
     }
 }
 
-/// What serves the script from now on: what would serve it now.
-pub(super) fn pin(explained: &Explained, has_credits: bool) -> Result<Pinned, Problem> {
+/// What serves the script from now on: what a call would be served by now. Of several models, as a preset may have them,
+/// that is the first that something would serve; where nothing would, the first says why.
+pub(super) fn pin(
+    state: &ControlState,
+    explained: &Explained,
+    has_credits: bool,
+) -> Result<Pinned, Problem> {
     let Explained { models, facts } = explained;
-    // A preset may have several; without one that serves the first says why.
-    let serves = |model: &&ExplainedModel| {
-        let decision = model.decision.as_ref();
-        decision.is_some_and(|decision| decision.outcome.is_ok())
-    };
-    let model = models.iter().find(serves).or(models.first());
-    let model = model.ok_or_else(|| Problem::new(Code::NotFound))?;
-    let lacks = |code| Lack::of(OutputType::Script, code);
-    let named = model.named.as_ref();
-    let named = named.map_err(|lack| lacks(lack.code()))?;
-    let decision = model.decision.as_ref();
-    let targets = match decision.map(|decision| &decision.outcome) {
+    let mut first = None;
+    for model in models {
+        match pin_model(state, facts, model, has_credits) {
+            Ok(pinned) => return Ok(pinned),
+            Err(code) => {
+                first.get_or_insert(code);
+            }
+        }
+    }
+    match first {
+        Some(code) => Err(Lack::of(OutputType::Script, code).into()),
+        None => Err(Problem::new(Code::NotFound)),
+    }
+}
+
+/// What serves this model, or the code of the refusal.
+fn pin_model(
+    state: &ControlState,
+    facts: &Facts,
+    model: &ExplainedModel,
+    has_credits: bool,
+) -> Result<Pinned, &'static str> {
+    let named = model.named.as_ref().map_err(NoName::code)?;
+    let targets = match model.decision.as_ref().map(|decision| &decision.outcome) {
         Some(Ok(targets)) => targets.as_slice(),
-        Some(Err(refusal)) => return Err(lacks(refusal.code()).into()),
+        Some(Err(refusal)) => return Err(refusal.code()),
         None => &[],
     };
-    let target = targets.first().ok_or_else(|| lacks("model_not_found"))?;
-    if target.source == KeySource::Managed && !has_credits {
-        return Err(lacks("credits_exhausted").into());
+    if targets.is_empty() {
+        return Err("model_not_found");
     }
+    // Credits that stand in for an own key that failed are for calls that have one, and a pin stands in for nothing.
+    let may = |target: &&Target| match target.source {
+        KeySource::Byok => true,
+        KeySource::Managed => has_credits && target.when == When::InTurn,
+    };
+    let first = targets.iter().find(may).ok_or("credits_exhausted")?;
+    // A key that sleeps after a failure leaves its turn to the others of the same standing.
+    let standing = |target: &Target| {
+        let is_last = facts.key(target.key).is_some_and(|key| key.fallback);
+        (target.source, is_last)
+    };
+    let sleeps = |target: &Target| {
+        let key = facts.key(target.key).map(|key| &key.context);
+        key.is_some_and(|key| state.probe.sleeping_until(key.key, key.version).is_some())
+    };
+    let mut awake = targets
+        .iter()
+        .filter(may)
+        .filter(|target| standing(target) == standing(first) && !sleeps(target));
+    let target = awake.next().unwrap_or(first);
     let own = Some(target.key).filter(|_| target.source == KeySource::Byok);
     let key = own.and_then(|key| facts.key(key));
     Ok(Pinned {
         requested: named.chosen.clone(),
+        tier: named.gated_tier(),
         provider: target.provider.clone(),
         model: target.model.clone(),
         source: target.source,
