@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{QUIET, SCREEN_TAKEN, fitted, printable, screen};
+use super::streams::{QUIET, SCREEN_TAKEN};
+use super::text::{fitted, printable, screen};
 
 /// Work that is done before this needs no line.
 const SHOW_AFTER: Duration = Duration::from_millis(500);
