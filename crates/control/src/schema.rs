@@ -5,6 +5,7 @@
 //! the names means.
 
 mod means;
+pub(crate) mod merge;
 pub(crate) mod shapes;
 
 use crate::api::key_view::KeyState;
@@ -133,6 +134,9 @@ schemas! {
         ranking, "as they stand");
     /// How much a model thinks.
     effort = one_of("How much the model thinks, where it can be told.", Effort::ALL, Effort::as_str, effort);
+    /// The same in a change of a preset.
+    nullable_effort = one_or_null("How much the model thinks, where it can be told.", Effort::ALL, Effort::as_str, effort,
+        "it is not said");
     /// Who chose a model, or `null`.
     nullable_level = one_or_null("Who chose the model.", ChosenBy::ALL, ChosenBy::as_str, level,
         "nobody, or the choice cannot be served");
@@ -267,6 +271,36 @@ pub(crate) fn credits() -> Object {
         .schema_type(SchemaType::from_iter([Type::String, Type::Number]))
         .description(Some(says))
         .examples([serde_json::json!("250")])
+        .build()
+}
+
+/// A temperature in a change of a preset.
+pub(crate) fn temperature() -> Object {
+    decimal_or_null("The temperature, 0 to 2", 2.0, "0.2")
+}
+
+/// A probability mass in a change of a preset.
+pub(crate) fn top_p() -> Object {
+    decimal_or_null(
+        "The probability mass that tokens are drawn from, 0 to 1",
+        1.0,
+        "0.9",
+    )
+}
+
+fn decimal_or_null(says: &str, most: f64, example: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([
+            Type::String,
+            Type::Number,
+            Type::Null,
+        ]))
+        .minimum(Some(0.0))
+        .maximum(Some(most))
+        .description(Some(format!(
+            "{says}, at most nine digits behind the point; a text or a number. `null`: it is not said."
+        )))
+        .examples([serde_json::json!(example)])
         .build()
 }
 

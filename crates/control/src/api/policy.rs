@@ -14,7 +14,7 @@ use domain::{NanoUsd, PlanId, ProviderId};
 use http::header::ETAG;
 use serde::{Deserialize, Deserializer, Serialize};
 use store::{PolicyRow, WorkspaceScope};
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,10 +26,10 @@ use crate::frame::Call;
 use crate::openapi::{PolicyChanges, Reads};
 use crate::ops::policy::{self, Bounds};
 use crate::ops::settings::Patch;
-use crate::schema;
 use crate::schema::shapes::{
-    LevelMappingShape, ModelMappingShape, PresetShape, PriceOverrideShape,
+    LevelMappingShape, ModelMappingShape, PresetPatchShape, PresetShape, PriceOverrideShape,
 };
+use crate::schema::{self, merge};
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
@@ -167,11 +167,19 @@ impl<'de> Deserialize<'de> for PolicyPatch {
 }
 
 impl PartialSchema for PolicyPatch {
-    /// The fields of a policy, none of them required.
+    /// The fields of a policy, none of them required, each or `null`; and so the entries of its maps.
     fn schema() -> RefOr<Schema> {
         let mut schema = PolicyFields::schema();
         if let RefOr::T(Schema::Object(object)) = &mut schema {
-            object.required.clear();
+            merge::merge(object);
+            let mut entries = |name: &str, entry| {
+                if let Some(map) = object.properties.get_mut(name) {
+                    merge::merge_entries(map, entry);
+                }
+            };
+            entries("tiers", None);
+            let preset = Ref::from_schema_name(PresetPatchShape::name());
+            entries("presets", Some(preset.into()));
             let says = "A JSON merge patch (RFC 7396): what is left out stays, a list is replaced as a whole.";
             object.description = Some(says.to_owned());
         }
@@ -186,6 +194,8 @@ impl ToSchema for PolicyPatch {
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         PolicyFields::schemas(schemas);
+        schemas.push((PresetPatchShape::name().into(), PresetPatchShape::schema()));
+        PresetPatchShape::schemas(schemas);
     }
 }
 

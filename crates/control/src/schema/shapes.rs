@@ -52,6 +52,41 @@ pub(crate) struct PresetParametersShape {
     system_prompt: Option<String>,
 }
 
+/// A change of a preset: what is left out stays. One that was not there needs its models.
+#[derive(ToSchema)]
+#[schema(as = PresetPatch)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct PresetPatchShape {
+    /// The models, 1 to 8, each once: the first one, then those to turn to when those before fail. Each as a request names one,
+    /// with a ranking at its end or without; no other preset, and not `default`.
+    #[schema(required = false, min_items = 1, max_items = 8, example = json!(["gpt-4o-mini:latency"]))]
+    models: Vec<String>,
+    /// What a request for text has that does not say so itself; what it says stands. `null`: nothing.
+    parameters: Option<PresetParametersPatchShape>,
+}
+
+/// A change of what a request for text has that does not say so itself: what is left out stays, `null` takes out.
+#[derive(ToSchema)]
+#[schema(as = PresetParametersPatch)]
+#[expect(dead_code, reason = "describes a type of domain")]
+pub(crate) struct PresetParametersPatchShape {
+    /// The temperature.
+    #[schema(schema_with = crate::schema::temperature, required = false)]
+    temperature: Option<String>,
+    /// The probability mass that tokens are drawn from.
+    #[schema(schema_with = crate::schema::top_p, required = false)]
+    top_p: Option<String>,
+    /// The most output tokens, 1 to 1000000.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 500)]
+    max_tokens: Option<u32>,
+    /// How much the model thinks, where it can be told.
+    #[schema(schema_with = crate::schema::nullable_effort, required = false)]
+    reasoning_effort: Option<String>,
+    /// The system prompt, 1 to 4096 bytes; for requests without instructions of their own.
+    #[schema(min_length = 1, max_length = 4096)]
+    system_prompt: Option<String>,
+}
+
 /// Calls for a model that fits `pattern` try the keys of `level` before all others.
 #[derive(ToSchema)]
 #[schema(as = LevelMapping)]
@@ -218,6 +253,11 @@ mod tests {
             "system_prompt": "x"});
         let preset = written::<Preset>(json!({"models": ["a"], "parameters": parameters}));
         assert_eq!(names::<PresetShape>(), members(&preset));
+        assert_eq!(names::<PresetPatchShape>(), members(&preset));
+        assert_eq!(
+            names::<PresetParametersPatchShape>(),
+            members(&preset["parameters"])
+        );
         assert_eq!(
             names::<PresetParametersShape>(),
             members(&preset["parameters"])

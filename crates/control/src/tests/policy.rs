@@ -463,3 +463,123 @@ async fn presets_are_merged_by_their_names_and_bounded() {
     let cleared = patch(&world, &root, json!({"presets": null})).await;
     assert_eq!(cleared["presets"], json!({}));
 }
+
+/// Whether the document allows a value, by the words of JSON Schema that it uses.
+fn allows(document: &Value, schema: &Value, value: &Value) -> bool {
+    if let Some(path) = schema["$ref"].as_str() {
+        let named = document.pointer(path.trim_start_matches('#'));
+        return allows(document, named.expect("it is defined"), value);
+    }
+    if let Some(all) = schema["oneOf"].as_array() {
+        return all.iter().any(|one| allows(document, one, value));
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(it) if it.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is = |wanted: &Value| *wanted == kind || *wanted == "number" && kind == "integer";
+    let fits = match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().any(is),
+        one => is(one),
+    };
+    let among = |all: &Vec<Value>| all.contains(value);
+    let bound = |name: &str, keeps: fn(f64, f64) -> bool| {
+        let length = value.as_array().map(|it| it.len() as f64);
+        match (schema[name].as_f64(), value.as_f64().or(length)) {
+            (Some(bound), Some(value)) => keeps(value, bound),
+            _ => true,
+        }
+    };
+    let within = match value {
+        Value::Array(items) => items
+            .iter()
+            .all(|item| allows(document, &schema["items"], item)),
+        Value::Object(fields) => {
+            let required = schema["required"].as_array();
+            let has = |name: &Value| fields.contains_key(name.as_str().unwrap_or_default());
+            let known = |(name, value): (&String, &Value)| {
+                let of_name = schema["properties"].get(name);
+                let of_all = schema.get("additionalProperties");
+                let schema = of_name.or(of_all.filter(|it| it.is_object()));
+                schema.is_some_and(|schema| allows(document, schema, value))
+            };
+            required.is_none_or(|all| all.iter().all(has)) && fields.iter().all(known)
+        }
+        _ => true,
+    };
+    fits && within
+        && schema["enum"].as_array().is_none_or(among)
+        && bound("minimum", |value, least| value >= least)
+        && bound("maximum", |value, most| value <= most)
+        && bound("minItems", |value, least| value >= least)
+        && bound("maxItems", |value, most| value <= most)
+}
+
+#[tokio::test]
+async fn the_document_allows_what_is_taken_and_nothing_else() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let document = serde_json::to_value(crate::openapi()).expect("plain data");
+    let schema = &document["components"]["schemas"]["PolicyPatch"];
+    let preset = |fields: Value| json!({"presets": {"x": fields}});
+    let parameters = |fields: Value| preset(json!({"models": ["a"], "parameters": fields}));
+    for (body, is_taken) in [
+        (parameters(json!({"temperature": 0.5, "top_p": 1})), true),
+        (
+            parameters(json!({"temperature": "0.5", "top_p": "1"})),
+            true,
+        ),
+        (
+            parameters(
+                json!({"temperature": null, "top_p": null, "max_tokens": null, "reasoning_effort": null,
+            "system_prompt": null}),
+            ),
+            true,
+        ),
+        (
+            parameters(json!({"reasoning_effort": "high", "max_tokens": 5, "system_prompt": "x"})),
+            true,
+        ),
+        (parameters(Value::Null), true),
+        (preset(json!({"parameters": {"max_tokens": 7}})), true),
+        (preset(json!({})), true),
+        (preset(Value::Null), true),
+        (
+            json!({"presets": null, "tiers": null, "prices": null, "mode": null, "byok": null}),
+            true,
+        ),
+        (json!({"tiers": {"level_1": "a", "level_2": null}}), true),
+        (
+            json!({"managed_on_failure": null, "hedge_after_ms": null, "model": null, "release_keys": null}),
+            true,
+        ),
+        (parameters(json!({"temperature": 2.5})), false),
+        (parameters(json!({"temperature": -1})), false),
+        (parameters(json!({"top_p": 1.5})), false),
+        (parameters(json!({"temperature": true})), false),
+        (parameters(json!({"max_tokens": "5"})), false),
+        (parameters(json!({"max_tokens": 0})), false),
+        (parameters(json!({"reasoning_effort": "most"})), false),
+        (parameters(json!({"system_prompt": 5})), false),
+        (parameters(json!({"seed": 5})), false),
+        (preset(json!({"models": "a"})), false),
+        (preset(json!({"models": []})), false),
+        (preset(json!({"models": null})), false),
+        (json!({"presets": []}), false),
+        (json!({"tiers": {"level_1": 1}}), false),
+        (json!({"mode": "other"}), false),
+        (json!({"unknown": 1}), false),
+    ] {
+        assert_eq!(allows(&document, schema, &body), is_taken, "{body}");
+        let answer = world
+            .patch(&root.session, &policy(&root), body.clone())
+            .await;
+        let expected = if is_taken { 200 } else { 400 };
+        assert_eq!(answer.status, expected, "{body}: {}", answer.text);
+    }
+}
