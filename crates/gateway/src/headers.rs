@@ -73,6 +73,13 @@ const TO_CLIENT: [HeaderName; 6] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("openai-processing-ms"),
 ];
+/// The same of a provider's own path: what the file is called that comes, and which state it has. `range` does not go the
+/// other way: by parts of an answer its reader could take an echo of the key out unseen.
+const OF_FILES: [HeaderName; 3] = [
+    header::CONTENT_DISPOSITION,
+    header::ETAG,
+    header::LAST_MODIFIED,
+];
 const TO_CLIENT_PREFIXES: [&str; 2] = LIMITS;
 /// What is left of the limits of a key.
 const LIMITS: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
@@ -314,6 +321,19 @@ pub(crate) fn to_client(upstream: &HeaderMap, needles: &Arc<Needles>) -> HeaderM
         }
     }
     passed
+}
+
+/// Adds what the provider says of the file that comes, without echoes of the key.
+pub(crate) fn add_of_files(
+    to_client: &mut HeaderMap,
+    upstream: &HeaderMap,
+    needles: &Arc<Needles>,
+) {
+    for name in OF_FILES {
+        if let Some(value) = upstream.get(&name).and_then(|it| scrubbed(it, needles)) {
+            to_client.insert(name, value);
+        }
+    }
 }
 
 /// A value of the provider's without echoes of the key; `None`: it does not pass.

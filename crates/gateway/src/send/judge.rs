@@ -65,6 +65,9 @@ impl Judge<'_> {
         if managed {
             headers::remove_limits(&mut headers);
         }
+        if call.is_passed() {
+            headers::add_of_files(&mut headers, &head.headers, needles);
+        }
         if !status.is_success() {
             let text = match kind {
                 Some(Kind::Json) => read_error(body).await,

@@ -534,3 +534,36 @@ async fn a_key_of_the_account_serves_no_path_of_which_nothing_is_known() {
         (200, "own")
     );
 }
+
+#[tokio::test]
+async fn what_a_file_is_called_passes_and_no_part_of_it_can_be_asked_for() {
+    let (harness, provider) = owner().await;
+    let named = format!("attachment; filename=\"{KEY}.txt\"");
+    let said = [
+        ("content-type", "text/plain"),
+        ("content-disposition", named.as_str()),
+        ("etag", "\"e1\""),
+        ("last-modified", "Sun, 29 Nov 2026 00:00:00 GMT"),
+        ("set-cookie", "a=b"),
+    ];
+    provider.answers(200, &said, b"text");
+    let path = "/providers/openai/files/file-1/content";
+    let mut request = bare(&harness, Method::GET, path);
+    let range = HeaderValue::from_static("bytes=0-3");
+    request.headers_mut().insert("range", range);
+    let answer = harness.send(request).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("etag"), "\"e1\"");
+    assert_eq!(
+        answer.header("last-modified"),
+        "Sun, 29 Nov 2026 00:00:00 GMT"
+    );
+    let called = answer.header("content-disposition");
+    assert!(
+        called.starts_with("attachment; filename=") && !called.contains(KEY),
+        "{called}"
+    );
+    assert!(!answer.headers.contains_key("set-cookie"));
+    let (head, _) = provider.requests().pop().expect("a request");
+    assert!(!head.to_lowercase().contains("\r\nrange:"), "{head}");
+}
