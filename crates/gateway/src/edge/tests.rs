@@ -119,6 +119,24 @@ async fn ambiguous_heads_get_400_and_never_reach_the_service() {
     );
 }
 
+#[tokio::test]
+async fn heads_of_64_kib_are_taken_and_those_of_128_never() {
+    let edge = start(EdgeConfig::default(), |_| async { ok() }).await;
+    for (kib, is_taken) in [(60, true), (130, false), (300, false)] {
+        let text = "x".repeat(kib * 1024);
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {text}\r\nConnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(edge.address)
+            .await
+            .expect("a connection");
+        // It may be closed before all of it was sent, and what was said with it.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let mut answer = Vec::new();
+        let read = timeout(LONG, stream.read_to_end(&mut answer)).await;
+        assert!(read.is_ok(), "{kib}: it stays open");
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200 "), is_taken, "{kib}");
+    }
+}
+
 /// The body of a problem, after its head was looked at.
 fn problem(answer: &str) -> serde_json::Value {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");

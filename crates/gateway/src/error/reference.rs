@@ -370,7 +370,8 @@ pub fn error_reference() -> String {
     page.push_str(
         "\n# Errors of the edge\n\n\
          What is refused before it reaches either plane, in the form of the control plane. `request_id` is `null`\n\
-         where there was none yet.\n\n\
+         where there was none yet. What is no HTTP/1.1 gets `400`, and a request head that is too large `431`, both without a\n\
+         body, and the connection is closed: heads of 64 KiB are taken, those of 128 KiB never.\n\n\
          | status | code | meaning | what to do |\n| --- | --- | --- | --- |\n",
     );
     for problem in Problem::ALL {
