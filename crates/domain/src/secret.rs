@@ -7,6 +7,8 @@ use zeroize::Zeroize;
 /// Deliberately without `Debug`, `Display`, `Serialize`, `Clone` and `PartialEq`: the only way to the
 /// bytes is [`expose`](Self::expose), which is easy to search for in review.
 ///
+/// T69: none of these compiles.
+///
 /// ```compile_fail,E0277
 /// let _ = format!("{:?}", domain::Secret::from_text("sk-x".to_owned()));
 /// ```
