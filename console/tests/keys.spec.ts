@@ -1,4 +1,5 @@
 import { added, newKey, open, unknown } from "./support/keys";
+import { post } from "./support/people";
 import { expect, joined, look, test } from "./support/test";
 
 test("a key is switched off and on, edited, rotated, and removed with a word on what comes next", async ({
@@ -42,6 +43,22 @@ test("a key is switched off and on, edited, rotated, and removed with a word on 
   await expect(page.getByText("OpenAI team is removed")).toBeVisible();
   await expect(page.getByText("No provider keys yet")).toBeVisible();
   expect(await world.instance.providerRequests()).toBeGreaterThan(0);
+});
+
+test("an edited key keeps what another admin set of it meanwhile", async ({ page, owner }) => {
+  const path = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  const stored = await post(page.request, path, { provider: "openai", label: "team", key: newKey() });
+  await open(page, owner.workspace);
+  await page.getByRole("button", { name: "Actions for OpenAI team" }).click();
+  await page.getByRole("menuitem", { name: "Edit" }).click();
+  const theirs = await page.request.patch(`${path}/${stored.id}`, { data: { level: 7, fallback: true } });
+  expect(theirs.ok(), await theirs.text()).toBe(true);
+  await page.getByLabel("Label").fill("ours");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("dialog")).toBeHidden();
+  await expect(page.getByText("Level 7")).toBeVisible();
+  const { data } = await (await page.request.get(path)).json();
+  expect(data[0]).toMatchObject({ label: "ours", level: 7, fallback: true });
 });
 
 test("keys are put in another order by the keyboard and by dragging, and stay so", async ({ page, owner }) => {

@@ -6,24 +6,25 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Switch } from "@/ui/Switch";
 import { toast } from "@/ui/Toaster";
-import { type Key, LABEL_RULE, labelFault } from "./keys";
+import { changesOf, type Key, LABEL_RULE, labelFault } from "./keys";
 import { useKeyScope } from "./scope";
 
 /** Changes what can change of a key without the key. */
 export function EditKeyDialog({ keyView: key, name, onClose }: { keyView: Key; name: string; onClose: () => void }) {
   const queries = useQueryClient();
   const scope = useKeyScope();
+  // The key itself follows what others make of it.
+  const [opened] = useState(key);
   const [label, setLabel] = useState(key.label);
   const fault = labelFault(label.trim());
   const [level, setLevel] = useState(key.level === null ? "" : String(key.level));
   const [fallback, setFallback] = useState(key.fallback);
   const save = useMutation({
     mutationFn: () =>
-      scope.patch(key.id, {
-        label: label.trim(),
-        level: level === "" ? null : Number(level),
-        fallback,
-      }),
+      scope.patch(
+        key.id,
+        changesOf(opened, { label: label.trim(), level: level === "" ? null : Number(level), fallback }),
+      ),
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: scope.listKey });
       toast("Key changed");

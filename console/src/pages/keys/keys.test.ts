@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { moved } from "@/ui/order";
-import { baseUrlFault, freeLabel, inOrder, type Key, labelFault } from "./keys";
+import { baseUrlFault, changesOf, freeLabel, inOrder, type Key, labelFault } from "./keys";
 
 describe("a base URL", () => {
   it("is looked at before the key leaves its field", () => {
@@ -28,6 +28,18 @@ describe("the order of keys", () => {
     expect(moved(["a", "b", "c"], "a", 2)).toEqual(["b", "c", "a"]);
     expect(moved(["a", "b", "c"], "c", 0)).toEqual(["c", "a", "b"]);
     expect(moved(["a", "b", "c"], "b", 1)).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("an edited key", () => {
+  it("is sent what was changed and nothing else", () => {
+    const opened = { label: "team", level: 7, fallback: true };
+    expect(changesOf(opened, { ...opened, label: "ours" })).toEqual({ label: "ours" });
+    expect(changesOf(opened, { label: "team", level: null, fallback: false })).toEqual({
+      level: null,
+      fallback: false,
+    });
+    expect(changesOf(opened, { ...opened })).toEqual({});
   });
 });
 

@@ -74,6 +74,18 @@ export function freeLabel(keys: Pick<Key, "provider" | "label">[], provider: str
   return label;
 }
 
+/** What the form says that the key was not when the form was opened: what others changed meanwhile stays theirs. */
+export function changesOf(
+  opened: Pick<Key, "label" | "level" | "fallback">,
+  form: Pick<Key, "label" | "level" | "fallback">,
+): Schemas["KeyPatch"] {
+  return {
+    ...(form.label === opened.label ? {} : { label: form.label }),
+    ...(form.level === opened.level ? {} : { level: form.level }),
+    ...(form.fallback === opened.fallback ? {} : { fallback: form.fallback }),
+  };
+}
+
 /** Whether keys for a provider are taken there: own ones where they are switched on, platform ones everywhere. */
 export function takesKeys(scope: KeyScope, provider: Provider): boolean {
   return scope.kind === "instance" ? provider.payment_modes.includes("managed") : provider.byok;
