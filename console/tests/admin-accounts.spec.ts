@@ -123,8 +123,19 @@ test("a plan is made, edited and removed, and one that an account has stays", as
   await row.getByRole("button", { name: "Actions for Team" }).click();
   await page.getByRole("menuitem", { name: "Edit" }).click();
   await page.getByLabel("Credits a month").fill("6000");
+  // Another admin is faster.
+  const { terms } = await (await page.request.get("/api/v1/admin/plans/team")).json();
+  const theirs = { name: "Team", rank: 9, terms: { ...terms, byok: false } };
+  expect((await page.request.put("/api/v1/admin/plans/team", { data: theirs })).ok()).toBe(true);
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Somebody else changed this plan meanwhile")).toBeVisible();
+  await expect(page.getByRole("checkbox", { name: "Use own keys" })).not.toBeChecked();
+  await expect(page.getByLabel("Credits a month")).toHaveValue("6000");
+  await look(page, "admin-plans-overtaken");
   await page.getByRole("button", { name: "Save" }).click();
   await expect(row).toContainText("6,000 credits");
+  const saved = await (await page.request.get("/api/v1/admin/plans/team")).json();
+  expect(saved).toMatchObject({ rank: 9, terms: { byok: false, monthly_credits: 6000 } });
   await row.getByRole("button", { name: "Actions for Team" }).click();
   await page.getByRole("menuitem", { name: "Remove" }).click();
   await confirm(page, "Remove plan");

@@ -9,6 +9,18 @@ export const plansQuery = queryOptions({
   queryFn: async ({ signal }) => (await ok(api.GET("/api/v1/admin/plans", { signal }))).data,
 });
 
+/** A plan, and what names its state. */
+export interface TaggedPlan {
+  plan: Schemas["PlanView"];
+  etag: string | null;
+}
+
+export async function fetchPlan(id: string, signal?: AbortSignal): Promise<TaggedPlan> {
+  const call = api.GET("/api/v1/admin/plans/{plan_id}", { params: { path: { plan_id: id } }, signal });
+  const plan = await ok(call);
+  return { plan, etag: (await call).response.headers.get("etag") };
+}
+
 /** The settings, and what names their state. */
 type Tagged = Schemas["SettingsView"] & { etag: string | null };
 

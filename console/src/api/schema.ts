@@ -383,7 +383,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        get: operations["get_plan"];
         /**
          * Make a plan, or replace the one with this id. Accounts keep the terms that they subscribed to.
          * @description The body is the whole plan; of two writers the last one counts. To move accounts to new terms, give them the plan again:
@@ -8941,10 +8941,15 @@ export interface operations {
             };
         };
     };
+    get_plan: {
+        parameters: { query?: never; header?: never; path: { plan_id: string }; cookie?: never };
+        requestBody?: never;
+        responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["PlanView"] } } };
+    };
     put_plan: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: { "if-match"?: string | null };
             path: {
                 plan_id: string;
             };

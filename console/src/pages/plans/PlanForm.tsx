@@ -1,169 +1,197 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { plansQuery } from "@/api/admin";
-import { api, ok, type Schemas } from "@/api/client";
+import { fetchPlan, plansQuery, type TaggedPlan } from "@/api/admin";
+import { api, ok } from "@/api/client";
+import { asApiError } from "@/api/error";
 import { usd } from "@/format/money";
-import { TIERS, type Tier } from "@/pages/models/models";
+import { TIERS } from "@/pages/models/models";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
-import { ErrorNote } from "@/ui/ErrorNote";
+import { ErrorNote, ErrorState } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Note } from "@/ui/Note";
+import { SkeletonRows } from "@/ui/Skeleton";
 import { toast } from "@/ui/Toaster";
-
-type Plan = Schemas["PlanView"];
-type Limit = "workspaces" | "members" | "api_keys" | "provider_keys";
-
-const LIMITS: [Limit, string][] = [
-  ["workspaces", "Workspaces"],
-  ["members", "Members of each workspace"],
-  ["api_keys", "API keys of each workspace"],
-  ["provider_keys", "Provider keys of each workspace"],
-];
+import { bodyOf, type Field, type Form, follow, formOf, inOrder, LIMITS, NAMES, type Plan } from "./form";
 
 /** Makes a plan, or writes another whole plan in the place of one. */
 export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; plans: Plan[]; onClose: () => void }) {
-  const queries = useQueryClient();
-  const [id, setId] = useState(plan?.id ?? "");
-  const [name, setName] = useState(plan?.name ?? "");
-  const [rank, setRank] = useState(String(plan?.rank ?? Math.max(-1, ...plans.map(({ rank }) => rank)) + 1));
-  const [monthly, setMonthly] = useState(String(plan?.terms.monthly_credits ?? 0));
-  const [byok, setByok] = useState(plan?.terms.byok ?? true);
-  const [tiers, setTiers] = useState<Tier[]>(plan?.terms.tiers ?? ["level_1", "embeddings"]);
-  const [limits, setLimits] = useState<Record<Limit, string>>({
-    workspaces: String(plan?.terms.limits?.workspaces ?? ""),
-    members: String(plan?.terms.limits?.members ?? ""),
-    api_keys: String(plan?.terms.limits?.api_keys ?? ""),
-    provider_keys: String(plan?.terms.limits?.provider_keys ?? ""),
+  const [busy, setBusy] = useState(false);
+  // As it is now, with what names its state: the list may be older.
+  const read = useQuery({
+    queryKey: ["admin", "plans", plan?.id ?? ""],
+    queryFn: ({ signal }) => fetchPlan(plan?.id ?? "", signal),
+    enabled: plan !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
   });
+  return (
+    <Dialog open wide busy={busy} onClose={onClose} title={plan ? `Edit the plan ${plan.name}` : "New plan"}>
+      {read.isLoadingError ? (
+        <ErrorState error={read.error} retry={() => read.refetch()} />
+      ) : plan && !read.data ? (
+        <SkeletonRows label="Loading the plan" rows={4} />
+      ) : (
+        <Fields read={read.data} plans={plans} setBusy={setBusy} onClose={onClose} />
+      )}
+    </Dialog>
+  );
+}
+
+/** Somebody else was faster: what the form shows now is made of both. */
+interface Overtaken {
+  theirs: Field[];
+}
+
+function Fields({
+  read,
+  plans,
+  setBusy,
+  onClose,
+}: {
+  read: TaggedPlan | undefined;
+  plans: Plan[];
+  setBusy: (busy: boolean) => void;
+  onClose: () => void;
+}) {
+  const queries = useQueryClient();
+  const plan = read?.plan;
+  const [id, setId] = useState(plan?.id ?? "");
+  const [form, setForm] = useState(() => formOf(plan, plans));
+  // The state that was edited, and its tag.
+  const [base, setBase] = useState({ form, etag: read?.etag ?? null });
+  const [overtaken, setOvertaken] = useState<Overtaken>();
+  const set = (part: Partial<Form>) => setForm((before) => ({ ...before, ...part }));
+  const { name, monthly, byok, tiers } = form;
   const taken = !plan && plans.some((other) => other.id === id.trim());
+  const catchUp = async () => {
+    const now = await fetchPlan(id);
+    const theirs = formOf(now.plan, plans);
+    const made = follow(form, base.form, theirs);
+    setForm(made.form);
+    setBase({ form: theirs, etag: now.etag });
+    setOvertaken({ theirs: made.theirs });
+  };
   const save = useMutation({
-    mutationFn: () => {
-      const terms = {
-        monthly_credits: Number(monthly),
-        byok,
-        tiers,
-        limits: {
-          workspaces: bound(limits.workspaces),
-          members: bound(limits.members),
-          api_keys: bound(limits.api_keys),
-          provider_keys: bound(limits.provider_keys),
-        },
-      };
-      const params = { path: { plan_id: id.trim() } };
-      return ok(
-        api.PUT("/api/v1/admin/plans/{plan_id}", { params, body: { name: name.trim(), rank: Number(rank), terms } }),
-      );
+    mutationFn: async () => {
+      setBusy(true);
+      setOvertaken(undefined);
+      const params = { path: { plan_id: id.trim() }, header: base.etag ? { "if-match": base.etag } : {} };
+      return ok(api.PUT("/api/v1/admin/plans/{plan_id}", { params, body: bodyOf(form) }));
     },
     onSuccess: async (saved) => {
       await queries.invalidateQueries(plansQuery);
       toast(`The plan ${saved.name} is saved`);
       onClose();
     },
+    // A plan that is gone is what is shown then.
+    onError: (error) => (asApiError(error).code === "precondition_failed" ? catchUp().catch(() => {}) : undefined),
+    onSettled: () => setBusy(false),
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save.mutate();
   };
   return (
-    <Dialog open wide busy={save.isPending} onClose={onClose} title={plan ? `Edit the plan ${plan.name}` : "New plan"}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
-        <div className="grid gap-4 sm:grid-cols-2">
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      <div className="grid gap-4 sm:grid-cols-2">
+        <TextField
+          label="Name"
+          value={name}
+          required
+          maxLength={100}
+          autoComplete="off"
+          onChange={(event) => set({ name: event.target.value })}
+        />
+        <TextField
+          label="Id"
+          hint="In the API; stays as it is"
+          value={id}
+          required
+          disabled={plan !== undefined}
+          maxLength={64}
+          autoComplete="off"
+          spellCheck={false}
+          error={taken ? "There is a plan with this id." : undefined}
+          onChange={(event) => setId(event.target.value)}
+        />
+        <TextField
+          label="Rank"
+          hint="A higher plan has a higher rank"
+          type="number"
+          min={0}
+          max={9999}
+          step={1}
+          required
+          value={form.rank}
+          onChange={(event) => set({ rank: event.target.value })}
+        />
+        <TextField
+          label="Credits a month"
+          hint={`Worth ${usd((Number(monthly) || 0) * 10_000_000)} a month`}
+          type="number"
+          min={0}
+          max={100_000_000}
+          step={1}
+          required
+          value={monthly}
+          onChange={(event) => set({ monthly: event.target.value })}
+        />
+        {LIMITS.map((limit) => (
           <TextField
-            label="Name"
-            value={name}
-            required
-            maxLength={100}
-            autoComplete="off"
-            onChange={(event) => setName(event.target.value)}
-          />
-          <TextField
-            label="Id"
-            hint="In the API; stays as it is"
-            value={id}
-            required
-            disabled={plan !== undefined}
-            maxLength={64}
-            autoComplete="off"
-            spellCheck={false}
-            error={taken ? "There is a plan with this id." : undefined}
-            onChange={(event) => setId(event.target.value)}
-          />
-          <TextField
-            label="Rank"
-            hint="A higher plan has a higher rank"
+            key={limit}
+            label={NAMES[limit]}
+            optional
+            hint="Empty: no limit"
             type="number"
             min={0}
-            max={9999}
             step={1}
-            required
-            value={rank}
-            onChange={(event) => setRank(event.target.value)}
+            value={form[limit]}
+            onChange={(event) => set({ [limit]: event.target.value })}
           />
-          <TextField
-            label="Credits a month"
-            hint={`Worth ${usd((Number(monthly) || 0) * 10_000_000)} a month`}
-            type="number"
-            min={0}
-            max={100_000_000}
-            step={1}
-            required
-            value={monthly}
-            onChange={(event) => setMonthly(event.target.value)}
+        ))}
+      </div>
+      <fieldset className="flex flex-col gap-2.5">
+        <legend className="mb-2 text-sm font-medium">May</legend>
+        <Checkbox checked={byok} onChange={(byok) => set({ byok })} label="Use own keys" />
+        {(["level_2", "level_3"] as const).map((tier) => (
+          <Checkbox
+            key={tier}
+            checked={tiers.includes(tier)}
+            onChange={(checked) =>
+              set({ tiers: checked ? inOrder([...tiers, tier]) : tiers.filter((other) => other !== tier) })
+            }
+            label={`Name the tier ${TIERS[tier].name}`}
           />
-          {LIMITS.map(([limit, label]) => (
-            <TextField
-              key={limit}
-              label={label}
-              optional
-              hint="Empty: no limit"
-              type="number"
-              min={0}
-              step={1}
-              value={limits[limit]}
-              onChange={(event) => setLimits({ ...limits, [limit]: event.target.value })}
-            />
-          ))}
-        </div>
-        <fieldset className="flex flex-col gap-2.5">
-          <legend className="mb-2 text-sm font-medium">May</legend>
-          <Checkbox checked={byok} onChange={setByok} label="Use own keys" />
-          {(["level_2", "level_3"] as const).map((tier) => (
-            <Checkbox
-              key={tier}
-              checked={tiers.includes(tier)}
-              onChange={(checked) =>
-                setTiers(checked ? [...tiers, tier].sort(byTier) : tiers.filter((other) => other !== tier))
-              }
-              label={`Name the tier ${TIERS[tier].name}`}
-            />
-          ))}
-          <p className="text-xs text-soft">Level 1 and Embeddings are open to every plan.</p>
-        </fieldset>
-        {plan && <Note>Accounts that have this plan keep their terms until they are given it again.</Note>}
-        {save.isError && <ErrorNote error={save.error} />}
-        <DialogActions>
-          <Button onClick={onClose} disabled={save.isPending}>
-            Cancel
-          </Button>
-          <Button
-            type="submit"
-            look="primary"
-            busy={save.isPending}
-            disabled={taken || name.trim() === "" || id.trim() === ""}
-          >
-            {plan ? "Save" : "Make plan"}
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+        ))}
+        <p className="text-xs text-soft">Level 1 and Embeddings are open to every plan.</p>
+      </fieldset>
+      {plan && <Note>Accounts that have this plan keep their terms until they are given it again.</Note>}
+      {overtaken ? (
+        <Note tone="warn">
+          Somebody else changed this plan meanwhile; nothing was saved.{" "}
+          {overtaken.theirs.length === 0
+            ? "The form now has their changes beside yours."
+            : `The form now has their changes beside yours, except where both of you changed the same: ${overtaken.theirs.map((field) => NAMES[field]).join(", ")}. There it has yours.`}{" "}
+          Save again if it is right so.
+        </Note>
+      ) : (
+        save.isError && <ErrorNote error={save.error} />
+      )}
+      <DialogActions>
+        <Button onClick={onClose} disabled={save.isPending}>
+          Cancel
+        </Button>
+        <Button
+          type="submit"
+          look="primary"
+          busy={save.isPending}
+          disabled={taken || name.trim() === "" || id.trim() === ""}
+        >
+          {plan ? "Save" : "Make plan"}
+        </Button>
+      </DialogActions>
+    </form>
   );
-}
-
-const ORDER = Object.keys(TIERS) as Tier[];
-const byTier = (one: Tier, other: Tier) => ORDER.indexOf(one) - ORDER.indexOf(other);
-
-function bound(text: string): number | null {
-  return text.trim() === "" ? null : Number(text);
 }

@@ -1,10 +1,12 @@
 //! Plans: what there is to subscribe to, and what admins make of it.
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use domain::PlanId;
 use domain::plan::{Plan, PlanTerms, ResourceLimits};
 use domain::policy::Tier;
 use http::StatusCode;
+use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use store::SubscriptionRow;
 use utoipa::ToSchema;
@@ -18,18 +20,19 @@ use crate::access::{
 use crate::body::{Json, NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Changes, Reads, Writes};
+use crate::openapi::{Changes, GuardedWrites, Reads, Writes};
 use crate::ops::plans;
 use crate::page::List;
 use crate::schema;
 use crate::state::ControlState;
+use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<ControlState> {
     OpenApiRouter::new()
         .routes(routes!(list_plans))
         .routes(routes!(list_instance_plans))
-        .routes(routes!(put_plan, delete_plan))
+        .routes(routes!(get_plan, put_plan, delete_plan))
         .routes(routes!(put_subscription))
 }
 
@@ -172,6 +175,26 @@ async fn list_instance_plans(
     )))
 }
 
+/// Get a plan.
+#[utoipa::path(get, path = "/api/v1/admin/plans/{plan_id}", tag = "plans",
+    extensions(("x-action" = json!("read_instance_settings"))),
+    responses((status = 200, body = PlanView, headers(("etag" = String, description = "Names this state of it."))), Reads))]
+async fn get_plan(
+    _: Access<ReadInstanceSettings>,
+    PlanInPath(id): PlanInPath,
+    State(state): State<ControlState>,
+    Query(NoParameters {}): Query<NoParameters>,
+) -> Result<Response, Problem> {
+    tagged(StatusCode::OK, plans::get(&state, &id).await?)
+}
+
+/// The plan with the tag of its state.
+fn tagged(status: StatusCode, plan: Plan) -> Result<Response, Problem> {
+    let view = PlanView::from(plan);
+    let tag = tag::of(&view)?;
+    Ok((status, [(ETAG, tag)], axum::Json(view)).into_response())
+}
+
 /// A plan without its id, which stands in the path.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -187,32 +210,42 @@ pub struct NewPlan {
 
 /// Make a plan, or replace the one with this id. Accounts keep the terms that they subscribed to.
 ///
-/// The body is the whole plan; of two writers the last one counts. To move accounts to new terms, give them the plan again:
+/// The body is the whole plan; of two writers the last one counts, unless it names by `If-Match` the state that it has read.
+/// To move accounts to new terms, give them the plan again:
 /// `PUT /api/v1/admin/accounts/{account_id}/subscription`. An instance has at most 100 plans.
 #[utoipa::path(put, path = "/api/v1/admin/plans/{plan_id}", tag = "plans",
     extensions(("x-action" = json!("write_instance_settings"))), request_body = NewPlan,
-    responses((status = 201, body = PlanView, description = "There was no such plan."),
-        (status = 200, body = PlanView, description = "The plan was replaced."), Writes))]
+    params(("if-match" = Option<String>, Header, description = "The `etag` of the plan that one has read; left out: \
+        whatever it is now.")),
+    responses((status = 201, body = PlanView, description = "There was no such plan.",
+            headers(("etag" = String, description = "Names this state of it."))),
+        (status = 200, body = PlanView, description = "The plan was replaced.",
+            headers(("etag" = String, description = "Names this state of it."))), GuardedWrites))]
 async fn put_plan(
     access: Access<WriteInstanceSettings>,
     PlanInPath(id): PlanInPath,
     State(state): State<ControlState>,
     call: Call,
+    if_match: IfMatch,
     Json(body): Json<NewPlan>,
-) -> Result<(StatusCode, axum::Json<PlanView>), Problem> {
+) -> Result<Response, Problem> {
     let plan = Plan {
         id,
         name: body.name,
         rank: body.rank,
         terms: body.terms.into(),
     };
-    let (plan, new) = plans::put(&state, &call, &access.scope, plan).await?;
+    let seen = |stored: Option<&Plan>| {
+        let stored = stored.cloned().map(PlanView::from);
+        if_match.allows(&stored, "the plan")
+    };
+    let (plan, new) = plans::put(&state, &call, &access.scope, plan, seen).await?;
     let status = if new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, axum::Json(plan.into())))
+    tagged(status, plan)
 }
 
 /// Remove a plan that no account has.

@@ -2,9 +2,9 @@
 
 use domain::plan::{MAX_MONTHLY_CREDITS, Plan, PlanTerms, ResourceLimits};
 use domain::{AccountId, PlanId};
-use store::{InstanceScope, SubscriptionRow};
+use store::{InstanceScope, StoreError, SubscriptionRow};
 
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::state::ControlState;
 use crate::text;
@@ -16,35 +16,60 @@ const MAX_RANK: i64 = 9_999;
 /// The highest limit of a resource; without one, the software's own bounds hold.
 const MAX_LIMIT: i64 = 1_000_000;
 
-/// Makes a plan, or gives the one with this id another name, rank or terms; true if it is new. Subscriptions keep
-/// the terms that they have.
+/// So often a change is made anew after somebody else was faster.
+const TRIES: u32 = 3;
+
+/// The plan with this id.
 ///
 /// # Errors
-/// `invalid_request` for a plan that breaks a rule, and for one too many.
+/// `not_found`.
+pub async fn get(state: &ControlState, id: &PlanId) -> Result<Plan, Problem> {
+    let plans = state.store.system().plans().await?;
+    let found = plans.into_iter().find(|it| it.id == *id);
+    found.ok_or_else(|| Problem::new(Code::NotFound))
+}
+
+/// Makes a plan, or gives the one with this id another name, rank or terms; true if it is new. Subscriptions keep
+/// the terms that they have. `seen` refuses where the stored plan is not the one that is to be changed.
+///
+/// # Errors
+/// `invalid_request` for a plan that breaks a rule, and for one too many; what `seen` refuses.
 pub async fn put(
     state: &ControlState,
     call: &Call,
     scope: &InstanceScope,
     plan: Plan,
+    seen: impl Fn(Option<&Plan>) -> Result<(), Problem>,
 ) -> Result<(Plan, bool), Problem> {
     let plan = checked(plan)?;
     let system = state.store.system();
-    let plans = system.plans().await?;
-    let stored = plans.iter().find(|it| it.id == plan.id);
-    if stored == Some(&plan) {
-        return Ok((plan, false));
+    for tried in 1.. {
+        let plans = system.plans().await?;
+        let stored = plans.iter().find(|it| it.id == plan.id);
+        seen(stored)?;
+        let Some(stored) = stored else {
+            if plans.len() >= MAX_PLANS {
+                let rule = "the instance has 100 plans already, and must not have more";
+                return Err(Problem::field("plan", rule));
+            }
+            let note = call.note_on("plan.create", &plan.id);
+            system.put_plan(scope, &plan, &note, call.now).await?;
+            return Ok((plan, true));
+        };
+        if *stored == plan {
+            break;
+        }
+        let note = call.note_on("plan.update", &plan.id);
+        let replaced = system.replace_plan(scope, stored, &plan, &note, call.now);
+        match replaced.await {
+            Err(StoreError::Conflict(_)) if tried < TRIES => {}
+            replaced => {
+                replaced?;
+                break;
+            }
+        }
     }
-    let new = stored.is_none();
-    if new && plans.len() >= MAX_PLANS {
-        return Err(Problem::field(
-            "plan",
-            "the instance has 100 plans already, and must not have more",
-        ));
-    }
-    let action = if new { "plan.create" } else { "plan.update" };
-    let note = call.note_on(action, &plan.id);
-    system.put_plan(scope, &plan, &note, call.now).await?;
-    Ok((plan, new))
+    Ok((plan, false))
 }
 
 /// Removes a plan that nobody has.

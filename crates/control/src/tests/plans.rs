@@ -1,5 +1,6 @@
 //! Plans, subscriptions, and what admins do with accounts.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{Person, World, data, with};
@@ -96,6 +97,35 @@ async fn a_plan_that_breaks_a_rule_is_refused_by_field() {
         .await
         .refused(404, "not_found");
     assert_eq!(data(world.get(&root.session, PLANS).await).len(), 4);
+}
+
+#[tokio::test]
+async fn whoever_names_the_plan_that_was_read_undoes_nothing_of_somebody_else() {
+    let world = World::start().await;
+    let (root, _) = world.set_up().await;
+    let one = format!("{PLANS}/gold");
+    let missing = world.get(&root.session, &one).await;
+    missing.refused(404, "not_found");
+    world.put(&root.session, &one, gold()).await.expect(201);
+    let put = async |name: &str, tag: &str| {
+        let plan = with(&gold(), "name", json!(name));
+        let session = &root.session;
+        world.change_if(session, Method::PUT, &one, plan, tag).await
+    };
+    let read = world.tag(&root.session, &one).await;
+    let first = put("First", &read).await.expect(200);
+    let now = world.tag(&root.session, &one).await;
+    assert_eq!(first.header("etag"), Some(now.as_str()));
+    let second = put("Second", &read).await;
+    second.refused(412, "precondition_failed");
+    let shown = world.get(&root.session, &one).await.expect(200).json();
+    assert_eq!(shown["name"], "First");
+    put("Second", &now).await.expect(200);
+    // A plan that is gone is not made anew by whoever saw it.
+    let last = world.tag(&root.session, &one).await;
+    world.delete(&root.session, &one).await.expect(204);
+    let third = put("Third", &last).await;
+    third.refused(412, "precondition_failed");
 }
 
 #[tokio::test]

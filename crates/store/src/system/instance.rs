@@ -73,6 +73,30 @@ impl<'a> System<'a> {
         writing.commit(Affects::Everybody, origin, audit, now).await
     }
 
+    /// Changes a plan as long as it is `expected`. Who has it keeps the terms of their subscription.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: the plan is another one or gone, or the admin is none any more.
+    pub async fn replace_plan(
+        &self,
+        scope: &InstanceScope,
+        expected: &Plan,
+        plan: &Plan,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.changing(scope).await?;
+        let stored = plan::get(&mut writing.tx, &plan.id).await?;
+        if stored.as_ref() != Some(expected) {
+            return Err(StoreError::Conflict(
+                "the plan was changed in the meantime",
+            ));
+        }
+        plan::put(&mut writing.tx, plan).await?;
+        let origin = scope.origin();
+        writing.commit(Affects::Everybody, origin, audit, now).await
+    }
+
     /// Decides otherwise and adds or changes plans, all at once. `expected` are all plans that are there; of `new`,
     /// plans that are as they were cost nothing.
     ///

@@ -226,6 +226,18 @@ async fn editing_a_plan_changes_nobodys_terms(world: World) {
         .expect("changed");
     assert!(world.store.revision().everybody() > everybody);
     assert_eq!(system.plans().await.expect("lists")[0], plan);
+    // Whoever saw another state of it changes nothing.
+    let mut dearer = plan.clone();
+    dearer.terms.monthly_credits = 8;
+    let replaced = async |expected: &Plan| {
+        let (scope, note) = (&scope, &note);
+        let replace = system.replace_plan(scope, expected, &dearer, note, NOW);
+        replace.await
+    };
+    assert!(conflicts(replaced(&dearer).await));
+    assert_eq!(system.plans().await.expect("lists")[0], plan);
+    replaced(&plan).await.expect("as it was seen");
+    assert_eq!(system.plans().await.expect("lists")[0], dearer);
     let after = system.subscription(&scope, second.account).await;
     assert_eq!(after.expect("has one"), before);
 
