@@ -53,6 +53,19 @@ describe("times", () => {
     expect(relativeTime("2026-11-27T11:00:00Z", now)).toBe("yesterday");
     expect(relativeTime("2026-11-30T13:00:00Z", now)).toBe("in 2 days");
   });
+  it("that lie ahead are as far away as they were set, also some seconds later", () => {
+    const now = Date.parse("2026-11-28T12:00:05Z");
+    const ahead = (days: number) => relativeTime(new Date(now - 5_000 + days * 86_400_000).toISOString(), now);
+    expect([1, 7, 14, 30, 90, 365].map(ahead)).toEqual([
+      "tomorrow",
+      "next week",
+      "in 2 weeks",
+      "next month",
+      "in 3 months",
+      "next year",
+    ]);
+    expect(relativeTime("2026-11-28T12:20:00Z", now)).toBe("in 20 minutes");
+  });
   it("are exact in logs", () => {
     expect(exactTime("2026-11-28T23:40:36Z", now, "Asia/Tokyo", "en-US")).toBe("Nov 29, 08:40:36");
     expect(exactTime("2025-11-28T12:40:36Z", now, "UTC", "en-US")).toBe("Nov 28, 2025, 12:40:36");

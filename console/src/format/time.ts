@@ -38,12 +38,16 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-/** `3 minutes ago`, `in 2 days`; `just now` within half a minute. */
+/**
+ * `3 minutes ago`, `in 2 days`; `just now` within half a minute. What has gone by counts in full units, what lies ahead in
+ * the nearest ones: an end that was set 14 days away is two weeks away also some seconds later.
+ */
 export function relativeTime(iso: string, nowMs: number, locale?: string): string {
   const seconds = (Date.parse(iso) - nowMs) / 1000;
   if (Math.abs(seconds) < 30) return "just now";
   const words = new Intl.RelativeTimeFormat(locale ?? "en", { numeric: "auto" });
   const size = Math.abs(seconds);
-  const [unit, length] = STEPS.find(([, length]) => size >= length) ?? ["second", 1];
-  return words.format(Math.trunc(seconds / length), unit);
+  const ahead = seconds > 0;
+  const [unit, length] = STEPS.find(([, length]) => size >= (ahead ? length * 0.98 : length)) ?? ["second", 1];
+  return words.format(ahead ? Math.round(seconds / length) : Math.trunc(seconds / length), unit);
 }
