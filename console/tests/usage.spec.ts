@@ -20,7 +20,7 @@ test("calls are added up, told apart, listed, explained and exported", async ({ 
   const requests = page.getByRole("region", { name: "Requests" });
   await expect(requests.getByRole("row")).toHaveCount(10, { timeout: 20_000 });
   await expect(page.getByText("1 failed, 11.1%")).toBeVisible({ timeout: 20_000 });
-  await expect(page.getByText("8 calls, billed by the providers")).toBeVisible();
+  await expect(page.getByText("8 calls; providers bill those that they answered")).toBeVisible();
   await expect(page.getByRole("figure", { name: "Cost by day" })).toBeVisible();
   await look(page, "usage");
 

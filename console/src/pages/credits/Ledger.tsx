@@ -114,7 +114,7 @@ const isKind = (text: string | undefined): text is Transaction["kind"] =>
   text !== undefined && Object.hasOwn(KINDS, text);
 
 /** Calls cost so little that a balance of two digits would not show them. */
-const DIGITS = 3;
+export const DIGITS = 3;
 
 function Amount({ nanoUsd, signed }: { nanoUsd: number; signed?: boolean }) {
   const came = signed && nanoUsd > 0;

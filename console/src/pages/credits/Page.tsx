@@ -8,7 +8,7 @@ import { Figure, Figures } from "@/ui/Figures";
 import { Note } from "@/ui/Note";
 import { PageBody, Section } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
-import { Ledger } from "./Ledger";
+import { DIGITS, Ledger } from "./Ledger";
 import { balanceQuery } from "./queries";
 
 /** What the account has to spend, and how it came to that. */
@@ -54,17 +54,17 @@ function Balance() {
           <Figures>
             <Figure
               name="The next call may use"
-              value={credits(remaining.data.remaining)}
+              value={credits(remaining.data.remaining, DIGITS)}
               detail={usd(remaining.data.remaining_micro * 1000)}
             />
             <Figure
               name="Total"
-              value={credits(remaining.data.total)}
+              value={credits(remaining.data.total, DIGITS)}
               detail={`${usd(remaining.data.total_micro * 1000)}; what came and has not lapsed`}
             />
             <Figure
               name="Held for running calls"
-              value={credits(creditsOf(balance.data.pending_debits_micro_usd * 1000))}
+              value={credits(creditsOf(balance.data.pending_debits_micro_usd * 1000), DIGITS)}
               detail={usd(balance.data.pending_debits_micro_usd * 1000)}
             />
           </Figures>

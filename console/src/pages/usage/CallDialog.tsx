@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { membersQuery } from "@/api/queries";
+import { membersQuery, useWhole } from "@/api/queries";
 import { usd } from "@/format/money";
 import { bytes, count, milliseconds } from "@/format/number";
 import { fullTime } from "@/format/time";
@@ -13,6 +13,7 @@ import { Dialog } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { ownKey, Payer } from "./Calls";
+import { noCost } from "./outcome";
 import { type Call, callQuery } from "./queries";
 
 const PRICING = {
@@ -73,7 +74,7 @@ function Detail({ call }: { call: Call }) {
           {call.fallback && ", after own keys failed"}
         </Item>
         <Item name="Cost at list price">
-          {typeof cost === "number" ? `${usd(cost)}${call.pricing ? PRICING[call.pricing] : ""}` : "not known"}
+          {typeof cost === "number" ? `${usd(cost)}${call.pricing ? PRICING[call.pricing] : ""}` : noCost(call)}
         </Item>
         <Item name="Charged">
           <Credits nanoUsd={call.charge_nano_usd} />
@@ -140,8 +141,8 @@ function Detail({ call }: { call: Call }) {
 function useNames({ api_key_id, user_id }: Call): { apiKey: string | undefined; member: string | undefined } {
   const workspace = useWorkspace();
   const me = useMe();
-  const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data);
-  const members = useInfiniteQuery(membersQuery(workspace.id)).data?.pages.flatMap(({ data }) => data);
+  const keys = useWhole(useInfiniteQuery(apiKeysQuery(workspace.id)));
+  const members = useWhole(useInfiniteQuery(membersQuery(workspace.id)));
   return {
     apiKey: keys?.find(({ id }) => id === api_key_id)?.name,
     member: user_id === me.user.id ? "you" : members?.find((member) => member.user_id === user_id)?.email,

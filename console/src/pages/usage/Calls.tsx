@@ -14,6 +14,7 @@ import { SkeletonRows } from "@/ui/Skeleton";
 import { Cell, Pager, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { unnamedKey } from "./dimensions";
+import { noCost, wasServed } from "./outcome";
 import type { Period } from "./period";
 import { type Call, callsQuery, type Only } from "./queries";
 
@@ -133,6 +134,10 @@ export function ownKey({ key_label, key_scope }: Pick<Call, "key_label" | "key_s
 }
 
 export function Payer({ call }: { call: Call }) {
+  if (call.key_source && !wasServed(call)) {
+    const tried = call.key_source === "byok" ? ownKey(call) : "Credits";
+    return <span className="text-soft">nobody; tried: {tried}</span>;
+  }
   if (call.key_source === "byok") return <>{ownKey(call)}</>;
   if (call.key_source === "managed") return <>Credits</>;
   return <span className="text-soft">nobody</span>;
@@ -140,7 +145,7 @@ export function Payer({ call }: { call: Call }) {
 
 function Cost({ call }: { call: Call }) {
   if (call.key_source === "managed") return <Credits nanoUsd={call.charge_nano_usd} />;
-  if (typeof call.cost_nano_usd !== "number") return <span className="text-soft">not known</span>;
+  if (typeof call.cost_nano_usd !== "number") return <span className="text-soft">{noCost(call)}</span>;
   return (
     <span title="At list price; the provider bills it">
       {usd(call.cost_nano_usd)}

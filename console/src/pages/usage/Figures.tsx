@@ -17,7 +17,7 @@ export function Figures({ total, platformCost: told }: { total: Sums | undefined
           {total.failed === 0 ? "none failed" : `${count(total.failed)} failed, ${percent(total.failed / total.calls)}`}
         </Figure>
         <Figure name="Own keys, at list price" value={usd(total.own_key_cost_nano_usd)}>
-          {plural(total.own_key_calls, "call")}, billed by the providers
+          {plural(total.own_key_calls, "call")}; providers bill those that they answered
         </Figure>
         <Figure name="Charged in credits" value={credits(creditsOf(total.charge_nano_usd))}>
           {usd(total.charge_nano_usd)}, {plural(total.credit_calls, "call")}
