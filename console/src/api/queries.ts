@@ -1,11 +1,14 @@
 import {
   hashKey,
+  type InfiniteData,
   infiniteQueryOptions,
   MutationCache,
   QueryCache,
   QueryClient,
   queryOptions,
+  type UseInfiniteQueryResult,
 } from "@tanstack/react-query";
+import { useEffect, useMemo } from "react";
 import { api, ok, type Schemas } from "./client";
 import { ApiError } from "./error";
 
@@ -98,6 +101,22 @@ export const policyQuery = (workspace: string) =>
         api.GET("/api/v1/workspaces/{workspace_id}/policy", { params: { path: { workspace_id: workspace } }, signal }),
       ),
   });
+
+/** Most parts of a list that are read for names alone. */
+const NAMED_PARTS = 20;
+
+/**
+ * All of a list that comes in parts, for pages that look names up in it or offer all of it: the parts that are missing are
+ * read one after the other, twenty at most.
+ */
+export function useWhole<T>(list: UseInfiniteQueryResult<InfiniteData<{ data: T[] }>>): T[] | undefined {
+  const { data, hasNextPage, isFetching, isError, fetchNextPage } = list;
+  const more = hasNextPage && !isFetching && !isError && (data?.pages.length ?? 0) < NAMED_PARTS;
+  useEffect(() => {
+    if (more) void fetchNextPage();
+  }, [more, fetchNextPage]);
+  return useMemo(() => data?.pages.flatMap((page) => page.data), [data]);
+}
 
 /** The people of the workspace. */
 export const membersQuery = (workspace: string) =>

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { membersQuery } from "@/api/queries";
+import { membersQuery, useWhole } from "@/api/queries";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { AdminsOnly } from "@/shell/AdminsOnly";
 import { isAtLeast, useMe, useWorkspace } from "@/shell/workspace";
@@ -16,8 +16,8 @@ export function Page() {
 function Audit() {
   const workspace = useWorkspace();
   const me = useMe();
-  const members = useInfiniteQuery(membersQuery(workspace.id)).data?.pages.flatMap(({ data }) => data) ?? [];
-  const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data) ?? [];
+  const members = useWhole(useInfiniteQuery(membersQuery(workspace.id))) ?? [];
+  const keys = useWhole(useInfiniteQuery(apiKeysQuery(workspace.id))) ?? [];
   const names = new Map<string, string>([
     ...members.map(({ user_id, email }) => [user_id, email] as const),
     ...keys.map(({ id, name }) => [id, `API key ${name}`] as const),

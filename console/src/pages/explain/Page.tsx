@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { policyQuery } from "@/api/queries";
+import { policyQuery, useWhole } from "@/api/queries";
 import { apiKeysQuery } from "@/pages/api-keys/queries";
 import { ModelPicker } from "@/pages/models/ModelPicker";
 import { type Models, modelsQuery } from "@/pages/models/models";
@@ -45,7 +45,7 @@ function Question({ filters, change }: { filters: Chosen; change: (patch: Chosen
   // Names can be typed before the list is there, and where it cannot be had.
   const models = useQuery(modelsQuery(workspace.id)).data ?? NO_MODELS;
   const presets = useQuery(policyQuery(workspace.id)).data?.presets;
-  const keys = useInfiniteQuery(apiKeysQuery(workspace.id)).data?.pages.flatMap(({ data }) => data) ?? [];
+  const keys = useWhole(useInfiniteQuery(apiKeysQuery(workspace.id))) ?? [];
   const [model, setModel] = useState(filters.model ?? "");
   const [apiKey, setApiKey] = useState(filters.api_key_id ?? "");
   const [noManaged, setNoManaged] = useState(filters.no_managed === "true");
