@@ -5,7 +5,7 @@ import { Skeleton } from "@/ui/Skeleton";
 import { publicKeyQuery } from "./publicKey";
 import { useKeyScope } from "./scope";
 
-/** To what the key is sealed: the fingerprint, computed in this browser. `keybearer keys pin` shows the same. */
+/** To what the key is sealed: the fingerprint, computed in this browser. `keybearer keys trust` shows the same. */
 export function SealingNote() {
   const scope = useKeyScope();
   const key = useQuery(publicKeyQuery);

@@ -81,7 +81,12 @@ function PinnedKey({ pinned }: { pinned: NonNullable<Run["model"]> }) {
     return (
       <>
         <Badge tone="ok">Own key</Badge>
-        <code className="font-mono text-xs wrap-anywhere text-soft">{pinned.key_id}</code>
+        {/* A key that was removed since is in no list; the run knows how it was called. */}
+        {pinned.key_label ? (
+          <span className="wrap-anywhere">{pinned.key_label}</span>
+        ) : (
+          <code className="font-mono text-xs wrap-anywhere text-soft">{pinned.key_id}</code>
+        )}
       </>
     );
   }
