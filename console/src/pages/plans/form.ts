@@ -52,7 +52,12 @@ export function formOf(plan: Plan | undefined, plans: Plan[]): Form {
 /** The form as the server takes it. */
 export function bodyOf(form: Form): Schemas["NewPlan"] {
   const { name, rank, monthly, byok, tiers } = form;
-  const limits = Object.fromEntries(LIMITS.map((limit) => [limit, bound(form[limit])]));
+  const limits = {
+    workspaces: bound(form.workspaces),
+    members: bound(form.members),
+    api_keys: bound(form.api_keys),
+    provider_keys: bound(form.provider_keys),
+  };
   return {
     name: name.trim(),
     rank: Number(rank),
