@@ -1,6 +1,6 @@
 import { added, newKey, open, unknown } from "./support/keys";
 import { post } from "./support/people";
-import { expect, joined, look, test } from "./support/test";
+import { confirm, expect, joined, look, test } from "./support/test";
 
 test("a key is switched off and on, edited, rotated, and removed with a word on what comes next", async ({
   page,
@@ -12,7 +12,14 @@ test("a key is switched off and on, edited, rotated, and removed with a word on 
 
   const toggle = page.getByRole("switch", { name: "OpenAI primary may serve" });
   await expect(toggle).toBeChecked();
+  // The last one is not switched off by one click alone.
   await toggle.click();
+  await expect(page.getByRole("alertdialog")).toContainText("calls of its models are refused with 402");
+  await look(page, "keys-switch-off");
+  await page.getByRole("alertdialog").getByRole("button", { name: "Cancel" }).click();
+  await expect(toggle).toBeChecked();
+  await toggle.click();
+  await confirm(page, "Switch off");
   await expect(page.getByText("Disabled", { exact: true })).toBeVisible();
   await toggle.click();
   await expect(page.getByText("Disabled", { exact: true })).toBeHidden();

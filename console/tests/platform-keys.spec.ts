@@ -97,6 +97,7 @@ test("a platform key is sealed for the instance, serves a managed call, is rotat
   await provesSealed(page, requests, [bad, good, next]);
 
   await page.getByRole("switch", { name: "OpenAI main may serve" }).click();
+  await confirm(page, "Switch off");
   await expect(page.getByText("Disabled", { exact: true })).toBeVisible();
   expect((await call()).status()).toBe(402);
   await page.getByRole("button", { name: "Actions for OpenAI main" }).click();

@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Badge } from "@/ui/Badge";
+import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { Switch } from "@/ui/Switch";
 import { toastError } from "@/ui/Toaster";
@@ -10,7 +11,7 @@ import { type Entries, isKey, type Key, type Provider } from "./keys";
 import { RemoveKeyDialog } from "./RemoveKeyDialog";
 import { useKeyScope } from "./scope";
 
-type Open = "edit" | "rotate" | "remove" | undefined;
+type Open = "edit" | "rotate" | "remove" | "off" | undefined;
 
 /** One key: what may be shown of it, how it does, and what can be done with it. */
 export function KeyRow({
@@ -27,6 +28,8 @@ export function KeyRow({
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const enable = useEnable(key);
+  const isLast = useIsLast(key);
+  const scope = useKeyScope();
   return (
     <div className="flex items-center gap-3 py-3 pr-3 pl-4">
       {handle}
@@ -47,7 +50,7 @@ export function KeyRow({
         label={`${name} ${key.label} may serve`}
         checked={key.enabled}
         disabled={enable.isPending}
-        onChange={(checked) => enable.mutate(checked)}
+        onChange={(checked) => (!checked && isLast() ? setOpen("off") : enable.mutate(checked))}
       />
       <Menu label={`Actions for ${name} ${key.label}`}>
         <MenuItem onClick={() => setOpen("rotate")} disabled={!provider}>
@@ -61,9 +64,40 @@ export function KeyRow({
       </Menu>
       {open === "edit" && <EditKeyDialog keyView={key} name={name} onClose={close} />}
       {open === "rotate" && provider && <RotateKeyDialog keyView={key} provider={provider} onClose={close} />}
+      <ConfirmDialog
+        open={open === "off"}
+        onClose={close}
+        title={`Switch ${name} ${key.label} off?`}
+        action="Switch off"
+        danger
+        onConfirm={() => enable.mutateAsync(false)}
+      >
+        <p>{LAST[scope.kind].replace("PROVIDER", name)}</p>
+        <p>The key is kept and serves again when it is switched on.</p>
+      </ConfirmDialog>
       <RemoveKeyDialog open={open === "remove"} keyView={key} name={name} onClose={close} />
     </div>
   );
+}
+
+/** What the last key for a provider that may serve leaves behind when it is switched off. */
+const LAST = {
+  workspace:
+    "No other key of this workspace for PROVIDER may serve. From the next call on, calls of its models are refused with 402 unless a personal key of the workspace's owner serves: credits pay in the place of a key that is not there, not of one that is switched off.",
+  account:
+    "No other key of this account for PROVIDER may serve. From the next call on, workspaces without a key of their own do without: calls of its models are refused with 402, since credits do not pay in the place of a key that is switched off.",
+  instance:
+    "No other platform key for PROVIDER may serve. From the next call on, calls of its models that credits pay go to the gateway of the settings; where there is none, they are refused with 402.",
+};
+
+/** Whether no other key for the provider may serve in the same place. */
+function useIsLast(key: Key): () => boolean {
+  const queries = useQueryClient();
+  const scope = useKeyScope();
+  return () => {
+    const entries = queries.getQueryData<Entries>(scope.listKey) ?? [];
+    return !entries.some((it) => isKey(it) && it.id !== key.id && it.provider === key.provider && it.enabled);
+  };
 }
 
 function StateBadge({ state }: { state: Key["state"] }) {
