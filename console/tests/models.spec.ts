@@ -63,8 +63,9 @@ test("tiers and default are chosen, and a call meets them", async ({ page, owner
   await expect(page.getByText("Choice saved")).toBeVisible();
   await expect(page.getByText("openai/gpt-5.4-nano, chosen by this workspace")).toBeVisible();
 
-  await page.getByLabel("Model for embeddings").fill("openai/text-embedding-3-small");
-  await page.getByRole("button", { name: "Save" }).click();
+  // Out of a list, as the others; another one can be typed.
+  await page.getByRole("combobox", { name: "Embeddings", exact: true }).fill("embedding-3-s");
+  await page.getByRole("option", { name: "openai/text-embedding-3-small" }).click();
   await expect(page.getByRole("listitem").filter({ hasText: "Texts as vectors" })).toContainText("Own key");
   for (const model of ["default", "level_1"]) {
     expect(await answering(page, owner.workspace, model), model).toBe("gpt-5.4-nano");

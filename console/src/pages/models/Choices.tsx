@@ -1,17 +1,19 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Lock } from "lucide-react";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type ReactNode, useMemo } from "react";
+import { providersQuery } from "@/api/queries";
 import { type Policy, usePatchPolicy } from "@/pages/ai-config/policy";
 import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
-import { Button } from "@/ui/Button";
 import type { Entry } from "@/ui/Combobox";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { inputClass } from "@/ui/Field";
 import { Note } from "@/ui/Note";
 import { Card, Section } from "@/ui/Page";
+import { embeddingGroups } from "./embeddings";
 import { ModelPicker } from "./ModelPicker";
 import { type Models, refusalText, served, TIERS, type TierView } from "./models";
+import { NamePicker } from "./NamePicker";
 
 /** In the picker what the API says with `null` or by leaving it out. */
 const NONE = "";
@@ -99,6 +101,8 @@ function TierRow({
 }) {
   const { tier, locked, plans, model, refusal } = view;
   const { tone, word } = served(view);
+  const providers = useQuery(providersQuery).data;
+  const embeddings = useMemo(() => embeddingGroups(INSTANCE, providers ?? []), [providers]);
   const chosen = policy.tiers[tier] ?? NONE;
   // A merge patch takes an entry out by `null`, which the type of the document does not say.
   const choose = (value: string) =>
@@ -120,7 +124,13 @@ function TierRow({
       {locked || !mayWrite ? (
         <Told text={chosen || "The instance's choice"} />
       ) : tier === "embeddings" ? (
-        <EmbeddingsForm key={chosen} chosen={chosen} busy={patch.isPending} onSave={choose} />
+        <NamePicker
+          label={TIERS[tier].name}
+          value={chosen}
+          groups={embeddings}
+          disabled={patch.isPending}
+          onChange={choose}
+        />
       ) : (
         <ModelPicker
           label={TIERS[tier].name}
@@ -132,34 +142,6 @@ function TierRow({
         />
       )}
     </Row>
-  );
-}
-
-/** Models for embeddings are in no list of a provider, so their name is typed. */
-function EmbeddingsForm({ chosen, busy, onSave }: { chosen: string; busy: boolean; onSave: (name: string) => void }) {
-  const [name, setName] = useState(chosen);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    onSave(name.trim());
-  };
-  return (
-    <form onSubmit={submit} className="flex gap-2">
-      <input
-        aria-label="Model for embeddings"
-        className={inputClass}
-        value={name}
-        placeholder="The instance's choice, or provider/model"
-        maxLength={256}
-        autoComplete="off"
-        spellCheck={false}
-        onChange={(event) => setName(event.target.value)}
-      />
-      {name.trim() !== chosen && (
-        <Button type="submit" look="primary" busy={busy} className="h-9">
-          Save
-        </Button>
-      )}
-    </form>
   );
 }
 
