@@ -1,6 +1,6 @@
 import type { Route } from "@playwright/test";
 import { addOpenAiKey } from "./support/calls";
-import { post } from "./support/people";
+import { logIn, newPerson, post } from "./support/people";
 import { expect, look, test } from "./support/test";
 
 test("a path that leads nowhere, or to another's workspace, is the same page", async ({ page, owner }) => {
@@ -168,4 +168,23 @@ test("the first page is small, comes from here alone, and is kept", async ({ pag
   const script = [...urls.values()].find((url) => url.endsWith(".js") && url.includes("/assets/"));
   const answer = await page.request.get(String(script));
   expect(answer.headers()["cache-control"]).toContain("immutable");
+});
+
+test("somebody without a workspace comes to the pages about oneself, and an admin to those of the instance", async ({
+  page,
+  world,
+}) => {
+  const { url } = world.instance;
+  await logIn(page, url, world.root.email);
+  const person = await newPerson(page.request, url);
+  await logIn(page, url, person.email);
+  const { workspaces } = await (await page.request.get("/api/v1/me")).json();
+  for (const { id } of workspaces) await page.request.delete(`/api/v1/workspaces/${id}`);
+  await page.goto("/console/");
+  await expect(page.getByRole("heading", { name: "No workspace yet" })).toBeVisible();
+  await expect(page.getByRole("link", { name: "Instance" })).toHaveCount(0);
+  await look(page, "home");
+  await page.getByRole("link", { name: "Account" }).click();
+  await expect(page).toHaveURL(/\/account\/profile$/);
+  await expect(page.getByText("This one")).toBeVisible();
 });
