@@ -25,7 +25,6 @@ test("changes are listed with who made them, and found by action and text", asyn
   const member = await joined(page, browser, url, owner.workspace, "member");
   await member.page.goto(`/console/w/${owner.workspace}/audit`);
   await expect(member.page.getByText("For admins of the workspace")).toBeVisible();
-  expect(member.faults).toEqual([]);
   await member.page.context().close();
 });
 

@@ -22,7 +22,6 @@ test("a refusal, then an own key, is explained rule by rule", async ({ page, own
   const member = await joined(page, browser, world.instance.url, owner.workspace, "member");
   await member.page.goto(`/console/w/${owner.workspace}/explain?model=openai/gpt-5.4-nano&asked=yes`);
   await expect(member.page.getByText("An own key of OpenAI would serve")).toBeVisible();
-  expect(member.faults).toEqual([]);
   await member.page.context().close();
 });
 

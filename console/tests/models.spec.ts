@@ -170,6 +170,5 @@ test("a member sees models and changes nothing", async ({ page, owner, browser, 
   await expect(member.page.getByRole("row").filter({ hasText: "openai/gpt-5.4-nano" })).toBeVisible();
   await expect(member.page.getByRole("combobox", { name: "Level 1" })).toHaveCount(0);
   await expect(member.page.getByRole("button", { name: /^Add/ })).toHaveCount(0);
-  expect(member.faults).toEqual([]);
   await member.page.context().close();
 });

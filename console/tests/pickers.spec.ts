@@ -1,13 +1,17 @@
 /** Fields that find what is typed: what Enter takes, and what stands when they are left. */
 import { addOpenAiKey } from "./support/calls";
 import { newKey } from "./support/keys";
-import { expect, test } from "./support/test";
+import { accessible, expect, test } from "./support/test";
 
 test("Enter takes the first match of a model, and what is sent goes to it", async ({ page, owner }) => {
   await addOpenAiKey(page, owner.workspace);
   await page.goto(`/console/w/${owner.workspace}/playground`);
   const model = page.getByRole("combobox", { name: "Model" });
   await expect(model).not.toHaveValue("");
+  await model.fill("gpt");
+  await expect(page.getByRole("option").first()).toBeVisible();
+  // While the list is open all else is hidden from screen readers; it closes as soon as something else gets the focus.
+  await accessible(page, "an open picker", ["aria-hidden-focus"]);
   await model.fill("gpt-4o-mini");
   await model.press("Enter");
   await expect(model).toHaveValue("openai/gpt-4o-mini");
@@ -37,6 +41,9 @@ test("a provider is taken by the keyboard alone, and no key is submitted before 
   await page.goto(`/console/w/${owner.workspace}/keys`);
   await page.getByRole("button", { name: "Add key", exact: true }).click();
   const provider = page.getByRole("combobox", { name: "Provider" });
+  await provider.fill("a");
+  await expect(page.getByRole("option").first()).toBeVisible();
+  await accessible(page, "an open picker in a dialog", ["aria-hidden-focus"]);
   await provider.fill("xai");
   await provider.press("Enter");
   await expect(provider).toHaveValue("xAI");

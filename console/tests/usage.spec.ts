@@ -115,7 +115,6 @@ test("a member sees the own calls alone, and an admin's page says why it could n
   await expect(requests).toContainText("openai/gpt-5.4-nano");
   await expect(member.page.getByRole("combobox", { name: "Member" })).toBeHidden();
   await look(member.page, "usage-member");
-  expect(member.faults).toEqual([]);
   await member.page.context().close();
 
   await page.goto(`/console/w/${owner.workspace}/usage`);

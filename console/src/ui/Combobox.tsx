@@ -83,9 +83,10 @@ export function Combobox({
       </div>
       <Base.Portal>
         <Base.Positioner sideOffset={4} className="z-50">
-          <Base.Popup className={cx(floating, "max-h-80 w-(--anchor-width) min-w-72 overflow-y-auto")}>
+          <Base.Popup className={cx(floating, "flex max-h-80 w-(--anchor-width) min-w-72 flex-col")}>
             <Base.Empty className="px-2 py-1.5 text-sm text-soft empty:hidden">{empty}</Base.Empty>
-            <Base.List>
+            {/* The list itself scrolls: the field moves through it by the arrow keys, so it needs no focus of its own. */}
+            <Base.List className="min-h-0 overflow-y-auto">
               {(option: Entry | Group) =>
                 "items" in option ? (
                   <Base.Group key={option.value} items={option.items} className="pb-1">

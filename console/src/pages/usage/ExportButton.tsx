@@ -49,7 +49,8 @@ export function ExportButton({ workspace, period, only }: { workspace: string; p
         ) : (
           <p role="status" className="flex items-center gap-2.5">
             <Spinner /> Reading, 10,000 requests at a time: {bytes(progress?.bytes ?? 0)} so far.
-            {progress?.waitMs !== undefined && ` The server has no time now; goes on in ${milliseconds(progress.waitMs)}.`}
+            {progress?.waitMs !== undefined &&
+              ` The server has no time now; goes on in ${milliseconds(progress.waitMs)}.`}
           </p>
         )}
         <DialogActions>
