@@ -1,4 +1,5 @@
-import { addOpenAiKey } from "./support/calls";
+import { addOpenAiKey, call, mint } from "./support/calls";
+import { newKey } from "./support/keys";
 import { logIn } from "./support/people";
 import { expect, look, test } from "./support/test";
 
@@ -12,6 +13,11 @@ test("an admin sees the sealing key and replaces it, and stored keys and open pa
   const { url } = world.instance;
   const current = async () => (await (await page.request.get("/v1/byok/encryption-pubkey")).json()).kek_id as string;
   const before = await current();
+  // Stored before, and a form that was opened before, with the key's fingerprint in it.
+  await addOpenAiKey(page, owner.workspace);
+  await page.goto(`/console/w/${owner.workspace}/keys`);
+  await page.getByRole("button", { name: "Add key", exact: true }).first().click();
+  await expect(page.getByTestId("kek-id")).toHaveText(before);
   const root = await (await browser.newContext({ baseURL: url, locale: "en-US" })).newPage();
   await logIn(root, url, world.root.email);
   await root.goto("/console/admin/sealing-key");
@@ -37,7 +43,18 @@ test("an admin sees the sealing key and replaces it, and stored keys and open pa
   await look(root, "admin-sealing-key");
   await root.context().close();
 
-  await addOpenAiKey(page, owner.workspace);
-  await page.goto(`/console/w/${owner.workspace}/keys`);
-  await expect(page.getByRole("switch", { name: /OpenAI .* may serve/ })).toBeChecked();
+  // The form that was open seals to the key that there is now.
+  await page.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
+  await page.getByRole("option", { name: /^OpenAI sk-/ }).click();
+  await page.getByLabel("Key", { exact: true }).fill(newKey());
+  await page.getByLabel("Label").fill("second");
+  await page.getByRole("button", { name: "Seal and add" }).click();
+  await expect(page.getByRole("status")).toContainText("OpenAI accepted the key.", { timeout: 40_000 });
+  await page.getByRole("button", { name: "Done" }).click();
+  await expect(page.getByRole("switch", { name: /OpenAI .* may serve/ })).toHaveCount(2);
+  // The key from before serves: it was not sealed to the pair that is gone, but kept under the workspace's own key.
+  await page.getByRole("switch", { name: "OpenAI second may serve" }).click();
+  await expect(page.getByRole("switch", { name: "OpenAI second may serve" })).not.toBeChecked();
+  const program = await mint(page, url, owner.workspace, "program");
+  expect(await call(url, program.key, "openai/gpt-5.4-nano")).toBe(200);
 });

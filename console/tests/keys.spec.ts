@@ -1,5 +1,7 @@
+import { request } from "@playwright/test";
+import { mint } from "./support/calls";
 import { added, newKey, open, unknown } from "./support/keys";
-import { post } from "./support/people";
+import { PASSWORD, post } from "./support/people";
 import { confirm, expect, joined, look, test } from "./support/test";
 
 test("a key is switched off and on, edited, rotated, and removed with a word on what comes next", async ({
@@ -50,6 +52,63 @@ test("a key is switched off and on, edited, rotated, and removed with a word on 
   await expect(page.getByText("OpenAI team is removed")).toBeVisible();
   await expect(page.getByText("No provider keys yet")).toBeVisible();
   expect(await world.instance.providerRequests()).toBeGreaterThan(0);
+});
+
+test("removing a key says what pays next, and the next call meets it: another key, credits, a refusal", async ({
+  page,
+  owner,
+  world,
+}) => {
+  test.slow();
+  const { url } = world.instance;
+  const own = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  for (const label of ["one", "two"]) await post(page.request, own, { provider: "openai", label, key: newKey() });
+  const program = await mint(page, url, owner.workspace, "program");
+  const mode = (mode: string) => page.request.patch(`/api/v1/workspaces/${owner.workspace}/policy`, { data: { mode } });
+  /** Removes the key in the page, checks what is foretold and told, and calls. */
+  const remove = async (label: string, then: string) => {
+    await open(page, owner.workspace);
+    await page.getByRole("button", { name: `Actions for OpenAI ${label}` }).click();
+    await page.getByRole("menuitem", { name: "Remove" }).click();
+    await expect(page.getByRole("alertdialog")).toContainText(`From the next call on: ${then}`);
+    await confirm(page, "Remove key");
+    await expect(page.getByText(`OpenAI ${label} is removed`)).toBeVisible();
+    await expect(page.getByText(then)).toBeVisible();
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${program.key}`, "content-type": "application/json" },
+      body: JSON.stringify({
+        model: "openai/gpt-5.4-nano",
+        max_completion_tokens: 50,
+        messages: [{ role: "user", content: "Hello" }],
+      }),
+    });
+    await answer.text();
+    const header = (name: string) => answer.headers.get(`x-keybearer-${name}`);
+    return { status: answer.status, source: header("key-source"), label: header("key-label") };
+  };
+
+  await mode("auto");
+  const other = await remove("one", "Another own key serves calls of OpenAI's models.");
+  expect(other).toEqual({ status: 200, source: "byok", label: "two" });
+
+  const admin = await request.newContext({ baseURL: url });
+  await post(admin, "/api/v1/sessions", { email: world.root.email, password: PASSWORD });
+  const platform = { provider: "openai", label: "platform", key: newKey() };
+  const stored = await post(admin, "/api/v1/admin/platform-keys", platform);
+  await post(admin, `/api/v1/admin/accounts/${owner.account}/credits`, { kind: "grant", credits: "100" });
+  const credits = await remove("two", "Credits pay for calls of OpenAI's models.");
+  expect(credits).toMatchObject({ status: 200, source: "managed" });
+
+  await post(page.request, own, { provider: "openai", label: "three", key: newKey() });
+  await mode("byok");
+  const refused = await remove(
+    "three",
+    "Calls of OpenAI's models are refused with 402, because nothing pays for them.",
+  );
+  expect(refused).toMatchObject({ status: 402, source: null });
+  await admin.delete(`/api/v1/admin/platform-keys/${stored.id}`);
+  await admin.dispose();
 });
 
 test("an edited key keeps what another admin set of it meanwhile", async ({ page, owner }) => {
