@@ -8,6 +8,8 @@ export const inputClass = cx(
 
 interface FieldProps {
   label: string;
+  /** Which of several fields with this label it is, for those who do not see in which group it stands. */
+  place?: number;
   /** What to know before filling it in. */
   hint?: ReactNode;
   /** What is wrong with what was filled in. */
@@ -20,6 +22,7 @@ interface FieldProps {
 /** A label, a control, its hint and its error, bound to each other for screen readers. */
 export function Field({
   label,
+  place,
   hint,
   error,
   optional,
@@ -32,6 +35,7 @@ export function Field({
     <div className={cx("flex min-w-0 flex-col gap-1.5", className)}>
       <label htmlFor={id} className="text-sm font-medium">
         {label}
+        {place !== undefined && <span className="sr-only"> {place}</span>}
         {optional && <span className="font-normal text-soft"> (optional)</span>}
       </label>
       {children({ id, "aria-describedby": described || undefined, "aria-invalid": error ? true : undefined })}

@@ -140,8 +140,9 @@ export async function accessible(page: Page, name: string, known: string[] = [])
   expect(said, `axe on ${name}`).toEqual([]);
 }
 
-/** How much of the page, or of what lies over it, is below the fold. */
-function hidden(): number {
+/** How much of the page, or of what lies over it, is below the fold, once it is laid out for the window. */
+async function hidden(): Promise<number> {
+  await new Promise((laidOut) => requestAnimationFrame(() => requestAnimationFrame(laidOut)));
   const below = (element: Element) => element.scrollHeight - element.clientHeight;
   const root = document.documentElement;
   const scrolling = [...document.querySelectorAll("[role=dialog], [role=alertdialog], [role=dialog] *, nav")].filter(

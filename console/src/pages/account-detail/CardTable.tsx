@@ -41,7 +41,9 @@ export function CardTable({ cards }: { cards: Schemas["CreditCard"][] }) {
           </Cell>
           <Cell>{card.expires_at ? <Time at={card.expires_at} /> : "Never"}</Cell>
           <Cell className="min-w-40 break-words">
-            {card.reference ?? <span className="text-soft">Nothing said</span>}
+            {card.reference ?? (
+              <span className="text-soft">{card.kind === "included" ? "Included in the plan" : "Nothing said"}</span>
+            )}
           </Cell>
         </tr>
       ))}

@@ -92,6 +92,10 @@ export function Page() {
               <Fact name="Charges are multiplied by">
                 <span className="font-medium tabular-nums">{account.data.credit_rate}</span>
               </Fact>
+            </Facts>
+          </Section>
+          <Section title="For programs">
+            <Facts>
               <Fact name="Account id">
                 <code className="font-mono text-xs break-all">{account.data.id}</code>
                 <CopyButton text={account.data.id} name="the id of the account" />
