@@ -40,6 +40,7 @@ test("the ledger says what came, what a call took, and the balance after each; o
   await page.getByRole("button", { name: "Show more" }).click();
   await expect(ledger.getByRole("row")).toHaveCount(53);
   await expect(ledger.getByRole("row").last()).toContainText("+250 credits");
+  await expect(ledger.getByRole("row").last()).toContainText("Included in the plan");
   await expect(ledger.getByRole("row").last().getByRole("cell").nth(3)).toHaveText("250 credits");
 
   // Narrowed down it has the same balances; what it is narrowed down to stands in the address.

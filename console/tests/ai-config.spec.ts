@@ -99,10 +99,10 @@ test("an admin of the instance switches own keys off and on, and the page follow
 test("consent has a cap, and the guardrail stands above the mode", async ({ page, owner }) => {
   await page.goto(`/console/w/${owner.workspace}/ai-config`);
   await page.getByRole("checkbox", { name: "Credits may pay after every own key failed" }).click();
-  await page.getByLabel("Cap in US dollars").fill("a lot");
+  await page.getByLabel("Cap in credits").fill("a lot");
   await page.getByRole("button", { name: "Save consent" }).click();
-  await expect(page.getByText("An amount in US dollars below")).toBeVisible();
-  await page.getByLabel("Cap in US dollars").fill("2.50");
+  await expect(page.getByText("A number of credits below")).toBeVisible();
+  await page.getByLabel("Cap in credits").fill("250.5");
   await page.getByRole("button", { name: "Save consent" }).click();
   await expect(page.getByText("Consent saved")).toBeVisible();
   await page.getByRole("radio", { name: "Never own keys" }).click();
@@ -111,7 +111,7 @@ test("consent has a cap, and the guardrail stands above the mode", async ({ page
   await expect(page.getByText("Guardrail changed")).toBeVisible();
   await expect(page.getByText("and the guardrail below forbids them")).toBeVisible();
   await page.reload();
-  await expect(page.getByLabel("Cap in US dollars")).toHaveValue("2.50");
+  await expect(page.getByLabel("Cap in credits")).toHaveValue("250.5");
   await expect(page.getByRole("radio", { name: "Never own keys" })).toBeChecked();
 });
 

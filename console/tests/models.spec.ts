@@ -147,6 +147,71 @@ test("a preset is made, met by a call and taken out", async ({ page, owner }) =>
   await expect(page.getByText("None. Requests name models and say the rest themselves.")).toBeVisible();
 });
 
+test("what somebody else changed meanwhile is shown before it is overwritten, and nothing typed is lost", async ({
+  page,
+  owner,
+}) => {
+  const policy = `/api/v1/workspaces/${owner.workspace}/policy`;
+  const stored = async () => (await page.request.get(policy)).json();
+  const theirs = async (data: object) => expect((await page.request.patch(policy, { data })).ok()).toBe(true);
+  await theirs({ presets: { fast: { models: ["openai/gpt-5.4-nano"] } } });
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
+  await page.getByLabel("Temperature 1").fill("0.3");
+  await theirs({ presets: { fast: { models: ["openai/gpt-5.4"] }, other: { models: ["level_1"] } } });
+  const save = page.getByRole("button", { name: "Save" });
+  await save.click();
+  const told = page.getByRole("alert").filter({ hasText: "Somebody else changed what you change" });
+  await expect(told).toContainText("presets.fast is now");
+  await expect(told).toContainText("openai/gpt-5.4");
+  await expect(told).not.toContainText("presets.other");
+  await expect(page.getByLabel("Temperature 1")).toHaveValue("0.3");
+  await look(page, "models-overtaken");
+  expect((await stored()).presets.fast.models).toEqual(["openai/gpt-5.4"]);
+  await save.click();
+  await expect(page.getByText("Presets saved")).toBeVisible();
+  const { presets } = await stored();
+  expect(presets.fast).toMatchObject({ models: ["openai/gpt-5.4-nano"], parameters: { temperature: "0.3" } });
+  expect(presets.other.models).toEqual(["level_1"]);
+
+  // Cancelled, the page has theirs.
+  await page.getByRole("button", { name: "Add model mapping" }).click();
+  await page.getByLabel("Name 1").fill("mine*");
+  await page.getByLabel("Model 1", { exact: true }).fill("openai/gpt-5.4-nano");
+  await theirs({ model_mappings: [{ pattern: "theirs*", model: "openai/gpt-5.4" }] });
+  await save.click();
+  await expect(told).toContainText("model_mappings is now");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(told).toBeHidden();
+  await expect(page.getByLabel("Name 1")).toHaveValue("theirs*");
+
+  await page.goto(`/console/w/${owner.workspace}/ai-config`);
+  await page.getByLabel("Hedge after milliseconds").fill("500");
+  await theirs({ hedge_after_ms: 700 });
+  await page.getByRole("button", { name: "Save hedging" }).click();
+  await expect(told).toContainText("hedge_after_ms is now 700");
+  await page.getByRole("button", { name: "Save hedging" }).click();
+  await expect(page.getByText("Hedging saved")).toBeVisible();
+  expect((await stored()).hedge_after_ms).toBe(500);
+});
+
+test("a preset is the default model, and stands in the picker of the Studio", async ({ page, owner }) => {
+  await storeKey(page, owner.workspace);
+  const presets = { fast: { models: ["openai/gpt-5.4-nano"] } };
+  await page.request.patch(`/api/v1/workspaces/${owner.workspace}/policy`, { data: { presets } });
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
+  await page.getByRole("combobox", { name: "Default model" }).fill("@fa");
+  await page.getByRole("option", { name: /^@fast/ }).click();
+  await expect(page.getByText("Choice saved")).toBeVisible();
+  expect(await answering(page, owner.workspace, "default")).toBe("gpt-5.4-nano");
+  await page.goto(`/console/w/${owner.workspace}/studio?new`);
+  await page.getByRole("combobox", { name: "Model" }).fill("@fa");
+  await page.getByRole("option", { name: /^@fast/ }).click();
+  await page.getByLabel("Prompt").fill("Tides");
+  const made = page.waitForResponse((response) => response.request().method() === "POST");
+  await page.getByRole("button", { name: "Start" }).click();
+  expect((await (await made).json()).model).toMatchObject({ requested: "@fast", model: "gpt-5.4-nano" });
+});
+
 test("an admin of the instance switches own keys off and on, and the models follow", async ({ page, owner, world }) => {
   await storeKey(page, owner.workspace);
   const admin = await request.newContext({ baseURL: world.instance.url });

@@ -23,10 +23,26 @@ export function ErrorNote({
         <p className="font-medium text-bad">{title ?? sentence(shown.detail)}</p>
         {title && <p>{sentence(shown.detail)}</p>}
         {advice && <p>{sentence(advice)}</p>}
+        <Theirs error={shown} />
         <Again error={shown} />
         <Reference error={shown} />
       </div>
     </div>
+  );
+}
+
+/** Where somebody else was faster: what they set, by its name in the API. */
+function Theirs({ error: { details } }: { error: ApiError }) {
+  if (!Array.isArray(details.theirs)) return null;
+  return (
+    <ul aria-label="As it is now" className="mt-1 flex flex-col gap-0.5">
+      {(details.theirs as { field: string; value: unknown }[]).map(({ field, value }) => (
+        <li key={field} className="break-words">
+          <code className="font-mono text-xs">{field}</code> is now{" "}
+          <code className="font-mono text-xs break-all">{value === null ? "not set" : JSON.stringify(value)}</code>
+        </li>
+      ))}
+    </ul>
   );
 }
 

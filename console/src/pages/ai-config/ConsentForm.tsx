@@ -29,7 +29,7 @@ export function ConsentForm({ policy, mayWrite }: { policy: Policy; mayWrite: bo
   };
   const [draft, setDraft] = useState<Draft>();
   const [fault, setFault] = useState<string>();
-  const patch = usePatchPolicy("Consent saved");
+  const patch = usePatchPolicy("Consent saved", policy, draft !== undefined);
   const shown = draft ?? stored;
   const edit = (part: Partial<Draft>) => {
     setFault(undefined);

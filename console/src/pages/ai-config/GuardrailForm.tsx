@@ -25,7 +25,7 @@ export function GuardrailForm({ policy, mayWrite }: { policy: Policy; mayWrite: 
   const [asking, setAsking] = useState(false);
   const value = chosen ?? policy.byok;
   useUnsaved(value !== policy.byok);
-  const patch = usePatchPolicy("Guardrail changed");
+  const patch = usePatchPolicy("Guardrail changed", policy, chosen !== undefined);
   const change = async () => {
     await patch.mutateAsync({ byok: value });
     setChosen(undefined);

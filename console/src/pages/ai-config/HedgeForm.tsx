@@ -12,9 +12,9 @@ export function HedgeForm({ policy, mayWrite }: { policy: Policy; mayWrite: bool
   const stored = typeof after === "number" ? String(after) : "";
   const [draft, setDraft] = useState<string>();
   const [fault, setFault] = useState<string>();
-  const patch = usePatchPolicy("Hedging saved");
   const shown = draft ?? stored;
   const same = shown.trim() === stored;
+  const patch = usePatchPolicy("Hedging saved", policy, draft !== undefined);
   useUnsaved(!same);
   const submit = (event: FormEvent) => {
     event.preventDefault();

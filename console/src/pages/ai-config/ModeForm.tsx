@@ -53,7 +53,7 @@ export function ModeForm({ policy, mayWrite }: { policy: Policy; mayWrite: boole
   const [asking, setAsking] = useState(false);
   const mode = chosen ?? policy.mode;
   useUnsaved(mode !== policy.mode);
-  const patch = usePatchPolicy("Mode changed");
+  const patch = usePatchPolicy("Mode changed", policy, chosen !== undefined);
   const config = useQuery(aiConfigQuery(useWorkspace().id)).data;
   const hindrance = (mode: Mode) => config?.offered_modes.find((view) => view.mode === mode)?.reason;
   const change = async () => {

@@ -1,6 +1,8 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
 import { api, ok, type Schemas } from "@/api/client";
-import { LIVE_MS } from "@/api/queries";
+import { ApiError } from "@/api/error";
+import { LIVE_MS, policyQuery } from "@/api/queries";
 import { useWorkspace } from "@/shell/workspace";
 import { toast } from "@/ui/Toaster";
 
@@ -26,20 +28,85 @@ export const creditsQuery = queryOptions({
   refetchInterval: LIVE_MS,
 });
 
-/** Changes the policy; whatever follows from it is asked for anew. */
-export function usePatchPolicy(done: string) {
+type Patch = Schemas["PolicyPatch"];
+
+/** So often a change is made anew of a policy that others changed elsewhere meanwhile. */
+const TRIES = 3;
+
+/**
+ * Changes the policy; whatever follows from it is asked for anew. `edited`: whether something of `policy` is being changed
+ * here and not saved. What somebody else changed since that began is not overwritten unseen: the first try is refused and
+ * shows theirs, and the next one, by somebody who has seen it, puts ours in its place.
+ */
+export function usePatchPolicy(done: string, policy: Policy, edited = false) {
   const queries = useQueryClient();
   const workspace = useWorkspace();
+  const begun = useRef(policy);
+  useEffect(() => {
+    if (!edited) begun.current = policy;
+  }, [policy, edited]);
   return useMutation({
-    mutationFn: (body: Schemas["PolicyPatch"]) => {
-      const params = { path: { workspace_id: workspace.id } };
-      return ok(api.PATCH("/api/v1/workspaces/{workspace_id}/policy", { params, body }));
+    mutationFn: async (body: Patch) => {
+      for (let tried = 1; ; tried += 1) {
+        const { policy: now, etag } = await readPolicy(queries, workspace.id);
+        const theirs = overtaken(body, begun.current, now);
+        begun.current = now;
+        if (theirs.length > 0) throw new ApiError(412, { ...OVERTAKEN, details: { theirs } });
+        const header = etag === null ? {} : { "if-match": etag };
+        const params = { path: { workspace_id: workspace.id }, header };
+        try {
+          return await ok(api.PATCH("/api/v1/workspaces/{workspace_id}/policy", { params, body }));
+        } catch (error) {
+          const again = error instanceof ApiError && error.code === "precondition_failed" && tried < TRIES;
+          if (!again) throw error;
+        }
+      }
     },
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: ["workspace", workspace.id] });
       toast(done, "It counts from the next call.");
     },
   });
+}
+
+/** The policy as it is now, which all who show it see from here on, and what names its state. */
+async function readPolicy(queries: QueryClient, workspace: string): Promise<{ policy: Policy; etag: string | null }> {
+  const params = { path: { workspace_id: workspace } };
+  const call = api.GET("/api/v1/workspaces/{workspace_id}/policy", { params });
+  const policy = await ok(call);
+  queries.setQueryData(policyQuery(workspace).queryKey, policy);
+  return { policy, etag: (await call).response.headers.get("etag") };
+}
+
+/** As a refusal of the server: it is shown like one. */
+const OVERTAKEN = {
+  code: "precondition_failed",
+  detail: "somebody else changed what you change; nothing was saved",
+  hint: "Yours is still here. Save again to put it in the place of theirs, or cancel to see theirs.",
+};
+
+/** A value that a change would overwrite and that somebody else set since the change was begun. */
+export interface Theirs {
+  /** By its name in the API. */
+  field: string;
+  value: unknown;
+}
+
+/** What a patch would overwrite unseen. Of presets and tiers only the entries that it names count. */
+export function overtaken(patch: Patch, begun: Policy, now: Policy): Theirs[] {
+  const theirs: Theirs[] = [];
+  const look = (field: string, before: unknown, after: unknown) => {
+    if (JSON.stringify(before ?? null) !== JSON.stringify(after ?? null)) theirs.push({ field, value: after ?? null });
+  };
+  for (const name of Object.keys(patch) as (keyof Patch & keyof Policy)[]) {
+    if (name !== "presets" && name !== "tiers") {
+      look(name, begun[name], now[name]);
+      continue;
+    }
+    const [before, after] = [begun[name], now[name]] as [Record<string, unknown>, Record<string, unknown>];
+    for (const entry of Object.keys(patch[name] ?? {})) look(`${name}.${entry}`, before[entry], after[entry]);
+  }
+  return theirs;
 }
 
 /** What the consent to credits counts for in the mode that the calls meet; `null`: the instance does not offer it. */

@@ -24,7 +24,7 @@ const CHOSEN_BY: Record<string, string> = { workspace: "this workspace", instanc
 
 /** The default model and the models behind tiers. A choice is taken at once and counts from the next call. */
 export function Choices({ models, policy, mayWrite }: { models: Models; policy: Policy; mayWrite: boolean }) {
-  const patch = usePatchPolicy("Choice saved");
+  const patch = usePatchPolicy("Choice saved", policy);
   const isInstanceAdmin = useMe().user.instance_admin;
   // Neither the workspace nor the instance says what level 1 is.
   const isOpen = models.tiers.some(({ tier, model }) => tier === "level_1" && !model);

@@ -16,7 +16,8 @@ interface Line {
 
 /** Names of models that stand for others. */
 export function ModelMappings({ policy, mayWrite }: { policy: Policy; mayWrite: boolean }) {
-  const patch = usePatchPolicy("Mapping saved");
+  const [editing, setEditing] = useState(false);
+  const patch = usePatchPolicy("Mapping saved", policy, editing);
   return (
     <Mappings
       title="Model mapping"
@@ -30,6 +31,7 @@ export function ModelMappings({ policy, mayWrite }: { policy: Policy; mayWrite: 
       faultOf={(to) => (to === "" ? "A model is missing." : undefined)}
       mayWrite={mayWrite}
       patch={patch}
+      onEditing={setEditing}
       onSave={(pairs, onSuccess) =>
         patch.mutate({ model_mappings: pairs.map(([pattern, model]) => ({ pattern, model })) }, { onSuccess })
       }
@@ -39,7 +41,8 @@ export function ModelMappings({ policy, mayWrite }: { policy: Policy; mayWrite: 
 
 /** Levels of keys that models try first. */
 export function LevelMappings({ policy, mayWrite }: { policy: Policy; mayWrite: boolean }) {
-  const patch = usePatchPolicy("Key levels saved");
+  const [editing, setEditing] = useState(false);
+  const patch = usePatchPolicy("Key levels saved", policy, editing);
   return (
     <Mappings
       title="Key levels"
@@ -53,6 +56,7 @@ export function LevelMappings({ policy, mayWrite }: { policy: Policy; mayWrite: 
       faultOf={(to) => (/^\d{1,4}$/.test(to) ? undefined : "A level is a whole number from 0 to 9999.")}
       mayWrite={mayWrite}
       patch={patch}
+      onEditing={setEditing}
       onSave={(pairs, onSuccess) =>
         patch.mutate({ level_mappings: pairs.map(([pattern, to]) => ({ pattern, level: Number(to) })) }, { onSuccess })
       }
@@ -74,6 +78,7 @@ function Mappings({
   faultOf,
   mayWrite,
   patch,
+  onEditing,
   onSave,
 }: {
   title: string;
@@ -87,9 +92,15 @@ function Mappings({
   faultOf: (to: string) => string | undefined;
   mayWrite: boolean;
   patch: ReturnType<typeof usePatchPolicy>;
+  /** Whether there is something that is not saved. */
+  onEditing: (editing: boolean) => void;
   onSave: (pairs: Pair[], onSuccess: () => void) => void;
 }) {
-  const [draft, setDraft] = useState<Line[]>();
+  const [draft, setLines] = useState<Line[]>();
+  const setDraft = (lines: Line[] | undefined) => {
+    setLines(lines);
+    onEditing(lines !== undefined);
+  };
   const [fault, setFault] = useState<string>();
   const next = useRef(1000);
   const lines = draft ?? stored.map(([pattern, to], id) => ({ id, pattern, to }));
@@ -190,6 +201,7 @@ function Mappings({
             <SaveOrCancel
               busy={patch.isPending}
               onCancel={() => {
+                patch.reset();
                 setFault(undefined);
                 setDraft(undefined);
               }}

@@ -17,10 +17,10 @@ const EFFORT_OPTIONS = [
 
 /** Names of the workspace that stand for models and for what requests leave unsaid. */
 export function Presets({ policy, mayWrite }: { policy: Policy; mayWrite: boolean }) {
-  const patch = usePatchPolicy("Presets saved");
   // With the presets as they were when the first change was typed: the policy is read again while people type.
   const [draft, setDraft] = useState<{ base: Policy["presets"]; lines: Line[] }>();
   const [fault, setFault] = useState<Fault>();
+  const patch = usePatchPolicy("Presets saved", policy, draft !== undefined);
   const next = useRef(1000);
   const lines = draft?.lines ?? linesOf(policy.presets);
   useUnsaved(draft !== undefined);
@@ -87,6 +87,7 @@ export function Presets({ policy, mayWrite }: { policy: Policy; mayWrite: boolea
             <SaveOrCancel
               busy={patch.isPending}
               onCancel={() => {
+                patch.reset();
                 setFault(undefined);
                 setDraft(undefined);
               }}
@@ -113,7 +114,7 @@ function PresetFields({
 }) {
   const error = (field: Fault["field"]) => (fault?.field === field ? { error: fault.says } : {});
   const text = (field: "name" | "models" | "temperature" | "topP" | "maxTokens", hint: string, label: string) => (
-    <Field label={`${label} ${place}`} {...error(field)}>
+    <Field label={label} place={place} {...error(field)}>
       {(control) => (
         <input
           {...control}
@@ -138,7 +139,7 @@ function PresetFields({
           {text("temperature", "As the request says", "Temperature")}
           {text("topP", "As the request says", "Top p")}
           {text("maxTokens", "As the request says", "Most output tokens")}
-          <Field label={`Effort ${place}`}>
+          <Field label="Effort" place={place}>
             {(control) => (
               <Select
                 control={control}
@@ -149,7 +150,7 @@ function PresetFields({
             )}
           </Field>
         </div>
-        <Field label={`System prompt ${place}`} {...error("prompt")}>
+        <Field label="System prompt" place={place} {...error("prompt")}>
           {(control) => (
             <textarea
               {...control}
