@@ -70,7 +70,7 @@ export function Answer({ answer }: { answer: Resolution }) {
                 <li key={index} className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-3">
                   <span className="w-5 text-soft tabular-nums">{index + 1}.</span>
                   <span className="min-w-0 font-medium">{who(target, nameOf)}</span>
-                  <Badge tone={target.key_source === "byok" ? "accent" : "neutral"}>
+                  <Badge tone={target.key_source === "byok" ? "ok" : "accent"}>
                     {target.key_source === "byok" ? "Own key" : "Credits"}
                   </Badge>
                   <code className="min-w-0 font-mono text-xs break-all">{target.model}</code>
