@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside the Rust toolchain: Debian packages by name (Chromium for the console's tests among
-# them), and the locked packages of the SDK tests from PyPI (.venv, and .venv-aider for a tool that wants other versions) and npm
-# (tests/sdk/node_modules). Does nothing where everything is there.
+# them), and the locked packages of the SDK tests from PyPI (.venv, with a newer Node.js among them, and .venv-aider for a
+# tool that wants other versions) and npm (tests/sdk/node_modules). Does nothing where everything is there.
 # What is missing and cannot be installed is named, with the command that would.
 set -euo pipefail
 cd "$(dirname "$0")/.."

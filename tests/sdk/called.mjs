@@ -1,5 +1,7 @@
 // What the scripts that drive an SDK for JavaScript share. Each makes call after call until its standard input ends: a
-// line of JSON says what to do, {"words": [...], "given": ...}, and a line of JSON tells what came of it.
+// line of JSON says what to do, {"words": [...], "given": ...}, and a line of JSON tells what came of it. The names with
+// a # stand in package.json for the newest versions for Node.js 20 or, with `--conditions=newer`, for newer ones that ask for
+// a newer Node.js.
 
 import { createInterface } from "node:readline";
 

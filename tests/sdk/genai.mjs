@@ -1,7 +1,7 @@
 // Makes calls with Google's SDK for JavaScript; see called.mjs. The words: URL, API key, the name of a method of `models`;
 // given are its parameters. Told is {"answers": [...]}, each chunk of a stream an answer of its own.
 
-import { GoogleGenAI } from "@google/genai";
+import { GoogleGenAI } from "#google-genai";
 import { reported } from "./called.mjs";
 
 await reported(async ([baseUrl, apiKey, call], parameters) => {

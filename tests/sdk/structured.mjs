@@ -4,8 +4,8 @@
 
 import Anthropic from "@anthropic-ai/sdk";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
-import OpenAI from "openai";
-import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
+import OpenAI from "#openai";
+import { zodResponseFormat, zodTextFormat } from "#openai/helpers/zod";
 import { z } from "zod";
 import { reported } from "./called.mjs";
 

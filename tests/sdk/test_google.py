@@ -153,16 +153,22 @@ def test_the_openai_compatible_endpoint_takes_the_same_key(own_google_key, mock,
     check_upstream(own_google_key, mock, mark, "authorization", f"Bearer {keys.google}")
 
 
-def in_javascript(tenant, call, **parameters):
-    """What comes of a call with the SDK for JavaScript."""
-    return clients.in_javascript("genai.mjs", tenant.app.url, tenant.api_key, call, parameters)
+@pytest.fixture(params=[False, True], ids=["older", "newer"])
+def in_javascript(request):
+    """What comes of a call with the SDK for JavaScript, in both versions that there are."""
+
+    def called(tenant, call, **parameters):
+        words = [tenant.app.url, tenant.api_key, call]
+        return clients.in_javascript("genai.mjs", *words, parameters, newer=request.param)
+
+    return called
 
 
 def text(answer):
     return answer["candidates"][0]["content"]["parts"][0]["text"]
 
 
-def test_content_in_javascript(own_google_key, mock, keys):
+def test_content_in_javascript(own_google_key, mock, keys, in_javascript):
     mark = mock.mark()
     [answer] = in_javascript(own_google_key, "generateContent", model=MODEL, contents="say hello")["answers"]
     assert text(answer) == SAID
@@ -177,7 +183,7 @@ def test_content_in_javascript(own_google_key, mock, keys):
     assert [request["x-goog-api-key"] for request in requests] == [keys.google] * 2
 
 
-def test_tools_embeddings_and_counts_in_javascript(own_google_key):
+def test_tools_embeddings_and_counts_in_javascript(own_google_key, in_javascript):
     weather = {"name": "get_weather", "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}}}
     config = {"tools": [{"functionDeclarations": [weather]}]}
     question = "what is the weather in Oslo?"
@@ -190,7 +196,7 @@ def test_tools_embeddings_and_counts_in_javascript(own_google_key):
     assert answer["totalTokens"] == 2
 
 
-def test_errors_in_javascript(tenant, keys):
+def test_errors_in_javascript(tenant, keys, in_javascript):
     refused = in_javascript(tenant, "generateContent", model=MODEL, contents="say hello")["error"]
     assert (refused["name"], refused["status"]) == ("ApiError", 402)
     assert "byok_key_missing" in refused["message"]

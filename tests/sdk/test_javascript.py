@@ -1,6 +1,7 @@
 """SDKs for JavaScript, unmodified, against Keybearer in front of a third-party mock of their providers."""
 
 import json
+import sys
 
 import pytest
 from clients import in_javascript
@@ -16,6 +17,20 @@ SCHEMA = {
 GEMINI_MODEL = "models/google/gemini-3.5-flash-lite"
 
 
+def pytest_generate_tests(metafunc):
+    """Each test of an SDK that has newer versions for a newer Node.js is run with both."""
+    both = metafunc.function.__name__.startswith(("test_openai", "test_vercel"))
+    metafunc.parametrize("packages", ["older", "newer"] if both else ["older"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def packages(request, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "NEWER", request.param == "newer")
+
+
+NEWER = False
+
+
 @pytest.fixture
 def own_keys(tenant, keys):
     """A tenant with a key of each provider here."""
@@ -26,7 +41,7 @@ def own_keys(tenant, keys):
 
 def call(tenant, script, method, *parameters, api_key=None):
     """What comes of one call with the SDK that the script drives."""
-    return in_javascript(script, tenant.app.url, api_key or tenant.api_key, method, parameters)
+    return in_javascript(script, tenant.app.url, api_key or tenant.api_key, method, parameters, newer=NEWER)
 
 
 def openai(tenant, method, *parameters, **options):

@@ -119,6 +119,8 @@ def test_googles_content(keyed, model, by):
         ("messages", ANTHROPIC_MODEL), ("messages", CHAT_MODEL),
     ],
 )  # fmt: skip
-def test_helpers_in_javascript(keyed, sdk, model):
-    came = in_javascript("structured.mjs", keyed.app.url, keyed.api_key, sdk, {"model": model, "asked": ASKED})
+@pytest.mark.parametrize("newer", [False, True], ids=["older", "newer"])
+def test_helpers_in_javascript(keyed, sdk, model, newer):
+    given = {"model": model, "asked": ASKED}
+    came = in_javascript("structured.mjs", keyed.app.url, keyed.api_key, sdk, given, newer=newer)
     assert came == {"parsed": {"city": "Oslo", "unit": "celsius"}}

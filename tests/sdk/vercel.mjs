@@ -1,10 +1,10 @@
 // Makes calls with Vercel's AI SDK; see called.mjs. The words: URL, API key, and "text", "stream", "tool", "object" or
 // "embed"; given is [{"provider", "model", "prompt", ...}].
 
-import { createAnthropic } from "@ai-sdk/anthropic";
-import { createGoogleGenerativeAI } from "@ai-sdk/google";
-import { createOpenAI } from "@ai-sdk/openai";
-import { embedMany, generateText, jsonSchema, Output, streamText, tool } from "ai";
+import { createAnthropic } from "#ai-sdk/anthropic";
+import { createGoogleGenerativeAI } from "#ai-sdk/google";
+import { createOpenAI } from "#ai-sdk/openai";
+import { embedMany, generateText, jsonSchema, Output, streamText, tool } from "#ai";
 import { reported } from "./called.mjs";
 
 const city = jsonSchema({
