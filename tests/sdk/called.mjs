@@ -20,13 +20,13 @@ export async function reported(attempt) {
   }
 }
 
-// Calls the method of `make(url, apiKey)` that is named.
-export async function called(make) {
+// Calls the method of `make(url, apiKey)` that is named. What JSON cannot say, `revive` makes of what is given.
+export async function called(make, revive = (given) => given) {
   await reported(async ([url, apiKey, method], parameters) => {
     const path = method.split(".");
     const last = path.pop();
     const owner = path.reduce((at, name) => at[name], make(url, apiKey));
-    const answer = await owner[last](...parameters);
+    const answer = await owner[last](...(await Promise.all(parameters.map(revive))));
     if (!answer[Symbol.asyncIterator] || answer.data) return { answer };
     const chunks = [];
     for await (const chunk of answer) chunks.push(chunk);

@@ -1,5 +1,6 @@
 """SDKs for JavaScript, unmodified, against Keybearer in front of a third-party mock of their providers."""
 
+import base64
 import json
 import sys
 
@@ -122,6 +123,17 @@ def test_openai_embeddings(own_keys):
     del body["encoding_format"]
     [row] = openai(own_keys, "embeddings.create", body)["answer"]["data"]
     assert row["embedding"] == [0.5, -0.25]
+
+
+def test_openai_image_edits_and_variations(own_keys):
+    picture = {"image": base64.b64encode(b"\x89PNG\r\n" + bytes(range(256)) * 512).decode()}
+    edit = {"model": "openai/gpt-image-1", "prompt": "a dot"}
+    for method, more in [("edit", edit), ("createVariation", {"model": "openai/dall-e-2"})]:
+        answer = openai(own_keys, f"images.{method}", picture | more)["answer"]
+        assert answer["data"][0]["b64_json"] == "iVBORw0KGgo="
+    assert [(row["operation"], row["status"]) for row in own_keys.usage(2)] == [
+        ("image_variations", 200), ("image_edits", 200),
+    ]
 
 
 def test_openai_tries_a_busy_provider_again(own_keys, mock):
