@@ -383,10 +383,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Get a plan. */
         get: operations["get_plan"];
         /**
          * Make a plan, or replace the one with this id. Accounts keep the terms that they subscribed to.
-         * @description The body is the whole plan; of two writers the last one counts. To move accounts to new terms, give them the plan again:
+         * @description The body is the whole plan; of two writers the last one counts, unless it names by `If-Match` the state that it has read.
+         *     To move accounts to new terms, give them the plan again:
          *     `PUT /api/v1/admin/accounts/{account_id}/subscription`. An instance has at most 100 plans.
          */
         put: operations["put_plan"];
@@ -4549,9 +4551,9 @@ export interface components {
         PolicyPatch: {
             /**
              * @description A guardrail over the mode: whether own keys must or must not serve. `optional`: as the mode says; `required`: credits never pay; in the mode `managed` every call is refused; `forbidden`: own keys never serve; in the mode `byok` every call is refused.
-             * @enum {string}
+             * @enum {string|null}
              */
-            byok?: "optional" | "required" | "forbidden";
+            byok?: "optional" | "required" | "forbidden" | null;
             /**
              * Format: int32
              * @description After how many milliseconds without an answer a call is sent to the next key or model too, 100 to 60000, if it is
@@ -4568,7 +4570,7 @@ export interface components {
              *       }
              *     ]
              */
-            level_mappings?: components["schemas"]["LevelMapping"][];
+            level_mappings?: components["schemas"]["LevelMapping"][] | null;
             /**
              * Format: int64
              * @description What calls that credits stepped in for may cost in a calendar month (UTC), in billionths of a US dollar;
@@ -4576,14 +4578,14 @@ export interface components {
              */
             managed_fallback_cap_nano_usd?: number | null;
             /** @description Whether they may do so too when a provider did not accept an own key. Only with `managed_on_failure`. */
-            managed_on_denied?: boolean;
+            managed_on_denied?: boolean | null;
             /** @description Whether credits may step in after own keys failed (429, 5xx, no answer). Only in the mode `auto`. */
-            managed_on_failure?: boolean;
+            managed_on_failure?: boolean | null;
             /**
              * @description Who pays. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay.
-             * @enum {string}
+             * @enum {string|null}
              */
-            mode?: "managed" | "byok" | "auto";
+            mode?: "managed" | "byok" | "auto" | null;
             /**
              * @description The model that serves when a call names none, 1 to 256 bytes; `null`: the one behind `level_1`.
              * @example level_1
@@ -4598,7 +4600,7 @@ export interface components {
              *       }
              *     ]
              */
-            model_mappings?: components["schemas"]["ModelMapping"][];
+            model_mappings?: components["schemas"]["ModelMapping"][] | null;
             /**
              * @description Names that stand for models and for what a request leaves unsaid, by the names without their `@`: 1 to 64 of a-z, 0-9,
              *     `-`, `_` and `.`, the first a letter or a digit. At most 50.
@@ -4615,8 +4617,8 @@ export interface components {
              *     }
              */
             presets?: {
-                [key: string]: components["schemas"]["Preset"];
-            };
+                [key: string]: components["schemas"]["PresetPatch"] | null;
+            } | null;
             /**
              * @description Negotiated prices of calls on own keys, in USD per million tokens. At most 200.
              * @example [
@@ -4630,7 +4632,7 @@ export interface components {
              *       }
              *     ]
              */
-            prices?: components["schemas"]["PriceOverride"][];
+            prices?: components["schemas"]["PriceOverride"][] | null;
             /**
              * @description The id of the provider that the AI config names; `null`: none.
              * @example openai
@@ -4640,7 +4642,7 @@ export interface components {
              * @description Whether the workspace's own keys may be handed out to run programs with (`keybearer run --inject raw`). Calls made
              *     so pass the gateway by: they are neither metered nor limited. Only where the instance sets `release_keys_allowed`.
              */
-            release_keys?: boolean;
+            release_keys?: boolean | null;
             /**
              * @description The model behind each tier; `managed` or left out: the instance's choice.
              * @example {
@@ -4648,8 +4650,8 @@ export interface components {
              *     }
              */
             tiers?: {
-                [key: string]: string;
-            };
+                [key: string]: string | null;
+            } | null;
         };
         /** @description A workspace's policy, with what the account's plan says of it. */
         PolicyView: components["schemas"]["PolicyFields"] & {
@@ -4703,6 +4705,44 @@ export interface components {
              * @example 0.9
              */
             top_p?: string | null;
+        };
+        /** @description A change of what a request for text has that does not say so itself: what is left out stays, `null` takes out. */
+        PresetParametersPatch: {
+            /**
+             * Format: int32
+             * @description The most output tokens, 1 to 1000000.
+             * @example 500
+             */
+            max_tokens?: number | null;
+            /**
+             * @description How much the model thinks, where it can be told. `low`: a little; `medium`: some; `high`: a lot; `null`: it is not said.
+             * @enum {string|null}
+             */
+            reasoning_effort?: "low" | "medium" | "high" | null;
+            /** @description The system prompt, 1 to 4096 bytes; for requests without instructions of their own. */
+            system_prompt?: string | null;
+            /**
+             * @description The temperature, 0 to 2, at most nine digits behind the point; a text or a number. `null`: it is not said.
+             * @example 0.2
+             */
+            temperature?: string | number | null;
+            /**
+             * @description The probability mass that tokens are drawn from, 0 to 1, at most nine digits behind the point; a text or a number. `null`: it is not said.
+             * @example 0.9
+             */
+            top_p?: string | number | null;
+        };
+        /** @description A change of a preset: what is left out stays. One that was not there needs its models. */
+        PresetPatch: {
+            /**
+             * @description The models, 1 to 8, each once: the first one, then those to turn to when those before fail. Each as a request names one,
+             *     with a ranking at its end or without; no other preset, and not `default`.
+             * @example [
+             *       "gpt-4o-mini:latency"
+             *     ]
+             */
+            models?: string[];
+            parameters?: components["schemas"]["PresetParametersPatch"] | null;
         };
         /** @description What a model costs, in USD. Rates are not negative, with at most nine digits behind the point; a text or a number. */
         Price: {
@@ -4991,6 +5031,12 @@ export interface components {
         };
         /** @description What rankings look at, of one way to serve. What was measured is so in the process that answers. */
         RankView: {
+            /**
+             * Format: int64
+             * @description The milliseconds to the end of an answer that is no stream, as if each had 250 output tokens, averaged; `null`: not
+             *     measured in the last ten minutes.
+             */
+            answer_ms: number | null;
             /**
              * Format: int64
              * @description What a chat completion of 3000 input and 1000 output tokens costs who pays, in billionths of a US dollar; `null`: not
@@ -8942,14 +8988,103 @@ export interface operations {
         };
     };
     get_plan: {
-        parameters: { query?: never; header?: never; path: { plan_id: string }; cookie?: never };
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                plan_id: string;
+            };
+            cookie?: never;
+        };
         requestBody?: never;
-        responses: { 200: { headers: { [name: string]: unknown }; content: { "application/json": components["schemas"]["PlanView"] } } };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The caller's role or scope does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
     };
     put_plan: {
         parameters: {
             query?: never;
-            header?: { "if-match"?: string | null };
+            header?: {
+                /** @description The `etag` of the plan that one has read; left out: whatever it is now. */
+                "if-match"?: string | null;
+            };
             path: {
                 plan_id: string;
             };
@@ -8964,6 +9099,8 @@ export interface operations {
             /** @description The plan was replaced. */
             200: {
                 headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8973,6 +9110,8 @@ export interface operations {
             /** @description There was no such plan. */
             201: {
                 headers: {
+                    /** @description Names this state of it. */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9025,6 +9164,15 @@ export interface operations {
             };
             /** @description `conflict`: Somebody changed the same thing, or it already exists. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: The thing is not any more as `If-Match` says. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

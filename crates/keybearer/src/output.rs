@@ -15,7 +15,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 pub(crate) use progress::Progress;
-use streams::{QUIET, colours_wanted};
+use streams::{QUIET, colours_wanted, write_out};
 pub(crate) use streams::{
     Screen, complain, deliver, delivered, is_quiet, remark, say, say_of, tell,
 };

@@ -103,10 +103,7 @@ async fn update_settings(
     Json(SettingsPatch(patch)): Json<SettingsPatch>,
 ) -> Result<Response, Problem> {
     let seen = |settings: &Settings| {
-        if_match.allows(
-            &SettingsView::from(settings.clone()),
-            "one of the settings",
-        )
+        if_match.allows(&SettingsView::from(settings.clone()), "one of the settings")
     };
     tagged(settings::update(&state, &call, &access.scope, &patch, seen).await?)
 }

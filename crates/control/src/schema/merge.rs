@@ -21,7 +21,9 @@ pub(crate) fn or_null(schema: RefOr<Schema>) -> RefOr<Schema> {
         }
         other => {
             let null = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
-            OneOfBuilder::new().item(other).item(null).build().into()
+            RefOr::T(Schema::OneOf(
+                OneOfBuilder::new().item(other).item(null).build(),
+            ))
         }
     }
 }

@@ -416,10 +416,7 @@ async fn the_removal_of_a_key_says_what_calls_meet_next() {
         .expect(201);
     world.subscribe(&root, &root, "broke").await;
     let (then, _) = remove("e", true).await;
-    assert_eq!(
-        then, "refused_402",
-        "credits would pay, and there are none"
-    );
+    assert_eq!(then, "refused_402", "credits would pay, and there are none");
     let of = |part: &str| format!("/api/v1/workspaces/{}/{part}", root.workspace);
     let models = world.get(&root.session, &of("models")).await.json();
     let models = models["models"].as_array().expect("models");

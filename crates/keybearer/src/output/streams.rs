@@ -19,7 +19,7 @@ pub(crate) fn say(line: &str) {
     write_out(&printable(line));
 }
 
-fn write_out(line: &str) {
+pub(super) fn write_out(line: &str) {
     let _ = deliver(format!("{line}\n").as_bytes());
 }
 

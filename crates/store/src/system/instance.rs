@@ -88,9 +88,7 @@ impl<'a> System<'a> {
         let mut writing = self.changing(scope).await?;
         let stored = plan::get(&mut writing.tx, &plan.id).await?;
         if stored.as_ref() != Some(expected) {
-            return Err(StoreError::Conflict(
-                "the plan was changed in the meantime",
-            ));
+            return Err(StoreError::Conflict("the plan was changed in the meantime"));
         }
         plan::put(&mut writing.tx, plan).await?;
         let origin = scope.origin();
