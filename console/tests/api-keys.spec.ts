@@ -22,6 +22,15 @@ test("an API key is minted, shown once, called with, and revoked", async ({ page
   const row = page.getByRole("row").filter({ hasText: "ci" });
   await expect(row).toContainText("2 scopes");
   await expect(row).toContainText("next month");
+  await page.getByRole("button", { name: "Edit ci" }).click();
+  await page.getByRole("combobox", { name: "Default model" }).fill("openai/gpt-5.4-nano");
+  await page.getByRole("option", { name: /^openai\/gpt-5.4-nano/ }).click();
+  await page.getByRole("combobox", { name: "Expires" }).click();
+  await page.getByRole("option", { name: "In 90 days" }).click();
+  await look(page, "api-keys-edit");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(row).toContainText("by default openai/gpt-5.4-nano");
+  await expect(row).toContainText("in 3 months");
   await look(page, "api-keys");
 
   const call = () => fetch(new URL("/api/v1/whoami", page.url()), { headers: { authorization: `Bearer ${key}` } });

@@ -10,12 +10,14 @@ export function ApiKeyTable({
   keys,
   me,
   people,
+  onEdit,
   onRevoke,
 }: {
   keys: Schemas["ApiKeyView"][];
   me: string;
   /** E-mails by ids, as far as they are known. */
   people: Map<string, string>;
+  onEdit: (key: Schemas["ApiKeyView"]) => void;
   onRevoke: (key: Schemas["ApiKeyView"]) => void;
 }) {
   return (
@@ -25,6 +27,9 @@ export function ApiKeyTable({
           <Cell>
             <p className="font-medium whitespace-nowrap">{key.name}</p>
             <code className="font-mono text-xs text-soft">{key.prefix}…</code>
+            {key.default_model && (
+              <span className="block max-w-64 text-xs wrap-anywhere text-soft">by default {key.default_model}</span>
+            )}
           </Cell>
           <Cell className="whitespace-nowrap">
             <span title={key.scopes.join(", ")}>{scopesText(key.scopes)}</span>
@@ -41,9 +46,14 @@ export function ApiKeyTable({
           </Cell>
           <ActionCell>
             {!key.revoked_at && (
-              <Button size="small" look="danger" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
-                Revoke
-              </Button>
+              <span className="flex justify-end gap-2">
+                <Button size="small" aria-label={`Edit ${key.name}`} onClick={() => onEdit(key)}>
+                  Edit
+                </Button>
+                <Button size="small" look="danger" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
+                  Revoke
+                </Button>
+              </span>
             )}
           </ActionCell>
         </tr>

@@ -8,18 +8,12 @@ import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field, TextField } from "@/ui/Field";
 import { type Option, Select } from "@/ui/Select";
+import { ENDS } from "./ends";
 import { Minted } from "./Minted";
 import { apiKeysQuery } from "./queries";
 import { SCOPES, type Scope } from "./scopes";
 
-const DAY_S = 24 * 60 * 60;
-const ENDS: Option<string>[] = [
-  { value: "never", label: "Never" },
-  { value: String(DAY_S), label: "In a day" },
-  { value: String(30 * DAY_S), label: "In 30 days" },
-  { value: String(90 * DAY_S), label: "In 90 days" },
-  { value: String(365 * DAY_S), label: "In a year" },
-];
+const NEVER: Option<string> = { value: "never", label: "Never" };
 
 type Preset = "call" | "some";
 const PRESETS: Option<Preset>[] = [
@@ -81,7 +75,7 @@ export function NewKeyDialog({ onClose }: { onClose: () => void }) {
             {(control) => <Select control={control} value={preset} onChange={setPreset} options={PRESETS} />}
           </Field>
           <Field label="Expires">
-            {(control) => <Select control={control} value={ends} onChange={setEnds} options={ENDS} />}
+            {(control) => <Select control={control} value={ends} onChange={setEnds} options={[NEVER, ...ENDS]} />}
           </Field>
         </div>
         {preset === "some" && (

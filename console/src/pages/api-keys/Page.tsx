@@ -14,6 +14,7 @@ import { SkeletonRows } from "@/ui/Skeleton";
 import { Pager } from "@/ui/Table";
 import { toast } from "@/ui/Toaster";
 import { ApiKeyTable } from "./ApiKeyTable";
+import { EditKeyDialog } from "./EditKeyDialog";
 import { NewKeyDialog } from "./NewKeyDialog";
 import { apiKeysQuery } from "./queries";
 
@@ -24,6 +25,7 @@ export function Page() {
   const queries = useQueryClient();
   const keys = useInfiniteQuery(apiKeysQuery(workspace.id));
   const [minting, setMinting] = useNewDialog();
+  const [editing, setEditing] = useState<Schemas["ApiKeyView"]>();
   const [revoking, setRevoking] = useState<Schemas["ApiKeyView"]>();
   const all = keys.data?.pages.flatMap(({ data }) => data) ?? [];
   const others = all.some(({ user_id }) => user_id !== me.user.id);
@@ -62,10 +64,11 @@ export function Page() {
         </EmptyState>
       ) : (
         <>
-          <ApiKeyTable keys={all} me={me.user.id} people={people} onRevoke={setRevoking} />
+          <ApiKeyTable keys={all} me={me.user.id} people={people} onEdit={setEditing} onRevoke={setRevoking} />
           <Pager more={keys.hasNextPage} busy={keys.isFetchingNextPage} onMore={() => keys.fetchNextPage()} />
         </>
       )}
+      {editing && <EditKeyDialog keyView={editing} onClose={() => setEditing(undefined)} />}
       {minting && <NewKeyDialog onClose={() => setMinting(false)} />}
       <ConfirmDialog
         open={revoking !== undefined}
