@@ -1,4 +1,4 @@
-import { expect, look, test } from "./support/test";
+import { confirm, expect, look, test } from "./support/test";
 
 test("a workspace is renamed, and deleted only after its name is typed", async ({ page, owner }) => {
   const made = await page.request.post("/api/v1/workspaces", { data: { name: "Second" } });
@@ -20,4 +20,24 @@ test("a workspace is renamed, and deleted only after its name is typed", async (
   await expect(page.getByText("Renamed is deleted")).toBeVisible();
   await expect(page).toHaveURL(new RegExp(`/console/w/${owner.workspace}/`));
   expect((await page.request.get(`/api/v1/workspaces/${id}`)).status()).toBe(404);
+});
+
+test("keys are handed out only after a word on what that means, and taken back by one click", async ({
+  page,
+  owner,
+}) => {
+  const stored = async () =>
+    (await (await page.request.get(`/api/v1/workspaces/${owner.workspace}/policy`)).json()).release_keys;
+  await page.goto(`/console/w/${owner.workspace}/settings`);
+  const release = page.getByRole("switch", { name: "Hand keys of this workspace out" });
+  await expect(release).not.toBeChecked();
+  await release.click();
+  await expect(page.getByRole("alertdialog")).toContainText("in plain text");
+  await look(page, "settings-release");
+  await confirm(page, "Allow release");
+  await expect(release).toBeChecked();
+  expect(await stored()).toBe(true);
+  await release.click();
+  await expect(release).not.toBeChecked();
+  await expect.poll(stored).toBe(false);
 });

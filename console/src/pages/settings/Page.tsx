@@ -10,6 +10,7 @@ import { CopyButton } from "@/ui/Copy";
 import { DangerItem, DangerZone } from "@/ui/Danger";
 import { Card, PageBody, Section } from "@/ui/Page";
 import { toast } from "@/ui/Toaster";
+import { ReleaseItem } from "./ReleaseItem";
 import { RenameForm } from "./RenameForm";
 
 /** The workspace's name, its ids, and how to be rid of it. */
@@ -26,6 +27,7 @@ export function Page() {
           </dl>
         </Card>
       </Section>
+      {isAtLeast(workspace.role, "admin") && <ReleaseItem />}
       <DangerZone>{workspace.role === "owner" ? <DeleteItem /> : <LeaveItem />}</DangerZone>
     </PageBody>
   );
