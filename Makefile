@@ -38,10 +38,16 @@ bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some m
 	@scripts/bench.py
 
 .PHONY: faults
-faults: ## Break what is around it for two minutes: slow clients, wild providers, a locked database, a full disk.
+faults: ## Break what is around it for two minutes: slow clients, wild and lying providers, a locked database, a full disk.
 	@scripts/require.sh
 	cargo build --locked -p keybearer
 	@scripts/faults.py
+
+.PHONY: faults-short
+faults-short: ## The faults that take seconds: lies about usage, a locked database, a full disk.
+	@scripts/require.sh
+	cargo build --locked -p keybearer
+	@scripts/faults.py --seconds 3 --only lying_provider --only locked_database --only full_disk
 
 .PHONY: fuzz
 fuzz: ## Give the readers of hostile bytes random input, each for FUZZ_SECONDS (10).
@@ -49,7 +55,7 @@ fuzz: ## Give the readers of hostile bytes random input, each for FUZZ_SECONDS (
 
 .PHONY: check
 check: export FUZZ_SECONDS := 5
-check: format lint test deny rustdoc fresh fuzz ## Everything that a change must pass.
+check: format lint test deny rustdoc fresh fuzz faults-short ## Everything that a change must pass.
 
 .PHONY: format
 format: ## Check the formatting.

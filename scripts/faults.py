@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks what is around a running Keybearer, and checks that nothing is lost, memory stays bounded and it recovers alone.
 
-    scripts/faults.py [--seconds S] [--clients N] [--only NAME]
+    scripts/faults.py [--seconds S] [--clients N] [--only NAME]...
 
 One process serves throughout and is never restarted. Each fault is followed by an ordinary call; every call that a
 client got whole must have its usage row, once. Takes about two minutes. See docs/adversarial-tests.md.
@@ -10,6 +10,7 @@ client got whole must have its usage row, once. Takes about two minutes. See doc
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -72,6 +73,15 @@ class Keybearer(bench.Keybearer):
         """How many calls with status 200 the database has, and how many ids they have."""
         with contextlib.closing(self.database()) as database:
             [row] = database.execute("SELECT count(*), count(DISTINCT request_id) FROM usage WHERE status = 200")
+        return row
+
+
+    def tokens(self):
+        """How many calls with status 200 the database has, and the least and the most tokens of one of them."""
+        counts = ("coalesce(input_tokens, 0)", "coalesce(output_tokens, 0)")
+        text = "SELECT count(*), min(min({0}, {1})), max(max({0}, {1})) FROM usage WHERE status = 200".format(*counts)
+        with contextlib.closing(self.database()) as database:
+            [row] = database.execute(text)
         return row
 
 
@@ -168,10 +178,32 @@ async def silence_in_the_middle(writer):
     await asyncio.sleep(600)
 
 
+# What no call can have used: more tokens than any model reads or a request asks for, and what is no number of them.
+HUGE = 10**15
+LIES = [json.dumps({"prompt_tokens": prompt, "completion_tokens": completion}) for prompt, completion in (
+    (HUGE, 1), (3, HUGE), (10**12 + 1, 10**12 + 1), (2**64, 2**64), (-3, -1), ("3", "1"), (1e300, 1.5), (None, []),
+)] + [
+    "[" * 60 + "]" * 60, '{"prompt_tokens":3,"prompt_tokens":%d,"completion_tokens":1}' % HUGE, '"%s"' % ("9" * 70_000), "null",
+]
+told = itertools.cycle(LIES)
+
+
+async def lie(writer):
+    body = ANSWER.replace(ANSWER[ANSWER.index(b'"usage": ') + 9:-1], next(told).encode())
+    writer.write(HEAD.format("application/json").encode() + chunk(body) + b"0\r\n\r\n")
+    await writer.drain()
+
+
+async def lie_in_a_stream(writer):
+    usage = b'data: {"choices":[],"usage":' + next(told).encode() + b"}\n\ndata: [DONE]\n\n"
+    writer.write(HEAD.format("text/event-stream").encode() + chunk(EVENT) + chunk(usage) + b"0\r\n\r\n")
+    await writer.drain()
+
+
 FAULTS = {
     fault.__name__: fault for fault in (
         flood_of_heads, flood_of_body, flood_of_one_event, flood_of_events, drip_of_events, reset_at_once,
-        reset_in_the_middle, silence, silence_in_the_middle,
+        reset_in_the_middle, silence, silence_in_the_middle, lie, lie_in_a_stream,
     )
 }
 
@@ -321,6 +353,22 @@ async def wild_providers(clients, options):
     return "20 calls of each kind"
 
 
+async def lying_provider(clients, options):
+    """Reports of usage that cannot be true: every call is served and has its row, and no row has what was reported."""
+    await soon(lambda: clients.keybearer.tokens()[0] >= clients.whole, "the calls before have no rows")
+    before = clients.keybearer.tokens()[0]
+    kinds = (("lie", False), ("lie_in_a_stream", True))
+    for model, stream in kinds:
+        met = {await clients.call(model, stream) for _ in range(4 * len(LIES))}
+        expect(met == {200}, f"{model} was answered with {sorted(met)}")
+    calls = len(kinds) * 4 * len(LIES)
+    await soon(lambda: clients.keybearer.tokens()[0] >= before + calls, f"not all of {calls} calls have a row")
+    _, least, most = clients.keybearer.tokens()
+    # A model that nobody knows may read two million tokens.
+    expect(0 <= least and most <= 3_000_000, f"rows have {least} to {most} tokens")
+    return f"{calls} lies, at most {most} tokens in a row"
+
+
 async def locked_database(clients, options):
     """Somebody holds the database: nobody is refused, and every row is there afterwards."""
     with contextlib.closing(clients.keybearer.database()) as database:
@@ -348,7 +396,7 @@ async def full_disk(clients, options):
     return f"{met.get(200, 0)} served and {met[503]} refused meanwhile"
 
 
-ALL = [half_sent_heads, clients_that_do_not_read, wild_providers, locked_database, full_disk]
+ALL = [half_sent_heads, clients_that_do_not_read, wild_providers, lying_provider, locked_database, full_disk]
 
 
 async def run(fault, clients, options):
@@ -382,7 +430,7 @@ async def main(options):
             expect(await clients.served(), "nothing is served to begin with")
             well = True
             for fault in ALL:
-                if options.only in (None, fault.__name__):
+                if not options.only or fault.__name__ in options.only:
                     started = time.monotonic()
                     good, told = await run(fault, clients, options)
                     well &= good
@@ -399,7 +447,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=30, help="how long the database is locked")
     parser.add_argument("--clients", type=int, default=5000, help="how many slow clients there are")
-    parser.add_argument("--only", choices=[fault.__name__ for fault in ALL])
+    parser.add_argument("--only", action="append", choices=[fault.__name__ for fault in ALL])
     chosen = parser.parse_args()
     # A connection has an end here and one there, and a stream two of each.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
