@@ -52,7 +52,8 @@ class OpenAiPython(OfPython):
         return answer.choices[0].message.content
 
     def stream(self, tenant, timeout):
-        with openai.OpenAI(base_url=f"{tenant.app.url}/v1", api_key=tenant.api_key, max_retries=0, timeout=timeout) as client:
+        options = {"api_key": tenant.api_key, "max_retries": 0, "timeout": timeout}
+        with openai.OpenAI(base_url=f"{tenant.app.url}/v1", **options) as client:
             for chunk in client.chat.completions.create(model=self.model, messages=asked("say hello"), stream=True):
                 yield chunk.choices[0].delta.content or ""
 
@@ -70,7 +71,8 @@ class AnthropicPython(OfPython):
         return answer.content[0].text
 
     def stream(self, tenant, timeout):
-        with anthropic.Anthropic(base_url=tenant.app.url, api_key=tenant.api_key, max_retries=0, timeout=timeout) as client:
+        options = {"api_key": tenant.api_key, "max_retries": 0, "timeout": timeout}
+        with anthropic.Anthropic(base_url=tenant.app.url, **options) as client:
             with client.messages.stream(model=self.model, max_tokens=64, messages=asked("say hello")) as stream:
                 yield from stream.text_stream
 
@@ -140,7 +142,8 @@ class GoogleJavascript(OfJavascript):
 
     def _arguments(self, text, model, retries, timeout):
         again = {"attempts": retries + 1, "initialDelay": 0.05, "maxDelay": 0.1}
-        return {"model": model, "contents": text, "config": {"httpOptions": {"timeout": timeout * 1000, "retryOptions": again}}}
+        http_options = {"timeout": timeout * 1000, "retryOptions": again}
+        return {"model": model, "contents": text, "config": {"httpOptions": http_options}}
 
     def _said(self, came):
         return came["answers"][0]["candidates"][0]["content"]["parts"][0]["text"]

@@ -49,7 +49,8 @@ def test_refusals_of_ours(tenant, keys, mock, sdk):
     assert tenant.submit(sdk.provider, getattr(keys, sdk.provider)).is_success
     mark = mock.mark()
     check(sdk, sdk.ask(tenant, api_key=tenant.api_key[:-6] + "aaaaaa"), 401, "api_key_invalid")
-    minted = tenant.post(f"/api/v1/workspaces/{tenant.workspace}/api-keys", {"name": "reader", "scopes": ["usage:read"]})
+    reader = {"name": "reader", "scopes": ["usage:read"]}
+    minted = tenant.post(f"/api/v1/workspaces/{tenant.workspace}/api-keys", reader)
     assert minted.status_code == 201, minted.text
     check(sdk, sdk.ask(tenant, api_key=minted.json()["key"]), 403, "permission_denied")
     check(sdk, sdk.ask(tenant, model="nobody/knows-this"), 404, "model_not_found")

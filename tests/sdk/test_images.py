@@ -71,14 +71,13 @@ def is_picture(part):
 
 
 def named(part):
-    """In one spelling: Google's SDK for Python writes base64 for URLs and some names its own way, which passes as it came."""
-    if "inlineData" in part:
-        data = part["inlineData"]
-        kind = data.get("mimeType", data.get("mime_type"))
-        return {"inlineData": {"mimeType": kind, "data": data["data"].translate(str.maketrans("-_", "+/"))}}
-    if "fileData" in part:
-        data = part["fileData"]
-        return {"fileData": {"mimeType": data.get("mimeType", data.get("mime_type")), "fileUri": data.get("fileUri", data.get("file_uri"))}}
+    """In one spelling. Google's SDK for Python has some names and base64 its own way, which passes as it came."""
+    for field, value in (("inlineData", "data"), ("fileData", "fileUri")):
+        if field in part:
+            data = {{"mime_type": "mimeType", "file_uri": "fileUri"}.get(name, name): it for name, it in part[field].items()}
+            if field == "inlineData":
+                data["data"] = data["data"].translate(str.maketrans("-_", "+/"))
+            return {field: {name: data[name] for name in ("mimeType", value)}}
     # How closely the picture is looked at is said or not.
     part.pop("detail", None)
     if isinstance(part.get("image_url"), dict):
@@ -141,5 +140,6 @@ def test_anthropics_messages_in_javascript(asked):
 def test_googles_content_in_javascript(asked):
     tenant, model, check = asked
     contents = [{"role": "user", "parts": [*CONTENT, {"text": "say hello"}]}]
-    came = in_javascript("genai.mjs", tenant.app.url, tenant.api_key, "generateContent", {"model": model, "contents": contents})
+    given = {"model": model, "contents": contents}
+    came = in_javascript("genai.mjs", tenant.app.url, tenant.api_key, "generateContent", given)
     check(came["answers"][0]["candidates"][0]["content"]["parts"][0]["text"])
