@@ -47,7 +47,7 @@ STEPS = [
     Step("rust-postgres", [*CARGO_TEST, "-p", "keybearer", "--test", "it"], 15, {"KEYBEARER_TEST_DATABASE": "postgres"}),
     Step("scripts", [*PYTEST, "scripts/tests"], 5),
     # Against software that nobody here wrote: the SDKs, libsodium, a mock of the providers. Both engines.
-    Step("sdk", [*PYTEST, "tests/sdk"], 15),
+    Step("sdk", [*PYTEST, "tests/sdk"], 20),
     # The console: what needs no browser, then Chromium against the binary.
     Step("console-unit", ["scripts/test_console.sh", "unit"], 10),
     Step("console-browser", ["scripts/test_console.sh", "browser"], 20),
