@@ -1,5 +1,5 @@
 import { request } from "@playwright/test";
-import { mint } from "./support/calls";
+import { call, mint } from "./support/calls";
 import { added, newKey, open, unknown } from "./support/keys";
 import { PASSWORD, post } from "./support/people";
 import { confirm, expect, joined, look, test } from "./support/test";
@@ -125,6 +125,35 @@ test("an edited key keeps what another admin set of it meanwhile", async ({ page
   await expect(page.getByText("Level 7")).toBeVisible();
   const { data } = await (await page.request.get(path)).json();
   expect(data[0]).toMatchObject({ label: "ours", level: 7, fallback: true });
+});
+
+test("prices that were negotiated for a key are what its calls cost", async ({ page, owner, world }) => {
+  const path = `/api/v1/workspaces/${owner.workspace}/provider-keys`;
+  await post(page.request, path, { provider: "openai", label: "team", key: newKey() });
+  await open(page, owner.workspace);
+  const prices = async () => (await (await page.request.get(path)).json()).data[0].prices;
+  const choose = async () => {
+    await page.getByRole("button", { name: "Actions for OpenAI team" }).click();
+    await page.getByRole("menuitem", { name: "Prices" }).click();
+  };
+  await choose();
+  await page.getByRole("button", { name: "New price" }).click();
+  await page.getByLabel("Models").fill("gpt-5.4-nano");
+  await page.getByLabel("Input", { exact: true }).fill("1000");
+  await page.getByLabel("Output", { exact: true }).fill("2000");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByRole("list", { name: "Negotiated prices" })).toContainText("$1000.00 in, $2000.00 out");
+  await look(page, "keys-prices");
+  expect(await prices()).toMatchObject([{ provider: "openai", model: "gpt-5.4-nano" }]);
+  const program = await mint(page, world.instance.url, owner.workspace, "program");
+  expect(await call(world.instance.url, program.key, "openai/gpt-5.4-nano")).toBe(200);
+  // 19 tokens in, 5 out.
+  const usage = `/api/v1/workspaces/${owner.workspace}/usage`;
+  await expect.poll(async () => (await (await page.request.get(usage)).json()).data[0]?.cost_nano_usd).toBe(29_000_000);
+  await page.getByRole("button", { name: "Remove the price of gpt-5.4-nano" }).click();
+  await confirm(page, "Remove price");
+  await expect(page.getByText("None. The workspace's prices count")).toBeVisible();
+  expect(await prices()).toEqual([]);
 });
 
 test("keys are put in another order by the keyboard and by dragging, and stay so", async ({ page, owner }) => {

@@ -5,13 +5,13 @@ import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { Switch } from "@/ui/Switch";
 import { toastError } from "@/ui/Toaster";
-import { EditKeyDialog, RotateKeyDialog } from "./dialogs";
+import { EditKeyDialog, PricesDialog, RotateKeyDialog } from "./dialogs";
 import { KeyHealth } from "./KeyHealth";
 import { type Entries, isKey, type Key, type Provider } from "./keys";
 import { RemoveKeyDialog } from "./RemoveKeyDialog";
 import { useKeyScope } from "./scope";
 
-type Open = "edit" | "rotate" | "remove" | "off" | undefined;
+type Open = "edit" | "rotate" | "remove" | "off" | "prices" | undefined;
 
 /** One key: what may be shown of it, how it does, and what can be done with it. */
 export function KeyRow({
@@ -57,12 +57,15 @@ export function KeyRow({
           Rotate
         </MenuItem>
         <MenuItem onClick={() => setOpen("edit")}>Edit</MenuItem>
+        {/* What a platform key costs the instance stands in the instance's own prices. */}
+        {scope.kind !== "instance" && <MenuItem onClick={() => setOpen("prices")}>Prices</MenuItem>}
         <MenuSeparator />
         <MenuItem danger onClick={() => setOpen("remove")}>
           Remove
         </MenuItem>
       </Menu>
       {open === "edit" && <EditKeyDialog keyView={key} name={name} onClose={close} />}
+      {open === "prices" && <PricesDialog keyView={key} name={name} onClose={close} />}
       {open === "rotate" && provider && <RotateKeyDialog keyView={key} provider={provider} onClose={close} />}
       <ConfirmDialog
         open={open === "off"}

@@ -4,6 +4,7 @@ import { type ComponentProps, lazy, Suspense } from "react";
 const Add = lazy(async () => ({ default: (await import("./AddKeyDialog")).AddKeyDialog }));
 const Edit = lazy(async () => ({ default: (await import("./EditKeyDialog")).EditKeyDialog }));
 const Rotate = lazy(async () => ({ default: (await import("./RotateKeyDialog")).RotateKeyDialog }));
+const Prices = lazy(async () => ({ default: (await import("./PricesDialog")).PricesDialog }));
 
 export function AddKeyDialog(props: ComponentProps<typeof Add>) {
   return (
@@ -25,6 +26,14 @@ export function RotateKeyDialog(props: ComponentProps<typeof Rotate>) {
   return (
     <Suspense fallback={null}>
       <Rotate {...props} />
+    </Suspense>
+  );
+}
+
+export function PricesDialog(props: ComponentProps<typeof Prices>) {
+  return (
+    <Suspense fallback={null}>
+      <Prices {...props} />
     </Suspense>
   );
 }

@@ -12,6 +12,7 @@ import { ActionCell, Cell, Table } from "@/ui/Table";
 import { useSearchText } from "@/ui/useSearchText";
 import { PriceDialog } from "./PriceDialog";
 import type { Model } from "./queries";
+import { useSavePrices } from "./useSavePrices";
 
 /** The listed models of a provider: behind which tiers they stand, and what they cost here. */
 export function ModelTable({
@@ -25,6 +26,7 @@ export function ModelTable({
 }) {
   const { typed, text, type } = useSearchText("q");
   const [pricing, setPricing] = useState<string>();
+  const savePrices = useSavePrices();
   const shown = models.filter(({ id }) => id.toLowerCase().includes(text.toLowerCase()));
   return (
     <Section
@@ -77,6 +79,7 @@ export function ModelTable({
           provider={provider}
           model={pricing}
           taken={settings.prices.filter((one) => one.provider === provider.id).map(({ model }) => model)}
+          save={savePrices}
           onClose={() => setPricing(undefined)}
         />
       )}

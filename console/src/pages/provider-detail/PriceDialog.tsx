@@ -15,9 +15,10 @@ import {
   typedPrice,
   typedRates,
 } from "./prices";
-import { samePlace, useSavePrices } from "./useSavePrices";
+import { samePlace } from "./useSavePrices";
 
 const MOST_BRACKETS = 16;
+const INSTANCE = "for credits and for own keys that have no negotiated price";
 
 /** Sets the price of the provider's models that fit a pattern. */
 export function PriceDialog({
@@ -25,6 +26,8 @@ export function PriceDialog({
   override,
   model = "",
   taken,
+  description = INSTANCE,
+  save: savePrices,
   onClose,
 }: {
   provider: { id: string; name: string };
@@ -34,6 +37,10 @@ export function PriceDialog({
   model?: string;
   /** The patterns that have a price already. */
   taken: string[];
+  /** Whose calls it is for. */
+  description?: string;
+  /** Changes the prices among which this one stands. */
+  save: (edit: (all: Override[]) => Override[]) => Promise<void>;
   onClose: () => void;
 }) {
   const [pattern, setPattern] = useState(override?.model ?? model);
@@ -41,7 +48,6 @@ export function PriceDialog({
   const [brackets, setBrackets] = useState(override ? typedBrackets(override.price) : []);
   const [fault, setFault] = useState<string>();
   const nextId = useRef(1000);
-  const savePrices = useSavePrices();
   const save = useMutation({
     mutationFn: (next: Override) =>
       savePrices((all) => {
@@ -78,7 +84,7 @@ export function PriceDialog({
       busy={save.isPending}
       onClose={onClose}
       title={override ? `Price of ${override.model}` : `New price for ${provider.name}`}
-      description="In US dollars for a million tokens. It takes the place of the list price, for credits and for own keys that have no negotiated price."
+      description={`In US dollars for a million tokens. It takes the place of the list price, ${description}.`}
     >
       <form onSubmit={submit} noValidate className="flex flex-col gap-5">
         <TextField

@@ -63,6 +63,7 @@ export function Prices({ provider, overrides }: { provider: { id: string; name: 
           provider={provider}
           override={editing.override}
           taken={own.map(({ model }) => model)}
+          save={savePrices}
           onClose={() => setEditing(undefined)}
         />
       )}
