@@ -12,6 +12,8 @@ pub(crate) fn or_null(schema: RefOr<Schema>) -> RefOr<Schema> {
                 && !values.iter().any(serde_json::Value::is_null)
             {
                 values.push(serde_json::Value::Null);
+                let says = object.description.get_or_insert_default();
+                says.push_str(" `null`: as if it had never been said.");
             }
             RefOr::T(Schema::Object(object))
         }

@@ -39,9 +39,6 @@ async fn a_tier_behind_a_preset_is_gated_at_each_step() {
         label: Some(key.label.clone()),
         owner: None,
     };
-    let locked = made(&harness, &pinned("@fast", Some(Tier::Level2))).await;
-    assert_eq!(locked.map_err(|it| it.code), Err("plan_required"));
-    assert_eq!(harness.provider.hits(), 0);
     // A default is somebody else's choice, whatever it is called.
     for (requested, tier) in [
         ("level_2", None),
@@ -51,4 +48,9 @@ async fn a_tier_behind_a_preset_is_gated_at_each_step() {
         let answer = made(&harness, &pinned(requested, tier)).await;
         assert!(answer.is_ok(), "{requested}: {answer:?}");
     }
+    let hits = harness.provider.hits();
+    harness.without_byok().await;
+    let locked = made(&harness, &pinned("@fast", Some(Tier::Level2))).await;
+    assert_eq!(locked.map_err(|it| it.code), Err("plan_required"));
+    assert_eq!(harness.provider.hits(), hits);
 }
