@@ -556,7 +556,8 @@ async fn who_reads_messages_is_told_what_the_row_says_where_the_provider_reports
     harness.bring("openai").await;
     let silent = [CHUNKS[0], CHUNKS[1], CHUNKS[3]];
     harness.provider.script(stream(&silent));
-    let call = r#"{"model":"gpt-x","max_tokens":99,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    // Nothing in OpenAI's responses stops at a text; chat completions do.
+    let call = r#"{"model":"gpt-x","max_tokens":99,"stream":true,"stop_sequences":["END"],"messages":[{"role":"user","content":"hi"}]}"#;
     let told = events(&harness.messages(call).await);
     let row = harness.usage().await.pop().expect("a row");
     let usage = row.usage.expect("an estimate");
