@@ -4550,7 +4550,7 @@ export interface components {
         /** @description A JSON merge patch (RFC 7396): what is left out stays, a list is replaced as a whole. */
         PolicyPatch: {
             /**
-             * @description A guardrail over the mode: whether own keys must or must not serve. `optional`: as the mode says; `required`: credits never pay; in the mode `managed` every call is refused; `forbidden`: own keys never serve; in the mode `byok` every call is refused.
+             * @description A guardrail over the mode: whether own keys must or must not serve. `optional`: as the mode says; `required`: credits never pay; in the mode `managed` every call is refused; `forbidden`: own keys never serve; in the mode `byok` every call is refused. `null`: as if it had never been said.
              * @enum {string|null}
              */
             byok?: "optional" | "required" | "forbidden" | null;
@@ -4582,7 +4582,7 @@ export interface components {
             /** @description Whether credits may step in after own keys failed (429, 5xx, no answer). Only in the mode `auto`. */
             managed_on_failure?: boolean | null;
             /**
-             * @description Who pays. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay.
+             * @description Who pays. `managed`: the instance's keys serve and credits pay; own keys are not looked at; `byok`: own keys serve and their providers bill the owners; without one a call is refused; `auto`: own keys serve; where there is none, the instance's keys serve and credits pay. `null`: as if it had never been said.
              * @enum {string|null}
              */
             mode?: "managed" | "byok" | "auto" | null;

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { policyQuery } from "@/api/queries";
-import { usePatchPolicy } from "@/pages/ai-config/policy";
+import { type Policy, usePatchPolicy } from "@/pages/ai-config/policy";
 import { useWorkspace } from "@/shell/workspace";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -10,11 +10,14 @@ import { Switch } from "@/ui/Switch";
 
 /** Whether provider keys may leave the gateway, for programs that need them themselves. */
 export function ReleaseItem() {
-  const workspace = useWorkspace();
-  const policy = useQuery(policyQuery(workspace.id));
-  const patch = usePatchPolicy("Release of keys changed");
-  const [asking, setAsking] = useState(false);
+  const policy = useQuery(policyQuery(useWorkspace().id));
   if (!policy.data) return policy.isLoadingError ? <ErrorNote error={policy.error} /> : null;
+  return <Release policy={policy.data} />;
+}
+
+function Release({ policy }: { policy: Policy }) {
+  const [asking, setAsking] = useState(false);
+  const patch = usePatchPolicy("Release of keys changed", policy, asking);
   return (
     <Section
       title="Release of provider keys"
@@ -30,7 +33,7 @@ export function ReleaseItem() {
         </div>
         <Switch
           label="Hand keys of this workspace out"
-          checked={policy.data.release_keys}
+          checked={policy.release_keys}
           disabled={patch.isPending}
           onChange={(on) => (on ? setAsking(true) : patch.mutate({ release_keys: false }))}
         />
