@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod config;
 
+mod browser;
 mod client;
 mod commands;
 mod console;

@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Log in with an API key, as in CI: it is read from the terminal or from standard input.
     #[arg(long, conflicts_with = "email")]
     with_key: bool,
+    /// Show the code and leave the browser alone.
+    #[arg(long, conflicts_with_all = ["with_key", "email"])]
+    no_browser: bool,
     // The text names what the server has.
     #[arg(long, value_name = "ADDRESS", help = format!(
         "Log in as this person for {} days; the password is read from the terminal or from standard input",
@@ -92,7 +95,7 @@ pub(crate) async fn log_in(args: Args, out: Out) -> anyhow::Result<ExitCode> {
         }
         None if !args.with_key => {
             let mut api = Api::connect(&connection)?;
-            let session = device::wait(&mut api).await?;
+            let session = device::wait(&mut api, !args.no_browser && !out.is_json()).await?;
             (api, Credential::Session(session))
         }
         None => {

@@ -40,8 +40,17 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn change_password(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
-    let current = read_text("Current password: ", "the password")?;
+/// `typed`: the password with which the person logged in for this one command, who need not type it again.
+pub(crate) async fn change_password(
+    api: &Api,
+    _: Nothing,
+    typed: Option<String>,
+    out: Out,
+) -> anyhow::Result<ExitCode> {
+    let current = match typed {
+        Some(typed) => typed,
+        None => read_text("Current password: ", "the password")?,
+    };
     let new = read_new_password("New")?;
     let body = json!({ "current_password": current, "new_password": new });
     api.put("/api/v1/me/password", &body).await?;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::process::ExitCode;
 
 use domain::Secret;
 use domain::access::ApiScope;
@@ -12,14 +11,12 @@ use serde_json::{Value, json};
 
 use super::exchange::{Asked, Line, Link, Login, Report, Told};
 use super::{files, socket};
+use crate::browser::Browser;
 use crate::client::Connection;
 use crate::commands::api_key;
 use crate::config;
 use crate::logins::Credential;
 use crate::output::{Out, remark, say};
-
-/// How long the program that opens pages may take to say that it cannot.
-const OPENED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Which instance is asked.
 #[derive(clap::Args)]
@@ -186,12 +183,8 @@ pub(crate) async fn console(args: ConsoleArgs, out: Out) -> anyhow::Result<ExitC
 /// Opens a page by way of an owner-only file: everybody on the machine can read a command line. False where nothing
 /// could open it.
 async fn open_in_browser(directory: &Path, url: &str) -> bool {
-    let on_a_screen = ["DISPLAY", "WAYLAND_DISPLAY"];
-    let on_a_screen = on_a_screen.iter().any(|it| config::variable(it).is_some());
-    let opener = match cfg!(target_os = "macos") {
-        true => "open",
-        false if on_a_screen => "xdg-open",
-        false => return false,
+    let Some(browser) = Browser::here() else {
+        return false;
     };
     let file = directory.join(PAGE);
     let page = format!(
@@ -201,23 +194,9 @@ async fn open_in_browser(directory: &Path, url: &str) -> bool {
     if files::write(&file, page.as_bytes()).is_err() {
         return false;
     }
-    let mut command = Command::new(opener);
-    command
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // Ctrl-C here is not meant for the browser.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let Ok(mut child) = command.spawn() else {
-        return false;
-    };
-    // Some of them stay as long as the browser does.
-    let ended = tokio::task::spawn_blocking(move || child.wait());
-    match tokio::time::timeout(OPENED_WITHIN, ended).await {
-        Ok(Ok(Ok(status))) => status.success(),
-        Ok(_) => false,
-        Err(_) => true,
+    match file.to_str() {
+        Some(file) => browser.open(file).await,
+        None => false,
     }
 }
 

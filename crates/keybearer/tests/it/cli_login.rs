@@ -11,6 +11,7 @@ use testkit::app::Exit;
 use testkit::provider::{Script, ScriptedProvider};
 
 use crate::Fixture;
+use crate::cli_shell::{lines, next};
 
 const VARIABLES: [&str; 3] = ["KEYBEARER_URL", "KEYBEARER_API_KEY", "KEYBEARER_WORKSPACE"];
 
@@ -507,6 +508,78 @@ async fn a_machine_without_a_browser_is_logged_in_by_a_code_that_somebody_approv
     let (code, _output) = code_of(&mut child);
     fixture.cli(&["login", "refuse", &code]).await;
     assert_eq!(child.wait().expect("ended").code(), Some(4));
+}
+
+#[tokio::test]
+async fn enter_opens_the_page_in_a_browser_where_there_is_one() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    let dir = fixture.app.dir();
+    // Stands in for a browser.
+    let browser = dir.join("browser");
+    let script = "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$0.new\" && mv \"$0.new\" \"$0.opened\"\n";
+    std::fs::write(&browser, script).expect("a script");
+    std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).expect("chmod");
+    let opened = dir.join("browser.opened");
+    let log_in = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = fixture.on_terminal(&[&["login"], arguments].concat());
+        command
+            .env_remove("KEYBEARER_API_KEY")
+            .env("KEYBEARER_CONFIG_DIR", dir.join("elsewhere"))
+            .env("BROWSER", format!("{} --new", browser.display()))
+            .env("DISPLAY", ":0")
+            .envs(variables.iter().copied());
+        let mut child = command.spawn().expect("script is installed");
+        let lines = lines(&mut child);
+        let code = next(&lines);
+        let code = code.trim().strip_prefix("Your code is ").expect("a code");
+        next(&lines);
+        next(&lines);
+        (child, lines, code.to_owned())
+    };
+    let asks = |lines: &std::sync::mpsc::Receiver<String>| {
+        let line = lines.recv_timeout(Duration::from_secs(2));
+        line.is_ok_and(|it| it.contains("Press Enter"))
+    };
+
+    let (mut child, lines, code) = log_in(&[], &[]);
+    assert!(asks(&lines));
+    assert!(!opened.exists());
+    let input = child.stdin.as_mut().expect("a pipe");
+    input.write_all(b"\n").expect("typed");
+    let written = async || {
+        while !opened.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written())
+        .await
+        .expect("it was opened");
+    // Without the code, which everybody on the machine could read there.
+    let page = format!("--new\n{}/console/device\n", fixture.app.url());
+    let got = std::fs::read_to_string(&opened).expect("its arguments");
+    assert_eq!(got, page);
+    fixture.cli(&["login", "approve", &code, "--yes"]).await;
+    assert!(child.wait().expect("ended").success());
+    std::fs::remove_file(&opened).expect("removed");
+
+    // Nobody has to press anything: it may be approved elsewhere.
+    let (mut child, lines, code) = log_in(&[], &[]);
+    assert!(asks(&lines));
+    fixture.cli(&["login", "approve", &code, "--yes"]).await;
+    assert!(child.wait().expect("ended").success());
+
+    for (arguments, variables) in [
+        (&["--no-browser"][..], &[][..]),
+        (&["--json"], &[]),
+        (&[], &[("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")]),
+        (&[], &[("DISPLAY", "")]),
+    ] {
+        let (mut child, lines, code) = log_in(arguments, variables);
+        assert!(!asks(&lines), "{arguments:?} {variables:?}");
+        fixture.cli(&["login", "refuse", &code]).await;
+        assert_eq!(child.wait().expect("ended").code(), Some(4));
+    }
+    assert!(!opened.exists());
 }
 
 /// RFC 8628, 3.5: who is told to slow down waits five seconds longer from then on.

@@ -1,5 +1,6 @@
 //! Logging in with a code that a person approves elsewhere (after RFC 8628), and approving one.
 
+use std::io::{BufRead, IsTerminal, stderr, stdin};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use domain::{Secret, Timestamp};
 use serde_json::{Value, json};
 
+use crate::browser::Browser;
 use crate::client::Api;
 use crate::commands::confirm;
 use crate::failure::{Failure, Sort};
@@ -24,8 +26,9 @@ const MOST_S: u64 = 60;
 /// How much longer to wait once the server says that it is asked too often (RFC 8628, 3.5).
 const SLOWER_S: u64 = 5;
 
-/// Shows a code and waits until somebody approves it; returns the credential of the session.
-pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
+/// Shows a code and waits until somebody approves it; returns the credential of the session. Opens the page for it if
+/// `may_open`, and somebody at a terminal says so.
+pub(super) async fn wait(api: &mut Api, may_open: bool) -> anyhow::Result<Secret> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let client = format!("keybearer on {}", host.trim());
     let begun = api.post(PATH, &json!({ "client": client })).await?;
@@ -44,6 +47,9 @@ pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
     tell(&format!(
         "or where you are logged in already: keybearer login approve {code}"
     ));
+    if may_open && let Some(browser) = browser() {
+        offer(browser, format!("{}/console/device", api.address()));
+    }
     let body = json!({ "device_code": text("device_code")? });
     let clock = sources::system();
     let mut progress = Progress::start();
@@ -68,6 +74,31 @@ pub(super) async fn wait(api: &mut Api) -> anyhow::Result<Secret> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The browser of a person at a terminal.
+fn browser() -> Option<Browser> {
+    let is_person = stdin().is_terminal() && stderr().is_terminal();
+    is_person.then(Browser::here).flatten()
+}
+
+/// Opens the page as soon as somebody presses Enter; until then, and meanwhile, somebody may approve the code elsewhere. The
+/// page is told no code: everybody on the machine can read a command line, and who takes the code first decides whose log-in
+/// this becomes.
+fn offer(browser: Browser, page: String) {
+    tell("Press Enter to open the page here, and type the code there.");
+    let handle = tokio::runtime::Handle::current();
+    // No task of the runtime, whose end would wait for the key.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        if stdin().lock().read_line(&mut line).is_ok_and(|it| it > 0) {
+            handle.spawn(async move {
+                if !browser.open(&page).await {
+                    tell(&format!("No browser could be opened; go to {page}"));
+                }
+            });
+        }
+    });
 }
 
 /// Shows which program waits, asks, and approves it.

@@ -222,6 +222,9 @@ async fn commands_find_the_running_instance_and_give_its_key_to_no_other_server(
     let show = ["run", "--", "sh", "-c", "echo $OPENAI_BASE_URL"];
     let exit = local.app.run(&show).await;
     assert_eq!(exit.stdout, format!("{}/v1\n", local.app.url()), "{exit}");
+    let by_hand = local.app.run(&["setup", "claude"]).await;
+    let line = format!("export ANTHROPIC_BASE_URL={}\n", local.app.url());
+    assert!(by_hand.stdout.contains(&line), "{by_hand}");
 
     let other = testkit::provider::ScriptedProvider::start();
     let builder = local.app.builder_mut();
