@@ -120,6 +120,7 @@ pub(super) async fn print(
     let mut last = None;
     let mut printable = PrintableStream::default();
     let mut progress = Progress::beside_output();
+    progress.expect_bytes(response.content_length());
     while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
         last = piece.last().copied().or(last);
         progress.read(&piece);

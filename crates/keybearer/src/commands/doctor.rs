@@ -13,7 +13,7 @@ use vault::{OpenError, Opener};
 use super::{remark, say};
 use crate::config::{self, Loaded};
 use crate::failure::{Failure, Sort};
-use crate::output::{Out, Progress};
+use crate::output::{Out, Progress, counted};
 use crate::{local, open, sources};
 
 const BATCH: i64 = 500;
@@ -34,6 +34,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let mut report = Report {
         out,
         lines: 0,
+        records: None,
         progress: Progress::beside_output(),
     };
     if !args.local {
@@ -88,6 +89,9 @@ async fn records(loaded: Loaded, mut report: Report) -> anyhow::Result<ExitCode>
     report.line("deployment", &instance.deployment.id.to_string(), "ok");
 
     let system = instance.store.system();
+    let keys = system.data_key_count().await? + system.provider_key_count().await?;
+    // The sealing key and the ledger are a line each.
+    report.records = Some(report.lines + 2 + keys);
     let mut broken = 0u64;
     let rotator = instance.root.rotator();
     match system.active_sealing_key().await? {
@@ -139,7 +143,11 @@ async fn records(loaded: Loaded, mut report: Report) -> anyhow::Result<ExitCode>
     }
     drop(report);
     remark(&format!(
-        "{opened} provider keys open, {broken} records do not."
+        "{} {}, {} {} not.",
+        counted(opened, "provider key", "provider keys"),
+        if opened == 1 { "opens" } else { "open" },
+        counted(broken, "record", "records"),
+        if broken == 1 { "does" } else { "do" },
     ));
     if !findings.is_empty() {
         remark("The ledger of credits does not balance; nothing was changed.");
@@ -175,6 +183,8 @@ fn verdict(result: Result<(), OpenError>) -> &'static str {
 pub(crate) struct Report {
     out: Out,
     lines: u64,
+    /// How many lines there will be, once that is known.
+    records: Option<u64>,
     progress: Progress,
 }
 
@@ -195,7 +205,10 @@ impl Report {
             say(&format!("{verdict:<18} {kind:<12} {id}"));
         }
         self.lines += 1;
-        let text = format!("{} records looked at", self.lines);
-        self.progress.show(&text);
+        let text = format!("{} looked at", counted(self.lines, "record", "records"));
+        match self.records {
+            Some(all) => self.progress.show_of(self.lines, all, &text),
+            None => self.progress.show(&text),
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::confirm;
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
-use crate::output::{Column, Out, Progress, remark, say};
+use crate::output::{Column, Out, Progress, counted, remark, say};
 
 mod follow;
 
@@ -306,8 +306,9 @@ async fn until_it_ends(api: &Api, path: &str) -> anyhow::Result<Value> {
         };
         let steps = run["steps"].as_array().map_or(&[][..], Vec::as_slice);
         let done = steps.iter().filter(|it| it["status"] == "succeeded");
-        let text = format!("{status}, {} of {} steps done", done.count(), steps.len());
-        progress.wait(LOOK_EVERY, &text).await;
+        let (done, all) = (done.count() as u64, steps.len() as u64);
+        let text = format!("{status}, {done} of {} done", counted(all, "step", "steps"));
+        progress.wait_at(LOOK_EVERY, (done, all), &text).await;
     }
 }
 
@@ -374,6 +375,7 @@ async fn keep(api: &Api, mut response: reqwest::Response, to: &Path) -> anyhow::
     let file = std::fs::File::create_new(to);
     let mut file = file.with_context(|| format!("cannot make {}", to.display()))?;
     let mut progress = Progress::start();
+    progress.expect_bytes(response.content_length());
     let kept = async {
         while let Some(piece) = response.chunk().await.map_err(|error| api.cut(error))? {
             file.write_all(&piece).context("cannot write the file")?;

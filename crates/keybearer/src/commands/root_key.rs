@@ -12,7 +12,7 @@ use vault::root_key::RootKeySource;
 
 use super::{remark, say};
 use crate::config::Loaded;
-use crate::output::{Out, Progress};
+use crate::output::{Out, Progress, counted};
 use crate::{open, sources};
 
 const BATCH: i64 = 500;
@@ -42,6 +42,7 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path, out: Out) -> anyhow::Resul
     let system = instance.store.system();
     let rotator = instance.root.rotator();
 
+    let all = system.data_key_count().await?;
     let mut moved = 0u64;
     let mut progress = Progress::start();
     let mut after = None;
@@ -57,7 +58,8 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path, out: Out) -> anyhow::Resul
             let rewrapped = rewrapped.with_context(|| format!("data key {}", record.id))?;
             system.replace_data_key_wrapping(record, &rewrapped).await?;
             moved += 1;
-            progress.show(&format!("{moved} data keys moved"));
+            let text = format!("{} moved", counted(moved, "data key", "data keys"));
+            progress.show_of(moved, all, &text);
         }
     }
     if let Some(record) = system.active_sealing_key().await? {
@@ -87,8 +89,10 @@ pub(crate) async fn rotate(loaded: Loaded, to: &Path, out: Out) -> anyhow::Resul
         .await?;
     drop(progress);
     remark(&format!(
-        "Moved {moved} data keys from {} to {}.",
-        instance.deployment.kms_key, rewrapped.kms_key
+        "Moved {} from {} to {}.",
+        counted(moved, "data key", "data keys"),
+        instance.deployment.kms_key,
+        rewrapped.kms_key
     ));
     remark("Start the server with the new key. Keep the old one as long as backups need it.");
     if out.is_json() {

@@ -12,13 +12,17 @@ const SHOW_AFTER: Duration = Duration::from_millis(500);
 /// A line that changes more often cannot be read.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
 
-/// One line on a terminal that says how far long work is and how long it has taken, and is gone when the work is done. None
-/// where a program reads the result, or nobody looks.
+/// How many columns a bar has.
+const BAR: u64 = 20;
+
+/// One line on a terminal that says how far long work is and how long it has taken, and is gone when the work is done. Where it
+/// is known how much there is, it begins with a bar. None where a program reads the result, or nobody looks.
 pub(crate) struct Progress {
     terminal: bool,
     since: Instant,
     shown_at: Option<Instant>,
     read_bytes: u64,
+    expected_bytes: Option<u64>,
 }
 
 impl Progress {
@@ -29,6 +33,7 @@ impl Progress {
             since: Instant::now(),
             shown_at: None,
             read_bytes: 0,
+            expected_bytes: None,
         }
     }
 
@@ -55,15 +60,42 @@ impl Progress {
         let _ = write!(stderr(), "\r\u{1b}[K{line}");
     }
 
+    /// Whether anybody sees it: what only a bar needs is not asked for otherwise.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.terminal
+    }
+
+    /// Says how far it is where it is known how much there is.
+    pub(crate) fn show_of(&mut self, done: u64, all: u64, text: &str) {
+        self.show(&format!("{}{text}", bar(done, all)));
+    }
+
+    /// How much there is to be read, where the server says that.
+    pub(crate) fn expect_bytes(&mut self, all: Option<u64>) {
+        self.expected_bytes = all;
+    }
+
     /// Says how much was read, this piece included.
     pub(crate) fn read(&mut self, piece: &[u8]) {
         self.read_bytes += piece.len() as u64;
-        self.show(&format!("{} read", size(self.read_bytes)));
+        let read = size(self.read_bytes);
+        match self.expected_bytes {
+            Some(all) => {
+                let text = format!("{read} of {} read", size(all));
+                self.show_of(self.read_bytes, all, &text);
+            }
+            None => self.show(&format!("{read} read")),
+        }
     }
 
     /// How much that was in all.
     pub(crate) fn read_bytes(&self) -> u64 {
         self.read_bytes
+    }
+
+    /// The same as [`Self::wait`] where it is known how many of how many steps are done.
+    pub(crate) async fn wait_at(&mut self, time: Duration, (done, all): (u64, u64), text: &str) {
+        self.wait(time, &format!("{}{text}", bar(done, all))).await;
     }
 
     /// Waits, and goes on saying how long it has taken.
@@ -78,6 +110,23 @@ impl Progress {
             tokio::time::sleep(left.min(Duration::from_secs(1))).await;
         }
     }
+}
+
+/// `[#####---------------]  25 %  ` of so much; nothing where there is nothing to do. More than all is all: a list may grow
+/// while it is read.
+fn bar(done: u64, all: u64) -> String {
+    if all == 0 {
+        return String::new();
+    }
+    let part = |of: u64| u128::from(done.min(all)) * u128::from(of) / u128::from(all);
+    let filled = part(BAR) as usize;
+    let left = BAR as usize - filled;
+    format!(
+        "[{}{}] {:>3} %  ",
+        "#".repeat(filled),
+        "-".repeat(left),
+        part(100)
+    )
 }
 
 /// A span of time: `12 s`, `3 min 5 s`.
@@ -118,6 +167,21 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_is_full_at_the_end_and_never_before() {
+        for (done, all, shown) in [
+            (0, 3, "[--------------------]   0 %  "),
+            (1, 4, "[#####---------------]  25 %  "),
+            (999, 1000, "[###################-]  99 %  "),
+            (1000, 1000, "[####################] 100 %  "),
+            (1001, 1000, "[####################] 100 %  "),
+            (u64::MAX, u64::MAX, "[####################] 100 %  "),
+            (0, 0, ""),
+        ] {
+            assert_eq!(bar(done, all), shown);
+        }
+    }
 
     #[test]
     fn spans_and_sizes_are_read_at_a_glance() {

@@ -6,7 +6,7 @@ use domain::{DataKeyId, ProviderKeyId, Timestamp};
 use crate::audit::AuditNote;
 use crate::error::StoreError;
 use crate::revision::Affects;
-use crate::statement::sql;
+use crate::statement::{Statement, sql};
 use crate::system::System;
 use crate::{api_key, data_key, deployment, kept, provider_key_row, sealing_key, session, usage};
 
@@ -70,6 +70,27 @@ impl System<'_> {
         limit: i64,
     ) -> Result<Vec<DataKeyRecord>, StoreError> {
         data_key::all(self.store, after, limit).await
+    }
+
+    /// How many data keys there are.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn data_key_count(&self) -> Result<u64, StoreError> {
+        self.count(sql("SELECT count(*) FROM data_keys")).await
+    }
+
+    /// How many provider keys there are.
+    ///
+    /// # Errors
+    /// As every function here.
+    pub async fn provider_key_count(&self) -> Result<u64, StoreError> {
+        self.count(sql("SELECT count(*) FROM provider_keys")).await
+    }
+
+    async fn count(&self, statement: Statement) -> Result<u64, StoreError> {
+        let (count,): (i64,) = self.store.db().one(statement).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// Stores a data key under another KMS key.

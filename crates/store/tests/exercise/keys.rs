@@ -384,6 +384,8 @@ async fn data_keys_are_rewrapped_in_place(world: World) {
         world.data_key(&account_keys).await,
     );
     let system = world.store.system();
+    assert_eq!(system.data_key_count().await.expect("counts"), 2);
+    assert_eq!(system.provider_key_count().await.expect("counts"), 0);
     let page = system.data_keys(None, 1).await.expect("lists");
     assert_eq!(page.iter().map(|key| key.id).collect::<Vec<_>>(), [one]);
     let page = system.data_keys(Some(one), 10).await.expect("lists");

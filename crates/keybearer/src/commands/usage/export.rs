@@ -76,6 +76,11 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     let mut printable = PrintableStream::default();
     let mut is_first = true;
     let mut progress = Progress::beside_output();
+    let all = match progress.is_seen() {
+        // No sum is of one way to end.
+        true if args.status.is_none() => how_many(api, &args.which, &query).await,
+        _ => None,
+    };
     let mut count = 0;
     while let Some(part) = next {
         let response = api.exchange(Method::GET, &part, None).await?;
@@ -103,10 +108,30 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         is_first = false;
         // A field may hold a line break, in quotes; for a line of progress that is near enough.
         count += calls.matches("\r\n").count();
-        progress.show(&format!("{} read", counted(count, "call", "calls")));
+        let text = format!("{} read", counted(count, "call", "calls"));
+        match all {
+            Some(all) => progress.show_of(count as u64, all, &text),
+            None => progress.show(&text),
+        }
         next = link.and_then(|link| target(link.to_str().ok()?));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many calls there are, by the sums that the server keeps. They are of whole days, which is near enough for a bar, and only
+/// that needs it: where it is not answered there is none.
+async fn how_many(api: &Api, which: &Which, query: &str) -> Option<u64> {
+    let path = which.path(api, "/usage/summary").await.ok()?;
+    let mut days = Serializer::new(String::new());
+    for (name, value) in parse(query.as_bytes()) {
+        let value = match name.as_ref() {
+            "from" | "to" => value.get(..10)?,
+            _ => &*value,
+        };
+        days.append_pair(&name, value);
+    }
+    let summary = api.get(&format!("{path}?{}", days.finish())).await.ok()?;
+    summary["total"]["calls"].as_u64()
 }
 
 /// The path behind `rel="next"`.
