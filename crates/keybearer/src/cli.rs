@@ -55,7 +55,8 @@ enum Command {
     /// Log in to a server, for the commands that follow.
     ///
     /// Without `--with-key` or `--email` a code is shown, and somebody who is logged in elsewhere approves it: nothing is typed
-    /// here, and no password comes to this machine.
+    /// here, and no password comes to this machine. At a terminal with a browser beside it (`BROWSER`, else the desktop's; not
+    /// over SSH) Enter opens the page for it.
     ///
     /// What is kept (in `KEYBEARER_CONFIG_DIR`, else `keybearer` in the directory of configuration files) only its owner can
     /// read. `KEYBEARER_URL`, `KEYBEARER_API_KEY` and `KEYBEARER_WORKSPACE` win over it.
@@ -243,7 +244,10 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Logout(args) => commands::login::log_out(args, out).await,
         Command::Join(args) => commands::join::run(args, out).await,
         Command::Session(it) => it.run(commands::session::run, out).await,
-        Command::Password(it) => it.run(commands::session::change_password, out).await,
+        Command::Password(it) => {
+            it.run_with_password(commands::session::change_password, out)
+                .await
+        }
         Command::Whoami(it) => it.run(commands::whoami::run, out).await,
         Command::Api(it) => it.run(commands::api::run, out).await,
         Command::Keys(it) => commands::keys::run(it, out).await,
@@ -267,7 +271,7 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Audit(it) => it.run(commands::audit::run, out).await,
         Command::Run(args) => commands::run::run(args).await,
         Command::Launch(args) => commands::run::launch(args).await,
-        Command::Setup(args) => commands::run::setup(&args, out),
+        Command::Setup(args) => commands::run::setup(args, out).await,
         Command::Env(args) => commands::run::env(args, out).await,
         // Done before the runtime began.
         Command::Stage(args) => Ok(commands::run::enter(args, out.is_json())),

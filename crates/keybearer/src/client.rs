@@ -319,18 +319,17 @@ impl Api {
         Ok((self.document(response).await?, tag))
     }
 
-    /// Changes a document that is in the state with this tag, and in no other.
-    pub(crate) async fn patch_if(
+    /// Changes a document; with a tag only if it is in the state with this tag.
+    pub(crate) async fn change(
         &self,
+        method: &Method,
         path: &str,
         body: &Value,
-        tag: &str,
+        tag: Option<&str>,
     ) -> anyhow::Result<Value> {
-        let tag = HeaderValue::from_str(tag);
+        let tag = tag.map(HeaderValue::from_str).transpose();
         let tag = tag.map_err(|_| Failure::usage("the tag is none"))?;
-        let response = self
-            .answer(Method::PATCH, path, Some(body), Some(tag))
-            .await?;
+        let response = self.answer(method.clone(), path, Some(body), tag).await?;
         self.document(response).await
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod config;
 pub(crate) mod credits;
 pub(crate) mod doctor;
 pub(crate) mod generation;
+mod guarded;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod keys;
@@ -60,6 +61,22 @@ pub(crate) struct LogIn {
 }
 
 impl LogIn {
+    /// Runs `command` with a connection and the password that was typed for it, if one was.
+    pub(crate) async fn run_with_password<F>(self, command: F) -> anyhow::Result<ExitCode>
+    where
+        F: AsyncFnOnce(&Api, Option<String>) -> anyhow::Result<ExitCode>,
+    {
+        let Some(email) = self.email else {
+            return self.run(async |api| command(api, None).await).await;
+        };
+        let api = Api::connect(&Connection::anonymous(None)?)?;
+        let password = read_text("Password: ", "the password")?;
+        as_person(api, &email, &password, async |api| {
+            command(api, Some(password.clone())).await
+        })
+        .await
+    }
+
     /// Runs `command` with a connection to the server. A session that was begun for it ends with it, also when somebody
     /// interrupts it.
     pub(crate) async fn run<F>(self, command: F) -> anyhow::Result<ExitCode>
@@ -78,18 +95,31 @@ impl LogIn {
             }
             return result;
         };
-        let mut api = Api::connect(&Connection::anonymous(None)?)?;
+        let api = Api::connect(&Connection::anonymous(None)?)?;
         let password = read_text("Password: ", "the password")?;
-        api.log_in(&email, &password).await?;
-        let api = Arc::new(api);
-        let watch = end_when_interrupted(Arc::clone(&api))?;
-        let result = command(&api).await;
-        watch.abort();
-        if let Err(error) = api.log_out().await {
-            remark(&format!("the session could not be ended: {error:#}"));
-        }
-        result
+        as_person(api, &email, &password, command).await
     }
+}
+
+/// Runs `command` in a session of its own.
+async fn as_person<F>(
+    mut api: Api,
+    email: &str,
+    password: &str,
+    command: F,
+) -> anyhow::Result<ExitCode>
+where
+    F: AsyncFnOnce(&Api) -> anyhow::Result<ExitCode>,
+{
+    api.log_in(email, password).await?;
+    let api = Arc::new(api);
+    let watch = end_when_interrupted(Arc::clone(&api))?;
+    let result = command(&api).await;
+    watch.abort();
+    if let Err(error) = api.log_out().await {
+        remark(&format!("the session could not be ended: {error:#}"));
+    }
+    result
 }
 
 /// Ends the session when the command is interrupted. In a task of its own, because a command that waits for somebody to
@@ -149,6 +179,17 @@ impl<T: clap::Args> Remote<T> {
     {
         let args = self.args;
         self.log_in.run(async |api| run(api, args, out).await).await
+    }
+
+    /// The same for what takes the password that was typed for it, if one was.
+    pub(crate) async fn run_with_password<F>(self, run: F, out: Out) -> anyhow::Result<ExitCode>
+    where
+        F: AsyncFnOnce(&Api, T, Option<String>, Out) -> anyhow::Result<ExitCode>,
+    {
+        let args = self.args;
+        self.log_in
+            .run_with_password(async |api, typed| run(api, args, typed, out).await)
+            .await
     }
 }
 

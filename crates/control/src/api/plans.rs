@@ -175,7 +175,9 @@ async fn list_instance_plans(
     )))
 }
 
-/// Get a plan.
+/// Get a plan as it is for accounts that take it from now on.
+///
+/// Its `ETag` goes back as `If-Match`, so that nobody's change is undone unseen.
 #[utoipa::path(get, path = "/api/v1/admin/plans/{plan_id}", tag = "plans",
     extensions(("x-action" = json!("read_instance_settings"))),
     responses((status = 200, body = PlanView, headers(("etag" = String, description = "Names this state of it."))), Reads))]

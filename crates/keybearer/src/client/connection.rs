@@ -75,6 +75,20 @@ impl Connection {
             is_local: false,
         })
     }
+
+    /// The server that commands go to, without a credential: nobody must be logged in to be told where that is.
+    pub(crate) async fn address() -> anyhow::Result<Self> {
+        let mut connection = Self::anonymous(None)?;
+        let named = [URL_VARIABLE, API_KEY_VARIABLE];
+        let is_named = named.iter().any(|it| variable(it).is_some());
+        if !is_named
+            && Logins::load()?.current.is_none()
+            && let Some(local) = local::connection().await
+        {
+            connection.url = local.url;
+        }
+        Ok(connection)
+    }
 }
 
 /// Where the environment's API key goes: to `KEYBEARER_URL`, or to the default. Never to where somebody logged in.

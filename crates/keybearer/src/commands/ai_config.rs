@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use reqwest::Method;
 use serde_json::{Map, Value};
 
+use super::guarded::Guarded;
 use super::read_text;
 use super::workspace::Which;
 use crate::client::Api;
@@ -21,6 +23,8 @@ pub(crate) enum Command {
         defaults: bool,
     },
     /// Change what is named and keep the rest. The next call follows it.
+    ///
+    /// Where somebody else changes the same, or its key, at that moment, nothing is changed.
     Set {
         #[command(flatten)]
         which: Which,
@@ -93,7 +97,17 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             if body.is_empty() {
                 return Err(Failure::nothing_to_change("ai-config set").into());
             }
-            api.put(&path, &Value::Object(body)).await?
+            let (what, show) = match defaults {
+                true => ("the defaults", "keybearer ai-config show --defaults"),
+                false => ("the AI config", "keybearer ai-config show"),
+            };
+            let config = Guarded {
+                path: &path,
+                method: Method::PUT,
+                what,
+                show,
+            };
+            config.set(api, &Value::Object(body), None).await?
         }
     };
     out.facts(&answer, FACTS);

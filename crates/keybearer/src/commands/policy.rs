@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::api::BodyArgs;
+use super::guarded::Guarded;
 use super::workspace::Which;
 use crate::client::Api;
-use crate::output::{Column, Out};
+use crate::output::{Column, Out, say};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -15,13 +17,21 @@ pub(crate) enum Command {
     Show {
         #[command(flatten)]
         which: Which,
+        /// Print the tag of its state instead, for `set --if-match`.
+        #[arg(long)]
+        tag: bool,
     },
     /// Change what is named and keep the rest. The next call follows it.
+    ///
+    /// A list is replaced as a whole. Where somebody else changes one of the same fields at that moment, nothing is changed.
     Set {
         #[command(flatten)]
         which: Which,
         #[command(flatten)]
         body: BodyArgs,
+        /// Change it only if it is still in the state with this tag, as `show --tag` printed it before it was read.
+        #[arg(long, value_name = "TAG")]
+        if_match: Option<String>,
     },
 }
 
@@ -56,12 +66,30 @@ pub(super) const PLAN_COLUMNS: &[Column] = &[
 
 pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Show { which } => {
+        Command::Show { which, tag: false } => {
             out.document(&api.get(&which.path(api, "/policy").await?).await?);
         }
-        Command::Set { which, body } => {
+        Command::Show { which, tag: true } => {
             let path = which.path(api, "/policy").await?;
-            out.document(&api.patch(&path, &body.object()?).await?);
+            let (_, tag) = api.get_tagged(&path).await?;
+            match out.is_json() {
+                true => out.json(&Value::from(tag)),
+                false => say(&tag),
+            }
+        }
+        Command::Set {
+            which,
+            body,
+            if_match,
+        } => {
+            let changes = body.object()?;
+            let policy = Guarded {
+                path: &which.path(api, "/policy").await?,
+                method: Method::PATCH,
+                what: "the policy",
+                show: "keybearer policy show",
+            };
+            out.document(&policy.set(api, &changes, if_match.as_deref()).await?);
         }
     }
     Ok(ExitCode::SUCCESS)

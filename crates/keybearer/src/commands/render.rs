@@ -15,7 +15,7 @@ use super::run::up::plan::Plan;
 use crate::client::{Api, NamedWorkspace};
 use crate::failure::{Failure, Sort};
 use crate::files::replace;
-use crate::output::{Out, remark};
+use crate::output::{Out, remark, say};
 
 /// As much of a file as is read to see who wrote it, in bytes.
 const HEAD_BYTES: u64 = 4096;
@@ -26,15 +26,15 @@ pub(crate) struct Args {
     workspace: Option<NamedWorkspace>,
     /// Units for systemd, with the scripts beside them. Units of the workspace that were written there before, and that it
     /// has no more, are removed.
-    #[arg(long, conflicts_with = "compose")]
+    #[arg(long, conflicts_with = "compose", requires = "to")]
     systemd: bool,
-    /// A file for Compose.
+    /// A file for Compose. Without --to it is printed.
     #[arg(long)]
     compose: bool,
     /// The directory to write into; it is made. A unit or Compose file that somebody else
     /// wrote is not replaced; a script goes with its unit.
     #[arg(long, value_name = "DIRECTORY")]
-    to: PathBuf,
+    to: Option<PathBuf>,
 }
 
 pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<()> {
@@ -43,9 +43,18 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<()> {
     }
     let workspace = chosen_workspace(api, args.workspace.as_ref()).await?;
     let plan = Plan::read(api, workspace).await?;
-    let cannot = || format!("cannot write into {}", args.to.display());
-    std::fs::create_dir_all(&args.to).with_context(cannot)?;
-    let directory = args.to.canonicalize().with_context(cannot)?;
+    let Some(to) = args.to else {
+        let services: Vec<_> = plan.services.into_iter().map(|it| it.service).collect();
+        let file = render::compose(workspace, &services);
+        match out.is_json() {
+            true => out.json(&json!({ "name": file.name, "text": file.text })),
+            false => file.text.lines().for_each(say),
+        }
+        return Ok(());
+    };
+    let cannot = || format!("cannot write into {}", to.display());
+    std::fs::create_dir_all(&to).with_context(cannot)?;
+    let directory = to.canonicalize().with_context(cannot)?;
     let shown = directory.to_str().context("the directory is not UTF-8")?;
     let services: Vec<_> = plan.services.into_iter().map(|it| it.service).collect();
     let files = if args.systemd {

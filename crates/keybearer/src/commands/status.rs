@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use unicode_width::UnicodeWidthStr;
 
 use super::usage::{Sum, dollars, row, sums_by_model};
 use super::when::Moment;
@@ -38,6 +39,9 @@ const MOST: usize = 5_000;
 const OVERLAP_MS: i64 = 60_000;
 /// How many calls are shown.
 const SHOWN: usize = 10;
+/// How much of the names of a model and of a key a screen shows.
+const MODEL_COLUMNS: usize = 24;
+const KEY_COLUMNS: usize = 16;
 
 /// What was seen of the workspace so far.
 struct View {
@@ -172,7 +176,10 @@ impl View {
         lines.extend(out.table_lines(&super::usage::SUM_TITLES, &models));
         lines.push(String::new());
         let newest = self.calls.values().rev().take(shown).map(row);
-        let newest: Vec<Vec<String>> = newest.collect();
+        let newest: Vec<Vec<String>> = match out.is_terminal() {
+            true => newest.map(narrow).collect(),
+            false => newest.collect(),
+        };
         lines.extend(out.table_lines(&super::usage::TITLES, &newest));
         lines
     }
@@ -281,5 +288,44 @@ impl Stop {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// The cells of a call for a screen: how it ended is to be seen on 80 columns, too.
+fn narrow(mut cells: Vec<String>) -> Vec<String> {
+    if let Some(time) = cells[0].get(5..19) {
+        cells[0] = time.replace('T', " ");
+    }
+    for (cell, most) in [(1, MODEL_COLUMNS), (2, KEY_COLUMNS)] {
+        let text = printable(&cells[cell]);
+        if text.width() > most {
+            cells[cell] = format!("{}…", fitted(&text, most - 1));
+        }
+    }
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_call_ended_is_seen_on_eighty_columns() {
+        let call = json!({
+            "at": "2026-11-29T19:18:55.387Z", "provider": "my-provider", "model": "a-model-with-a-long-name",
+            "key_label": "env.KEYBEARER_MY_PROVIDER_API_KEY", "status": 402, "error_code": "byok_key_missing",
+        });
+        let cells = narrow(row(&call));
+        assert_eq!(
+            &cells[..4],
+            [
+                "11-29 19:18:55",
+                "my-provider/a-model-wit…",
+                "env.KEYBEARER_M…",
+                "402 byok_key_missing"
+            ]
+        );
+        let columns: usize = cells[..4].iter().map(|cell| cell.width()).sum();
+        assert!(columns + 3 * 2 <= 80);
     }
 }

@@ -190,10 +190,10 @@ impl Sum {
         self.failed += u64::from(call["status"].as_i64().is_none_or(|status| status >= 400));
         self.input_tokens += input_tokens(call);
         self.output_tokens += output_tokens(call);
-        match money(call, "cost_nano_usd") {
-            Some(cost) => self.cost = self.cost.plus(cost),
-            None => self.unpriced += 1,
-        }
+        let cost = money(call, "cost_nano_usd").unwrap_or_default();
+        self.cost = self.cost.plus(cost);
+        // A call that was refused costs nothing; this one cost something.
+        self.unpriced += u64::from(call["pricing"] == "unpriced");
         let charge = money(call, "charge_nano_usd").unwrap_or_default();
         self.charge = self.charge.plus(charge);
     }
@@ -254,9 +254,15 @@ fn add_up(calls: &[Value], next: &Value, by: By, out: Out) {
     out.table(&SUM_TITLES, &rows);
     let unpriced: u64 = sums.values().map(|sum| sum.unpriced).sum();
     if unpriced > 0 {
-        remark(&format!(
-            "{unpriced} calls have no price and are not in the cost."
-        ));
+        remark(&without_price(unpriced));
+    }
+}
+
+/// What a sum of costs leaves out.
+fn without_price(calls: impl std::fmt::Display) -> String {
+    match calls.to_string().as_str() {
+        "1" => "1 call has no price and is not in the cost.".to_owned(),
+        more => format!("{more} calls have no price and are not in the cost."),
     }
 }
 
@@ -277,7 +283,12 @@ mod tests {
         let mut sum = Sum::default();
         sum.add(&json!({"status": 200, "cost_nano_usd": 5, "usage": {"input_tokens": 2, "cached_input_tokens": 3}}));
         sum.add(&json!({"status": 402, "cost_nano_usd": null, "usage": null}));
-        assert_eq!((sum.calls, sum.failed, sum.unpriced), (2, 1, 1));
+        assert_eq!((sum.calls, sum.failed, sum.unpriced), (2, 1, 0));
+        sum.add(
+            &json!({"status": 200, "cost_nano_usd": null, "pricing": "unpriced", "usage": null}),
+        );
+        assert_eq!((sum.calls, sum.failed, sum.unpriced), (3, 1, 1));
+        assert!(without_price(sum.unpriced).starts_with("1 call has"));
         assert_eq!((sum.input_tokens, sum.cost), (5, NanoUsd::new(5)));
     }
 }

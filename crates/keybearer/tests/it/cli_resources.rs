@@ -811,6 +811,13 @@ async fn a_person_sees_and_ends_log_ins_and_changes_the_password() {
     other.post("/api/v1/sessions", &body).await.expect(201);
     // This log-in goes on, the others ended.
     fixture.cli(&["whoami"]).await;
+    // Who logs in for this one command types the password once.
+    let change = ["password", "--email", &person.email];
+    let typed = "quite another password\nthe third password\n";
+    let exit = fixture.app.run_with_input(&change, typed).await;
+    assert!(exit.status.success(), "{exit}");
+    let body = json!({"email": person.email, "password": "the third password"});
+    other.post("/api/v1/sessions", &body).await.expect(201);
     person
         .session
         .get("/api/v1/me")

@@ -207,6 +207,58 @@ async fn a_change_of_settings_gives_way_to_one_of_the_same_setting_only() {
 }
 
 #[tokio::test]
+async fn a_workspaces_documents_are_changed_from_what_was_read() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let state = |tag: &str, model: &str| {
+        let document = json!({"model": model, "mode": "byok", "workspace_id": WORKSPACE});
+        Script::json(200, &document).header("etag", &format!("\"{tag}\""))
+    };
+    let stale = || Script::json(412, &json!({"code": "precondition_failed", "detail": "x"}));
+    let here = ["--workspace", WORKSPACE];
+    for (set, what) in [
+        (&["policy", "set", "-F", "model=b"][..], "the policy"),
+        (&["ai-config", "set", "--model", "b"], "the AI config"),
+        (
+            &["ai-config", "set", "--model", "b", "--defaults"],
+            "the defaults",
+        ),
+    ] {
+        let set = match set.contains(&"--defaults") {
+            true => set.to_vec(),
+            false => [set, &here].concat(),
+        };
+        server
+            .reset()
+            .next(state("one", "a"))
+            .next(state("two", "b"));
+        let exit = fixture.cli(&set).await;
+        assert!(exit.says("model was \"a\""), "{exit}");
+        assert_eq!(server.last().header("if-match"), Some("\"one\""));
+        assert_eq!(server.last().json(), json!({"model": "b"}));
+        // Somebody else gave it another one in between.
+        server
+            .reset()
+            .next(state("one", "a"))
+            .next(stale())
+            .next(state("two", "c"));
+        let exit = fixture.cli_ends(&set, 1).await;
+        let says = format!("somebody else changed {what} in the meantime; nothing was changed");
+        assert!(exit.says(&says), "{exit}");
+        assert_eq!(server.requests().len(), 3);
+    }
+    // Nobody sees whether a key is still the one that was there.
+    server
+        .reset()
+        .next(state("one", "a"))
+        .next(stale())
+        .next(state("two", "a"));
+    let clear = [&["ai-config", "set", "--clear-key"][..], &here].concat();
+    fixture.cli_ends(&clear, 1).await;
+}
+
+#[tokio::test]
 async fn calls_are_exported_as_they_come() {
     let mut fixture = Fixture::with_cli().await;
     let server = ScriptedProvider::start();
@@ -451,4 +503,48 @@ async fn a_run_is_followed_across_a_server_that_starts_again() {
     ));
     fixture.cli_ends(&follow, 6).await;
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn waiting_for_a_run_shows_a_bar_to_a_person_and_nothing_to_a_program() {
+    let mut fixture = Fixture::with_cli().await;
+    let server = ScriptedProvider::start();
+    fixture.pointed_at(&server);
+    let run = "run_00000000000000000000000000";
+    let step = |status: &str| json!({"status": status});
+    let running = json!({
+        "id": run, "status": "running",
+        "steps": [step("succeeded"), step("running"), step("pending"), step("pending")],
+    });
+    let scripted = || {
+        server.reset();
+        // Started, and then looked at until it has ended.
+        for _ in 0..4 {
+            server.next(Script::json(200, &running));
+        }
+        server.next(Script::json(
+            200,
+            &json!({"id": run, "status": "succeeded"}),
+        ));
+    };
+    let retry = [
+        "generation",
+        "retry",
+        run,
+        "--wait",
+        "--workspace",
+        WORKSPACE,
+    ];
+    scripted();
+    let mut terminal = fixture.on_terminal(&retry);
+    terminal.env("KEYBEARER_URL", server.url());
+    let (code, text) = seen(terminal, "");
+    assert_eq!(code, Some(0), "{text:?}");
+    let bar = "[#####---------------]  25 %  running, 1 of 4 steps done, ";
+    assert!(text.contains(bar), "{text:?}");
+    for more in [&[][..], &["--json"]] {
+        scripted();
+        let exit = fixture.cli(&[&retry, more].concat()).await;
+        assert!(!exit.stderr.contains('%'), "{exit}");
+    }
 }

@@ -799,6 +799,12 @@ async fn what_is_rendered_for_others_has_no_key() {
         format!("keybearer-{workspace}-service-web.service"),
     ];
     assert_eq!(names, expected);
+    // A Compose file is one, and can be looked at first; units belong somewhere.
+    let compose = std::fs::read_to_string(to.join("compose.yaml")).expect("text");
+    let printed = fixture.app.run(&["workspace", "render", "--compose"]).await;
+    assert_eq!(printed.stdout, compose);
+    let units = fixture.app.run(&["workspace", "render", "--systemd"]).await;
+    assert_eq!(units.status.code(), Some(2), "{units}");
     fixture.finish().await;
 }
 

@@ -101,9 +101,9 @@ fn check_project(tool: Tool) -> anyhow::Result<()> {
         .into())
 }
 
-/// `keybearer setup`. Asks no server.
-pub(crate) fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode> {
-    let api = Api::connect(&Connection::anonymous(None)?)?;
+/// `keybearer setup`. Asks no server but the local instance, where it is that.
+pub(crate) async fn setup(args: SetupArgs, out: Out) -> anyhow::Result<ExitCode> {
+    let api = Api::connect(&Connection::address().await?)?;
     let tool = tool(&args.tool)?;
     if out.is_json() {
         out.json(&described(&tool.launch(api.address(), api.host())));

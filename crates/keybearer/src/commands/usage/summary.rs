@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::filter::Filter;
-use super::{credits, dollars, money};
+use super::{credits, dollars, money, without_price};
 use crate::client::Api;
 use crate::commands::when::Moment;
 use crate::commands::workspace::Which;
@@ -147,9 +147,7 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
     }
     let unpriced = summary["total"]["unpriced"].as_i64().unwrap_or(0);
     if unpriced > 0 {
-        remark(&format!(
-            "{unpriced} calls have no price and are not in the cost."
-        ));
+        remark(&without_price(unpriced));
     }
     Ok(ExitCode::SUCCESS)
 }
