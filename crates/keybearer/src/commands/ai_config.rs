@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::guarded::Guarded;
-use super::read_text;
 use super::workspace::Which;
+use super::{confirm, read_text};
 use crate::client::Api;
-use crate::failure::Failure;
-use crate::output::{Column, Out};
+use crate::failure::{Failure, Sort};
+use crate::output::{Column, Out, remark};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -25,6 +25,9 @@ pub(crate) enum Command {
     /// Change what is named and keep the rest. The next call follows it.
     ///
     /// Where somebody else changes the same, or its key, at that moment, nothing is changed.
+    ///
+    /// Asks before it removes a key for good: the one that was set here goes with --clear-key, with the mode `managed` and with
+    /// another provider.
     Set {
         #[command(flatten)]
         which: Which,
@@ -50,6 +53,9 @@ pub(crate) enum Command {
         /// Forget the model.
         #[arg(long, conflicts_with = "model")]
         clear_model: bool,
+        /// Remove the key without asking.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -73,6 +79,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             key,
             clear_key,
             clear_model,
+            yes,
         } => {
             let path = path(api, &which, defaults).await?;
             let mut body = Map::new();
@@ -90,12 +97,19 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             if clear_key {
                 set("api_key", Some(Value::Null));
             }
+            if body.is_empty() && !key {
+                return Err(Failure::nothing_to_change("ai-config set").into());
+            }
+            let lost = lost_keys(api, &which, defaults, &path, &body, key).await?;
+            if let Some(lost) = lost {
+                if yes {
+                    remark(&lost);
+                }
+                confirm(&format!("{lost} Go on?"), yes)?;
+            }
             if key {
                 let key = read_text("Provider key: ", "the key")?;
-                set("api_key", Some(Value::from(key)));
-            }
-            if body.is_empty() {
-                return Err(Failure::nothing_to_change("ai-config set").into());
+                body.insert("api_key".to_owned(), Value::from(key));
             }
             let (what, show) = match defaults {
                 true => ("the defaults", "keybearer ai-config show --defaults"),
@@ -112,6 +126,58 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     };
     out.facts(&answer, FACTS);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The label of the key that a workspace's configuration holds.
+const LABEL: &str = "ai-config";
+
+/// What a change removes for good, in words; `None` where it removes nothing. `with_key`: it comes with another key.
+async fn lost_keys(
+    api: &Api,
+    which: &Which,
+    defaults: bool,
+    path: &str,
+    body: &Map<String, Value>,
+    with_key: bool,
+) -> anyhow::Result<Option<String>> {
+    let all_go = body.contains_key("api_key")
+        || body.get("mode").and_then(Value::as_str) == Some("managed") && !with_key;
+    let provider = body.get("provider").and_then(Value::as_str);
+    if !all_go && provider.is_none() {
+        return Ok(None);
+    }
+    let goes = |of: &str| all_go || provider.is_some_and(|provider| provider != of);
+    let unseen = "The provider key that was set here, if there is one, is removed for good.";
+    if defaults {
+        // The key among the defaults is a template, which no list shows; there is none without a provider.
+        let of = api.get(path).await?["provider"].as_str().map(goes);
+        return Ok((of == Some(true)).then(|| unseen.to_owned()));
+    }
+    let listed = match api
+        .get_list(&which.path(api, "/provider-keys").await?)
+        .await
+    {
+        Ok(listed) => listed,
+        // Who may change the configuration need not be allowed to see keys.
+        Err(error) if Failure::sort_of(&error) == Sort::Denied => {
+            return Ok(Some(unseen.to_owned()));
+        }
+        Err(error) => return Err(error),
+    };
+    let keys = listed["data"].as_array().into_iter().flatten();
+    let lost = keys
+        .filter(|key| key["label"] == LABEL && goes(key["provider"].as_str().unwrap_or_default()));
+    let lost: Vec<String> = lost
+        .map(|key| {
+            let text = |field: &str| key[field].as_str().unwrap_or_default();
+            format!("{}/{LABEL} {}", text("provider"), text("mask"))
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    let named = lost.join(", ");
+    Ok((!lost.is_empty())
+        .then(|| format!("{named}: the key is removed for good, and serves no call from then on.")))
 }
 
 async fn path(api: &Api, which: &Which, defaults: bool) -> anyhow::Result<String> {

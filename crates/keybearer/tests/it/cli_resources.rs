@@ -848,3 +848,74 @@ async fn what_new_workspaces_start_with_is_set_like_a_workspace() {
     let of_it = ["ai-config", "show", "--workspace", text(&made, "id")];
     assert_eq!(fixture.cli_json(&of_it).await["provider"], "openai");
 }
+
+#[tokio::test]
+async fn a_key_of_the_configuration_is_removed_only_where_somebody_agreed() {
+    let fixture = Fixture::with_cli().await;
+    let stored = async || {
+        let listed = fixture.cli_json(&["keys", "list"]).await;
+        let keys = listed["data"].as_array().expect("a list").iter();
+        keys.filter(|key| key["label"] == "ai-config").count()
+    };
+    let set = async || {
+        let key = format!("{}\n", fixture.canary.openai_key());
+        let set = [
+            "ai-config",
+            "set",
+            "--mode",
+            "byok",
+            "--provider",
+            "openai",
+            "--key",
+        ];
+        let exit = fixture.app.run_with_input(&set, &key).await;
+        assert!(exit.status.success(), "{exit}");
+        assert_eq!(stored().await, 1);
+    };
+    for takes_it_away in [
+        &["--clear-key"][..],
+        &["--mode", "managed"],
+        &["--provider", "anthropic"],
+    ] {
+        set().await;
+        let change = [&["ai-config", "set"], takes_it_away].concat();
+        let exit = fixture.cli_ends(&change, 3).await;
+        assert!(exit.says("nobody can agree"), "{exit}");
+        assert_eq!(stored().await, 1, "{takes_it_away:?}");
+        let exit = fixture.app.run(&[&change[..], &["--yes"]].concat()).await;
+        assert!(exit.status.success(), "{exit}");
+        assert!(exit.stderr.contains("openai/ai-config"), "{exit}");
+        assert_eq!(stored().await, 0, "{takes_it_away:?}");
+        // Where there is none, nobody is asked.
+        fixture.cli(&change).await;
+    }
+    set().await;
+    fixture
+        .cli(&[
+            "ai-config",
+            "set",
+            "--mode",
+            "auto",
+            "--model",
+            "openai/gpt-4o",
+        ])
+        .await;
+    fixture
+        .cli(&["ai-config", "set", "--provider", "openai"])
+        .await;
+    assert_eq!(stored().await, 1);
+    // The defaults' key is in no list.
+    let of_defaults = [
+        "ai-config",
+        "set",
+        "--defaults",
+        "--mode",
+        "byok",
+        "--provider",
+        "openai",
+    ];
+    fixture.cli(&of_defaults).await;
+    fixture
+        .cli_ends(&["ai-config", "set", "--defaults", "--clear-key"], 3)
+        .await;
+}
