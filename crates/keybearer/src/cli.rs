@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{Remote, RemoteGroup};
@@ -127,6 +127,9 @@ enum Command {
     /// Become a program.
     #[command(hide = true, name = commands::run::STAGE)]
     Stage(commands::run::EnterArgs),
+    /// Run a command whose end another process sees to.
+    #[command(hide = true, name = commands::run::KEPT)]
+    Kept(commands::run::KeptArgs),
     /// Make the instance behave like a product that people know. Needs an instance admin.
     Profile(RemoteGroup<commands::profile::Command>),
     /// Manage the instance. Needs an instance admin.
@@ -189,11 +192,19 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong_arguments(&error),
     };
-    let command = match cli.command.unwrap_or_default() {
+    let cli = match cli.command {
         // Before anything is open here.
-        Command::Stage(args) => return commands::run::enter(args, cli.json),
-        command => command,
+        Some(Command::Stage(args)) => return commands::run::enter(args, cli.json),
+        Some(Command::Kept(args)) => match commands::run::begin_kept(args) {
+            Ok(words) => match Cli::try_parse_from(words) {
+                Ok(cli) => cli,
+                Err(error) => return wrong_arguments(&error),
+            },
+            Err(error) => return fail(&error, cli.json),
+        },
+        _ => cli,
     };
+    let command = cli.command.unwrap_or_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -269,12 +280,15 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
         Command::Credits(it) => it.run(commands::credits::run, out).await,
         Command::Plan(it) => it.run(commands::policy::run_plan, out).await,
         Command::Audit(it) => it.run(commands::audit::run, out).await,
-        Command::Run(args) => commands::run::run(args).await,
-        Command::Launch(args) => commands::run::launch(args).await,
-        Command::Setup(args) => commands::run::setup(args, out).await,
+        Command::Run(args) => commands::run::kept(commands::run::run(args)).await,
+        Command::Launch(args) => commands::run::kept(commands::run::launch(args)).await,
+        Command::Setup(args) => commands::run::setup(&args, out).await,
         Command::Env(args) => commands::run::env(args, out).await,
         // Done before the runtime began.
         Command::Stage(args) => Ok(commands::run::enter(args, out.is_json())),
+        Command::Kept(_) => Err(anyhow::anyhow!(
+            "this command is called by this binary alone"
+        )),
         Command::Profile(it) => it.run(commands::profile::run, out).await,
         Command::Admin(it) => it.run(commands::admin::run, out).await,
         Command::Completions { shell } => Ok(commands::shell::completions(Cli::command(), shell)),
@@ -288,6 +302,9 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
     let mut options = std::env::args_os().take_while(|argument| argument != "--");
     if !error.use_stderr() || !options.any(|argument| argument == "--json") {
         let _ = error.print();
+        if let Some(meant) = of_local_mode(error) {
+            complain(&format!("hint: {meant}"));
+        }
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }
     let text = match error.kind() {
@@ -295,7 +312,27 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
         _ => error.to_string(),
     };
-    fail(&usage_failure(&text).into(), true)
+    let failure = usage_failure(&text);
+    let failure = match of_local_mode(error) {
+        Some(meant) => failure.hint(meant),
+        None => failure,
+    };
+    fail(&failure.into(), true)
+}
+
+/// What was meant by an option of local mode without its command, which can be left out alone.
+fn of_local_mode(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let first = std::env::args_os().nth(1)?;
+    if !first.to_str()?.starts_with('-') {
+        return None;
+    }
+    let command = Cli::command();
+    let mut options = command.find_subcommand("local")?.get_arguments();
+    let is_known = options.any(|it| it.get_long().is_some_and(|it| option == &format!("--{it}")));
+    is_known.then(|| format!("keybearer local {option} ... has it"))
 }
 
 /// What the parser says to a person, in parts: what is wrong stands before the first blank line, a tip after it.

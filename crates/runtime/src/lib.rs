@@ -11,6 +11,7 @@
 mod enter;
 pub mod fleet;
 mod inherit;
+pub mod keeper;
 pub mod output;
 pub mod program;
 pub mod render;

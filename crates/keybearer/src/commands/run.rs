@@ -2,6 +2,7 @@
 
 mod enter;
 mod env;
+mod keeper;
 mod launch;
 mod lease;
 mod masked;
@@ -12,12 +13,13 @@ pub(crate) mod up;
 mod walls;
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use domain::WorkspaceId;
-use domain::variable::{self, VariableName};
+use domain::variable::{self, RefusedVariable, VariableName};
 use runtime::output::Hidden;
 use runtime::variables::{self, Gateway};
 use tokio::sync::oneshot;
@@ -40,6 +42,7 @@ use walls::{Prepared, Walls};
 
 pub(crate) use enter::{NAME as STAGE, run as enter};
 pub(crate) use env::run as env;
+pub(crate) use keeper::{Args as KeptArgs, NAME as KEPT, begin as begin_kept, kept};
 pub(crate) use launch::{run as launch, setup};
 
 #[derive(clap::Args)]
@@ -99,7 +102,12 @@ struct With {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut command = args.command;
     let program = command.remove(0);
-    let api = Api::connect(&Connection::chosen().await?)?;
+    let connection = match args.inject {
+        // No server is asked: only a sandbox wants to know where one is.
+        Inject::None => Connection::without_credential().await?,
+        Inject::Broker | Inject::Raw => Connection::chosen().await?,
+    };
+    let api = Api::connect(&connection)?;
     let change = |_: &mut Changes<'_>| Ok(());
     args.with
         .start(&api, args.inject, program, command, change)
@@ -324,18 +332,22 @@ fn one(argument: &str) -> anyhow::Result<(OsString, OsString)> {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (argument, config::variable_as_it_is(argument)),
     };
-    let refused = || {
-        format!(
-            "--env {name} (what the program itself may set, it can: keybearer run -- env {name}=... COMMAND)"
-        )
-    };
+    let wrong = |why: &dyn Display| Failure::usage(format!("--env {name}: {why}"));
     if variables::is_pinned(name) {
-        bail!("--env {name}: the gateway's address and key stand there");
+        return Err(wrong(&"the gateway's address and key stand there").into());
     }
-    let name: VariableName = name.parse().with_context(refused)?;
+    let name: VariableName = name.parse().map_err(|why: RefusedVariable| {
+        wrong(&why).hint(format!(
+            "what the program itself may set, it can: keybearer run -- env {name}=... COMMAND"
+        ))
+    })?;
     let Some(value) = value else {
-        bail!("--env {name}: there is no such variable here; give {name}=VALUE");
+        let why = format!(
+            "there is no such variable here; give {}=VALUE",
+            name.as_str()
+        );
+        return Err(wrong(&why).into());
     };
-    variable::check_value(&value).with_context(|| format!("--env {name}"))?;
+    variable::check_value(&value).map_err(|why| wrong(&why))?;
     Ok((name.as_str().into(), value.into()))
 }

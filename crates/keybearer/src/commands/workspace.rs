@@ -103,7 +103,7 @@ pub(crate) async fn run(group: RemoteGroup<Command>, out: Out) -> anyhow::Result
                 .hint("keybearer login first, or set KEYBEARER_API_KEY")
                 .into());
         }
-        return super::run::up::run(args).await;
+        return super::run::kept(super::run::up::run(args)).await;
     }
     group.run(run_with, out).await
 }

@@ -147,6 +147,25 @@ async fn a_program_finds_the_gateway_and_no_other_credential() {
             .get(&fixture.path("/provider-keys"))
             .await
             .expect(403);
+        // T176: nor anything of another workspace, whoever owns it.
+        let session = &fixture.owner.person.session;
+        let made = session
+            .post("/api/v1/workspaces", &json!({ "name": "Other" }))
+            .await;
+        let other = made.expect(201).json()["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        for of_it in ["", "/api-keys", "/provider-keys", "/usage"] {
+            let reply = bearer
+                .get(&format!("/api/v1/workspaces/{other}{of_it}"))
+                .await;
+            assert!(
+                [403, 404].contains(&reply.status),
+                "{of_it}: {}",
+                reply.status
+            );
+        }
         let listed = fixture.program_keys().await;
         assert_eq!(listed[0]["name"], "keybearer run sh");
         assert_eq!(listed[0]["scopes"], json!(["inference:invoke"]));
@@ -222,6 +241,14 @@ async fn variables_that_redirect_or_run_code_are_refused() {
         "NODE_OPTIONS",
         "HTTPS_PROXY",
         "PATH=/tmp",
+        "ANTHROPIC_UNIX_SOCKET=/tmp/evil.sock",
+        "AWS_ENDPOINT_URL=http://evil.example",
+        "AWS_ENDPOINT_URL_S3=http://evil.example",
+        "AWS_CONFIG_FILE=/tmp/evil",
+        "DOCKER_HOST=tcp://evil.example",
+        "KUBECONFIG=/tmp/evil",
+        "PYTEST_PLUGINS=evil",
+        "WGETRC=/tmp/evil",
         "OPENAI_BASE_URL=http://evil.example",
         "OPENAI_API_KEY=sk-other",
         "KEYBEARER_API_KEY",
@@ -230,7 +257,7 @@ async fn variables_that_redirect_or_run_code_are_refused() {
         "NOT_SET_ANYWHERE",
     ] {
         let exit = fixture.run_script(&["--env", name], "echo ran").await;
-        assert_eq!(exit.status.code(), Some(1), "{name}: {exit}");
+        assert_eq!(exit.status.code(), Some(2), "{name}: {exit}");
         assert!(
             exit.stdout.is_empty() && exit.says("--env"),
             "{name}: {exit}"
@@ -238,6 +265,19 @@ async fn variables_that_redirect_or_run_code_are_refused() {
     }
     assert!(fixture.program_keys().await.is_empty());
     fixture.finish().await;
+}
+
+#[tokio::test]
+async fn what_gets_no_key_needs_no_login() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_keybearer"))
+        .args(["run", "--inject", "none", "--", "sh", "-c", "echo hi"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", "/nonexistent")
+        .output()
+        .expect("the binary runs");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"hi\n", "{output:?}");
 }
 
 #[tokio::test]
@@ -509,28 +549,73 @@ async fn a_project_cannot_make_a_tool_send_the_key_elsewhere() {
     fixture.finish().await;
 }
 
-/// T177: who starts it is killed, and has no time to end anything.
-#[tokio::test]
-async fn a_program_dies_with_its_starter_and_its_key_soon_after() {
+/// T177: who starts it is killed, and has no time to end anything: neither the program, nor what that put into a session of its
+/// own, nor the key outlives it. `killed` says whom of the two processes of `keybearer run`.
+async fn all_end_with(killed: &str) {
     let fixture = Fixture::with_programs().await;
-    let pids = fixture.file("pids");
-    let script = "echo $PPID $$ > pids.new; mv pids.new pids; while :; do sleep 0.05; done";
+    let (pids, other) = (fixture.file("pids"), fixture.file("other"));
+    let script = "(trap '' TERM HUP; exec setsid sh -c 'echo $$ > other.new; mv other.new other; while :; do sleep 0.05; done') & \
+                  read -r _ _ _ above _ < /proc/$PPID/stat; \
+                  echo $above $PPID $$ $OPENAI_API_KEY > pids.new; mv pids.new pids; while :; do sleep 0.05; done";
     let program = fixture.run_script(&[], script);
     let watch = async {
-        let text = written(&pids).await;
-        let (starter, program) = text.trim().split_once(' ').expect("two ids");
-        signal(starter, "KILL");
+        let (text, other) = (written(&pids).await, written(&other).await);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [keeper, starter, program, key] = words[..] else {
+            panic!("{text}");
+        };
+        let bearer = fixture.bearer(key);
+        let call = async || bearer.post("/v1/chat/completions", &chat("gpt-4o")).await;
+        call().await.expect(200);
+        let pid = if killed == "keeper" { keeper } else { starter };
+        let binary = std::fs::read_link(format!("/proc/{pid}/exe")).expect("it runs");
+        assert!(binary.ends_with("keybearer"), "{killed}: {binary:?}");
+        signal(pid, "KILL");
         gone(program).await;
+        gone(other.trim()).await;
+        gone(starter).await;
+        gone(keeper).await;
+        call().await.expect(401);
     };
     let (exit, ()) = tokio::join!(program, watch);
     assert!(!exit.status.success(), "{exit}");
-    let keys = fixture.program_keys().await;
-    let moment = |field: &str| {
-        let text = keys[0][field].as_str().expect("a moment");
-        text.parse::<domain::Timestamp>().expect("RFC 3339")
+    assert!(fixture.program_keys().await[0]["revoked_at"].is_string());
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn programs_and_their_children_and_key_end_with_a_starter_that_is_killed() {
+    all_end_with("starter").await;
+}
+
+#[tokio::test]
+async fn programs_and_their_children_and_key_end_with_a_keeper_that_is_killed() {
+    all_end_with("keeper").await;
+}
+
+/// T177: where nobody is left to revoke it, the key ends with its lease.
+#[tokio::test]
+async fn a_key_that_nobody_renews_ends_with_its_lease() {
+    let fixture = Fixture::with_programs().await;
+    let pids = fixture.file("pids");
+    let script = "read -r _ _ _ above _ < /proc/$PPID/stat; \
+                  echo $above $PPID $OPENAI_API_KEY > pids.new; mv pids.new pids; while :; do sleep 0.05; done";
+    let program = fixture.run_script(&["--lease", "3"], script);
+    let watch = async {
+        let text = written(&pids).await;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        // Renewed meanwhile.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let bearer = fixture.bearer(words[2]);
+        let call = async || bearer.post("/v1/chat/completions", &chat("gpt-4o")).await;
+        call().await.expect(200);
+        signal(&format!("{} {}", words[0], words[1]), "KILL");
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        call().await.expect(401);
     };
-    let life = moment("expires_at").millis_since(moment("created_at"));
-    assert_eq!(life, 600_000);
+    let (exit, ()) = tokio::join!(program, watch);
+    assert!(!exit.status.success(), "{exit}");
+    assert!(fixture.program_keys().await[0]["revoked_at"].is_null());
     fixture.finish().await;
 }
 

@@ -101,13 +101,20 @@ fn check_project(tool: Tool) -> anyhow::Result<()> {
         .into())
 }
 
-/// `keybearer setup`. Asks no server but the local instance, where it is that.
-pub(crate) async fn setup(args: SetupArgs, out: Out) -> anyhow::Result<ExitCode> {
-    let api = Api::connect(&Connection::address().await?)?;
+/// `keybearer setup`. Asks no server, only the socket of a local instance where it is.
+pub(crate) async fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode> {
+    let connection = Connection::without_credential().await?;
+    let api = Api::connect(&connection)?;
     let tool = tool(&args.tool)?;
     if out.is_json() {
         out.json(&described(&tool.launch(api.address(), api.host())));
         return Ok(ExitCode::SUCCESS);
+    }
+    if connection.is_local {
+        say(
+            "# A local instance takes any placeholder for a key, unless it was started with --require-key:",
+        );
+        say("# export KEYBEARER_API_KEY=local");
     }
     let text = tool.by_hand(api.address(), api.host());
     text.lines().for_each(say);

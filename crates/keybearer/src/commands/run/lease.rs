@@ -9,11 +9,12 @@ use domain::credential::{CredentialKind, is_well_formed};
 use domain::{ApiKeyId, Secret, WorkspaceId};
 use serde_json::json;
 
+use super::keeper;
 use crate::client::Api;
 use crate::output::tell;
 
 /// How long the end of a program waits for the end of its key.
-const GIVE_BACK_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const GIVE_BACK_WITHIN: Duration = Duration::from_secs(10);
 
 /// A key, as long as it is needed.
 pub(super) struct Lease<'a> {
@@ -52,12 +53,13 @@ impl<'a> Lease<'a> {
             is_well_formed(CredentialKind::ApiKey, &key),
             "the server's answer has no API key"
         );
+        let id = text("id")?;
+        let id = id.parse().context("the server's answer has no id")?;
+        keeper::took(workspace, id);
         Ok(Self {
             api,
             workspace,
-            id: text("id")?
-                .parse()
-                .context("the server's answer has no id")?,
+            id,
             ends_at: text("expires_at")?,
             key: Secret::from_text(key),
             life,
@@ -79,13 +81,15 @@ impl<'a> Lease<'a> {
     /// Moves the key's end to a whole life from now.
     pub(super) async fn renew(&self) -> anyhow::Result<()> {
         let body = json!({ "expires_in_s": self.life.as_secs() });
-        self.api.patch(&self.path(), &body).await.map(drop)
+        let path = path(self.workspace, self.id);
+        self.api.patch(&path, &body).await.map(drop)
     }
 
     /// Ends the key. Where the server cannot be reached, it ends by itself.
     pub(super) async fn give_back(self) {
-        let path = self.path();
+        let path = path(self.workspace, self.id);
         let revoked = tokio::time::timeout(GIVE_BACK_WITHIN, self.api.delete(&path)).await;
+        keeper::gave_back(self.id);
         let why = match revoked {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => format!("{error:#}"),
@@ -96,10 +100,11 @@ impl<'a> Lease<'a> {
             "the program's key could not be revoked ({why}); it ends by itself within {seconds} seconds"
         ));
     }
+}
 
-    fn path(&self) -> String {
-        format!("/api/v1/workspaces/{}/api-keys/{}", self.workspace, self.id)
-    }
+/// Where a key is in the API.
+pub(super) fn path(workspace: WorkspaceId, id: ApiKeyId) -> String {
+    format!("/api/v1/workspaces/{workspace}/api-keys/{id}")
 }
 
 /// What the key is called in the list of API keys.

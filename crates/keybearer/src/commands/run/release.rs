@@ -29,7 +29,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(10);
 pub(super) fn check(api: &Api, walls: &Walls) -> anyhow::Result<()> {
     if !walls.are_strict() {
         let message = "--inject raw takes --sandbox (and not --sandbox=best-effort)";
-        return Err(Failure::new(Sort::Failed, message)
+        return Err(Failure::usage(message)
             .hint("other programs in sandboxes could read the provider keys out of one that is in none; without --inject raw the program gets a key of the gateway instead")
             .into());
     }

@@ -11,9 +11,9 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::in_thread;
 use super::lease::Lease;
 use super::release::Watch;
+use super::{in_thread, keeper};
 use crate::failure::{Failure, Sort};
 use crate::output::tell;
 
@@ -22,6 +22,9 @@ const RENEW_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a program that is ended may take for it.
 const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// How soon after each other one signal comes that was sent once.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// The signals that somebody may send to this process and mean the program by. Who has this is not ended by them.
 pub(super) struct Heard(mpsc::Receiver<Signal>);
@@ -125,9 +128,16 @@ async fn forward(
     signals: &Signals,
     told_at: &Cell<Option<Instant>>,
 ) -> Infallible {
+    let mut last = None;
     while let Some(signal) = heard.0.recv().await {
         if ends(signal) {
-            told_at.set(Some(Instant::now()));
+            let now = Instant::now();
+            // Sent to a whole group, it comes from the sender and from the keeper.
+            let before = last.replace((signal, now));
+            if before.is_some_and(|(it, at)| it == signal && now - at < TOGETHER) {
+                continue;
+            }
+            told_at.set(Some(now));
         }
         let from_terminal = matches!(signal, Signal::INT | Signal::QUIT);
         if !(from_terminal && terminal_signals_arrive()) {
@@ -225,6 +235,14 @@ pub(super) fn listen() -> anyhow::Result<Heard> {
                 if sender.send(signal).await.is_err() {
                     return;
                 }
+            }
+        });
+    }
+    if let Some(lost) = keeper::lost().context("cannot look after the keeper")? {
+        // As a program dies whose starter is killed.
+        tokio::spawn(async move {
+            if lost.await.is_ok() {
+                let _ = sender.send(Signal::KILL).await;
             }
         });
     }
