@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use unicode_width::UnicodeWidthStr;
+use tokio::sync::oneshot;
 
 use super::usage::{Sum, dollars, row, sums_by_model};
 use super::when::Moment;
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
-use crate::output::{Out, Screen, cell, counted, fitted, printable, remark, screen};
+use crate::output::{
+    Narrow, Out, Screen, Table, cell, counted, fitted, printable, remark, screen, wrapped,
+};
 use crate::sources;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     which: Which,
-    /// Go on until it is interrupted: redrawn on a terminal, else one line for each call, first those since --since, then
+    /// Go on until it is interrupted: redrawn on a terminal until q is typed, else one line for each call, first those since --since, then
     /// each as it ends. With --json each line is a JSON object. A look that fails is said and tried again.
     #[arg(short, long)]
     watch: bool,
@@ -39,9 +41,23 @@ const MOST: usize = 5_000;
 const OVERLAP_MS: i64 = 60_000;
 /// How many calls are shown.
 const SHOWN: usize = 10;
-/// How much of the names of a model and of a key a screen shows.
-const MODEL_COLUMNS: usize = 24;
-const KEY_COLUMNS: usize = 16;
+/// How the calls become narrower: a number that is shown is shown whole.
+const NARROW_CALLS: Narrow = Narrow {
+    first: &["MS", "KEY"],
+    cut: &["MODEL", "STATUS"],
+    last: &["OUT", "IN", "CREDITS"],
+};
+/// How the sums become narrower.
+const NARROW_SUMS: Narrow = Narrow {
+    first: &[],
+    cut: &[""],
+    last: &["OUT", "IN", "FAILED", "CREDITS"],
+};
+
+/// Of a moment its time: the day stands above.
+fn time_of_day(moment: &str) -> String {
+    moment.get(11..19).unwrap_or(moment).to_owned()
+}
 
 /// What was seen of the workspace so far.
 struct View {
@@ -74,13 +90,18 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         if out.is_json() {
             out.json(&view.json(api));
         } else {
-            out.lines(&view.lines(api, out, SHOWN));
+            let mut lines = view.head(api, out, None);
+            lines.extend(view.newest(out, SHOWN, None));
+            out.lines(&lines);
         }
         return Ok(ExitCode::SUCCESS);
     }
     if out.is_terminal() {
         let screen = Screen::take();
-        let ended = view.redraw_until_stopped(api, out, args.interval).await;
+        let quit = screen.quit()?;
+        let ended = view
+            .redraw_until_stopped(api, out, args.interval, Stop::new(Some(quit))?)
+            .await;
         // Before an error is printed.
         drop(screen);
         ended?;
@@ -140,8 +161,8 @@ impl View {
         })
     }
 
-    /// The whole view as lines, with so many calls.
-    fn lines(&self, api: &Api, out: Out, shown: usize) -> Vec<String> {
+    /// What it comes to, as lines that fit into so many columns.
+    fn head(&self, api: &Api, out: Out, columns: Option<usize>) -> Vec<String> {
         let sum = self.sum();
         let credits = match &self.credits {
             Some(credits) => format!(
@@ -154,34 +175,40 @@ impl View {
             true => "the newest ",
             false => "",
         };
-        let mut lines = vec![
-            format!("{}  {credits}", api.address()),
-            format!(
-                "since {}: {of}{}, {} failed, {} tokens in, {} out, {}",
-                self.since,
-                counted(sum.calls, "call", "calls"),
-                sum.failed,
-                sum.input_tokens,
-                sum.output_tokens,
-                dollars(sum.cost)
-            ),
-            self.trouble.as_deref().map_or_else(String::new, printable),
-        ];
-        let models = sums_by_model(self.calls.values());
-        let models: Vec<Vec<String>> = models
-            .iter()
-            .take(5)
-            .map(|(name, sum)| sum.row(name))
-            .collect();
-        lines.extend(out.table_lines(&super::usage::SUM_TITLES, &models));
-        lines.push(String::new());
-        let newest = self.calls.values().rev().take(shown).map(row);
-        let newest: Vec<Vec<String>> = match out.is_terminal() {
-            true => newest.map(narrow).collect(),
-            false => newest.collect(),
+        let sums = format!(
+            "since {}: {of}{}, {} failed, {} tokens in, {} out, {}",
+            self.since,
+            counted(sum.calls, "call", "calls"),
+            sum.failed,
+            sum.input_tokens,
+            sum.output_tokens,
+            dollars(sum.cost)
+        );
+        let lines = [format!("{}  {credits}", api.address()), sums];
+        let mut lines: Vec<String> = match columns {
+            None => lines.into(),
+            Some(columns) => lines.iter().flat_map(|it| wrapped(it, columns)).collect(),
         };
-        lines.extend(out.table_lines(&super::usage::TITLES, &newest));
+        lines.push(self.trouble.as_deref().map_or_else(String::new, printable));
+        let models = sums_by_model(self.calls.values());
+        let models = models.iter().take(5).map(|(name, sum)| sum.row(name));
+        let models = Table::new(&super::usage::SUM_TITLES, models.collect());
+        lines.extend(models.lines(out, columns, NARROW_SUMS));
+        lines.push(String::new());
         lines
+    }
+
+    /// So many calls, the newest first, as lines that fit into so many columns.
+    fn newest(&self, out: Out, shown: usize, columns: Option<usize>) -> Vec<String> {
+        let newest = self.calls.values().rev().take(shown);
+        let newest = newest.map(|call| {
+            let mut row = row(call);
+            if columns.is_some() {
+                row[0] = time_of_day(&row[0]);
+            }
+            row
+        });
+        Table::new(&super::usage::TITLES, newest.collect()).lines(out, columns, NARROW_CALLS)
     }
 
     async fn redraw_until_stopped(
@@ -189,15 +216,18 @@ impl View {
         api: &Api,
         out: Out,
         interval: u64,
+        mut stop: Stop,
     ) -> anyhow::Result<()> {
-        let mut stop = Stop::new()?;
         loop {
             let (rows, columns) = screen(stdout());
-            let shown = usize::from(rows).saturating_sub(13).clamp(1, 200);
-            let lines = self.lines(api, out, shown);
+            let (rows, columns) = (usize::from(rows).saturating_sub(1), usize::from(columns));
+            let mut lines = self.head(api, out, Some(columns));
+            // Below their titles.
+            let shown = rows.saturating_sub(lines.len() + 1).clamp(1, 200);
+            lines.extend(self.newest(out, shown, Some(columns)));
             let mut frame = String::from("\u{1b}[H");
-            for line in lines.iter().take(usize::from(rows).saturating_sub(1)) {
-                frame.push_str(&fitted(line, usize::from(columns)));
+            for line in lines.iter().take(rows) {
+                frame.push_str(&fitted(line, columns));
                 frame.push_str("\u{1b}[K\r\n");
             }
             frame.push_str("\u{1b}[J");
@@ -215,7 +245,7 @@ impl View {
 
     /// One line for each call: those that ended since the beginning, then each as it ends.
     async fn follow(&mut self, api: &Api, out: Out, interval: u64) -> anyhow::Result<()> {
-        let mut stop = Stop::new()?;
+        let mut stop = Stop::new(None)?;
         let mut said = None;
         loop {
             if self.trouble != said {
@@ -269,63 +299,42 @@ impl View {
     }
 }
 
-/// Somebody who ends the view: Control-C, or whoever ends programs.
+/// Somebody who ends the view: Control-C, whoever ends programs, or a `q` at the terminal.
 struct Stop {
+    quit: Option<oneshot::Receiver<()>>,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Stop {
-    fn new() -> std::io::Result<Self> {
+    fn new(quit: Option<oneshot::Receiver<()>>) -> std::io::Result<Self> {
         Ok(Self {
+            quit,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
     async fn told(&mut self) {
+        let Self {
+            quit,
+            interrupt,
+            terminate,
+        } = self;
+        let typed = async {
+            if let Some(told) = quit {
+                if told.await.is_ok() {
+                    return;
+                }
+                // Who can type nothing more can still interrupt.
+                *quit = None;
+            }
+            std::future::pending().await
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            () = typed => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-}
-
-/// The cells of a call for a screen: how it ended is to be seen on 80 columns, too.
-fn narrow(mut cells: Vec<String>) -> Vec<String> {
-    if let Some(time) = cells[0].get(5..19) {
-        cells[0] = time.replace('T', " ");
-    }
-    for (cell, most) in [(1, MODEL_COLUMNS), (2, KEY_COLUMNS)] {
-        let text = printable(&cells[cell]);
-        if text.width() > most {
-            cells[cell] = format!("{}…", fitted(&text, most - 1));
-        }
-    }
-    cells
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_a_call_ended_is_seen_on_eighty_columns() {
-        let call = json!({
-            "at": "2026-11-29T19:18:55.387Z", "provider": "my-provider", "model": "a-model-with-a-long-name",
-            "key_label": "env.KEYBEARER_MY_PROVIDER_API_KEY", "status": 402, "error_code": "byok_key_missing",
-        });
-        let cells = narrow(row(&call));
-        assert_eq!(
-            &cells[..4],
-            [
-                "11-29 19:18:55",
-                "my-provider/a-model-wit…",
-                "env.KEYBEARER_M…",
-                "402 byok_key_missing"
-            ]
-        );
-        let columns: usize = cells[..4].iter().map(|cell| cell.width()).sum();
-        assert!(columns + 3 * 2 <= 80);
     }
 }

@@ -1,11 +1,13 @@
 //! Where lines go: the result to standard output, everything else to standard error.
 
-use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal, Read, Write, stderr, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::sync::oneshot;
 
 use super::text::{PrintableStream, printable};
 use crate::config::variable;
@@ -84,14 +86,39 @@ pub(crate) fn tell(line: &str) {
 /// Whether the whole screen is drawn by a live view, into which nothing else writes.
 pub(super) static SCREEN_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal's second screen, without a cursor. Ends with its value, however that comes about.
-pub(crate) struct Screen(());
+/// The terminal's second screen, without a cursor and without the echo of what is typed. Ends with its value, however that
+/// comes about.
+pub(crate) struct Screen(Option<Termios>);
 
 impl Screen {
     pub(crate) fn take() -> Self {
         SCREEN_TAKEN.store(true, Ordering::Relaxed);
         let _ = write!(stdout(), "\u{1b}[?1049h\u{1b}[?25l");
-        Self(())
+        let before = tcgetattr(stdin()).ok();
+        if let Some(before) = &before {
+            let mut typed = before.clone();
+            typed.local_modes -= LocalModes::ECHO | LocalModes::ICANON;
+            let _ = tcsetattr(stdin(), OptionalActions::Now, &typed);
+        }
+        Self(before)
+    }
+
+    /// Comes true when somebody types `q`. Never where nobody types.
+    pub(crate) fn quit(&self) -> std::io::Result<oneshot::Receiver<()>> {
+        let (quit, told) = oneshot::channel();
+        let is_typed = self.0.is_some();
+        std::thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(move || {
+                let mut byte = [0];
+                while is_typed && stdin().read(&mut byte).is_ok_and(|read| read > 0) {
+                    if byte == *b"q" {
+                        let _ = quit.send(());
+                        return;
+                    }
+                }
+            })?;
+        Ok(told)
     }
 }
 
@@ -100,6 +127,9 @@ impl Drop for Screen {
         SCREEN_TAKEN.store(false, Ordering::Relaxed);
         let _ = write!(stdout(), "\u{1b}[?25h\u{1b}[?1049l");
         let _ = stdout().flush();
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
+        }
     }
 }
 

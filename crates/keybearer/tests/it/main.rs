@@ -14,6 +14,7 @@ mod cli_login;
 mod cli_resources;
 mod cli_server;
 mod cli_shell;
+mod cli_terminal;
 mod console;
 mod console_pages;
 mod crash;
