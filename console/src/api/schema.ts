@@ -383,7 +383,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a plan. */
+        /**
+         * Get a plan as it is for accounts that take it from now on.
+         * @description Its `ETag` goes back as `If-Match`, so that nobody's change is undone unseen.
+         */
         get: operations["get_plan"];
         /**
          * Make a plan, or replace the one with this id. Accounts keep the terms that they subscribed to.
@@ -5071,6 +5074,8 @@ export interface components {
             providers?: string[];
             /** @description The tier that is locked or stands for nothing. */
             tier?: string | null;
+            /** @description Of a local instance the environment variables in which the keys of those providers are looked for, first to last. */
+            variables?: string[];
         };
         /** @description What is to be handed out, and to whom. */
         ReleaseRequest: {
@@ -5918,6 +5923,11 @@ export interface components {
             /** @description What the own key is called, where the caller may see it. */
             key_label?: string | null;
             /**
+             * @description Whose the own key is. `workspace`: the workspace's own; `account`: of the account that the workspace belongs to; `null`: it is not an own key.
+             * @enum {string|null}
+             */
+            key_scope?: "workspace" | "account" | null;
+            /**
              * @description What the rule spoke of. `request`: the request, by its headers; `model`: the model that is asked for; `mode`: the workspace's mode, in `mode`; `workspace`: the workspace, by its policy; `instance`: the instance, by its settings; `provider`: the provider in `provider`; `key`: the own key in `key_id`; `platform_key`: a key of the instance, which has no name here.
              * @enum {string}
              */
@@ -6041,6 +6051,11 @@ export interface components {
             key_id: string | null;
             /** @description What the own key is called; `null` for the instance's, and where the caller may not see it. */
             key_label: string | null;
+            /**
+             * @description Whose the own key is. `workspace`: the workspace's own; `account`: of the account that the workspace belongs to; `null`: it is not an own key.
+             * @enum {string|null}
+             */
+            key_scope?: "workspace" | "account" | null;
             /**
              * @description Who pays. `byok`: an own key serves, and its provider bills its owner; `managed`: a key of the instance serves, and credits pay.
              * @enum {string}

@@ -314,7 +314,7 @@ pub(crate) fn one_of(says: &str, words: impl IntoIterator<Item = Word>) -> Objec
         .build()
 }
 
-fn one_or_null(
+pub(crate) fn one_or_null(
     says: &str,
     words: impl IntoIterator<Item = Word>,
     null_means: &'static str,

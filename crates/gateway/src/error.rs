@@ -150,8 +150,8 @@ pub(crate) enum Failure {
     #[error("{first}")]
     NoneServed {
         first: Box<Failure>,
-        /// What each lacks, in the order of the request, the first one too: code and text.
-        lacks: Vec<(&'static str, String)>,
+        /// What the others lack, in the order of the request.
+        others: Vec<Failure>,
     },
     #[error("no model is chosen: neither by the request nor by any default")]
     ModelNotChosen,
@@ -274,21 +274,17 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Why none of the models that a request names is served, each with its failure.
-    pub(crate) fn none_served(failures: Vec<Self>) -> Self {
-        let lacks = match failures.len() {
-            0 | 1 => Vec::new(),
-            _ => failures
-                .iter()
-                .map(|it| (it.code(), it.to_string()))
-                .collect(),
-        };
-        match failures.into_iter().next() {
-            None => Self::Internal,
-            Some(only) if lacks.is_empty() => only,
-            Some(first) => Self::NoneServed {
-                first: Box::new(first),
-                lacks,
-            },
+    pub(crate) fn none_served(mut failures: Vec<Self>) -> Self {
+        if failures.is_empty() {
+            return Self::Internal;
+        }
+        let first = failures.remove(0);
+        if failures.is_empty() {
+            return first;
+        }
+        Self::NoneServed {
+            first: Box::new(first),
+            others: failures,
         }
     }
 
@@ -313,9 +309,12 @@ impl Failure {
                 workspace,
             },
             Self::KeyRevoked(key) => Self::KeyRevoked(named(key)),
-            Self::NoneServed { first, lacks } => Self::NoneServed {
+            Self::NoneServed { first, others } => Self::NoneServed {
                 first: Box::new(first.naming_variables(registry)),
-                lacks,
+                others: others
+                    .into_iter()
+                    .map(|it| it.naming_variables(registry))
+                    .collect(),
             },
             other => other,
         }

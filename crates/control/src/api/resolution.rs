@@ -110,6 +110,9 @@ pub struct TargetView {
     /// What the own key is called; `null` for the instance's, and where the caller may not see it.
     #[schema(required)]
     key_label: Option<String>,
+    /// Whose the own key is: two may have one label.
+    #[schema(schema_with = key_scopes)]
+    key_scope: Option<&'static str>,
     /// Who pays: the owner of the key, or credits.
     #[schema(schema_with = schema::key_source)]
     key_source: &'static str,
@@ -157,6 +160,9 @@ pub struct RefusalView {
     /// The ids of the providers for which something is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     providers: Vec<String>,
+    /// Of a local instance the environment variables in which the keys of those providers are looked for, first to last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    variables: Vec<String>,
     /// The label of the own key that cannot serve, where the caller may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_label: Option<String>,
@@ -202,6 +208,18 @@ pub struct SubjectView {
     /// What the own key is called, where the caller may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_label: Option<String>,
+    /// Whose the own key is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = key_scopes)]
+    key_scope: Option<&'static str>,
+}
+
+fn key_scopes() -> utoipa::openapi::schema::Object {
+    let all = [
+        ("workspace", "the workspace's own"),
+        ("account", "of the account that the workspace belongs to"),
+    ];
+    schema::one_or_null("Whose the own key is.", all, "it is not an own key")
 }
 
 fn whens() -> utoipa::openapi::schema::Object {

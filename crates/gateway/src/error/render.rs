@@ -104,10 +104,16 @@ impl Failure {
     /// Facts for programs.
     fn details(&self) -> Map<String, Value> {
         let details = match self {
-            Self::NoneServed { first, lacks } => {
+            Self::NoneServed { first, others } => {
                 // By their places: what the client wrote is not repeated.
-                let each = lacks.iter().enumerate().map(|(place, (code, message))| {
-                    json!({ "place": place, "code": code, "message": message })
+                let all = std::iter::once(&**first).chain(others);
+                let each = all.enumerate().map(|(place, it)| {
+                    let mut lacks =
+                        json!({ "place": place, "code": it.code(), "message": it.to_string() });
+                    if let Some(variables) = it.details().remove("variables") {
+                        lacks["variables"] = variables;
+                    }
+                    lacks
                 });
                 let mut details = first.details();
                 details.insert("models".to_owned(), each.collect());

@@ -128,6 +128,26 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_one_label_are_told_apart_by_whose_they_are() {
+        let mut answer = served();
+        answer["targets"][0]["key_scope"] = json!("workspace");
+        answer["targets"][1] = answer["targets"][0].clone();
+        answer["targets"][1]["key_scope"] = json!("account");
+        let subject = json!({"kind": "key", "provider": "openai", "key_label": "primary", "key_scope": "account"});
+        answer["trace"] = json!([{"rule": 9, "subject": subject, "verdict": "serves"}]);
+        let shown = lines(&answer, true);
+        assert_eq!(shown[0], "openai/gpt-4o with own key primary");
+        assert_eq!(
+            shown[1],
+            "then openai/gpt-4o with the account's key primary"
+        );
+        assert_eq!(
+            shown.last().map(String::as_str),
+            Some("  rule 9: the account's key primary for openai may serve")
+        );
+    }
+
+    #[test]
     fn a_ranking_is_shown_with_what_it_looked_at() {
         let mut answer = served();
         answer["preset"] = json!("fast");

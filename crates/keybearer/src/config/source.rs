@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use domain::Secret;
 use serde::Deserialize;
 
@@ -87,7 +87,13 @@ pub fn load_local(file: Option<&Path>) -> anyhow::Result<Loaded> {
 /// Where local mode keeps its state: `KEYBEARER_HOME`, else [`state_home`].
 fn home() -> anyhow::Result<PathBuf> {
     if let Some(home) = variable(HOME_VARIABLE) {
-        return std::path::absolute(home).context(HOME_VARIABLE);
+        let home = PathBuf::from(home);
+        // It would name another instance in each directory, and every shell is to find the same one.
+        ensure!(
+            home.is_absolute(),
+            "{HOME_VARIABLE} is not an absolute path"
+        );
+        return Ok(home);
     }
     state_home().with_context(|| format!("neither {HOME_VARIABLE} nor HOME is set"))
 }
@@ -111,7 +117,7 @@ fn absolute(name: &str) -> Option<PathBuf> {
 /// Every directory in which this user's local mode may keep its state: that of this environment, and those of one that
 /// says less.
 pub fn local_homes() -> Vec<PathBuf> {
-    let named = variable(HOME_VARIABLE).and_then(|home| std::path::absolute(home).ok());
+    let named = absolute(HOME_VARIABLE);
     let default = default_state().map(|state| state.join("keybearer"));
     named
         .into_iter()

@@ -7,6 +7,7 @@ use domain::preset::PresetName;
 use domain::ranking::{Facts as Rank, Ranking};
 use domain::resolve::{Refusal, Step, Subject, Target, Verdict, When};
 use domain::{KeyOwner, Label, PlanId, ProviderId};
+use llm::provider::Provider;
 use store::WorkspaceScope;
 
 use super::{MappingView, RankView, RefusalView, Resolution, StepView, SubjectView, TargetView};
@@ -82,6 +83,7 @@ impl Eyes<'_> {
             model: target.model.clone(),
             key_id: own.map(|key| key.context.key.to_string()),
             key_label: own.and_then(|key| self.label(&key.label, key.context.owner)),
+            key_scope: own.and_then(|key| own_scope(key.context.owner)),
             key_source: target.source.as_str(),
             level: target.pool.map(|pool| pool.level),
             when: match target.when {
@@ -97,10 +99,19 @@ impl Eyes<'_> {
     fn refusal(&self, refusal: &Refusal) -> RefusalView {
         let mut view = coded(refusal.code());
         match refusal {
-            Refusal::KeyMissing { providers } | Refusal::ManagedUnavailable { providers } => {
+            Refusal::KeyMissing { providers } => {
+                view.providers = providers.iter().map(ToString::to_string).collect();
+                view.variables = self.variables(providers);
+            }
+            Refusal::KeyRevoked { provider, label } => {
+                view.providers = vec![provider.to_string()];
+                view.key_label = self.label_of(provider, label);
+                view.variables = self.variables(std::slice::from_ref(provider));
+            }
+            Refusal::ManagedUnavailable { providers } => {
                 view.providers = providers.iter().map(ToString::to_string).collect();
             }
-            Refusal::KeyDisabled { provider, label } | Refusal::KeyRevoked { provider, label } => {
+            Refusal::KeyDisabled { provider, label } => {
                 view.providers = vec![provider.to_string()];
                 view.key_label = self.label_of(provider, label);
             }
@@ -116,6 +127,18 @@ impl Eyes<'_> {
             | Refusal::ByokForbidden => {}
         }
         view
+    }
+
+    /// Where a local instance looks for keys, as the refusal of a call says it.
+    fn variables(&self, providers: &[ProviderId]) -> Vec<String> {
+        if !self.state.is_local() {
+            return Vec::new();
+        }
+        let of = |id: &ProviderId| {
+            let provider = self.state.registry.get(id);
+            provider.map_or_else(Vec::new, Provider::key_variables)
+        };
+        providers.iter().flat_map(of).collect()
     }
 
     fn no_name(&self, no_name: &NoName) -> RefusalView {
@@ -157,6 +180,7 @@ impl Eyes<'_> {
                     provider: Some(key.context.provider.to_string()),
                     key_id: Some(id.to_string()),
                     key_label: self.label(&key.label, key.context.owner),
+                    key_scope: own_scope(key.context.owner),
                     ..kind("key")
                 },
                 // Which keys the instance has is its own business; that one serves is the workspace's.
@@ -212,10 +236,19 @@ fn per_second(in_1000_s: u64) -> f64 {
     f64::from(tenths) / 10.0
 }
 
+fn own_scope(owner: KeyOwner) -> Option<&'static str> {
+    match owner {
+        KeyOwner::Workspace(_) => Some("workspace"),
+        KeyOwner::Account(_) => Some("account"),
+        KeyOwner::Instance(_) => None,
+    }
+}
+
 fn coded(code: &'static str) -> RefusalView {
     RefusalView {
         code,
         providers: Vec::new(),
+        variables: Vec::new(),
         key_label: None,
         presets: Vec::new(),
         tier: None,

@@ -28,6 +28,13 @@ fn advice(code: &str, refusal: &Value) -> Option<String> {
         plans => format!("; these do: {plans}"),
     };
     Some(match code {
+        "byok_key_missing" | "byok_key_revoked" if refusal["variables"].is_array() => {
+            let variables = all("variables", ", ");
+            let first = refusal["variables"][0].as_str().unwrap_or("-");
+            format!(
+                "no own key for {providers}: none of {variables} is set; set one: export {first}=..., then keybearer reload"
+            )
+        }
         "byok_key_missing" => {
             format!("no own key for {providers}; add one: keybearer keys add {provider}")
         }
@@ -77,8 +84,7 @@ pub(super) fn target(target: &Value) -> String {
     let text = |field: &str| target[field].as_str().unwrap_or("-");
     let with = match (target["key_source"].as_str(), target["key_label"].as_str()) {
         (Some("managed"), _) => "credits".to_owned(),
-        (_, Some(label)) => format!("own key {label}"),
-        (_, None) => "an own key".to_owned(),
+        _ => own_key(target),
     };
     let mut line = format!("{}/{} with {with}", text("provider"), text("model"));
     match text("when") {
@@ -94,6 +100,17 @@ pub(super) fn target(target: &Value) -> String {
     }
     line.push_str(&rank(&target["ranked_by"]));
     line
+}
+
+/// An own key, by whose it is and its label: the workspace and its account may have keys of one label.
+fn own_key(of: &Value) -> String {
+    let is_account = of["key_scope"] == "account";
+    match (of["key_label"].as_str(), is_account) {
+        (Some(label), true) => format!("the account's key {label}"),
+        (Some(label), false) => format!("own key {label}"),
+        (None, true) => "a key of the account".to_owned(),
+        (None, false) => "an own key".to_owned(),
+    }
 }
 
 /// What the ranking looked at.
@@ -153,9 +170,8 @@ pub(super) fn step(step: &Value) -> String {
     let subject = &step["subject"];
     let kind = subject["kind"].as_str().unwrap_or("-");
     let provider = subject["provider"].as_str().unwrap_or("-");
-    let key = match (kind, subject["key_label"].as_str()) {
-        ("key", Some(label)) => format!("own key {label} for {provider}"),
-        ("key", None) => format!("an own key for {provider}"),
+    let key = match kind {
+        "key" => format!("{} for {provider}", own_key(subject)),
         _ => format!("a platform key for {provider}"),
     };
     let verdict = step["verdict"].as_str().unwrap_or("-");

@@ -399,3 +399,81 @@ async fn a_key_goes_where_its_provider_is_now() {
     assert_eq!(keys.json()["data"][0]["version"], 2);
     local.finish().await;
 }
+
+#[tokio::test]
+async fn commands_without_a_credential_find_the_instance_that_runs() {
+    let local =
+        Local::start_with(|builder, canary| builder.env("OPENAI_API_KEY", &canary.openai_key()))
+            .await;
+    let exit = local.app.run(&["setup", "codex"]).await;
+    assert!(exit.status.success(), "{exit}");
+    let url = local.app.url();
+    assert!(exit.stdout.contains(&format!("{url}/v1")), "{exit}");
+    assert!(exit.stdout.contains("KEYBEARER_API_KEY=local"), "{exit}");
+    // It was asked: it has a key, of another fingerprint.
+    let exit = local.app.run(&["keys", "trust", "0123"]).await;
+    assert!(!exit.status.success() && exit.says("fingerprint"), "{exit}");
+    local.finish().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_several_models_and_its_explanation_name_every_variable() {
+    let local =
+        Local::start_with(|builder, canary| builder.env("OPENAI_API_KEY", &canary.openai_key()))
+            .await;
+    let body = json!({
+        "models": ["anthropic/claude-haiku-4-5", "gemini-2.5-flash"],
+        "messages": [{ "role": "user", "content": "hi" }],
+    });
+    let caller = local.app.anonymous();
+    let reply = caller.post("/v1/chat/completions", &body).await;
+    let error = reply.expect_error(402, "byok_key_missing").json()["error"].clone();
+    for (place, of) in [(0, 1), (1, 2)] {
+        let named = names(&error["models"][place]["variables"]);
+        assert_eq!(named, TABLE[of].1, "{error}");
+        let message = error["models"][place]["message"].as_str();
+        assert!(
+            message.is_some_and(|it| it.contains(TABLE[of].1[0])),
+            "{error}"
+        );
+    }
+    let exit = local.app.run(&["resolve", "gemini-2.5-flash"]).await;
+    for variable in TABLE[2].1 {
+        assert!(exit.stdout.contains(variable), "{exit}");
+    }
+    assert!(exit.stdout.contains("keybearer reload"), "{exit}");
+    local.finish().await;
+}
+
+#[test]
+fn an_option_of_local_mode_is_known_without_its_command() {
+    for words in [&["--env-file", "F"][..], &["--json", "--env-file", "F"]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_keybearer"))
+            .args(words)
+            .output()
+            .expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("keybearer local --env-file"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_home_that_each_directory_would_name_anew_is_refused() {
+    let dir = tempfile::tempdir().expect("a temp dir");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_keybearer"))
+        .current_dir(dir.path())
+        .env_clear()
+        .env("HOME", dir.path())
+        .env("KEYBEARER_HOME", "relative")
+        .output()
+        .expect("the binary runs");
+    assert!(!output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("KEYBEARER_HOME is not an absolute path"),
+        "{said}"
+    );
+    let made = std::fs::read_dir(dir.path()).expect("is there").count();
+    assert_eq!(made, 0);
+}

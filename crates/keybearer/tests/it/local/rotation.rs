@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -56,6 +58,41 @@ fn env_file(local: &Local) -> PathBuf {
 fn write(path: &PathBuf, text: &str) {
     std::fs::write(path, text).expect("can be written");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
+}
+
+/// A file of keys that does not stand still: it says the same in other bytes all the time.
+struct Moving {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Moving {
+    fn begin(local: &Local, text: &str) -> Self {
+        let (path, text) = (env_file(local), text.to_owned());
+        let mut number = 0;
+        let mut step = move || {
+            number += 1;
+            // As a whole: whoever reads it in between finds all of it.
+            let new = path.with_extension("new");
+            write(&new, &format!("{text}# {number}\n"));
+            std::fs::rename(&new, &path).expect("can be replaced");
+        };
+        step();
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(100));
+                step();
+            }
+        });
+        Self { stop, thread }
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("it ended well");
+    }
 }
 
 async fn with_file(text: impl FnOnce(&testkit::canary::Canary) -> String) -> Local {
@@ -342,13 +379,18 @@ async fn sighup_reads_the_file_at_once_and_streams_go_on() {
     let local = with_file(|canary| format!("OPENAI_API_KEY={}\n", canary.openai_key())).await;
     let stream = begun(&local).await;
     let second = local.canary.openai_key();
-    write(&env_file(&local), &format!("OPENAI_API_KEY={second}\n"));
+    // As long as it is being written, whoever only watches the file leaves it alone.
+    let moving = Moving::begin(&local, &format!("OPENAI_API_KEY={second}\n"));
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_ne!(local.key_for("gpt-4o").await, Ok(second.clone()));
     local.hang_up();
     served_with(&local, &second).await;
+    moving.end();
     ended(stream).await;
-    write(&env_file(&local), "nonsense\n");
+    let moving = Moving::begin(&local, "nonsense\n");
     local.hang_up();
     local.wait_for_log("line 1: not KEY=value").await;
+    moving.end();
     assert_eq!(local.key_for("gpt-4o").await, Ok(second));
     local.finish().await;
 }
