@@ -57,7 +57,7 @@ words! {
 pub enum Refused {
     /// A name goes into names of files, units and containers.
     #[error(
-        "a service's name has 1 to {MAX_NAME_BYTES} characters of a-z, 0-9 and hyphens, beginning with a letter and ending with none of the hyphens"
+        "the name of a script or a service has 1 to {MAX_NAME_BYTES} characters of a-z, 0-9 and hyphens, beginning with a letter and ending with none of the hyphens"
     )]
     Name,
     /// A script's text.

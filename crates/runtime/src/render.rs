@@ -30,7 +30,7 @@ pub fn systemd(
 ) -> Vec<File> {
     let mut files = Vec::new();
     let mut before: Option<String> = None;
-    for script in scripts {
+    for (place, script) in scripts.iter().enumerate() {
         let name = &script.0.name;
         let unit = format!("{}script-{name}{UNIT}", prefix(workspace));
         files.push(File {
@@ -38,7 +38,14 @@ pub fn systemd(
             text: script.0.content.as_str().to_owned(),
         });
         files.push(File {
-            text: script_unit(workspace, directory, &unit, *script, before.as_deref()),
+            text: {
+                let mut text = script_unit(workspace, directory, &unit, *script, before.as_deref());
+                // It brings those before it. Services bring it, too, but there may be none that starts by itself.
+                if place + 1 == scripts.len() {
+                    text.push_str(AT_BOOT);
+                }
+                text
+            },
             name: unit.clone(),
         });
         before = Some(unit);
@@ -51,6 +58,9 @@ pub fn systemd(
     }
     files
 }
+
+/// What makes `systemctl enable` start a unit at boot.
+const AT_BOOT: &str = "\n[Install]\nWantedBy=multi-user.target\n";
 
 /// How the names of units end.
 const UNIT: &str = ".service";
@@ -98,7 +108,7 @@ fn head(workspace: WorkspaceId, what: &str, before: Option<&str>, more: &str) ->
          # needs a credential for that, in {CREDENTIAL}, for root only:\n\
          #   KEYBEARER_URL=https://...\n\
          #   KEYBEARER_API_KEY=kb_...   from: keybearer api-key create NAME --scope inference:invoke --scope keys:write\n\
-         # It runs as root unless a drop-in says User=.\n\
+         # It runs as root, in the directory /, unless a drop-in says User= and WorkingDirectory=.\n\
          [Unit]\n\
          Description={what} of the workspace {workspace}\n\
          Wants=network-online.target\n\
@@ -162,7 +172,7 @@ fn service_unit(workspace: WorkspaceId, service: &Service, before: Option<&str>)
         service.restart
     ));
     if service.auto_enable {
-        unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
+        unit.push_str(AT_BOOT);
     }
     unit
 }
@@ -337,6 +347,21 @@ mod tests {
         let mark =
             format!("ConditionPathExists=!/var/lib/keybearer/first-boot-{workspace}-{hash}\n");
         assert!(files[1].text.contains(&mark), "{}", files[1].text);
+        // Whatever services there are, scripts run at boot, as `workspace up` runs them.
+        assert!(
+            files[1]
+                .text
+                .ends_with("\n[Install]\nWantedBy=multi-user.target\n")
+        );
+        let first = Script {
+            name: "first".parse().expect("a name"),
+            ..script.clone()
+        };
+        let scripts = [(&first, hash.as_str()), (&script, hash.as_str())];
+        let both = systemd(workspace, "/srv/units", &scripts, &[]);
+        assert!(!both[1].text.contains("[Install]") && both[3].text.contains("[Install]"));
+        let first = format!("Requires=keybearer-{workspace}-script-first.service\n");
+        assert!(both[3].text.contains(&first), "{}", both[3].text);
         for (file, is_unit) in files.iter().zip([false, true, true]) {
             assert_eq!(may_be_unit(workspace, &file.name), is_unit, "{}", file.name);
             assert_eq!(

@@ -160,6 +160,12 @@ impl Tool {
                 launch.wary.join(" ")
             ));
         }
+        if !self.obeyed_files().is_empty() {
+            text.push_str(&format!(
+                "# Not in a directory, nor below one, that has one of these, unless you have read it: it could send the key elsewhere.\n# {}\n",
+                self.obeyed_files().join(" ")
+            ));
+        }
         text.push_str(launch.program);
         let arguments = launch.arguments.iter().map(String::as_str);
         for argument in arguments.chain(launch.wary.iter().copied()) {
@@ -317,6 +323,24 @@ mod tests {
             assert!(launch.set.iter().any(|(_, value)| *value == Value::Key));
         }
         assert_eq!(Tool::from_name("emacs"), None);
+    }
+
+    /// T181: who starts it by hand is told what `launch` would refuse.
+    #[test]
+    fn by_hand_the_files_are_named_that_a_tool_obeys() {
+        for tool in Tool::ALL {
+            let text = tool.by_hand(ADDRESS, "127.0.0.1");
+            let named = |file: &&str| {
+                text.lines()
+                    .any(|it| it.starts_with('#') && it.split(' ').any(|it| it == *file))
+            };
+            assert!(tool.obeyed_files().iter().all(named), "{text}");
+            assert_eq!(
+                text.contains("could send the key elsewhere"),
+                matches!(tool, Tool::Opencode | Tool::Aider),
+                "{text}"
+            );
+        }
     }
 
     /// T181: what a project's file may set is said by the command line, which wins over it.

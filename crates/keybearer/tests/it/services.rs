@@ -579,7 +579,12 @@ async fn services_start_again_as_their_policy_says_and_later_each_time() {
 #[tokio::test]
 async fn one_up_at_a_time_which_shows_what_it_does() {
     let fixture = Fixture::with_machine().await;
-    fixture.service("same", "no", "exec sleep 600").await;
+    let left = fixture.place("left");
+    let leaves = format!(
+        "setsid sh -c 'echo $$ > {left}.new; mv {left}.new {left}; exec sleep 601' & exec sleep 600",
+        left = left.display(),
+    );
+    fixture.service("same", "no", &leaves).await;
     fixture.script("same", "every_start", 0, "true\n").await;
     let down = fixture.status_that(|_| true).await;
     assert_eq!(down["up"], false);
@@ -621,6 +626,8 @@ async fn one_up_at_a_time_which_shows_what_it_does() {
     // The machine knows that it is gone, and so are its programs.
     gone(&pid).await;
     gone(&program).await;
+    // T177: nor is anything left of what those had started.
+    gone(written(&left).await.trim()).await;
     let down = fixture.status_that(|_| true).await;
     assert_eq!(down["up"], false);
     let watch = async {
@@ -805,6 +812,25 @@ async fn what_is_rendered_for_others_has_no_key() {
     assert_eq!(printed.stdout, compose);
     let units = fixture.app.run(&["workspace", "render", "--systemd"]).await;
     assert_eq!(units.status.code(), Some(2), "{units}");
+    // Read by what they are for, where that is installed.
+    let verified = std::process::Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(expected[2..].iter().map(|name| to.join(name)))
+        .env("SYSTEMD_UNIT_PATH", format!("{directory}:"))
+        .output();
+    if let Ok(verified) = verified {
+        assert!(verified.status.success(), "{verified:?}");
+    }
+    let compose = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("docker");
+        command.arg("compose").args(arguments).current_dir(&to);
+        command.output().ok()
+    };
+    if compose(&["version"]).is_some_and(|it| it.status.success()) {
+        std::fs::write(to.join("keybearer.env"), "").expect("can be written");
+        let read = compose(&["config", "--quiet"]).expect("it runs");
+        assert!(read.status.success(), "{read:?}");
+    }
     fixture.finish().await;
 }
 
