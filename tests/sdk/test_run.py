@@ -42,6 +42,12 @@ const answer = await new Anthropic({ maxRetries: 0 }).messages.create(
     { model: "claude-haiku-4-5", max_tokens: 64, messages: [{ role: "user", content: "say hello" }] });
 console.log(answer.content[0].text);
 """,
+    "google": """
+import { GoogleGenAI } from "@google/genai";
+const answer = await new GoogleGenAI({}).models.generateContent(
+    { model: "gemini-2.5-flash", contents: "say hello" });
+console.log(answer.text);
+""",
 }
 
 

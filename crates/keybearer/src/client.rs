@@ -6,7 +6,7 @@ mod named;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use control::auth::session::COOKIE_NAME;
 use domain::{Secret, WorkspaceId};
 use reqwest::header::{
@@ -100,6 +100,20 @@ impl Api {
         path: &str,
         body: &Value,
     ) -> anyhow::Result<Secret> {
+        self.begin(path, body).await.map(|(session, _)| session)
+    }
+
+    /// Makes the first user. Returns the answer. The session that comes with it is not wanted, and ended.
+    pub(crate) async fn set_up(&mut self, body: &Value) -> anyhow::Result<Value> {
+        let (_, response) = self.begin("/api/v1/setup", body).await?;
+        let answer = self.document(response).await?;
+        // Where that fails it ends by itself; what was made is more important.
+        let _ = self.log_out().await;
+        self.credential = None;
+        Ok(answer)
+    }
+
+    async fn begin(&mut self, path: &str, body: &Value) -> anyhow::Result<(Secret, Response)> {
         let body = Some(Body::json(body));
         let response = self
             .exchange_within(Some(TOTAL), Method::POST, path, body, None)
@@ -118,7 +132,7 @@ impl Api {
         let credential = Credential::Session(session);
         self.credential = Some(header(&credential)?);
         let (Credential::ApiKey(session) | Credential::Session(session)) = credential;
-        Ok(session)
+        Ok((session, response))
     }
 
     /// Ends the session that [`Api::log_in`] began.
@@ -357,11 +371,13 @@ impl Api {
         if_match: Option<HeaderValue>,
     ) -> anyhow::Result<Response> {
         let url = self.base.join(path).context("not a path of the API")?;
-        ensure!(
-            url.origin() == self.base.origin(),
-            "{path} leads to another server; the credential is for {} only",
-            self.origin()
-        );
+        if url.origin() != self.base.origin() {
+            let message = format!(
+                "{path} leads to another server; the credential is for {} only",
+                self.origin()
+            );
+            return Err(Failure::usage(message).into());
+        }
         let mut request = self.http.request(method, url);
         if let Some(total) = total {
             request = request.timeout(total);

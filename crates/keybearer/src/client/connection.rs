@@ -65,6 +65,18 @@ impl Connection {
         })
     }
 
+    /// To the server of [`Self::chosen`], without a credential; where nobody is logged in, to the one that a login would be to.
+    pub(crate) async fn without_credential() -> anyhow::Result<Self> {
+        match Self::chosen().await {
+            Ok(chosen) => Ok(Self {
+                credential: None,
+                ..chosen
+            }),
+            Err(error) if Failure::sort_of(&error) == Sort::NotLoggedIn => Self::anonymous(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Without a credential, for who logs in.
     pub(crate) fn anonymous(url: Option<String>) -> anyhow::Result<Self> {
         let logins = Logins::load()?;
@@ -74,20 +86,6 @@ impl Connection {
             workspace: environments_workspace()?,
             is_local: false,
         })
-    }
-
-    /// The server that commands go to, without a credential: nobody must be logged in to be told where that is.
-    pub(crate) async fn address() -> anyhow::Result<Self> {
-        let mut connection = Self::anonymous(None)?;
-        let named = [URL_VARIABLE, API_KEY_VARIABLE];
-        let is_named = named.iter().any(|it| variable(it).is_some());
-        if !is_named
-            && Logins::load()?.current.is_none()
-            && let Some(local) = local::connection().await
-        {
-            connection.url = local.url;
-        }
-        Ok(connection)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::confirm;
-use super::keys::{SubmissionArgs, submission};
+use super::keys::{SubmissionArgs, stored, submission};
 use crate::client::Api;
 use crate::output::{Column, Out, remark};
 
@@ -45,19 +45,24 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
     match command {
         Command::List => out.list(&api.get_list(PATH).await?, COLUMNS),
         Command::Set(args) => {
+            let replaced =
+                args.replaced(&stored(api, PATH).await?, "provider_name", "key_prefix")?;
             let sealed = submission(api, &args).await?;
             let mut body = json!({
-                "provider_name": sealed.provider, "label": args.label, "kek_id": sealed.kek_id,
+                "provider_name": sealed.provider, "label": args.label(), "kek_id": sealed.kek_id,
                 "ciphertext_b64": sealed.ciphertext,
             });
             if let Some(base_url) = sealed.base_url {
                 body["api_base"] = json!(base_url);
             }
-            let stored = api.post(PATH, &body).await?;
+            let answer = api.post(PATH, &body).await?;
             if out.is_json() {
-                out.json(&stored);
+                out.json(&answer);
             } else {
-                out.list(&json!({ "data": [stored] }), &COLUMNS[..3]);
+                out.list(&json!({ "data": [answer] }), &COLUMNS[..3]);
+            }
+            if let Some(replaced) = replaced {
+                remark(&format!("Replaced {replaced}, which is gone."));
             }
             remark(&format!("Sealed to {}, stored.", sealed.kek_id));
         }

@@ -6,7 +6,7 @@ use domain::credits::EntryKind;
 use serde_json::{Value, json};
 
 use super::say;
-use super::usage::{dollars, money};
+use super::usage::{credits, money};
 use super::when::Moment;
 use crate::client::Api;
 use crate::output::{Out, cell, counted, remark};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     limit: u32,
 }
 
-const TITLES: [&str; 6] = ["AT", "KIND", "AMOUNT", "BALANCE", "FOR", "REQUEST"];
+const TITLES: [&str; 6] = ["AT", "KIND", "CREDITS", "BALANCE", "FOR", "REQUEST"];
 
 pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     if args.history {
@@ -87,8 +87,8 @@ fn row(transaction: &Value) -> Vec<String> {
     vec![
         cell(&transaction["created_at"]),
         cell(&transaction["kind"]),
-        dollars(money(transaction, "amount_nano_usd").unwrap_or_default()),
-        dollars(money(transaction, "balance_nano_usd").unwrap_or_default()),
+        credits(money(transaction, "amount_nano_usd").unwrap_or_default()),
+        credits(money(transaction, "balance_nano_usd").unwrap_or_default()),
         match transaction["card_kind"].as_str() {
             Some("included") => "included in the plan".to_owned(),
             _ => cell(&transaction["reference"]),

@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     // Not the login's: a new instance is not the one that was logged in to.
     let url = args.url.or_else(|| variable(URL_VARIABLE));
     let url = url.unwrap_or_else(|| DEFAULT_URL.to_owned());
-    let api = Api::connect(&Connection::anonymous(Some(url))?)?;
+    let mut api = Api::connect(&Connection::anonymous(Some(url))?)?;
     let status = api.get("/api/v1/setup").await?;
     if status["needed"] != Value::Bool(true) {
         let failure = Failure::new(Sort::Failed, "this instance has its first user already");
@@ -51,7 +51,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     })?;
     let password = read_new_password("Choose a")?;
     let body = json!({ "token": token.trim(), "email": args.email, "password": password });
-    let created = api.post("/api/v1/setup", &body).await?;
+    let created = api.set_up(&body).await?;
     // Used up: a stale file would only mislead.
     let _ = std::fs::remove_file(&args.token_file);
 

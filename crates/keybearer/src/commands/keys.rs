@@ -14,8 +14,8 @@ use super::{RemoteGroup, chosen_workspace, remark};
 use crate::client::{Api, Connection, NamedWorkspace};
 use crate::output::{Column, Out};
 
-pub(crate) use add::{Args as SealArgs, Submission, SubmissionArgs};
-pub(crate) use sealing::pin_at_login;
+pub(crate) use add::{Args as SealArgs, Submission, SubmissionArgs, stored};
+pub(crate) use sealing::{known, pin_at_login};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -78,8 +78,9 @@ pub(crate) enum Command {
     /// Pin the server's sealing key, which must have this fingerprint, in the place of the one that was seen first. Needs
     /// no login.
     Trust {
-        /// The fingerprint (`kek_id`), as an instance admin sees it.
-        fingerprint: String,
+        /// The fingerprint (`kek_id`), as an instance admin sees it; blanks may stand in it.
+        #[arg(required = true)]
+        fingerprint: Vec<String>,
     },
 }
 
@@ -111,8 +112,8 @@ pub(crate) struct StoredKey {
 
 pub(crate) async fn run(group: RemoteGroup<Command>, out: Out) -> anyhow::Result<ExitCode> {
     if let Command::Trust { fingerprint } = group.command {
-        let api = Api::connect(&Connection::anonymous(None)?)?;
-        return trust(&api, &fingerprint, out).await;
+        let api = Api::connect(&Connection::without_credential().await?)?;
+        return trust(&api, &fingerprint.join(" "), out).await;
     }
     group.run(run_with, out).await
 }
@@ -139,7 +140,7 @@ async fn run_with(api: &Api, command: Command, out: Out) -> anyhow::Result<ExitC
             labels,
             holder,
         } => change::order(api, &provider, &labels, &holder, out).await,
-        Command::Trust { fingerprint } => trust(api, &fingerprint, out).await,
+        Command::Trust { fingerprint } => trust(api, &fingerprint.join(" "), out).await,
     }
 }
 

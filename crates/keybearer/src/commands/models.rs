@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use domain::ProviderId;
 use serde_json::{Value, json};
 
+use super::keys::known;
 use crate::client::Api;
-use crate::failure::{Failure, Sort};
 use crate::output::{Column, Out, remark};
 
 #[derive(clap::Args)]
@@ -73,12 +73,21 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         out.list(&json!({ "data": listed }), LISTED_COLUMNS);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(provider) = provider {
+        known(api, provider).await?;
+    }
     let mut models = api.get_list("/v1/models").await?;
     if let (Some(provider), Some(data)) = (provider, models["data"].as_array_mut()) {
         data.retain(|model| model["owned_by"] == provider);
     }
     if models["data"].as_array().is_some_and(Vec::is_empty) {
-        remark("No key reaches a model; keybearer keys add PROVIDER brings one, --all lists all.");
+        let (whose, add) = match provider {
+            Some(provider) => (format!("a model of {provider}"), provider),
+            None => ("a model".to_owned(), "PROVIDER"),
+        };
+        remark(&format!(
+            "No key reaches {whose}; keybearer keys add {add} brings one, --all lists all."
+        ));
     }
     out.list(&models, COLUMNS);
     Ok(ExitCode::SUCCESS)
@@ -122,12 +131,7 @@ pub(crate) async fn run_provider(
             out.list(&api.get_list(path).await?, PROVIDER_COLUMNS);
         }
         ProviderCommand::Show { provider } => {
-            let all = providers(api).await?;
-            let Some(found) = all.iter().find(|it| it["id"] == provider.as_str()) else {
-                let message = format!("the server knows no provider {provider}");
-                return Err(Failure::new(Sort::Missing, message).into());
-            };
-            out.facts(found, PROVIDER_FACTS);
+            out.facts(&known(api, provider.as_str()).await?, PROVIDER_FACTS);
         }
     }
     Ok(ExitCode::SUCCESS)

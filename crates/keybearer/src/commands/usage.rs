@@ -168,7 +168,7 @@ pub(super) fn dollars(amount: NanoUsd) -> String {
     }
 }
 
-fn credits(amount: NanoUsd) -> String {
+pub(super) fn credits(amount: NanoUsd) -> String {
     amount.credits().to_string()
 }
 
@@ -231,6 +231,15 @@ pub(super) fn sums_by_model<'a>(calls: impl Iterator<Item = &'a Value>) -> Vec<(
     sums
 }
 
+/// The key that served: its provider, whose it is and its label.
+fn whose(call: &Value) -> String {
+    let scope = match (call["key_scope"].as_str(), call["key_label"].as_str()) {
+        (Some("account"), Some(_)) => "the account's ",
+        _ => "",
+    };
+    format!("{}/{scope}{}", cell(&call["provider"]), key(call))
+}
+
 /// `next` is there where the server has more calls than were added up.
 fn add_up(calls: &[Value], next: &Value, by: By, out: Out) {
     let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
@@ -238,7 +247,7 @@ fn add_up(calls: &[Value], next: &Value, by: By, out: Out) {
         let name = match by {
             By::Model => served(call),
             By::Provider => cell(&call["provider"]),
-            By::Key => format!("{}/{}", cell(&call["provider"]), key(call)),
+            By::Key => whose(call),
             By::ApiKey => cell(&call["api_key_id"]),
             By::User => cell(&call["user_id"]),
             By::Day => cell(&call["at"]).chars().take(10).collect(),
@@ -247,10 +256,11 @@ fn add_up(calls: &[Value], next: &Value, by: By, out: Out) {
         sums.entry(name).or_default().add(call);
     }
     if out.is_json() {
-        let all: Vec<Value> = sums.iter().map(|(name, sum)| sum.json(name)).collect();
-        return out.json(&json!({ "data": all, "next": next }));
+        let all = sums.iter().map(|(name, sum)| sum.json(name));
+        return out.json(&json!({ "data": all.collect::<Vec<_>>(), "next": next }));
     }
-    let rows: Vec<Vec<String>> = sums.iter().map(|(name, sum)| sum.row(name)).collect();
+    let rows = sums.iter().map(|(name, sum)| sum.row(name));
+    let rows: Vec<Vec<String>> = rows.collect();
     out.table(&SUM_TITLES, &rows);
     let unpriced: u64 = sums.values().map(|sum| sum.unpriced).sum();
     if unpriced > 0 {
@@ -282,7 +292,7 @@ mod tests {
     fn what_has_no_price_is_counted_apart() {
         let mut sum = Sum::default();
         sum.add(&json!({"status": 200, "cost_nano_usd": 5, "usage": {"input_tokens": 2, "cached_input_tokens": 3}}));
-        sum.add(&json!({"status": 402, "cost_nano_usd": null, "usage": null}));
+        sum.add(&json!({"status": 402, "cost_nano_usd": null, "pricing": null, "usage": null}));
         assert_eq!((sum.calls, sum.failed, sum.unpriced), (2, 1, 0));
         sum.add(
             &json!({"status": 200, "cost_nano_usd": null, "pricing": "unpriced", "usage": null}),

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::Nothing;
 use crate::client::Api;
 use crate::output::{Column, Out};
@@ -18,6 +20,13 @@ const FACTS: &[Column] = &[
 ];
 
 pub(crate) async fn run(api: &Api, _: Nothing, out: Out) -> anyhow::Result<ExitCode> {
-    out.facts(&api.identity().await?, FACTS);
+    let mut identity = api.identity().await?;
+    // A person's is the one that commands are about, if they can tell.
+    if identity["workspace_id"].is_null()
+        && let Ok(workspace) = api.workspace().await
+    {
+        identity["workspace_id"] = json!(workspace);
+    }
+    out.facts(&identity, FACTS);
     Ok(ExitCode::SUCCESS)
 }

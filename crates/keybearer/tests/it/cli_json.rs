@@ -336,6 +336,15 @@ async fn the_rest() -> Vec<String> {
     let exit = app.run_with_input(&init, "a long password\n").await;
     assert!(exit.status.success(), "{exit}");
     document("init", &exit);
+    // It left no session behind that nobody has: only that of the command that asks is there.
+    let list = json(&["session", "list", "--email", "first@example.com"]);
+    let sessions = app.run_with_input(&list, "a long password\n").await;
+    let sessions = document("session list", &sessions);
+    assert_eq!(
+        sessions["data"].as_array().map(Vec::len),
+        Some(1),
+        "{sessions}"
+    );
     let exit = app.run_with_input(&init, "a long password\n").await;
     error("init", &exit);
     app.terminate().await;

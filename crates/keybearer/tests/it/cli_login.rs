@@ -235,6 +235,13 @@ async fn nothing_is_sealed_to_another_key_than_the_one_that_was_seen_first() {
     // Who is logged out can trust: it takes the fingerprint and nothing else.
     fixture.cli(&["logout"]).await;
     fixture.app.builder_mut().set_env("KEYBEARER_URL", &url);
+    // As `admin sealing-key show` prints it.
+    let words = id
+        .as_bytes()
+        .chunks(4)
+        .map(|it| str::from_utf8(it).expect("ASCII"));
+    let trust: Vec<&str> = ["keys", "trust"].into_iter().chain(words).collect();
+    fixture.cli(&trust).await;
     fixture.cli(&["keys", "trust", id]).await;
     let exit = fixture
         .app
@@ -273,6 +280,9 @@ async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() 
         &["admin", "provider", "set", "openai"],
         &["profile", "apply", "UPPER"],
         &["api", "POST", "/x", "-F", "nothing"],
+        &["api", "GET", "http://evil.example/x"],
+        &["run", "--env", "lower=1", "--", "true"],
+        &["run", "--inject", "raw", "--", "true"],
     ] {
         let exit = fixture.cli_ends(wrong, 2).await;
         assert!(exit.says("error: "), "{exit}");

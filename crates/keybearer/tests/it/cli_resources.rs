@@ -430,6 +430,17 @@ async fn usage_is_shown_and_added_up_with_what_failed() {
     let newest = fixture.cli(&["usage", "--limit", "1"]).await;
     assert_eq!(newest.stdout.lines().count(), 1, "{newest}");
     assert!(newest.says("--limit takes more"), "{newest}");
+    // What was refused has no price and needs none.
+    let summary = fixture.cli_json(&["usage", "summary"]).await;
+    let by = fixture.cli_json(&["usage", "--by", "model"]).await;
+    let unpriced = by["data"].as_array().into_iter().flatten();
+    let unpriced: u64 = unpriced.filter_map(|it| it["unpriced"].as_u64()).sum();
+    assert_eq!(summary["total"]["unpriced"], unpriced);
+    assert_eq!(unpriced, 0, "{by}");
+    let by = fixture.cli_json(&["usage", "--by", "key"]).await;
+    let served = by["data"].as_array().into_iter().flatten();
+    let served = served.filter(|it| it["name"] == "openai/primary");
+    assert_eq!(served.count(), 1, "{by}");
     let by = fixture.cli_json(&["usage", "--by", "status"]).await;
     let sums = by["data"].as_array().expect("sums");
     let calls: Vec<_> = sums
@@ -593,6 +604,8 @@ async fn an_instance_is_managed_by_its_admins_only() {
     fixture.cli_fails(&alone, "--history").await;
     let history = fixture.cli(&["credits", "--history", "--limit", "1"]).await;
     assert_eq!(history.stdout.lines().count(), 1, "{history}");
+    // In the unit of `keybearer credits`.
+    assert!(!history.stdout.contains('$'), "{history}");
     let floating = [
         "admin",
         "account",

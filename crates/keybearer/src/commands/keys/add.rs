@@ -1,5 +1,6 @@
 //! `keybearer keys add` and `rotate`: seals a provider key on this machine and submits it.
 
+use std::io::{IsTerminal, stdin};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -11,7 +12,8 @@ use vault::seal::WINDOW_MS;
 use super::sealing::{field, known, read_and_seal};
 use super::{Holder, HolderArgs, StoredKey, change, show};
 use crate::client::Api;
-use crate::commands::remark;
+use crate::commands::{confirm, remark};
+use crate::failure::{Failure, Sort};
 use crate::output::Out;
 
 #[derive(clap::Args)]
@@ -30,14 +32,56 @@ pub(crate) struct Args {
 pub(crate) struct SubmissionArgs {
     /// The provider's id, such as `openai`; `keybearer provider list` shows them.
     provider: String,
-    /// What to call the key.
-    #[arg(long, default_value = "primary")]
-    pub(crate) label: Label,
+    /// What to call the key; `primary` unless given. Where there is such a key already it is replaced, and at a terminal only
+    /// after a question unless this is said.
+    #[arg(long)]
+    label: Option<Label>,
     /// Where the key is sent, where the instance allows other places than the provider's own.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     #[command(flatten)]
     trust: Trust,
+}
+
+impl SubmissionArgs {
+    pub(crate) fn label(&self) -> Label {
+        self.label.clone().unwrap_or_default()
+    }
+
+    /// The stored key that this one replaces, as far as the caller may see it: `keys` are the holder's, in which `provider`
+    /// and `mask` name those fields. Asks whoever may not know of it.
+    pub(crate) fn replaced(
+        &self,
+        keys: &Value,
+        provider: &str,
+        mask: &str,
+    ) -> anyhow::Result<Option<String>> {
+        let label = self.label();
+        let mut keys = keys["data"].as_array().into_iter().flatten();
+        let same = keys
+            .find(|key| key[provider] == self.provider.as_str() && key["label"] == label.as_str());
+        let Some(same) = same else {
+            return Ok(None);
+        };
+        let mask = same[mask].as_str().unwrap_or_default();
+        let name = format!("{}/{label} {mask}", self.provider);
+        let name = name.trim_end().to_owned();
+        if self.label.is_none() && stdin().is_terminal() {
+            let question = format!(
+                "There is {name} already (--label adds another one beside it). Replace it for good?"
+            );
+            confirm(&question, false)?;
+        }
+        Ok(Some(name))
+    }
+}
+
+/// The keys that are stored; none where the caller may not see them.
+pub(crate) async fn stored(api: &Api, path: &str) -> anyhow::Result<Value> {
+    match api.get_list(path).await {
+        Err(error) if Failure::sort_of(&error) == Sort::Denied => Ok(Value::Null),
+        listed => listed,
+    }
 }
 
 /// A sealed key with all that a submission says of it.
@@ -60,8 +104,13 @@ pub(crate) struct Trust {
 
 pub(super) async fn add(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitCode> {
     let holder = Holder::chosen(api, &args.holder).await?;
+    let keys = stored(api, &holder.path()).await?;
+    let replaced = args.what.replaced(&keys, "provider", "mask")?;
     let sealed = seal(api, holder, &args.what).await?;
     let stored = api.post(&holder.path(), &body(&sealed, &args)).await?;
+    if let Some(replaced) = replaced {
+        remark(&format!("Replaced {replaced}, which is gone."));
+    }
     stored_remark(&stored, &sealed.kek_id, &sealed.provider);
     show(&stored, out);
     Ok(ExitCode::SUCCESS)
@@ -82,7 +131,7 @@ pub(super) async fn print_sealed(api: &Api, args: Args, out: Out) -> anyhow::Res
 
 fn body(sealed: &Submission, args: &Args) -> Value {
     let mut body = json!({
-        "provider": sealed.provider, "label": args.what.label, "kek_id": sealed.kek_id,
+        "provider": sealed.provider, "label": args.what.label(), "kek_id": sealed.kek_id,
         "ciphertext_b64": sealed.ciphertext,
     });
     if let Some(base_url) = &sealed.base_url {

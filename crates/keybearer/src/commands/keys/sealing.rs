@@ -169,7 +169,7 @@ fn pin(api: &Api, id: &str) {
 }
 
 /// What the server says of the provider with this id.
-pub(super) async fn known(api: &Api, id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn known(api: &Api, id: &str) -> anyhow::Result<Value> {
     let providers = api.get_list("/v1/providers?all=true").await?;
     let data = providers["data"].as_array().cloned().unwrap_or_default();
     if let Some(facts) = data.iter().find(|entry| entry["id"] == id) {
