@@ -251,10 +251,10 @@ async fn editing_a_plan_changes_nobodys_terms(world: World) {
     assert!(world.store.revision().floor(second.account) > floor);
     let after = system.subscription(&scope, second.account).await;
     let after = after.expect("has one");
-    assert_eq!((after.terms, after.started_at), (plan.terms, later));
+    assert_eq!((after.terms, after.started_at), (dearer.terms, later));
     let account = world.account(&second).await;
     let credits = world.store.within_account(&account).credits(later).await;
-    let monthly = domain::NanoUsd::from_credits(7);
+    let monthly = domain::NanoUsd::from_credits(8);
     let credits = credits.expect("reads");
     assert_eq!((credits.monthly, credits.available), (monthly, monthly));
 
