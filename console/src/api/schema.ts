@@ -4860,7 +4860,7 @@ export interface components {
         /** @description A provider key, with what its removal would mean. */
         ProviderKeyDetail: components["schemas"]["ProviderKeyView"] & {
             /**
-             * @description What calls of the provider's models would meet if the key were removed now; the `then` of the answer to that, with the balance as it is. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key or of a platform key; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
+             * @description What calls of the provider's models would meet if the key were removed now; the `then` of the answer to that, with the balance as it is. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key, of a platform key or of credits; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
              * @enum {string}
              */
             if_removed: "other_own_key" | "managed_credits" | "refused_402" | "refused";
@@ -5131,7 +5131,7 @@ export interface components {
             /** @description Always `true`; a key that is not there is `404`. */
             deleted: boolean;
             /**
-             * @description What calls of the provider's models meet from now on, with the balance as it is. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key or of a platform key; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
+             * @description What calls of the provider's models meet from now on, with the balance as it is. `other_own_key`: another own key serves; `managed_credits`: the instance's keys serve, and credits pay; `refused_402`: they are refused for want of an own key, of a platform key or of credits; `refused`: they are refused for another reason, such as a guardrail or a provider that is switched off.
              * @enum {string}
              */
             then: "other_own_key" | "managed_credits" | "refused_402" | "refused";

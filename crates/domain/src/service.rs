@@ -248,6 +248,19 @@ impl From<CommandLine> for Vec<String> {
 pub struct Variables(BTreeMap<VariableName, String>);
 
 impl Variables {
+    /// Those that were taken once: a name that came onto the list of refused ones since then is told, and is refused where
+    /// it would be run.
+    ///
+    /// # Errors
+    /// [`Refused::Variable`] for what is no name.
+    pub fn stored(variables: BTreeMap<String, String>) -> Result<Self, Refused> {
+        let named = variables.into_iter().map(|(name, value)| {
+            let name = VariableName::stored(&name).map_err(|_| Refused::Variable)?;
+            Ok((name, value))
+        });
+        named.collect::<Result<_, _>>().map(Self)
+    }
+
     /// Each with its value, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let each = self.0.iter();

@@ -172,6 +172,20 @@ pub enum RefusedVariable {
 }
 
 impl VariableName {
+    /// A name that was taken once: names that came onto the list since then stay what is stored, and run nowhere.
+    ///
+    /// # Errors
+    /// [`RefusedVariable::Form`].
+    pub fn stored(text: &str) -> Result<Self, RefusedVariable> {
+        let rest = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        let formed = (1..=MAX_NAME_BYTES).contains(&text.len())
+            && text.as_bytes()[0].is_ascii_uppercase()
+            && text.bytes().all(rest);
+        formed
+            .then(|| Self(text.into()))
+            .ok_or(RefusedVariable::Form)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -188,17 +202,11 @@ impl FromStr for VariableName {
     type Err = RefusedVariable;
 
     fn from_str(text: &str) -> Result<Self, RefusedVariable> {
-        let rest = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-        let formed = (1..=MAX_NAME_BYTES).contains(&text.len())
-            && text.as_bytes()[0].is_ascii_uppercase()
-            && text.bytes().all(rest);
-        if !formed {
-            return Err(RefusedVariable::Form);
+        let name = Self::stored(text)?;
+        match is_among(text, REFUSED) {
+            true => Err(RefusedVariable::Dangerous),
+            false => Ok(name),
         }
-        if is_among(text, REFUSED) {
-            return Err(RefusedVariable::Dangerous);
-        }
-        Ok(Self(text.into()))
     }
 }
 

@@ -89,7 +89,7 @@ impl Makers {
     }
 
     /// Who made each of these for the workspace; `None`: nobody knows. What is not remembered the store is asked for all at
-    /// once, and once more a little later where another process may be about to write it. `matters`: so that it is worth
+    /// once, and some more times a little later where another process may be about to write it. `matters`: so that it is worth
     /// the wait.
     pub(crate) async fn of_all(
         &self,

@@ -16,7 +16,7 @@ const COLLECTIONS: [&str; 3] = ["files", "cachedContents", "batches"];
 /// The longest name or URI that an id is taken from, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
 /// Ids of one answer that are read at most.
-const MAX_IDS: usize = 128;
+const MAX_IDS: usize = 32;
 /// What an event with an item of a response has in its kind: it was begun, or is done.
 const ITEM_EVENT: &[u8] = b"\"response.output_item.";
 

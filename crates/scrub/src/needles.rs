@@ -60,7 +60,7 @@ const LONG_BYTES_SHARED: usize = 64;
 /// Nearly all keys of a provider begin alike, with its own prefix. What is made of that is kept for the next call, of keys
 /// that are so long that their masks show as much of them.
 const SHARED_FROM_BYTES: usize = 24;
-/// So many are kept. When there are more, it begins anew.
+/// So many are kept, and no more.
 const MOST_SHARED: usize = 256;
 static SHARED: LazyLock<RwLock<HashMap<[u8; OPENING_BYTES], Arc<Openings>>>> =
     LazyLock::new(RwLock::default);
@@ -84,7 +84,8 @@ impl Openings {
         let made = Arc::new(Self::new(&opening, LONG_BYTES_SHARED));
         let mut known = SHARED.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_SHARED {
-            known.clear();
+            // Keys that begin at random: each would be made for one call.
+            return Arc::new(Self::new(&opening, LONG_BYTES));
         }
         known.insert(opening, Arc::clone(&made));
         made

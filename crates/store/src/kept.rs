@@ -23,7 +23,7 @@ struct Stored {
     provider_key_id: String,
 }
 
-/// How many things one statement looks up: as many as a request is asked for.
+/// How many things one statement looks up; most requests name fewer.
 const LOOKED_UP: usize = 32;
 static MAKERS: LazyLock<InOrder> = LazyLock::new(|| makers_text(LOOKED_UP));
 /// Most requests name few.

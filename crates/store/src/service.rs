@@ -1,6 +1,6 @@
 //! Services that a workspace's machines keep running.
 
-use domain::service::{MAX_SERVICES, Service};
+use domain::service::{MAX_SERVICES, Service, Variables};
 use domain::{ServiceId, Timestamp, WorkspaceId};
 
 use crate::Store;
@@ -179,7 +179,8 @@ fn read(row: Stored) -> Result<ServiceRow, StoreError> {
         service: Service {
             name: place.parse("name", &row.name)?,
             command: place.json("command", &row.command)?,
-            env: place.json("variables", &row.variables)?,
+            env: Variables::stored(place.json("variables", &row.variables)?)
+                .map_err(|_| place.corrupt("variables"))?,
             restart: place.parse("restart", &row.restart)?,
             auto_enable: row.auto_enable != 0,
         },

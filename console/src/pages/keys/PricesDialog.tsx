@@ -24,7 +24,7 @@ export function PricesDialog({ keyView: key, name, onClose }: { keyView: Key; na
   const [removing, setRemoving] = useState<Override>();
   const save = async (edit: (all: Override[]) => Override[]) => {
     // The list is replaced whole: what others wrote of it meanwhile is read first.
-    await queries.refetchQueries({ queryKey: scope.listKey, exact: true });
+    await queries.refetchQueries({ queryKey: scope.listKey, exact: true }, { throwOnError: true });
     const now = queries.getQueryData<Entries>(scope.listKey)?.find((it): it is Key => isKey(it) && it.id === key.id);
     await scope.patch(key.id, { prices: edit(now?.prices ?? key.prices) });
     await queries.invalidateQueries({ queryKey: scope.listKey });

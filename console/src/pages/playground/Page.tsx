@@ -23,7 +23,8 @@ import { useChat, type Wishes } from "./useChat";
 export function Page() {
   const workspace = useWorkspace();
   const models = useQuery(modelsQuery(workspace.id));
-  const presets = useQuery(policyQuery(workspace.id)).data?.presets;
+  const policy = useQuery(policyQuery(workspace.id)).data;
+  const presets = policy?.presets;
   const search = useSearch({ strict: false }) as { model?: unknown };
   const navigate = useNavigate();
   const providers = useQuery(providersQuery).data ?? [];
@@ -40,7 +41,7 @@ export function Page() {
 
   const named = typeof search.model === "string" ? search.model : undefined;
   const model = named ?? (models.data && firstModel(models.data));
-  const limit = writtenLimit ?? String((model && ownLimit(model, presets)) ?? DEFAULT_LIMIT);
+  const limit = writtenLimit ?? String((model && ownLimit(model, presets, policy?.model)) ?? DEFAULT_LIMIT);
   const fault = limitFault(limit);
   const wishes = (model: string, models: Models): Wishes => ({
     model,

@@ -109,7 +109,7 @@ function CostOf({ call: { cost, keySource } }: { call: Call }) {
   if (cost.nanoUsd === null) return <Fact name="Cost">not known</Fact>;
   return (
     <>
-      <Fact name={cost.estimated ? "List price, of tokens counted here" : "List price"}>{usd(cost.nanoUsd)}</Fact>
+      <Fact name={cost.estimated ? "List price, estimated" : "List price"}>{usd(cost.nanoUsd)}</Fact>
       {keySource === "managed" && (
         <Fact name="Charged">
           <Credits nanoUsd={cost.chargeNanoUsd} />

@@ -32,6 +32,8 @@ describe("an output limit", () => {
   it("is a preset's own where it has one", () => {
     expect(ownLimit("@brief", presets)).toBe(50);
     expect(ownLimit("@gone", presets)).toBeUndefined();
+    expect(ownLimit("default", presets, "@brief")).toBe(50);
+    expect(ownLimit("default", presets, "level_2")).toBeUndefined();
     expect(ownLimit("level_1", presets)).toBeUndefined();
   });
 });

@@ -18,9 +18,9 @@ export function limitFault(text: string): string | undefined {
   return isFine ? undefined : "A whole number from 1 to 1,000,000, or nothing.";
 }
 
-/** The limit that a name brings along: a preset may have one of its own. */
-export function ownLimit(name: string, presets: Presets | undefined): number | undefined {
-  return presetOf(name, presets)?.parameters?.max_tokens ?? undefined;
+/** The limit that a name brings along: a preset may have one of its own. `chosen` is what the workspace's default stands for. */
+export function ownLimit(name: string, presets: Presets | undefined, chosen?: string | null): number | undefined {
+  return presetOf(name === "default" ? (chosen ?? name) : name, presets)?.parameters?.max_tokens ?? undefined;
 }
 
 /** The limit in the field that the provider behind a name takes: newer models refuse the older field, others the newer. */
@@ -32,7 +32,9 @@ export function limitOf(
   providers: Schemas["ProviderView"][],
 ): OutputLimit {
   if (text.trim() === "" || limitFault(text)) return {};
-  const provider = modelOf(name, models, presets)?.split("/")[0];
+  const model = modelOf(name, models, presets)?.replace(/:(cost|latency|throughput|balanced)$/, "");
+  const listed = models.models.find(({ id }) => id === model || id.split("/").slice(1).join("/") === model);
+  const provider = listed?.provider ?? model?.split("/")[0];
   const field = providers.find(({ id }) => id === provider)?.token_limit ?? "max_tokens";
   return { [field]: Number(text) };
 }

@@ -179,7 +179,7 @@ meanings! {
     then(Then) {
         OtherOwnKey = "another own key serves",
         ManagedCredits = "the instance's keys serve, and credits pay",
-        Refused402 = "they are refused for want of an own key or of a platform key",
+        Refused402 = "they are refused for want of an own key, of a platform key or of credits",
         Refused = "they are refused for another reason, such as a guardrail or a provider that is switched off",
     }
     entry(EntryKind) {

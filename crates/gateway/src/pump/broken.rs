@@ -73,6 +73,9 @@ impl Relay {
         }
         match (self.kind, request) {
             (Kind::EventStream, Some(request)) => {
+                if let Some(numbers) = &mut self.numbers {
+                    numbers.push(rest);
+                }
                 let rewriting = self.rewriting.as_mut();
                 let event = rewriting.and_then(|it| it.break_off(&failure));
                 let number = self.numbers.as_ref().and_then(Numbers::next);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::translation::missed;
-use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
+use super::{Answer, Content, Kind, Missed, Parcel, next_piece};
 use crate::Plane;
 use crate::pass;
 use crate::room::Room;
@@ -51,9 +51,11 @@ pub(super) async fn turn_back(
                 break;
             };
             read.extend_from_slice(&data);
-            // Once as it came, and once with other links.
-            room.grow(2 * read.len())
-                .map_err(|failure| (failure, Next::Told))?;
+            // Once as it came, and once with other links. Where there is no room the answer goes on as it came: what it tells
+            // of was made, and would be made once more.
+            if room.grow(2 * read.len()).is_err() {
+                break;
+            }
         }
         Ok(())
     };

@@ -17,7 +17,7 @@ use super::queue::{Queue, Settling};
 use crate::spool::{self, Number, Rows, Spool};
 
 /// How many rows one transaction takes: on a busy server those of a linger, and so one wait for the disk.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 /// While the store is away, so many rows are kept in memory; the spool has the others.
 const MOST: usize = 2048;
 /// How long rows that nobody waits for wait for more: a transaction costs more than a row.

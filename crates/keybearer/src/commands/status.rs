@@ -304,6 +304,8 @@ struct Stop {
     quit: Option<oneshot::Receiver<()>>,
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
+    leave: Signal,
 }
 
 impl Stop {
@@ -312,6 +314,8 @@ impl Stop {
             quit,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            leave: signal(SignalKind::quit())?,
         })
     }
 
@@ -320,6 +324,8 @@ impl Stop {
             quit,
             interrupt,
             terminate,
+            hangup,
+            leave,
         } = self;
         let typed = async {
             if let Some(told) = quit {
@@ -335,6 +341,8 @@ impl Stop {
             () = typed => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            _ = leave.recv() => {}
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use tokio::sync::oneshot;
 
 use super::text::{PrintableStream, printable};
@@ -98,6 +100,9 @@ impl Screen {
         if let Some(before) = &before {
             let mut typed = before.clone();
             typed.local_modes -= LocalModes::ECHO | LocalModes::ICANON;
+            // Neither of them would leave time to put this back.
+            typed.special_codes[SpecialCodeIndex::VSUSP] = 0;
+            typed.special_codes[SpecialCodeIndex::VQUIT] = 0;
             let _ = tcsetattr(stdin(), OptionalActions::Now, &typed);
         }
         Self(before)

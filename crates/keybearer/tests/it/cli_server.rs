@@ -251,6 +251,7 @@ async fn a_workspaces_documents_are_changed_from_what_was_read() {
     // Nobody sees whether a key is still the one that was there.
     server
         .reset()
+        .next(list(json!([]), None))
         .next(state("one", "a"))
         .next(stale())
         .next(state("two", "a"));

@@ -258,7 +258,8 @@ impl Events {
         }
         // How fast it was has a price of its own, as a tier has.
         if report.service_tier.is_some() || report.speed.is_some() {
-            terms.is_other_tier = is_other_tier(report.service_tier) || is_other_tier(report.speed);
+            terms.is_other_tier |=
+                is_other_tier(report.service_tier) || is_other_tier(report.speed);
         }
     }
 }

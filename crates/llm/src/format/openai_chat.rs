@@ -178,7 +178,7 @@ impl Chunks {
                 let groq = chunk.x_groq.and_then(|groq| groq.usage);
                 if let Some(report) = chunk.usage.or(groq) {
                     self.latest = read_report(report);
-                    self.is_other_tier = is_other_tier(chunk.service_tier);
+                    self.is_other_tier |= is_other_tier(chunk.service_tier);
                     self.at_text_bytes = text_bytes;
                 }
             }

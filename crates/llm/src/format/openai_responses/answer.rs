@@ -38,8 +38,9 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         return Ok(answer);
     }
     let missing = NotTranslatable::new("output", "there is no answer");
+    let mut chars = 0;
     for raw in fields.list("output")?.ok_or(missing)? {
-        item(raw, &mut answer)?;
+        item(raw, &mut answer, &mut chars)?;
     }
     let status = fields.text("status")?;
     answer.stop = stop_of(status.as_deref(), &mut fields, &answer.parts)?;
@@ -54,7 +55,8 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     Ok(answer)
 }
 
-fn item(raw: &RawValue, answer: &mut Answer) -> Read<()> {
+/// `chars`: how many characters of text the answer has so far.
+fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64) -> Read<()> {
     let mut fields = Fields::of(raw, "output")?;
     match fields.kind()?.as_str() {
         "message" => {
@@ -66,12 +68,13 @@ fn item(raw: &RawValue, answer: &mut Answer) -> Read<()> {
                         let first = answer.logprobs.take();
                         answer.logprobs = first.or_else(|| logprobs.map(ToOwned::to_owned));
                         if let Some(annotations) = part.take("annotations") {
-                            let before = text_chars(&answer.parts);
                             let citations = list(annotations).unwrap_or_default().into_iter();
-                            let citations = citations.filter_map(|it| citation(it, before));
+                            let citations = citations.filter_map(|it| citation(it, *chars));
                             answer.citations.extend(citations);
                         }
-                        answer.parts.push(Part::Text(part.needed_text("text")?));
+                        let text = part.needed_text("text")?;
+                        *chars += text.chars().count() as u64;
+                        answer.parts.push(Part::Text(text));
                     }
                     "refusal" => {
                         let text = part.needed_text("refusal")?;
@@ -126,15 +129,6 @@ pub(super) fn annotation(citation: &Citation, before: u64) -> Object {
 
 const CITATION: &str = "url_citation";
 
-/// How many characters of text there are.
-fn text_chars(parts: &[Part]) -> u64 {
-    let texts = parts.iter().map(|part| match part {
-        Part::Text(text) => text.chars().count() as u64,
-        _ => 0,
-    });
-    texts.sum()
-}
-
 fn stop_of(status: Option<&str>, fields: &mut Fields<'_>, parts: &[Part]) -> Read<Stop> {
     if status == Some("incomplete") {
         let details = fields.object("incomplete_details")?;
@@ -170,14 +164,24 @@ pub(super) fn write(answer: &Answer, asked: &Asked, stamp: &Stamp) -> Read<Strin
     let names = Names::new(answer.id.as_deref(), stamp);
     let mut logprobs = answer.logprobs.as_deref();
     let mut items = Vec::new();
-    let mut citations = answer.citations.as_slice();
+    // Providers count differently, and in no order that is promised: none of them gets lost.
+    let mut sorted = answer.citations.clone();
+    sorted.sort_by_key(|it| it.start);
+    let mut citations = sorted.as_slice();
+    let last_text = answer
+        .parts
+        .iter()
+        .rposition(|it| matches!(it, Part::Text(_)));
     let mut before = 0;
-    for part in &answer.parts {
+    for (index, part) in answer.parts.iter().enumerate() {
         let place = items.len();
         items.push(match part {
             Part::Text(text) => {
                 let end = before + text.chars().count() as u64;
-                let cited = citations.partition_point(|it| it.start < end);
+                let cited = match Some(index) == last_text {
+                    true => citations.len(),
+                    false => citations.partition_point(|it| it.start < end),
+                };
                 let (these, rest) = citations.split_at(cited);
                 citations = rest;
                 let annotations = these.iter().map(|it| annotation(it, before));

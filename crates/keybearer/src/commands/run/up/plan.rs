@@ -54,7 +54,8 @@ impl Plan {
         let listed = api.get_list(&format!("{path}/services")).await?;
         let mut services = Vec::new();
         for entry in entries(&listed) {
-            let service: Service = read(entry, "a service")?;
+            let name = entry["name"].as_str().unwrap_or("without a name");
+            let service: Service = read(entry, &format!("the service {name}"))?;
             // As the server does it. A newer one may know of more than this binary does: that is not run either.
             let definition = serde_json::to_vec(&service).context("a service is not JSON")?;
             let hash = content_sha256(&definition);

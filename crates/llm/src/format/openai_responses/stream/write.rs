@@ -43,6 +43,8 @@ struct Open {
     logprobs: Vec<Json>,
     /// The pages that its text cites, each a JSON text.
     annotations: Vec<Json>,
+    /// How many bytes those two take: they are many, and asked for at every sign of life.
+    beside_bytes: usize,
     /// Whether the first part of a summary has begun.
     begun: bool,
 }
@@ -126,6 +128,7 @@ impl Writer {
             thinking: Thinking::default(),
             logprobs: Vec::new(),
             annotations: Vec::new(),
+            beside_bytes: 0,
             begun: false,
         });
     }
@@ -160,6 +163,7 @@ impl Writer {
                 .with("annotation_index", number)
                 .with("annotation", annotation.clone())
         });
+        open.beside_bytes += annotation.as_str().len();
         open.annotations.push(annotation);
     }
 
@@ -176,6 +180,8 @@ impl Writer {
                         .with("delta", text)
                         .with("logprobs", array(logprobs.iter().cloned()))
                 });
+                let bytes = logprobs.iter().map(|it| it.as_str().len());
+                open.beside_bytes += bytes.sum::<usize>();
                 open.logprobs.extend(logprobs);
             }
             Block::Refusal => self.event(out, "response.refusal.delta", |event| {
@@ -336,14 +342,8 @@ impl StreamWriter for Writer {
 
     fn kept_bytes(&self) -> usize {
         let open = self.open.as_ref();
-        let logprobs =
-            |open: &Open| -> usize { open.logprobs.iter().map(|it| it.as_str().len()).sum() };
-        let annotations =
-            |open: &Open| -> usize { open.annotations.iter().map(|it| it.as_str().len()).sum() };
         let proof = |open: &Open| open.thinking.proof.as_ref().map_or(0, Proof::bytes);
-        let open = open.map_or(0, |open| {
-            open.text.len() + logprobs(open) + annotations(open) + proof(open)
-        });
+        let open = open.map_or(0, |open| open.text.len() + open.beside_bytes + proof(open));
         self.items_bytes + open
     }
 }
