@@ -53,4 +53,15 @@ impl IfMatch {
         Err(Problem::new(Code::PreconditionFailed)
             .because(format!("{what} changed since it was read")))
     }
+
+    /// As [`allows`](Self::allows), where there is no document: whoever means a state of it, whichever, is refused.
+    ///
+    /// # Errors
+    /// `precondition_failed`.
+    pub(crate) fn allows_nothing(&self, what: &str) -> Result<(), Problem> {
+        if !self.0.contains_key(IF_MATCH) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::PreconditionFailed).because(format!("{what} is not there")))
+    }
 }

@@ -10,8 +10,9 @@ const providers = [
 ] as Schemas["ProviderView"][];
 const models = {
   default_model: "openai/gpt-5.4-nano",
+  models: [{ id: "openai/gpt-5.4-nano", provider: "openai" }],
   tiers: [{ tier: "level_1", model: "mistral/small" }],
-} as Models;
+} as unknown as Models;
 const presets = { brief: { models: ["openai/gpt-5.4-nano"], parameters: { max_tokens: 50 } } } as unknown as Presets;
 const of = (text: string, name: string) => limitOf(text, name, models, presets, providers);
 

@@ -237,9 +237,9 @@ async fn put_plan(
         rank: body.rank,
         terms: body.terms.into(),
     };
-    let seen = |stored: Option<&Plan>| {
-        let stored = stored.cloned().map(PlanView::from);
-        if_match.allows(&stored, "the plan")
+    let seen = |stored: Option<&Plan>| match stored {
+        Some(stored) => if_match.allows(&PlanView::from(stored.clone()), "the plan"),
+        None => if_match.allows_nothing("the plan"),
     };
     let (plan, new) = plans::put(&state, &call, &access.scope, plan, seen).await?;
     let status = if new {

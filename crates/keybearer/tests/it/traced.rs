@@ -123,8 +123,8 @@ async fn a_secret_that_is_typed_stands_in_no_call_to_the_system() {
     // What crosses to the server as it is goes there, and nowhere else.
     let person = fixture.owner.person.clone();
     let (provider_key, password) = (fixture.canary.openai_key(), "quite another password");
-    // To log in, then to change it.
-    let change = format!("{0}\n{0}\n{password}", person.password);
+    // Asked for once: it logs in, and is changed.
+    let change = format!("{}\n{password}", person.password);
     let ai_config = ["ai-config", "set", "--provider", "openai", "--key"];
     let as_owner = ["--email", &person.email];
     for (arguments, typed, secrets) in [
