@@ -124,7 +124,7 @@ test("eight tabs of one browser go on, and one that was in the background shows 
   for (let opened = 1; opened < 8; opened += 1) tabs.push(await page.context().newPage());
   for (const [index, tab] of tabs.entries()) {
     await tab.goto(`/console/w/${owner.workspace}/api-keys`, { timeout: 30_000 });
-    await expect(tab.getByRole("heading", { name: "API keys" })).toBeVisible();
+    await expect(tab.getByRole("heading", { name: "API keys", level: 1 })).toBeVisible();
     if (index < tabs.length - 1) await turn(tab, "hidden");
   }
   const body = { name: "made meanwhile", scopes: ["inference:invoke"] };
@@ -133,6 +133,6 @@ test("eight tabs of one browser go on, and one that was in the background shows 
   await turn(tabs[7] as Page, "hidden");
   await turn(page, "visible");
   await expect(page.getByText("made meanwhile")).toBeVisible();
-  await page.getByRole("link", { name: "Members" }).click();
+  await page.getByRole("link", { name: "Members", exact: true }).click();
   await expect(page.getByRole("heading", { name: "Members", level: 1 })).toBeVisible();
 });

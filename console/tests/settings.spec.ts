@@ -1,3 +1,5 @@
+import { request } from "@playwright/test";
+import { PASSWORD, post } from "./support/people";
 import { confirm, expect, look, test } from "./support/test";
 
 test("a workspace is renamed, and deleted only after its name is typed", async ({ page, owner }) => {
@@ -25,7 +27,10 @@ test("a workspace is renamed, and deleted only after its name is typed", async (
 test("keys are handed out only after a word on what that means, and taken back by one click", async ({
   page,
   owner,
+  world,
 }) => {
+  const admin = await request.newContext({ baseURL: world.instance.url });
+  await post(admin, "/api/v1/sessions", { email: world.root.email, password: PASSWORD });
   const stored = async () =>
     (await (await page.request.get(`/api/v1/workspaces/${owner.workspace}/policy`)).json()).release_keys;
   await page.goto(`/console/w/${owner.workspace}/settings`);
@@ -34,10 +39,18 @@ test("keys are handed out only after a word on what that means, and taken back b
   await release.click();
   await expect(page.getByRole("alertdialog")).toContainText("in plain text");
   await look(page, "settings-release");
+  // Not where the instance does not allow it.
+  const dialog = page.getByRole("alertdialog");
+  await dialog.getByRole("button", { name: "Allow release" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("release_keys_allowed");
+  expect(await stored()).toBe(false);
+  await admin.patch("/api/v1/admin/settings", { data: { release_keys_allowed: true } });
   await confirm(page, "Allow release");
   await expect(release).toBeChecked();
   expect(await stored()).toBe(true);
   await release.click();
   await expect(release).not.toBeChecked();
   await expect.poll(stored).toBe(false);
+  await admin.patch("/api/v1/admin/settings", { data: { release_keys_allowed: null } });
+  await admin.dispose();
 });

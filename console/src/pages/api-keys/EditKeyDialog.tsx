@@ -32,14 +32,10 @@ export function EditKeyDialog({ keyView: key, onClose }: { keyView: Key; onClose
   const [form, setForm] = useState<KeyForm>({ model: key.default_model ?? "", ends: "" });
   const [ends] = useState(() => laterEnds(key, Date.now()));
   const save = useMutation({
-    mutationFn: () => {
+    mutationFn: async () => {
       const params = { path: { workspace_id: workspace.id, api_key_id: key.id } };
-      return ok(
-        api.PATCH("/api/v1/workspaces/{workspace_id}/api-keys/{api_key_id}", {
-          params,
-          body: changesOf(opened, form),
-        }),
-      );
+      for (const body of changesOf(opened, form))
+        await ok(api.PATCH("/api/v1/workspaces/{workspace_id}/api-keys/{api_key_id}", { params, body }));
     },
     onSuccess: async () => {
       await queries.invalidateQueries(apiKeysQuery(workspace.id));

@@ -12,12 +12,12 @@ describe("an API key", () => {
     expect(labels(null)).toEqual([]);
   });
 
-  it("is sent what was changed and nothing else", () => {
-    expect(changesOf(key(null), { model: "level_1", ends: "" })).toEqual({});
-    expect(changesOf(key(null), { model: "", ends: "" })).toEqual({ default_model: null });
-    expect(changesOf(key(null), { model: " openai/gpt-5.5 ", ends: "86400" })).toEqual({
-      default_model: "openai/gpt-5.5",
-      expires_in_s: 86_400,
-    });
+  it("is sent what was changed and nothing else, one change at a time", () => {
+    expect(changesOf(key(null), { model: "level_1", ends: "" })).toEqual([]);
+    expect(changesOf(key(null), { model: "", ends: "" })).toEqual([{ default_model: null }]);
+    expect(changesOf(key(null), { model: " openai/gpt-5.5 ", ends: "86400" })).toEqual([
+      { default_model: "openai/gpt-5.5" },
+      { expires_in_s: 86_400 },
+    ]);
   });
 });

@@ -27,10 +27,11 @@ export interface KeyForm {
   ends: string;
 }
 
-/** What the form says that the key was not when the form was opened. */
-export function changesOf(opened: Key, { model, ends }: KeyForm): Schemas["ApiKeyPatch"] {
-  return {
-    ...(model.trim() === (opened.default_model ?? "") ? {} : { default_model: model.trim() || null }),
-    ...(ends === "" ? {} : { expires_in_s: Number(ends) }),
-  };
+/** What the form says that the key was not when the form was opened: one change each, as the server takes them. */
+export function changesOf(opened: Key, { model, ends }: KeyForm): Schemas["ApiKeyPatch"][] {
+  const named = model.trim();
+  return [
+    ...(named === (opened.default_model ?? "") ? [] : [{ default_model: named || null }]),
+    ...(ends === "" ? [] : [{ expires_in_s: Number(ends) }]),
+  ];
 }

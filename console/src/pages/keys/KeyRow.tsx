@@ -86,9 +86,9 @@ export function KeyRow({
 /** What the last key for a provider that may serve leaves behind when it is switched off. */
 const LAST = {
   workspace:
-    "No other key of this workspace for PROVIDER may serve. Where the mode looks at own keys, calls of its models are refused with 402 from the next one on, unless a personal key of the owner serves: credits pay in the place of a key that is not there, not of one that is switched off.",
+    "No other key of this workspace for PROVIDER may serve. Where the mode looks at own keys, calls of its models are refused with 402 from the next one on, unless a personal key of the owner serves or credits may step in for a key that failed.",
   account:
-    "No other key of this account for PROVIDER may serve. From the next call on, workspaces do without: where the mode looks at own keys and there is no other, calls of its models are refused with 402, since credits do not pay in the place of a key that is switched off.",
+    "No other key of this account for PROVIDER may serve. Workspaces without a key of their own do without from the next call on: where the mode looks at own keys, calls of its models are refused with 402, unless credits may step in for a key that failed.",
   instance:
     "No other platform key for PROVIDER may serve. From the next call on, calls of its models that credits pay go to the gateway of the settings; where there is none, they are refused with 402.",
 };
