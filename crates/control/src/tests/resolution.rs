@@ -37,7 +37,7 @@ async fn an_own_key_is_named_with_the_rules_that_spoke_and_no_provider_is_asked(
     assert_eq!(shown["refusal"], Value::Null);
     let target = json!({
         "provider": "openai", "model": "gpt-4o", "key_id": key, "key_label": "mine",
-        "key_source": "byok", "level": null, "when": "in_turn", "sleeping_until": null, "ranked_by": null,
+        "key_scope": "workspace", "key_source": "byok", "level": null, "when": "in_turn", "sleeping_until": null, "ranked_by": null,
     });
     assert_eq!(shown["targets"], json!([target]));
     assert_eq!(
@@ -47,7 +47,7 @@ async fn an_own_key_is_named_with_the_rules_that_spoke_and_no_provider_is_asked(
     let mode =
         json!({"rule": 7, "subject": {"kind": "mode", "mode": "byok"}, "verdict": "applies"});
     let of_key = json!({"rule": 9, "verdict": "serves",
-        "subject": {"kind": "key", "provider": "openai", "key_id": key, "key_label": "mine"}});
+        "subject": {"kind": "key", "provider": "openai", "key_id": key, "key_label": "mine", "key_scope": "workspace"}});
     let trace = shown["trace"].as_array().expect("a list");
     assert!(
         trace.contains(&mode) && trace.contains(&of_key),

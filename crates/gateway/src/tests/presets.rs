@@ -1,5 +1,7 @@
 //! Presets: what a name of the workspace stands for, in every format, and that it gives no rights.
 
+use std::time::Duration;
+
 use domain::KeyOwner;
 use domain::policy::Tier;
 use domain::settings::ProviderSwitch;
@@ -8,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::client::Answer;
 use super::harness::Harness;
-use super::payer::{HOLD, REPORT, managed, price};
-use super::provider::Provider;
+use super::payer::{HOLD, JSON, REPORT, managed, price};
+use super::provider::{Provider, Step, answer};
 
 const EVERYTHING: &str = r#""parameters":{"temperature":"0.2","top_p":0.9,"max_tokens":64,
     "reasoning_effort":"low","system_prompt":"Be brief."}"#;
@@ -179,6 +181,11 @@ async fn the_models_of_a_preset_are_tried_in_turn_each_with_its_ranking() {
         )
     };
     let is = |provider: &str, attempts: &str| (provider.to_owned(), attempts.to_owned());
+    // So slow that whoever asks for latency is better off elsewhere.
+    stall.once(vec![
+        Step::Wait(Duration::from_millis(500)),
+        Step::Send(answer(200, &[JSON], REPORT.as_bytes())),
+    ]);
     assert_eq!(served(&harness.chat(call).await), is("stall", "1"));
     stall.fails(401);
     assert_eq!(served(&harness.chat(call).await), is("mart", "2"));
