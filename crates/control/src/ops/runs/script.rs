@@ -32,9 +32,18 @@ pub(super) fn page(script: &str) -> String {
     };
     let events = Parser::new_ext(script, options()).map(tamed);
     match html::write_html_fmt(&mut out, events) {
-        Ok(()) => out.text,
+        Ok(()) => aligned(out.text),
         Err(fmt::Error) => format!("<pre>{}</pre>\n", escaped(script)),
     }
+}
+
+/// The page with the sides of its tables' columns as attributes: its policy lets no element have a style of its own. In
+/// texts and in other attributes quotes are escaped, so nothing else is met.
+fn aligned(page: String) -> String {
+    ["left", "center", "right"].iter().fold(page, |page, side| {
+        let style = format!(" style=\"text-align: {side}\"");
+        page.replace(&style, &format!(" align=\"{side}\""))
+    })
 }
 
 /// A text that takes no more than it may.
