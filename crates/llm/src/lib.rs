@@ -15,6 +15,7 @@ pub mod form;
 pub mod format;
 pub mod head;
 pub mod kept;
+pub mod links;
 pub mod provider;
 pub mod registry;
 pub mod sse;
