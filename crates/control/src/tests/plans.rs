@@ -126,6 +126,11 @@ async fn whoever_names_the_plan_that_was_read_undoes_nothing_of_somebody_else() 
     world.delete(&root.session, &one).await.expect(204);
     let third = put("Third", &last).await;
     third.refused(412, "precondition_failed");
+    // Nor by whoever means any that is there.
+    let any = put("Fourth", "*").await;
+    any.refused(412, "precondition_failed");
+    let missing = world.get(&root.session, &one).await;
+    missing.refused(404, "not_found");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::access::Action;
-use domain::service::{MAX_SCRIPTS, Restart, RunOn, Script, Service};
+use domain::service::{MAX_SCRIPTS, Restart, RunOn, Script, Service, Variables};
 use domain::{ScriptId, ServiceId};
 use store::{ScriptRow, ServiceRow, StoreError};
 
@@ -12,6 +12,7 @@ use crate::world::{NOW, World, on_both_engines};
 on_both_engines![
     scripts_are_kept_in_their_order,
     services_are_kept_as_they_were_said,
+    a_variable_that_is_refused_since_stays_readable,
     a_workspace_has_only_so_many_scripts,
     of_two_changes_at_once_one_is_made,
 ];
@@ -24,6 +25,27 @@ fn script(world: &World, name: &str, order: u16) -> ScriptRow {
             run_on: RunOn::FirstBoot,
             order: order.try_into().expect("an order"),
             content: "echo x".parse().expect("a text"),
+        },
+        content_sha256: "hash".to_owned(),
+        version: 1,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// A service with a variable of this name, whatever is thought of that name now.
+fn service(world: &World, variable: &str) -> ServiceRow {
+    let env = BTreeMap::from([(variable.to_owned(), "1".to_owned())]);
+    ServiceRow {
+        id: world.id::<ServiceId>(),
+        service: Service {
+            name: "web".parse().expect("a name"),
+            command: vec!["a".to_owned(), "b c".to_owned()]
+                .try_into()
+                .expect("a command"),
+            env: Variables::stored(env).expect("variables"),
+            restart: Restart::OnFailure,
+            auto_enable: true,
         },
         content_sha256: "hash".to_owned(),
         version: 1,
@@ -68,23 +90,7 @@ async fn services_are_kept_as_they_were_said(world: World) {
     let scope = world.scope(&first, Action::WriteServices).await;
     let within = world.store.within(&scope);
     let note = world.note("service.create");
-    let env = BTreeMap::from([("PORT".to_owned(), "1".to_owned())]);
-    let mut row = ServiceRow {
-        id: world.id::<ServiceId>(),
-        service: Service {
-            name: "web".parse().expect("a name"),
-            command: vec!["a".to_owned(), "b c".to_owned()]
-                .try_into()
-                .expect("a command"),
-            env: env.try_into().expect("variables"),
-            restart: Restart::OnFailure,
-            auto_enable: true,
-        },
-        content_sha256: "hash".to_owned(),
-        version: 1,
-        created_at: NOW,
-        updated_at: NOW,
-    };
+    let mut row = service(&world, "PORT");
     let made = within.create_service(&row, &note, NOW).await;
     made.expect("made");
     assert_eq!(within.services().await.expect("listed"), [row.clone()]);
@@ -108,6 +114,19 @@ async fn services_are_kept_as_they_were_said(world: World) {
         .expect("deleted");
     let gone = within.service(row.id).await;
     assert!(matches!(gone, Err(StoreError::NotFound)));
+}
+
+async fn a_variable_that_is_refused_since_stays_readable(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteServices).await;
+    let within = world.store.within(&scope);
+    let row = service(&world, "KUBECONFIG");
+    let refused = Variables::try_from(BTreeMap::from([("KUBECONFIG".to_owned(), String::new())]));
+    assert!(refused.is_err(), "nobody could add it now");
+    let note = world.note("service.create");
+    let made = within.create_service(&row, &note, NOW).await;
+    made.expect("made");
+    assert_eq!(within.services().await.expect("listed"), [row]);
 }
 
 async fn a_workspace_has_only_so_many_scripts(world: World) {

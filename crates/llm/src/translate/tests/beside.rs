@@ -32,6 +32,18 @@ fn chunk(delta: Value) -> Value {
 }
 
 #[test]
+fn no_cited_page_gets_lost_wherever_it_is_said_to_stand() {
+    let at = |start: u64, url: &str| serde_json::json!({"type": "url_citation", "url_citation": {"start_index": start, "end_index": start + 1, "url": url, "title": "A"}});
+    // Behind the text, as who counts bytes would say, and not in order.
+    let list = serde_json::json!([at(900, "https://b.test"), at(1, "https://a.test")]);
+    let response = answer(RESPONSES, CHAT, &completion(&list, &Value::Null));
+    let cited = response["output"][0]["content"][0]["annotations"].as_array();
+    let cited = cited.into_iter().flatten().map(|it| it["url"].as_str());
+    let cited: Vec<_> = cited.collect();
+    assert_eq!(cited, [Some("https://a.test"), Some("https://b.test")]);
+}
+
+#[test]
 fn pages_that_a_text_cites_are_told_in_openais_two_ways() {
     let cited = serde_json::json!({"type": "url_citation", "url_citation": {"start_index": 3, "end_index": 6, "url": "https://a.test", "title": "A"}});
     let flat = serde_json::json!({"type": "url_citation", "start_index": 3, "end_index": 6, "url": "https://a.test", "title": "A"});
