@@ -27,7 +27,7 @@ pub(crate) struct Books {
 /// The other end, for the task that writes.
 pub(crate) struct Queue {
     messages: mpsc::Receiver<Message>,
-    /// Somebody waits for what is in it.
+    /// Somebody waits for what is in it, or it is nearly full.
     pub(super) urgent: Arc<Notify>,
 }
 
@@ -92,7 +92,7 @@ impl Books {
             told,
         };
         place.send(Message::Settled(settling));
-        if is_urgent {
+        if is_urgent || self.is_tight() {
             self.urgent.notify_one();
         }
     }
@@ -164,6 +164,11 @@ impl Books {
             waited: Duration::ZERO,
             sources: sources.clone(),
         }))))
+    }
+
+    /// Whether the writer should look before it would by itself, or the next calls find no place.
+    fn is_tight(&self) -> bool {
+        self.queue.capacity() < self.queue.max_capacity() / 4
     }
 
     /// How many places there are for running calls and rows that are not written.

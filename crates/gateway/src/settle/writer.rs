@@ -200,7 +200,9 @@ impl Writer {
     async fn rest(&mut self, pause: Duration) {
         let end = Instant::now() + pause;
         while Instant::now() < end {
-            tokio::time::sleep_until(end.min(Instant::now() + LOOK_EVERY)).await;
+            let look = end.min(Instant::now() + LOOK_EVERY);
+            // In time or not.
+            let _ = tokio::time::timeout_at(look, self.queue.urgent.notified()).await;
             self.look();
         }
     }
@@ -210,8 +212,11 @@ impl Writer {
         let ledger = self.ledger.clone();
         let mut writing = pin!(write_some(&ledger, rows));
         loop {
-            if let Ok(gave_up) = tokio::time::timeout(LOOK_EVERY, writing.as_mut()).await {
-                return gave_up;
+            tokio::select! {
+                biased;
+                gave_up = &mut writing => return gave_up,
+                () = self.queue.urgent.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             self.look();
         }

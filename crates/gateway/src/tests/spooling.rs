@@ -120,7 +120,7 @@ async fn while_the_writer_catches_up_calls_go_on() {
     for outage in [locked, broken] {
         // Few places, so that whoever is not looked after is refused soon.
         let mut config = config();
-        config.limits.waiting_usage_rows = 300;
+        config.limits.waiting_usage_rows = 150;
         let harness = std::sync::Arc::new(Harness::with(config, EdgeConfig::default()).await);
         harness.bring("openai").await;
         harness.provider.says("{}");
