@@ -1,6 +1,7 @@
 //! What a provider keeps for its clients: a response, a file, a batch. Under which id, its answers say; which of it a
 //! request names, [`crate::head`] reads.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use memchr::memmem;
@@ -33,10 +34,11 @@ pub fn made(beginning: &[u8], is_stream: bool) -> Vec<String> {
     };
     let mut parser = serde_json::Deserializer::from_slice(object);
     // An error says that it is cut off, or is no object at all.
-    let _ = parser.deserialize_map(Object {
-        ids: &mut ids,
-        is_top: true,
-    });
+    let _ = Ids {
+        found: &mut ids,
+        of: Of::Answer,
+    }
+    .deserialize(&mut parser);
     ids
 }
 
@@ -104,7 +106,11 @@ impl StreamedItems {
             }
             let mut item = Vec::new();
             let mut parser = serde_json::Deserializer::from_slice(event.data);
-            let _ = parser.deserialize_map(ItemEvent { ids: &mut item });
+            let _ = Ids {
+                found: &mut item,
+                of: Of::ItemEvent,
+            }
+            .deserialize(&mut parser);
             // Each is told when it begins and when it is done.
             item.retain(|id| !ids.contains(id));
             ids.extend(item);
@@ -118,136 +124,94 @@ impl StreamedItems {
     }
 }
 
-/// The item that an event of a response tells of.
-struct ItemEvent<'a> {
-    ids: &'a mut Vec<String>,
+/// Adds the ids in a value to others, up to [`MAX_IDS`]. What stands in it beside them is passed over.
+struct Ids<'a> {
+    found: &'a mut Vec<String>,
+    of: Of,
 }
 
-impl<'de> Visitor<'de> for ItemEvent<'_> {
-    type Value = ();
+/// What the value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// An answer, or a stream's first event.
+    Answer,
+    /// An object that an answer wraps.
+    Wrapped,
+    /// An event with an item of a response.
+    ItemEvent,
+    Items,
+    Item,
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
-            match name.as_ref() {
-                "item" => fields.next_value_seed(Item(self.ids))?,
-                _ => drop(fields.next_value::<IgnoredAny>()?),
-            }
+impl Ids<'_> {
+    /// The same of what stands inside.
+    fn inside(&mut self, of: Of) -> Ids<'_> {
+        Ids {
+            found: self.found,
+            of,
         }
-        Ok(())
-    }
-}
-
-/// A list of items, each of which has an id.
-struct Items<'a>(&'a mut Vec<String>);
-
-impl<'de> DeserializeSeed<'de> for Items<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Items<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Item(self.0))?.is_some() {}
-        Ok(())
-    }
-}
-
-struct Item<'a>(&'a mut Vec<String>);
-
-impl<'de> DeserializeSeed<'de> for Item<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Item<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an item")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
-            if name != "id" {
-                fields.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            if let Word::Text(id) = fields.next_value_seed(AnyWord)?
-                && is_id(&id)
-                && self.0.len() < MAX_IDS
-            {
-                self.0.push(id);
-            }
+    fn add(&mut self, id: &str) {
+        if self.found.len() < MAX_IDS {
+            self.found.push(id.to_owned());
         }
-        Ok(())
     }
 }
 
-struct Object<'a> {
-    ids: &'a mut Vec<String>,
-    is_top: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_> {
+impl<'de> DeserializeSeed<'de> for Ids<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        match self.of {
+            Of::Items => deserializer.deserialize_seq(self),
+            _ => deserializer.deserialize_map(self),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Object<'_> {
+impl<'de> Visitor<'de> for Ids<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
+        f.write_str(match self.of {
+            Of::Items => "a list",
+            _ => "a JSON object",
+        })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        while let Some(name) = fields.next_key::<std::borrow::Cow<'_, str>>()? {
-            match name.as_ref() {
-                "id" | "output_file_id" | "error_file_id" => {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self.inside(Of::Item))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(name) = fields.next_key::<Cow<'_, str>>()? {
+            match (self.of, name.as_ref()) {
+                (Of::ItemEvent, "item") => fields.next_value_seed(self.inside(Of::Item))?,
+                (Of::Answer, "response" | "file") => {
+                    fields.next_value_seed(self.inside(Of::Wrapped))?;
+                }
+                (Of::Answer | Of::Wrapped, "output") => {
+                    fields.next_value_seed(self.inside(Of::Items))?;
+                }
+                (Of::Item, "id") => {
+                    if let Word::Text(id) = fields.next_value_seed(AnyWord)?
+                        && is_id(&id)
+                    {
+                        self.add(&id);
+                    }
+                }
+                (Of::Answer | Of::Wrapped, "id" | "output_file_id" | "error_file_id" | "name") => {
+                    // Gemini's API has names in the place of ids; elsewhere a name is somebody's words.
                     if let Word::Text(text) = fields.next_value_seed(AnyWord)?
+                        && (name != "name" || text.contains('/'))
                         && let Some(id) = id_in(&text)
-                        && self.ids.len() < MAX_IDS
                     {
-                        self.ids.push(id.to_owned());
+                        self.add(id);
                     }
                 }
-                // Gemini's API has names in the place of ids.
-                "name" => {
-                    if let Word::Text(name) = fields.next_value_seed(AnyWord)?
-                        && name.contains('/')
-                        && let Some(id) = id_in(&name)
-                        && self.ids.len() < MAX_IDS
-                    {
-                        self.ids.push(id.to_owned());
-                    }
-                }
-                "response" | "file" if self.is_top => fields.next_value_seed(Object {
-                    ids: self.ids,
-                    is_top: false,
-                })?,
-                "output" => fields.next_value_seed(Items(self.ids))?,
-                _ => {
-                    fields.next_value::<IgnoredAny>()?;
-                }
+                _ => drop(fields.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
