@@ -363,21 +363,27 @@ async fn readied(
     Ok(answer)
 }
 
-/// The next piece of an answer of which the client gets nothing yet; `None`: it is at its end. A provider may be silent
-/// as long as in an answer that passes, and the whole must be there by the end of the call.
-async fn next_piece(
+/// Reads on in an answer of which the client gets nothing yet, while what is `read` by then shows that there is more to
+/// be read. Whether that is all of the answer.
+///
+/// A provider may be silent as long as in an answer that passes, and the whole must be there by the end of the call.
+async fn read_on(
     body: &mut Answering,
-    idle: Duration,
-    ends_at: Instant,
-) -> Result<Option<Bytes>, (Failure, Next)> {
-    let until = (Instant::now() + idle).min(ends_at);
-    match tokio::time::timeout_at(until, body.frame()).await {
-        Ok(None) => Ok(None),
-        // Trailers say nothing.
-        Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Ok(Some(Err(_))) => Err((Failure::UpstreamBroken, Next::SameKeyOnce)),
-        Err(_) => Err((Failure::UpstreamTimedOut, Next::Told)),
+    read: &mut BytesMut,
+    (idle, ends_at): (Duration, Instant),
+    mut goes_on: impl FnMut(&[u8]) -> Result<bool, (Failure, Next)>,
+) -> Result<bool, (Failure, Next)> {
+    while goes_on(read)? {
+        let until = (Instant::now() + idle).min(ends_at);
+        match tokio::time::timeout_at(until, body.frame()).await {
+            Ok(None) => return Ok(true),
+            // Trailers say nothing.
+            Ok(Some(Ok(frame))) => read.extend_from_slice(&frame.into_data().unwrap_or_default()),
+            Ok(Some(Err(_))) => return Err((Failure::UpstreamBroken, Next::SameKeyOnce)),
+            Err(_) => return Err((Failure::UpstreamTimedOut, Next::Told)),
+        }
     }
+    Ok(false)
 }
 
 /// The body with the wish that the stream reports its usage, where the client has no such wish.

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use llm::links::relative;
 
 use super::translation::missed;
-use super::{Answer, Content, Kind, Missed, Parcel, next_piece};
+use super::{Answer, Content, Kind, Missed, Parcel, read_on};
 use crate::Plane;
 use crate::pass;
 use crate::room::Room;
@@ -38,25 +38,13 @@ pub(super) async fn turn_back(
     };
     let mut room = Room::of(&plane.body_memory);
     let mut read = BytesMut::from(&first[..]);
-    let reading = async {
-        let idle = plane.config.timeouts.idle();
-        while read.len() <= MAX_BYTES {
-            let Some(data) = next_piece(body, idle, parcel.ends_at).await? else {
-                *whole = true;
-                break;
-            };
-            read.extend_from_slice(&data);
-            // Once as it came, and once with other links. Where there is no room the answer goes on as it came: what it tells
-            // of was made, and would be made once more.
-            if room.grow(2 * read.len()).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    };
+    let times = (plane.config.timeouts.idle(), parcel.ends_at);
+    // Once as it came, and once with other links. Where there is no room the answer goes on as it came: what it tells of
+    // was made, and would be made once more.
+    let goes_on = |read: &[u8]| Ok(read.len() <= MAX_BYTES && room.grow(2 * read.len()).is_ok());
+    let outcome = read_on(body, &mut read, times, goes_on).await;
     let about = (parcel.call, parcel.call.format);
-    let outcome = reading.await;
-    outcome.map_err(|why| missed(answer.status, about, why, &read))?;
+    *whole = outcome.map_err(|why| missed(answer.status, about, why, &read))?;
     let read = read.freeze();
     let ready = whole.then(|| relative(&read, base_url)).flatten();
     *first = room.around(ready.unwrap_or(read));

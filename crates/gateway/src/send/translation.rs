@@ -14,7 +14,7 @@ use llm::translate::{
 };
 use scrub::{Needles, Scrubber};
 
-use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
+use super::{Answer, Content, Kind, Missed, Next, Parcel, read_on};
 use crate::Plane;
 use crate::endpoint::{self, Call, Priced};
 use crate::error::Failure;
@@ -179,21 +179,21 @@ impl Translation {
         let unreadable = (Failure::UpstreamUnreadable, Next::Told);
         let mut room = Room::of(&plane.body_memory);
         let mut read = BytesMut::from(&first[..]);
-        let reading = async {
-            let idle = plane.config.timeouts.idle();
-            while let Some(data) = next_piece(body, idle, parcel.ends_at).await? {
-                let length = read.len() + data.len();
-                if length > MAX_ANSWER_BYTES {
-                    return Err((Failure::UpstreamUnreadable, Next::Told));
-                }
-                room.grow(length).map_err(|failure| (failure, Next::Told))?;
-                read.extend_from_slice(&data);
+        let times = (plane.config.timeouts.idle(), parcel.ends_at);
+        let goes_on = |read: &[u8]| {
+            if read.len() > MAX_ANSWER_BYTES {
+                return Err((Failure::UpstreamUnreadable, Next::Told));
             }
-            // Understanding it takes several times its length.
+            room.grow(read.len())
+                .map_err(|failure| (failure, Next::Told))?;
+            Ok(true)
+        };
+        let outcome = read_on(body, &mut read, times, goes_on).await;
+        // Understanding it takes several times its length.
+        let outcome = outcome.and_then(|_| {
             room.grow(read.len().saturating_mul(READ_TIMES))
                 .map_err(|failure| (failure, Next::Told))
-        };
-        let outcome = reading.await;
+        });
         outcome.map_err(|why| missed(why, &read))?;
         let read = read.freeze();
         if let Some(status) = failure::status_of_event(&read) {

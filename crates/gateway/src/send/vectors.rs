@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::translation::missed;
-use super::{Answer, Content, Kind, Missed, Next, Parcel, next_piece};
+use super::{Answer, Content, Kind, Missed, Next, Parcel, read_on};
 use crate::Plane;
 use crate::error::Failure;
 use crate::room::Room;
@@ -69,33 +69,26 @@ pub(super) async fn encode_in(
     let missed = |why, read: &[u8]| missed(answer.status, (parcel.call, format), why, read);
     let mut room = Room::of(&plane.body_memory);
     let mut read = BytesMut::from(&first[..]);
-    let mut written = written(&read);
-    let reading = async {
-        let idle = plane.config.timeouts.idle();
-        while written != Written::Otherwise {
-            let Some(data) = next_piece(body, idle, parcel.ends_at).await? else {
-                *whole = true;
-                break;
-            };
-            // No more than a piece beyond the limits below: what is refused shows that an answer began.
-            read.extend_from_slice(&data);
-            if read.len() > MAX_BYTES {
-                return Err((Failure::UpstreamNotEncodable, Next::Told));
-            }
-            // Once as it came, and once as it is encoded, which is shorter for what models make.
-            room.grow(2 * read.len())
-                .map_err(|failure| (failure, Next::Told))?;
-            if written == Written::NotYet {
-                written = match self::written(&read) {
-                    Written::NotYet if read.len() > MAX_PRELUDE_BYTES => Written::Otherwise,
-                    written => written,
-                };
-            }
+    let mut written = Written::NotYet;
+    let times = (plane.config.timeouts.idle(), parcel.ends_at);
+    let goes_on = |read: &[u8]| {
+        // No more than a piece beyond the limits below: what is refused shows that an answer began.
+        if read.len() > MAX_BYTES {
+            return Err((Failure::UpstreamNotEncodable, Next::Told));
         }
-        Ok(())
+        // Once as it came, and once as it is encoded, which is shorter for what models make.
+        room.grow(2 * read.len())
+            .map_err(|failure| (failure, Next::Told))?;
+        if written == Written::NotYet {
+            written = match self::written(read) {
+                Written::NotYet if read.len() > MAX_PRELUDE_BYTES => Written::Otherwise,
+                written => written,
+            };
+        }
+        Ok(written != Written::Otherwise)
     };
-    let outcome = reading.await;
-    outcome.map_err(|why| missed(why, &read))?;
+    let outcome = read_on(body, &mut read, times, goes_on).await;
+    *whole = outcome.map_err(|why| missed(why, &read))?;
     let read = read.freeze();
     let ready = match written {
         Written::Numbers => encoded(&read)
