@@ -1,19 +1,20 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { fetchPlan, plansQuery, type TaggedPlan } from "@/api/admin";
 import { api, ok } from "@/api/client";
-import { asApiError } from "@/api/error";
+import { useGuardedForm } from "@/api/guarded";
 import { usd } from "@/format/money";
 import { TIERS } from "@/pages/models/models";
 import { Button } from "@/ui/Button";
 import { Checkbox } from "@/ui/Checkbox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
-import { ErrorNote, ErrorState } from "@/ui/ErrorNote";
+import { ErrorState } from "@/ui/ErrorNote";
 import { TextField } from "@/ui/Field";
 import { Note } from "@/ui/Note";
+import { SaveFault } from "@/ui/SaveFault";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { toast } from "@/ui/Toaster";
-import { bodyOf, type Field, type Form, follow, formOf, inOrder, LIMITS, NAMES, type Plan } from "./form";
+import { bodyOf, formOf, inOrder, LIMITS, NAMES, type Plan } from "./form";
 
 /** Makes a plan, or writes another whole plan in the place of one. */
 export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; plans: Plan[]; onClose: () => void }) {
@@ -39,11 +40,6 @@ export function PlanForm({ plan, plans, onClose }: { plan: Plan | undefined; pla
   );
 }
 
-/** Somebody else was faster: what the form shows now is made of both. */
-interface Overtaken {
-  theirs: Field[];
-}
-
 function Fields({
   read,
   plans,
@@ -58,37 +54,25 @@ function Fields({
   const queries = useQueryClient();
   const plan = read?.plan;
   const [id, setId] = useState(plan?.id ?? "");
-  const [form, setForm] = useState(() => formOf(plan, plans));
-  // The state that was edited, and its tag.
-  const [base, setBase] = useState({ form, etag: read?.etag ?? null });
-  const [overtaken, setOvertaken] = useState<Overtaken>();
-  const set = (part: Partial<Form>) => setForm((before) => ({ ...before, ...part }));
-  const { name, monthly, byok, tiers } = form;
-  const taken = !plan && plans.some((other) => other.id === id.trim());
-  const catchUp = async () => {
-    const now = await fetchPlan(id);
-    const theirs = formOf(now.plan, plans);
-    const made = follow(form, base.form, theirs);
-    setForm(made.form);
-    setBase({ form: theirs, etag: now.etag });
-    setOvertaken({ theirs: made.theirs });
-  };
-  const save = useMutation({
-    mutationFn: async () => {
-      setBusy(true);
-      setOvertaken(undefined);
-      const params = { path: { plan_id: id.trim() }, header: base.etag ? { "if-match": base.etag } : {} };
+  const { form, set, save, theirs } = useGuardedForm({
+    first: { form: formOf(plan, plans), etag: read?.etag ?? null },
+    readAgain: async () => {
+      const now = await fetchPlan(id);
+      return { form: formOf(now.plan, plans), etag: now.etag };
+    },
+    write: (form, _, header) => {
+      const params = { path: { plan_id: id.trim() }, header };
       return ok(api.PUT("/api/v1/admin/plans/{plan_id}", { params, body: bodyOf(form) }));
     },
-    onSuccess: async (saved) => {
+    onSaved: async (saved) => {
       await queries.invalidateQueries(plansQuery);
       toast(`The plan ${saved.name} is saved`);
       onClose();
     },
-    // A plan that is gone is what is shown then.
-    onError: (error) => (asApiError(error).code === "precondition_failed" ? catchUp().catch(() => {}) : undefined),
-    onSettled: () => setBusy(false),
+    setBusy,
   });
+  const { name, monthly, byok, tiers } = form;
+  const taken = !plan && plans.some((other) => other.id === id.trim());
   const submit = (event: FormEvent) => {
     event.preventDefault();
     save.mutate();
@@ -168,17 +152,7 @@ function Fields({
         <p className="text-xs text-soft">Level 1 and Embeddings are open to every plan.</p>
       </fieldset>
       {plan && <Note>Accounts that have this plan keep their terms until they are given it again.</Note>}
-      {overtaken ? (
-        <Note tone="warn">
-          Somebody else changed this plan meanwhile; nothing was saved.{" "}
-          {overtaken.theirs.length === 0
-            ? "The form now has their changes beside yours."
-            : `The form now has their changes beside yours, except where both of you changed the same: ${overtaken.theirs.map((field) => NAMES[field]).join(", ")}. There it has yours.`}{" "}
-          Save again if it is right so.
-        </Note>
-      ) : (
-        save.isError && <ErrorNote error={save.error} />
-      )}
+      <SaveFault what="plan" theirs={theirs?.map((field) => NAMES[field])} error={save.error} />
       <DialogActions>
         <Button onClick={onClose} disabled={save.isPending}>
           Cancel

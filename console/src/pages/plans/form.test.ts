@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bodyOf, follow, formOf, type Plan } from "./form";
+import { bodyOf, formOf, type Plan } from "./form";
 
 const plan: Plan = {
   id: "team",
@@ -19,16 +19,5 @@ describe("a plan's form", () => {
     const tiers = ["level_1", "embeddings"];
     expect(bodyOf(formOf(plan, []))).toEqual({ name, rank, terms: { ...terms, tiers } });
     expect(formOf(undefined, [plan]).rank).toBe("4");
-  });
-
-  it("follows what somebody else changed, and keeps what was edited here", () => {
-    const base = formOf(plan, []);
-    const edited = { ...base, monthly: "200", name: "Ours" };
-    const now = { ...base, byok: false, name: "Theirs" };
-    expect(follow(edited, base, now)).toEqual({
-      form: { ...now, monthly: "200", name: "Ours" },
-      theirs: ["name"],
-    });
-    expect(follow(edited, base, { ...base, name: "Ours" }).theirs).toEqual([]);
   });
 });

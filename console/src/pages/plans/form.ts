@@ -65,19 +65,6 @@ export function bodyOf(form: Form): Schemas["NewPlan"] {
   };
 }
 
-/**
- * The form after somebody else changed the plan: what was not edited here follows them, what was edited stays. `theirs` are
- * the fields that both changed, and to different ends.
- */
-export function follow(form: Form, base: Form, now: Form): { form: Form; theirs: Field[] } {
-  const fields = Object.keys(NAMES) as Field[];
-  const differs = (one: Form, other: Form) => (field: Field) => String(one[field]) !== String(other[field]);
-  const edited = fields.filter(differs(form, base));
-  const kept = Object.fromEntries(edited.map((field) => [field, form[field]]));
-  const theirs = edited.filter(differs(base, now)).filter(differs(form, now));
-  return { form: { ...now, ...kept }, theirs };
-}
-
 const ORDER = Object.keys(TIERS) as Tier[];
 
 /** Tiers in their order, whatever the order in which they were chosen. */

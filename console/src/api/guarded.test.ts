@@ -1,0 +1,14 @@
+import { expect, it } from "vitest";
+import { follow } from "./guarded";
+
+it("a form follows what somebody else changed, and keeps what was edited in it", () => {
+  const base = { name: "Team", monthly: "100", tiers: ["level_1"] };
+  const edited = { ...base, monthly: "200", name: "Ours" };
+  const now = { ...base, tiers: ["level_1", "level_2"], name: "Theirs" };
+  expect(follow(edited, base, now)).toEqual({
+    form: { ...now, monthly: "200", name: "Ours" },
+    theirs: ["name"],
+  });
+  expect(follow(edited, base, { ...base, name: "Ours" }).theirs).toEqual([]);
+  expect(follow({ ...base, tiers: [] }, base, now).form.tiers).toEqual([]);
+});
