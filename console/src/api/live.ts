@@ -19,7 +19,7 @@ function concerned(workspace: string, topic: string): QueryKey[] {
     case "runs":
       return [own("runs")];
     case "workspace":
-      return [meQuery.queryKey];
+      return [own("scripts"), own("services"), meQuery.queryKey];
     case "account":
       // Its credits and limits are below `me`.
       return [["account"], meQuery.queryKey, ...decisions];

@@ -17,6 +17,7 @@ import {
   Rocket,
   Route,
   ScrollText,
+  ServerCog,
   Settings,
   SlidersHorizontal,
   SquareTerminal,
@@ -97,6 +98,13 @@ export const WORKSPACE_PAGES: PageEntry[] = [
     icon: SquareTerminal,
     words: "token mint revoke scopes kb_",
     load: () => import("./api-keys/Page"),
+  },
+  {
+    path: "services",
+    title: "Services",
+    icon: ServerCog,
+    words: "scripts machines workspace up systemd compose programs run setup",
+    load: () => import("./services/Page"),
   },
   {
     path: "usage",
