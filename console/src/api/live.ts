@@ -27,7 +27,7 @@ function concerned(workspace: string, topic: string): QueryKey[] {
       return [instanceQuery.queryKey, providersQuery.queryKey, ["admin"], ...decisions];
     case "usage":
       // A call says how its key fares, too, and may have been charged.
-      return [own("usage"), own("provider-keys"), ["me", "balance"], ["me", "credits"]];
+      return [own("usage"), ["account", "usage"], own("provider-keys"), ["me", "balance"], ["me", "credits"]];
     default:
       // A topic of a later server: everything of the workspace.
       return [own()];

@@ -161,6 +161,13 @@ export const ACCOUNT_PAGES: PageEntry[] = [
     load: () => import("./credits/Page"),
   },
   {
+    path: "usage",
+    title: "Usage",
+    icon: ChartNoAxesColumn,
+    words: "calls cost tokens charts all workspaces sum",
+    load: () => import("./account-usage/Page"),
+  },
+  {
     path: "plan",
     title: "Plan",
     icon: Layers,

@@ -130,6 +130,9 @@ export const WORKSPACE: Dimension = {
   clears: ["workspace_id"],
 };
 
+/** Where all of them are of one account. */
+export const OWN_WORKSPACE: Dimension = { ...WORKSPACE, groupBy: "workspace" };
+
 /** Its name inside a sentence. */
 export function inText({ id, name }: Dimension): string {
   return id === "api_key" ? name : name.toLowerCase();

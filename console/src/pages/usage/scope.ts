@@ -1,6 +1,6 @@
 import { createContext, useContext } from "react";
 import { api, ok, type Schemas } from "@/api/client";
-import { API_KEY, type Dimension, MEMBER, MODEL, OWN_KEY } from "./dimensions";
+import { API_KEY, type Dimension, MEMBER, MODEL, OWN_KEY, OWN_WORKSPACE } from "./dimensions";
 
 /** Whose calls a page adds up. */
 export interface UsageScope {
@@ -24,6 +24,19 @@ export function workspaceUsage(id: string, everybody: boolean): UsageScope {
       return ok(api.GET("/api/v1/workspaces/{workspace_id}/usage/summary", { params, signal }));
     },
     dimensions: everybody ? [MODEL, OWN_KEY, API_KEY, MEMBER] : [MODEL, OWN_KEY, API_KEY],
+    platformCost: false,
+  };
+}
+
+/** The calls of all workspaces of an account. */
+export function accountUsage(id: string): UsageScope {
+  return {
+    queryKey: ["account", "usage", id],
+    summary: (query, signal) => {
+      const params = { path: { account_id: id }, query };
+      return ok(api.GET("/api/v1/accounts/{account_id}/usage/summary", { params, signal }));
+    },
+    dimensions: [OWN_WORKSPACE, MODEL, OWN_KEY, API_KEY, MEMBER],
     platformCost: false,
   };
 }
