@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Page, request } from "@playwright/test";
 import { PASSWORD, post } from "./support/people";
-import { expect, joined, look, test } from "./support/test";
+import { confirm, expect, joined, look, test } from "./support/test";
 
 test("after adding a key its models appear without a reload", async ({ page, owner }) => {
   await page.goto(`/console/w/${owner.workspace}/models?show=mine`);
@@ -236,4 +236,52 @@ test("a member sees models and changes nothing", async ({ page, owner, browser, 
   await expect(member.page.getByRole("combobox", { name: "Level 1" })).toHaveCount(0);
   await expect(member.page.getByRole("button", { name: /^Add/ })).toHaveCount(0);
   await member.page.context().close();
+});
+
+test("prices of a workspace are what calls on its own keys cost, beside those that somebody else wrote", async ({
+  page,
+  owner,
+  world,
+}) => {
+  await storeKey(page, owner.workspace);
+  const policy = `/api/v1/workspaces/${owner.workspace}/policy`;
+  const prices = async () => (await (await page.request.get(policy)).json()).prices;
+  await page.goto(`/console/w/${owner.workspace}/models?find=gpt-5`);
+  const heading = page.getByRole("heading", { name: "Negotiated prices" });
+  const part = page.locator("section").filter({ has: heading }).last();
+  await expect(part).toContainText("None. The instance's prices count, then list prices.");
+  await page.getByRole("button", { name: "Add negotiated price" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("combobox", { name: "Provider" }).fill("OpenAI");
+  await page.getByRole("option", { name: "OpenAI", exact: true }).click();
+  await dialog.getByLabel("Models").fill("gpt-5.4-nano");
+  await dialog.getByLabel("Input", { exact: true }).fill("1000");
+  await dialog.getByLabel("Output", { exact: true }).fill("2000");
+  await look(page, "models-price");
+  const theirs = { provider: "anthropic", model: "claude-*", price: { input: "1", output: "2" } };
+  const patched = await page.request.patch(policy, { data: { prices: [theirs] } });
+  expect(patched.ok()).toBe(true);
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  expect(await prices()).toMatchObject([theirs, { provider: "openai", model: "gpt-5.4-nano" }]);
+  await expect(part).toContainText("$1000.00 in, $2000.00 out");
+  await look(page, "models-prices");
+
+  expect(await answering(page, owner.workspace, "openai/gpt-5.4-nano")).toBe("gpt-5.4-nano");
+  // 19 tokens in, 5 out.
+  const usage = `${world.instance.url}/api/v1/workspaces/${owner.workspace}/usage`;
+  await expect.poll(async () => (await (await page.request.get(usage)).json()).data[0]?.cost_nano_usd).toBe(29_000_000);
+
+  await page.getByRole("button", { name: "Edit the price of openai/gpt-5.4-nano" }).click();
+  await expect(dialog.getByRole("combobox", { name: "Provider" })).toHaveCount(0);
+  await dialog.getByLabel("Input", { exact: true }).fill("3");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(part).toContainText("$3.00 in, $2000.00 out");
+  for (const name of ["openai/gpt-5.4-nano", "anthropic/claude-*"]) {
+    await page.getByRole("button", { name: `Remove the price of ${name}` }).click();
+    await confirm(page, "Remove price");
+  }
+  await expect(part).toContainText("None. The instance's prices count");
+  expect(await prices()).toEqual([]);
 });

@@ -46,27 +46,36 @@ export function usePatchPolicy(done: string, policy: Policy, edited = false) {
     if (!edited) begun.current = policy;
   }, [policy, edited]);
   return useMutation({
-    mutationFn: async (body: Patch) => {
-      for (let tried = 1; ; tried += 1) {
-        const { policy: now, etag } = await readPolicy(queries, workspace.id);
+    mutationFn: (body: Patch) =>
+      changePolicy(queries, workspace.id, (now) => {
         const theirs = overtaken(body, begun.current, now);
         begun.current = now;
-        if (theirs.length > 0) throw new ApiError(412, { ...OVERTAKEN, details: { theirs } });
-        const header = etag === null ? {} : { "if-match": etag };
-        const params = { path: { workspace_id: workspace.id }, header };
-        try {
-          return await ok(api.PATCH("/api/v1/workspaces/{workspace_id}/policy", { params, body }));
-        } catch (error) {
-          const again = error instanceof ApiError && error.code === "precondition_failed" && tried < TRIES;
-          if (!again) throw error;
-        }
-      }
-    },
+        if (theirs.length > 0) throw new ApiError(412, { ...OVERTAKEN, details: { theirs } }, null);
+        return body;
+      }),
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: ["workspace", workspace.id] });
       toast(done, "It counts from the next call.");
     },
   });
+}
+
+/**
+ * Changes the policy as `edit` says of the one that is there: read just before, and refused by the server where it is
+ * another by then.
+ */
+export async function changePolicy(queries: QueryClient, workspace: string, edit: (now: Policy) => Patch) {
+  for (let tried = 1; ; tried += 1) {
+    const { policy, etag } = await readPolicy(queries, workspace);
+    const body = edit(policy);
+    const params = { path: { workspace_id: workspace }, header: etag === null ? {} : { "if-match": etag } };
+    try {
+      return await ok(api.PATCH("/api/v1/workspaces/{workspace_id}/policy", { params, body }));
+    } catch (error) {
+      const again = error instanceof ApiError && error.code === "precondition_failed" && tried < TRIES;
+      if (!again) throw error;
+    }
+  }
 }
 
 /** The policy as it is now, which all who show it see from here on, and what names its state. */

@@ -13,6 +13,7 @@ import { Choices } from "./Choices";
 import { LevelMappings, ModelMappings } from "./Mappings";
 import { ModelList } from "./ModelList";
 import { modelsQuery } from "./models";
+import { NegotiatedPrices } from "./NegotiatedPrices";
 import { Presets } from "./Presets";
 
 /** Which models the workspace may call, and what stands behind names. */
@@ -53,6 +54,7 @@ export function Page() {
           <Presets key={`${workspace.id}-presets`} policy={policy.data} mayWrite={mayWrite} />
           <ModelMappings key={`${workspace.id}-models`} policy={policy.data} mayWrite={mayWrite} />
           <LevelMappings key={`${workspace.id}-levels`} policy={policy.data} mayWrite={mayWrite} />
+          <NegotiatedPrices policy={policy.data} mayWrite={mayWrite} />
           <ModelList models={models.data.models} mayAdd={mayWrite} onAdd={() => setAdding(true)} />
         </>
       )}

@@ -76,9 +76,9 @@ export function ModelTable({
       </p>
       {pricing !== undefined && (
         <PriceDialog
-          provider={provider}
+          providers={[provider]}
           model={pricing}
-          taken={settings.prices.filter((one) => one.provider === provider.id).map(({ model }) => model)}
+          taken={settings.prices}
           save={savePrices}
           onClose={() => setPricing(undefined)}
         />

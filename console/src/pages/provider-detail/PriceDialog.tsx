@@ -2,9 +2,10 @@ import { useMutation } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
 import { type FormEvent, useRef, useState } from "react";
 import { Button, IconButton } from "@/ui/Button";
+import { Combobox } from "@/ui/Combobox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
 import { ErrorNote } from "@/ui/ErrorNote";
-import { TextField } from "@/ui/Field";
+import { Field, TextField } from "@/ui/Field";
 import { toast } from "@/ui/Toaster";
 import {
   NO_RATES,
@@ -22,7 +23,7 @@ const INSTANCE = "for credits and for own keys that have no negotiated price";
 
 /** Sets the price of the provider's models that fit a pattern. */
 export function PriceDialog({
-  provider,
+  providers,
   override,
   model = "",
   taken,
@@ -30,19 +31,23 @@ export function PriceDialog({
   save: savePrices,
   onClose,
 }: {
-  provider: { id: string; name: string };
+  /** Whose models it can be for; of several one is chosen. */
+  providers: { id: string; name: string }[];
   /** The one that is edited. */
   override?: Override;
   /** For which model a new one is asked. */
   model?: string;
-  /** The patterns that have a price already. */
-  taken: string[];
+  /** The prices that there are already. */
+  taken: Override[];
   /** Whose calls it is for. */
   description?: string;
   /** Changes the prices among which this one stands. */
   save: (edit: (all: Override[]) => Override[]) => Promise<void>;
   onClose: () => void;
 }) {
+  const [provider, setProvider] = useState(
+    override?.provider ?? (providers.length === 1 ? providers[0]?.id : undefined),
+  );
   const [pattern, setPattern] = useState(override?.model ?? model);
   const [rates, setRates] = useState(override ? typedRates(override.price) : NO_RATES);
   const [brackets, setBrackets] = useState(override ? typedBrackets(override.price) : []);
@@ -60,7 +65,8 @@ export function PriceDialog({
       onClose();
     },
   });
-  const isTaken = pattern.trim() !== override?.model && taken.includes(pattern.trim());
+  const place = provider && { provider, model: pattern.trim() };
+  const isTaken = place && !(override && samePlace(override, place)) && taken.some((other) => samePlace(other, place));
   const add = () => {
     nextId.current += 1;
     setBrackets([...brackets, { ...NO_RATES, id: nextId.current, over: "" }]);
@@ -75,7 +81,7 @@ export function PriceDialog({
       return;
     }
     setFault(undefined);
-    save.mutate({ provider: provider.id, model: pattern.trim(), price });
+    if (place) save.mutate({ ...place, price });
   };
   return (
     <Dialog
@@ -83,10 +89,28 @@ export function PriceDialog({
       wide
       busy={save.isPending}
       onClose={onClose}
-      title={override ? `Price of ${override.model}` : `New price for ${provider.name}`}
+      title={
+        override
+          ? `Price of ${override.model}`
+          : `New price${providers.length === 1 ? ` for ${providers[0]?.name}` : ""}`
+      }
       description={`In US dollars for a million tokens. It takes the place of the list price, ${description}.`}
     >
       <form onSubmit={submit} noValidate className="flex flex-col gap-5">
+        {providers.length > 1 && !override && (
+          <Field label="Provider">
+            {(control) => (
+              <Combobox
+                control={control}
+                value={provider ?? null}
+                onChange={setProvider}
+                options={providers.map(({ id, name }) => ({ value: id, label: name }))}
+                placeholder="Choose or type"
+                empty="No provider is called like that"
+              />
+            )}
+          </Field>
+        )}
         <TextField
           label="Models"
           hint="The provider's own name, or a pattern in which * stands for any text. The closest pattern counts."
@@ -136,7 +160,7 @@ export function PriceDialog({
           <Button onClick={onClose} disabled={save.isPending}>
             Cancel
           </Button>
-          <Button type="submit" look="primary" busy={save.isPending} disabled={isTaken || pattern.trim() === ""}>
+          <Button type="submit" look="primary" busy={save.isPending} disabled={!place || isTaken || place.model === ""}>
             Save
           </Button>
         </DialogActions>

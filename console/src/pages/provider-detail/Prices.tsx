@@ -60,9 +60,9 @@ export function Prices({ provider, overrides }: { provider: { id: string; name: 
       )}
       {editing && (
         <PriceDialog
-          provider={provider}
+          providers={[provider]}
           override={editing.override}
-          taken={own.map(({ model }) => model)}
+          taken={overrides}
           save={savePrices}
           onClose={() => setEditing(undefined)}
         />
