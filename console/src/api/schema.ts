@@ -812,6 +812,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/password-links/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set a new password with a link, once. All sessions of the person end, and nobody is logged in; API keys stay. */
+        post: operations["use_password_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/plans": {
         parameters: {
             query?: never;
@@ -1104,8 +1121,34 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Lock a person out, or in again. Sessions end at once; the person's API keys rest while it lasts. */
+        /**
+         * Lock a person out, or in again; or make the person an admin of the instance, or none any more.
+         * @description Suspending ends sessions at once, and the person's API keys rest while it lasts; nobody suspends themselves. What an admin of
+         *     the instance may do counts from the next request on, in open sessions and of API keys with scopes of the instance. An admin may
+         *     step down, but for the last: the instance always has one. Who is suspended becomes no admin.
+         */
         patch: operations["update_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{user_id}/password-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link by which a person sets a new password without the one before, to be handed over.
+         * @description It works once, for an hour. A link before it ends, and it ends when its maker manages the instance no more, when the person is
+         *     suspended, or has a new password otherwise. Nobody makes one for themselves, nor for who is suspended.
+         */
+        post: operations["create_password_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/whoami": {
@@ -4331,6 +4374,38 @@ export interface components {
              */
             provider: string;
         };
+        /** @description A new password, and the right to set it. */
+        PasswordByLink: {
+            /**
+             * Format: password
+             * @description 10 to 128 characters.
+             */
+            password: string;
+            /** @description The credential of the link: `kbpassword_...`. */
+            token: string;
+        };
+        /** @description A link to a new password. */
+        PasswordLinkView: {
+            /** @description The person's e-mail. */
+            email: string;
+            /** @description When it ends by itself: an hour after it was made. */
+            expires_at: string;
+            /**
+             * @description What the person shows, once: `kbpassword_...`. It is not kept and cannot be shown again. The link of the console is
+             *     `/console/password#token=` and this.
+             */
+            token: string;
+            /**
+             * @description Whose password it is for.
+             * @example usr_06evr40e1m73fwp2hw6n0xq8kc
+             */
+            user_id: string;
+        };
+        /** @description Whose password was set. */
+        PasswordOwner: {
+            /** @description The e-mail to log in with. */
+            email: string;
+        };
         /** @description Whether runs can have pictures. */
         PicturesView: {
             /** @description Whether something would make them now. */
@@ -6318,10 +6393,12 @@ export interface components {
             /** @description The client's format: `openai_chat`, `anthropic_messages`. */
             wire_format: string;
         };
-        /** @description What may change of a person. */
+        /** @description What may change of a person, one thing at a time. */
         UserPatch: {
+            /** @description Whether the person manages the instance. */
+            instance_admin?: boolean | null;
             /** @description Whether the person is locked out. */
-            suspended: boolean;
+            suspended?: boolean | null;
         };
         /** @description A person. */
         UserView: {
@@ -12092,6 +12169,111 @@ export interface operations {
             };
         };
     };
+    use_password_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordByLink"];
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordOwner"];
+                };
+            };
+            /** @description `invalid_request`: The request does not have the documented form. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_password_link`: The link was used, is older than an hour, was replaced by a newer one, lost its backing or was never made. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `cross_site_request`: A page of another site sent this request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_too_large`: The body is larger than 256 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_attempts`: There were too many failed attempts. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_plans: {
         parameters: {
             query?: never;
@@ -13205,7 +13387,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            /** @description `last_instance_admin`: The instance would have no admin any more. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -13996,7 +14178,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            /**
+             * @description `conflict`: Somebody changed the same thing, or it already exists.
+             *
+             *     `last_instance_admin`: The instance would have no admin any more.
+             */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -14016,6 +14202,108 @@ export interface operations {
             };
             /** @description `unsupported_media_type`: The body is not declared as JSON. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `misdirected_request`: This listener does not answer to the name in `Host`. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal_error`: The server failed at this request. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part that the server needs does not answer. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_password_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasswordLinkView"];
+                };
+            };
+            /**
+             * @description `invalid_request`: The request does not have the documented form.
+             *
+             *     `ambiguous_credentials`: The request carries more than one credential.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication_required`: There is no valid credential on the request. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /**
+             * @description `permission_denied`: The caller's role or scope does not allow this.
+             *
+             *     `cross_site_request`: A page of another site sent this request.
+             */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found`: There is nothing here that the caller may know of. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conflict`: Somebody changed the same thing, or it already exists. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -26,6 +26,7 @@ pub mod members;
 pub mod meta;
 pub mod models;
 pub mod own_user;
+pub mod password_links;
 pub mod plans;
 pub mod platform_keys;
 pub mod playground_key;
@@ -72,6 +73,7 @@ pub fn routes() -> OpenApiRouter<ControlState> {
         .merge(console_links::routes())
         .merge(device_logins::routes())
         .merge(users::routes())
+        .merge(password_links::routes())
         .merge(whoami::routes())
         .merge(own_user::routes())
         .merge(sealing_key::routes())

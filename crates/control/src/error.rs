@@ -66,6 +66,7 @@ codes! {
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
     InvalidDeviceCode = 401 "invalid_device_code", "The log-in was refused, used, has expired or was never begun.", "Begin another one.";
     InvalidConsoleLink = 401 "invalid_console_link", "The link was used, is older than five minutes, was replaced by a newer one or was never made.", "On the machine of a local instance, `keybearer console` makes another; elsewhere log in.";
+    InvalidPasswordLink = 401 "invalid_password_link", "The link was used, is older than an hour, was replaced by a newer one, lost its backing or was never made.", "Ask an admin of the instance for another; on the server's machine `keybearer password-link` makes one.";
     LimitExceeded = 402 "limit_exceeded", "The account's plan allows no more of this.", "Remove one, or ask an admin of the instance for a higher plan; programs find the limit in `details`.";
     PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "Ask an admin or the owner for what it takes, or use a credential that has it; programs find it in `details.needs`.";
     ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave them out, or let somebody make the key who holds them; programs find them in `details.scopes`.";
@@ -79,6 +80,7 @@ codes! {
     UnknownUserCode = 404 "unknown_user_code", "No program waits with this code.", "Compare it with what the program shows; a code is good for ten minutes and once.";
     MethodNotAllowed = 405 "method_not_allowed", "The path exists, but not with this method.", "The `Allow` header lists the methods.";
     Conflict = 409 "conflict", "Somebody changed the same thing, or it already exists.", "Read the current state and try again.";
+    LastInstanceAdmin = 409 "last_instance_admin", "The instance would have no admin any more.", "Make somebody else an admin of the instance first.";
     AlreadySetUp = 409 "already_set_up", "The instance has its first user.", "Log in.";
     StaleKek = 409 "stale_kek", "The box is sealed to a key that is not the current one.", "Fetch GET /v1/byok/encryption-pubkey again and seal to the key in `details.kek_id`.";
     ResubmitKey = 409 "resubmit_key", "Where a key is sent can only change together with the key.", "Submit the provider key again with the new provider or base URL.";
@@ -283,6 +285,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound => Self::new(Code::NotFound),
             StoreError::Conflict(what) => Self::new(Code::Conflict).because(what),
+            StoreError::LastAdmin => Self::new(Code::LastInstanceAdmin),
             // A box that was submitted before is refused exactly as one that does not open.
             StoreError::Replayed => Self::new(Code::InvalidSealedBox),
             StoreError::PlanRequired { .. } => Self::new(Code::PlanRequired),

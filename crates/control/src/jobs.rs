@@ -95,8 +95,8 @@ async fn follow(state: &ControlState) {
     }
 }
 
-/// Renews the sealing key when it is due and drops what nobody can use any more: sessions that ended, API keys that ended
-/// long ago, what is older than a day of how keys fared, with which keys old objects were made, runs that were kept long enough, and all but the newest changes.
+/// Renews the sealing key when it is due and drops what nobody can use any more: sessions and links to new passwords that
+/// ended, API keys that ended long ago, what is older than a day of how keys fared, with which keys old objects were made, runs that were kept long enough, and all but the newest changes.
 /// The hashes of submitted boxes stay for ever: a box without context has no time in it, so it must never be taken twice.
 async fn tidy(state: &ControlState) {
     if let Err(problem) = sealing_key::rotate_if_due(state).await {
@@ -107,6 +107,9 @@ async fn tidy(state: &ControlState) {
     let now = state.sources.now();
     if let Err(error) = system.prune_sessions(now).await {
         tracing::warn!(error = %error, "could not prune sessions: {error}");
+    }
+    if let Err(error) = system.prune_password_links(now).await {
+        tracing::warn!(error = %error, "could not prune links to new passwords: {error}");
     }
     if let Err(error) = system.prune_api_keys(now.plus_millis(-KEEP_ENDED_MS)).await {
         tracing::warn!(error = %error, "could not prune API keys: {error}");

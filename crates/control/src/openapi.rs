@@ -235,7 +235,7 @@ refusals! {
         PermissionDenied, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;
     /// What somebody who leaves may be told.
     Departures = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidCredentials,
-        PermissionDenied, CrossSiteRequest, NotFound, Conflict, RequestTooLarge, UnsupportedMediaType,
+        PermissionDenied, CrossSiteRequest, NotFound, LastInstanceAdmin, RequestTooLarge, UnsupportedMediaType,
         TooManyAttempts, Unavailable;
     /// What somebody who sets the instance up may be told.
     SetUps = InvalidRequest, InvalidSetupToken, CrossSiteRequest, AlreadySetUp, RequestTooLarge,
@@ -243,6 +243,12 @@ refusals! {
     /// What somebody who comes with a link to the console may be told.
     LinkLogIns = InvalidRequest, InvalidConsoleLink, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType,
         TooManyAttempts, Unavailable;
+    /// What somebody who sets a new password with a link may be told.
+    PasswordResets = InvalidRequest, InvalidPasswordLink, CrossSiteRequest, RequestTooLarge, UnsupportedMediaType,
+        TooManyAttempts, Unavailable;
+    /// What somebody who changes a user may be told.
+    UserChanges = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, PermissionDenied, CrossSiteRequest,
+        NotFound, Conflict, LastInstanceAdmin, RequestTooLarge, UnsupportedMediaType, Unavailable;
     /// What somebody who accepts an invitation may be told.
     Acceptances = InvalidRequest, AmbiguousCredentials, AuthenticationRequired, InvalidInvitation, LimitExceeded,
         PermissionDenied, CrossSiteRequest, InvitationForAnother, Conflict, RequestTooLarge, UnsupportedMediaType, TooManyAttempts, Unavailable;

@@ -15,6 +15,7 @@ pub(crate) mod live;
 pub mod local;
 pub mod models;
 pub mod offered_modes;
+pub mod password_links;
 pub(crate) mod plan_gate;
 pub mod plans;
 pub mod policy;

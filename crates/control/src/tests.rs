@@ -14,6 +14,7 @@ mod device_logins;
 mod doubles;
 mod edge;
 mod hands;
+mod helping;
 mod instance_keys;
 mod key_rules;
 mod keys;

@@ -194,7 +194,7 @@ macro_rules! actions {
 actions! {
     /// See and end one's own sessions, see one's own profile and workspaces, create a workspace.
     UseOwnUser = "use_own_user", Standing::User, None;
-    /// Create, list and suspend users.
+    /// Create, list and suspend users, make them admins of the instance, and help them to a new password.
     ManageUsers = "manage_users", Standing::Instance, None;
     /// Rotate the sealing key, see its age.
     ManageSealingKey = "manage_sealing_key", Standing::Instance, None;

@@ -23,6 +23,8 @@ pub enum CredentialKind {
     Setup,
     /// The right to enter the console of a local instance, once: `kbconsole_`.
     ConsoleLink,
+    /// The right to give one person a new password, once: `kbpassword_`.
+    PasswordLink,
 }
 
 impl CredentialKind {
@@ -36,6 +38,7 @@ impl CredentialKind {
             Self::RunLink => "kbl_",
             Self::Setup => "kbsetup_",
             Self::ConsoleLink => "kbconsole_",
+            Self::PasswordLink => "kbpassword_",
         }
     }
 }

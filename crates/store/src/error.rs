@@ -15,6 +15,9 @@ pub enum StoreError {
     /// It contradicts what is stored; the text says what, and holds no stored value. Answer 409.
     #[error("{0}")]
     Conflict(&'static str),
+    /// The instance would have no admin any more. Answer 409.
+    #[error("the instance would have no admin any more")]
+    LastAdmin,
     /// There is no such thing where the scope may look. Answer 404.
     #[error("not found")]
     NotFound,

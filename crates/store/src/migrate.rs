@@ -62,6 +62,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "kept_objects",
         include_str!("../migrations/0015_kept_objects.sql"),
     ),
+    (
+        16,
+        "password_links",
+        include_str!("../migrations/0016_password_links.sql"),
+    ),
 ];
 
 /// Where the driver keeps what it has applied.

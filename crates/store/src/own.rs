@@ -14,7 +14,6 @@ use crate::error::StoreError;
 use crate::revision::Affects;
 use crate::scope::UserScope;
 use crate::session::{self, SessionRow};
-use crate::statement::sql;
 use crate::user::{self, UserRow};
 use crate::workspace::{self, NewWorkspace, WorkspaceRow};
 use crate::{data_key, limit, provider_key};
@@ -182,26 +181,9 @@ impl<'a> Own<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let user = self.scope.user();
+        let (user, session) = (self.scope.user(), self.scope.session());
         let mut writing = self.store.writing().await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1")
-                    .bind(user)
-                    .bind(hash)
-                    .bind(now),
-            )
-            .await?;
-        if changed == 0 {
-            return Err(StoreError::NotFound);
-        }
-        let served = session::served_accounts(&mut writing.tx, user, None).await?;
-        session::delete_of_user(&mut writing.tx, user, Some(self.scope.session())).await?;
-        for account in served {
-            writing.affects_also(account).await?;
-        }
-        device_login::drop_of_user(&mut writing.tx, user).await?;
+        user::replace_password(&mut writing, user, hash, Some(session), now).await?;
         writing
             .commit(Affects::Nothing, self.scope.origin(), audit, now)
             .await

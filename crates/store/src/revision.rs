@@ -226,16 +226,26 @@ impl Writing<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         for note in notes {
-            let (sequence,): (i64,) = self
-                .tx
-                .one(sql(
-                    "UPDATE revision SET audit_sequence = audit_sequence + 1
-                          WHERE singleton = 1 RETURNING audit_sequence",
-                ))
-                .await?;
-            audit::insert(&mut self.tx, sequence, origin, note, now).await?;
+            self.note(origin, note, now).await?;
         }
         self.commit_unaudited(affects).await
+    }
+
+    /// Adds an audit row to the change, beside those with which it is committed: for what another log should have, too.
+    pub(crate) async fn note(
+        &mut self,
+        origin: Origin,
+        note: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (sequence,): (i64,) = self
+            .tx
+            .one(sql(
+                "UPDATE revision SET audit_sequence = audit_sequence + 1
+                      WHERE singleton = 1 RETURNING audit_sequence",
+            ))
+            .await?;
+        audit::insert(&mut self.tx, sequence, origin, note, now).await
     }
 
     /// Commits a change that is no event of its own: making and re-wrapping keys, the deployment's first record.

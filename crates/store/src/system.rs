@@ -4,6 +4,7 @@ mod credits;
 mod instance;
 mod runs;
 mod upkeep;
+mod users;
 
 use domain::record::DeploymentRecord;
 use domain::{AccountId, ProviderId, SessionId, Timestamp, UserId, WorkspaceId};
@@ -18,6 +19,7 @@ use crate::invitation::{self, AcceptBy, InvitationRow};
 use crate::limit;
 use crate::member;
 use crate::page::{Page, PageRequest};
+use crate::password_link;
 use crate::revision::Affects;
 use crate::scope::{InstanceScope, Principal};
 use crate::sealed_box;
@@ -104,7 +106,7 @@ impl<'a> System<'a> {
     /// Adds a person with account, "Personal" workspace and ownership.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`]: the email is taken.
+    /// [`StoreError::Conflict`]: the email is taken, or the admin is none any more.
     pub async fn create_user(
         &self,
         scope: &InstanceScope,
@@ -112,7 +114,7 @@ impl<'a> System<'a> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<UserRow, StoreError> {
-        let mut writing = self.store.writing().await?;
+        let mut writing = self.changing(scope).await?;
         let row = user::insert(&mut writing.tx, new, now).await?;
         let origin = Origin {
             account: Some(new.account),
@@ -208,7 +210,7 @@ impl<'a> System<'a> {
     /// person's account, whoever minted it; or lets them in again.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: nobody locks themselves out.
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: nobody locks themselves out, or the admin is none any more.
     pub async fn set_user_suspended(
         &self,
         scope: &InstanceScope,
@@ -220,7 +222,7 @@ impl<'a> System<'a> {
         if user == scope.user() {
             return Err(StoreError::Conflict("nobody suspends themselves"));
         }
-        let mut writing = self.store.writing().await?;
+        let mut writing = self.changing(scope).await?;
         let changed = writing
             .tx
             .run(
@@ -235,6 +237,7 @@ impl<'a> System<'a> {
         }
         if suspended {
             session::delete_of_user(&mut writing.tx, user, None).await?;
+            password_link::drop_of_user(&mut writing.tx, user).await?;
         }
         // The person may belong to workspaces of many accounts.
         writing

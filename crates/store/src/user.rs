@@ -1,15 +1,16 @@
 //! People who log in.
 
 use domain::policy::WorkspacePolicy;
-use domain::{AccountId, Timestamp, UserId, WorkspaceId};
+use domain::{AccountId, SessionId, Timestamp, UserId, WorkspaceId};
 
 use crate::Store;
 use crate::db::Tx;
 use crate::error::{Place, StoreError};
 use crate::page::{List, Page, PageRequest};
+use crate::revision::Writing;
 use crate::statement::sql;
 use crate::workspace::{self, NewWorkspace};
-use crate::{plan, provider_key_row, settings};
+use crate::{device_login, password_link, plan, provider_key_row, session, settings};
 
 /// A person, without the password hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,23 @@ pub(crate) async fn get(store: &Store, user: UserId) -> Result<Option<UserRow>, 
         .await?
         .map(read)
         .transpose()
+}
+
+/// The same inside a change.
+pub(crate) async fn get_in(tx: &mut Tx, user: UserId) -> Result<Option<UserRow>, StoreError> {
+    tx.optional(
+        sql(
+            "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
+                    u.created_at, u.updated_at
+             FROM users u
+             JOIN accounts a ON a.owner_user = u.id
+             WHERE u.id = $1",
+        )
+        .bind(user),
+    )
+    .await?
+    .map(read)
+    .transpose()
 }
 
 /// The person with this address and the stored password hash, by one query whether there is one or not.
@@ -187,6 +205,68 @@ pub(crate) async fn still_admin(tx: &mut Tx, user: UserId) -> Result<(), StoreEr
     Err(StoreError::Conflict(
         "the user is no admin of the instance any more",
     ))
+}
+
+/// Makes sure, inside a change, that somebody else manages the instance, too.
+pub(crate) async fn another_admin(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
+    let (others,): (i64,) = tx
+        .one(
+            sql("SELECT count(*) FROM users
+                 WHERE instance_admin = 1 AND suspended = 0 AND id <> $1")
+            .bind(user),
+        )
+        .await?;
+    match others {
+        0 => Err(StoreError::LastAdmin),
+        _ => Ok(()),
+    }
+}
+
+/// The active admins of the instance, at most 100.
+pub(crate) async fn admins(store: &Store) -> Result<Vec<UserRow>, StoreError> {
+    let rows: Vec<Stored> = store
+        .db()
+        .all(sql(
+            "SELECT u.id, u.email, a.id AS account_id, u.instance_admin, u.suspended,
+                    u.created_at, u.updated_at
+             FROM users u
+             JOIN accounts a ON a.owner_user = u.id
+             WHERE u.instance_admin = 1 AND u.suspended = 0
+             ORDER BY u.id LIMIT 100",
+        ))
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Gives a person another password and ends what the one before had begun: log-ins, but for `except`, what they approved,
+/// and a link to a new password.
+pub(crate) async fn replace_password(
+    writing: &mut Writing<'_>,
+    user: UserId,
+    hash: &str,
+    except: Option<SessionId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let tx = &mut writing.tx;
+    let changed = tx
+        .run(
+            sql("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1")
+                .bind(user)
+                .bind(hash)
+                .bind(now),
+        )
+        .await?;
+    if changed == 0 {
+        return Err(StoreError::NotFound);
+    }
+    let served = session::served_accounts(tx, user, None).await?;
+    session::delete_of_user(tx, user, except).await?;
+    device_login::drop_of_user(tx, user).await?;
+    password_link::drop_of_user(tx, user).await?;
+    for account in served {
+        writing.affects_also(account).await?;
+    }
+    Ok(())
 }
 
 /// Whether an active person manages the instance.

@@ -37,11 +37,13 @@ pub enum HashPurpose {
     Found,
     /// The right to enter the console of a local instance.
     ConsoleLink,
+    /// The right to give one person a new password.
+    PasswordLink,
 }
 
 impl HashPurpose {
     /// All purposes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ApiKey,
         Self::Session,
         Self::Invitation,
@@ -52,6 +54,7 @@ impl HashPurpose {
         Self::Replay,
         Self::Found,
         Self::ConsoleLink,
+        Self::PasswordLink,
     ];
 
     const fn info(self) -> &'static str {
@@ -66,6 +69,7 @@ impl HashPurpose {
             Self::Replay => "keybearer/hash/replay/v1",
             Self::Found => "keybearer/hash/found/v1",
             Self::ConsoleLink => "keybearer/hash/console-link/v1",
+            Self::PasswordLink => "keybearer/hash/password-link/v1",
         }
     }
 }

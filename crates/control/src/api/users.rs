@@ -14,7 +14,7 @@ use crate::auth::password::Password;
 use crate::body::{Json, Query};
 use crate::error::Problem;
 use crate::frame::Call;
-use crate::openapi::{Reads, Writes};
+use crate::openapi::{Reads, UserChanges, Writes};
 use crate::ops::users;
 use crate::page::{List, page_request};
 use crate::state::ControlState;
@@ -102,18 +102,26 @@ async fn create_user(
     Ok((StatusCode::CREATED, axum::Json(row.into())))
 }
 
-/// What may change of a person.
+/// What may change of a person, one thing at a time.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserPatch {
     /// Whether the person is locked out.
-    suspended: bool,
+    #[serde(default)]
+    suspended: Option<bool>,
+    /// Whether the person manages the instance.
+    #[serde(default)]
+    instance_admin: Option<bool>,
 }
 
-/// Lock a person out, or in again. Sessions end at once; the person's API keys rest while it lasts.
+/// Lock a person out, or in again; or make the person an admin of the instance, or none any more.
+///
+/// Suspending ends sessions at once, and the person's API keys rest while it lasts; nobody suspends themselves. What an admin of
+/// the instance may do counts from the next request on, in open sessions and of API keys with scopes of the instance. An admin may
+/// step down, but for the last: the instance always has one. Who is suspended becomes no admin.
 #[utoipa::path(patch, path = "/api/v1/users/{user_id}", tag = "users",
     extensions(("x-action" = json!("manage_users"))), request_body = UserPatch,
-    responses((status = 204), Writes))]
+    responses((status = 204), UserChanges))]
 async fn update_user(
     access: Access<ManageUsers>,
     UserInPath(user): UserInPath,
@@ -121,15 +129,32 @@ async fn update_user(
     call: Call,
     Json(body): Json<UserPatch>,
 ) -> Result<StatusCode, Problem> {
-    let action = if body.suspended {
-        "user.suspend"
-    } else {
-        "user.resume"
-    };
-    let note = call.note_on(action, user);
     let system = state.store.system();
-    system
-        .set_user_suspended(&access.scope, user, body.suspended, &note, call.now)
-        .await?;
+    match (body.suspended, body.instance_admin) {
+        (Some(suspended), None) => {
+            let action = match suspended {
+                true => "user.suspend",
+                false => "user.resume",
+            };
+            let note = call.note_on(action, user);
+            system
+                .set_user_suspended(&access.scope, user, suspended, &note, call.now)
+                .await?;
+        }
+        (None, Some(instance_admin)) => {
+            let action = match instance_admin {
+                true => "user.promote",
+                false => "user.demote",
+            };
+            let note = call.note_on(action, user);
+            system
+                .set_instance_admin(&access.scope, user, instance_admin, &note, call.now)
+                .await?;
+        }
+        _ => {
+            let rule = "exactly one of suspended and instance_admin is changed at a time";
+            return Err(Problem::field("suspended", rule));
+        }
+    }
     Ok(StatusCode::NO_CONTENT)
 }

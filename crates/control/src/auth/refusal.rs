@@ -20,10 +20,11 @@ pub(crate) async fn noted<T>(
     action: &'static str,
     result: Result<T, Problem>,
 ) -> Result<T, Problem> {
-    const WRONG: [Code; 3] = [
+    const WRONG: [Code; 4] = [
         Code::InvalidSetupToken,
         Code::InvalidInvitation,
         Code::InvalidConsoleLink,
+        Code::InvalidPasswordLink,
     ];
     if matches!(&result, Err(problem) if WRONG.contains(&problem.code()))
         && state.refusals.begin(SUBJECT, call.now).is_ok()

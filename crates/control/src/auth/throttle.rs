@@ -137,12 +137,13 @@ impl Guess<'_> {
     /// # Errors
     /// The error of `result`.
     pub fn end<T>(self, result: Result<T, Problem>) -> Result<T, Problem> {
-        const WRONG: [Code; 6] = [
+        const WRONG: [Code; 7] = [
             Code::InvalidCredentials,
             Code::InvalidSetupToken,
             Code::InvalidInvitation,
             Code::InvalidDeviceCode,
             Code::InvalidConsoleLink,
+            Code::InvalidPasswordLink,
             Code::UnknownUserCode,
         ];
         if !matches!(&result, Err(problem) if WRONG.contains(&problem.code())) {

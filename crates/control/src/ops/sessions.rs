@@ -84,8 +84,8 @@ pub async fn change_password(
 /// Deletes the caller with everything that belongs to the account.
 ///
 /// # Errors
-/// `invalid_credentials` when the password is wrong; `too_many_attempts`; `conflict` when nobody else manages the
-/// instance.
+/// `invalid_credentials` when the password is wrong; `too_many_attempts`; `last_instance_admin` when nobody
+/// else manages the instance.
 pub async fn leave(
     state: &ControlState,
     call: &Call,

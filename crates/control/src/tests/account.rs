@@ -412,6 +412,6 @@ async fn who_leaves_takes_everything_along_and_needs_the_password() {
         .refused(401, "invalid_credentials");
     leave(&root.session, PASSWORD)
         .await
-        .refused(409, "conflict");
+        .refused(409, "last_instance_admin");
     world.get(&root.session, "/api/v1/me").await.expect(200);
 }

@@ -9,6 +9,7 @@ use crate::error::{Place, StoreError};
 use crate::revision::Affects;
 use crate::session;
 use crate::statement::sql;
+use crate::user;
 
 /// No password has this hash.
 const NO_PASSWORD: &str = "!";
@@ -21,7 +22,7 @@ impl Own<'_> {
     /// Usage, the ledger and the audit log stay; they name ids only.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`]: nobody else manages the instance; [`StoreError::NotFound`] if the person is gone.
+    /// [`StoreError::LastAdmin`]: nobody else manages the instance; [`StoreError::NotFound`] if the person is gone.
     pub async fn delete_account(
         &self,
         audit: &AuditNote,
@@ -63,18 +64,7 @@ async fn leaving(tx: &mut Tx, user: UserId) -> Result<String, StoreError> {
         .await?;
     let (email, instance_admin) = person.ok_or(StoreError::NotFound)?;
     if instance_admin != 0 {
-        let (others,): (i64,) = tx
-            .one(
-                sql("SELECT count(*) FROM users
-                     WHERE instance_admin = 1 AND suspended = 0 AND id <> $1")
-                .bind(user),
-            )
-            .await?;
-        if others == 0 {
-            return Err(StoreError::Conflict(
-                "the instance would have no admin any more",
-            ));
-        }
+        user::another_admin(tx, user).await?;
     }
     Ok(email)
 }
@@ -123,6 +113,7 @@ async fn delete_traces(tx: &mut Tx, user: UserId, email: &str) -> Result<(), Sto
         sql("DELETE FROM api_keys WHERE user_id = $1"),
         sql("DELETE FROM invitations WHERE invited_by = $1"),
         sql("DELETE FROM members WHERE user_id = $1"),
+        sql("DELETE FROM password_links WHERE user_id = $1"),
     ] {
         tx.run(statement.bind(user)).await?;
     }

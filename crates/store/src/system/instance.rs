@@ -243,7 +243,7 @@ impl<'a> System<'a> {
     }
 
     /// Begins a change, in which the person still manages the instance.
-    async fn changing(&self, scope: &InstanceScope) -> Result<Writing<'a>, StoreError> {
+    pub(super) async fn changing(&self, scope: &InstanceScope) -> Result<Writing<'a>, StoreError> {
         let mut writing = self.store.writing().await?;
         user::still_admin(&mut writing.tx, scope.user()).await?;
         Ok(writing)

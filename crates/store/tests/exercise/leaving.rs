@@ -155,7 +155,7 @@ async fn the_last_admin_stays(world: World) {
     let note = world.note("account.delete");
     let before = world.traces().await;
     let refused = world.store.own(&own).delete_account(&note, NOW).await;
-    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert!(matches!(refused, Err(StoreError::LastAdmin)));
     assert_eq!(world.traces().await, before);
     world
         .raw(
@@ -165,7 +165,7 @@ async fn the_last_admin_stays(world: World) {
         .expect("changed");
     let refused = world.store.own(&own).delete_account(&note, NOW).await;
     assert!(
-        matches!(refused, Err(StoreError::Conflict(_))),
+        matches!(refused, Err(StoreError::LastAdmin)),
         "a suspended admin manages nothing"
     );
     world
@@ -176,7 +176,7 @@ async fn the_last_admin_stays(world: World) {
     left.expect("another admin is there");
     let own = world.own(&second).await;
     let refused = world.store.own(&own).delete_account(&note, NOW).await;
-    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert!(matches!(refused, Err(StoreError::LastAdmin)));
 }
 
 async fn nothing_is_made_for_somebody_who_left(world: World) {

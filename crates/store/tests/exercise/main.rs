@@ -33,4 +33,5 @@ mod sealing;
 mod services;
 mod settling;
 mod templates;
+mod users;
 mod world;

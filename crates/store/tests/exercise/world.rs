@@ -216,6 +216,8 @@ impl World {
             "SELECT count(*) FROM api_keys WHERE revoked_at IS NOT NULL",
             "SELECT count(*) FROM sessions",
             "SELECT count(*) FROM device_logins",
+            "SELECT count(*) FROM password_links",
+            "SELECT count(*) FROM users WHERE instance_admin = 1",
             "SELECT count(*) FROM device_logins WHERE session_id IS NOT NULL",
             "SELECT count(*) FROM data_keys",
             "SELECT count(*) FROM provider_keys",
