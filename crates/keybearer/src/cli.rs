@@ -44,6 +44,18 @@ enum Command {
     /// Where no server's database is named or here, it looks at this user's local instance: its records where it does not run,
     /// else whether it answers, its keys, and whether the keys of this shell are those that it has.
     Doctor(commands::doctor::Args),
+    /// Make a link to a new password at the server's machine: the way back in for an admin who forgot theirs.
+    ///
+    /// Needs the database and the root key, and nobody's leave. The link is good once, for an hour, and ends all sessions of its
+    /// person; a link before it ends. The server must not be running on SQLite while the link is made, and must run when it is
+    /// opened. The audit log has both.
+    PasswordLink {
+        #[command(flatten)]
+        instance: Instance,
+        /// The e-mail address of the person. Where nobody has it, the error names the admins of the instance.
+        #[arg(long, value_name = "ADDRESS")]
+        email: String,
+    },
     /// Manage the root key, under which everything is encrypted.
     #[command(subcommand)]
     RootKey(RootKeyCommand),
@@ -241,6 +253,10 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(args) => commands::doctor::run(args, out).await,
+        Command::PasswordLink { instance, email } => {
+            let loaded = config::load(instance.config.as_deref())?;
+            commands::password_link::run(loaded, &email, out).await
+        }
         Command::RootKey(RootKeyCommand::Rotate { instance, to }) => {
             commands::root_key::rotate(config::load(instance.config.as_deref())?, &to, out).await
         }

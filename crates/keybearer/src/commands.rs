@@ -17,6 +17,7 @@ pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod member;
 pub(crate) mod models;
+pub(crate) mod password_link;
 pub(crate) mod policy;
 pub(crate) mod profile;
 pub(crate) mod resolve;

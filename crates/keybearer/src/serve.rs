@@ -245,11 +245,7 @@ async fn told_to_stop(terminal_closed: impl Future<Output = ()>) {
 /// Prints where the server listens and, while there is no user, how to create one.
 #[expect(clippy::print_stdout, reason = "whoever starts the server reads this")]
 fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyhow::Result<()> {
-    let origin = config
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{}", reachable(address)));
-    let origin = origin.trim_end_matches('/');
+    let origin = origin(config, &address.to_string());
     let token_file = config.data_dir.join("setup-token");
     // A token of an earlier start is dead.
     let _ = std::fs::remove_file(&token_file);
@@ -274,6 +270,17 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
 }
 
 /// How this program was called, so that the printed line can be pasted.
+/// Where people reach a server that listens at `listening`, without a slash at the end.
+pub(crate) fn origin(config: &Config, listening: &str) -> String {
+    let here = || match listening.parse() {
+        Ok(address) => format!("http://{}", reachable(address)),
+        // A name.
+        Err(_) => format!("http://{listening}"),
+    };
+    let origin = config.public_url.clone().unwrap_or_else(here);
+    origin.trim_end_matches('/').to_owned()
+}
+
 fn program() -> String {
     std::env::args()
         .next()

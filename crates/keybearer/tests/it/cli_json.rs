@@ -223,6 +223,15 @@ async fn every_command_of_a_server_prints_one_document_and_one_error() {
     it.one("admin user suspend", &["made@example.com", "--yes"])
         .await;
     it.one("admin user restore", &["made@example.com"]).await;
+    it.one("admin user promote", &["made@example.com", "--yes"])
+        .await;
+    it.one("admin user demote", &["made@example.com", "--yes"])
+        .await;
+    let link = it
+        .one("admin user password-link", &["made@example.com"])
+        .await;
+    let page = format!("/console/password#token={}", text(&link, "/token"));
+    assert!(text(&link, "/url").ends_with(&page), "{link}");
     it.one("admin account list", &[]).await;
     it.one("admin account show", &[&other.account]).await;
     let grant = [&other.account, "5", "--reference", "r"];
@@ -348,11 +357,14 @@ async fn the_rest() -> Vec<String> {
     let exit = app.run_with_input(&init, "a long password\n").await;
     error("init", &exit);
     app.terminate().await;
+    let link = json(&["password-link", "--email", "first@example.com"]);
+    document("password-link", &app.run(&link).await);
     let new = app.dir().join("new.key");
     let new = new.to_str().expect("UTF-8").to_owned();
     let rotate = json(&["root-key", "rotate", "--to", &new]);
     document("root-key rotate", &app.run(&rotate).await);
     // The old key is the one that is configured.
+    error("password-link", &app.run(&link).await);
     let exit = app.run(&json(&["doctor"])).await;
     error("doctor", &exit);
 
@@ -370,6 +382,7 @@ async fn the_rest() -> Vec<String> {
     }
     let names = [
         "init",
+        "password-link",
         "root-key rotate",
         "reload",
         "console",

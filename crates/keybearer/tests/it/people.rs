@@ -562,3 +562,125 @@ async fn a_suspended_person_is_out_at_once() {
         .await
         .expect(204);
 }
+
+/// What the link that a command printed carries.
+fn token_of(printed: &str) -> String {
+    let link = printed.trim();
+    let (page, token) = link.split_once("#token=").expect("a link");
+    assert!(page.ends_with("/console/password"), "{page}");
+    token.to_owned()
+}
+
+#[tokio::test]
+async fn a_second_admin_helps_the_first_one() {
+    // T92
+    let fixture = Fixture::with_cli().await;
+    let second = fixture.app.outsider(&fixture.owner).await;
+    let first = &fixture.owner.person;
+    let promote = ["admin", "user", "promote", &second.email];
+    let exit = fixture.as_owner(&promote, "").await;
+    assert_eq!(exit.status.code(), Some(3), "nobody agreed: {exit}");
+    second.session.get("/api/v1/users").await.expect(403);
+    fixture
+        .admin_json(&[&promote[..], &["--yes"]].concat())
+        .await;
+    second.session.get("/api/v1/users").await.expect(200);
+
+    let link = format!("/api/v1/users/{}/password-link", first.user);
+    let made = second.session.post(&link, &json!({})).await.expect(201);
+    let token = made.json()["token"].clone();
+    let change = json!({"token": token, "password": "quite another password"});
+    let path = "/api/v1/password-links/password";
+    let anonymous = fixture.app.anonymous();
+    let set = anonymous.post(path, &change).await.expect(200);
+    assert_eq!(set.json(), json!({"email": first.email}));
+    first.session.get("/api/v1/me").await.expect(401);
+    anonymous
+        .post(path, &change)
+        .await
+        .expect_error(401, "invalid_password_link");
+    let log_in = json!({"email": first.email, "password": "quite another password"});
+    anonymous
+        .post("/api/v1/sessions", &log_in)
+        .await
+        .expect(201);
+    // What the owner's programs have goes on.
+    fixture.owner.key.get("/v1/models").await.expect(200);
+
+    let demote = format!("/api/v1/users/{}", second.user);
+    let body = json!({"instance_admin": false});
+    second
+        .session
+        .patch(&format!("/api/v1/users/{}", first.user), &body)
+        .await
+        .expect(204);
+    second
+        .session
+        .patch(&demote, &body)
+        .await
+        .expect_error(409, "last_instance_admin");
+    let log = fixture.app.stderr();
+    assert!(!log.contains("kbpassword_"), "{log}");
+}
+
+#[tokio::test]
+async fn the_operator_lets_an_admin_in_who_forgot_the_password() {
+    let mut fixture = Fixture::start().await;
+    let email = fixture.owner.person.email.clone();
+    let on_sqlite = fixture.app.engine() == testkit::app::Engine::Sqlite;
+    let run = ["password-link", "--email", &email];
+    if on_sqlite {
+        // One process at a time, which the server is.
+        let exit = fixture.app.run(&run).await;
+        assert!(!exit.status.success() && exit.stdout.is_empty(), "{exit}");
+        fixture.app.terminate().await;
+    }
+    let unknown = ["password-link", "--email", "nobody@example.com"];
+    let exit = fixture.app.run(&unknown).await;
+    assert_eq!(exit.status.code(), Some(6), "{exit}");
+    assert!(exit.says(&format!("its admins are {email}")), "{exit}");
+    let first = fixture.app.run(&run).await;
+    assert!(first.status.success(), "{first}");
+    let exit = fixture.app.run(&run).await;
+    assert!(exit.status.success(), "{exit}");
+    assert!(exit.stderr.contains("good once"), "{exit}");
+    if on_sqlite {
+        fixture.app.restart().await;
+    }
+    let anonymous = fixture.app.anonymous();
+    let path = "/api/v1/password-links/password";
+    let change = |exit: &testkit::app::Exit| json!({"token": token_of(&exit.stdout), "password": "quite another password"});
+    anonymous
+        .post(path, &change(&first))
+        .await
+        .expect_error(401, "invalid_password_link");
+    anonymous.post(path, &change(&exit)).await.expect(200);
+    fixture
+        .owner
+        .person
+        .session
+        .get("/api/v1/me")
+        .await
+        .expect(401);
+    let log_in = json!({"email": email, "password": "quite another password"});
+    let session = anonymous
+        .post("/api/v1/sessions", &log_in)
+        .await
+        .expect(201);
+    let cookie = session.cookie().expect("a session");
+    let audit = fixture
+        .app
+        .caller("the admin", Auth::Cookie(cookie))
+        .get("/api/v1/audit")
+        .await
+        .expect(200)
+        .json();
+    let rows = audit["data"].as_array().expect("rows");
+    let has = |action: &str, actor: &str| {
+        let mut rows = rows.iter();
+        rows.any(|row| row["action"] == action && row["actor"] == actor)
+    };
+    assert!(has("user.create_password_link", "system"), "{audit}");
+    let user = &fixture.owner.person.user;
+    assert!(has("user.use_password_link", user), "{audit}");
+}
