@@ -141,6 +141,7 @@ async fn one_thing_of_a_person_changes_at_a_time() {
 
 #[tokio::test]
 async fn a_link_gives_a_new_password_once() {
+    // T104
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     let ann = world.person(&root, "ann").await;
@@ -200,6 +201,7 @@ async fn a_link_gives_a_new_password_once() {
 
 #[tokio::test]
 async fn a_link_ends_after_an_hour_with_the_next_one_and_with_its_maker() {
+    // T104
     let world = World::start().await;
     let (root, _) = world.set_up().await;
     let ann = world.person(&root, "ann").await;

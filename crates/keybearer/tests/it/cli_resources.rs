@@ -7,7 +7,7 @@ use crate::Fixture;
 
 impl Fixture {
     /// `keybearer ARGUMENTS --json` with the owner's log-in for this one command.
-    async fn admin_json(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn admin_json(&self, arguments: &[&str]) -> Value {
         let exit = self.as_owner(&[arguments, &["--json"]].concat(), "").await;
         assert!(exit.status.success(), "{arguments:?}: {exit}");
         serde_json::from_str(&exit.stdout).unwrap_or_else(|error| panic!("{error}: {exit}"))
