@@ -12200,7 +12200,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_password_link`: The link was used, is older than an hour, was replaced by a newer one, lost its backing or was never made. */
+            /** @description `invalid_password_link`: The link was used, replaced or made void, is older than an hour or was never made. */
             401: {
                 headers: {
                     [name: string]: unknown;

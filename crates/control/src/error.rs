@@ -66,7 +66,7 @@ codes! {
     InvalidInvitation = 401 "invalid_invitation", "The invitation was used, revoked, has expired or was never made.", "Ask for a new one.";
     InvalidDeviceCode = 401 "invalid_device_code", "The log-in was refused, used, has expired or was never begun.", "Begin another one.";
     InvalidConsoleLink = 401 "invalid_console_link", "The link was used, is older than five minutes, was replaced by a newer one or was never made.", "On the machine of a local instance, `keybearer console` makes another; elsewhere log in.";
-    InvalidPasswordLink = 401 "invalid_password_link", "The link was used, is older than an hour, was replaced by a newer one, lost its backing or was never made.", "Ask an admin of the instance for another; on the server's machine `keybearer password-link` makes one.";
+    InvalidPasswordLink = 401 "invalid_password_link", "The link was used, replaced or made void, is older than an hour or was never made.", "Ask an admin of the instance for another; on the server's machine `keybearer password-link` makes one.";
     LimitExceeded = 402 "limit_exceeded", "The account's plan allows no more of this.", "Remove one, or ask an admin of the instance for a higher plan; programs find the limit in `details`.";
     PermissionDenied = 403 "permission_denied", "The caller's role or scope does not allow this.", "Ask an admin or the owner for what it takes, or use a credential that has it; programs find it in `details.needs`.";
     ScopeNotHeld = 403 "scope_not_held", "An API key cannot be given a scope that its maker does not hold.", "Leave them out, or let somebody make the key who holds them; programs find them in `details.scopes`.";
