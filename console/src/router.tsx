@@ -49,6 +49,12 @@ const join = createRoute({
   component: lazyRouteComponent(() => import("./pages/join/Page"), "Page"),
 });
 
+const password = createRoute({
+  getParentRoute: () => root,
+  path: "/password",
+  component: lazyRouteComponent(() => import("./pages/password/Page"), "Page"),
+});
+
 /** Who is logged in; nobody is led to logging in, and back to `href`. */
 async function meOrLogIn(asked: Promise<Schemas["Me"]>, href: string): Promise<Schemas["Me"]> {
   try {
@@ -141,6 +147,7 @@ const tree = root.addChildren([
   setup,
   enter,
   join,
+  password,
   inside.addChildren([
     home,
     device,

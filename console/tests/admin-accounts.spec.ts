@@ -32,7 +32,8 @@ test("an admin makes a user, finds the person by e-mail, locks the person out an
   await logIn(theirs, url, email);
   expect((await theirs.request.get("/api/v1/me")).status()).toBe(200);
 
-  await page.getByRole("button", { name: `Suspend ${email}` }).click();
+  await page.getByRole("button", { name: `Actions for ${email}` }).click();
+  await page.getByRole("menuitem", { name: "Suspend" }).click();
   await expect(page.getByRole("alertdialog")).toContainText("Sessions end at once");
   await confirm(page, "Suspend");
   await expect(row).toContainText("Suspended");
@@ -40,7 +41,8 @@ test("an admin makes a user, finds the person by e-mail, locks the person out an
   await page.reload();
   await expect(page.getByLabel("Find by e-mail")).toHaveValue("zoe-");
   await look(page, "admin-users");
-  await page.getByRole("button", { name: `Let in ${email}` }).click();
+  await page.getByRole("button", { name: `Actions for ${email}` }).click();
+  await page.getByRole("menuitem", { name: "Let in again" }).click();
   await confirm(page, "Let in again");
   await expect(row).not.toContainText("Suspended");
   await logIn(theirs, url, email);

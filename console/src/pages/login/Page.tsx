@@ -67,6 +67,11 @@ export function Page() {
         <Button type="submit" look="primary" size="large" busy={logIn.isPending}>
           Log in
         </Button>
+        {instance.data && !instance.data.local && (
+          <p className="text-center text-xs text-soft">
+            Forgot your password? An admin of the instance can give you a link to a new one.
+          </p>
+        )}
       </form>
     </Frame>
   );

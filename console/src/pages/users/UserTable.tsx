@@ -1,30 +1,21 @@
-import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, ok, type Schemas } from "@/api/client";
+import type { Schemas } from "@/api/client";
 import { useMe } from "@/shell/workspace";
 import { Badge } from "@/ui/Badge";
-import { Button } from "@/ui/Button";
-import { ConfirmDialog } from "@/ui/ConfirmDialog";
+import { Menu, MenuItem, MenuSeparator } from "@/ui/Menu";
 import { ActionCell, Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
-import { toast } from "@/ui/Toaster";
+import { type Change, ChangeDialog } from "./ChangeDialog";
+import { PasswordLinkDialog } from "./PasswordLinkDialog";
 
 type User = Schemas["UserView"];
 
-/** People, each with the way to the account and with the lock. */
+/** People, each with the way to the account and with what an admin can do for or about them. */
 export function UserTable({ users }: { users: User[] }) {
   const me = useMe();
-  const queries = useQueryClient();
-  const [changing, setChanging] = useState<User>();
-  const suspends = changing?.suspended === false;
-  const change = async () => {
-    if (!changing) return;
-    const params = { path: { user_id: changing.id } };
-    await ok(api.PATCH("/api/v1/users/{user_id}", { params, body: { suspended: suspends } }));
-    await queries.invalidateQueries({ queryKey: ["admin", "users"] });
-    toast(suspends ? `${changing.email} is locked out` : `${changing.email} may log in again`);
-  };
+  const [changing, setChanging] = useState<Change>();
+  const [linking, setLinking] = useState<User>();
   return (
     <>
       <Table label="Users" head={["Person", "Added", "Account"]} actions>
@@ -51,40 +42,52 @@ export function UserTable({ users }: { users: User[] }) {
               </Link>
             </Cell>
             <ActionCell>
-              {user.id !== me.user.id && (
-                <Button
-                  size="small"
-                  look={user.suspended ? "secondary" : "danger"}
-                  aria-label={`${user.suspended ? "Let in" : "Suspend"} ${user.email}`}
-                  onClick={() => setChanging(user)}
-                >
-                  {user.suspended ? "Let in again" : "Suspend"}
-                </Button>
-              )}
+              <UserMenu
+                user={user}
+                isMe={user.id === me.user.id}
+                onChange={(what) => setChanging({ what, user })}
+                onLink={() => setLinking(user)}
+              />
             </ActionCell>
           </tr>
         ))}
       </Table>
-      <ConfirmDialog
-        open={changing !== undefined}
-        onClose={() => setChanging(undefined)}
-        title={suspends ? `Suspend ${changing?.email}?` : `Let ${changing?.email} in again?`}
-        action={suspends ? "Suspend" : "Let in again"}
-        danger={suspends}
-        onConfirm={change}
-      >
-        {suspends ? (
-          <p>
-            Sessions end at once, and the API keys that this person minted are refused, and so is every API key of the
-            workspaces of the account that the person owns. Nothing is deleted: all of it comes back when you let the
-            person in again.
-          </p>
-        ) : (
-          <p>
-            The person can log in, and the API keys that rest because of the suspension serve from the next call on.
-          </p>
-        )}
-      </ConfirmDialog>
+      <ChangeDialog change={changing} onClose={() => setChanging(undefined)} />
+      {linking && <PasswordLinkDialog user={linking} onClose={() => setLinking(undefined)} />}
     </>
+  );
+}
+
+/** What can be done. Nobody suspends themselves, or makes a link for themselves; who is suspended becomes no admin. */
+function UserMenu({
+  user,
+  isMe,
+  onChange,
+  onLink,
+}: {
+  user: User;
+  isMe: boolean;
+  onChange: (what: Change["what"]) => void;
+  onLink: () => void;
+}) {
+  return (
+    <Menu label={`Actions for ${user.email}`}>
+      {!isMe && !user.suspended && <MenuItem onClick={onLink}>Password link</MenuItem>}
+      {!user.instance_admin && !user.suspended && (
+        <MenuItem onClick={() => onChange("promote")}>Make admin of the instance</MenuItem>
+      )}
+      {user.instance_admin && (
+        <MenuItem danger={isMe} onClick={() => onChange("demote")}>
+          {isMe ? "Step down as admin" : "Make no admin any more"}
+        </MenuItem>
+      )}
+      {!isMe && !user.suspended && <MenuSeparator />}
+      {!isMe && !user.suspended && (
+        <MenuItem danger onClick={() => onChange("suspend")}>
+          Suspend
+        </MenuItem>
+      )}
+      {!isMe && user.suspended && <MenuItem onClick={() => onChange("resume")}>Let in again</MenuItem>}
+    </Menu>
   );
 }
