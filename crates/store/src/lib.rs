@@ -76,7 +76,7 @@ pub use page::{MAX_PAGE_ITEMS, Page, PageRequest};
 pub use password_link::NewPasswordLink;
 pub use plan::SubscriptionRow;
 pub use policy::PolicyRow;
-pub use provider_key::{Expect, KeyChange, KeyHealth, MAX_PROVIDER_KEYS, ProviderKeys};
+pub use provider_key::{Expect, KeyChange, KeyHealth, Leaving, MAX_PROVIDER_KEYS, ProviderKeys};
 pub use revision::Revisions;
 pub use run::{
     Claimed, LeaseSeen, MAX_OPEN_RUNS, MAX_RESULT_BYTES, MAX_RUNS, NewRun, Piece, RunLease,

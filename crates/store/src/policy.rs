@@ -39,13 +39,7 @@ pub(crate) async fn put(
     new: &WorkspacePolicy,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let row = tx.optional(select(workspace)).await?;
-    let stored = read(workspace, row.ok_or(StoreError::NotFound)?)?;
-    if stored.policy != *expected {
-        return Err(StoreError::Conflict(
-            "the workspace's policy was changed in the meantime",
-        ));
-    }
+    is_still(tx, workspace, expected).await?;
     tx.run(
         sql("UPDATE workspaces SET policy = $2, policy_updated_at = $3 WHERE id = $1")
             .bind(workspace)
@@ -53,6 +47,22 @@ pub(crate) async fn put(
             .bind(now),
     )
     .await?;
+    Ok(())
+}
+
+/// Makes sure that `expected` is what is decided now.
+pub(crate) async fn is_still(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    expected: &WorkspacePolicy,
+) -> Result<(), StoreError> {
+    let row = tx.optional(select(workspace)).await?;
+    let stored = read(workspace, row.ok_or(StoreError::NotFound)?)?;
+    if stored.policy != *expected {
+        return Err(StoreError::Conflict(
+            "the workspace's policy was changed in the meantime",
+        ));
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod change;
 mod health;
+mod leave;
 mod order;
 mod put;
 mod release;
@@ -19,11 +20,11 @@ use crate::error::StoreError;
 use crate::member;
 use crate::provider_key_row::{read, read_all, select};
 use crate::revision::{Affects, Writing};
-use crate::statement::sql;
-use crate::{removed_key, user};
+use crate::user;
 
 pub use change::KeyChange;
 pub use health::KeyHealth;
+pub use leave::Leaving;
 pub use put::Expect;
 pub(crate) use put::insert;
 
@@ -32,8 +33,8 @@ pub const MAX_PROVIDER_KEYS: i64 = 1_000;
 
 /// The provider keys of one workspace, one account or the instance.
 ///
-/// Templates are among an account's, apart from the others: only [`ProviderKeys::template`], [`ProviderKeys::put`]
-/// and [`ProviderKeys::remove`] reach them.
+/// Templates are among an account's, apart from the others: only [`ProviderKeys::template`], [`ProviderKeys::templates`],
+/// [`ProviderKeys::put`] and [`ProviderKeys::remove`] reach them.
 ///
 /// A change to a workspace's keys may fail as every change [`Within`](crate::Within) it may.
 pub struct ProviderKeys<'a> {
@@ -171,6 +172,23 @@ impl<'a> ProviderKeys<'a> {
             .transpose()
     }
 
+    /// The templates, of every provider.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn templates(&self) -> Result<Vec<ProviderKeyRecord>, StoreError> {
+        read_all(
+            self.store
+                .db()
+                .all(
+                    select!("WHERE owner_id = $1 AND template = 1 ORDER BY provider LIMIT $2")
+                        .bind(self.owner)
+                        .bind(MAX_PROVIDER_KEYS),
+                )
+                .await?,
+        )
+    }
+
     /// The data key under which they are encrypted, once there is one.
     ///
     /// # Errors
@@ -207,20 +225,8 @@ impl<'a> ProviderKeys<'a> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (mut writing, account) = self.writing().await?;
-        let tx = &mut writing.tx;
-        let removed: Option<(String, String, i64)> = tx
-            .optional(
-                sql("DELETE FROM provider_keys WHERE owner_id = $1 AND id = $2
-                     RETURNING provider, label, template")
-                .bind(self.owner)
-                .bind(key),
-            )
-            .await?;
-        let Some((provider, label, template)) = removed else {
+        if !leave::delete(&mut writing.tx, self.owner, key, now).await? {
             return Ok(false);
-        };
-        if template == 0 {
-            removed_key::note(tx, self.owner, &provider, &label, now).await?;
         }
         let notes = std::slice::from_ref(audit);
         self.commit(writing, account, notes, now).await?;

@@ -1,21 +1,21 @@
 //! Who pays, with which provider, key and model: a workspace's configuration as one object.
 //!
 //! The key of this object is a provider key of the workspace with a label of its own. It is stored first and the
-//! policy last: a key that is refused changes nothing. What has to go, goes after the policy is written.
+//! policy last: a key that is refused changes nothing. What has to go, goes with the policy, in the same moment.
 
 use domain::policy::{KeySource, Mode, ModelName, WorkspacePolicy};
 use domain::record::ProviderKeyRecord;
 use domain::resolve::Refusal;
 use domain::{KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp};
 use serde::Serialize;
-use store::WorkspaceScope;
+use store::{Leaving, StoreError, WorkspaceScope};
 
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::ops::admission::known_provider;
 use crate::ops::offered_modes::{OfferedMode, offered_modes};
 use crate::ops::policy::{self, Bounds, check_mode};
-use crate::ops::provider_keys::{self, CONFIG_LABEL, Holder};
+use crate::ops::provider_keys::{CONFIG_LABEL, Holder, removal_note};
 use crate::ops::resolution::Facts;
 use crate::ops::submission::{self, Material, NewKey};
 use crate::state::ControlState;
@@ -134,6 +134,16 @@ enum Keep {
     None,
 }
 
+impl Keep {
+    fn keeps(&self, key: &ProviderKeyRecord) -> bool {
+        match self {
+            Self::All => true,
+            Self::For(provider) => key.context.provider == *provider,
+            Self::None => false,
+        }
+    }
+}
+
 /// The configuration of a workspace.
 ///
 /// # Errors
@@ -182,7 +192,7 @@ pub async fn get(
 ///
 /// # Errors
 /// Those of `seen`; every code of a submission where there is a key, and those of [`policy::check`]; `invalid_request` for a key
-/// without a provider, and for a key that comes with the mode `managed`.
+/// without a provider, and for a key that comes with the mode `managed`; `conflict` when somebody else was faster twice.
 pub async fn put(
     state: &ControlState,
     call: &Call,
@@ -193,10 +203,8 @@ pub async fn put(
     let bounds = Bounds::of(state, scope).await?;
     let stored = state.store.within(scope).policy().await?.policy;
     let holder = Holder::workspace(&state.store, scope);
-    let keys = holder.keys.list().await?;
-    let held = keys.iter().filter(|key| is_held(&key.label));
-    let held: Vec<HeldKey> = held.map(held_key).collect();
-    let still = |policy: &WorkspacePolicy| {
+    let still = |policy: &WorkspacePolicy, held: &[ProviderKeyRecord]| {
+        let held: Vec<HeldKey> = held.iter().map(held_key).collect();
         seen(&Chosen {
             mode: Some(policy.mode),
             provider: policy.provider.as_ref(),
@@ -204,7 +212,7 @@ pub async fn put(
             held: &held,
         })
     };
-    still(&stored)?;
+    still(&stored, &held_keys(&holder).await?)?;
     let is_submission = matches!(wanted.key, Some(Some(_)));
     let provider = known(state, wanted.provider.as_ref())?;
     let mode = match wanted.mode {
@@ -216,9 +224,6 @@ pub async fn put(
         check_mode(&bounds.settings, mode)?;
     }
     let change = |old: &WorkspacePolicy| {
-        if !is_submission {
-            still(old)?;
-        }
         let mut new = old.clone();
         new.mode = mode.unwrap_or(old.mode);
         if let Some(provider) = &provider {
@@ -227,9 +232,9 @@ pub async fn put(
         if let Some(model) = &wanted.model {
             new.model.clone_from(model);
         }
-        Ok(new)
+        new
     };
-    let new = change(&stored)?;
+    let new = change(&stored);
     policy::check(state, &bounds, &stored, &new).await?;
     let keep = match wanted.key {
         Some(Some(material)) => {
@@ -243,9 +248,47 @@ pub async fn put(
         None if new.provider == stored.provider => Keep::All,
         None => new.provider.clone().map_or(Keep::None, Keep::For),
     };
-    policy::update(state, call, scope, &bounds, change).await?;
-    sweep(call, &holder, &keep).await?;
+    let within = state.store.within(scope);
+    let mut tries = 2;
+    loop {
+        let old = within.policy().await?.policy;
+        let held = held_keys(&holder).await?;
+        // With a key it was asked before that was stored.
+        if !is_submission {
+            still(&old, &held)?;
+        }
+        let new = change(&old);
+        let removed = held.iter().filter(|key| !keep.keeps(key));
+        let leaving = Leaving {
+            label: label(),
+            template: false,
+            read: held.iter().map(held_key).collect(),
+            removed: removed
+                .map(|key| (key.context.key, removal_note(call, key)))
+                .collect(),
+        };
+        if new == old && leaving.removed.is_empty() {
+            break;
+        }
+        policy::check(state, &bounds, &old, &new).await?;
+        let note = (new != old).then(|| policy::note(call, scope, &old, &new));
+        tries -= 1;
+        let written = within
+            .put_policy_without(&old, &new, &leaving, note.as_ref(), call.now)
+            .await;
+        match written {
+            Err(StoreError::Conflict(_)) if tries > 0 => {}
+            written => break written?,
+        }
+    }
     get(state, scope, call.now).await
+}
+
+/// The keys that the configuration of a workspace holds.
+async fn held_keys(holder: &Holder<'_>) -> Result<Vec<ProviderKeyRecord>, Problem> {
+    let mut keys = holder.keys.list().await?;
+    keys.retain(|key| is_held(&key.label));
+    Ok(keys)
 }
 
 /// The provider of a change, if the instance knows it.
@@ -280,24 +323,6 @@ pub(crate) fn for_key(
         let rule = "a key must have a provider, in this request or from an earlier one";
         Problem::field("provider", rule)
     })
-}
-
-/// Removes the keys that this configuration no longer has. Keys with other labels stay.
-async fn sweep(call: &Call, holder: &Holder<'_>, keep: &Keep) -> Result<(), Problem> {
-    if matches!(keep, Keep::All) {
-        return Ok(());
-    }
-    for key in holder.keys.list().await? {
-        let stays = match keep {
-            Keep::All => true,
-            Keep::For(provider) => key.context.provider == *provider,
-            Keep::None => false,
-        };
-        if is_held(&key.label) && !stays {
-            provider_keys::remove_record(call, holder, &key).await?;
-        }
-    }
-    Ok(())
 }
 
 fn is_held(label: &Label) -> bool {

@@ -3,14 +3,14 @@
 use domain::policy::{Mode, ModelName, WorkspacePolicy};
 use domain::record::ProviderKeyRecord;
 use domain::{Label, ProviderId, Timestamp, WorkspaceId};
-use store::{AccountScope, DefaultsRow, StoreError};
+use store::{AccountScope, DefaultsRow, Leaving, StoreError};
 
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::ops::ai_config::{self, Chosen, HeldKey, Status, Wanted, for_key, held_key};
 use crate::ops::offered_modes::{OfferedMode, offered_modes};
 use crate::ops::policy::check_mode;
-use crate::ops::provider_keys::{Holder, TEMPLATE_LABEL, remove_record};
+use crate::ops::provider_keys::{Holder, TEMPLATE_LABEL, removal_note};
 use crate::ops::resolution::Facts;
 use crate::ops::submission::{self, NewKey};
 use crate::state::ControlState;
@@ -121,12 +121,9 @@ pub async fn put(
 ) -> Result<(), Problem> {
     let within = state.store.within_account(scope);
     let stored = within.defaults().await?;
-    let held = match &stored.provider {
-        Some(provider) => within.provider_keys().template(provider).await?,
-        None => None,
-    };
-    let held: Vec<HeldKey> = held.iter().map(held_key).collect();
-    let still = |row: &DefaultsRow| {
+    let still = |row: &DefaultsRow, templates: &[ProviderKeyRecord]| {
+        let of = |key: &&ProviderKeyRecord| Some(&key.context.provider) == row.provider.as_ref();
+        let held: Vec<HeldKey> = templates.iter().filter(of).map(held_key).collect();
         seen(&Chosen {
             mode: row.mode,
             provider: row.provider.as_ref(),
@@ -134,27 +131,24 @@ pub async fn put(
             held: &held,
         })
     };
-    still(&stored)?;
+    let templates = within.provider_keys().templates().await?;
+    still(&stored, &templates)?;
     let settings = state.store.system().settings().await?;
     if let Some(mode) = wanted.mode.flatten() {
         check_mode(&settings, mode)?;
     }
     let provider = ai_config::known(state, wanted.provider.as_ref())?;
     let submitted = matches!(wanted.key, Some(Some(_)));
-    let change = |old: &DefaultsRow| {
-        if !submitted {
-            still(old)?;
-        }
-        Ok(DefaultsRow {
-            mode: wanted.mode.unwrap_or(old.mode),
-            provider: provider.clone().unwrap_or_else(|| old.provider.clone()),
-            model: wanted.model.clone().unwrap_or_else(|| old.model.clone()),
-            updated_at: old.updated_at,
-        })
+    let change = |old: &DefaultsRow| DefaultsRow {
+        mode: wanted.mode.unwrap_or(old.mode),
+        provider: provider.clone().unwrap_or_else(|| old.provider.clone()),
+        model: wanted.model.clone().unwrap_or_else(|| old.model.clone()),
+        updated_at: old.updated_at,
     };
-    let new = change(&stored)?;
+    let new = change(&stored);
     let holder = Holder::account(&state.store, scope);
     let managed = wanted.mode == Some(Some(Mode::Managed));
+    let follows = wanted.key.is_none() && !managed;
     let keep = match wanted.key {
         Some(Some(material)) => {
             let of = for_key(wanted.mode.flatten(), new.provider.as_ref())?;
@@ -165,44 +159,31 @@ pub async fn put(
             submission::submit(state, call, &holder, key).await?;
             Some(of.clone())
         }
-        Some(None) => None,
-        None if managed => None,
-        None => new.provider.clone(),
+        // Without a key of its own it is that of the provider that stays.
+        Some(None) | None => None,
     };
-    let mut leaving = Vec::new();
-    let mut providers: Vec<&ProviderId> = [&stored.provider, &new.provider]
-        .into_iter()
-        .flatten()
-        .collect();
-    providers.dedup();
-    for provider in providers {
-        if keep.as_ref() != Some(provider) {
-            leaving.extend(holder.keys.template(provider).await?);
-        }
-    }
-    let touched = submitted || !leaving.is_empty();
-    write(state, call, scope, touched, change).await?;
-    for template in leaving {
-        remove_record(call, &holder, &template).await?;
-    }
-    Ok(())
-}
-
-/// Writes the defaults; `change` is asked again when somebody else was faster. Where the key was `touched` they changed,
-/// even if nothing else did.
-async fn write(
-    state: &ControlState,
-    call: &Call,
-    scope: &AccountScope,
-    touched: bool,
-    change: impl Fn(&DefaultsRow) -> Result<DefaultsRow, Problem>,
-) -> Result<(), Problem> {
-    let within = state.store.within_account(scope);
     let mut tries = 2;
     loop {
         let old = within.defaults().await?;
-        let new = change(&old)?;
-        if new == old && !touched {
+        let templates = within.provider_keys().templates().await?;
+        // With a key it was asked before that was stored.
+        if !submitted {
+            still(&old, &templates)?;
+        }
+        let new = change(&old);
+        let keep = if follows { &new.provider } else { &keep };
+        let removed = templates.iter();
+        let removed = removed.filter(|key| keep.as_ref() != Some(&key.context.provider));
+        let leaving = Leaving {
+            label: label(),
+            template: true,
+            read: templates.iter().map(held_key).collect(),
+            removed: removed
+                .map(|key| (key.context.key, removal_note(call, key)))
+                .collect(),
+        };
+        // Where the key was touched they changed, even if nothing else did.
+        if new == old && !submitted && leaving.removed.is_empty() {
             return Ok(());
         }
         let note = match new.mode {
@@ -210,7 +191,10 @@ async fn write(
             _ => call.note_on("ai_defaults.update", scope.account()),
         };
         tries -= 1;
-        match within.put_defaults(&old, &new, &note, call.now).await {
+        let written = within
+            .put_defaults(&old, &new, Some(&leaving), &note, call.now)
+            .await;
+        match written {
             Err(StoreError::Conflict(_)) if tries > 0 => {}
             written => return Ok(written?),
         }

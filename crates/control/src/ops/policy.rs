@@ -210,7 +210,7 @@ fn check_release(
 }
 
 /// The audit note of a change: a change of mode says which.
-fn note(
+pub(crate) fn note(
     call: &Call,
     scope: &WorkspaceScope,
     old: &WorkspacePolicy,

@@ -267,11 +267,7 @@ pub(crate) async fn remove_record(
     holder: &Holder<'_>,
     record: &ProviderKeyRecord,
 ) -> Result<(), Problem> {
-    let note = AuditNote {
-        provider: Some(record.context.provider.clone()),
-        label: Some(record.label.clone()),
-        ..call.note_on("provider_key.remove", record.context.key)
-    };
+    let note = removal_note(call, record);
     if holder
         .keys
         .remove(record.context.key, &note, call.now)
@@ -280,6 +276,15 @@ pub(crate) async fn remove_record(
         Ok(())
     } else {
         Err(Problem::new(Code::NotFound))
+    }
+}
+
+/// What the audit log says of a removal.
+pub(crate) fn removal_note(call: &Call, record: &ProviderKeyRecord) -> AuditNote {
+    AuditNote {
+        provider: Some(record.context.provider.clone()),
+        label: Some(record.label.clone()),
+        ..call.note_on("provider_key.remove", record.context.key)
     }
 }
 

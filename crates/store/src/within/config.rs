@@ -3,12 +3,14 @@
 use domain::plan::PlanTerms;
 use domain::policy::{ModelName, WorkspacePolicy};
 use domain::record::{ProviderKeyRecord, RemovedKey};
-use domain::{ApiKeyId, Decimal, NanoUsd, PlanId, Timestamp};
+use domain::{ApiKeyId, Decimal, KeyOwner, NanoUsd, PlanId, Timestamp};
 
 use super::{Within, commit};
 use crate::audit::AuditNote;
 use crate::error::StoreError;
 use crate::policy::{self, PolicyRow};
+use crate::provider_key::Leaving;
+use crate::revision::Affects;
 use crate::{account, api_key, credit, plan, provider_key_row, removed_key};
 
 /// What a workspace may know of the account that pays for it.
@@ -46,6 +48,35 @@ impl Within<'_> {
         let (mut writing, origin) = self.writing().await?;
         policy::put(&mut writing.tx, workspace, expected, new, now).await?;
         commit(writing, origin, audit, now).await
+    }
+
+    /// As [`Within::put_policy`], and in the same moment keys of the workspace go. `audit` is `None` where the policy stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: the policy is not `expected` any more, or the keys are others than were read.
+    pub async fn put_policy_without(
+        &self,
+        expected: &WorkspacePolicy,
+        new: &WorkspacePolicy,
+        leaving: &Leaving,
+        audit: Option<&AuditNote>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let workspace = self.scope.workspace();
+        let (mut writing, origin) = self.writing().await?;
+        if audit.is_some() {
+            policy::put(&mut writing.tx, workspace, expected, new, now).await?;
+        } else {
+            policy::is_still(&mut writing.tx, workspace, expected).await?;
+        }
+        let owner = KeyOwner::Workspace(workspace);
+        leaving.remove(&mut writing.tx, owner, now).await?;
+        let affects = origin.account.map_or(Affects::Everybody, Affects::Account);
+        let notes: Vec<AuditNote> = audit.cloned().into_iter().chain(leaving.notes()).collect();
+        writing.commit_all(affects, origin, &notes, now).await?;
+        self.store.db().forget_log().await;
+        Ok(())
     }
 
     /// The plan of the account that the workspace belongs to, and what the account has of it.

@@ -1,6 +1,6 @@
 //! What an account has, and what its new workspaces start with.
 
-use domain::Timestamp;
+use domain::{KeyOwner, Timestamp};
 
 use super::WithinAccount;
 use crate::audit::AuditNote;
@@ -8,6 +8,7 @@ use crate::defaults::{self, DefaultsRow};
 use crate::error::StoreError;
 use crate::limit::{self, ResourceUse};
 use crate::plan::{self, SubscriptionRow};
+use crate::provider_key::Leaving;
 use crate::revision::Affects;
 use crate::user;
 
@@ -39,15 +40,17 @@ impl WithinAccount<'_> {
         defaults::get(self.store, self.scope.account()).await
     }
 
-    /// Changes what its new workspaces start with; those that are there stay as they are. The time in `new` is
-    /// not read.
+    /// Changes what its new workspaces start with, and in the same moment template keys go, if any do; workspaces that are there
+    /// stay as they are. The time in `new` is not read.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`]: it is not `expected` any more; [`StoreError::NotFound`] if its owner is gone.
+    /// [`StoreError::Conflict`]: they are not `expected` any more, or the keys are others than were read;
+    /// [`StoreError::NotFound`] if their owner is gone.
     pub async fn put_defaults(
         &self,
         expected: &DefaultsRow,
         new: &DefaultsRow,
+        leaving: Option<&Leaving>,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -56,8 +59,15 @@ impl WithinAccount<'_> {
         let tx = &mut writing.tx;
         user::still_active(tx, self.scope.user()).await?;
         defaults::put(tx, account, expected, new, now).await?;
-        writing
-            .commit(Affects::Nothing, self.scope.origin(), audit, now)
-            .await
+        let mut notes = vec![audit.clone()];
+        if let Some(leaving) = leaving {
+            leaving.remove(tx, KeyOwner::Account(account), now).await?;
+            notes.extend(leaving.notes());
+        }
+        let origin = self.scope.origin();
+        let committed = writing.commit_all(Affects::Nothing, origin, &notes, now);
+        committed.await?;
+        self.store.db().forget_log().await;
+        Ok(())
     }
 }

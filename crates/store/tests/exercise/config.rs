@@ -4,9 +4,10 @@ use domain::access::Action;
 use domain::credits::Overuse;
 use domain::plan::{OPERATOR_PLAN, Plan, shipped};
 use domain::policy::{Mode, WorkspacePolicy};
+use domain::record::ProviderKeyRecord;
 use domain::settings::Settings;
 use domain::{PlanId, Timestamp};
-use store::{PageRequest, StoreError};
+use store::{AuditNote, Expect, Leaving, PageRequest, ProviderKeys, StoreError};
 
 use crate::purse::Purse;
 use crate::world::{NOW, World, on_both_engines};
@@ -22,6 +23,8 @@ on_both_engines![
     a_policy_changes_only_from_what_was_read,
     a_new_workspace_has_the_mode_of_the_settings,
     defaults_are_the_accounts_own,
+    keys_go_with_a_policy_only_as_they_were_read,
+    templates_go_with_defaults_only_as_they_were_read,
 ];
 
 fn plan_id(id: &str) -> PlanId {
@@ -449,19 +452,19 @@ async fn defaults_are_the_accounts_own(world: World) {
     changed.model = Some("gpt-4o".parse().expect("a model"));
     let note = world.note("defaults.update");
     within
-        .put_defaults(&read, &changed, &note, NOW)
+        .put_defaults(&read, &changed, None, &note, NOW)
         .await
         .expect("changed");
     changed.updated_at = NOW;
     assert_eq!(within.defaults().await.expect("reads"), changed);
     let before = world.traces().await;
-    let lost = within.put_defaults(&read, &read, &note, NOW).await;
+    let lost = within.put_defaults(&read, &read, None, &note, NOW).await;
     assert!(conflicts(lost));
     assert_eq!(world.traces().await, before);
     let mut cleared = changed.clone();
     cleared.model = None;
     within
-        .put_defaults(&changed, &cleared, &note, NOW)
+        .put_defaults(&changed, &cleared, None, &note, NOW)
         .await
         .expect("changed");
     assert_eq!(within.defaults().await.expect("reads").model, None);
@@ -469,4 +472,105 @@ async fn defaults_are_the_accounts_own(world: World) {
     let scope = world.account(&second).await;
     let theirs = world.store.within_account(&scope).defaults().await;
     assert_eq!(theirs.expect("reads").mode, None);
+}
+
+/// What goes: all of these keys, which have one label.
+fn leaving(world: &World, keys: &[ProviderKeyRecord]) -> Leaving {
+    let id = |key: &ProviderKeyRecord| key.context.key;
+    let note = || -> AuditNote { world.note("provider_key.remove") };
+    Leaving {
+        label: keys[0].label.clone(),
+        template: keys[0].template,
+        read: keys
+            .iter()
+            .map(|key| (id(key), key.context.version))
+            .collect(),
+        removed: keys.iter().map(|key| (id(key), note())).collect(),
+    }
+}
+
+/// Replaces the value of a key.
+async fn rotated(
+    world: &World,
+    keys: &ProviderKeys<'_>,
+    mut record: ProviderKeyRecord,
+) -> ProviderKeyRecord {
+    let version = record.context.version;
+    record.context.version += 1;
+    let note = world.note("provider_key.rotate");
+    let put = keys
+        .put(&record, Expect::Version(version), &note, NOW)
+        .await;
+    put.expect("replaced");
+    record
+}
+
+async fn keys_go_with_a_policy_only_as_they_were_read(world: World) {
+    let first = world.first().await;
+    let scope = world.scope(&first, Action::WriteProviderKeys).await;
+    let within = world.store.within(&scope);
+    let keys = within.provider_keys();
+    let other = world.put(&keys, "primary").await;
+    let read = world.put(&keys, "ai-config").await;
+    let old = within.policy().await.expect("reads").policy;
+    let new = WorkspacePolicy {
+        mode: Mode::Auto,
+        ..old.clone()
+    };
+    let note = world.note("policy.set_mode");
+    let before_leaving = leaving(&world, std::slice::from_ref(&read));
+    // Somebody else replaces the key that was looked at: neither of the two changes is made.
+    let now = rotated(&world, &keys, read).await;
+    let before = world.traces().await;
+    for (to, audit) in [(&new, Some(&note)), (&old, None)] {
+        let lost = within.put_policy_without(&old, to, &before_leaving, audit, NOW);
+        assert!(conflicts(lost.await));
+    }
+    assert_eq!(world.traces().await, before);
+    let fresh = leaving(&world, &[now]);
+    let lost = within.put_policy_without(&new, &old, &fresh, None, NOW);
+    assert!(conflicts(lost.await));
+    within
+        .put_policy_without(&old, &new, &fresh, Some(&note), NOW)
+        .await
+        .expect("changed");
+    assert_eq!(within.policy().await.expect("reads").policy, new);
+    assert_eq!(keys.list().await.expect("lists"), [other]);
+    let removed = within.removed_keys().await.expect("reads");
+    assert_eq!(removed.len(), 1);
+    // One that came in between is not overlooked either.
+    world.put(&keys, "ai-config").await;
+    let lost = within.put_policy_without(&new, &old, &fresh, Some(&note), NOW);
+    assert!(conflicts(lost.await));
+}
+
+async fn templates_go_with_defaults_only_as_they_were_read(world: World) {
+    let first = world.first().await;
+    let account = world.account(&first).await;
+    let within = world.store.within_account(&account);
+    let keys = within.provider_keys();
+    let data_key = world.data_key(&keys).await;
+    let mut read = world.record(keys.owner(), keys.account(), data_key, "ai-defaults");
+    read.template = true;
+    let note = world.note("provider_key.create");
+    let put = keys.put(&read, Expect::New, &note, NOW).await;
+    put.expect("a template");
+    let old = within.defaults().await.expect("reads");
+    let mut new = old.clone();
+    new.mode = Some(Mode::Managed);
+    let stale = leaving(&world, std::slice::from_ref(&read));
+    let now = rotated(&world, &keys, read).await;
+    let before = world.traces().await;
+    let lost = within.put_defaults(&old, &new, Some(&stale), &note, NOW);
+    assert!(conflicts(lost.await));
+    assert_eq!(world.traces().await, before);
+    assert_eq!(
+        keys.templates().await.expect("lists"),
+        std::slice::from_ref(&now)
+    );
+    let fresh = leaving(&world, &[now]);
+    let put = within.put_defaults(&old, &new, Some(&fresh), &note, NOW);
+    put.await.expect("changed");
+    assert!(keys.templates().await.expect("lists").is_empty());
+    assert_eq!(within.defaults().await.expect("reads").mode, new.mode);
 }

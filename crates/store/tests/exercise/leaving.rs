@@ -39,7 +39,7 @@ async fn who_leaves_takes_everything_but_the_record_along(world: World) {
     let within_account = world.store.within_account(&account);
     let defaults = within_account.defaults().await.expect("reads");
     within_account
-        .put_defaults(&defaults, &defaults, &note, NOW)
+        .put_defaults(&defaults, &defaults, None, &note, NOW)
         .await
         .expect("written");
     let (_, own_key) = world
@@ -203,7 +203,9 @@ async fn nothing_is_made_for_somebody_who_left(world: World) {
     assert!(matches!(refused, Err(StoreError::NotFound)));
     let within = world.store.within_account(&account);
     let defaults = within.defaults().await.expect("reads");
-    let refused = within.put_defaults(&defaults, &defaults, &note, NOW).await;
+    let refused = within
+        .put_defaults(&defaults, &defaults, None, &note, NOW)
+        .await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
     let refused = own.delete_account(&note, NOW).await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
