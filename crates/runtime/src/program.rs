@@ -14,8 +14,8 @@ use crate::output::Output;
 use crate::secrets::Secrets;
 pub use rustix::process::Signal;
 use rustix::process::{
-    Pid, PidfdFlags, WaitOptions, WaitStatus, getpgrp, getpid, kill_process, pidfd_open,
-    pidfd_send_signal, set_child_subreaper, wait,
+    Pid, PidfdFlags, WaitOptions, WaitStatus, getpgid, getpgrp, getpid, getppid, getsid,
+    kill_process, pidfd_open, pidfd_send_signal, set_child_subreaper, wait,
 };
 
 /// How long what a program left behind has to end by itself.
@@ -110,6 +110,39 @@ impl Program {
 pub fn terminal_signals_arrive() -> bool {
     let terminal = File::open("/dev/tty");
     terminal.is_ok_and(|it| rustix::termios::tcgetpgrp(it).is_ok_and(|group| group == getpgrp()))
+}
+
+/// Stops this process, as Control-Z stops one that does nothing about it, until somebody continues it.
+///
+/// Nothing happens where nobody would, as under what starts a container: the kernel has this rule for Control-Z (an orphaned
+/// process group, POSIX), and not for the one signal that is left to who catches that.
+pub fn suspend() {
+    if is_continued_by_somebody() {
+        let _ = kill_process(getpid(), Signal::STOP);
+    }
+}
+
+/// Whether above this process's group there is one of the same session, such as a shell.
+fn is_continued_by_somebody() -> bool {
+    let (group, session) = (getpgrp(), getsid(None).ok());
+    let mut above = getppid();
+    while let Some(pid) = above {
+        if session.is_none() || getsid(Some(pid)).ok() != session {
+            return false;
+        }
+        if getpgid(Some(pid)).is_ok_and(|it| it != group) {
+            return true;
+        }
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid()));
+        above = stat.ok().as_deref().and_then(parent_of);
+    }
+    false
+}
+
+/// The parent in a line of `/proc/PID/stat`. The name in it is in parentheses, and may have some.
+fn parent_of(stat: &str) -> Option<Pid> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    Pid::from_raw(rest.split_whitespace().nth(1)?.parse().ok()?)
 }
 
 fn exit_code(status: WaitStatus) -> u8 {

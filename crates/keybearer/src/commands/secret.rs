@@ -1,17 +1,21 @@
 //! Secrets that somebody types.
 
 use std::fs::File;
-use std::io::{BufRead, ErrorKind, IsTerminal, stdin};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write, stdin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use domain::Secret;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use runtime::program::{Signal, suspend};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, INTERRUPTED, Sort};
+use crate::output::tell;
 
 /// How long others may take to end the process, such as for the end of a session.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
@@ -24,7 +28,11 @@ pub(super) fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
         watch_signals()?;
         *terminal() = File::open("/dev/tty")
             .ok()
-            .and_then(|it| tcgetattr(it).ok());
+            .and_then(|it| tcgetattr(it).ok())
+            .map(|before| Asking {
+                before,
+                prompt: prompt.to_owned(),
+            });
         let typed = rpassword::prompt_password(prompt);
         *terminal() = None;
         if typed
@@ -36,6 +44,15 @@ pub(super) fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
             end(INTERRUPTED);
             std::thread::sleep(ENDED_WITHIN);
         }
+        if typed
+            .as_ref()
+            .is_err_and(|it| it.kind() == ErrorKind::UnexpectedEof)
+        {
+            // Control-D, with nothing before it: the prompt's line has no end.
+            tell("");
+            let message = format!("{} was to be typed, and nothing was", named(prompt));
+            return Err(Failure::new(Sort::Failed, message).into());
+        }
         return Ok(Secret::from_text(
             typed.context("cannot read from the terminal")?,
         ));
@@ -45,7 +62,7 @@ pub(super) fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
     if read.context("cannot read standard input")? == 0 {
         let message = format!(
             "{} was to be read, and standard input is at its end",
-            prompt.trim_end_matches([':', ' '])
+            named(prompt)
         );
         return Err(Failure::new(Sort::Failed, message)
             .hint("type it at a terminal, or hand it in: ... < FILE")
@@ -56,10 +73,45 @@ pub(super) fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
     Ok(Secret::from_text(line))
 }
 
-/// The terminal as it was before its echo was switched off.
-static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
+/// What a prompt asks for.
+fn named(prompt: &str) -> &str {
+    prompt.trim_end_matches([':', ' '])
+}
 
-fn terminal() -> std::sync::MutexGuard<'static, Option<Termios>> {
+/// A question that stands on the terminal.
+struct Asking {
+    /// The terminal as it was before its echo was switched off.
+    before: Termios,
+    prompt: String,
+}
+
+impl Asking {
+    /// Gives the terminal its echo back.
+    fn give_back(&self) {
+        if let Ok(terminal) = File::open("/dev/tty") {
+            let _ = tcsetattr(terminal, OptionalActions::Now, &self.before);
+        }
+    }
+
+    /// Takes the echo again, as who reads did (`rpassword`, which notices nothing of this), and asks once more: a shell that
+    /// was there in the meantime has left the terminal as it likes it, and what is typed would be shown.
+    fn take_again(&self) {
+        let mut typed = self.before.clone();
+        typed.local_modes -=
+            LocalModes::ECHO | LocalModes::ICANON | LocalModes::ECHONL | LocalModes::ISIG;
+        typed.special_codes[SpecialCodeIndex::VMIN] = 1;
+        typed.special_codes[SpecialCodeIndex::VTIME] = 0;
+        let terminal = File::options().read(true).write(true).open("/dev/tty");
+        if let Ok(mut terminal) = terminal {
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &typed);
+            let _ = terminal.write_all(self.prompt.as_bytes());
+        }
+    }
+}
+
+static TERMINAL: Mutex<Option<Asking>> = Mutex::new(None);
+
+fn terminal() -> std::sync::MutexGuard<'static, Option<Asking>> {
     TERMINAL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -91,6 +143,21 @@ fn watch_signals() -> anyhow::Result<()> {
             }
         });
     }
+    let kind = |it: Signal| SignalKind::from_raw(it.as_raw());
+    let mut suspended = signal(kind(Signal::TSTP)).context("cannot listen for signals")?;
+    let mut continued = signal(kind(Signal::CONT)).context("cannot listen for signals")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = suspended.recv() => {
+                    terminal().iter().for_each(Asking::give_back);
+                    suspend();
+                }
+                // Also after a stop that cannot be caught.
+                _ = continued.recv() => terminal().iter().for_each(Asking::take_again),
+            }
+        }
+    });
     Ok(())
 }
 
@@ -99,10 +166,8 @@ fn watch_signals() -> anyhow::Result<()> {
     reason = "the thread that would return from `main` waits for somebody to type; nothing is left to be dropped"
 )]
 fn end(code: i32) {
-    if let Some(before) = terminal().take()
-        && let Ok(terminal) = File::open("/dev/tty")
-    {
-        let _ = tcsetattr(terminal, OptionalActions::Now, &before);
+    if let Some(asking) = terminal().take() {
+        asking.give_back();
     }
     if !LEFT_TO_OTHERS.load(Ordering::Relaxed) {
         std::process::exit(code);

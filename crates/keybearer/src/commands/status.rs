@@ -97,10 +97,13 @@ pub(crate) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     if out.is_terminal() {
+        // Before the screen: from then on no signal comes too early to give that back.
+        let mut stop = Stop::new()?;
+        stop.suspend = Some(signal(SignalKind::from_raw(SUSPEND))?);
         let screen = Screen::take();
-        let quit = screen.quit()?;
+        stop.quit = Some(screen.quit()?);
         let ended = view
-            .redraw_until_stopped(api, out, args.interval, Stop::new(Some(quit))?)
+            .redraw_until_stopped(api, out, args.interval, stop, &screen)
             .await;
         // Before an error is printed.
         drop(screen);
@@ -217,6 +220,7 @@ impl View {
         out: Out,
         interval: u64,
         mut stop: Stop,
+        screen_taken: &Screen,
     ) -> anyhow::Result<()> {
         loop {
             let (rows, columns) = screen(stdout());
@@ -237,15 +241,17 @@ impl View {
             {
                 return Ok(());
             }
-            if !self.next_look(api, &mut stop, interval).await? {
-                return Ok(());
+            match self.next_look(api, &mut stop, interval).await? {
+                None => {}
+                Some(Told::Suspend) => screen_taken.suspend(),
+                Some(Told::End) => return Ok(()),
             }
         }
     }
 
     /// One line for each call: those that ended since the beginning, then each as it ends.
     async fn follow(&mut self, api: &Api, out: Out, interval: u64) -> anyhow::Result<()> {
-        let mut stop = Stop::new(None)?;
+        let mut stop = Stop::new()?;
         let mut said = None;
         loop {
             if self.trouble != said {
@@ -266,26 +272,26 @@ impl View {
                     return Ok(());
                 }
             }
-            if !self.next_look(api, &mut stop, interval).await? {
+            if self.next_look(api, &mut stop, interval).await?.is_some() {
                 return Ok(());
             }
         }
     }
 
-    /// Waits and looks again; false when somebody stops it. A look that fails may succeed the next time, unless the
+    /// Waits and looks again, unless somebody says otherwise first. A look that fails may succeed the next time, unless the
     /// server says that it is not for the caller.
     async fn next_look(
         &mut self,
         api: &Api,
         stop: &mut Stop,
         seconds: u64,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<Told>> {
         let look = async {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
             self.look(api).await
         };
         let looked = tokio::select! {
-            () = stop.told() => return Ok(false),
+            told = stop.told() => return Ok(Some(told)),
             looked = look => looked,
         };
         self.trouble = match looked {
@@ -295,23 +301,36 @@ impl View {
                 _ => Some(format!("{error:#}")),
             },
         };
-        Ok(true)
+        Ok(None)
     }
 }
 
-/// Somebody who ends the view: Control-C, whoever ends programs, or a `q` at the terminal.
+/// The number of `SIGTSTP`, which Control-Z sends.
+const SUSPEND: i32 = runtime::program::Signal::TSTP.as_raw();
+
+/// What somebody wants of the view.
+enum Told {
+    End,
+    /// To stop until it is continued.
+    Suspend,
+}
+
+/// Somebody who ends the view: Control-C, whoever ends programs, or a `q` at the terminal. Or who suspends it.
 struct Stop {
     quit: Option<oneshot::Receiver<()>>,
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
     leave: Signal,
+    /// `None`: nothing is there that has to be given back first.
+    suspend: Option<Signal>,
 }
 
 impl Stop {
-    fn new(quit: Option<oneshot::Receiver<()>>) -> std::io::Result<Self> {
+    fn new() -> std::io::Result<Self> {
         Ok(Self {
-            quit,
+            quit: None,
+            suspend: None,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
@@ -319,13 +338,14 @@ impl Stop {
         })
     }
 
-    async fn told(&mut self) {
+    async fn told(&mut self) -> Told {
         let Self {
             quit,
             interrupt,
             terminate,
             hangup,
             leave,
+            suspend,
         } = self;
         let typed = async {
             if let Some(told) = quit {
@@ -337,12 +357,19 @@ impl Stop {
             }
             std::future::pending().await
         };
+        let suspended = async {
+            match suspend {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = typed => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-            _ = leave.recv() => {}
+            () = typed => Told::End,
+            _ = interrupt.recv() => Told::End,
+            _ = terminate.recv() => Told::End,
+            _ = hangup.recv() => Told::End,
+            _ = leave.recv() => Told::End,
+            _ = suspended => Told::Suspend,
         }
     }
 }

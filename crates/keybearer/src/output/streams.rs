@@ -6,9 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::builder::styling::{AnsiColor, Style};
-use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::oneshot;
 
 use super::text::{PrintableStream, printable};
@@ -89,23 +87,42 @@ pub(crate) fn tell(line: &str) {
 pub(super) static SCREEN_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal's second screen, without a cursor and without the echo of what is typed. Ends with its value, however that
-/// comes about.
+/// comes about: whoever has it waits for the signals that are typed, which would leave no time for that.
 pub(crate) struct Screen(Option<Termios>);
 
 impl Screen {
     pub(crate) fn take() -> Self {
-        SCREEN_TAKEN.store(true, Ordering::Relaxed);
-        let _ = write!(stdout(), "\u{1b}[?1049h\u{1b}[?25l");
-        let before = tcgetattr(stdin()).ok();
-        if let Some(before) = &before {
+        let screen = Self(tcgetattr(stdin()).ok());
+        screen.enter();
+        screen
+    }
+
+    /// Gives the terminal back, stops this process until somebody continues it, and takes the terminal again.
+    pub(crate) fn suspend(&self) {
+        self.leave();
+        runtime::program::suspend();
+        self.enter();
+    }
+
+    fn enter(&self) {
+        // First: who is continued in the background is stopped here, and has drawn nothing.
+        if let Some(before) = &self.0 {
             let mut typed = before.clone();
             typed.local_modes -= LocalModes::ECHO | LocalModes::ICANON;
-            // Neither of them would leave time to put this back.
-            typed.special_codes[SpecialCodeIndex::VSUSP] = 0;
-            typed.special_codes[SpecialCodeIndex::VQUIT] = 0;
             let _ = tcsetattr(stdin(), OptionalActions::Now, &typed);
         }
-        Self(before)
+        SCREEN_TAKEN.store(true, Ordering::Relaxed);
+        let _ = write!(stdout(), "\u{1b}[?1049h\u{1b}[?25l");
+        let _ = stdout().flush();
+    }
+
+    fn leave(&self) {
+        SCREEN_TAKEN.store(false, Ordering::Relaxed);
+        let _ = write!(stdout(), "\u{1b}[?25h\u{1b}[?1049l");
+        let _ = stdout().flush();
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
+        }
     }
 
     /// Comes true when somebody types `q`. Never where nobody types.
@@ -129,12 +146,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        SCREEN_TAKEN.store(false, Ordering::Relaxed);
-        let _ = write!(stdout(), "\u{1b}[?25h\u{1b}[?1049l");
-        let _ = stdout().flush();
-        if let Some(before) = &self.0 {
-            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
-        }
+        self.leave();
     }
 }
 

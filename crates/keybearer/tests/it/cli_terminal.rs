@@ -37,9 +37,77 @@ sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
 
+/// The same below a shell: it tells when the command stops or ends, and whether the terminal was left as it was found, which it
+/// sees to itself then; it continues the command at a line that is typed. A step `kill NAME` sends a signal to the command.
+const SHELL: &str = r#"
+import json, os, pty, select, signal, sys, termios, time
+binary, directory, steps, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4:]
+pid, terminal = pty.fork()
+if pid == 0:
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    own = termios.tcgetattr(0)
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(0, os.getpid())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        os.chdir(directory)
+        os.execv(binary, [binary] + arguments)
+    while True:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        left = "as found" if termios.tcgetattr(0)[3] == own[3] else "changed"
+        os.tcsetpgrp(0, os.getpid())
+        termios.tcsetattr(0, termios.TCSANOW, own)
+        if not os.WIFSTOPPED(status):
+            code = os.waitstatus_to_exitcode(status)
+            os.write(1, ("[ended %d, %s]" % (code, left)).encode())
+            os._exit(0)
+        os.write(1, ("[%d stopped, %s]" % (child, left)).encode())
+        os.read(0, 100)
+        os.tcsetpgrp(0, child)
+        os.kill(child, signal.SIGCONT)
+shown, at, deadline = b"", 0, time.time() + 20
+def read():
+    global shown
+    if not select.select([terminal], [], [], 0.1)[0]:
+        return True
+    try:
+        piece = os.read(terminal, 65536)
+    except OSError:
+        return False
+    shown += piece
+    return bool(piece)
+for text, typed in steps:
+    while shown.find(text.encode(), at) < 0:
+        if not read() or time.time() > deadline:
+            sys.exit("waited for %r: %r" % (text, shown))
+    at = shown.find(text.encode(), at) + len(text)
+    # What was typed before is read by then, and a prompt is there before who reads what is typed.
+    time.sleep(0.3)
+    if typed.startswith("kill "):
+        group = os.tcgetpgrp(terminal)
+        os.kill(group, getattr(signal, "SIG" + typed[5:]))
+    else:
+        os.write(terminal, typed.encode())
+while time.time() < deadline and read():
+    pass
+sys.stdout.buffer.write(shown)
+"#;
+
 fn at_terminal(fixture: &Fixture, arguments: &[&str], steps: &[(&str, &str)]) -> Output {
+    driven(DRIVER, fixture, arguments, steps)
+}
+
+/// What is on the terminal at the end.
+fn below_shell(fixture: &Fixture, arguments: &[&str], steps: &[(&str, &str)]) -> String {
+    let output = driven(SHELL, fixture, arguments, steps);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn driven(driver: &str, fixture: &Fixture, arguments: &[&str], steps: &[(&str, &str)]) -> Output {
     std::process::Command::new("python3")
-        .args(["-c", DRIVER, env!("CARGO_BIN_EXE_keybearer")])
+        .args(["-c", driver, env!("CARGO_BIN_EXE_keybearer")])
         .arg(fixture.app.dir())
         .arg(json!(steps).to_string())
         .args(arguments)
@@ -132,5 +200,77 @@ async fn a_live_view_of_80_columns_shows_every_amount_whole_and_ends_with_q() {
         .iter()
         .filter(|line| line.split([' ', ',']).any(|it| it == cost));
     assert!(whole.count() >= 2, "{cost}: {frame:?}");
+    fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_live_view_that_is_suspended_or_quit_gives_the_terminal_back() {
+    let fixture = Fixture::with_cli().await;
+    let watch = ["status", "--watch"];
+    let (taken, left) = ("\u{1b}[?1049h", "\u{1b}[?1049l");
+    for suspend in ["\u{1a}", "kill TSTP"] {
+        let steps = [
+            (taken, ""),
+            ("since ", suspend),
+            (left, ""),
+            (" stopped, as found]", "fg\n"),
+            // Drawn again at once, and then as it was.
+            (taken, ""),
+            ("since ", suspend),
+            (" stopped, as found]", "fg\n"),
+            ("since ", "q"),
+            ("[ended 0, as found]", ""),
+        ];
+        below_shell(&fixture, &watch, &steps);
+    }
+    for end in ["\u{1c}", "\u{3}", "kill QUIT", "kill TERM"] {
+        let steps = [("since ", end), (left, ""), ("[ended 0, as found]", "")];
+        below_shell(&fixture, &watch, &steps);
+    }
+    // Without a shell nobody would continue it.
+    let viewed = at_terminal(&fixture, &watch, &[("since ", "\u{1a}"), ("since ", "q")]);
+    assert!(viewed.status.success(), "{viewed:?}");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_shown_after_its_prompt_was_suspended() {
+    let fixture = Fixture::with_cli().await;
+    let add = ["keys", "add", "openai", "--label", "primary"];
+    let ask = "openai key: ";
+    for (stop, left) in [
+        ("kill TSTP", " stopped, as found]"),
+        ("kill STOP", " stopped, changed]"),
+    ] {
+        let key = fixture.canary.openai_key();
+        let (first, rest) = key.split_at(7);
+        let typed = format!("{rest}\n");
+        let steps = [
+            // Control-Z and Control-\\ are no part of a secret, and nothing else.
+            (ask, "\u{1a}\u{1c}"),
+            ("", first),
+            ("", stop),
+            (left, "fg\n"),
+            (ask, &typed),
+            ("[ended 0, as found]", ""),
+        ];
+        let shown = below_shell(&fixture, &add, &steps);
+        assert!(!shown.contains(&key[4..12]), "{shown}");
+        fixture.chat("gpt-4o").await.expect(200);
+        assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
+    }
+    for (end, code) in [
+        ("kill QUIT", 131),
+        ("kill TERM", 143),
+        ("\u{3}", 130),
+        ("\u{4}", 1),
+    ] {
+        let ended = format!("[ended {code}, as found]");
+        let shown = below_shell(&fixture, &add, &[(ask, end), (&ended, "")]);
+        assert!(!shown.contains("openai key: error"), "{shown}");
+    }
+    // Without a shell nobody would continue it.
+    let key = fixture.canary.openai_key();
+    let added = at_terminal(&fixture, &add, &[(ask, &format!("{key}\n"))]);
+    assert!(added.status.success(), "{added:?}");
     fixture.finish().await;
 }
