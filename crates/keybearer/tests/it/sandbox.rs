@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::runtime::{gone, signal, written};
 use crate::{Fixture, chat};
 
 /// Tries what a program in a sandbox must not be able to do, and what it must. Prints one JSON object: each attempt with
@@ -126,6 +127,32 @@ impl Fixture {
         let output = output.expect("the binary runs");
         assert!(output.status.success(), "{}", shown(&output));
         serde_json::from_slice(&output.stdout).expect("one JSON object")
+    }
+}
+
+/// Whoever is killed of the two processes of `keybearer run`, the other one removes the program's temporary directory.
+#[tokio::test]
+async fn a_temporary_directory_goes_when_its_starter_is_killed() {
+    let fixture = Fixture::start().await;
+    let (here, place) = (elsewhere(), elsewhere());
+    let script = "mkdir -p $TMPDIR/a/b; echo x > $TMPDIR/a/b/c; \
+                  echo $PPID > pid.new; mv pid.new pid; while :; do sleep 0.05; done";
+    for killed in ["keeper", "starter"] {
+        let run = ["run", "--inject", "none", "--sandbox=best-effort", "--"];
+        let arguments = [&run[..], &["sh", "-c", script]].concat();
+        let mut command = fixture.keybearer_in(here.path(), &arguments);
+        let command = command.env("TMPDIR", place.path()).stderr(Stdio::null());
+        let mut running = command.spawn().expect("the binary runs");
+        let pid = here.path().join("pid");
+        let (keeper, starter) = (running.id().to_string(), written(&pid).await);
+        let starter = starter.trim();
+        let left = || std::fs::read_dir(place.path()).expect("reads").count();
+        assert_eq!(left(), 1);
+        signal(if killed == "keeper" { &keeper } else { starter }, "KILL");
+        running.wait().expect("it ends");
+        gone(starter).await;
+        assert_eq!(left(), 0, "{killed}");
+        std::fs::remove_file(pid).expect("is there");
     }
 }
 

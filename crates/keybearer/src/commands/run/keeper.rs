@@ -17,7 +17,7 @@ use runtime::keeper::{Kept, Leash};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{in_thread, lease, supervise};
+use super::{in_thread, lease, supervise, walls};
 use crate::client::{Api, Connection};
 use crate::config;
 use crate::output::tell;
@@ -79,6 +79,13 @@ pub(super) fn gave_back(id: ApiKeyId) {
     }
 }
 
+/// A directory was made that is to go when all of this ends.
+pub(super) fn made(directory: walls::Temporary) {
+    if let Some(kept) = KEPT.get() {
+        kept.note(&format!("made {directory}"));
+    }
+}
+
 /// Comes true when the keeper is gone. `None`: there never was one.
 pub(super) fn lost() -> std::io::Result<Option<oneshot::Receiver<()>>> {
     let kept = KEPT.get();
@@ -90,6 +97,7 @@ pub(super) fn lost() -> std::io::Result<Option<oneshot::Receiver<()>>> {
 #[derive(Default, Debug, PartialEq, Eq)]
 struct Left {
     keys: Vec<(WorkspaceId, ApiKeyId)>,
+    directories: Vec<walls::Temporary>,
     is_done: bool,
 }
 
@@ -105,6 +113,9 @@ impl Left {
                         .extend(workspace.parse().ok().zip(id.parse().ok()));
                 }
                 ["gave", id] => left.keys.retain(|(_, it)| it.to_string() != id),
+                ["made", directory] => left
+                    .directories
+                    .extend(directory.parse::<walls::Temporary>()),
                 [DONE] => left.is_done = true,
                 _ => {}
             }
@@ -146,6 +157,8 @@ async fn keep() -> anyhow::Result<ExitCode> {
                 "a program's key could not be revoked ({error:#}); it ends by itself when its lease does"
             ));
         }
+        // Nobody writes there any more.
+        left.directories.iter().for_each(walls::Temporary::remove);
     }
     Ok(ExitCode::from(ended.code))
 }
@@ -174,8 +187,13 @@ mod tests {
     fn what_was_taken_and_not_given_back_is_left() {
         let workspace = WorkspaceId::from_bytes([1; 16]);
         let [one, two] = [1, 2].map(|it| ApiKeyId::from_bytes([it; 16]));
-        let notes = format!("took {workspace} {one}\ntook {workspace} {two}\ngave {one}\nodd\n");
+        let directory = "0123456789abcdef0123456789abcdef";
+        let notes = format!(
+            "took {workspace} {one}\ntook {workspace} {two}\nmade {directory}\nmade ../etc\ngave {one}\nodd\n"
+        );
         let left = Left::read(notes.as_bytes());
+        let directories = left.directories.iter().map(ToString::to_string);
+        assert_eq!(directories.collect::<Vec<_>>(), [directory]);
         assert_eq!(left.keys, [(workspace, two)]);
         assert!(!left.is_done);
         assert!(Left::read(format!("{notes}{DONE}\n").as_bytes()).is_done);

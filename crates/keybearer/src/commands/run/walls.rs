@@ -1,12 +1,16 @@
 //! The sandbox as the command line says it.
 
 use std::ffi::OsString;
+use std::fmt::{self, Display};
+use std::num::ParseIntError;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, ensure};
 use runtime::sandbox::{self, Sandbox};
 
+use super::keeper;
 use crate::client::Api;
 use crate::config::{self, variable};
 use crate::failure::{Failure, Sort};
@@ -54,6 +58,37 @@ pub(super) struct Prepared {
 impl Drop for Prepared {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.temporary);
+    }
+}
+
+/// The directory for a program's temporary files, by what nobody can guess of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Temporary(u128);
+
+impl Temporary {
+    /// Where it is, in this process as in its keeper.
+    fn path(self) -> PathBuf {
+        let place = variable("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
+        Path::new(&place).join(format!("keybearer-run-{self}"))
+    }
+
+    /// Removes it with what is in it, if it is there. Where that cannot be removed nothing is to be done.
+    pub(super) fn remove(&self) {
+        let _ = std::fs::remove_dir_all(self.path());
+    }
+}
+
+impl Display for Temporary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Temporary {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        u128::from_str_radix(text, 16).map(Self)
     }
 }
 
@@ -134,10 +169,10 @@ fn secrets() -> anyhow::Result<Vec<PathBuf>> {
 
 /// A new directory for the program's temporary files, which nobody else can open.
 fn temporary() -> anyhow::Result<PathBuf> {
-    let place = variable("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
-    let name: [u8; 16] = sources::system().random.bytes()?;
-    let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = Path::new(&place).join(format!("keybearer-run-{name}"));
+    let directory = Temporary(u128::from_be_bytes(sources::system().random.bytes()?));
+    let path = directory.path();
+    // Before it is there, so that no end comes between.
+    keeper::made(directory);
     let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
     made.with_context(|| format!("cannot make {}", path.display()))?;
     Ok(path)
