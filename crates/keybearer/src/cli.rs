@@ -386,7 +386,7 @@ takes a password, with `--with-key` an API key, which cannot do all that a perso
 can read is refused. Nothing is sent over plain HTTP except to this machine, nothing follows a redirect, and a credential
 goes to no other server than its own: a login's to the server that was logged in to, the environment's to the one that
 the environment names. `KEYBEARER_API_KEY` without `KEYBEARER_URL` is refused while the login is to another server than
-the default.
+the default; what sends no credential (`setup`, `run --inject none`, `keys trust`) takes the login's address then.
 
 Provider keys are sealed on this machine before they are sent (except by `ai-config set --key`, which sends the key as
 it is, over TLS or to this machine), to the sealing key that was seen first: if the server comes with another one,

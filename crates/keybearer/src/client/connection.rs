@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     pub(crate) workspace: Option<NamedWorkspace>,
     /// Whether it is the local instance of this user, who has no password there.
     pub(crate) is_local: bool,
+    /// Whether the environment has an API key that may be another server's, and is not presented for that reason.
+    pub(crate) has_strange_key: bool,
 }
 
 impl Connection {
@@ -44,29 +46,40 @@ impl Connection {
         };
         if credential.is_none() {
             let is_named = variable(URL_VARIABLE).is_some() || logins.current.is_some();
-            if let Some(local) = local::connection().await
-                && (!is_named || origin(&local.url)? == origin(&url)?)
-            {
-                return Ok(Self {
-                    workspace: environments_workspace()?.or(local.workspace),
-                    ..local
-                });
-            }
             let failure = Failure::new(Sort::NotLoggedIn, format!("not logged in to {url}"));
-            return Err(failure
-                .hint("keybearer login, or set KEYBEARER_API_KEY; a new server: keybearer init; on this machine, for you alone: keybearer")
-                .into());
+            let hint = match local::connection().await {
+                Some(local) if !is_named || origin(&local.url)? == origin(&url)? => {
+                    return Ok(Self {
+                        workspace: environments_workspace()?.or(local.workspace),
+                        ..local
+                    });
+                }
+                Some(local) => format!(
+                    "keybearer login, or set KEYBEARER_API_KEY; your local instance is {}, and KEYBEARER_URL or the login names another server",
+                    local.url
+                ),
+                None => "keybearer login, or set KEYBEARER_API_KEY; a new server: keybearer init; on this machine, for you alone: keybearer".to_owned(),
+            };
+            return Err(failure.hint(hint).into());
         }
         Ok(Self {
             url,
             credential,
             workspace: environments_workspace()?.or(workspace),
             is_local: false,
+            has_strange_key: false,
         })
     }
 
     /// To the server of [`Self::chosen`], without a credential; where nobody is logged in, to the one that a login would be to.
+    /// An API key whose server nothing names says nothing of the address, since it is not sent: it is the login's then.
     pub(crate) async fn without_credential() -> anyhow::Result<Self> {
+        if elsewhere(&Logins::load()?)?.is_some() {
+            return Ok(Self {
+                has_strange_key: true,
+                ..Self::anonymous(None)?
+            });
+        }
         match Self::chosen().await {
             Ok(chosen) => Ok(Self {
                 credential: None,
@@ -85,27 +98,32 @@ impl Connection {
             credential: None,
             workspace: environments_workspace()?,
             is_local: false,
+            has_strange_key: false,
         })
     }
 }
 
 /// Where the environment's API key goes: to `KEYBEARER_URL`, or to the default. Never to where somebody logged in.
 fn environments_url(logins: &Logins) -> anyhow::Result<String> {
-    if let Some(url) = variable(URL_VARIABLE) {
-        return Ok(url);
+    if let Some(current) = elsewhere(logins)? {
+        let message = format!(
+            "{API_KEY_VARIABLE} is set without {URL_VARIABLE}, and the login is to {current}, which may not be its server"
+        );
+        let failure = Failure::new(Sort::Usage, message);
+        let hint =
+            format!("set {URL_VARIABLE} to the API key's server, or unset {API_KEY_VARIABLE}");
+        return Err(failure.hint(hint).into());
     }
-    match &logins.current {
-        Some(current) if *current != origin(DEFAULT_URL)? => {
-            let message = format!(
-                "{API_KEY_VARIABLE} is set without {URL_VARIABLE}, and the login is to {current}, which may not be its server"
-            );
-            let failure = Failure::new(Sort::Usage, message);
-            let hint =
-                format!("set {URL_VARIABLE} to the API key's server, or unset {API_KEY_VARIABLE}");
-            Err(failure.hint(hint).into())
-        }
-        _ => Ok(DEFAULT_URL.to_owned()),
+    Ok(variable(URL_VARIABLE).unwrap_or_else(|| DEFAULT_URL.to_owned()))
+}
+
+/// The server of the login, if the environment has an API key that may be another one's.
+fn elsewhere(logins: &Logins) -> anyhow::Result<Option<&str>> {
+    if variable(API_KEY_VARIABLE).is_none() || variable(URL_VARIABLE).is_some() {
+        return Ok(None);
     }
+    let default = origin(DEFAULT_URL)?;
+    Ok(logins.current.as_deref().filter(|it| *it != default))
 }
 
 /// The server that a command is about: the one given, the environment's, the login's, the default.
@@ -129,6 +147,13 @@ pub(crate) fn origin(url: &str) -> anyhow::Result<String> {
 
 /// The server's address, if an API key may be sent there.
 pub(super) fn server(url: &str) -> anyhow::Result<Url> {
+    if !url.contains("://") {
+        // Not what it is: it may be anything.
+        let failure = Failure::usage("the server's address is not a URL: it has no scheme");
+        let hint =
+            format!("it begins with https://, or on this machine with http://, as {DEFAULT_URL}");
+        return Err(failure.hint(hint).into());
+    }
     let url = Url::parse(url).context("the server's address is not a URL")?;
     ensure!(
         url.username().is_empty() && url.password().is_none(),

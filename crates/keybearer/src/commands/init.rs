@@ -72,6 +72,7 @@ pub(crate) async fn run(args: Args, out: Out) -> anyhow::Result<ExitCode> {
             credential: Some(credential.copy()),
             workspace: None,
             is_local: false,
+            has_strange_key: false,
         };
         keep(&Api::connect(&connection)?, credential, None, out).await?;
         return Ok(ExitCode::SUCCESS);

@@ -236,6 +236,7 @@ async fn end_session(address: &str, credential: Credential) -> bool {
         credential: Some(credential),
         workspace: None,
         is_local: false,
+        has_strange_key: false,
     };
     let ended = match Api::connect(&connection) {
         Ok(api) => api.log_out().await,

@@ -50,6 +50,7 @@ pub(super) async fn connection_in(directory: &Path) -> anyhow::Result<Connection
         credential: Some(Credential::ApiKey(Secret::from_text(login.api_key))),
         workspace: Some(login.workspace_id.into()),
         is_local: true,
+        has_strange_key: false,
     })
 }
 

@@ -280,6 +280,38 @@ async fn what_gets_no_key_needs_no_login() {
     assert_eq!(output.stdout, b"hi\n", "{output:?}");
 }
 
+/// An API key that may be another server's is sent nowhere, and hinders nothing that sends none.
+#[tokio::test]
+async fn a_key_without_a_server_goes_nowhere_and_is_in_nobodys_way() {
+    let mut fixture = Fixture::logged_in().await;
+    let builder = fixture.app.builder_mut();
+    builder.set_env("KEYBEARER_API_KEY", "kb_of_elsewhere");
+    fixture.cli_ends(&["whoami"], 2).await;
+    let run = ["run", "--inject", "none", "--", "sh", "-c", "echo hi"];
+    assert_eq!(fixture.cli(&run).await.stdout, "hi\n");
+    let setup = fixture.cli(&["setup", "claude"]).await;
+    let url = fixture.app.url();
+    let line = format!("export ANTHROPIC_BASE_URL={url}\n");
+    assert!(setup.stdout.contains(&line), "{setup}");
+    assert!(setup.says("may be another server's"), "{setup}");
+    // Read as it stands, it does not give that key to this server.
+    let script = setup.stdout.replace("\nclaude ", "\n: ");
+    let script = format!("{script}\necho \"token: $ANTHROPIC_AUTH_TOKEN\"");
+    let read = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .env("KEYBEARER_API_KEY", "kb_of_elsewhere")
+        .output()
+        .expect("sh runs");
+    assert_eq!(read.stdout, b"token: \n", "{read:?}");
+    let described = fixture.cli_json(&["setup", "claude"]).await;
+    assert_eq!(described["set"]["ANTHROPIC_BASE_URL"], url);
+    // Named, it is the server's.
+    let builder = fixture.app.builder_mut();
+    builder.set_env("KEYBEARER_URL", &url);
+    let setup = fixture.cli(&["setup", "claude"]).await;
+    assert!(!setup.stdout.contains("unset KEYBEARER_API_KEY"), "{setup}");
+}
+
 #[tokio::test]
 async fn a_program_that_cannot_start_leaves_no_key() {
     let fixture = Fixture::with_programs().await;

@@ -106,6 +106,12 @@ pub(crate) async fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode
     let connection = Connection::without_credential().await?;
     let api = Api::connect(&connection)?;
     let tool = tool(&args.tool)?;
+    if connection.has_strange_key {
+        remark(&format!(
+            "These settings lead to {}, where you are logged in. KEYBEARER_API_KEY is set without KEYBEARER_URL and may be another server's: put an API key of this one there.",
+            api.address()
+        ));
+    }
     if out.is_json() {
         out.json(&described(&tool.launch(api.address(), api.host())));
         return Ok(ExitCode::SUCCESS);
@@ -115,6 +121,11 @@ pub(crate) async fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode
             "# A local instance takes any placeholder for a key, unless it was started with --require-key:",
         );
         say("# export KEYBEARER_API_KEY=local");
+    }
+    if connection.has_strange_key {
+        // What a shell reads as it stands must not give the key to a server that it may not be for.
+        say("# It may be another server's here:");
+        say("unset KEYBEARER_API_KEY");
     }
     let text = tool.by_hand(api.address(), api.host());
     text.lines().for_each(say);

@@ -331,6 +331,19 @@ async fn the_commands_work_with_the_line_that_is_printed() {
     );
     let exit = local.app.run(&["reload"]).await;
     assert!(exit.status.success(), "{exit}");
+    // Another name for it is another server, and an address without a scheme is none; both are said.
+    let builder = local.app.builder_mut();
+    builder.remove_env("KEYBEARER_API_KEY");
+    let (_, address) = url.split_once("://").expect("a URL");
+    let other = url.replace("127.0.0.1", "localhost");
+    builder.set_env("KEYBEARER_URL", &other);
+    let exit = local.app.run(&["whoami"]).await;
+    let says = format!("your local instance is {url}, and KEYBEARER_URL");
+    assert!(exit.status.code() == Some(4) && exit.says(&says), "{exit}");
+    local.app.builder_mut().set_env("KEYBEARER_URL", address);
+    let exit = local.app.run(&["whoami"]).await;
+    assert_eq!(exit.status.code(), Some(2), "{exit}");
+    assert!(exit.says("it begins with https://"), "{exit}");
     local.finish().await;
 }
 
