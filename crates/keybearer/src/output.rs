@@ -70,6 +70,19 @@ impl Out {
         }
     }
 
+    /// The text of a file: every byte of it, since it may become one again; on a terminal what that would obey is not.
+    ///
+    /// # Errors
+    /// As of [`deliver`].
+    pub(crate) fn file(self, text: &str) -> std::io::Result<()> {
+        if !self.terminal {
+            return deliver(text.as_bytes());
+        }
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let shown = PrintableStream::default().with(text.as_bytes());
+        deliver(format!("{shown}{end}").as_bytes())
+    }
+
     /// A piece of a result that is too long to be held, for a program.
     ///
     /// # Errors

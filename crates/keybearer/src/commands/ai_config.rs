@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::{Map, Value};
 
-use super::guarded::Guarded;
+use super::guarded::{Guarded, Seen};
 use super::workspace::Which;
 use super::{confirm, read_text};
 use crate::client::Api;
@@ -100,17 +100,6 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             if body.is_empty() && !key {
                 return Err(Failure::nothing_to_change("ai-config set").into());
             }
-            let lost = lost_keys(api, &which, defaults, &path, &body, key).await?;
-            if let Some(lost) = lost {
-                if yes {
-                    remark(&lost);
-                }
-                confirm(&format!("{lost} Go on?"), yes)?;
-            }
-            if key {
-                let key = read_text("Provider key: ", "the key")?;
-                body.insert("api_key".to_owned(), Value::from(key));
-            }
             let (what, show) = match defaults {
                 true => ("the defaults", "keybearer ai-config show --defaults"),
                 false => ("the AI config", "keybearer ai-config show"),
@@ -121,7 +110,27 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 what,
                 show,
             };
-            config.set(api, &Value::Object(body), None).await?
+            // First: what is asked about below is in this state, or nothing is changed.
+            let seen = config.read(api).await?;
+            let lost = match removal(&body, key) {
+                Some(removal) if defaults => removal.of_defaults(&seen),
+                Some(removal) => removal.of_workspace(api, &which).await?,
+                None => None,
+            };
+            if let Some(lost) = lost {
+                if yes {
+                    remark(&lost);
+                }
+                confirm(&format!("{lost} Go on?"), yes)?;
+            }
+            if key {
+                let key = read_text("Provider key: ", "the key")?;
+                body.insert("api_key".to_owned(), Value::from(key));
+            }
+            // Which key goes is in no answer that could be compared: only the tag tells.
+            let exactly = removal(&body, key).is_some();
+            let body = Value::Object(body);
+            config.set_seen(api, &body, seen, exactly).await?
         }
     };
     out.facts(&answer, FACTS);
@@ -131,53 +140,74 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
 /// The label of the key that a workspace's configuration holds.
 const LABEL: &str = "ai-config";
 
-/// What a change removes for good, in words; `None` where it removes nothing. `with_key`: it comes with another key.
-async fn lost_keys(
-    api: &Api,
-    which: &Which,
-    defaults: bool,
-    path: &str,
-    body: &Map<String, Value>,
-    with_key: bool,
-) -> anyhow::Result<Option<String>> {
-    let all_go = body.contains_key("api_key")
-        || body.get("mode").and_then(Value::as_str) == Some("managed") && !with_key;
+const UNSEEN: &str = "The provider key that was set here, if there is one, is removed for good.";
+
+/// Which keys a change removes for good.
+#[derive(Clone, Copy)]
+enum Removal<'a> {
+    All,
+    /// Those of all other providers.
+    Except(&'a str),
+}
+
+/// What a change removes; `None`: nothing. `with_key`: it comes with another key.
+fn removal(body: &Map<String, Value>, with_key: bool) -> Option<Removal<'_>> {
+    let managed = body.get("mode").and_then(Value::as_str) == Some("managed");
+    if (managed || body.contains_key("api_key")) && !with_key {
+        return Some(Removal::All);
+    }
     let provider = body.get("provider").and_then(Value::as_str);
-    if !all_go && provider.is_none() {
-        return Ok(None);
-    }
-    let goes = |of: &str| all_go || provider.is_some_and(|provider| provider != of);
-    let unseen = "The provider key that was set here, if there is one, is removed for good.";
-    if defaults {
-        // The key among the defaults is a template, which no list shows; there is none without a provider.
-        let of = api.get(path).await?["provider"].as_str().map(goes);
-        return Ok((of == Some(true)).then(|| unseen.to_owned()));
-    }
-    let listed = match api
-        .get_list(&which.path(api, "/provider-keys").await?)
-        .await
-    {
-        Ok(listed) => listed,
-        // Who may change the configuration need not be allowed to see keys.
-        Err(error) if Failure::sort_of(&error) == Sort::Denied => {
-            return Ok(Some(unseen.to_owned()));
+    provider.map(Removal::Except)
+}
+
+impl Removal<'_> {
+    fn goes(self, of: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Except(provider) => provider != of,
         }
-        Err(error) => return Err(error),
-    };
-    let keys = listed["data"].as_array().into_iter().flatten();
-    let lost = keys
-        .filter(|key| key["label"] == LABEL && goes(key["provider"].as_str().unwrap_or_default()));
-    let lost: Vec<String> = lost
-        .map(|key| {
-            let text = |field: &str| key[field].as_str().unwrap_or_default();
-            format!("{}/{LABEL} {}", text("provider"), text("mask"))
-                .trim_end()
-                .to_owned()
-        })
-        .collect();
-    let named = lost.join(", ");
-    Ok((!lost.is_empty())
-        .then(|| format!("{named}: the key is removed for good, and serves no call from then on.")))
+    }
+
+    /// What goes of the defaults, in words. The key among them is a template, which no list shows; there is none without a
+    /// provider.
+    fn of_defaults(self, seen: &Seen) -> Option<String> {
+        let goes = match seen {
+            Some((defaults, _)) => defaults["provider"]
+                .as_str()
+                .is_some_and(|of| self.goes(of)),
+            None => true,
+        };
+        goes.then(|| UNSEEN.to_owned())
+    }
+
+    /// What goes of a workspace's keys, in words.
+    async fn of_workspace(self, api: &Api, which: &Which) -> anyhow::Result<Option<String>> {
+        let path = which.path(api, "/provider-keys").await?;
+        let listed = match api.get_list(&path).await {
+            Ok(listed) => listed,
+            // Who may change the configuration need not be allowed to see keys.
+            Err(error) if Failure::sort_of(&error) == Sort::Denied => {
+                return Ok(Some(UNSEEN.to_owned()));
+            }
+            Err(error) => return Err(error),
+        };
+        let keys = listed["data"].as_array().into_iter().flatten();
+        let lost = keys.filter(|key| {
+            key["label"] == LABEL && self.goes(key["provider"].as_str().unwrap_or_default())
+        });
+        let lost: Vec<String> = lost
+            .map(|key| {
+                let text = |field: &str| key[field].as_str().unwrap_or_default();
+                format!("{}/{LABEL} {}", text("provider"), text("mask"))
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect();
+        let named = lost.join(", ");
+        Ok((!lost.is_empty()).then(|| {
+            format!("{named}: the key is removed for good, and serves no call from then on.")
+        }))
+    }
 }
 
 async fn path(api: &Api, which: &Which, defaults: bool) -> anyhow::Result<String> {

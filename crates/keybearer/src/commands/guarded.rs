@@ -7,15 +7,18 @@ use crate::client::Api;
 use crate::failure::{Failure, Sort};
 use crate::output::remark;
 
+/// A document as it was read, with its tag. `None`: these credentials may not read it.
+pub(super) type Seen = Option<(Value, String)>;
+
 /// A document with a tag for each of its states.
 pub(super) struct Guarded<'a> {
     pub(super) path: &'a str,
     /// How it is changed: what is left out stays.
     pub(super) method: Method,
     /// What it is called.
-    pub(super) what: &'static str,
+    pub(super) what: &'a str,
     /// The command that shows it.
-    pub(super) show: &'static str,
+    pub(super) show: &'a str,
 }
 
 /// How often a change is tried again that others came before with changes of something else.
@@ -35,21 +38,40 @@ impl Guarded<'_> {
         if let Some(tag) = if_match {
             return self.send(api, changes, &quoted(tag)).await;
         }
-        let (before, mut tag) = match api.get_tagged(self.path).await {
+        let seen = self.read(api).await?;
+        self.set_seen(api, changes, seen, false).await
+    }
+
+    /// Reads it, for [`set_seen`](Self::set_seen).
+    pub(super) async fn read(&self, api: &Api) -> anyhow::Result<Seen> {
+        match api.get_tagged(self.path).await {
+            Ok(seen) => Ok(Some(seen)),
             // An API key may be allowed to write only.
-            Err(error) if Failure::sort_of(&error) == Sort::Denied => {
-                let after = api.change(&self.method, self.path, changes, None).await?;
-                remark(&format!(
-                    "These credentials may not read {}: the change was made whatever stood there, and what that was is not known.",
-                    self.what
-                ));
-                return Ok(after);
-            }
-            read => read?,
+            Err(error) if Failure::sort_of(&error) == Sort::Denied => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes it as [`set`](Self::set) does without a tag, from what was read. `exactly`: only if all of it is as it was read,
+    /// and not only what is named.
+    pub(super) async fn set_seen(
+        &self,
+        api: &Api,
+        changes: &Value,
+        seen: Seen,
+        exactly: bool,
+    ) -> anyhow::Result<Value> {
+        let Some((before, mut tag)) = seen else {
+            let after = api.change(&self.method, self.path, changes, None).await?;
+            remark(&format!(
+                "These credentials may not read {}: the change was made whatever stood there, and what that was is not known.",
+                self.what
+            ));
+            return Ok(after);
         };
         for _ in 1..TRIES {
             match self.send(api, changes, &tag).await {
-                Err(error) if Failure::has_code(&error, STALE) => {
+                Err(error) if !exactly && Failure::has_code(&error, STALE) => {
                     let (now, newer) = api.get_tagged(self.path).await?;
                     if !same(changes, &before, &now) {
                         return Err(error);
@@ -111,6 +133,10 @@ fn names(changes: &Value) -> impl Iterator<Item = &String> {
 /// Says what was there before of what this command changed: a list that was replaced is gone.
 fn tell_changes(changes: &Value, before: &Value, after: &Value) {
     for name in names(changes).filter(|name| before[*name] != after[*name]) {
-        remark(&format!("{name} was {}", before[name]));
+        match &before[format!("{name}_sha256")] {
+            // A whole file.
+            Value::String(hash) => remark(&format!("{name} was another text, of SHA-256 {hash}")),
+            _ => remark(&format!("{name} was {}", before[name])),
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::run::up::plan::Plan;
 use crate::client::{Api, NamedWorkspace};
 use crate::failure::{Failure, Sort};
 use crate::files::replace;
-use crate::output::{Out, deliver, remark, say};
+use crate::output::{Out, remark};
 
 /// As much of a file as is read to see who wrote it, in bytes.
 const HEAD_BYTES: u64 = 4096;
@@ -48,9 +48,7 @@ pub(super) async fn run(api: &Api, args: Args, out: Out) -> anyhow::Result<()> {
         let file = render::compose(workspace, &services);
         match out.is_json() {
             true => out.json(&json!({ "name": file.name, "text": file.text })),
-            false if out.is_terminal() => file.text.lines().for_each(say),
-            // Somebody's file: every byte as it would be written.
-            false => deliver(file.text.as_bytes())?,
+            false => out.file(&file.text)?,
         }
         return Ok(());
     };

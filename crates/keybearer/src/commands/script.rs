@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use domain::service::{MAX_ORDER, MAX_SCRIPT_BYTES, RunOn, ServiceName};
+use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::confirm;
+use super::guarded::Guarded;
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::{Failure, Sort};
@@ -27,6 +29,9 @@ pub(crate) enum Command {
         name: ServiceName,
         #[command(flatten)]
         which: Which,
+        /// Print the tag of its state instead, for `update --if-match`.
+        #[arg(long)]
+        tag: bool,
     },
     /// Add a script. It runs on every machine that does `workspace up` from then on.
     Create {
@@ -45,6 +50,8 @@ pub(crate) enum Command {
         which: Which,
     },
     /// Change a script. A machine on which it ran at the first boot does not run it again.
+    ///
+    /// Where somebody else changes the same of it at that moment, nothing is changed.
     Update {
         /// The script's name.
         name: ServiceName,
@@ -62,6 +69,9 @@ pub(crate) enum Command {
         rename: Option<ServiceName>,
         #[command(flatten)]
         which: Which,
+        /// Change it only if it is still in the state with this tag, as `show --tag` printed it before it was read.
+        #[arg(long, value_name = "TAG")]
+        if_match: Option<String>,
     },
     /// Delete a script. Machines on which it ran stay as they are. Asks.
     Delete {
@@ -91,14 +101,19 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             let path = which.path(api, "/scripts").await?;
             out.list(&api.get_list(&path).await?, COLUMNS);
         }
-        Command::Show { name, which } => {
+        Command::Show {
+            name,
+            which,
+            tag: true,
+        } => show_tag(api, &find(api, &which, "script", &name).await?, out).await?,
+        Command::Show { name, which, .. } => {
             let script = api.get(&find(api, &which, "script", &name).await?).await?;
             if out.is_json() {
                 out.json(&script);
             } else {
                 let text = script["content"].as_str();
                 let text = text.context("the server's answer lacks the text")?;
-                text.lines().for_each(say);
+                out.file(text)?;
             }
         }
         Command::Create {
@@ -124,6 +139,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             order,
             rename,
             which,
+            if_match,
         } => {
             let mut body = Map::new();
             if let Some(file) = file {
@@ -136,7 +152,8 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 return Err(Failure::nothing_to_change("script update").into());
             }
             let path = find(api, &which, "script", &name).await?;
-            out.facts(&api.patch(&path, &Value::Object(body)).await?, COLUMNS);
+            let changed = update(api, "script", &name, &path, body, if_match).await?;
+            out.facts(&changed, COLUMNS);
         }
         Command::Delete { name, which, yes } => {
             let path = find(api, &which, "script", &name).await?;
@@ -176,6 +193,35 @@ pub(super) async fn find(
         let hint = format!("keybearer {what} list shows those that there are");
         failure.hint(hint).into()
     })
+}
+
+/// Changes the `script` or `service` with this name and path.
+pub(super) async fn update(
+    api: &Api,
+    what: &str,
+    name: &ServiceName,
+    path: &str,
+    changes: Map<String, Value>,
+    if_match: Option<String>,
+) -> anyhow::Result<Value> {
+    let guarded = Guarded {
+        path,
+        method: Method::PATCH,
+        what: &format!("the {what} {name}"),
+        show: &format!("keybearer {what} show {name}"),
+    };
+    let changes = Value::Object(changes);
+    guarded.set(api, &changes, if_match.as_deref()).await
+}
+
+/// Prints the tag of what is at a path.
+pub(super) async fn show_tag(api: &Api, path: &str, out: Out) -> anyhow::Result<()> {
+    let (_, tag) = api.get_tagged(path).await?;
+    match out.is_json() {
+        true => out.json(&Value::from(tag)),
+        false => say(&tag),
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

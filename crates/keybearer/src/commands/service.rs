@@ -7,7 +7,7 @@ use domain::service::{Restart, ServiceName};
 use serde_json::{Map, Value, json};
 
 use super::confirm;
-use super::script::{find, put};
+use super::script::{find, put, show_tag, update};
 use super::workspace::Which;
 use crate::client::Api;
 use crate::failure::Failure;
@@ -26,6 +26,9 @@ pub(crate) enum Command {
         name: ServiceName,
         #[command(flatten)]
         which: Which,
+        /// Print the tag of its state instead, for `update --if-match`.
+        #[arg(long)]
+        tag: bool,
     },
     /// Add a service.
     Create {
@@ -47,6 +50,8 @@ pub(crate) enum Command {
         command: Vec<String>,
     },
     /// Change a service. Where it runs it goes on as it was started.
+    ///
+    /// Where somebody else changes the same of it at that moment, nothing is changed.
     Update {
         /// The service's name.
         name: ServiceName,
@@ -67,6 +72,9 @@ pub(crate) enum Command {
         rename: Option<ServiceName>,
         #[command(flatten)]
         which: Which,
+        /// Change it only if it is still in the state with this tag, as `show --tag` printed it before it was read.
+        #[arg(long, value_name = "TAG")]
+        if_match: Option<String>,
         /// The program and its arguments. No shell reads them.
         #[arg(last = true, value_name = "COMMAND")]
         command: Vec<String>,
@@ -108,7 +116,12 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             let path = which.path(api, "/services").await?;
             out.list(&worded(api.get_list(&path).await?, out), COLUMNS);
         }
-        Command::Show { name, which } => {
+        Command::Show {
+            name,
+            which,
+            tag: true,
+        } => show_tag(api, &find(api, &which, "service", &name).await?, out).await?,
+        Command::Show { name, which, .. } => {
             let path = find(api, &which, "service", &name).await?;
             out.facts(&worded(api.get(&path).await?, out), FACTS);
         }
@@ -138,6 +151,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
             auto_enable,
             rename,
             which,
+            if_match,
             command,
         } => {
             let mut body = Map::new();
@@ -156,7 +170,7 @@ pub(crate) async fn run(api: &Api, command: Command, out: Out) -> anyhow::Result
                 return Err(Failure::nothing_to_change("service update").into());
             }
             let path = find(api, &which, "service", &name).await?;
-            let changed = api.patch(&path, &Value::Object(body)).await?;
+            let changed = update(api, "service", &name, &path, body, if_match).await?;
             out.facts(&worded(changed, out), FACTS);
         }
         Command::Delete { name, which, yes } => {

@@ -248,15 +248,25 @@ async fn a_workspaces_documents_are_changed_from_what_was_read() {
         assert!(exit.says(&says), "{exit}");
         assert_eq!(server.requests().len(), 3);
     }
-    // Nobody sees whether a key is still the one that was there.
-    server
-        .reset()
-        .next(list(json!([]), None))
-        .next(state("one", "a"))
-        .next(stale())
-        .next(state("two", "a"));
-    let clear = [&["ai-config", "set", "--clear-key"][..], &here].concat();
-    fixture.cli_ends(&clear, 1).await;
+    // Nobody sees whether a key is still the one that was there, and what was asked about is in the state that was read first.
+    let held = json!([{"label": "ai-config", "provider": "openai", "mask": "sk-...1"}]);
+    for change in [
+        &["--clear-key"][..],
+        &["--mode", "managed"],
+        &["--provider", "anthropic"],
+    ] {
+        server
+            .reset()
+            .next(state("one", "a"))
+            .next(list(held.clone(), None))
+            .next(stale());
+        let set = [&["ai-config", "set", "--yes"][..], change, &here].concat();
+        let exit = fixture.cli_ends(&set, 1).await;
+        assert!(exit.says("openai/ai-config sk-...1"), "{exit}");
+        assert!(exit.says("nothing was changed"), "{exit}");
+        assert_eq!(server.requests().len(), 3);
+        assert_eq!(server.last().header("if-match"), Some("\"one\""));
+    }
 }
 
 #[tokio::test]

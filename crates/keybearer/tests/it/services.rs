@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 use testkit::app::{Auth, Exit, Reply};
+use testkit::provider::{Script, ScriptedProvider};
 
 use crate::Fixture;
 use crate::runtime::{gone, signal, written};
@@ -1061,4 +1062,100 @@ async fn the_command_line_manages_scripts_and_services() {
     let gone = app.run(&["service", "show", "web"]).await;
     assert_eq!(gone.status.code(), Some(6), "{}", gone.stderr);
     fixture.finish().await;
+}
+
+/// Whoever edits what somebody else changed since overwrites nothing.
+#[tokio::test]
+async fn scripts_and_services_are_changed_from_what_was_read() {
+    let mut fixture = Fixture::logged_in_as_owner().await;
+    let file = fixture.app.dir().join("text");
+    let text = |text: &str| std::fs::write(&file, text).expect("can be written");
+    let path = file.to_str().expect("a path").to_owned();
+    text("echo first\n");
+    let create = ["script", "create", "tools", "--file", &path];
+    let made = fixture.cli_json(&create).await;
+    let service = ["service", "create", "web", "--", "true"];
+    fixture.cli(&service).await;
+    for (kind, name, change, other) in [
+        ("script", "tools", ["--file", &path], ["--order", "7"]),
+        ("service", "web", ["--env", "A=1"], ["--restart", "always"]),
+    ] {
+        let tag = fixture.cli(&[kind, "show", name, "--tag"]).await.stdout;
+        let tag = tag.trim();
+        let shown = fixture.cli_json(&[kind, "show", name, "--tag"]).await;
+        assert_eq!(shown, tag);
+        text("echo second\n");
+        let update = [&[kind, "update", name][..], &change].concat();
+        let exit = fixture.cli(&update).await;
+        let was = match kind {
+            "script" => made["content_sha256"].as_str().expect("a hash").to_owned(),
+            _ => "env was {}".to_owned(),
+        };
+        assert!(exit.says(&was) && !exit.says("echo first"), "{exit}");
+        // What was edited is from before.
+        let bare = tag.trim_matches('"');
+        let stale = [&update[..], &["--if-match", bare]].concat();
+        let exit = fixture.cli_ends(&stale, 1).await;
+        let says = format!("somebody else changed the {kind} {name} in the meantime");
+        assert!(exit.says(&says), "{exit}");
+        let fresh = fixture.cli(&[kind, "show", name, "--tag"]).await.stdout;
+        let set = [&[kind, "update", name][..], &other].concat();
+        let set = [&set[..], &["--if-match", fresh.trim()]].concat();
+        fixture.cli(&set).await;
+    }
+    // Without a tag the one of what it is at that moment is sent.
+    let server = ScriptedProvider::start();
+    let builder = fixture.app.builder_mut();
+    builder.set_env("KEYBEARER_URL", &server.url());
+    builder.set_env("KEYBEARER_API_KEY", &fixture.owner.api_key);
+    let here = ["--workspace", "ws_00000000000000000000000000"];
+    let state = |order: u64| {
+        let script = json!({"id": "x", "name": "tools", "order": order, "run_on": "every_start"});
+        Script::json(200, &script).header("etag", &format!("\"{order}\""))
+    };
+    let stale = || Script::json(412, &json!({"code": "precondition_failed"}));
+    let found = || Script::json(200, &json!({"data": [{"id": "x", "name": "tools"}]}));
+    let set = ["script", "update", "tools", "--run-on", "first_boot"];
+    let set = [&set[..], &here].concat();
+    server
+        .next(found())
+        .next(state(1))
+        .next(stale())
+        .next(state(2))
+        .next(state(2));
+    fixture.cli(&set).await;
+    assert_eq!(server.last().header("if-match"), Some("\"2\""));
+    let set = ["script", "update", "tools", "--order", "9"];
+    let set = [&set[..], &here].concat();
+    server
+        .reset()
+        .next(found())
+        .next(state(1))
+        .next(stale())
+        .next(state(2));
+    fixture.cli_ends(&set, 1).await;
+}
+
+/// Who edits a script gets its text, and not what a terminal would show of it.
+#[tokio::test]
+async fn a_script_is_printed_byte_by_byte() {
+    let fixture = Fixture::logged_in_as_owner().await;
+    let text = "#!/bin/sh\n\tcat <<-END\r\n\u{1b}[1mx\nlast";
+    let file = fixture.app.dir().join("text");
+    std::fs::write(&file, text).expect("can be written");
+    let path = file.to_str().expect("a path");
+    fixture
+        .cli(&["script", "create", "tools", "--file", path])
+        .await;
+    let shown = fixture.cli(&["script", "show", "tools"]).await;
+    assert_eq!(shown.stdout, text);
+    let mut terminal = fixture.on_terminal(&["script", "show", "tools"]);
+    terminal.env_remove("KEYBEARER_API_KEY");
+    let (code, seen) = crate::cli_shell::seen(terminal, "");
+    assert_eq!(code, Some(0), "{seen:?}");
+    assert!(
+        !seen.contains('\u{1b}') && seen.ends_with("last\r\n"),
+        "{seen:?}"
+    );
+    assert!(seen.contains("\tcat"), "{seen:?}");
 }
