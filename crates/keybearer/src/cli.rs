@@ -316,6 +316,15 @@ async fn dispatch(command: Command, out: Out) -> anyhow::Result<ExitCode> {
 fn wrong_arguments(error: &clap::Error) -> ExitCode {
     // Parsing failed, so this is read by hand; what stands behind `--` is no option.
     let mut options = std::env::args_os().take_while(|argument| argument != "--");
+    if let Some(text) = without_secrets(&error.to_string()) {
+        let failure = usage_failure(&text).hint(
+            "a secret is no argument, which everybody on this machine can read: it is typed at a prompt, or read from standard input; if that was one, replace it",
+        );
+        return fail(
+            &failure.into(),
+            options.any(|argument| argument == "--json"),
+        );
+    }
     if !error.use_stderr() || !options.any(|argument| argument == "--json") {
         let _ = error.print();
         if let Some(meant) = of_local_mode(error) {
@@ -334,6 +343,32 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
         None => failure,
     };
     fail(&failure.into(), true)
+}
+
+/// What is wrong, without those of the arguments that look like a secret; `None`: none of those is in it.
+fn without_secrets(text: &str) -> Option<String> {
+    let mut clean = text.to_owned();
+    for argument in std::env::args_os().filter_map(|it| it.into_string().ok()) {
+        let value = argument
+            .split_once('=')
+            .map_or(&*argument, |(_, value)| value);
+        if looks_secret(value) {
+            clean = clean.replace(value, "[redacted]");
+        }
+    }
+    (clean != text).then_some(clean)
+}
+
+/// Whether it begins as keys do (providers' and ours), or could be little else: ids here and names of models are shorter.
+fn looks_secret(text: &str) -> bool {
+    const BEGINNINGS: [&str; 10] = [
+        "sk-", "sk_", "kb_", "AIza", "gsk_", "xai-", "pplx-", "csk-", "fw_", "jina_",
+    ];
+    let is_word = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    let has = |which: fn(&u8) -> bool| text.bytes().any(|it| which(&it));
+    let is_random = text.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
+    let begins = text.len() >= 8 && BEGINNINGS.iter().any(|it| text.starts_with(it));
+    text.bytes().all(is_word) && !text.starts_with("--") && (begins || is_random)
 }
 
 /// What was meant by an option of local mode without its command, which can be left out alone.

@@ -327,6 +327,41 @@ async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() 
     fixture.finish().await;
 }
 
+/// Whoever gives a secret as an argument must not find it in a log besides.
+#[tokio::test]
+async fn a_secret_among_the_arguments_is_not_repeated() {
+    let fixture = Fixture::with_cli().await;
+    let key = fixture.canary.openai_key();
+    for arguments in [
+        &["keys", "add", "openai", &key][..],
+        &["keys", "add", "openai", &format!("--key={key}")],
+        &["ai-config", "set", "--key", &key],
+        &["login", "--with-key", &key],
+        &["login", &fixture.owner.api_key],
+        &["whoami", "0123456789abcdefghijklmnopqrstuvwxyz"],
+    ] {
+        let exit = fixture.cli_ends(arguments, 2).await;
+        let secret = arguments.last().expect("there is one");
+        assert!(!exit.says(secret) && !exit.says(&key), "{exit}");
+        let exit = fixture
+            .cli_ends(&[arguments, &["--json"]].concat(), 2)
+            .await;
+        let error: Value = serde_json::from_str(&exit.stderr).expect("JSON");
+        assert!(!exit.says(&key), "{exit}");
+        assert_eq!(error["error"]["exit_code"], 2);
+    }
+    for word in [
+        "primry",
+        &fixture.owner.workspace,
+        "claude-sonnet-4-5-20250929",
+    ] {
+        let add = ["keys", "add", "openai", word];
+        let exit = fixture.cli_ends(&add, 2).await;
+        assert!(exit.says(&format!("'{word}'")), "{exit}");
+    }
+    fixture.finish().await;
+}
+
 #[tokio::test]
 async fn any_operation_can_be_called_and_secrets_are_no_arguments() {
     let fixture = Fixture::with_cli().await;
