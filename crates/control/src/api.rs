@@ -1,8 +1,6 @@
 //! Thin handlers: take the request apart, call the operation, write the view.
 
-use utoipa_axum::router::OpenApiRouter;
-
-use crate::state::ControlState;
+use crate::routes::Routes;
 
 pub mod account_keys;
 pub mod accounts;
@@ -56,8 +54,8 @@ pub mod workspaces;
 pub(crate) const UNVERSIONED: &str = "/api";
 
 /// The operations that are found with and without a version in their path. Their paths are relative.
-fn unversioned() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+fn unversioned() -> Routes {
+    Routes::new()
         .merge(ai_config::routes())
         .merge(ai_defaults::routes())
         .merge(credits::routes())
@@ -65,8 +63,8 @@ fn unversioned() -> OpenApiRouter<ControlState> {
 }
 
 /// All routes of the control plane.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .merge(meta::routes())
         .merge(setup::routes())
         .merge(sessions::routes())

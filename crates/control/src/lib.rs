@@ -20,6 +20,7 @@ pub mod models;
 pub mod openapi;
 pub mod ops;
 pub mod page;
+pub(crate) mod routes;
 mod schema;
 pub mod state;
 mod tag;
@@ -37,8 +38,8 @@ pub use state::{ControlConfig, ControlState, ProbePolicy, SubmissionPolicy, Traf
 /// The router of everything that is not a call of a model, `pages` for people's browsers among it. The edge puts [`Peer`]
 /// on each request.
 pub fn router(state: ControlState, pages: axum::Router<ControlState>) -> axum::Router {
-    let (router, _) = openapi::routes().split_for_parts();
-    router
+    api::routes()
+        .into_router()
         .merge(pages)
         .fallback(frame::no_such_path)
         .method_not_allowed_fallback(frame::no_such_method)

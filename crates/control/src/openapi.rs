@@ -17,11 +17,9 @@ use utoipa::openapi::{
     Components, ContentBuilder, Deprecated, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
     Required,
 };
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::UNVERSIONED;
 use crate::error::{Code, ProblemBody};
-use crate::state::ControlState;
 
 /// The value of `x-action` for operations that anybody may call.
 pub const PUBLIC: &str = "public";
@@ -30,7 +28,7 @@ pub const ACTION_EXTENSION: &str = "x-action";
 
 /// The document of the whole control plane.
 pub fn openapi() -> OpenApi {
-    let mut document = routes().into_openapi();
+    let mut document = crate::api::routes().into_openapi(base());
     for (path, item) in &mut document.paths.paths {
         for (_, operation) in operations_mut(item) {
             add_alias(operation, path);
@@ -40,11 +38,6 @@ pub fn openapi() -> OpenApi {
         }
     }
     document
-}
-
-/// All operations with their handlers.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::with_openapi(base()).merge(crate::api::routes())
 }
 
 /// The operations of a path, by method.

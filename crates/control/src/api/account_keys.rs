@@ -2,8 +2,6 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
 use crate::api::key_body::{Confidential, KeyOrder, KeyPatch, NewProviderKey, NewValue, new_key};
@@ -16,11 +14,12 @@ use crate::openapi::{Changes as ChangeRefusals, KeyChanges, KeyOrders, Reads, Su
 use crate::ops::provider_keys::{self, Holder};
 use crate::ops::submission;
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(
             list_account_provider_keys,
             submit_account_provider_key

@@ -3,17 +3,16 @@
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadAccount};
 use crate::error::Problem;
 use crate::openapi::Reads;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_account))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_account))
 }
 
 /// An account.

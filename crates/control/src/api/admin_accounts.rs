@@ -7,8 +7,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::{AccountSummary, CardRow, CreditsRow, InstanceScope};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, AccountInPath, ReadAccounts, WriteAccounts};
 use crate::api::api_keys::Moment;
@@ -20,12 +18,13 @@ use crate::frame::Call;
 use crate::openapi::{Reads, Writes};
 use crate::ops::accounts::{self, Gift};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_accounts))
         .routes(routes!(get_account_with_credits, update_account))
         .routes(routes!(grant_credits))

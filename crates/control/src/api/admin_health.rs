@@ -3,8 +3,6 @@
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadInstanceSettings};
 use crate::body::{NoParameters, Query};
@@ -12,12 +10,13 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::ops::sealing_key;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::{ControlState, Traffic};
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_instance_health))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_instance_health))
 }
 
 /// How the process that answers fares, and what it knows of the instance. Where several processes share a database, each

@@ -8,8 +8,6 @@ use domain::policy::{Mode, ModelName};
 use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadPolicy, WritePolicy};
 use crate::api::key_body::{Confidential, PlainKey};
@@ -19,13 +17,14 @@ use crate::frame::Call;
 use crate::openapi::{ConfigChanges, Reads};
 use crate::ops::ai_config::{self, Chosen, Config, Wanted};
 use crate::ops::offered_modes::{Obstacle, OfferedMode};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_ai_config, update_ai_config))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_ai_config, update_ai_config))
 }
 
 /// Who pays in a workspace, and what serves. The key is in no answer.

@@ -7,8 +7,6 @@ use domain::policy::Mode;
 use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadAccountDefaults, WriteAccountDefaults};
 use crate::api::ai_config::{AiConfigUpdate, OfferedModeView};
@@ -21,13 +19,14 @@ use crate::openapi::{ConfigChanges, ModeChanges, Reads};
 use crate::ops::ai_config::{Chosen, Wanted};
 use crate::ops::ai_defaults::{self, Defaults};
 use crate::ops::credits;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_ai_defaults, update_ai_defaults))
         .routes(routes!(update_ai_mode))
 }

@@ -8,8 +8,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::ApiKeyRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ApiKeyInPath, ReadApiKeys, WriteApiKeys};
 use crate::auth::principal::ShownApiKey;
@@ -19,13 +17,14 @@ use crate::frame::Call;
 use crate::openapi::{Changes, Mints, Reads, SelfRotations, Writes};
 use crate::ops::api_keys::{self, End, Minted, Wanted};
 use crate::page::{List, PageQuery};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::text;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_api_keys, create_api_key))
         .routes(routes!(rotate_own_api_key))
         .routes(routes!(update_api_key, revoke_api_key))

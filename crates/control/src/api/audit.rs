@@ -5,8 +5,6 @@ use domain::settings::AuditDetail;
 use serde::{Deserialize, Serialize};
 use store::{AuditFilter, AuditRow, PageRequest};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadAccountAudit, ReadAudit, ReadInstanceAudit};
 use crate::api::api_keys::Moment;
@@ -14,12 +12,13 @@ use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::Reads;
 use crate::page::{List, page_request};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_audit))
         .routes(routes!(list_account_audit))
         .routes(routes!(list_instance_audit))

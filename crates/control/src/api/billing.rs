@@ -5,8 +5,6 @@ use domain::credits::{CardKind, EntryKind};
 use serde::{Deserialize, Serialize};
 use store::{LedgerFilter, LedgerRow};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadBilling};
 use crate::api::api_keys::Moment;
@@ -15,12 +13,13 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::page::{List, page_request};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_balance))
         .routes(routes!(list_transactions))
 }

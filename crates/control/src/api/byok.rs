@@ -11,8 +11,6 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderInPath, ReadAccountProviderKeys, WriteAccountProviderKeys};
 use crate::api::key_view::{Look, custom_base_url};
@@ -24,6 +22,7 @@ use crate::ops::provider_keys::{self, Holder, check_label};
 use crate::ops::sealing_key;
 use crate::ops::submission::{self, Material, NewKey};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::tag;
@@ -32,8 +31,8 @@ use crate::tag;
 const MAX_PREFIX_CHARS: usize = 64;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_encryption_pubkey))
         .routes(routes!(list_byok_keys, submit_byok_key))
         .routes(routes!(remove_byok_key))

@@ -6,8 +6,6 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::sessions::UserView;
 use crate::body::Json;
@@ -15,11 +13,12 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::LinkLogIns;
 use crate::ops::sessions;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(take_console_link))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(take_console_link))
 }
 
 /// The credential of a link.

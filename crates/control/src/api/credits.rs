@@ -4,8 +4,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use store::{UsageOfDay, UsageOfWorkspace};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadBilling};
 use crate::body::{NoParameters, Query};
@@ -13,6 +11,7 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::ops::credits::{self, Balance};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
@@ -23,8 +22,8 @@ const MAX_DAYS: i64 = 366;
 const DAY_MS: i64 = 86_400_000;
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_credits))
         .routes(routes!(get_ai_usage))
 }

@@ -7,8 +7,6 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use store::DeviceLoginRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, UseOwnUser, UserCodeInPath};
 use crate::api::sessions::UserView;
@@ -17,11 +15,12 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{DeviceAnswers, DeviceChanges, DeviceReads, DeviceStarts};
 use crate::ops::device_logins;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(begin_device_login))
         .routes(routes!(take_device_login))
         .routes(routes!(get_device_login, refuse_device_login))

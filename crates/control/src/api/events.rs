@@ -12,8 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use store::UsageRow;
 use tokio::sync::mpsc::{Receiver, channel};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadWorkspace};
 use crate::api::usage;
@@ -22,13 +20,14 @@ use crate::error::Problem;
 use crate::openapi::Listens;
 use crate::ops::labels::LabelSight;
 use crate::ops::live::{Heard, Listener, WAITING_PIECES};
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(stream_events))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(stream_events))
 }
 
 /// Listen to what happens in a workspace, as server-sent events.

@@ -8,8 +8,6 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use store::InvitationRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, InvitationInPath, ReadMembers, WriteMembers};
 use crate::api::members::{GivenRole, given};
@@ -22,12 +20,13 @@ use crate::frame::Call;
 use crate::openapi::{Acceptances, Additions, Changes, Reads};
 use crate::ops::invitations::{self, Newcomer};
 use crate::page::{List, PageQuery};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_invitations, create_invitation))
         .routes(routes!(revoke_invitation))
         .routes(routes!(accept_invitation))

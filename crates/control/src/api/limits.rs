@@ -4,20 +4,19 @@ use axum::extract::State;
 use domain::policy::Tier;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadBilling};
 use crate::body::{NoParameters, Query};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_limits))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_limits))
 }
 
 /// What a plan gives an account, as it was when the account got it.

@@ -6,8 +6,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::{MemberRow, StoreError, WorkspaceScope};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, LeaveWorkspace, ReadMembers, UserInPath, WriteMembers};
 use crate::body::{Json, Query};
@@ -15,12 +13,13 @@ use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::openapi::{MemberChanges, Reads};
 use crate::page::{List, PageQuery};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_members))
         .routes(routes!(update_member, remove_member))
         .routes(routes!(leave_workspace))

@@ -9,20 +9,19 @@ use llm::provider::Provider;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::body::Query;
 use crate::error::Problem;
 use crate::openapi::{PublicLists, PublicReads};
 use crate::ops::admission::{allows_custom_base_urls, sealed_only};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_health))
         .routes(routes!(get_openapi))
         .routes(routes!(get_instance))

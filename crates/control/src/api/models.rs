@@ -6,8 +6,6 @@ use llm::format::FormatId;
 use llm::provider::Modality;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadPolicy};
 use crate::body::{NoParameters, Query};
@@ -15,13 +13,14 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::ops::models::{self, OfferedModel, OfferedTier, Served};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::schema::shapes::PriceShape;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(list_workspace_models))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(list_workspace_models))
 }
 
 /// What a workspace may call now.

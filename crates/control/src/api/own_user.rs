@@ -6,8 +6,6 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, UseOwnUser};
 use crate::auth::password::Password;
@@ -17,11 +15,12 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Departures;
 use crate::ops::sessions;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(delete_own_user))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(delete_own_user))
 }
 
 /// What it takes to leave.

@@ -10,8 +10,6 @@ use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use store::SubscriptionRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{
     Access, AccountInPath, PlanInPath, ReadBilling, ReadInstanceSettings, WriteAccounts,
@@ -23,13 +21,14 @@ use crate::frame::Call;
 use crate::openapi::{Changes, GuardedWrites, Reads, Writes};
 use crate::ops::plans;
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_plans))
         .routes(routes!(list_instance_plans))
         .routes(routes!(get_plan, put_plan, delete_plan))

@@ -2,8 +2,6 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadPlatformKeys, WritePlatformKeys};
 use crate::api::key_body::{Confidential, KeyOrder, KeyPatch, NewProviderKey, NewValue, new_key};
@@ -18,11 +16,12 @@ use crate::openapi::{
 use crate::ops::provider_keys::{self, Holder};
 use crate::ops::submission;
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_platform_keys, submit_platform_key))
         .routes(routes!(order_platform_keys))
         .routes(routes!(

@@ -5,19 +5,18 @@ use http::StatusCode;
 use serde::Serialize;
 use store::Principal;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, UsePlayground};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Changes;
 use crate::ops::api_keys;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(create_playground_key))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(create_playground_key))
 }
 
 /// An API key for a page, in the only answer that has it.

@@ -16,8 +16,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use store::{PolicyRow, WorkspaceScope};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadPolicy, WritePolicy};
 use crate::body::{Json, NoParameters, Query};
@@ -26,6 +24,7 @@ use crate::frame::Call;
 use crate::openapi::{PolicyChanges, Reads};
 use crate::ops::policy::{self, Bounds};
 use crate::ops::settings::Patch;
+use crate::routes::{Routes, routes};
 use crate::schema::shapes::{
     LevelMappingShape, ModelMappingShape, PresetPatchShape, PresetShape, PriceOverrideShape,
 };
@@ -34,8 +33,8 @@ use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_policy, update_policy))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_policy, update_policy))
 }
 
 /// A workspace's policy, with what the account's plan says of it.

@@ -4,8 +4,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, NameInPath, ReadInstanceSettings, WriteInstanceSettings};
 use crate::body::{Json, NoParameters, Query};
@@ -14,11 +12,12 @@ use crate::frame::Call;
 use crate::openapi::{Reads, Writes};
 use crate::ops::profiles::{self, Outcome, Profile};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_profiles))
         .routes(routes!(apply_profile))
 }

@@ -8,8 +8,6 @@ use http::StatusCode;
 use serde::Serialize;
 use store::KeyHealth;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderKeyInPath, ReadProviderKeys, WriteProviderKeys};
 use crate::api::key_body::{Confidential, KeyOrder, KeyPatch, NewProviderKey, NewValue, new_key};
@@ -22,12 +20,13 @@ use crate::ops::provider_keys::{self, Holder};
 use crate::ops::resolution::{self, Facts};
 use crate::ops::submission::{self, Stored};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_provider_keys, submit_provider_key))
         .routes(routes!(order_provider_keys))
         .routes(routes!(

@@ -4,8 +4,6 @@ use axum::extract::State;
 use domain::price::Price;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderNameInPath, ReadInstanceSettings};
 use crate::body::{NoParameters, Query};
@@ -14,12 +12,13 @@ use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::ops::models::{self, ListedModel};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema::shapes::PriceShape;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(list_provider_models))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(list_provider_models))
 }
 
 /// A listed model of a provider.

@@ -11,8 +11,6 @@ use llm::provider::Provider;
 use serde::{Deserialize, Serialize};
 use store::InstanceScope;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ProviderNameInPath, ReadInstanceSettings, WriteInstanceSettings};
 use crate::api::settings_view::SwitchView;
@@ -22,12 +20,13 @@ use crate::frame::Call;
 use crate::openapi::{Reads, Writes};
 use crate::ops::settings::{self, SwitchChange, switch_of};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_provider_switches))
         .routes(routes!(update_provider_switch))
 }

@@ -3,8 +3,6 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReleaseProviderKeys};
 use crate::api::key_body::Confidential;
@@ -13,6 +11,7 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Releases;
 use crate::ops::release::{self, Release, Wanted};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
@@ -20,8 +19,8 @@ use crate::state::ControlState;
 const MAX_PROVIDERS: usize = 100;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(release_provider_keys))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(release_provider_keys))
 }
 
 /// What is to be handed out, and to whom.

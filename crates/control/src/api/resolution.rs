@@ -7,22 +7,21 @@ use domain::ApiKeyId;
 use llm::head::check_models;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadPolicy};
 use crate::body::Json;
 use crate::error::Problem;
 use crate::openapi::Writes;
 use crate::ops::resolution::{Asked, explain};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 use eyes::Eyes;
 
 /// The routes of this resource.
-pub(crate) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(resolve_model))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(resolve_model))
 }
 
 /// A call to explain.

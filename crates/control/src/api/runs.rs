@@ -8,8 +8,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::RunRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadRuns, RunInPath, WriteRuns};
 use crate::body::{Json, NoParameters, Query};
@@ -19,6 +17,7 @@ use crate::openapi::{Changes, Reads, RunStarts, Writes};
 use crate::ops::labels::LabelSight;
 use crate::ops::runs::{self, Wanted};
 use crate::page::{List, PageQuery};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
@@ -28,8 +27,8 @@ mod options;
 mod shared;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_runs, create_run))
         .routes(routes!(options::get_run_options))
         .routes(routes!(get_run, update_run, delete_run))

@@ -8,8 +8,6 @@ use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use store::ScriptRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadServices, ScriptInPath, WriteServices};
 use crate::body::Json;
@@ -18,13 +16,14 @@ use crate::frame::Call;
 use crate::openapi::{Changes, GuardedWrites, Reads, Writes};
 use crate::ops::scripts::{self, Change};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_scripts, create_script))
         .routes(routes!(get_script, update_script, delete_script))
 }

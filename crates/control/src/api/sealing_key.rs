@@ -4,19 +4,18 @@ use axum::extract::State;
 use domain::record::SealingKeyRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ManageSealingKey};
 use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, Reads};
 use crate::ops::sealing_key::{self, fingerprint};
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_sealing_key))
         .routes(routes!(rotate_sealing_key))
 }

@@ -10,8 +10,6 @@ use http::header::ETAG;
 use serde::{Deserialize, Serialize};
 use store::ServiceRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadServices, ServiceInPath, WriteServices};
 use crate::body::Json;
@@ -20,13 +18,14 @@ use crate::frame::Call;
 use crate::openapi::{Changes, GuardedWrites, Reads, Writes};
 use crate::ops::services::{self, Change};
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_services, create_service))
         .routes(routes!(get_service, update_service, delete_service))
 }

@@ -8,8 +8,6 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use store::{SessionRow, UserRow};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, SessionInPath, UseOwnUser};
 use crate::auth::password::Password;
@@ -20,12 +18,13 @@ use crate::frame::Call;
 use crate::openapi::{Changes, LogIns, PasswordChanges, Reads};
 use crate::ops::sessions;
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(create_session, list_sessions))
         .routes(routes!(end_current_session))
         .routes(routes!(end_session))

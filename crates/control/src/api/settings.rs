@@ -10,8 +10,6 @@ use serde::{Deserialize, Deserializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadInstanceSettings, WriteInstanceSettings};
 use crate::api::settings_view::SettingsView;
@@ -20,12 +18,13 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{GuardedWrites, Reads};
 use crate::ops::settings::{self, Patch};
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 use crate::tag::{self, IfMatch};
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_settings, update_settings))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_settings, update_settings))
 }
 
 /// See the settings of the instance.

@@ -6,8 +6,6 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::api::api_keys::MintedView;
 use crate::api::sessions::UserView;
@@ -17,11 +15,12 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{PublicReads, SetUps};
 use crate::ops;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_setup, create_first_user))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_setup, create_first_user))
 }
 
 /// Whether the instance waits for its first user.

@@ -7,8 +7,6 @@ use domain::{ApiKeyId, KeyScope, Label, NanoUsd, ProviderId, ProviderKeyId, User
 use serde::{Deserialize, Serialize};
 use store::{AttemptRow, StatusFilter, UsageFilter, UsageRow};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadUsage, RequestInPath};
 use crate::api::api_keys::Moment;
@@ -17,12 +15,13 @@ use crate::error::{Code, Problem};
 use crate::openapi::Reads;
 use crate::ops::labels::LabelSight;
 use crate::page::{List, page_request};
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_usage))
         .routes(routes!(get_usage))
 }

@@ -8,8 +8,6 @@ use domain::Usage;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use http::{HeaderValue, Uri};
 use store::{MAX_PAGE_ITEMS, UsageRow};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadUsage};
 use crate::api::usage::{UsageQuery, label};
@@ -18,6 +16,7 @@ use crate::error::Problem;
 use crate::openapi::Reads;
 use crate::ops::labels::LabelSight;
 use crate::page::page_request;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The most calls that one answer has. It is put together in memory.
@@ -28,8 +27,8 @@ const TITLES: &str = "at,request_id,operation,model_requested,provider,model,key
                       reasoning_tokens,cost_usd,charge_usd,latency_ms,first_byte_ms,fallback,key_scope\r\n";
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(export_usage))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(export_usage))
 }
 
 /// Get the calls of a workspace as CSV, newest first; for a plain member their own alone.

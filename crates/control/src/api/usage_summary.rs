@@ -11,8 +11,6 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use store::{SumsRequest, UsageDimension, UsageGroup, UsageSummary, UsageSums};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ReadAccounts, ReadBilling, ReadUsage};
 use crate::body::Query;
@@ -20,6 +18,7 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::Reads;
 use crate::ops::labels::LabelSight;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 
@@ -32,8 +31,8 @@ const MAX_DAYS: i64 = 732;
 const MAX_DIMENSIONS: usize = 2;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(summarize_usage))
         .routes(routes!(summarize_account_usage))
         .routes(routes!(summarize_instance_usage))

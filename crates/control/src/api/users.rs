@@ -5,8 +5,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use store::PageRequest;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ManageUsers, UserInPath};
 use crate::api::sessions::UserView;
@@ -17,11 +15,12 @@ use crate::frame::Call;
 use crate::openapi::{Reads, UserChanges, Writes};
 use crate::ops::users;
 use crate::page::{List, page_request};
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_users, create_user))
         .routes(routes!(update_user))
 }

@@ -4,19 +4,17 @@ use domain::access::ApiScope;
 use serde::Serialize;
 use store::Principal;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::auth::principal::OptionalCaller;
 use crate::body::{NoParameters, Query};
 use crate::error::Problem;
 use crate::openapi::Identifies;
+use crate::routes::{Routes, routes};
 use crate::schema;
-use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new().routes(routes!(get_identity))
+pub(crate) fn routes() -> Routes {
+    Routes::new().routes(routes!(get_identity))
 }
 
 /// Whose credential it is, and how far it reaches.

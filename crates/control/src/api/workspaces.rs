@@ -6,8 +6,6 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::WorkspaceRow;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, DeleteWorkspace, ReadWorkspace, UpdateWorkspace, UseOwnUser};
 use crate::body::{Json, NoParameters, Query};
@@ -16,13 +14,14 @@ use crate::frame::Call;
 use crate::openapi::{Additions, Changes, Reads, Writes};
 use crate::ops::workspaces;
 use crate::page::List;
+use crate::routes::{Routes, routes};
 use crate::schema;
 use crate::state::ControlState;
 use crate::text;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(list_workspaces, create_workspace))
         .routes(routes!(get_workspace, update_workspace, delete_workspace))
 }

@@ -6,8 +6,6 @@ use axum::response::{IntoResponse, Response};
 use domain::run::OutputType;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue};
 use store::{RunPart, RunRow};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{LinkInPath, NumberInPath};
 use crate::body::{NoParameters, Query};
@@ -16,10 +14,11 @@ use crate::openapi::SharedReads;
 use crate::ops::runs;
 use crate::ops::runs::document::{self, Document, Pictures};
 use crate::ops::runs::reading::{self, Reader};
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
-pub(super) fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(super) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(get_shared_run))
         .routes(routes!(get_shared_image))
 }
