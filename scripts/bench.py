@@ -34,6 +34,7 @@ START_SECONDS, STOP_SECONDS = 30, 40
 PROVIDER_KEY = "sk-bench-" + secrets.token_hex(20)
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 STARTS = 7
+REST_SECONDS = 8
 
 
 @dataclass(frozen=True)
@@ -485,7 +486,8 @@ def main():
             for _ in range(STARTS):
                 keybearer.stop()
                 starts.append(keybearer.start())
-            time.sleep(1)
+            # Until what the start needed was given back.
+            time.sleep(REST_SECONDS)
             targets = [Target("direct", upstream, "none", None), nginx, keybearer.target()]
             idle_mb = resident_mb(targets[-1].process)
             for number in range(options.rounds):

@@ -16,6 +16,7 @@ mod hangup;
 mod hardening;
 mod local;
 mod logins;
+mod memory;
 mod model_calls;
 mod open;
 mod output;

@@ -28,7 +28,7 @@ use crate::hardening;
 use crate::local::Local;
 use crate::model_calls::ThroughGateway;
 use crate::telemetry::Filter;
-use crate::{console, open, sources};
+use crate::{console, memory, open, sources};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -126,6 +126,7 @@ pub(crate) async fn serve(
         }
     }
     let usage = gateway.spawn_jobs();
+    let memory = tokio::spawn(memory::keep_giving_back());
     let (stop, stopping) = watch::channel(false);
     let jobs = tokio::spawn(control::jobs::run(control.clone(), stopping));
 
@@ -166,6 +167,7 @@ pub(crate) async fn serve(
     }
     drop(gateway);
     usage.abort();
+    memory.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -85,3 +85,32 @@ async fn a_key_is_in_memory_once_for_each_connection_to_its_provider_at_most() {
     assert_eq!(copies(&root), Some(0));
     fixture.finish().await;
 }
+
+/// The resident memory of a process in KiB.
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let figure = line.and_then(|line| line.split_whitespace().nth(1));
+    figure.expect("a figure").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn memory_that_nobody_needs_any_more_is_given_back() {
+    let fixture = Fixture::start().await;
+    let pid = fixture.app.pid();
+    // To check a password takes 19 MiB for a moment.
+    let person = &fixture.owner.person;
+    let body = serde_json::json!({"email": person.email, "password": person.password});
+    let nobody = fixture.app.anonymous();
+    nobody.post("/api/v1/sessions", &body).await.expect(201);
+    let before = resident_kib(pid);
+    let mut now = before;
+    for _ in 0..60 {
+        now = resident_kib(pid);
+        if now + 16 * 1024 <= before {
+            return fixture.finish().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    }
+    panic!("{now} KiB of {before} are resident");
+}
