@@ -85,7 +85,7 @@ impl Catalog {
     /// `None`: the provider or the model is not known, or what it costs cannot be told from a call's usage.
     pub fn price(&self, provider: &ProviderId, model: &str, at: Timestamp) -> Option<&Price> {
         let prices = &self.find(provider, model)?.prices;
-        if let [Dated { from: None, price }] = prices.as_slice() {
+        if let [Dated { from: None, price }] = &prices[..] {
             return price.as_ref();
         }
         // Days in ISO 8601 are in order as texts.
@@ -181,9 +181,9 @@ struct Listed {
 struct Model {
     id: Box<str>,
     #[serde(rename = "match")]
-    rules: Vec<Rule>,
+    rules: Box<[Rule]>,
     /// Ascending by day; the last that has begun holds.
-    prices: Vec<Dated>,
+    prices: Box<[Dated]>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
