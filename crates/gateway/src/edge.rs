@@ -8,13 +8,14 @@ mod head;
 mod inbound;
 mod problem;
 mod socket;
+mod stream;
 mod takeover;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(crate) use takeover::{Taken, Takeover};
 
 use crate::{Body, BoxError};
 use socket::Socket;
+use stream::{Progress, Streamed};
 
 /// The limits of the edge. Times in milliseconds.
 #[derive(Debug, Clone)]
@@ -142,8 +144,47 @@ where
     Drained { cut }
 }
 
-/// A connection that HTTP is about to leave, and who takes it.
-type Upgrade = (OnUpgrade, Takeover);
+/// How a connection goes on, if not with what hyper makes of an answer.
+enum Next {
+    /// HTTP is about to leave it, and this takes it.
+    Upgrade(OnUpgrade, Takeover),
+    /// With a stream.
+    Stream(Streamed),
+}
+
+/// What is agreed on about a connection while hyper has it.
+struct Terms {
+    next: Mutex<Option<Next>>,
+    progress: Arc<Progress>,
+}
+
+impl Terms {
+    fn goes_on_with(&self, next: Next) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
+    }
+
+    fn take(&self) -> Option<Next> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.take()
+    }
+
+    /// The stream that is to be written, as soon as everything before it is.
+    fn stream(&self) -> Option<Streamed> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        match next.take_if(|it| matches!(it, Next::Stream(_)) && self.progress.is_written())? {
+            Next::Stream(streamed) => Some(streamed),
+            Next::Upgrade(..) => None,
+        }
+    }
+}
+
+/// What hyper is done with.
+enum Left {
+    /// The connection.
+    Ended(hyper::Result<()>),
+    /// The requests up to this answer.
+    Stream(Streamed),
+}
 
 struct Connection<S> {
     config: EdgeConfig,
@@ -161,37 +202,56 @@ where
     async fn run(self, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
         // Small frames of a stream leave at once; a refusal to set the option costs only latency.
         let _ = stream.set_nodelay(true);
-        let config = self.config.clone();
-        let io = TokioIo::new(Socket::new(
-            stream,
-            Duration::from_millis(config.write_stall_ms),
-        ));
-        let upgrade = Mutex::new(None);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_millis(config.header_ms))
-            .max_headers(config.headers)
-            .max_buf_size(config.header_bytes.max(8192))
-            .serve_connection(io, service_fn(|request| self.answer(request, &upgrade)))
-            .with_upgrades();
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stopped(&mut stopping) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+        let terms = Terms {
+            next: Mutex::new(None),
+            progress: Progress::new(),
         };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "a connection ended early");
-            return;
+        let stall = Duration::from_millis(self.config.write_stall_ms);
+        let mut socket = Socket::new(stream, stall, Arc::clone(&terms.progress));
+        loop {
+            let mut connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_millis(self.config.header_ms))
+                .max_headers(self.config.headers)
+                .max_buf_size(self.config.header_bytes.max(8192))
+                .serve_connection(
+                    TokioIo::new(socket),
+                    service_fn(|request| self.answer(request, &terms)),
+                )
+                .with_upgrades();
+            let left = tokio::select! {
+                left = driven(&mut connection, &terms) => left,
+                () = stopped(&mut stopping) => {
+                    Pin::new(&mut connection).graceful_shutdown();
+                    driven(&mut connection, &terms).await
+                }
+            };
+            let streamed = match left {
+                Left::Stream(streamed) => streamed,
+                Left::Ended(Ok(())) => break,
+                Left::Ended(Err(error)) => {
+                    tracing::debug!(%error, "a connection ended early");
+                    return;
+                }
+            };
+            let Some(parts) = connection.into_parts() else {
+                return;
+            };
+            socket = parts.io.into_inner();
+            socket.unread(&parts.read_buf);
+            drop(parts.read_buf);
+            if let Err(error) = stream::write(&mut socket, streamed).await {
+                tracing::debug!(%error, "a connection ended early");
+                return;
+            }
+            if *stopping.borrow() {
+                // Nobody is left to tell.
+                let _ = tokio::io::AsyncWriteExt::shutdown(&mut socket).await;
+                return;
+            }
         }
-        let upgrade = upgrade
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
         // The session goes on in this task, so that it stays one of the connections.
-        if let Some((upgraded, takeover)) = upgrade
+        if let Some(Next::Upgrade(upgraded, takeover)) = terms.take()
             && let Ok(upgraded) = upgraded.await
         {
             let client = TokioIo::new(upgraded);
@@ -199,11 +259,11 @@ where
         }
     }
 
-    /// Answers a request. Where the answer leads to something else than HTTP, `upgrade` is set.
+    /// Answers a request. Where hyper shall not write the answer, or not go on with it, `terms` say so.
     async fn answer(
         &self,
         mut request: Request<Incoming>,
-        upgrade: &Mutex<Option<Upgrade>>,
+        terms: &Terms,
     ) -> Result<Response<Body>, BoxError> {
         let Ok(id) = self.sources.id::<RequestId>() else {
             return Ok(Problem::Random.response(None));
@@ -211,6 +271,8 @@ where
         if let Err(problem) = head::check(&request) {
             return Ok(problem.response(Some(id)));
         }
+        let may_stream = stream::may_stream(&request);
+        let number = terms.progress.begins();
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(self.peer);
         let mut request = request.map(|body| {
@@ -218,6 +280,8 @@ where
                 body,
                 Duration::from_millis(self.config.body_idle_ms),
                 Duration::from_millis(self.config.body_total_ms),
+                Arc::clone(&terms.progress),
+                number,
             )
         });
         let upgraded = request.extensions_mut().remove::<OnUpgrade>();
@@ -230,11 +294,18 @@ where
         match answer {
             Some(mut response) => {
                 let takeover = response.extensions_mut().remove::<Takeover>();
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    *upgrade.lock().unwrap_or_else(PoisonError::into_inner) =
-                        upgraded.zip(takeover);
+                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if switches && let Some((upgraded, takeover)) = upgraded.zip(takeover) {
+                    terms.goes_on_with(Next::Upgrade(upgraded, takeover));
                 }
-                Ok(response.map(|body| Body::new(body.map_err(Into::into))))
+                let response = response.map(|body| Body::new(body.map_err(Into::into)));
+                if may_stream && terms.progress.is_read(number) && stream::is_stream(&response) {
+                    let streamed = Streamed::new(response, self.sources.now());
+                    terms.goes_on_with(Next::Stream(streamed));
+                    // Until hyper is left.
+                    return std::future::pending().await;
+                }
+                Ok(response)
             }
             None => {
                 tracing::error!(request.id = %id, "a request handler panicked");
@@ -260,6 +331,20 @@ impl<F: Future> Future for CatchPanic<'_, F> {
     }
 }
 
+/// Lets hyper go on with a connection until it is left.
+async fn driven<C>(connection: &mut C, terms: &Terms) -> Left
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Left::Ended(ended)),
+        Poll::Pending => terms.stream().map_or(Poll::Pending, |streamed| {
+            Poll::Ready(Left::Stream(streamed))
+        }),
+    })
+    .await
+}
+
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which happens only after the drain.
     let _ = stopping.wait_for(|stop| *stop).await;
@@ -268,7 +353,7 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 /// Tells a client beyond the connection cap to come back, without reading its request.
 async fn refuse(stream: TcpStream) {
     use tokio::io::AsyncWriteExt;
-    let mut socket = Socket::new(stream, Duration::from_secs(1));
+    let mut socket = Socket::new(stream, Duration::from_secs(1), Progress::new());
     let answered = async {
         socket.write_all(&Problem::Overloaded.unread()).await?;
         socket.shutdown().await

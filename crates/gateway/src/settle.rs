@@ -231,6 +231,8 @@ impl Settlement {
             begun_at: Instant::now(),
             departure: way.is_managed().then(|| departure.clone()),
         });
+        // There is one as a rule, and a stream keeps it for as long as it is open.
+        attempts.reserve_exact(1);
         // Stands if the client goes away before the attempt ends.
         attempts.push(begun(way, CLIENT_GONE));
         Flight { slot, departure }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,12 +11,17 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+use super::stream::Progress;
+
 /// The body of a request, with a limit on standing still and on the whole.
 pub struct Inbound {
     body: Incoming,
     idle: Duration,
     deadline: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
+    progress: Arc<Progress>,
+    /// Its number.
+    request: u64,
 }
 
 /// Why a request body ended before its end.
@@ -30,12 +36,23 @@ pub enum InboundError {
 }
 
 impl Inbound {
-    pub(super) fn new(body: Incoming, idle: Duration, total: Duration) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        idle: Duration,
+        total: Duration,
+        progress: Arc<Progress>,
+        request: u64,
+    ) -> Self {
+        if body.is_end_stream() {
+            progress.ends(request);
+        }
         Self {
             body,
             idle,
             deadline: Instant::now() + total,
             alarm: None,
+            progress,
+            request,
         }
     }
 }
@@ -50,6 +67,9 @@ impl Body for Inbound {
     ) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.alarm = None;
+            if frame.is_none() {
+                self.progress.ends(self.request);
+            }
             // What comes in time is too late where nobody reads it in time.
             return Poll::Ready(match frame {
                 Some(Ok(_)) if self.deadline <= Instant::now() => Some(Err(InboundError::TooSlow)),

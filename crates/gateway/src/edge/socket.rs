@@ -3,12 +3,16 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+
+use super::stream::Progress;
 
 /// How long and how much is read and thrown away after our last byte.
 ///
@@ -22,6 +26,9 @@ pub(super) struct Socket {
     stall: Duration,
     alarm: Option<Pin<Box<Sleep>>>,
     closing: Option<Closing>,
+    /// What was read already, and is read again first.
+    ahead: Bytes,
+    progress: Arc<Progress>,
 }
 
 struct Closing {
@@ -31,13 +38,26 @@ struct Closing {
 
 impl Socket {
     /// Fails writes that make no progress for `stall`.
-    pub(super) fn new(stream: TcpStream, stall: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, stall: Duration, progress: Arc<Progress>) -> Self {
         Self {
             stream,
             stall,
             alarm: None,
             closing: None,
+            ahead: Bytes::new(),
+            progress,
         }
+    }
+
+    /// Has these bytes read again, of which nothing is left that came before them.
+    pub(super) fn unread(&mut self, bytes: &[u8]) {
+        // Even an empty part of a buffer would keep it.
+        self.ahead = Bytes::copy_from_slice(bytes);
+    }
+
+    /// Whether there is something that was read already.
+    pub(super) fn is_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     /// Turns a write that waits too long into an error.
@@ -46,6 +66,7 @@ impl Socket {
         cx: &mut Context<'_>,
         progress: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
+        self.progress.writes(progress.is_pending());
         if progress.is_ready() {
             self.alarm = None;
             return progress;
@@ -65,6 +86,15 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_ahead() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..length]);
+            self.ahead.advance(length);
+            if self.ahead.is_empty() {
+                self.ahead = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

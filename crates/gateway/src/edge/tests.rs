@@ -27,10 +27,11 @@ struct Running {
     ended: tokio::task::JoinHandle<Drained>,
 }
 
-async fn start<S, F>(config: EdgeConfig, service: S) -> Running
+async fn start<S, F, B>(config: EdgeConfig, service: S) -> Running
 where
     S: Fn(Request<Inbound>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -149,7 +150,8 @@ fn problem(answer: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn the_edges_own_errors_have_the_documented_form() {
-    let edge = start(EdgeConfig::default(), |_| async { panic!("on purpose") }).await;
+    let panics = |_| async { panic!("on purpose") };
+    let edge = start::<_, _, Full<Bytes>>(EdgeConfig::default(), panics).await;
     for (head, status, code) in [
         ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "invalid_host"),
         (
@@ -428,4 +430,193 @@ async fn http_2_is_not_spoken() {
     let (answer, _) = exchange(edge.address, upgrade, LONG).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+type Pieces = tokio::sync::mpsc::UnboundedReceiver<Result<&'static str, BoxError>>;
+
+/// A body that a test makes piece by piece.
+struct Told(Pieces);
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+        let data =
+            |piece: &'static str| http_body::Frame::data(Bytes::from_static(piece.as_bytes()));
+        let piece = std::task::ready!(self.0.poll_recv(cx));
+        Poll::Ready(piece.map(|piece| piece.map(data)))
+    }
+}
+
+/// An edge whose answer to `/stream` is a stream of what is sent here, once, and to everything else `fine`.
+async fn streaming(
+    config: EdgeConfig,
+) -> (
+    Running,
+    tokio::sync::mpsc::UnboundedSender<Result<&'static str, BoxError>>,
+) {
+    let (pieces, told) = tokio::sync::mpsc::unbounded_channel();
+    let told = Arc::new(Mutex::new(Some(told)));
+    let edge = start(config, move |request: Request<Inbound>| {
+        let told = Arc::clone(&told);
+        async move {
+            let is_stream = request.uri().path() == "/stream";
+            let _ = request.into_body().collect().await;
+            let mut told = told.lock().expect("no panic");
+            let Some(told) = told.take_if(|_| is_stream) else {
+                return ok().map(|body| Body::new(body.map_err(Into::into)));
+            };
+            let mut response = Response::new(Body::new(Told(told)));
+            let events = http::HeaderValue::from_static("text/event-stream");
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, events);
+            response
+        }
+    })
+    .await;
+    (edge, pieces)
+}
+
+/// Reads until this text has come.
+async fn read_until(stream: &mut TcpStream, text: &str) -> String {
+    let mut read = Vec::new();
+    let reading = async {
+        while !String::from_utf8_lossy(&read).contains(text) {
+            let mut some = [0; 1024];
+            let count = stream.read(&mut some).await.expect("readable");
+            assert!(count > 0, "{}", String::from_utf8_lossy(&read));
+            read.extend_from_slice(&some[..count]);
+        }
+    };
+    timeout(LONG, reading).await.expect("in time");
+    String::from_utf8(read).expect("text")
+}
+
+const STREAM: &[u8] = b"POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+
+#[tokio::test]
+async fn each_event_of_a_stream_leaves_at_once_and_the_connection_goes_on() {
+    let (edge, pieces) = streaming(EdgeConfig::default()).await;
+    let mut client = TcpStream::connect(edge.address).await.expect("open");
+    client.write_all(STREAM).await.expect("sent");
+    // A request ahead of its turn waits for the end of the stream.
+    let next = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.write_all(next).await.expect("sent");
+    pieces.send(Ok("data: 1\n\n")).expect("open");
+    let head = read_until(&mut client, "\r\n\r\n9\r\ndata: 1\n\n\r\n").await;
+    assert!(
+        head.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"),
+        "{head}"
+    );
+    for line in [
+        "transfer-encoding: chunked",
+        "date: Tue, 14 Nov 2023 22:13:20 GMT",
+    ] {
+        assert_eq!(
+            head.matches(&format!("\r\n{line}\r\n")).count(),
+            1,
+            "{head}"
+        );
+    }
+    pieces.send(Ok("")).expect("open");
+    pieces.send(Ok("data: a longer one\n\n")).expect("open");
+    assert_eq!(
+        read_until(&mut client, "one").await.trim_end(),
+        "14\r\ndata: a longer one"
+    );
+    drop(pieces);
+    let rest = read_until(&mut client, "fine").await;
+    assert!(
+        rest.trim_start()
+            .starts_with("0\r\n\r\nHTTP/1.1 200 OK\r\n"),
+        "{rest}"
+    );
+    client.write_all(next).await.expect("sent");
+    read_until(&mut client, "fine").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_has_no_last_chunk() {
+    let (edge, pieces) = streaming(EdgeConfig::default()).await;
+    pieces.send(Ok("data: 1\n\n")).expect("open");
+    let breaks = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        pieces.send(Err("broken".into())).expect("open");
+    });
+    let (answer, closed) = exchange(edge.address, STREAM, LONG).await;
+    assert!(
+        closed && answer.ends_with("9\r\ndata: 1\n\n\r\n"),
+        "{answer}"
+    );
+    breaks.await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_leaves_is_dropped() {
+    let (edge, pieces) = streaming(EdgeConfig::default()).await;
+    let mut client = TcpStream::connect(edge.address).await.expect("open");
+    client.write_all(STREAM).await.expect("sent");
+    pieces.send(Ok("data: 1\n\n")).expect("open");
+    read_until(&mut client, "data: 1").await;
+    assert!(!pieces.is_closed());
+    drop(client);
+    timeout(LONG, pieces.closed()).await.expect("dropped");
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_takes_nothing_is_cut() {
+    // T118
+    let config = EdgeConfig {
+        write_stall_ms: 200,
+        ..EdgeConfig::default()
+    };
+    let (edge, pieces) = streaming(config).await;
+    let mut client = TcpStream::connect(edge.address).await.expect("open");
+    client.write_all(STREAM).await.expect("sent");
+    let long: &'static str = "x".repeat(1 << 20).leak();
+    for _ in 0..64 {
+        pieces.send(Ok(long)).expect("open");
+    }
+    timeout(LONG, pieces.closed()).await.expect("dropped");
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_stream_ends_before_the_edge_does_and_its_connection_with_it() {
+    let (edge, pieces) = streaming(EdgeConfig::default()).await;
+    let client = tokio::spawn(exchange(edge.address, STREAM, LONG));
+    pieces.send(Ok("data: 1\n\n")).expect("open");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    edge.stop.send(()).expect("running");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    pieces.send(Ok("data: 2\n\n")).expect("open");
+    drop(pieces);
+    let (answer, closed) = client.await.expect("no panic");
+    assert!(
+        closed && answer.ends_with("data: 2\n\n\r\n0\r\n\r\n"),
+        "{answer}"
+    );
+    assert_eq!(edge.ended.await.expect("no panic").cut, 0);
+}
+
+#[tokio::test]
+async fn hyper_writes_the_streams_behind_which_a_connection_ends() {
+    for (head, ends) in [
+        (
+            "GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "\r\n0\r\n\r\n",
+        ),
+        ("GET /stream HTTP/1.0\r\nHost: a\r\n\r\n", "data: 1\n\n"),
+    ] {
+        let (edge, pieces) = streaming(EdgeConfig::default()).await;
+        pieces.send(Ok("data: 1\n\n")).expect("open");
+        drop(pieces);
+        let (answer, closed) = exchange(edge.address, head.as_bytes(), LONG).await;
+        assert!(closed && answer.ends_with(ends), "{answer}");
+    }
 }
