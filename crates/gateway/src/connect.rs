@@ -22,6 +22,9 @@ use tower_service::Service;
 
 use crate::BoxError;
 
+/// A connection to a provider.
+pub(crate) type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+
 /// Which addresses beyond the public ones may be dialed. Set in the configuration, never by API.
 #[derive(Debug, Clone, Default)]
 pub struct AddressPolicy {
@@ -178,7 +181,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Io;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 

@@ -118,6 +118,7 @@ impl Prober {
             hops: 0,
             deadline,
             departure: Departure::default(),
+            streams: false,
         };
         let response = self.upstream.send(outgoing, &auth, key).await;
         let response = response.map_err(|_| ProbeFailure::Unreachable)?;

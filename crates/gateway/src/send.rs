@@ -292,6 +292,7 @@ pub(crate) async fn send(
         hops: parcel.hops,
         deadline,
         departure,
+        streams: parcel.head.stream || parcel.call.streams(),
     };
     let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
     let response = response.map_err(|error| {

@@ -16,15 +16,19 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::Full;
 use scrub::Needles;
 use tokio::time::Instant;
+use tower_service::Service;
 use zeroize::Zeroizing;
 
+mod chunks;
 mod connection;
 mod pool;
 mod signal;
+mod wire;
 
 pub(crate) use connection::{Answering, Switched};
 use connection::{Connection, NoAnswer};
 use pool::{Home, Pools};
+use wire::{Unsent, Wire};
 
 use crate::connect::{ConnectError, Connector};
 use crate::headers;
@@ -56,6 +60,8 @@ pub(crate) struct Outgoing {
     /// The moment by which the answer's head must be there; a body that flows knows by itself what is too late.
     pub(crate) deadline: Instant,
     pub(crate) departure: Departure,
+    /// Whether the answer is to be a stream, which may stay open for long.
+    pub(crate) streams: bool,
 }
 
 /// Whether a request has left: its head was handed to a connection that stands. Clones share it.
@@ -65,6 +71,11 @@ pub(crate) struct Departure(Arc<AtomicBool>);
 impl Departure {
     pub(crate) fn has_left(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// It leaves, or did not leave after all.
+    fn leaves(&self, has_left: bool) {
+        self.0.store(has_left, Ordering::Relaxed);
     }
 }
 
@@ -134,7 +145,7 @@ impl HttpBody for Parting {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
-        self.departure.0.store(true, Ordering::Relaxed);
+        self.departure.leaves(true);
         match &mut self.body {
             Outbound::Whole(body) => Pin::new(body)
                 .poll_frame(cx)
@@ -152,7 +163,7 @@ impl HttpBody for Parting {
         };
         if ended {
             // An empty body is never asked for, only whether it is empty: when the head is written.
-            self.departure.0.store(true, Ordering::Relaxed);
+            self.departure.leaves(true);
         }
         ended
     }
@@ -213,8 +224,14 @@ impl Upstream {
             Outbound::Flowing(body) => Some(body.overdue()),
         };
         let url = outgoing.url.clone();
+        let streams = outgoing.streams;
         let request = request(outgoing, auth, key).ok_or(SendError::Unusable)?;
-        let asking = self.ask(pool, url, request);
+        let asking = async {
+            match streams && Unsent::suits(&request) {
+                true => Box::pin(self.ask_for_stream(pool, url, request)).await,
+                false => self.ask(pool, url, request).await,
+            }
+        };
         match overdue {
             None => tokio::time::timeout_at(deadline, asking)
                 .await
@@ -248,6 +265,38 @@ impl Upstream {
         tracing::trace!(provider_key.id = %pool.0, "opened a connection to a provider");
         let answer = Box::new(connection).ask(request).await;
         answer.map_err(|_| SendError::Unreachable)
+    }
+
+    /// The same, of connections that have next to no memory while the answer is a stream.
+    async fn ask_for_stream(
+        &self,
+        pool: KeyVersion,
+        url: Uri,
+        request: Request<Parting>,
+    ) -> Result<Response<Answering>, SendError> {
+        let (mut wire, mut is_new) = self.wire(pool, &url).await?;
+        let mut unsent = Unsent::of(request);
+        loop {
+            unsent = match wire.ask(unsent).await {
+                Ok(response) => return Ok(response),
+                // Not a byte of it was sent, on a connection that turned out to be closed.
+                Err(Some(unsent)) if !is_new => unsent,
+                Err(_) => return Err(SendError::Unreachable),
+            };
+            (wire, is_new) = self.wire(pool, &url).await?;
+        }
+    }
+
+    /// A connection for a stream: one that waits, or else a new one, and which of the two.
+    async fn wire(&self, pool: KeyVersion, url: &Uri) -> Result<(Box<Wire>, bool), SendError> {
+        if let Some(wire) = self.pools.take_wire(pool, url) {
+            return Ok((wire, false));
+        }
+        let home = Home::new(&self.pools, pool, url);
+        let io = self.connector.clone().call(url.clone()).await;
+        let io = io.map_err(|error| classify(error.as_ref()))?;
+        tracing::trace!(provider_key.id = %pool.0, "opened a connection to a provider");
+        Ok((Box::new(Wire::new(io, home)), true))
     }
 }
 

@@ -8,7 +8,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use http::uri::Uri;
@@ -23,15 +23,17 @@ use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 use tower_service::Service;
 
-use super::pool::Home;
+use super::pool::{Home, Kept};
 use super::signal::Signal;
+use super::wire::Wire;
 use super::{Parting, SendError, classify};
+use crate::BoxError;
 use crate::connect::Connector;
 
 /// Largest head of an answer.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most header lines of it.
-const MAX_HEADERS: usize = 100;
+pub(super) const MAX_HEADERS: usize = 100;
 /// How often a connection is driven in one turn of a task at most.
 const MOST_TURNS: usize = 8;
 /// How long the rest of a request may take whose answer was read to its end.
@@ -175,7 +177,7 @@ impl Connection {
         if self.is_free() {
             self.signal.dismiss();
             let home = self.home.clone();
-            home.take_in(self);
+            home.take_in(Kept::Hyper(self));
         }
     }
 }
@@ -228,58 +230,84 @@ enum Driven {
 }
 
 /// The body of an answer. Dropped before its end, it closes the connection, and so ends the request at the provider.
-pub(crate) struct Answering {
-    body: Incoming,
-    driven: Driven,
+pub(crate) struct Answering(Source);
+
+/// Where an answer comes from.
+enum Source {
+    Hyper {
+        body: Incoming,
+        driven: Driven,
+    },
+    Wire(Box<Wire>),
+    /// Nowhere: it is at its end.
+    Over,
 }
 
 impl Answering {
     fn new(body: Incoming, driven: Driven) -> Self {
-        let mut answering = Self { body, driven };
+        let mut answering = Self(Source::Hyper { body, driven });
+        answering.end_in_time();
+        answering
+    }
+
+    pub(super) fn of_wire(wire: Box<Wire>) -> Self {
+        let mut answering = Self(Source::Wire(wire));
         answering.end_in_time();
         answering
     }
 
     /// Leaves the connection to others as soon as nothing more comes.
     fn end_in_time(&mut self) {
-        if self.body.is_end_stream() {
+        if self.is_end_stream() {
             self.end();
         }
     }
 
     fn end(&mut self) {
-        match std::mem::replace(&mut self.driven, Driven::Over) {
-            Driven::Here(connection) => connection.returns(),
-            // An error: it has broken meanwhile.
-            Driven::Apart(apart) => drop(apart.done.send(())),
-            Driven::Over => {}
+        match &mut self.0 {
+            Source::Hyper { driven, .. } => match std::mem::replace(driven, Driven::Over) {
+                Driven::Here(connection) => connection.returns(),
+                // An error: it has broken meanwhile.
+                Driven::Apart(apart) => drop(apart.done.send(())),
+                Driven::Over => {}
+            },
+            Source::Wire(_) => {
+                if let Source::Wire(wire) = std::mem::replace(&mut self.0, Source::Over) {
+                    wire.returns();
+                }
+            }
+            Source::Over => {}
         }
     }
 
-    fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let body = &mut self.body;
-        match &mut self.driven {
-            Driven::Here(connection) => connection.feed(cx, || {
-                let mut next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
-                unwoken(Pin::new(&mut next))
-            }),
-            Driven::Apart(_) | Driven::Over => Pin::new(body).poll_frame(cx),
-        }
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = match &mut self.0 {
+            Source::Hyper { body, driven } => match driven {
+                Driven::Here(connection) => connection.feed(cx, || {
+                    let mut next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+                    unwoken(Pin::new(&mut next))
+                }),
+                Driven::Apart(_) | Driven::Over => Pin::new(body).poll_frame(cx),
+            },
+            Source::Wire(wire) => {
+                let next = ready!(wire.poll_next(cx));
+                return Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes?))));
+            }
+            Source::Over => return Poll::Ready(None),
+        };
+        polled.map_err(Into::into)
     }
 }
 
 impl HttpBody for Answering {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = std::task::ready!(self.poll_next(cx));
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.poll_next(cx));
         match &frame {
             None => self.end(),
             Some(Ok(_)) => self.end_in_time(),
@@ -290,11 +318,19 @@ impl HttpBody for Answering {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.0 {
+            Source::Hyper { body, .. } => body.is_end_stream(),
+            Source::Wire(wire) => wire.is_at_end(),
+            Source::Over => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.0 {
+            Source::Hyper { body, .. } => body.size_hint(),
+            Source::Wire(wire) => wire.size_hint(),
+            Source::Over => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -307,9 +343,13 @@ pub(crate) struct Switched {
 impl Switched {
     /// That of an answer with status 101.
     pub(crate) fn of(mut response: Response<Answering>) -> Self {
+        let driven = match &mut response.body_mut().0 {
+            Source::Hyper { driven, .. } => std::mem::replace(driven, Driven::Over),
+            Source::Wire(_) | Source::Over => Driven::Over,
+        };
         Self {
             upgrade: hyper::upgrade::on(&mut response),
-            driven: std::mem::replace(&mut response.body_mut().driven, Driven::Over),
+            driven,
         }
     }
 

@@ -8,6 +8,7 @@ use http::uri::{Authority, Scheme, Uri};
 use tokio::time::Instant;
 
 use super::connection::Connection;
+use super::wire::Wire;
 use crate::health::KeyVersion;
 
 /// How long a connection may wait for its next request.
@@ -35,8 +36,33 @@ struct Waiting {
     swept: bool,
 }
 
+/// A connection that waits.
+pub(super) enum Kept {
+    Hyper(Box<Connection>),
+    /// For streams.
+    Wire(Box<Wire>),
+}
+
+impl Kept {
+    /// Whether it has to be looked at.
+    fn is_woken(&self) -> bool {
+        match self {
+            Self::Hyper(connection) => connection.is_woken(),
+            // Nobody drives it who would be woken.
+            Self::Wire(_) => true,
+        }
+    }
+
+    fn is_free(&mut self) -> bool {
+        match self {
+            Self::Hyper(connection) => connection.is_free(),
+            Self::Wire(wire) => wire.is_free(),
+        }
+    }
+}
+
 struct Idle {
-    connection: Box<Connection>,
+    connection: Kept,
     origin: Origin,
     since: Instant,
 }
@@ -69,7 +95,7 @@ impl Home {
     }
 
     /// Keeps a connection for the next call.
-    pub(super) fn take_in(self, connection: Box<Connection>) {
+    pub(super) fn take_in(self, connection: Kept) {
         let Self { pools, key, origin } = self;
         let Some(pools) = pools.upgrade() else {
             return;
@@ -141,18 +167,38 @@ impl Pools {
     /// soon.
     pub(super) fn take(&self, key: KeyVersion, url: &Uri) -> Option<Box<Connection>> {
         loop {
-            let mut connection = self.take_any(key, url)?;
-            if connection.is_free() {
+            if let Kept::Hyper(mut connection) =
+                self.take_any(key, url, |it| matches!(it, Kept::Hyper(_)))?
+                && connection.is_free()
+            {
                 return Some(connection);
             }
         }
     }
 
-    fn take_any(&self, key: KeyVersion, url: &Uri) -> Option<Box<Connection>> {
+    /// The same for streams.
+    pub(super) fn take_wire(&self, key: KeyVersion, url: &Uri) -> Option<Box<Wire>> {
+        loop {
+            if let Kept::Wire(mut wire) =
+                self.take_any(key, url, |it| matches!(it, Kept::Wire(_)))?
+                && wire.is_free()
+            {
+                return Some(wire);
+            }
+        }
+    }
+
+    fn take_any(
+        &self,
+        key: KeyVersion,
+        url: &Uri,
+        is_sought: impl Fn(&Kept) -> bool,
+    ) -> Option<Kept> {
         let mut waiting = self.lock();
         let its = waiting.by_key.get_mut(&key)?;
         let leads = |it: &Idle| {
-            it.origin.authority.as_ref() == url.authority()
+            is_sought(&it.connection)
+                && it.origin.authority.as_ref() == url.authority()
                 && it.origin.scheme.as_ref() == url.scheme()
         };
         let at = its.iter().rposition(leads)?;
@@ -258,7 +304,7 @@ pub(super) mod tests {
             let opened = Connection::open(connector.clone(), url.clone(), home.clone());
             let mut connection = Box::new(opened.await.expect("a connection"));
             assert!(connection.is_free());
-            home.take_in(connection);
+            home.take_in(Kept::Hyper(connection));
         };
         open().await;
         open().await;
@@ -284,7 +330,7 @@ pub(super) mod tests {
         let opened = Connection::open(connector, url, home.clone()).await;
         let mut connection = Box::new(opened.expect("a connection"));
         assert!(connection.is_free());
-        home.take_in(connection);
+        home.take_in(Kept::Hyper(connection));
         let weak = Arc::downgrade(&pools);
         drop(pools);
         assert!(weak.upgrade().is_none());
@@ -301,7 +347,9 @@ pub(super) mod tests {
             let origin = home.origin.clone();
             let opened = Connection::open(connector.clone(), url.clone(), home).await;
             let idle = Idle {
-                connection: Box::new(opened.unwrap_or_else(|_| panic!("no connection"))),
+                connection: Kept::Hyper(Box::new(
+                    opened.unwrap_or_else(|_| panic!("no connection")),
+                )),
                 origin,
                 since: begun + Duration::from_secs(at as u64),
             };
