@@ -49,10 +49,10 @@ impl Socket {
         }
     }
 
-    /// Has these bytes read again, of which nothing is left that came before them.
+    /// Has these bytes read again, before those of an earlier time that were not read again yet.
     pub(super) fn unread(&mut self, bytes: &[u8]) {
         // Even an empty part of a buffer would keep it.
-        self.ahead = Bytes::copy_from_slice(bytes);
+        self.ahead = Bytes::from([bytes, &self.ahead[..]].concat());
     }
 
     /// Whether there is something that was read already.

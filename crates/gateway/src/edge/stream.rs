@@ -140,7 +140,7 @@ pub(super) async fn write(socket: &mut Socket, streamed: Streamed) -> io::Result
         out: head,
         written: 0,
         body,
-        over: false,
+        end: None,
     };
     poll_fn(|cx| writing.poll(socket, cx)).await
 }
@@ -151,16 +151,19 @@ struct Writing {
     /// How much of that the socket has.
     written: usize,
     body: Body,
-    /// Whether all of the body is in it.
-    over: bool,
+    /// How the body ended. What it gave before is written first, also where it broke: a client is told why by its last event.
+    end: Option<io::Result<()>>,
 }
 
 impl Writing {
     fn poll(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            self.fill(cx)?;
+            self.fill(cx);
             if self.out.is_empty() {
-                break;
+                match self.end.take() {
+                    Some(end) => return Poll::Ready(end),
+                    None => break,
+                }
             }
             match Pin::new(&mut *socket).poll_write(cx, &self.out[self.written..]) {
                 Poll::Pending => break,
@@ -173,9 +176,6 @@ impl Writing {
             }
             self.written = 0;
             self.out.clear();
-            if self.over {
-                return Poll::Ready(Ok(()));
-            }
             if self.out.capacity() > KEPT_BYTES {
                 self.out = Vec::new();
             }
@@ -184,8 +184,8 @@ impl Writing {
     }
 
     /// Takes what is there of the body, unless something is on its way that the socket did not take yet.
-    fn fill(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.written == 0 && !self.over && self.out.len() < MOST_BYTES {
+    fn fill(&mut self, cx: &mut Context<'_>) {
+        while self.written == 0 && self.end.is_none() && self.out.len() < MOST_BYTES {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {
@@ -193,14 +193,13 @@ impl Writing {
                         self.add(&data);
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Err(io::Error::other(error)),
+                Poll::Ready(Some(Err(error))) => self.end = Some(Err(io::Error::other(error))),
                 Poll::Ready(None) => {
                     self.out.extend_from_slice(b"0\r\n\r\n");
-                    self.over = true;
+                    self.end = Some(Ok(()));
                 }
             }
         }
-        Ok(())
     }
 
     fn add(&mut self, data: &Bytes) {

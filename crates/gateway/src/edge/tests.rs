@@ -620,3 +620,55 @@ async fn hyper_writes_the_streams_behind_which_a_connection_ends() {
         assert!(closed && answer.ends_with(ends), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn requests_ahead_of_their_turn_keep_their_bytes_behind_streams() {
+    // Each says how long the body was that it got: a byte that is lost or read twice shows in one of them.
+    let edge = start(
+        EdgeConfig::default(),
+        |request: Request<Inbound>| async move {
+            let path = request.uri().path().to_owned();
+            let body = request.into_body().collect().await.expect("a whole body");
+            let text = format!("{path} {}\n\n", body.to_bytes().len());
+            if path != "/stream" {
+                let text = Full::new(Bytes::from(text));
+                return Response::new(Body::new(text.map_err(Into::into)));
+            }
+            let (pieces, told) = tokio::sync::mpsc::unbounded_channel();
+            pieces.send(Ok(&*text.leak())).expect("open");
+            let mut response = Response::new(Body::new(Told(told)));
+            let events = http::HeaderValue::from_static("text/event-stream");
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, events);
+            response
+        },
+    )
+    .await;
+    // hyper reads 8 KiB at first and more later, so most of these come in the midst of each other.
+    let lengths = [
+        9_000, 2, 20_000, 0, 100, 30_000, 8_100, 5, 12_345, 70_000, 1,
+    ];
+    let mut requests = Vec::new();
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        for (at, length) in lengths.into_iter().enumerate() {
+            let path = if (at + round) % 4 == 3 {
+                "/plain"
+            } else {
+                "/stream"
+            };
+            let head =
+                format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            requests.extend_from_slice(head.as_bytes());
+            requests.resize(requests.len() + length, b'x');
+            expected.push(format!("{path} {length}"));
+        }
+    }
+    requests.extend_from_slice(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expected.push("/last 0".to_owned());
+    let (answers, closed) = exchange(edge.address, &requests, LONG).await;
+    let told: Vec<&str> = answers.lines().filter(|it| it.starts_with('/')).collect();
+    assert!(closed);
+    assert_eq!(told, expected);
+}

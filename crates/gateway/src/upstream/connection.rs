@@ -184,7 +184,7 @@ impl Connection {
 
 /// Polls what the driver of a connection feeds, and nobody else: it is polled again when the driver was. Unconstrained,
 /// since a budget that is used up would have to wake.
-fn unwoken<F: Future>(fed: Pin<&mut F>) -> Poll<F::Output> {
+pub(super) fn unwoken<F: Future>(fed: Pin<&mut F>) -> Poll<F::Output> {
     let mut cx = Context::from_waker(Waker::noop());
     pin!(unconstrained(fed)).poll(&mut cx)
 }

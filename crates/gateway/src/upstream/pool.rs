@@ -45,11 +45,11 @@ pub(super) enum Kept {
 
 impl Kept {
     /// Whether it has to be looked at.
-    fn is_woken(&self) -> bool {
+    fn is_woken(&mut self) -> bool {
         match self {
             Self::Hyper(connection) => connection.is_woken(),
-            // Nobody drives it who would be woken.
-            Self::Wire(_) => true,
+            // Nobody drives it who would be woken, and to look costs as little.
+            Self::Wire(wire) => !wire.is_free(),
         }
     }
 

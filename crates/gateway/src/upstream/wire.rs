@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zeroize::Zeroizing;
 
 use super::chunks::Chunks;
-use super::connection::{MAX_HEAD_BYTES, MAX_HEADERS};
+use super::connection::{MAX_HEAD_BYTES, MAX_HEADERS, unwoken};
 use super::pool::{Home, Kept};
 use super::{Answering, Departure, Parting};
 use crate::connect::Io;
@@ -233,6 +233,10 @@ impl Wire {
                     seen = 0;
                     continue;
                 }
+                if self.unsent.as_ref().is_some_and(|it| it.is_whole()) {
+                    // It answers nothing that was asked: a provider tells so that it closes the connection.
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
                 self.ahead = Bytes::copy_from_slice(&read[length..]);
                 self.begins(&head)?;
                 return Poll::Ready(Ok(head));
@@ -293,7 +297,7 @@ impl Wire {
                 let ahead = std::mem::take(&mut self.ahead);
                 match self.take(&ahead) {
                     Ok(piece) if piece.is_empty() => continue,
-                    piece => return Poll::Ready(Some(piece)),
+                    piece => return Poll::Ready(Some(self.given(piece))),
                 }
             }
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
@@ -314,9 +318,17 @@ impl Wire {
             };
             match piece {
                 Ok(piece) if piece.is_empty() => {}
-                piece => return Poll::Ready(Some(piece)),
+                piece => return Poll::Ready(Some(self.given(piece))),
             }
         }
+    }
+
+    /// A piece on its way out. Behind an error nobody knows what comes, so the connection serves nothing more.
+    fn given(&mut self, piece: io::Result<Bytes>) -> io::Result<Bytes> {
+        if piece.is_err() {
+            self.home = None;
+        }
+        piece
     }
 
     /// What stands of the body in bytes that were read.
@@ -358,11 +370,9 @@ impl Wire {
     pub(super) fn is_free(&mut self) -> bool {
         let mut space = [const { MaybeUninit::uninit() }; 1];
         let mut buffer = ReadBuf::uninit(&mut space);
-        let mut cx = Context::from_waker(Waker::noop());
-        self.home.is_some()
-            && Pin::new(&mut self.io)
-                .poll_read(&mut cx, &mut buffer)
-                .is_pending()
+        let io = &mut self.io;
+        let mut read = poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut buffer));
+        self.home.is_some() && unwoken(Pin::new(&mut read)).is_pending()
     }
 }
 
