@@ -105,10 +105,11 @@ async fn memory_that_nobody_needs_any_more_is_given_back() {
     nobody.post("/api/v1/sessions", &body).await.expect(201);
     let before = resident_kib(pid);
     let mut now = before;
-    for _ in 0..60 {
+    // Seven seconds. Sooner or later something else has it given back, too.
+    for _ in 0..28 {
         now = resident_kib(pid);
         if now + 16 * 1024 <= before {
-            return fixture.finish().await;
+            return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(250)).await;
     }
