@@ -223,13 +223,15 @@ fn found(body: &[u8]) -> Result<Found<'_>, HeadError> {
 
 fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
     let raw = found.model.ok_or(HeadError::ModelMissing)?.get();
-    let model: String = serde_json::from_str(raw).map_err(|_| HeadError::Model)?;
+    let model = match unescaped(raw) {
+        Some(model) => model.to_owned(),
+        None => serde_json::from_str(raw).map_err(|_| HeadError::Model)?,
+    };
     checked_model(&model)?;
-    let stream = match found.stream {
-        None => false,
-        Some(raw) => serde_json::from_str::<Option<bool>>(raw.get())
-            .map_err(|_| HeadError::Stream)?
-            .unwrap_or(false),
+    let stream = match found.stream.map(RawValue::get) {
+        None | Some("false" | "null") => false,
+        Some("true") => true,
+        Some(_) => return Err(HeadError::Stream),
     };
     Ok(Head {
         model,
@@ -241,6 +243,13 @@ fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
         model_spans: vec![span(raw, body)],
         spelling: Spelling::Json,
     })
+}
+
+/// What a text of JSON says that has no escapes, and so stands there as it is; `None`: it has some, or is no text. The
+/// pass over the body has read it strictly.
+fn unescaped(raw: &str) -> Option<&str> {
+    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
 }
 
 /// The model's name, if it can be one.
@@ -303,11 +312,10 @@ fn spelled(head: &Head, model: &str) -> Option<String> {
     if head.model == model || head.model_spans.is_empty() {
         return None;
     }
+    let quoted = |text: &str| serde_json::to_string(text).expect("every text is one of JSON");
     Some(match head.spelling {
-        Spelling::Json => serde_json::Value::from(model).to_string(),
-        Spelling::JsonPath => {
-            serde_json::Value::from(format!("{}{model}", beside::PREFIX)).to_string()
-        }
+        Spelling::Json => quoted(model),
+        Spelling::JsonPath => quoted(&format!("{}{model}", beside::PREFIX)),
         Spelling::Plain => model.to_owned(),
     })
 }

@@ -3,6 +3,8 @@
 //! Some providers say 200 in the head and put the error into the body. A usual answer costs one search for a word; only
 //! where that is found its place is looked at.
 
+use std::sync::LazyLock;
+
 use memchr::{memchr2, memmem};
 
 /// What the beginning of a JSON body says of it.
@@ -17,7 +19,9 @@ pub enum Beginning {
     Error,
 }
 
-const NAME: &[u8] = b"\"error\"";
+/// Made once: for a short body that costs more than the search.
+static NAME: LazyLock<memmem::Finder<'static>> =
+    LazyLock::new(|| memmem::Finder::new(b"\"error\""));
 
 /// What a body is that begins so. Only a field of the body itself, or of the first of a list, is its error: a model may
 /// write the same into the arguments of a tool.
@@ -37,7 +41,7 @@ pub fn beginning(bytes: &[u8]) -> Beginning {
     };
     match first {
         None => Beginning::Unsaid,
-        Some(_) if memmem::find(fields, NAME).is_some() && has_error(fields) => Beginning::Error,
+        Some(_) if NAME.find(fields).is_some() && has_error(fields) => Beginning::Error,
         Some(_) => Beginning::Answer,
     }
 }

@@ -34,6 +34,9 @@ fn model_and_stream_are_found_with_their_place() {
             false,
         ),
         (r#"{"mod\u0065l":"\u00e9\ud83d\ude80"}"#, "é🚀", false),
+        (r#"{"model":"é🚀"}"#, "é🚀", false),
+        (r#"{"model":"a\\\"b\\"}"#, r#"a\"b\"#, false),
+        ("{\"model\" :\t\"m\" ,\"stream\": true\n}", "m", true),
         (
             r#"{"model":"m","n":18446744073709551616,"x":1e308}"#,
             "m",
