@@ -19,10 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::{RequestId, Sources};
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -88,7 +86,7 @@ pub struct Drained {
 /// Each request carries its [`RequestId`] and the peer's [`SocketAddr`] in its extensions. A request whose
 /// head is ambiguous (no or several `Host`s, an absolute URI) gets 400 before `service` sees it. When
 /// `service` panics, the client gets 500 with the request's id and the process lives.
-pub async fn serve<S, F, B>(
+pub async fn serve<S, F>(
     listener: TcpListener,
     config: EdgeConfig,
     sources: Sources,
@@ -97,8 +95,7 @@ pub async fn serve<S, F, B>(
 ) -> Drained
 where
     S: Fn(Request<Inbound>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     let mut shutdown = pin!(shutdown);
     let mut connections = JoinSet::new();
@@ -193,11 +190,10 @@ struct Connection<S> {
     peer: SocketAddr,
 }
 
-impl<S, F, B> Connection<S>
+impl<S, F> Connection<S>
 where
     S: Fn(Request<Inbound>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     async fn run(self, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
         // Small frames of a stream leave at once; a refusal to set the option costs only latency.
@@ -298,7 +294,6 @@ where
                 if switches && let Some((upgraded, takeover)) = upgraded.zip(takeover) {
                     terms.goes_on_with(Next::Upgrade(upgraded, takeover));
                 }
-                let response = response.map(|body| Body::new(body.map_err(Into::into)));
                 if may_stream && terms.progress.is_read(number) && stream::is_stream(&response) {
                     let streamed = Streamed::new(response, self.sources.now());
                     terms.goes_on_with(Next::Stream(streamed));

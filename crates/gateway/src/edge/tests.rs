@@ -1,8 +1,9 @@
 //! Raw sockets against a real listener.
 
 use super::*;
+use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,6 +37,13 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
+    let service = move |request| {
+        let answer = service(request);
+        async move {
+            let whole = |body: Full<Bytes>| Body::new(body.map_err(|never| match never {}));
+            answer.await.map(whole)
+        }
+    };
     let ended = tokio::spawn(serve(listener, config, sources(), service, async {
         let _ = stopped.await;
     }));
