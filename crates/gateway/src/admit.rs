@@ -2,6 +2,8 @@
 //!
 //! From here on the call has a slot in the queue of usage rows: however it ends, it is metered once.
 
+use std::borrow::Cow;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -85,7 +87,8 @@ where
                 BodyKind::Any(_) => read_beginning(plane, boxed(body), None, call_ends).await,
             }
         };
-        let read = tokio::time::timeout(within, reading).await;
+        // Where it stands, so that the alarm does not move it.
+        let read = tokio::time::timeout(within, pin!(reading)).await;
         let (arrived, listed) = read.unwrap_or(Err(Failure::BodyTooSlow))?;
         let held = Held {
             bytes: listed.body,
@@ -156,7 +159,7 @@ impl BodyKind {
             (Some(kind), None) => kind,
             _ => return Err(Failure::MediaType(takes)),
         };
-        match essence(kind.as_bytes()).as_slice() {
+        match &*essence(kind.as_bytes()) {
             b"application/json" if takes.contains(&Takes::Json) => Ok(Self::Json),
             b"multipart/form-data" if takes.contains(&Takes::Form) => {
                 let boundary = Boundary::of(kind.as_bytes()).map_err(Failure::InvalidRequest)?;
@@ -180,11 +183,14 @@ impl BodyKind {
 }
 
 /// A media type without its parameters, in lower case.
-pub(crate) fn essence(value: &[u8]) -> Vec<u8> {
+pub(crate) fn essence(value: &[u8]) -> Cow<'_, [u8]> {
     let end = value.iter().position(|byte| *byte == b';');
-    value[..end.unwrap_or(value.len())]
-        .trim_ascii()
-        .to_ascii_lowercase()
+    let named = value[..end.unwrap_or(value.len())].trim_ascii();
+    match named.iter().any(u8::is_ascii_uppercase) {
+        true => Cow::Owned(named.to_ascii_lowercase()),
+        // As nearly everybody writes it.
+        false => Cow::Borrowed(named),
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 //! itself goes to the client at once. Credits stand in for own keys only where the workspace's policy says so, and only
 //! within what is held for the call.
 
+use std::future::Future;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use tokio::time::Instant;
 
 use crate::Plane;
@@ -18,7 +19,7 @@ use crate::headers::Served;
 use crate::health::{KeyVersion, Trial};
 use crate::plan::Planned;
 use crate::plan::way::Way;
-use crate::send::{Answer, Content, Missed, Next, Parcel, Translation};
+use crate::send::{Answer, Missed, Next, Parcel};
 use crate::settle::Settlement;
 use crate::snapshot::View;
 use crate::upload::Upload;
@@ -41,10 +42,7 @@ pub(crate) struct Answered {
     pub(crate) settlement: Settlement,
     pub(crate) call: &'static Call,
     pub(crate) served: Served,
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) content: Content,
-    pub(crate) translation: Option<Box<Translation>>,
+    pub(crate) answer: Box<Answer>,
     /// As in [`Planned`].
     pub(crate) beginning: usize,
     /// The body of the request, if it may flow yet.
@@ -55,11 +53,11 @@ pub(crate) struct Answered {
 const MAX_ATTEMPTS: usize = 8;
 
 /// Serves a planned call. A failure is settled; the facts for its headers are in `said`.
-pub(crate) async fn serve(
+pub(crate) fn serve(
     plane: &Plane,
     planned: Planned,
     said: &mut HeaderMap,
-) -> Result<Answered, Failure> {
+) -> impl Future<Output = Result<Answered, Failure>> + Send {
     let Planned {
         view,
         settlement,
@@ -81,7 +79,8 @@ pub(crate) async fn serve(
             },
     } = planned;
     let started_at = settlement.started_at();
-    let parcel = Parcel {
+    // In a box, and before anything waits: every attempt reads it, and nobody moves it.
+    let parcel = Box::new(Parcel {
         request: settlement.request(),
         call,
         method,
@@ -94,58 +93,57 @@ pub(crate) async fn serve(
         upload,
         media_type,
         ends_at: started_at + plane.config.timeouts.total(),
-    };
-    let mut course = Course {
-        plane,
-        view: &view,
-        call,
-        aim: None,
-        begun: 0,
-        ends_at: parcel.ends_at,
-        settlement: Some(settlement),
-        parcel: &parcel,
-        tried: Vec::new(),
-        left: false,
-        first: None,
-        several: false,
-        failed: Vec::new(),
-        credits: Credits::default(),
-        refused: None,
-        last: None,
-        ways: &ways,
-        hedge_after: hedge::hedge_after(&view, &parcel),
-        passed_by: None,
-        retry_after_ms: None,
-    };
-    let outcome = Box::pin(course.run()).await;
-    let settlement = course.settlement.take();
-    if let (Err(_), Some(way)) = (&outcome, course.aim) {
-        match course.begun {
-            0 => course.meant(way).write(said),
-            _ => course.served(way).write(said),
-        }
-    }
-    if let (Err(_), Some(millis)) = (&outcome, course.retry_after_ms) {
-        let seconds = HeaderValue::from(millis.saturating_add(999) / 1_000);
-        said.insert(header::RETRY_AFTER, seconds);
-    }
-    // The request was sent; its memory need not wait for the end of the answer.
-    drop(room);
-    match (outcome, settlement) {
-        (Ok((served, answer)), Some(settlement)) => Ok(Answered {
-            settlement,
+    });
+    async move {
+        let mut course = Course {
+            plane,
+            view: &view,
             call,
-            served,
-            status: answer.status,
-            headers: answer.headers,
-            content: answer.content,
-            translation: answer.translation,
-            beginning,
-            upload: parcel.upload.filter(|it| !it.is_whole()),
-        }),
-        (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
-        // The task that held it died, and it is settled.
-        (_, None) => Err(Failure::Internal),
+            aim: None,
+            begun: 0,
+            ends_at: parcel.ends_at,
+            settlement: Some(settlement),
+            parcel: &parcel,
+            tried: Vec::new(),
+            left: false,
+            first: None,
+            several: false,
+            failed: Vec::new(),
+            credits: Credits::default(),
+            refused: None,
+            last: None,
+            ways: &ways,
+            hedge_after: hedge::hedge_after(&view, &parcel),
+            passed_by: None,
+            retry_after_ms: None,
+        };
+        let outcome = Box::pin(course.run()).await;
+        let settlement = course.settlement.take();
+        if let (Err(_), Some(way)) = (&outcome, course.aim) {
+            match course.begun {
+                0 => course.meant(way).write(said),
+                _ => course.served(way).write(said),
+            }
+        }
+        if let (Err(_), Some(millis)) = (&outcome, course.retry_after_ms) {
+            let seconds = HeaderValue::from(millis.saturating_add(999) / 1_000);
+            said.insert(header::RETRY_AFTER, seconds);
+        }
+        // The request was sent; its memory need not wait for the end of the answer.
+        drop(room);
+        match (outcome, settlement) {
+            (Ok((served, answer)), Some(settlement)) => Ok(Answered {
+                settlement,
+                call,
+                served,
+                answer,
+                beginning,
+                upload: parcel.upload.filter(|it| !it.is_whole()),
+            }),
+            (Err(failure), Some(settlement)) => Err(settlement.refuse(failure)),
+            // The task that held it died, and it is settled.
+            (_, None) => Err(Failure::Internal),
+        }
     }
 }
 
@@ -209,7 +207,7 @@ enum Turn {
     Next,
 }
 
-type Outcome = Result<(Served, Answer), Failure>;
+type Outcome = Result<(Served, Box<Answer>), Failure>;
 
 impl<'a> Course<'a> {
     async fn run(&mut self) -> Outcome {
@@ -222,7 +220,7 @@ impl<'a> Course<'a> {
                 continue;
             }
             match self.turn(way, trial, &mut walk).await {
-                Turn::Answered(served, answer) => return Ok((served, *answer)),
+                Turn::Answered(served, answer) => return Ok((served, answer)),
                 Turn::Told(failure) => return Err(failure),
                 Turn::Next => {}
             }
@@ -270,7 +268,7 @@ impl<'a> Course<'a> {
                     self.refused = Some(failure);
                     return Turn::Next;
                 }
-                Ok((served, Ok(answer))) => return Turn::Answered(served, Box::new(answer)),
+                Ok((served, Ok(answer))) => return Turn::Answered(served, answer),
                 Ok((served, Err(missed))) => (served, missed),
             };
             if self.is_told(&missed) {

@@ -49,7 +49,7 @@ pub(crate) fn provider(client: &HeaderMap) -> Result<Option<&str>, Failure> {
 }
 
 /// From the client to the provider. Content type, user agent and encoding are ours; the key is added last.
-const TO_UPSTREAM: [HeaderName; 5] = [
+static TO_UPSTREAM: [HeaderName; 5] = [
     header::ACCEPT,
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("anthropic-beta"),
@@ -65,7 +65,7 @@ const OF_THE_FORMAT: [HeaderName; 3] = [
 ];
 
 /// From the provider to the client, besides the prefixes below.
-const TO_CLIENT: [HeaderName; 6] = [
+static TO_CLIENT: [HeaderName; 6] = [
     header::RETRY_AFTER,
     HeaderName::from_static("retry-after-ms"),
     HeaderName::from_static("x-should-retry"),
@@ -141,7 +141,7 @@ impl Named {
 /// Who served a call, for the answer's headers.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
-    pub(crate) named: Named,
+    pub(crate) named: Arc<Named>,
     pub(crate) source: KeySource,
     pub(crate) attempts: usize,
 }
@@ -154,14 +154,10 @@ impl Served {
             model,
             source,
             label,
-        } = &self.named;
-        let facts = [
-            (PROVIDER, provider),
-            (MODEL, model),
-            (KEY_LABEL, label),
-            (KEY_SOURCE, &Some(source.clone())),
-            (ATTEMPTS, &Some(counted(self.attempts))),
-        ];
+        } = &*self.named;
+        let facts = [(PROVIDER, provider), (MODEL, model), (KEY_LABEL, label)];
+        headers.insert(KEY_SOURCE, source.clone());
+        headers.insert(ATTEMPTS, counted(self.attempts));
         for (name, value) in facts {
             match value {
                 Some(value) => {
@@ -254,11 +250,10 @@ pub(crate) fn copied(to_upstream: &HeaderMap) -> HeaderMap {
 /// The client's headers that reach the provider.
 pub(crate) fn to_upstream(client: &HeaderMap) -> HeaderMap {
     let mut passed = HeaderMap::new();
-    for name in TO_UPSTREAM {
-        for value in client.get_all(&name) {
-            if value.len() <= MAX_VALUE_BYTES {
-                passed.append(&name, value.clone());
-            }
+    // A request has few headers, so to look at each costs less than to look for each that passes.
+    for (name, value) in client {
+        if TO_UPSTREAM.contains(name) && value.len() <= MAX_VALUE_BYTES {
+            passed.append(name, value.clone());
         }
     }
     passed

@@ -92,7 +92,11 @@ where
         .open(&view.caller, endpoint, id, started_at, &plane.sources)?
         .counted(&plane.calls)?;
     let admitted = admit::admit(plane, view, endpoint, model, books, request).await?;
-    let admitted = kept::continued(plane, admitted, None).await?;
+    let admitted = match admitted.head.named.is_empty() {
+        // Most calls name nothing, and go through no future for that.
+        true => admitted,
+        false => Box::pin(kept::continued(plane, admitted, None)).await?,
+    };
     let planned = plan::plan(plane, admitted, said)?;
     let answered = attempts::serve(plane, planned, said).await?;
     Ok(pump::pump(plane, answered))

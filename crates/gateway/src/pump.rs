@@ -23,7 +23,7 @@ use crate::error::Failure;
 use crate::headers::{self, Served};
 use crate::kept::Beginning;
 use crate::realtime;
-use crate::send::{Content, Kind, Refusal, Rewriting};
+use crate::send::{Answer, Content, Kind, Refusal, Rewriting};
 use crate::settle::{End, Settlement};
 use crate::upload::Upload;
 use crate::upstream::Answering;
@@ -46,13 +46,17 @@ pub(crate) fn pump(plane: &Plane, answered: Answered) -> Response<Body> {
         mut settlement,
         call,
         served,
+        answer,
+        beginning,
+        upload,
+    } = answered;
+    let Answer {
         status,
         headers: passed,
         content,
         translation,
-        beginning,
-        upload,
-    } = answered;
+        rests_ms: _,
+    } = *answer;
     let request = settlement.request();
     let now = plane.sources.now();
     let listed = translation.as_ref().is_some_and(|it| it.is_listed());

@@ -81,7 +81,7 @@ impl Parcel {
     }
 }
 
-/// What a provider answered, for the client.
+/// What a provider answered, for the client. In a box from the start: it goes through many hands.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -226,7 +226,7 @@ pub(crate) async fn send(
     translated: Option<&Translated>,
     deadline: Instant,
     departure: Departure,
-) -> Result<Answer, Missed> {
+) -> Result<Box<Answer>, Missed> {
     let unusable = |failure| Missed::new(failure, Next::OtherKey);
     let ((record, data_key), reach) = view
         .key(&way.target)
@@ -322,11 +322,11 @@ pub(crate) async fn send(
         outcome = readied(plane, parcel, &judge, answer, translation, base_url).await;
     }
     match outcome {
-        Ok(answer) => Ok(Answer {
-            translation,
-            rests_ms,
-            ..answer
-        }),
+        Ok(mut answer) => {
+            answer.translation = translation;
+            answer.rests_ms = rests_ms;
+            Ok(answer)
+        }
         Err(mut missed) => {
             if let Some(answer) = &mut missed.answer {
                 answer.translation = translation;
@@ -342,10 +342,10 @@ async fn readied(
     plane: &Plane,
     parcel: &Parcel,
     judge: &Judge<'_>,
-    mut answer: Answer,
+    mut answer: Box<Answer>,
     translation: Option<&mut Translation>,
     base_url: Option<&str>,
-) -> Result<Answer, Missed> {
+) -> Result<Box<Answer>, Missed> {
     if vectors::wanted(parcel) {
         vectors::encode_in(&mut answer, parcel, plane).await?;
     }
@@ -410,7 +410,7 @@ pub(crate) fn kind(headers: &HeaderMap) -> Option<Kind> {
     if is_encoded(headers) {
         return None;
     }
-    match essence(headers.get(header::CONTENT_TYPE)?.as_bytes()).as_slice() {
+    match &*essence(headers.get(header::CONTENT_TYPE)?.as_bytes()) {
         b"application/json" => Some(Kind::Json),
         b"text/event-stream" => Some(Kind::EventStream),
         other if other.starts_with(b"application/") && other.ends_with(b"+json") => {

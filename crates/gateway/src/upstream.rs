@@ -4,7 +4,8 @@
 //! the vetting connector alone. Each provider key has a pool of its own: whatever a provider leaves behind
 //! on a connection can reach only the owner of the key that opened it.
 
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -211,12 +212,12 @@ impl Upstream {
     /// Sends one request with `key` and returns the answer as soon as its head is there.
     ///
     /// Dropping the future or the answer's body ends the request at the provider.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         &self,
         outgoing: Outgoing,
         auth: &AuthPlace,
         key: Secret,
-    ) -> Result<Response<Answering>, SendError> {
+    ) -> impl Future<Output = Result<Response<Answering>, SendError>> + Send + use<'_> {
         let pool = outgoing.pool;
         let deadline = outgoing.deadline;
         let overdue = match &outgoing.body {
@@ -225,22 +226,27 @@ impl Upstream {
         };
         let url = outgoing.url.clone();
         let streams = outgoing.streams;
-        let request = request(outgoing, auth, key).ok_or(SendError::Unusable)?;
-        let asking = async {
-            match streams && Unsent::suits(&request) {
-                true => Box::pin(self.ask_for_stream(pool, url, request)).await,
-                false => self.ask(pool, url, request).await,
+        // Made before anything waits, and in a box: it goes through many hands, and each of them would copy it.
+        let request = request(outgoing, auth, key).map(Box::new);
+        async move {
+            let request = request.ok_or(SendError::Unusable)?;
+            // Where it stands, so that the alarm does not move it.
+            let asking = pin!(async {
+                match streams && Unsent::suits(&request) {
+                    true => Box::pin(self.ask_for_stream(pool, url, *request)).await,
+                    false => self.ask(pool, url, request).await,
+                }
+            });
+            match overdue {
+                None => tokio::time::timeout_at(deadline, asking)
+                    .await
+                    .unwrap_or(Err(SendError::Silent)),
+                Some(overdue) => tokio::select! {
+                    biased;
+                    answer = asking => answer,
+                    () = overdue => Err(SendError::Silent),
+                },
             }
-        };
-        match overdue {
-            None => tokio::time::timeout_at(deadline, asking)
-                .await
-                .unwrap_or(Err(SendError::Silent)),
-            Some(overdue) => tokio::select! {
-                biased;
-                answer = asking => answer,
-                () = overdue => Err(SendError::Silent),
-            },
         }
     }
 
@@ -249,13 +255,13 @@ impl Upstream {
         &self,
         pool: KeyVersion,
         url: Uri,
-        mut request: Request<Parting>,
+        mut request: Box<Request<Parting>>,
     ) -> Result<Response<Answering>, SendError> {
         // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
         while let Some(connection) = self.pools.take(pool, &url) {
             match connection.ask(request).await {
                 Ok(response) => return Ok(response),
-                Err(NoAnswer::Unsent(unsent)) => request = *unsent,
+                Err(NoAnswer::Unsent(unsent)) => request = unsent,
                 Err(NoAnswer::Broken) => return Err(SendError::Unreachable),
             }
         }

@@ -1,5 +1,7 @@
 //! What a failed attempt leaves behind, and what the client gets when all failed.
 
+use std::sync::Arc;
+
 use domain::policy::KeySource;
 use http::StatusCode;
 
@@ -96,7 +98,7 @@ impl<'a> Course<'a> {
             return Err(self.exhausted());
         }
         match (last.answer, last.failure) {
-            (Some(answer), _) => Ok((served, *answer)),
+            (Some(answer), _) => Ok((served, answer)),
             (None, Failure::CredentialsExhausted { .. }) => Err(self.exhausted()),
             // Nobody but the operator can mend it.
             (None, Failure::KeyUnreadable) if served.source == KeySource::Managed => {
@@ -121,7 +123,7 @@ impl<'a> Course<'a> {
     /// Who serves, for the headers.
     pub(super) fn served(&self, way: &Way) -> Served {
         Served {
-            named: way.named.clone(),
+            named: Arc::clone(&way.named),
             source: way.target.source,
             attempts: self.begun,
         }

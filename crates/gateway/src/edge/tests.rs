@@ -39,10 +39,7 @@ where
     let (stop, stopped) = oneshot::channel::<()>();
     let service = move |request| {
         let answer = service(request);
-        async move {
-            let whole = |body: Full<Bytes>| Body::new(body.map_err(|never| match never {}));
-            answer.await.map(whole)
-        }
+        async move { answer.await.map(|body| Body::new(body.map_err(Into::into))) }
     };
     let ended = tokio::spawn(serve(listener, config, sources(), service, async {
         let _ = stopped.await;

@@ -1,6 +1,7 @@
 //! Where and how each target is called.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use domain::policy::KeySource;
 use domain::ranking::Ranking;
@@ -42,7 +43,7 @@ pub(crate) struct Way {
     /// Whether its owner keeps it for when everything else failed.
     pub(crate) last_resort: bool,
     /// What answers say of it.
-    pub(crate) named: Named,
+    pub(crate) named: Arc<Named>,
     /// `None`: what is stored does not fit the provider any more; the key must be submitted again.
     pub(crate) reach: Option<Reach>,
 }
@@ -269,10 +270,10 @@ fn way(
         speaks: first.speaks,
         also: also.collect(),
         reach: reach(first, query),
-        named: Named::new(
+        named: Arc::new(Named::new(
             &target,
             Some(&record.label).filter(|_| target.source == KeySource::Byok),
-        ),
+        )),
         target,
     })
 }

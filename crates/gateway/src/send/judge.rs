@@ -38,7 +38,7 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// What becomes of an answer with this head.
-    pub(super) async fn judge(&self, response: Response<Answering>) -> Result<Answer, Missed> {
+    pub(super) async fn judge(&self, response: Response<Answering>) -> Result<Box<Answer>, Missed> {
         let Self {
             call,
             format,
@@ -104,7 +104,7 @@ impl Judge<'_> {
             Opened::Broken => return Err(missed(Failure::UpstreamBroken, Next::SameKeyOnce)),
             Opened::Silent => return Err(missed(Failure::UpstreamTimedOut, Next::AfterSilence)),
         };
-        Ok(Answer {
+        Ok(Box::new(Answer {
             status,
             headers,
             content: Content::Flowing {
@@ -117,7 +117,7 @@ impl Judge<'_> {
             },
             translation: None,
             rests_ms: None,
-        })
+        }))
     }
 
     /// What becomes of a provider's error, whether its status says so or it stands in the answer's place. `headers`:
@@ -127,7 +127,7 @@ impl Judge<'_> {
         mut headers: HeaderMap,
         status: StatusCode,
         text: Option<Bytes>,
-    ) -> Result<Answer, Missed> {
+    ) -> Result<Box<Answer>, Missed> {
         let Self {
             format,
             needles,
@@ -154,13 +154,13 @@ impl Judge<'_> {
                 true => Refusal::Restated(Restated::of(status, &text)),
                 false => Refusal::Theirs(text),
             };
-            Some(Answer {
+            Some(Box::new(Answer {
                 status,
                 headers,
                 content: Content::Refusal(refusal),
                 translation: None,
                 rests_ms: None,
-            })
+            }))
         };
         let rejected = Failure::UpstreamRejected {
             status,
@@ -184,7 +184,7 @@ impl Judge<'_> {
         match status {
             429 => Err(Missed {
                 failure: rejected,
-                answer: in_its_words(text).map(Box::new),
+                answer: in_its_words(text),
                 ..next
             }),
             408 | 500..=599 => Err(Missed {
@@ -202,7 +202,7 @@ impl Judge<'_> {
             {
                 Err(Missed {
                     failure: rejected,
-                    answer: in_its_words(text).map(Box::new),
+                    answer: in_its_words(text),
                     next: Next::OtherModel,
                     ..next
                 })
@@ -216,7 +216,7 @@ impl Judge<'_> {
 }
 
 /// What becomes of an answer that leaves HTTP.
-fn switch(response: Response<Answering>, needles: &Arc<Needles>) -> Result<Answer, Missed> {
+fn switch(response: Response<Answering>, needles: &Arc<Needles>) -> Result<Box<Answer>, Missed> {
     let status = response.status();
     let invalid = || Missed {
         status: Some(status),
@@ -225,7 +225,7 @@ fn switch(response: Response<Answering>, needles: &Arc<Needles>) -> Result<Answe
     let accepted = realtime::accepted(response.headers()).ok_or_else(invalid)?;
     let mut headers = headers::to_client(response.headers(), needles);
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
-    Ok(Answer {
+    Ok(Box::new(Answer {
         status,
         headers,
         content: Content::Switched(Switched {
@@ -234,7 +234,7 @@ fn switch(response: Response<Answering>, needles: &Arc<Needles>) -> Result<Answe
         }),
         translation: None,
         rests_ms: None,
-    })
+    }))
 }
 
 /// What an error says of the key.

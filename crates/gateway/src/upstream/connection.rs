@@ -88,10 +88,10 @@ impl Connection {
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn ask(
         mut self: Box<Self>,
-        request: Request<Parting>,
+        request: Box<Request<Parting>>,
     ) -> Result<Response<Answering>, NoAnswer> {
         let flows = request.body().flows();
-        let asking = self.requests.try_send_request(request);
+        let asking = self.requests.try_send_request(*request);
         let (response, driven) = if flows {
             let apart = Apart::begin(self);
             (asking.await, Driven::Apart(apart))
