@@ -4,8 +4,6 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::access::{Access, ManageUsers, UserInPath};
 use crate::auth::password::Password;
@@ -14,11 +12,12 @@ use crate::error::Problem;
 use crate::frame::Call;
 use crate::openapi::{Changes, PasswordResets};
 use crate::ops::password_links;
+use crate::routes::{Routes, routes};
 use crate::state::ControlState;
 
 /// The routes of this resource.
-pub fn routes() -> OpenApiRouter<ControlState> {
-    OpenApiRouter::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(create_password_link))
         .routes(routes!(use_password_link))
 }
