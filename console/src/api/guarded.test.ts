@@ -11,4 +11,7 @@ it("a form follows what somebody else changed, and keeps what was edited in it",
   });
   expect(follow(edited, base, { ...base, name: "Ours" }).theirs).toEqual([]);
   expect(follow({ ...base, tiers: [] }, base, now).form.tiers).toEqual([]);
+  // What is not told to the server is no change.
+  const counts = (form: typeof base) => ({ ...form, tiers: form.tiers.filter(Boolean) });
+  expect(follow({ ...base, tiers: ["level_1", ""] }, base, now, counts)).toEqual({ form: now, theirs: [] });
 });

@@ -8,6 +8,7 @@ import { PriceList } from "@/pages/provider-detail/PriceList";
 import type { Override } from "@/pages/provider-detail/prices";
 import { useWorkspace } from "@/shell/workspace";
 import { Button } from "@/ui/Button";
+import { ErrorNote } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
 
 /** The most prices of a workspace. */
@@ -47,9 +48,10 @@ export function NegotiatedPrices({ policy, mayWrite }: { policy: Policy; mayWrit
         named={({ provider, model }) => `${provider}/${model}`}
         edit={mayWrite ? { open: (override) => setEditing({ override }), save } : undefined}
       />
-      {editing && providers.data && (
+      {providers.isLoadingError && <ErrorNote error={providers.error} />}
+      {editing && (
         <PriceDialog
-          providers={providers.data}
+          providers={providers.data ?? []}
           override={editing.override}
           taken={prices}
           description="for calls on own keys of this workspace"

@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
 import { type FormEvent, useRef, useState } from "react";
+import { ApiError } from "@/api/error";
 import { Button, IconButton } from "@/ui/Button";
 import { Combobox } from "@/ui/Combobox";
 import { Dialog, DialogActions } from "@/ui/Dialog";
@@ -17,6 +18,13 @@ import {
   typedRates,
 } from "./prices";
 import { samePlace } from "./useSavePrices";
+
+/** As a refusal of the server: it is shown like one. */
+const OVERTAKEN = {
+  code: "precondition_failed",
+  detail: "somebody else set a price for these names meanwhile; nothing was saved",
+  hint: "Close this and open the price again to see theirs.",
+};
 
 const MOST_BRACKETS = 16;
 const INSTANCE = "for credits and for own keys that have no negotiated price";
@@ -56,9 +64,11 @@ export function PriceDialog({
   const save = useMutation({
     mutationFn: (next: Override) =>
       savePrices((all) => {
-        const rest = all.filter((one) => !samePlace(one, next));
-        const at = override ? all.findIndex((one) => samePlace(one, override)) : -1;
-        return at < 0 ? [...rest, next] : all.map((one, index) => (index === at ? next : one));
+        const now = override && all.find((one) => samePlace(one, override));
+        const moves = !override || !samePlace(override, next);
+        const isOvertaken = JSON.stringify(now) !== JSON.stringify(override);
+        if (isOvertaken || (moves && all.some((one) => samePlace(one, next)))) throw new ApiError(412, OVERTAKEN);
+        return now ? all.map((one) => (one === now ? next : one)) : [...all, next];
       }),
     onSuccess: (_, { model }) => {
       toast(`The price of ${model} is saved`, "It counts from the next call.");

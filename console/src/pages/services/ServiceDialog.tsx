@@ -135,6 +135,7 @@ function Fields({
       onClose();
     },
     setBusy,
+    counts: (form) => ({ ...form, variables: envOf(form.variables) }),
   });
   const words = wordsOf(form.command);
   const faults = {

@@ -7,6 +7,7 @@ describe("a command in a line", () => {
       ["python -m agent", ["python", "-m", "agent"]],
       ["  sh   -c  'echo $HOME; exit 1' ", ["sh", "-c", "echo $HOME; exit 1"]],
       [String.raw`say "it's \"so\" \\ \n"`, ["say", String.raw`it's "so" \ \n`]],
+      ['"\\$X \\`"', ["$X `"]],
       [String.raw`a\ b '' --x="y z"`, ["a b", "", "--x=y z"]],
       ["", []],
     ] as const) {

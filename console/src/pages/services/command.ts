@@ -47,7 +47,7 @@ function unescapedUpTo(line: string, begin: number): Quoted | undefined {
     const sign = line[end] as string;
     if (sign === '"') return { text, end };
     const next = line[end + 1];
-    if (sign === "\\" && (next === '"' || next === "\\")) {
+    if (sign === "\\" && next !== undefined && '"\\$`'.includes(next)) {
       text += next;
       end += 1;
     } else {

@@ -48,7 +48,7 @@ export function PasswordLinkDialog({ user, onClose }: { user: Schemas["UserView"
     >
       <p className="text-sm text-soft">
         Until it is used nothing changes. Then the old password is void and all sessions of the person end; API keys go
-        on. A link that you made before for this person ends now. The audit log has both, the link and its use.
+        on. A link that was made before for this person ends now. The audit log has both, the link and its use.
       </p>
       {make.isError && (
         <div className="mt-4">
