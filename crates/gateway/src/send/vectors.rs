@@ -72,20 +72,24 @@ pub(super) async fn encode_in(
     let mut written = Written::NotYet;
     let times = (plane.config.timeouts.idle(), parcel.ends_at);
     let goes_on = |read: &[u8]| {
-        // No more than a piece beyond the limits below: what is refused shows that an answer began.
-        if read.len() > MAX_BYTES {
-            return Err((Failure::UpstreamNotEncodable, Next::Told));
-        }
-        // Once as it came, and once as it is encoded, which is shorter for what models make.
-        room.grow(2 * read.len())
-            .map_err(|failure| (failure, Next::Told))?;
         if written == Written::NotYet {
             written = match self::written(read) {
                 Written::NotYet if read.len() > MAX_PRELUDE_BYTES => Written::Otherwise,
                 written => written,
             };
         }
-        Ok(written != Written::Otherwise)
+        if written == Written::Otherwise {
+            // It passes as it is, and takes no room here.
+            return Ok(false);
+        }
+        // No more than a piece beyond the limits: what is refused shows that an answer began.
+        if read.len() > MAX_BYTES {
+            return Err((Failure::UpstreamNotEncodable, Next::Told));
+        }
+        // Once as it came, and once as it is encoded, which is shorter for what models make.
+        room.grow(2 * read.len())
+            .map_err(|failure| (failure, Next::Told))?;
+        Ok(true)
     };
     let outcome = read_on(body, &mut read, times, goes_on).await;
     *whole = outcome.map_err(|why| missed(why, &read))?;

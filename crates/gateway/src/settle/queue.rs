@@ -1,6 +1,7 @@
 //! The queue of calls that are settled and not yet written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{NanoUsd, RequestId, Sources};
@@ -21,6 +22,8 @@ use crate::spool::{Number, Spool};
 pub(crate) struct Books {
     queue: mpsc::Sender<Message>,
     urgent: Arc<Notify>,
+    /// How many settled calls the writer has not taken yet.
+    settled: Arc<AtomicUsize>,
     spool: Arc<Spool>,
 }
 
@@ -29,6 +32,7 @@ pub(crate) struct Queue {
     messages: mpsc::Receiver<Message>,
     /// Somebody waits for what is in it, or it is nearly full.
     pub(super) urgent: Arc<Notify>,
+    settled: Arc<AtomicUsize>,
 }
 
 pub(crate) enum Message {
@@ -48,11 +52,24 @@ pub(crate) struct Settling {
 
 impl Queue {
     pub(super) async fn recv_many(&mut self, into: &mut Vec<Message>, limit: usize) -> usize {
-        self.messages.recv_many(into, limit).await
+        let before = into.len();
+        let count = self.messages.recv_many(into, limit).await;
+        into[before..]
+            .iter()
+            .for_each(|message| self.taken(message));
+        count
     }
 
     pub(super) fn try_recv(&mut self) -> Result<Message, TryRecvError> {
-        self.messages.try_recv()
+        let message = self.messages.try_recv()?;
+        self.taken(&message);
+        Ok(message)
+    }
+
+    fn taken(&self, message: &Message) {
+        if let Message::Settled(_) = message {
+            self.settled.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -60,15 +77,17 @@ impl Books {
     /// A queue for `capacity` calls.
     pub(crate) fn new(capacity: usize, spool: Spool) -> (Self, Queue) {
         let (queue, messages) = mpsc::channel(capacity.max(1));
-        let (urgent, spool) = (Arc::default(), Arc::new(spool));
+        let (urgent, settled) = (Arc::default(), Arc::default());
         let end = Queue {
             messages,
             urgent: Arc::clone(&urgent),
+            settled: Arc::clone(&settled),
         };
         let books = Self {
             queue,
             urgent,
-            spool,
+            settled,
+            spool: Arc::new(spool),
         };
         (books, end)
     }
@@ -91,8 +110,12 @@ impl Books {
             settled,
             told,
         };
+        // Before it can be taken.
+        let waiting = self.settled.fetch_add(1, Ordering::Relaxed) + 1;
         place.send(Message::Settled(settling));
-        if is_urgent || self.is_tight() {
+        // Where as many wait as places are free, the next calls find none before the writer looks by itself. Places that
+        // running calls hold say nothing: it has its time to gather rows all the same.
+        if is_urgent || waiting >= self.queue.capacity() {
             self.urgent.notify_one();
         }
     }
@@ -164,11 +187,6 @@ impl Books {
             waited: Duration::ZERO,
             sources: sources.clone(),
         }))))
-    }
-
-    /// Whether the writer should look before it would by itself, or the next calls find no place.
-    fn is_tight(&self) -> bool {
-        self.queue.capacity() < self.queue.max_capacity() / 4
     }
 
     /// How many places there are for running calls and rows that are not written.
