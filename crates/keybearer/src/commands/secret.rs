@@ -94,7 +94,8 @@ impl Asking {
     }
 
     /// Takes the echo again, as who reads did (`rpassword`, which notices nothing of this), and asks once more: a shell that
-    /// was there in the meantime has left the terminal as it likes it, and what is typed would be shown.
+    /// was there in the meantime has left the terminal as it likes it, and what is typed would be shown. The reader has kept
+    /// what was typed before, of which nothing is to be seen.
     fn take_again(&self) {
         let mut typed = self.before.clone();
         typed.local_modes -=
@@ -104,7 +105,11 @@ impl Asking {
         let terminal = File::options().read(true).write(true).open("/dev/tty");
         if let Ok(mut terminal) = terminal {
             let _ = tcsetattr(&terminal, OptionalActions::Now, &typed);
-            let _ = terminal.write_all(self.prompt.as_bytes());
+            let _ = write!(
+                terminal,
+                "What was typed is kept; Control-U clears it.\n{}",
+                self.prompt
+            );
         }
     }
 }

@@ -40,7 +40,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 /// The same below a shell: it tells when the command stops or ends, and whether the terminal was left as it was found, which it
 /// sees to itself then; it continues the command at a line that is typed. A step `kill NAME` sends a signal to the command.
 const SHELL: &str = r#"
-import json, os, pty, select, signal, sys, termios, time
+import ctypes, fcntl, json, os, pty, select, signal, struct, sys, termios, time
 binary, directory, steps, arguments = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4:]
 pid, terminal = pty.fork()
 if pid == 0:
@@ -66,7 +66,7 @@ if pid == 0:
         os.read(0, 100)
         os.tcsetpgrp(0, child)
         os.kill(child, signal.SIGCONT)
-shown, at, deadline = b"", 0, time.time() + 20
+shown, at, deadline = b"", 0, time.time() + 60
 def read():
     global shown
     if not select.select([terminal], [], [], 0.1)[0]:
@@ -77,13 +77,27 @@ def read():
         return False
     shown += piece
     return bool(piece)
+name = ctypes.CDLL(None).ptsname
+name.restype = ctypes.c_char_p
+def is_read_unseen():
+    # Not kept open: its end would not be seen.
+    other = os.open(name(terminal), os.O_RDONLY | os.O_NOCTTY)
+    left, = struct.unpack("i", fcntl.ioctl(other, termios.FIONREAD, bytes(4)))
+    seen = termios.tcgetattr(other)[3] & termios.ECHO
+    os.close(other)
+    return not seen and not left
 for text, typed in steps:
     while shown.find(text.encode(), at) < 0:
         if not read() or time.time() > deadline:
             sys.exit("waited for %r: %r" % (text, shown))
     at = shown.find(text.encode(), at) + len(text)
-    # What was typed before is read by then, and a prompt is there before who reads what is typed.
-    time.sleep(0.3)
+    if not typed:
+        continue
+    # A prompt is there before who reads what is typed, and what was typed before has to be read: the shell would take it.
+    time.sleep(0.1)
+    while not (" stopped, " in text or is_read_unseen()):
+        if not read() or time.time() > deadline:
+            sys.exit("nobody reads at %r: %r" % (text, shown))
     if typed.startswith("kill "):
         group = os.tcgetpgrp(terminal)
         os.kill(group, getattr(signal, "SIG" + typed[5:]))
@@ -255,9 +269,23 @@ async fn a_secret_is_not_shown_after_its_prompt_was_suspended() {
         ];
         let shown = below_shell(&fixture, &add, &steps);
         assert!(!shown.contains(&key[4..12]), "{shown}");
+        assert!(shown.contains("Control-U clears it"), "{shown}");
         fixture.chat("gpt-4o").await.expect(200);
         assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
     }
+    // What was typed wrong before is gone where somebody wants that.
+    let key = fixture.canary.openai_key();
+    let typed = format!("\u{15}{key}\n");
+    let steps = [
+        (ask, "wrong"),
+        ("", "kill TSTP"),
+        (" stopped, as found]", "fg\n"),
+        (ask, &typed),
+        ("[ended 0, as found]", ""),
+    ];
+    below_shell(&fixture, &add, &steps);
+    fixture.chat("gpt-4o").await.expect(200);
+    assert_eq!(fixture.provider.last().key(), Some(key.as_str()));
     for (end, code) in [
         ("kill QUIT", 131),
         ("kill TERM", 143),
