@@ -10,14 +10,14 @@ use domain::{KeyOwner, Label, ProviderId, ProviderKeyId, Timestamp};
 use serde::Serialize;
 use store::{Leaving, StoreError, WorkspaceScope};
 
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::frame::Call;
 use crate::ops::admission::known_provider;
 use crate::ops::offered_modes::{OfferedMode, offered_modes};
 use crate::ops::policy::{self, Bounds, check_mode};
 use crate::ops::provider_keys::{CONFIG_LABEL, Holder, removal_note};
 use crate::ops::resolution::Facts;
-use crate::ops::submission::{self, Material, NewKey};
+use crate::ops::submission::{self, Material, NewKey, Stored};
 use crate::state::ControlState;
 
 /// What a client wants changed: what is left out stays, and an inner `None` clears.
@@ -188,11 +188,13 @@ pub async fn get(
 }
 
 /// Changes the configuration of a workspace, all of it or nothing, unless `seen` refuses what it says at that moment. With a
-/// key that is asked before the key is tried and not after it is stored.
+/// key that is asked before the key is tried. What was set in the meantime stays: another provider refuses the change, and
+/// keys that were stored or replaced are not removed.
 ///
 /// # Errors
 /// Those of `seen`; every code of a submission where there is a key, and those of [`policy::check`]; `invalid_request` for a key
-/// without a provider, and for a key that comes with the mode `managed`; `conflict` when somebody else was faster twice.
+/// without a provider, and for a key that comes with the mode `managed`; `conflict` when somebody else was faster twice, or set
+/// a provider while the key was tried.
 pub async fn put(
     state: &ControlState,
     call: &Call,
@@ -212,8 +214,9 @@ pub async fn put(
             held: &held,
         })
     };
-    still(&stored, &held_keys(&holder).await?)?;
-    let is_submission = matches!(wanted.key, Some(Some(_)));
+    let known_keys = held_keys(&holder).await?;
+    still(&stored, &known_keys)?;
+    let known_keys: Vec<HeldKey> = known_keys.iter().map(held_key).collect();
     let provider = known(state, wanted.provider.as_ref())?;
     let mode = match wanted.mode {
         Some(None) => Some(policy::without_credits(&bounds.settings)?),
@@ -236,11 +239,12 @@ pub async fn put(
     };
     let new = change(&stored);
     policy::check(state, &bounds, &stored, &new).await?;
+    let mut submitted = None;
     let keep = match wanted.key {
         Some(Some(material)) => {
             let of = for_key(mode, new.provider.as_ref())?;
             let key = NewKey::plain(of.to_string(), label(), material);
-            submission::submit(state, call, &holder, key).await?;
+            submitted = Some(submission::submit(state, call, &holder, key).await?);
             Keep::For(of.clone())
         }
         _ if mode == Some(Mode::Managed) => Keep::None,
@@ -253,12 +257,20 @@ pub async fn put(
     loop {
         let old = within.policy().await?.policy;
         let held = held_keys(&holder).await?;
-        // With a key it was asked before that was stored.
-        if !is_submission {
+        if let Some(submitted) = &submitted {
+            // With a key it was asked before that was tried, which takes a while.
+            if old.provider != stored.provider {
+                let refusal = overtaken(call, &holder, &held, submitted).await?;
+                still(&old, &held)?;
+                return Err(refusal);
+            }
+        } else {
             still(&old, &held)?;
         }
         let new = change(&old);
-        let removed = held.iter().filter(|key| !keep.keeps(key));
+        let may_go =
+            |key: &ProviderKeyRecord| submitted.is_none() || known_keys.contains(&held_key(key));
+        let removed = held.iter().filter(|key| !keep.keeps(key) && may_go(key));
         let leaving = Leaving {
             label: label(),
             template: false,
@@ -282,6 +294,27 @@ pub async fn put(
         }
     }
     get(state, scope, call.now).await
+}
+
+/// What a change with a key meets where somebody set another provider while the key was tried. The key is taken away again,
+/// unless it replaced one.
+pub(crate) async fn overtaken(
+    call: &Call,
+    holder: &Holder<'_>,
+    held: &[ProviderKeyRecord],
+    submitted: &Stored,
+) -> Result<Problem, Problem> {
+    let is_it = |key: &&ProviderKeyRecord| held_key(key) == held_key(&submitted.record);
+    let key = held.iter().find(is_it).filter(|_| submitted.created);
+    let because = if let Some(key) = key {
+        let note = removal_note(call, key);
+        let id = key.context.key;
+        holder.keys.remove(id, &note, call.now).await?;
+        "another provider was set while the key was tried"
+    } else {
+        "another provider was set while the key was tried; the key is stored, and nothing else"
+    };
+    Ok(Problem::new(Code::Conflict).because(because))
 }
 
 /// The keys that the configuration of a workspace holds.

@@ -107,11 +107,13 @@ pub async fn mode(state: &ControlState, scope: &AccountScope) -> Result<Mode, Pr
 }
 
 /// Changes what new workspaces start with, all of it or nothing, unless `seen` refuses what they say at that moment. With a key
-/// that is asked before the key is tried and not after it is stored. Workspaces that are there stay as they are.
+/// that is asked before the key is tried. What was set in the meantime stays: another provider refuses the change, and keys that
+/// were stored or replaced are not removed. Workspaces that are there stay as they are.
 ///
 /// # Errors
 /// Those of `seen`; every code of a submission where there is a key; `mode_not_offered`, `unknown_provider`, `invalid_request` for a
-/// key without a provider or with the mode `managed`; `conflict` when somebody else was faster twice.
+/// key without a provider or with the mode `managed`; `conflict` when somebody else was faster twice, or set a provider while
+/// the key was tried.
 pub async fn put(
     state: &ControlState,
     call: &Call,
@@ -133,12 +135,13 @@ pub async fn put(
     };
     let templates = within.provider_keys().templates().await?;
     still(&stored, &templates)?;
+    let known_keys: Vec<HeldKey> = templates.iter().map(held_key).collect();
     let settings = state.store.system().settings().await?;
     if let Some(mode) = wanted.mode.flatten() {
         check_mode(&settings, mode)?;
     }
     let provider = ai_config::known(state, wanted.provider.as_ref())?;
-    let submitted = matches!(wanted.key, Some(Some(_)));
+    let mut submitted = None;
     let change = |old: &DefaultsRow| DefaultsRow {
         mode: wanted.mode.unwrap_or(old.mode),
         provider: provider.clone().unwrap_or_else(|| old.provider.clone()),
@@ -156,7 +159,7 @@ pub async fn put(
                 template: true,
                 ..NewKey::plain(of.to_string(), label(), material)
             };
-            submission::submit(state, call, &holder, key).await?;
+            submitted = Some(submission::submit(state, call, &holder, key).await?);
             Some(of.clone())
         }
         // Without a key of its own it is that of the provider that stays.
@@ -166,14 +169,23 @@ pub async fn put(
     loop {
         let old = within.defaults().await?;
         let templates = within.provider_keys().templates().await?;
-        // With a key it was asked before that was stored.
-        if !submitted {
+        if let Some(submitted) = &submitted {
+            // With a key it was asked before that was tried, which takes a while.
+            if old.provider != stored.provider {
+                let refusal = ai_config::overtaken(call, &holder, &templates, submitted).await?;
+                still(&old, &templates)?;
+                return Err(refusal);
+            }
+        } else {
             still(&old, &templates)?;
         }
         let new = change(&old);
         let keep = if follows { &new.provider } else { &keep };
+        let may_go =
+            |key: &ProviderKeyRecord| submitted.is_none() || known_keys.contains(&held_key(key));
         let removed = templates.iter();
-        let removed = removed.filter(|key| keep.as_ref() != Some(&key.context.provider));
+        let removed =
+            removed.filter(|key| keep.as_ref() != Some(&key.context.provider) && may_go(key));
         let leaving = Leaving {
             label: label(),
             template: true,
@@ -183,7 +195,7 @@ pub async fn put(
                 .collect(),
         };
         // Where the key was touched they changed, even if nothing else did.
-        if new == old && !submitted && leaving.removed.is_empty() {
+        if new == old && submitted.is_none() && leaving.removed.is_empty() {
             return Ok(());
         }
         let note = match new.mode {

@@ -1,6 +1,9 @@
 //! The key that the AI config of a workspace holds.
 
+use domain::access::Action;
+use http::Method;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::ai_config::{config, get, held, keys, put};
 use super::{KEY, OTHER_KEY, World, data, path};
@@ -146,5 +149,73 @@ async fn the_labels_of_configurations_are_kept() {
             .patch(&root.session, &one, json!({ "label": label }))
             .await;
         refused.refused(400, "invalid_request");
+    }
+}
+
+/// What another admin sets while a key is tried, which takes as long as its provider does.
+#[tokio::test]
+async fn what_was_set_while_a_key_was_tried_is_neither_overwritten_nor_removed() {
+    for of_workspace in [true, false] {
+        let world = World::start().await;
+        let (root, _) = world.set_up().await;
+        let place = if of_workspace {
+            config(&root)
+        } else {
+            "/api/v1/users/me/ai-defaults".to_owned()
+        };
+        let principal = world.principal(&root).await;
+        let account = root.account.parse().expect("an id");
+        let store = &world.state.store;
+        let scope = store
+            .authorize_account(&principal, account, Action::ReadAccountProviderKeys)
+            .await
+            .expect("allowed");
+        let providers = async || {
+            let mut providers: Vec<String> = if of_workspace {
+                let keys = keys(&world, &root).await;
+                keys.into_iter().map(|(provider, _)| provider).collect()
+            } else {
+                let keys = store.within_account(&scope).provider_keys();
+                let keys = keys.templates().await.expect("answers");
+                keys.iter()
+                    .map(|key| key.context.provider.to_string())
+                    .collect()
+            };
+            providers.sort();
+            providers.join(" ")
+        };
+        let meanwhile = |body: Value| {
+            let request = World::request(&root.session, Method::PUT, &place, Some(&body));
+            let router = world.router.clone();
+            let set = async move {
+                let answer = router.oneshot(request).await.expect("infallible");
+                assert_eq!(answer.status(), 200);
+            };
+            *world.probe.meanwhile.lock().expect("not poisoned") = Some(Box::pin(set));
+        };
+        let own = json!({"provider": "anthropic", "api_key": KEY});
+        // A provider, with its key.
+        meanwhile(json!({"provider": "openai", "api_key": OTHER_KEY}));
+        let answer = world.put(&root.session, &place, own.clone()).await;
+        answer.refused(409, "conflict");
+        assert_eq!(providers().await, "openai", "{place}");
+        let answer = world.get(&root.session, &place).await;
+        assert_eq!(answer.json()["provider"], "openai");
+        // Who means one state is told so.
+        let tag = answer.headers["etag"].to_str().expect("ASCII").to_owned();
+        meanwhile(json!({"provider": "mistral"}));
+        let mut request = World::request(&root.session, Method::PUT, &place, Some(&own));
+        let headers = request.headers_mut();
+        headers.insert("if-match", tag.parse().expect("a tag"));
+        let answer = world.send(request).await;
+        answer.refused(412, "precondition_failed");
+        assert_eq!(providers().await, "", "{place}");
+        // Another value of the key that would have gone.
+        let body = json!({"provider": "openai", "api_key": KEY});
+        world.put(&root.session, &place, body).await.expect(200);
+        meanwhile(json!({"api_key": OTHER_KEY}));
+        let answer = world.put(&root.session, &place, own).await.expect(200);
+        assert_eq!(answer.json()["provider"], "anthropic");
+        assert_eq!(providers().await, "anthropic openai", "{place}");
     }
 }

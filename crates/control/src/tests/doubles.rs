@@ -21,6 +21,8 @@ pub(super) struct ScriptedProbe {
     pub(super) sleeping: Mutex<HashMap<ProviderKeyId, Timestamp>>,
     /// How often it was asked.
     pub(super) asked: AtomicU64,
+    /// What somebody else does while it is asked next.
+    pub(super) meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 impl KeyProbe for ScriptedProbe {
@@ -32,7 +34,13 @@ impl KeyProbe for ScriptedProbe {
     ) -> BoxFuture<'a, Result<(), ProbeFailure>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let failure = self.script.lock().expect("no test panics here").pop_front();
-        Box::pin(async move { failure.map_or(Ok(()), Err) })
+        let meanwhile = self.meanwhile.lock().expect("no test panics here").take();
+        Box::pin(async move {
+            if let Some(meanwhile) = meanwhile {
+                meanwhile.await;
+            }
+            failure.map_or(Ok(()), Err)
+        })
     }
 
     fn sleeping_until(&self, key: ProviderKeyId, _: i64) -> Option<Timestamp> {
