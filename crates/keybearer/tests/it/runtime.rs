@@ -298,18 +298,21 @@ async fn a_key_without_a_server_goes_nowhere_and_is_in_nobodys_way() {
     let script = setup.stdout.replace("\nclaude ", "\n: ");
     let script = format!("{script}\necho \"token: $ANTHROPIC_AUTH_TOKEN\"");
     let read = std::process::Command::new("sh")
-        .args(["-c", &script])
+        .args(["-euc", &script])
         .env("KEYBEARER_API_KEY", "kb_of_elsewhere")
         .output()
         .expect("sh runs");
     assert_eq!(read.stdout, b"token: \n", "{read:?}");
     let described = fixture.cli_json(&["setup", "claude"]).await;
     assert_eq!(described["set"]["ANTHROPIC_BASE_URL"], url);
+    assert_eq!(described["api_key_may_be_of_another_server"], true);
     // Named, it is the server's.
     let builder = fixture.app.builder_mut();
     builder.set_env("KEYBEARER_URL", &url);
     let setup = fixture.cli(&["setup", "claude"]).await;
-    assert!(!setup.stdout.contains("unset KEYBEARER_API_KEY"), "{setup}");
+    assert!(!setup.stdout.contains("KEYBEARER_API_KEY=''"), "{setup}");
+    let described = fixture.cli_json(&["setup", "claude"]).await;
+    assert_eq!(described["api_key_may_be_of_another_server"], false);
 }
 
 #[tokio::test]

@@ -113,7 +113,8 @@ pub(crate) async fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode
         ));
     }
     if out.is_json() {
-        out.json(&described(&tool.launch(api.address(), api.host())));
+        let launch = tool.launch(api.address(), api.host());
+        out.json(&described(&launch, connection.has_strange_key));
         return Ok(ExitCode::SUCCESS);
     }
     if connection.is_local {
@@ -125,15 +126,17 @@ pub(crate) async fn setup(args: &SetupArgs, out: Out) -> anyhow::Result<ExitCode
     if connection.has_strange_key {
         // What a shell reads as it stands must not give the key to a server that it may not be for.
         say("# It may be another server's here:");
-        say("unset KEYBEARER_API_KEY");
+        // Empty: it can be told so to every shell, also to one that ends at a variable that is not set.
+        say("export KEYBEARER_API_KEY=''");
     }
     let text = tool.by_hand(api.address(), api.host());
     text.lines().for_each(say);
     Ok(ExitCode::SUCCESS)
 }
 
-/// How a tool is started, for a program: `set` has the variables' values, `set_to_api_key` names those that take an API key.
-fn described(launch: &Launch) -> Json {
+/// How a tool is started, for a program: `set` has the variables' values, `set_to_api_key` names those that take an API key,
+/// which is not the one of the environment where that may be another server's.
+fn described(launch: &Launch, has_strange_key: bool) -> Json {
     let mut set = serde_json::Map::new();
     let mut set_to_api_key = Vec::new();
     for (name, value) in &launch.set {
@@ -149,6 +152,7 @@ fn described(launch: &Launch) -> Json {
     json!({
         "program": launch.program, "arguments": arguments,
         "set": set, "set_to_api_key": set_to_api_key, "unset": launch.unset,
+        "api_key_may_be_of_another_server": has_strange_key,
     })
 }
 
