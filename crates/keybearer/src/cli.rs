@@ -1,10 +1,12 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
+use domain::credential::CredentialKind;
+use url::Url;
 
 use crate::commands::{Remote, RemoteGroup};
 use crate::failure::{self, EXIT_CODES, Failure};
@@ -347,28 +349,72 @@ fn wrong_arguments(error: &clap::Error) -> ExitCode {
 
 /// What is wrong, without those of the arguments that look like a secret; `None`: none of those is in it.
 fn without_secrets(text: &str) -> Option<String> {
-    let mut clean = text.to_owned();
-    for argument in std::env::args_os().filter_map(|it| it.into_string().ok()) {
-        let value = argument
-            .split_once('=')
-            .map_or(&*argument, |(_, value)| value);
-        if looks_secret(value) {
-            clean = clean.replace(value, "[redacted]");
-        }
-    }
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.filter_map(|it| it.into_string().ok());
+    let clean = redacted(text, arguments);
     (clean != text).then_some(clean)
 }
 
-/// Whether it begins as keys do (providers' and ours), or could be little else: ids here and names of models are shorter.
+/// `text` without those of these arguments, and of their words and values, that look like a secret.
+fn redacted(text: &str, arguments: impl Iterator<Item = String>) -> String {
+    let mut clean = text.to_owned();
+    for argument in arguments {
+        for word in argument.split_whitespace() {
+            let value = word.split_once('=').map(|(_, value)| value);
+            for secret in [Some(word), value].into_iter().flatten() {
+                if looks_secret(secret) {
+                    clean = clean.replace(secret, "[redacted]");
+                }
+            }
+        }
+    }
+    clean
+}
+
+/// Whether it begins as keys do (providers' and ours), has a password for a URL, or could be little else: ids here and nearly
+/// all names of models are shorter.
 fn looks_secret(text: &str) -> bool {
-    const BEGINNINGS: [&str; 10] = [
-        "sk-", "sk_", "kb_", "AIza", "gsk_", "xai-", "pplx-", "csk-", "fw_", "jina_",
+    const BEGINNINGS: [&str; 22] = [
+        CredentialKind::ApiKey.prefix(),
+        CredentialKind::Session.prefix(),
+        CredentialKind::Invitation.prefix(),
+        CredentialKind::DeviceCode.prefix(),
+        CredentialKind::RunLink.prefix(),
+        CredentialKind::Setup.prefix(),
+        CredentialKind::ConsoleLink.prefix(),
+        CredentialKind::PasswordLink.prefix(),
+        "sk-",
+        "sk_",
+        "AIza",
+        "ya29.",
+        "gsk_",
+        "xai-",
+        "pplx-",
+        "csk-",
+        "fw_",
+        "jina_",
+        "hf_",
+        "r8_",
+        "nvapi-",
+        "ghp_",
     ];
-    let is_word = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
+    // With the alphabets of base64, and the points between the parts of a signed token.
+    let is_of_word = |it: u8| it.is_ascii_alphanumeric() || b"-_./+=~:".contains(&it);
+    if text.starts_with("--") {
+        return false;
+    }
+    if let Ok(url) = Url::parse(text)
+        && url.has_host()
+    {
+        return !url.username().is_empty() || url.password().is_some();
+    }
+    if text.len() < 8 || !text.bytes().all(is_of_word) {
+        return false;
+    }
     let has = |which: fn(&u8) -> bool| text.bytes().any(|it| which(&it));
     let is_random = text.len() >= 32 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-    let begins = text.len() >= 8 && BEGINNINGS.iter().any(|it| text.starts_with(it));
-    text.bytes().all(is_word) && !text.starts_with("--") && (begins || is_random)
+    let begins = BEGINNINGS.iter().any(|it| text.starts_with(it));
+    begins || (is_random && !Path::new(text).exists())
 }
 
 /// What was meant by an option of local mode without its command, which can be left out alone.
@@ -539,5 +585,49 @@ mod tests {
             }
         });
         assert!(seen > 50, "{seen} options");
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_not_repeated() {
+        for secret in [
+            "sk-abcdefgh",
+            "kb_abcdefgh",
+            "kbs_abcdefgh",
+            "kbi_abcdefgh",
+            "kbd_abcdefgh",
+            "kbl_abcdefgh",
+            "kbsetup_abcdefgh",
+            "kbconsole_abcdefgh",
+            "kbpassword_abcdefgh",
+            "ya29.a0ARrdaM",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N",
+            "aGVsbG8gd29ybGQgMTIzNDU2Nzg5MCBhYmM=",
+            "aGVsbG8+d29ybGQ/MTIzNDU2Nzg5MCBhYmM/==",
+            "0123456789abcdef0123456789abcdef",
+            "postgres://keybearer:pass@localhost/keybearer",
+        ] {
+            for argument in [
+                secret.to_owned(),
+                format!("--key={secret}"),
+                format!("OPENAI_API_KEY={secret}"),
+                format!("Authorization: Bearer {secret}"),
+            ] {
+                let text = format!("unexpected argument '{argument}' found");
+                let clean = redacted(&text, std::iter::once(argument));
+                assert!(!clean.contains(secret), "{clean}");
+            }
+        }
+        let path = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+        for harmless in [
+            "openai/gpt-4o-2024-11-20",
+            "--a-long-option-of-more-than-32-letters",
+            "https://gateway.example.org:4356/api/v1/workspaces",
+            "2026-11-20T20:00:00.000Z",
+            "skip",
+            &path,
+        ] {
+            let clean = redacted(harmless, std::iter::once(harmless.to_owned()));
+            assert_eq!(clean, harmless);
+        }
     }
 }

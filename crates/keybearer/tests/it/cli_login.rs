@@ -338,7 +338,9 @@ async fn a_secret_among_the_arguments_is_not_repeated() {
         &["ai-config", "set", "--key", &key],
         &["login", "--with-key", &key],
         &["login", &fixture.owner.api_key],
+        &["login", "kbsetup_abcdefgh"],
         &["whoami", "0123456789abcdefghijklmnopqrstuvwxyz"],
+        &["whoami", "aGVsbG8+d29ybGQ/MTIzNDU2Nzg5MCBhYmM="],
     ] {
         let exit = fixture.cli_ends(arguments, 2).await;
         let secret = arguments.last().expect("there is one");
