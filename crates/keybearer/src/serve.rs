@@ -271,7 +271,6 @@ fn announce(config: &Config, address: SocketAddr, setup: Option<Secret>) -> anyh
     std::io::stdout().flush().context("standard output")
 }
 
-/// How this program was called, so that the printed line can be pasted.
 /// Where people reach a server that listens at `listening`, without a slash at the end.
 pub(crate) fn origin(config: &Config, listening: &str) -> String {
     let here = || match listening.parse() {
@@ -283,6 +282,7 @@ pub(crate) fn origin(config: &Config, listening: &str) -> String {
     origin.trim_end_matches('/').to_owned()
 }
 
+/// How this program was called, so that the printed line can be pasted.
 fn program() -> String {
     std::env::args()
         .next()
