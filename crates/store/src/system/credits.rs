@@ -56,7 +56,7 @@ impl System<'_> {
     /// # Errors
     /// - [`StoreError::NotFound`]: there is no such account.
     /// - [`StoreError::Conflict`]: the reference was granted with another amount, kind or expiry, the amount is out of
-    ///   range, the card would have lapsed already, or it is one that only a plan gives.
+    ///   range, the card would have lapsed already, or it is one that only a plan gives; or the admin is none any more.
     pub async fn grant_credits(
         &self,
         scope: &InstanceScope,
@@ -68,7 +68,7 @@ impl System<'_> {
         if card.kind == CardKind::Included {
             return Err(StoreError::Conflict("included credits come with the plan"));
         }
-        let mut writing = self.store.writing().await?;
+        let mut writing = self.changing(scope).await?;
         let (row, new) = credit::grant(&mut writing.tx, account, card, now).await?;
         if new {
             let origin = of_account(scope, account);
@@ -82,7 +82,7 @@ impl System<'_> {
     /// Sets what an account's charges are multiplied by.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`].
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: the admin is none any more.
     pub async fn set_rate(
         &self,
         scope: &InstanceScope,
@@ -91,7 +91,7 @@ impl System<'_> {
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut writing = self.store.writing().await?;
+        let mut writing = self.changing(scope).await?;
         credit::set_rate(&mut writing.tx, account, rate).await?;
         let origin = of_account(scope, account);
         let affects = Affects::Account(account);

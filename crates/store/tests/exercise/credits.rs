@@ -28,6 +28,7 @@ on_both_engines![
     the_check_finds_what_was_tampered_with,
     the_check_tells_of_amounts_beyond_all_bounds,
     a_rate_is_set_and_reaches_the_data_plane,
+    a_former_admin_grants_nothing_and_sets_no_rate,
     another_accounts_credits_are_apart,
 ];
 
@@ -535,6 +536,27 @@ async fn a_rate_is_set_and_reaches_the_data_plane(world: World) {
     let request = purse.held(5, Overuse::Block).await;
     purse.settle(request, 5).await;
     assert_eq!(purse.credits(NOW).await.rate, rate);
+}
+
+async fn a_former_admin_grants_nothing_and_sets_no_rate(world: World) {
+    let purse = Purse::empty(&world).await;
+    world
+        .raw("UPDATE users SET instance_admin = 0")
+        .await
+        .expect("demoted");
+    let before = world.traces().await;
+    let granted = purse.grant_card(&card(100, None), NOW).await;
+    assert!(
+        matches!(granted, Err(StoreError::Conflict(_))),
+        "{granted:?}"
+    );
+    let note = world.note("credits.rate");
+    let system = world.store.system();
+    let set = system
+        .set_rate(&purse.admin, purse.account(), Decimal::ONE, &note, NOW)
+        .await;
+    assert!(matches!(set, Err(StoreError::Conflict(_))), "{set:?}");
+    assert_eq!(world.traces().await, before);
 }
 
 async fn a_narrowed_ledger_has_the_balances_of_the_whole(world: World) {
