@@ -114,6 +114,13 @@ pub(crate) async fn drop_of_user(tx: &mut Tx, user: UserId) -> Result<(), StoreE
     Ok(())
 }
 
+/// Ends the links for others that a person made.
+pub(crate) async fn drop_made_by(tx: &mut Tx, maker: UserId) -> Result<(), StoreError> {
+    tx.run(sql("DELETE FROM password_links WHERE made_by = $1").bind(maker))
+        .await?;
+    Ok(())
+}
+
 /// Removes links that ended by themselves.
 pub(crate) async fn prune(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
     let mut tx = store.db().begin().await?;

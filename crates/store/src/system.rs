@@ -207,7 +207,8 @@ impl<'a> System<'a> {
     }
 
     /// Locks a person out, with all log-ins and API keys, and with them every API key of the workspaces of the
-    /// person's account, whoever minted it; or lets them in again.
+    /// person's account, whoever minted it; or lets them in again. Links to new passwords, for the person
+    /// and those that the person made, end for good.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: nobody locks themselves out, or the admin is none any more.
@@ -238,6 +239,7 @@ impl<'a> System<'a> {
         if suspended {
             session::delete_of_user(&mut writing.tx, user, None).await?;
             password_link::drop_of_user(&mut writing.tx, user).await?;
+            password_link::drop_made_by(&mut writing.tx, user).await?;
         }
         // The person may belong to workspaces of many accounts.
         writing

@@ -239,7 +239,7 @@ pub(crate) async fn admins(store: &Store) -> Result<Vec<UserRow>, StoreError> {
 }
 
 /// Gives a person another password and ends what the one before had begun: log-ins, but for `except`, what they approved,
-/// and a link to a new password.
+/// a link to a new password, and the links that the person made for others: somebody else may have made and kept them.
 pub(crate) async fn replace_password(
     writing: &mut Writing<'_>,
     user: UserId,
@@ -263,6 +263,7 @@ pub(crate) async fn replace_password(
     session::delete_of_user(tx, user, except).await?;
     device_login::drop_of_user(tx, user).await?;
     password_link::drop_of_user(tx, user).await?;
+    password_link::drop_made_by(tx, user).await?;
     for account in served {
         writing.affects_also(account).await?;
     }

@@ -39,8 +39,8 @@ pub struct PasswordLinkView {
 
 /// Make a link by which a person sets a new password without the one before, to be handed over.
 ///
-/// It works once, for an hour. A link before it ends, and it ends when its maker manages the instance no more, when the person is
-/// suspended, or has a new password otherwise. Nobody makes one for themselves, nor for who is suspended.
+/// It works once, for an hour. A link before it ends, and it ends for good when its maker manages the instance no more, and when
+/// its maker or the person is suspended or has a new password otherwise. Nobody makes one for themselves, nor for who is suspended.
 #[utoipa::path(post, path = "/api/v1/users/{user_id}/password-link", tag = "users",
     extensions(("x-action" = json!("manage_users"))),
     responses((status = 201, body = PasswordLinkView), Changes))]

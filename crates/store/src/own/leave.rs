@@ -113,7 +113,7 @@ async fn delete_traces(tx: &mut Tx, user: UserId, email: &str) -> Result<(), Sto
         sql("DELETE FROM api_keys WHERE user_id = $1"),
         sql("DELETE FROM invitations WHERE invited_by = $1"),
         sql("DELETE FROM members WHERE user_id = $1"),
-        sql("DELETE FROM password_links WHERE user_id = $1"),
+        sql("DELETE FROM password_links WHERE user_id = $1 OR made_by = $1"),
     ] {
         tx.run(statement.bind(user)).await?;
     }

@@ -13,7 +13,7 @@ use crate::user::{self, UserRow};
 
 impl System<'_> {
     /// Makes a person an admin of the instance, or no admin any more. What API keys of the person may do follows, and
-    /// the links to new passwords that a former admin made end.
+    /// the links to new passwords that a former admin made end for good.
     ///
     /// # Errors
     /// - [`StoreError::NotFound`]: there is no such person.
@@ -43,6 +43,9 @@ impl System<'_> {
                 .bind(now),
         )
         .await?;
+        if !instance_admin {
+            password_link::drop_made_by(tx, user).await?;
+        }
         // API keys that the person minted in workspaces of other accounts lose or regain scopes, too.
         writing
             .commit(Affects::Everybody, scope.origin(), audit, now)

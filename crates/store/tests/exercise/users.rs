@@ -15,7 +15,8 @@ on_both_engines![
     of_two_who_come_with_one_link_one_is_let_in,
     a_link_ends_with_its_time_and_is_removed,
     a_link_ends_with_the_next_one_and_with_a_new_password,
-    a_link_ends_with_the_standing_of_its_maker,
+    a_link_ends_for_good_with_the_standing_of_its_maker,
+    a_link_ends_with_the_password_of_its_maker,
     a_link_ends_with_the_person,
     nobody_makes_a_link_for_themselves_or_for_who_is_suspended,
     the_operator_makes_links_by_nobodys_leave,
@@ -296,26 +297,45 @@ async fn a_link_ends_with_the_next_one_and_with_a_new_password(world: World) {
     refused_without_a_trace(&world, &new).await;
 }
 
-async fn a_link_ends_with_the_standing_of_its_maker(world: World) {
+async fn a_link_ends_for_good_with_the_standing_of_its_maker(world: World) {
     let (first, second) = two_admins(&world).await;
     let third = world.person(&first, "third@example.com").await;
     let of_second = link(&world, &second, third.user).await;
-    set_admin(&world, &first, second.user, false)
-        .await
-        .expect("demoted");
-    refused_without_a_trace(&world, &of_second).await;
-    set_admin(&world, &first, second.user, true)
-        .await
-        .expect("promoted");
-    assert!(is_open(&world, &of_second).await);
+    for admin in [false, true] {
+        let changed = set_admin(&world, &first, second.user, admin).await;
+        changed.expect("changed");
+        refused_without_a_trace(&world, &of_second).await;
+    }
+    let of_second = link(&world, &second, third.user).await;
     let scope = world.instance(&first).await;
     let note = world.note("user.suspend");
     let system = world.store.system();
-    system
-        .set_user_suspended(&scope, second.user, true, &note, NOW)
-        .await
-        .expect("suspended");
+    for suspended in [true, false] {
+        system
+            .set_user_suspended(&scope, second.user, suspended, &note, NOW)
+            .await
+            .expect("changed");
+        refused_without_a_trace(&world, &of_second).await;
+    }
+    let of_second = link(&world, &second, third.user).await;
+    let own = world.own(&second).await;
+    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    left.expect("left");
     refused_without_a_trace(&world, &of_second).await;
+    assert_eq!(world.number("SELECT count(*) FROM password_links").await, 0);
+}
+
+async fn a_link_ends_with_the_password_of_its_maker(world: World) {
+    let (first, second) = two_admins(&world).await;
+    let third = world.person(&first, "third@example.com").await;
+    let fourth = world.person(&first, "fourth@example.com").await;
+    let of_first = link(&world, &first, fourth.user).await;
+    // Whoever was in the second admin's session may have made it.
+    let of_second = link(&world, &second, third.user).await;
+    let for_second = link(&world, &first, second.user).await;
+    use_link(&world, &for_second).await.expect("used");
+    refused_without_a_trace(&world, &of_second).await;
+    assert!(is_open(&world, &of_first).await);
 }
 
 async fn a_link_ends_with_the_person(world: World) {
