@@ -126,7 +126,7 @@ impl<'a> System<'a> {
         Ok(row)
     }
 
-    /// All people, oldest first.
+    /// All people but those who left, oldest first.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
@@ -138,7 +138,7 @@ impl<'a> System<'a> {
         user::list(self.store, page).await
     }
 
-    /// The people whose e-mail has this part, in the order of their ids.
+    /// The people whose e-mail has this part, in the order of their ids; nobody who left.
     ///
     /// # Errors
     /// [`StoreError::InvalidCursor`].
@@ -211,7 +211,7 @@ impl<'a> System<'a> {
     /// and those that the person made, end for good.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::Conflict`]: nobody locks themselves out, or the admin is none any more.
+    /// [`StoreError::NotFound`], also for who left; [`StoreError::Conflict`]: nobody locks themselves out, or the admin is none any more.
     pub async fn set_user_suspended(
         &self,
         scope: &InstanceScope,
@@ -224,22 +224,19 @@ impl<'a> System<'a> {
             return Err(StoreError::Conflict("nobody suspends themselves"));
         }
         let mut writing = self.changing(scope).await?;
-        let changed = writing
-            .tx
-            .run(
-                sql("UPDATE users SET suspended = $2, updated_at = $3 WHERE id = $1")
-                    .bind(user)
-                    .bind(suspended)
-                    .bind(now),
-            )
-            .await?;
-        if changed == 0 {
-            return Err(StoreError::NotFound);
-        }
+        let tx = &mut writing.tx;
+        user::get_in(tx, user).await?.ok_or(StoreError::NotFound)?;
+        tx.run(
+            sql("UPDATE users SET suspended = $2, updated_at = $3 WHERE id = $1")
+                .bind(user)
+                .bind(suspended)
+                .bind(now),
+        )
+        .await?;
         if suspended {
-            session::delete_of_user(&mut writing.tx, user, None).await?;
-            password_link::drop_of_user(&mut writing.tx, user).await?;
-            password_link::drop_made_by(&mut writing.tx, user).await?;
+            session::delete_of_user(tx, user, None).await?;
+            password_link::drop_of_user(tx, user).await?;
+            password_link::drop_made_by(tx, user).await?;
         }
         // The person may belong to workspaces of many accounts.
         writing

@@ -85,7 +85,7 @@ pub(crate) async fn get(store: &Store, user: UserId) -> Result<Option<UserRow>, 
         .transpose()
 }
 
-/// The same inside a change.
+/// The same inside a change, but nobody who left.
 pub(crate) async fn get_in(tx: &mut Tx, user: UserId) -> Result<Option<UserRow>, StoreError> {
     tx.optional(
         sql(
@@ -93,7 +93,7 @@ pub(crate) async fn get_in(tx: &mut Tx, user: UserId) -> Result<Option<UserRow>,
                     u.created_at, u.updated_at
              FROM users u
              JOIN accounts a ON a.owner_user = u.id
-             WHERE u.id = $1",
+             WHERE u.id = $1 AND u.email <> 'deleted-' || u.id",
         )
         .bind(user),
     )
@@ -124,7 +124,7 @@ pub(crate) async fn by_email(
         .transpose()
 }
 
-/// All people, oldest first.
+/// All people but those who left, oldest first.
 pub(crate) async fn list(store: &Store, page: &PageRequest) -> Result<Page<UserRow>, StoreError> {
     let list = List("users");
     let after: Option<UserId> = list.place(page)?;
@@ -136,7 +136,7 @@ pub(crate) async fn list(store: &Store, page: &PageRequest) -> Result<Page<UserR
                         u.created_at, u.updated_at
                  FROM users u
                  JOIN accounts a ON a.owner_user = u.id
-                 WHERE u.id > $1
+                 WHERE u.id > $1 AND u.email <> 'deleted-' || u.id
                  ORDER BY u.id LIMIT $2",
             )
             .bind(after.map_or(String::new(), |id| id.to_string()).as_str())
@@ -146,7 +146,7 @@ pub(crate) async fn list(store: &Store, page: &PageRequest) -> Result<Page<UserR
     list.page(page, rows, read, |row| row.id.to_string())
 }
 
-/// The people whose e-mail has this part, in whichever case.
+/// The people whose e-mail has this part, in whichever case; nobody who left.
 pub(crate) async fn find(
     store: &Store,
     part: &str,
@@ -162,7 +162,8 @@ pub(crate) async fn find(
                         u.created_at, u.updated_at
                  FROM users u
                  JOIN accounts a ON a.owner_user = u.id
-                 WHERE u.id > $1 AND lower(u.email) LIKE lower($2) ESCAPE '\\'
+                 WHERE u.id > $1 AND u.email <> 'deleted-' || u.id
+                   AND lower(u.email) LIKE lower($2) ESCAPE '\\'
                  ORDER BY u.id LIMIT $3",
             )
             .bind(after.map_or(String::new(), |id| id.to_string()).as_str())

@@ -16,7 +16,7 @@ impl System<'_> {
     /// the links to new passwords that a former admin made end for good.
     ///
     /// # Errors
-    /// - [`StoreError::NotFound`]: there is no such person.
+    /// - [`StoreError::NotFound`]: there is no such person, or they left.
     /// - [`StoreError::Conflict`]: who is suspended becomes no admin; or the asking admin is none any more.
     /// - [`StoreError::LastAdmin`]: nobody else manages the instance.
     pub async fn set_instance_admin(

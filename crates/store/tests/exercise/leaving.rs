@@ -10,6 +10,7 @@ on_both_engines![
     who_leaves_takes_everything_but_the_record_along,
     the_last_admin_stays,
     nothing_is_made_for_somebody_who_left,
+    nobody_brings_back_who_left,
 ];
 
 async fn who_leaves_takes_everything_but_the_record_along(world: World) {
@@ -96,7 +97,6 @@ async fn who_leaves_takes_everything_but_the_record_along(world: World) {
         [true, true, false, false],
         "the account's rows changed, and those where the person was a member"
     );
-    let id = gone.user.to_string();
     for (what, left) in [
         ("SELECT count(*) FROM provider_keys", 0),
         ("SELECT count(*) FROM data_keys", 0),
@@ -131,14 +131,18 @@ async fn who_leaves_takes_everything_but_the_record_along(world: World) {
             .expect("reads")
             .is_none()
     );
-    let users = system
-        .list_users(&admin, &store::PageRequest::default())
-        .await
-        .expect("lists");
-    let row = users.items.iter().find(|row| row.id == gone.user);
-    let row = row.expect("the row stays, so that audit and usage name somebody");
-    assert_eq!(row.email, format!("deleted-{id}"));
-    assert!(row.suspended && !row.instance_admin);
+    // The row stays, so that audit and usage name somebody, and nobody meets it.
+    let kept = "SELECT count(*) FROM users
+                WHERE email = 'deleted-' || id AND suspended = 1 AND instance_admin = 0";
+    assert_eq!(world.number(kept).await, 1);
+    let page = store::PageRequest::default();
+    let listed = system.list_users(&admin, &page).await.expect("lists");
+    let found = system.find_users(&admin, "deleted", &page).await;
+    assert!(listed.items.iter().all(|row| row.id != gone.user));
+    assert_eq!(
+        (listed.items.len(), found.expect("lists").items.len()),
+        (3, 0)
+    );
     let denied = world
         .store
         .authorize_user(&gone.principal(), Action::UseOwnUser)
@@ -209,5 +213,39 @@ async fn nothing_is_made_for_somebody_who_left(world: World) {
     assert!(matches!(refused, Err(StoreError::NotFound)));
     let refused = own.delete_account(&note, NOW).await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
+    assert_eq!(world.traces().await, before);
+}
+
+async fn nobody_brings_back_who_left(world: World) {
+    let first = world.first().await;
+    let gone = world.person(&first, "gone@example.com").await;
+    let own = world.own(&gone).await;
+    let note = world.note("account.delete");
+    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    left.expect("leaves");
+    let scope = world.instance(&first).await;
+    let system = world.store.system();
+    let link = store::NewPasswordLink {
+        user: gone.user,
+        hash: world.hash(),
+        expires_at: NOW.plus_millis(1000),
+    };
+    let before = world.traces().await;
+    for change in [true, false] {
+        for refused in [
+            system
+                .set_user_suspended(&scope, gone.user, change, &note, NOW)
+                .await,
+            system
+                .set_instance_admin(&scope, gone.user, change, &note, NOW)
+                .await,
+            system
+                .create_password_link(&scope, &link, &note, NOW)
+                .await
+                .map(drop),
+        ] {
+            assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+        }
+    }
     assert_eq!(world.traces().await, before);
 }
