@@ -9,6 +9,7 @@ use domain::{KeyOwner, SessionId, Timestamp};
 use crate::Store;
 use crate::account::{self, AccountRow};
 use crate::audit::{AuditNote, Origin};
+use crate::db::Tx;
 use crate::device_login;
 use crate::error::StoreError;
 use crate::revision::Affects;
@@ -171,22 +172,38 @@ impl<'a> Own<'a> {
             .await
     }
 
-    /// Changes the person's password and ends their other log-ins.
+    /// Changes the person's password, which fits `verified_hash`, and ends their other log-ins.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] if the person is gone.
+    /// [`StoreError::NotFound`] if the person is gone, or the password or the log-in is not what it was.
     pub async fn set_password(
         &self,
+        verified_hash: &str,
         hash: &str,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (user, session) = (self.scope.user(), self.scope.session());
         let mut writing = self.store.writing().await?;
+        self.still_proven(&mut writing.tx, verified_hash, now)
+            .await?;
         user::replace_password(&mut writing, user, hash, Some(session), now).await?;
         writing
             .commit(Affects::Nothing, self.scope.origin(), audit, now)
             .await
+    }
+
+    /// Makes sure, inside a change, that what the person proved who they are with still holds: the log-in, and the password.
+    /// Who knew only an old password must not get through with it what was begun before another was set.
+    async fn still_proven(
+        &self,
+        tx: &mut Tx,
+        verified_hash: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let user = self.scope.user();
+        session::still_live(tx, user, self.scope.session(), now).await?;
+        user::still_has_password(tx, user, verified_hash).await
     }
 
     /// The stored hash of the person's password.

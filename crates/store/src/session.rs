@@ -89,10 +89,12 @@ pub(crate) async fn of_user(store: &Store, user: UserId) -> Result<Vec<SessionRo
     rows.into_iter().map(read).collect()
 }
 
-/// Adds a session of a person who is not suspended.
+/// Adds a session of a person who is not suspended and, where it is begun with a password, whose stored hash is still
+/// the one that the password fits.
 pub(crate) async fn insert(
     tx: &mut Tx,
     new: &NewSession,
+    verified_hash: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let added = tx
@@ -101,20 +103,40 @@ pub(crate) async fn insert(
                 "INSERT INTO sessions (id, user_id, hash, created_at, expires_at,
                                        last_seen_at, user_agent)
                  SELECT $1, id, $3, $4, $5, $4, $6
-                 FROM users WHERE id = $2 AND suspended = 0",
+                 FROM users
+                 WHERE id = $2 AND suspended = 0 AND ($7 IS NULL OR password_hash = $7)",
             )
             .bind(new.id)
             .bind(new.user)
             .bind(&new.hash)
             .bind(now)
             .bind(new.expires_at)
-            .bind(&new.user_agent),
+            .bind(&new.user_agent)
+            .bind(verified_hash),
         )
         .await?;
     if added == 0 {
         return Err(StoreError::NotFound);
     }
     Ok(())
+}
+
+/// Makes sure, inside a change, that a person's session has not ended.
+pub(crate) async fn still_live(
+    tx: &mut Tx,
+    user: UserId,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let found: Option<(String,)> = tx
+        .optional(
+            sql("SELECT id FROM sessions WHERE id = $1 AND user_id = $2 AND expires_at > $3")
+                .bind(session)
+                .bind(user)
+                .bind(now),
+        )
+        .await?;
+    found.map(drop).ok_or(StoreError::NotFound)
 }
 
 /// The accounts whose workspaces are called with API keys of a person's sessions, or of one of them: what ends with a

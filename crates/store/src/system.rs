@@ -252,7 +252,26 @@ impl<'a> System<'a> {
         user::by_email(self.store, email).await
     }
 
-    /// Logs a person in.
+    /// Logs a person in by a password that fits `verified_hash`, if that is still the stored one: checking a password
+    /// takes its time, in which another may have been set and the log-ins before ended.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]: nobody, suspended, or the password is another by now.
+    pub async fn create_session_by_password(
+        &self,
+        new: &NewSession,
+        verified_hash: &str,
+        audit: &AuditNote,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut writing = self.store.writing().await?;
+        session::insert(&mut writing.tx, new, Some(verified_hash), now).await?;
+        writing
+            .commit(Affects::Nothing, of_user(new.user), audit, now)
+            .await
+    }
+
+    /// Logs a person in without a password: who was just added, or came by something else that holds.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]: nobody, or suspended.
@@ -263,7 +282,7 @@ impl<'a> System<'a> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
-        session::insert(&mut writing.tx, new, now).await?;
+        session::insert(&mut writing.tx, new, None, now).await?;
         writing
             .commit(Affects::Nothing, of_user(new.user), audit, now)
             .await
@@ -320,7 +339,7 @@ impl<'a> System<'a> {
     ) -> Result<(), StoreError> {
         let mut writing = self.store.writing().await?;
         device_login::take(&mut writing.tx, hash, new.user, now).await?;
-        session::insert(&mut writing.tx, new, now).await?;
+        session::insert(&mut writing.tx, new, None, now).await?;
         writing
             .commit(Affects::Nothing, of_user(new.user), audit, now)
             .await

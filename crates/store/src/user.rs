@@ -198,6 +198,22 @@ pub(crate) async fn still_active(tx: &mut Tx, user: UserId) -> Result<(), StoreE
     standing(tx, user).await.map(drop)
 }
 
+/// Makes sure, inside a change, that a person's stored password hash is still the one that a password was found to fit.
+pub(crate) async fn still_has_password(
+    tx: &mut Tx,
+    user: UserId,
+    verified_hash: &str,
+) -> Result<(), StoreError> {
+    let row: Option<(String,)> = tx
+        .optional(
+            sql("SELECT id FROM users WHERE id = $1 AND password_hash = $2")
+                .bind(user)
+                .bind(verified_hash),
+        )
+        .await?;
+    row.map(drop).ok_or(StoreError::NotFound)
+}
+
 /// Makes sure, inside a change, that a person still manages the instance.
 pub(crate) async fn still_admin(tx: &mut Tx, user: UserId) -> Result<(), StoreError> {
     if standing(tx, user).await? {

@@ -4,7 +4,7 @@ use domain::credential::{CredentialKind, is_well_formed, write};
 use domain::{Secret, SessionId, Timestamp, UserId};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use store::NewSession;
+use store::{NewSession, StoreError};
 use vault::HashPurpose;
 
 use crate::error::{Code, Problem};
@@ -36,6 +36,29 @@ pub async fn begin(
         .create_session(&new, &note, call.now)
         .await?;
     Ok((new.id, cookie))
+}
+
+/// Begins a session for somebody whose password fits `verified_hash`, as [`begin`]; `None` where that is not the person's
+/// password any more, or the person was suspended meanwhile.
+///
+/// # Errors
+/// As [`begin`].
+pub async fn begin_by_password(
+    state: &ControlState,
+    call: &Call,
+    user: UserId,
+    verified_hash: &str,
+    headers: &HeaderMap,
+) -> Result<Option<HeaderValue>, Problem> {
+    let (new, cookie) = draw(state, call, user, headers)?;
+    let note = call.note_on("session.create", new.id);
+    let system = state.store.system();
+    let begun = system.create_session_by_password(&new, verified_hash, &note, call.now);
+    match begun.await {
+        Ok(()) => Ok(Some(cookie)),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A new session that is not stored yet, and the `Set-Cookie` value that carries its credential.

@@ -2,7 +2,7 @@
 
 use domain::access::Action;
 use http::{HeaderMap, HeaderValue};
-use store::{Actor, AuditNote, Principal, UserRow, UserScope};
+use store::{Actor, AuditNote, Principal, StoreError, UserRow, UserScope};
 
 use crate::auth::password::Password;
 use crate::auth::refusal::noted;
@@ -29,9 +29,7 @@ pub async fn log_in(
     let email = text::email(email)?;
     let person = Some(format!("email {email}"));
     let guess = state.guesses.begin(person, call.client, call.now)?;
-    let user = guess.end(check_log_in(state, call, &email, password).await)?;
-    let (_, cookie) = session::begin(state, call, user.id, headers).await?;
-    Ok((user, cookie))
+    guess.end(check_log_in(state, call, headers, &email, password).await)
 }
 
 /// Logs the one person of a local instance in, by the credential of a link: the person and the `Set-Cookie` value of the
@@ -62,7 +60,7 @@ pub async fn enter(
 /// Gives the caller a new password and ends the caller's other sessions.
 ///
 /// # Errors
-/// `invalid_credentials` when the current password is wrong; `invalid_request` when the new one does not fit.
+/// `invalid_credentials` when the current password is wrong or was replaced meanwhile; `invalid_request` when the new one does not fit.
 pub async fn change_password(
     state: &ControlState,
     call: &Call,
@@ -74,17 +72,17 @@ pub async fn change_password(
     let person = Some(format!("user {}", scope.user()));
     let guess = state.guesses.begin(person, call.client, call.now)?;
     let note = call.note_on("user.set_password", scope.user());
-    guess.end(check_current(state, call, scope, current, &note).await)?;
+    let verified = guess.end(check_current(state, call, scope, current, &note).await)?;
     let hash = state.passwords.hash(new).await?;
     let own = state.store.own(scope);
-    own.set_password(&hash, &note, call.now).await?;
-    Ok(())
+    let set = own.set_password(&verified, &hash, &note, call.now).await;
+    changed(state, call, scope, &note, set).await
 }
 
 /// Deletes the caller with everything that belongs to the account.
 ///
 /// # Errors
-/// `invalid_credentials` when the password is wrong; `too_many_attempts`; `last_instance_admin` when nobody
+/// `invalid_credentials` when the password is wrong or was replaced meanwhile; `too_many_attempts`; `last_instance_admin` when nobody
 /// else manages the instance.
 pub async fn leave(
     state: &ControlState,
@@ -95,60 +93,88 @@ pub async fn leave(
     let person = Some(format!("user {}", scope.user()));
     let guess = state.guesses.begin(person, call.client, call.now)?;
     let note = call.note_on("user.delete", scope.user());
-    guess.end(check_current(state, call, scope, password, &note).await)?;
+    let verified = guess.end(check_current(state, call, scope, password, &note).await)?;
     let own = state.store.own(scope);
-    own.delete_account(&note, call.now).await?;
-    Ok(())
+    let deleted = own.delete_account(&verified, &note, call.now).await;
+    changed(state, call, scope, &note, deleted).await
 }
 
 async fn check_log_in(
     state: &ControlState,
     call: &Call,
+    headers: &HeaderMap,
     email: &str,
     password: Password,
-) -> Result<UserRow, Problem> {
+) -> Result<(UserRow, HeaderValue), Problem> {
     let system = state.store.system();
     let (user, hash) = system.login(email).await?.unzip();
-    let fits = state.passwords.verify(password, hash).await?;
-    match user {
-        Some(user) if fits && !user.suspended => Ok(user),
-        refused => {
-            // A row in any case: the answer must not come sooner for an e-mail that nobody has.
-            let note = AuditNote {
-                subject: refused.as_ref().map(|user| user.id.to_string()),
-                outcome: "refused",
-                ..call.note("session.create")
-            };
-            let account = refused.map(|user| user.account);
-            system
-                .note_refused(account, None, Actor::System, &note, call.now)
-                .await?;
-            Err(Problem::new(Code::InvalidCredentials))
-        }
+    let fits = state.passwords.verify(password, hash.clone()).await?;
+    if let (Some(user), Some(hash), true) = (&user, &hash, fits)
+        && !user.suspended
+        && let Some(cookie) =
+            session::begin_by_password(state, call, user.id, hash, headers).await?
+    {
+        return Ok((user.clone(), cookie));
     }
+    // A row in any case: the answer must not come sooner for an e-mail that nobody has.
+    let note = AuditNote {
+        subject: user.as_ref().map(|user| user.id.to_string()),
+        outcome: "refused",
+        ..call.note("session.create")
+    };
+    let account = user.map(|user| user.account);
+    system
+        .note_refused(account, None, Actor::System, &note, call.now)
+        .await?;
+    Err(Problem::new(Code::InvalidCredentials))
 }
 
+/// Whether the caller knows the own password: the stored hash that it fits.
 async fn check_current(
     state: &ControlState,
     call: &Call,
     scope: &UserScope,
     current: Password,
     note: &AuditNote,
-) -> Result<(), Problem> {
+) -> Result<String, Problem> {
     let hash = state.store.own(scope).password_hash().await?;
-    if state.passwords.verify(current, Some(hash)).await? {
-        Ok(())
+    if state.passwords.verify(current, Some(hash.clone())).await? {
+        Ok(hash)
     } else {
-        let note = AuditNote {
-            outcome: "refused",
-            ..note.clone()
-        };
-        let system = state.store.system();
-        system
-            .note_refused(Some(scope.account()), None, scope.actor(), &note, call.now)
-            .await?;
-        Err(Problem::new(Code::InvalidCredentials)
-            .because("the current password is wrong")
-            .advise("Check it and try again."))
+        Err(refuse(state, call, scope, note).await?)
     }
+}
+
+/// What comes of a change for which the password was checked: one that was replaced meanwhile is as wrong as any other.
+async fn changed(
+    state: &ControlState,
+    call: &Call,
+    scope: &UserScope,
+    note: &AuditNote,
+    outcome: Result<(), StoreError>,
+) -> Result<(), Problem> {
+    match outcome {
+        Err(StoreError::NotFound) => Err(refuse(state, call, scope, note).await?),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Writes the audit row of a wrong password and says what to answer.
+async fn refuse(
+    state: &ControlState,
+    call: &Call,
+    scope: &UserScope,
+    note: &AuditNote,
+) -> Result<Problem, Problem> {
+    let note = AuditNote {
+        outcome: "refused",
+        ..note.clone()
+    };
+    let system = state.store.system();
+    system
+        .note_refused(Some(scope.account()), None, scope.actor(), &note, call.now)
+        .await?;
+    Ok(Problem::new(Code::InvalidCredentials)
+        .because("the current password is wrong")
+        .advise("Check it and try again."))
 }

@@ -19,18 +19,21 @@ const MOST_ACCOUNTS: usize = 100;
 impl Own<'_> {
     /// Deletes the person's account: its workspaces with everything in them, its provider keys and data keys, the
     /// person's log-ins, API keys, invitations and memberships are gone for good, and so are e-mail and password.
-    /// Usage, the ledger and the audit log stay; they name ids only.
+    /// Usage, the ledger and the audit log stay; they name ids only. The person's password fits `verified_hash`.
     ///
     /// # Errors
-    /// [`StoreError::LastAdmin`]: nobody else manages the instance; [`StoreError::NotFound`] if the person is gone.
+    /// [`StoreError::LastAdmin`]: nobody else manages the instance; [`StoreError::NotFound`] if the person is gone, or the
+    /// password or the log-in is not what it was.
     pub async fn delete_account(
         &self,
+        verified_hash: &str,
         audit: &AuditNote,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (user, account) = (self.scope.user(), self.scope.account());
         let mut writing = self.store.writing().await?;
         let tx = &mut writing.tx;
+        self.still_proven(tx, verified_hash, now).await?;
         let email = leaving(tx, user).await?;
         let others = other_accounts(tx, user, account).await?;
         delete_keys(tx, account).await?;

@@ -287,6 +287,7 @@ async fn no_audit_no_change(world: World) {
     let scope = world.scope(&first, Action::WriteProviderKeys).await;
     let within = world.store.within(&scope);
     let keys = within.provider_keys();
+    let own_scope = world.logged_in(&first, 1000).await;
     let stored = world.put(&keys, "primary").await;
     let latest = world.store.revision().latest();
     let before = world.traces().await;
@@ -297,7 +298,6 @@ async fn no_audit_no_change(world: World) {
     let note = world.note("change");
     let id = stored.context.key;
     let record = world.record(keys.owner(), keys.account(), stored.data_key, "second");
-    let own_scope = world.own(&first).await;
     for refused in [
         keys.put(&record, Expect::New, &note, NOW).await,
         keys.update(id, &change::enabled(false), &note, NOW).await,
@@ -307,7 +307,7 @@ async fn no_audit_no_change(world: World) {
         world
             .store
             .own(&own_scope)
-            .set_password("x", &note, NOW)
+            .set_password("hash of first@example.com", "x", &note, NOW)
             .await,
     ] {
         assert!(

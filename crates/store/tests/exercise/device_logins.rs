@@ -1,8 +1,7 @@
 //! Log-ins that a program begins and a person approves elsewhere.
 
-use domain::access::Action;
 use domain::{SessionId, Timestamp, UserId};
-use store::{NewDeviceLogin, NewSession, Principal, StoreError, UserScope};
+use store::{NewDeviceLogin, NewSession, StoreError, UserScope};
 
 use crate::world::{NOW, Person, World, on_both_engines};
 
@@ -42,19 +41,7 @@ fn session(world: &World, user: UserId) -> NewSession {
 
 /// A person with a log-in that the store knows.
 async fn logged_in(world: &World, person: &Person) -> UserScope {
-    let new = session(world, person.user);
-    let note = world.note("session.create");
-    let system = world.store.system();
-    system
-        .create_session(&new, &note, NOW)
-        .await
-        .expect("logged in");
-    let principal = Principal::Session {
-        user: person.user,
-        session: new.id,
-    };
-    let scope = world.store.authorize_user(&principal, Action::UseOwnUser);
-    scope.await.expect("a user")
+    world.logged_in(person, LIFE_MS).await
 }
 
 async fn approve(
@@ -206,7 +193,9 @@ async fn an_approval_ends_with_the_session_that_gave_it_and_with_the_password(wo
         .expect("approved");
     let note = world.note("user.set_password");
     let own = world.store.own(&scope);
-    own.set_password("new", &note, NOW).await.expect("changed");
+    let old = own.password_hash().await.expect("reads");
+    let set = own.set_password(&old, "new", &note, NOW).await;
+    set.expect("changed");
     let taken = take(&world, &changed, first.user, NOW).await;
     assert!(matches!(taken, Err(StoreError::NotFound)));
 }

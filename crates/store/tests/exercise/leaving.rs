@@ -11,7 +11,10 @@ on_both_engines![
     the_last_admin_stays,
     nothing_is_made_for_somebody_who_left,
     nobody_brings_back_who_left,
+    nobody_leaves_by_a_password_or_a_log_in_that_was_replaced,
 ];
+
+const LIFE_MS: i64 = 1000;
 
 async fn who_leaves_takes_everything_but_the_record_along(world: World) {
     let first = world.first().await;
@@ -74,7 +77,7 @@ async fn who_leaves_takes_everything_but_the_record_along(world: World) {
     assert!(credits.available.nanos() > 0);
     let ledger = world.number("SELECT count(*) FROM credit_cards").await;
 
-    let own = world.own(&gone).await;
+    let own = world.logged_in(&gone, LIFE_MS).await;
     let stranger = world.person(&first, "stranger@example.com").await;
     let people = [gone.account, first.account, guest.account, stranger.account];
     let floors = || people.map(|account| world.store.revision().floor(account));
@@ -83,12 +86,7 @@ async fn who_leaves_takes_everything_but_the_record_along(world: World) {
         request: world.id::<RequestId>(),
         ..world.note("account.delete")
     };
-    world
-        .store
-        .own(&own)
-        .delete_account(&note, NOW)
-        .await
-        .expect("leaves");
+    world.leave(&own, &note).await.expect("leaves");
     let moved: Vec<bool> = std::iter::zip(before, floors())
         .map(|(before, after)| after > before)
         .collect();
@@ -155,10 +153,10 @@ async fn who_leaves_takes_everything_but_the_record_along(world: World) {
 async fn the_last_admin_stays(world: World) {
     let first = world.first().await;
     let second = world.person(&first, "second@example.com").await;
-    let own = world.own(&first).await;
+    let own = world.logged_in(&first, LIFE_MS).await;
     let note = world.note("account.delete");
     let before = world.traces().await;
-    let refused = world.store.own(&own).delete_account(&note, NOW).await;
+    let refused = world.leave(&own, &note).await;
     assert!(matches!(refused, Err(StoreError::LastAdmin)));
     assert_eq!(world.traces().await, before);
     world
@@ -167,7 +165,7 @@ async fn the_last_admin_stays(world: World) {
         )
         .await
         .expect("changed");
-    let refused = world.store.own(&own).delete_account(&note, NOW).await;
+    let refused = world.leave(&own, &note).await;
     assert!(
         matches!(refused, Err(StoreError::LastAdmin)),
         "a suspended admin manages nothing"
@@ -176,22 +174,23 @@ async fn the_last_admin_stays(world: World) {
         .raw("UPDATE users SET suspended = 0")
         .await
         .expect("changed");
-    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    let left = world.leave(&own, &note).await;
     left.expect("another admin is there");
-    let own = world.own(&second).await;
-    let refused = world.store.own(&own).delete_account(&note, NOW).await;
+    let own = world.logged_in(&second, LIFE_MS).await;
+    let refused = world.leave(&own, &note).await;
     assert!(matches!(refused, Err(StoreError::LastAdmin)));
 }
 
 async fn nothing_is_made_for_somebody_who_left(world: World) {
     let first = world.first().await;
     let gone = world.person(&first, "gone@example.com").await;
-    let own = world.own(&gone).await;
+    let own = world.logged_in(&gone, LIFE_MS).await;
     let account = world.account(&gone).await;
     let keys = world.store.within_account(&account).provider_keys();
     let note = world.note("account.delete");
-    let own = world.store.own(&own);
-    own.delete_account(&note, NOW).await.expect("leaves");
+    world.leave(&own, &note).await.expect("leaves");
+    let scope = own;
+    let own = world.store.own(&scope);
     let before = world.traces().await;
     let new = world.workspace(world.id(), "More");
     let refused = own.create_workspace(&new, &[], None, &note, NOW).await;
@@ -211,7 +210,7 @@ async fn nothing_is_made_for_somebody_who_left(world: World) {
         .put_defaults(&defaults, &defaults, None, &note, NOW)
         .await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
-    let refused = own.delete_account(&note, NOW).await;
+    let refused = world.leave(&scope, &note).await;
     assert!(matches!(refused, Err(StoreError::NotFound)));
     assert_eq!(world.traces().await, before);
 }
@@ -219,9 +218,9 @@ async fn nothing_is_made_for_somebody_who_left(world: World) {
 async fn nobody_brings_back_who_left(world: World) {
     let first = world.first().await;
     let gone = world.person(&first, "gone@example.com").await;
-    let own = world.own(&gone).await;
+    let own = world.logged_in(&gone, LIFE_MS).await;
     let note = world.note("account.delete");
-    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    let left = world.leave(&own, &note).await;
     left.expect("leaves");
     let scope = world.instance(&first).await;
     let system = world.store.system();
@@ -248,4 +247,30 @@ async fn nobody_brings_back_who_left(world: World) {
         }
     }
     assert_eq!(world.traces().await, before);
+}
+
+async fn nobody_leaves_by_a_password_or_a_log_in_that_was_replaced(world: World) {
+    let first = world.first().await;
+    let person = world.person(&first, "person@example.com").await;
+    let (here, there) = (
+        world.logged_in(&person, LIFE_MS).await,
+        world.logged_in(&person, LIFE_MS).await,
+    );
+    let note = world.note("user.delete");
+    let (old, ended) = (world.store.own(&here), world.store.own(&there));
+    let verified = old.password_hash().await.expect("reads");
+    let set = old.set_password(&verified, "another", &note, NOW).await;
+    set.expect("changed");
+    let before = world.traces().await;
+    for refused in [
+        old.delete_account(&verified, &note, NOW).await,
+        ended.delete_account("another", &note, NOW).await,
+        old.delete_account("another", &note, NOW.plus_millis(LIFE_MS))
+            .await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+    }
+    assert_eq!(world.traces().await, before);
+    let left = old.delete_account("another", &note, NOW).await;
+    left.expect("leaves");
 }

@@ -309,7 +309,11 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
     let scope = world.own(&first).await;
     assert_eq!(scope.session(), here.id);
     let own = world.store.own(&scope);
-    own.set_password("another hash", &note, NOW)
+    let before = world.traces().await;
+    let refused = own.set_password("a wrong one", "x", &note, NOW).await;
+    assert!(matches!(refused, Err(StoreError::NotFound)));
+    assert_eq!(world.traces().await, before);
+    own.set_password("hash of first@example.com", "another hash", &note, NOW)
         .await
         .expect("changed");
     assert_eq!(own.password_hash().await.expect("reads"), "another hash");

@@ -12,6 +12,7 @@ on_both_engines![
     of_two_admins_who_suspend_each_other_one_stays,
     who_is_suspended_becomes_no_admin,
     a_link_gives_a_new_password_once_and_ends_all_sessions,
+    what_was_begun_with_the_password_before_does_not_outlive_a_link,
     of_two_who_come_with_one_link_one_is_let_in,
     a_link_ends_with_its_time_and_is_removed,
     a_link_ends_with_the_next_one_and_with_a_new_password,
@@ -255,6 +256,46 @@ async fn a_link_gives_a_new_password_once_and_ends_all_sessions(world: World) {
     refused_without_a_trace(&world, &link).await;
 }
 
+async fn what_was_begun_with_the_password_before_does_not_outlive_a_link(world: World) {
+    let first = world.first().await;
+    let second = world.person(&first, "second@example.com").await;
+    let link = link(&world, &first, second.user).await;
+    let here = world.logged_in(&second, LIFE_MS).await;
+    // All three passwords were checked, and nothing is written yet.
+    let system = world.store.system();
+    let verified = system.login("second@example.com").await.expect("asks");
+    let (_, verified) = verified.expect("there");
+    use_link(&world, &link).await.expect("used");
+    let session = |user: UserId| NewSession {
+        id: world.id(),
+        hash: world.hash(),
+        user,
+        expires_at: NOW.plus_millis(LIFE_MS),
+        user_agent: "a browser".to_owned(),
+    };
+    let note = world.note("late");
+    let own = world.store.own(&here);
+    let new = session(second.user);
+    let before = world.traces().await;
+    for refused in [
+        system
+            .create_session_by_password(&new, &verified, &note, NOW)
+            .await,
+        own.set_password(&verified, "mine again", &note, NOW).await,
+        own.delete_account(&verified, &note, NOW).await,
+        // With the new one even: the log-in ended.
+        own.set_password("a new hash", "mine again", &note, NOW)
+            .await,
+    ] {
+        assert!(matches!(refused, Err(StoreError::NotFound)), "{refused:?}");
+    }
+    assert_eq!(world.traces().await, before);
+    system
+        .create_session_by_password(&new, "a new hash", &note, NOW)
+        .await
+        .expect("logged in");
+}
+
 async fn of_two_who_come_with_one_link_one_is_let_in(world: World) {
     let first = world.first().await;
     let second = world.person(&first, "second@example.com").await;
@@ -288,12 +329,12 @@ async fn a_link_ends_with_the_next_one_and_with_a_new_password(world: World) {
     let new = link(&world, &first, second.user).await;
     refused_without_a_trace(&world, &old).await;
     assert!(is_open(&world, &new).await);
-    let scope = world.own(&second).await;
+    let scope = world.logged_in(&second, LIFE_MS).await;
     let note = world.note("user.set_password");
     let own = world.store.own(&scope);
-    own.set_password("found again", &note, NOW)
-        .await
-        .expect("changed");
+    let old = own.password_hash().await.expect("reads");
+    let set = own.set_password(&old, "found again", &note, NOW).await;
+    set.expect("changed");
     refused_without_a_trace(&world, &new).await;
 }
 
@@ -318,8 +359,8 @@ async fn a_link_ends_for_good_with_the_standing_of_its_maker(world: World) {
         refused_without_a_trace(&world, &of_second).await;
     }
     let of_second = link(&world, &second, third.user).await;
-    let own = world.own(&second).await;
-    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    let own = world.logged_in(&second, LIFE_MS).await;
+    let left = world.leave(&own, &note).await;
     left.expect("left");
     refused_without_a_trace(&world, &of_second).await;
     assert_eq!(world.number("SELECT count(*) FROM password_links").await, 0);
@@ -354,8 +395,8 @@ async fn a_link_ends_with_the_person(world: World) {
         refused_without_a_trace(&world, &old).await;
     }
     let gone = link(&world, &first, second.user).await;
-    let own = world.own(&second).await;
-    let left = world.store.own(&own).delete_account(&note, NOW).await;
+    let own = world.logged_in(&second, LIFE_MS).await;
+    let left = world.leave(&own, &note).await;
     left.expect("left");
     refused_without_a_trace(&world, &gone).await;
 }

@@ -13,8 +13,8 @@ use domain::{
 };
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use store::{
-    AcceptBy, AccountScope, AuditNote, Expect, InstanceScope, NewApiKey, NewInvitation, NewUser,
-    NewWorkspace, Principal, ProviderKeys, Store, UserScope, WorkspaceScope,
+    AcceptBy, AccountScope, AuditNote, Expect, InstanceScope, NewApiKey, NewInvitation, NewSession,
+    NewUser, NewWorkspace, Principal, ProviderKeys, Store, StoreError, UserScope, WorkspaceScope,
 };
 
 /// The moment at which every test begins.
@@ -361,6 +361,40 @@ impl World {
             .authorize_user(&person.principal(), Action::UseOwnUser)
             .await
             .expect("a logged-in person may")
+    }
+
+    /// As [`World::own`], with a log-in that the store knows.
+    pub(crate) async fn logged_in(&self, person: &Person, life_ms: i64) -> UserScope {
+        let new = NewSession {
+            id: self.id(),
+            hash: self.hash(),
+            user: person.user,
+            expires_at: NOW.plus_millis(life_ms),
+            user_agent: "a program".to_owned(),
+        };
+        let note = self.note("session.create");
+        let system = self.store.system();
+        system
+            .create_session(&new, &note, NOW)
+            .await
+            .expect("logged in");
+        let principal = Principal::Session {
+            user: person.user,
+            session: new.id,
+        };
+        let scope = self.store.authorize_user(&principal, Action::UseOwnUser);
+        scope.await.expect("a user")
+    }
+
+    /// Deletes a person's account by a log-in, as somebody who knows the password.
+    pub(crate) async fn leave(
+        &self,
+        scope: &UserScope,
+        note: &AuditNote,
+    ) -> Result<(), StoreError> {
+        let own = self.store.own(scope);
+        let hash = own.password_hash().await.expect("reads");
+        own.delete_account(&hash, note, NOW).await
     }
 
     pub(crate) async fn instance(&self, person: &Person) -> InstanceScope {
