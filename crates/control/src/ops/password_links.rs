@@ -20,6 +20,9 @@ pub const PAGE: &str = "/console/password";
 const CREATE: &str = "user.create_password_link";
 /// What the audit log calls the use of a link.
 const USE: &str = "user.use_password_link";
+/// What the log of the person's account calls it: not what the person's own change is called, so that the person sees that
+/// a link was at work.
+const SET_BY_LINK: &str = "user.set_password_by_link";
 
 /// A link that was made.
 pub struct PasswordLink {
@@ -109,7 +112,7 @@ pub async fn set_password(
     // Only now: hashing a password is work, which nobody gets for a guess.
     let password_hash = state.passwords.hash(password).await?;
     let notes = |user: &UserRow| {
-        let of_password = call.note_on("user.set_password", user.id);
+        let of_password = call.note_on(SET_BY_LINK, user.id);
         (call.note_on(USE, user.id), of_password)
     };
     let system = state.store.system();

@@ -193,8 +193,20 @@ async fn a_link_gives_a_new_password_once() {
     );
     let session = log_in(&world, &ann, NEW_PASSWORD).await.cookie();
     let own = format!("/api/v1/accounts/{}/audit", ann.account);
+    let change = json!({ "current_password": NEW_PASSWORD, "new_password": PASSWORD });
+    world
+        .put(&session, "/api/v1/me/password", change)
+        .await
+        .expect(204);
     let own = world.get(&session, &own).await.expect(200);
-    assert!(own.text.contains("user.set_password"), "{}", own.text);
+    let rows = own.json();
+    let rows = rows["data"].as_array().expect("rows").iter();
+    let set: Vec<_> = rows
+        .filter_map(|row| row["action"].as_str())
+        .filter(|action| action.starts_with("user.set_password"))
+        .collect();
+    // The newest first: the person's own change is told from the link's.
+    assert_eq!(set, ["user.set_password", "user.set_password_by_link"]);
     let whole = world.get(&root.session, "/api/v1/audit?limit=100").await;
     assert!(!whole.text.contains(token) && !own.text.contains(token));
 }

@@ -82,7 +82,7 @@ async fn is_open(world: &World, link: &NewPasswordLink) -> bool {
 
 async fn use_link(world: &World, link: &NewPasswordLink) -> Result<UserRow, StoreError> {
     let notes = |_: &UserRow| {
-        let of_password = world.note("user.set_password");
+        let of_password = world.note("user.set_password_by_link");
         (world.note("user.use_password_link"), of_password)
     };
     let system = world.store.system();
@@ -251,7 +251,7 @@ async fn a_link_gives_a_new_password_once_and_ends_all_sessions(world: World) {
         WHERE action IN ('user.create_password_link', 'user.use_password_link') AND account_id IS NULL";
     assert_eq!(world.number(of_instance).await, 2);
     let of_person = "SELECT count(*) FROM audit
-        WHERE action = 'user.set_password' AND account_id IS NOT NULL";
+        WHERE action = 'user.set_password_by_link' AND account_id IS NOT NULL";
     assert_eq!(world.number(of_person).await, 1);
     refused_without_a_trace(&world, &link).await;
 }
