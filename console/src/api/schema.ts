@@ -1141,8 +1141,8 @@ export interface paths {
         put?: never;
         /**
          * Make a link by which a person sets a new password without the one before, to be handed over.
-         * @description It works once, for an hour. A link before it ends, and it ends when its maker manages the instance no more, when the person is
-         *     suspended, or has a new password otherwise. Nobody makes one for themselves, nor for who is suspended.
+         * @description It works once, for an hour. A link before it ends, and it ends for good when its maker manages the instance no more, and when
+         *     its maker or the person is suspended or has a new password otherwise. Nobody makes one for themselves, nor for who is suspended.
          */
         post: operations["create_password_link"];
         delete?: never;
