@@ -39,6 +39,7 @@ pub struct Handle {
     fleet: Fleet,
     /// Whether the group was asked to end. Many programs take a second time for impatience.
     asked: Arc<AtomicBool>,
+    killed: Arc<AtomicBool>,
 }
 
 impl Fleet {
@@ -84,6 +85,7 @@ impl Fleet {
                 pid,
                 fleet: self.clone(),
                 asked: Arc::default(),
+                killed: Arc::default(),
             },
         })
     }
@@ -118,7 +120,13 @@ impl Handle {
 
     /// Ends them (SIGKILL).
     pub fn kill(&self) {
+        self.killed.store(true, Ordering::Relaxed);
         self.send(Signal::KILL);
+    }
+
+    /// Whether one of them did not end until it was killed.
+    pub fn was_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
     }
 
     fn send(&self, signal: Signal) {
@@ -136,9 +144,14 @@ impl Handle {
         // It stays there as a zombie, so that its number is not given to another group before the last signal is sent.
         self.wait_for(WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
         let ended_at = Instant::now();
-        while lives(self.pid) && ended_at.elapsed() < grace {
+        let mut left = lives(self.pid);
+        while left && ended_at.elapsed() < grace {
             self.ask_to_end();
             std::thread::sleep(LOOK_EVERY);
+            left = lives(self.pid);
+        }
+        if left {
+            self.killed.store(true, Ordering::Relaxed);
         }
         let mut running = self.fleet.running();
         let _ = kill_process_group(self.pid, Signal::KILL);

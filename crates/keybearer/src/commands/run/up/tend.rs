@@ -81,15 +81,17 @@ impl Hand {
             return Ok(Ended::Itself(code));
         }
         handle.ask_to_end();
-        let event = if timeout(GRACE, &mut ended).await.is_ok() {
-            Event::WasEnded
-        } else {
+        if timeout(GRACE, &mut ended).await.is_err() {
             handle.kill();
             let _ = ended.await;
-            Event::WasKilled
-        };
+        }
         all_said(lines).await;
-        note(event);
+        // What it left behind may have been killed in the same moment by whoever waits for it.
+        note(if handle.was_killed() {
+            Event::WasKilled
+        } else {
+            Event::WasEnded
+        });
         Ok(Ended::Stopped)
     }
 
