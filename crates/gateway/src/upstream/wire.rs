@@ -14,20 +14,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header,
-};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::{Body as HttpBody, SizeHint};
 use hyper_util::rt::TokioIo;
-use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zeroize::Zeroizing;
 
-use super::chunks::Chunks;
-use super::connection::{MAX_HEAD_BYTES, MAX_HEADERS, unwoken};
+use super::connection::{MAX_HEAD_BYTES, unwoken};
 use super::pool::{Home, Kept};
 use super::{Answering, Departure, Parting};
 use crate::connect::Io;
+
+mod head;
+
+use head::{Framing, Head, framing, has_end, parsed};
 
 /// So much is read at once.
 const READ_BYTES: usize = 8 * 1024;
@@ -54,21 +54,6 @@ pub(super) struct Unsent {
     /// What comes behind it.
     body: VecDeque<Bytes>,
     departure: Departure,
-}
-
-/// Where the body of an answer ends.
-enum Framing {
-    Length(u64),
-    Chunked(Chunks),
-    /// With the connection.
-    ToEnd,
-}
-
-/// The head of an answer.
-struct Head {
-    status: StatusCode,
-    version: Version,
-    headers: HeaderMap,
 }
 
 impl Unsent {
@@ -376,100 +361,6 @@ impl Wire {
     }
 }
 
-/// Whether a head may end in these bytes, of which the first were looked at.
-fn has_end(bytes: &[u8], seen: usize) -> bool {
-    let new = &bytes[seen.saturating_sub(3).min(bytes.len())..];
-    memmem::find(new, b"\n\r\n").is_some() || memmem::find(new, b"\n\n").is_some()
-}
-
-/// The head at the beginning of these bytes, and its length; `None`: it is not all there.
-fn parsed(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
-    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut lines);
-    let length = match response.parse(bytes).map_err(|_| invalid())? {
-        httparse::Status::Complete(length) => length,
-        httparse::Status::Partial => return Ok(None),
-    };
-    let status = response.code.and_then(|it| StatusCode::from_u16(it).ok());
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
-    for line in response.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| invalid())?;
-        let value = HeaderValue::from_bytes(line.value).map_err(|_| invalid())?;
-        headers.append(name, value);
-    }
-    let head = Head {
-        status: status.ok_or_else(invalid)?,
-        version: match response.version {
-            Some(1) => Version::HTTP_11,
-            _ => Version::HTTP_10,
-        },
-        headers,
-    };
-    Ok(Some((head, length)))
-}
-
-/// Where the body behind a head ends (RFC 9112, 6.3), and whether the connection is closed then.
-fn framing(head: &Head) -> io::Result<(Framing, bool)> {
-    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let Head {
-        status,
-        version,
-        headers,
-    } = head;
-    let said = |name: HeaderName, word: &str| {
-        let values = headers.get_all(name).into_iter();
-        let mut words = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        words.any(|it| it.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-    };
-    let closes = *version != Version::HTTP_11 || said(header::CONNECTION, "close");
-    if *status == StatusCode::SWITCHING_PROTOCOLS {
-        return Ok((Framing::Length(0), true));
-    }
-    if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(status) {
-        return Ok((Framing::Length(0), closes));
-    }
-    let has_length = headers.contains_key(header::CONTENT_LENGTH);
-    if let Some(last) = headers
-        .get_all(header::TRANSFER_ENCODING)
-        .iter()
-        .next_back()
-    {
-        if *version != Version::HTTP_11 {
-            return Err(invalid());
-        }
-        let coding = last.as_bytes().rsplit(|byte| *byte == b',').next();
-        let coding = coding.unwrap_or_default().trim_ascii();
-        return Ok(match coding.eq_ignore_ascii_case(b"chunked") {
-            true => (Framing::Chunked(Chunks::default()), closes || has_length),
-            false => (Framing::ToEnd, true),
-        });
-    }
-    if has_length {
-        let length = content_length(headers).ok_or_else(invalid)?;
-        return Ok((Framing::Length(length), closes));
-    }
-    Ok((Framing::ToEnd, true))
-}
-
-/// The one length that all lines name; `None`: they name none, or several.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let mut known = None;
-    for value in headers.get_all(header::CONTENT_LENGTH) {
-        for text in value.to_str().ok()?.split(',') {
-            let text = text.trim_ascii();
-            if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-                return None;
-            }
-            let length = text.parse().ok()?;
-            if *known.get_or_insert(length) != length {
-                return None;
-            }
-        }
-    }
-    known
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -480,6 +371,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::connection::MAX_HEADERS;
     use super::super::pool::Pools;
     use super::super::{Outbound, Parting};
     use super::*;
