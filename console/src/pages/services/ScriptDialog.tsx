@@ -13,6 +13,7 @@ import { SaveFault } from "@/ui/SaveFault";
 import { Select } from "@/ui/Select";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { toast } from "@/ui/Toaster";
+import { NameField } from "./parts";
 import { fetchScript, type Script, scriptsQuery } from "./queries";
 import { optionsOf, RUNS } from "./words";
 
@@ -122,16 +123,7 @@ function Fields({
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <div className="grid gap-4 sm:grid-cols-[2fr_2fr_1fr]">
-        <TextField
-          label="Name"
-          hint="a-z, 0-9 and hyphens"
-          value={form.name}
-          required
-          maxLength={40}
-          autoComplete="off"
-          spellCheck={false}
-          onChange={(event) => set({ name: event.target.value })}
-        />
+        <NameField name={form.name} onChange={(name) => set({ name })} />
         <Field label="Runs">
           {(control) => (
             <Select

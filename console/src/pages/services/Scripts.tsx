@@ -9,9 +9,10 @@ import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
-import { ActionCell, Cell, Table } from "@/ui/Table";
+import { Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { toast } from "@/ui/Toaster";
+import { RowActions } from "./parts";
 import { type Script, scriptsQuery } from "./queries";
 import { ScriptDialog } from "./ScriptDialog";
 import { MOST, RUNS } from "./words";
@@ -68,27 +69,13 @@ export function Scripts({ mayWrite }: { mayWrite: boolean }) {
               <Cell>
                 <Time at={script.updated_at} />
               </Cell>
-              <ActionCell>
-                <span className="flex justify-end gap-2">
-                  <Button
-                    size="small"
-                    aria-label={`${mayWrite ? "Edit" : "Show"} the script ${script.name}`}
-                    onClick={() => setOpened({ script })}
-                  >
-                    {mayWrite ? "Edit" : "Show"}
-                  </Button>
-                  {mayWrite && (
-                    <Button
-                      size="small"
-                      look="danger"
-                      aria-label={`Remove the script ${script.name}`}
-                      onClick={() => setRemoving(script)}
-                    >
-                      Remove
-                    </Button>
-                  )}
-                </span>
-              </ActionCell>
+              <RowActions
+                what="script"
+                name={script.name}
+                mayWrite={mayWrite}
+                onOpen={() => setOpened({ script })}
+                onRemove={() => setRemoving(script)}
+              />
             </tr>
           ))}
         </Table>

@@ -15,6 +15,7 @@ import { Select } from "@/ui/Select";
 import { SkeletonRows } from "@/ui/Skeleton";
 import { toast } from "@/ui/Toaster";
 import { lineOf, wordsOf } from "./command";
+import { NameField } from "./parts";
 import { fetchService, type Service, servicesQuery } from "./queries";
 import { envOf, type Variable, variablesOf } from "./variables";
 import { optionsOf, RESTARTS } from "./words";
@@ -151,16 +152,7 @@ function Fields({
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
-        <TextField
-          label="Name"
-          hint="a-z, 0-9 and hyphens"
-          value={form.name}
-          required
-          maxLength={40}
-          autoComplete="off"
-          spellCheck={false}
-          onChange={(event) => set({ name: event.target.value })}
-        />
+        <NameField name={form.name} onChange={(name) => set({ name })} />
         <Field label="Started again">
           {(control) => (
             <Select

@@ -10,10 +10,11 @@ import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { ErrorState } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
 import { SkeletonRows } from "@/ui/Skeleton";
-import { ActionCell, Cell, Table } from "@/ui/Table";
+import { Cell, Table } from "@/ui/Table";
 import { Time } from "@/ui/Time";
 import { toast } from "@/ui/Toaster";
 import { lineOf } from "./command";
+import { RowActions } from "./parts";
 import { type Service, servicesQuery } from "./queries";
 import { ServiceDialog } from "./ServiceDialog";
 import { MOST, RESTARTS } from "./words";
@@ -78,27 +79,13 @@ export function Services({ mayWrite }: { mayWrite: boolean }) {
               <Cell>
                 <Time at={service.updated_at} />
               </Cell>
-              <ActionCell>
-                <span className="flex justify-end gap-2">
-                  <Button
-                    size="small"
-                    aria-label={`${mayWrite ? "Edit" : "Show"} the service ${service.name}`}
-                    onClick={() => setOpened({ service })}
-                  >
-                    {mayWrite ? "Edit" : "Show"}
-                  </Button>
-                  {mayWrite && (
-                    <Button
-                      size="small"
-                      look="danger"
-                      aria-label={`Remove the service ${service.name}`}
-                      onClick={() => setRemoving(service)}
-                    >
-                      Remove
-                    </Button>
-                  )}
-                </span>
-              </ActionCell>
+              <RowActions
+                what="service"
+                name={service.name}
+                mayWrite={mayWrite}
+                onOpen={() => setOpened({ service })}
+                onRemove={() => setRemoving(service)}
+              />
             </tr>
           ))}
         </Table>
