@@ -624,6 +624,45 @@ async fn a_second_admin_helps_the_first_one() {
 }
 
 #[tokio::test]
+async fn an_admin_links_and_demotes_from_the_command_line() {
+    // T92
+    let fixture = Fixture::with_cli().await;
+    let other = fixture.app.outsider(&fixture.owner).await;
+    let link = ["admin", "user", "password-link", &other.email];
+    let printed = fixture.as_owner(&link, "").await;
+    assert!(printed.status.success(), "{printed}");
+    let change = json!({"token": token_of(&printed.stdout), "password": "quite another password"});
+    let path = "/api/v1/password-links/password";
+    let anonymous = fixture.app.anonymous();
+    anonymous.post(path, &change).await.expect(200);
+    other.session.get("/api/v1/me").await.expect(401);
+
+    let promote = ["admin", "user", "promote", &other.email, "--yes"];
+    let exit = fixture.as_owner(&promote, "").await;
+    assert!(exit.status.success(), "{exit}");
+    let log_in = json!({"email": other.email, "password": "quite another password"});
+    let session = anonymous.post("/api/v1/sessions", &log_in).await;
+    let cookie = session.expect(201).cookie().expect("a session");
+    let session = fixture.app.caller("the other", Auth::Cookie(cookie));
+    session.get("/api/v1/users").await.expect(200);
+    let demote = ["admin", "user", "demote", &other.email];
+    let exit = fixture.as_owner(&demote, "").await;
+    assert_eq!(exit.status.code(), Some(3), "nobody agreed: {exit}");
+    session.get("/api/v1/users").await.expect(200);
+    let exit = fixture
+        .as_owner(&[&demote[..], &["--yes"]].concat(), "")
+        .await;
+    assert!(exit.status.success(), "{exit}");
+    session.get("/api/v1/users").await.expect(403);
+    let last = ["admin", "user", "demote", &fixture.owner.person.email];
+    let exit = fixture
+        .as_owner(&[&last[..], &["--yes"]].concat(), "")
+        .await;
+    assert!(!exit.status.success(), "{exit}");
+    assert!(exit.says("last_instance_admin"), "{exit}");
+}
+
+#[tokio::test]
 async fn the_operator_lets_an_admin_in_who_forgot_the_password() {
     let mut fixture = Fixture::start().await;
     let email = fixture.owner.person.email.clone();
