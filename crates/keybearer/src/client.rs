@@ -479,6 +479,10 @@ impl Api {
 /// What to do about what takes a person, in a local instance.
 const OWNER: &str = "in the console you are the owner in person: keybearer console";
 
+/// What to do about a credential that no header can carry.
+const MALFORMED: &str =
+    "set KEYBEARER_API_KEY to the API key alone; without the variable: keybearer login";
+
 /// What to do where something else answers.
 const NOT_OURS: &str =
     "does KEYBEARER_URL, or the login, name a Keybearer? a proxy in between may have answered";
@@ -502,9 +506,10 @@ fn header(credential: &Credential) -> anyhow::Result<(HeaderName, HeaderValue)> 
         Credential::Session(session) => (COOKIE, format!("{COOKIE_NAME}="), session),
     };
     let bytes = secret.expose(|secret| [prefix.as_bytes(), secret].concat());
-    let mut value = HeaderValue::from_bytes(&bytes)
-        .ok()
-        .context("the credential is malformed")?;
+    let mut value = HeaderValue::from_bytes(&bytes).map_err(|_| {
+        let message = "the credential has a control character, such as a line's end";
+        Failure::new(Sort::NotLoggedIn, message).hint(MALFORMED)
+    })?;
     value.set_sensitive(true);
     Ok((name, value))
 }

@@ -127,7 +127,7 @@ pub(super) fn missing_text(
             "a provider key for {providers} is missing in workspace {workspace} and in its account"
         ),
         variables => format!(
-            "a provider key for {providers} is missing: none of {} is set",
+            "a provider key for {providers} is missing: no key was taken from {}",
             variables.join(", ")
         ),
     }
@@ -137,7 +137,7 @@ pub(super) fn missing_text(
 pub(super) fn set_one(variables: &[String]) -> String {
     let first = variables.first().map_or("one of them", String::as_str);
     format!(
-        "set one of `missing`: `export {first}=...`, then `keybearer reload` in that shell; or write it to the file of `--env-file`"
+        "set one of `missing`: `export {first}=...`, then `keybearer reload` in that shell, which says why it takes none; or write it to the file of `--env-file`"
     )
 }
 

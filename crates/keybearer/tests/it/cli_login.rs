@@ -322,6 +322,17 @@ async fn failures_have_their_exit_codes_and_are_json_where_json_was_asked_for() 
         .builder_mut()
         .set_env("KEYBEARER_API_KEY", &other);
     fixture.cli_ends(&["whoami"], 4).await;
+    // As a file with more than the key in it would fill it.
+    let two = format!("{other}\nsecond");
+    fixture.app.builder_mut().set_env("KEYBEARER_API_KEY", &two);
+    let exit = fixture.app.run(&["whoami"]).await;
+    assert_eq!(exit.status.code(), Some(4), "{exit}");
+    assert!(exit.says("KEYBEARER_API_KEY"), "{exit}");
+    assert!(!exit.says(&other) && !exit.says("second"), "{exit}");
+    fixture
+        .app
+        .builder_mut()
+        .set_env("KEYBEARER_API_KEY", &other);
     fixture.app.terminate().await;
     fixture.cli_ends(&["whoami"], 7).await;
     fixture.finish().await;

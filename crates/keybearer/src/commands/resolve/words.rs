@@ -32,7 +32,7 @@ fn advice(code: &str, refusal: &Value) -> Option<String> {
             let variables = all("variables", ", ");
             let first = refusal["variables"][0].as_str().unwrap_or("-");
             format!(
-                "no own key for {providers}: none of {variables} is set; set one: export {first}=..., then keybearer reload"
+                "no own key for {providers}: none was taken from {variables}; set one: export {first}=..., then keybearer reload, which says why it takes none"
             )
         }
         "byok_key_missing" => {

@@ -234,7 +234,11 @@ async fn a_value_that_cannot_be_a_key_is_named_by_its_variable_and_stops_nothing
         .key_for("anthropic/claude-haiku-4-5")
         .await
         .expect("served");
-    local.chat("gpt-4o").await.expect(402);
+    let refused = local.chat("gpt-4o").await.expect(402).json();
+    let message = refused["error"]["message"].as_str().expect("a message");
+    // The variable is set; what it has was not taken.
+    assert!(!message.contains("is set"), "{message}");
+    assert!(message.contains("no key was taken from"), "{message}");
     local.finish().await;
 }
 
