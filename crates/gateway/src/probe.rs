@@ -111,14 +111,13 @@ impl Prober {
         let outgoing = Outgoing {
             pool: (context.key, context.version),
             method: request.method.clone(),
-            url,
+            url: &url,
             headers,
             body: Outbound::whole(request.body.clone()),
             media_type: json.then(|| HeaderValue::from_static("application/json")),
             hops: 0,
             deadline,
             departure: Departure::default(),
-            streams: false,
         };
         let response = self.upstream.send(outgoing, &auth, key).await;
         let response = response.map_err(|_| ProbeFailure::Unreachable)?;

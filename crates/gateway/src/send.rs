@@ -278,7 +278,7 @@ pub(crate) async fn send(
     let outgoing = Outgoing {
         pool: way.key,
         method: parcel.method.clone(),
-        url: stream_url.unwrap_or(&reach.url).clone(),
+        url: stream_url.unwrap_or(&reach.url),
         headers,
         body: match &parcel.upload {
             None if in_pieces => {
@@ -292,7 +292,6 @@ pub(crate) async fn send(
         hops: parcel.hops,
         deadline,
         departure,
-        streams: parcel.head.stream || parcel.call.streams(),
     };
     let response = plane.upstream.send(outgoing, &reach.auth, secret).await;
     let response = response.map_err(|error| {

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use domain::Secret;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::Full;
 use scrub::Needles;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -46,11 +45,11 @@ pub(crate) struct AuthPlace {
 }
 
 /// A request to a provider.
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'a> {
     /// Which pool: the key's id and the version of its value.
     pub(crate) pool: KeyVersion,
     pub(crate) method: Method,
-    pub(crate) url: Uri,
+    pub(crate) url: &'a Uri,
     /// The allowed headers of the client and the provider's extra ones.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Outbound,
@@ -61,8 +60,6 @@ pub(crate) struct Outgoing {
     /// The moment by which the answer's head must be there; a body that flows knows by itself what is too late.
     pub(crate) deadline: Instant,
     pub(crate) departure: Departure,
-    /// Whether the answer is to be a stream, which may stay open for long.
-    pub(crate) streams: bool,
 }
 
 /// Whether a request has left: its head was handed to a connection that stands. Clones share it.
@@ -82,7 +79,7 @@ impl Departure {
 
 /// The body of a request to a provider.
 pub(crate) enum Outbound {
-    Whole(Full<Bytes>),
+    Whole(Bytes),
     Pieces(Pieces),
     /// It is on its way from the client.
     Flowing(Flowing),
@@ -110,7 +107,7 @@ pub(crate) struct Pieces {
 impl Outbound {
     /// A body that is there already.
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self::Whole(Full::new(bytes))
+        Self::Whole(bytes)
     }
 
     /// A body of these pieces.
@@ -123,7 +120,7 @@ impl Outbound {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => body.size_hint(),
+            Self::Whole(body) => SizeHint::with_exact(body.len() as u64),
             Self::Pieces(body) => SizeHint::with_exact(body.left_bytes),
             Self::Flowing(body) => body.size_hint(),
         }
@@ -148,9 +145,10 @@ impl HttpBody for Parting {
     ) -> Poll<Option<Result<Frame<Bytes>, GivenUp>>> {
         self.departure.leaves(true);
         match &mut self.body {
-            Outbound::Whole(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
+            Outbound::Whole(body) => {
+                let body = std::mem::take(body);
+                Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
+            }
             Outbound::Pieces(body) => Poll::Ready(body.next().map(|piece| Ok(Frame::data(piece)))),
             Outbound::Flowing(body) => Pin::new(body).poll_frame(cx),
         }
@@ -158,7 +156,7 @@ impl HttpBody for Parting {
 
     fn is_end_stream(&self) -> bool {
         let ended = match &self.body {
-            Outbound::Whole(body) => body.is_end_stream(),
+            Outbound::Whole(body) => body.is_empty(),
             Outbound::Pieces(body) => body.left_bytes == 0,
             Outbound::Flowing(body) => body.is_end_stream(),
         };
@@ -212,31 +210,79 @@ impl Upstream {
     /// Sends one request with `key` and returns the answer as soon as its head is there.
     ///
     /// Dropping the future or the answer's body ends the request at the provider.
-    pub(crate) fn send(
-        &self,
-        outgoing: Outgoing,
+    pub(crate) fn send<'a>(
+        &'a self,
+        outgoing: Outgoing<'a>,
         auth: &AuthPlace,
         key: Secret,
-    ) -> impl Future<Output = Result<Response<Answering>, SendError>> + Send + use<'_> {
-        let pool = outgoing.pool;
-        let deadline = outgoing.deadline;
+    ) -> impl Future<Output = Result<Response<Answering>, SendError>> + Send + use<'a> {
+        let (pool, url, deadline) = (outgoing.pool, outgoing.url, outgoing.deadline);
+        // Made before anything waits, and in boxes: they go through many hands, and each of them would copy them.
+        let ready = match Unsent::suits(&outgoing) {
+            true => Unsent::of(outgoing, auth, &key).map(Ready::Whole),
+            false => Some(Ready::Other(Box::pin(
+                self.send_other(outgoing, auth, &key),
+            ))),
+        };
+        drop(key);
+        async move {
+            match ready.ok_or(SendError::Unusable)? {
+                Ready::Whole(unsent) => {
+                    // Where it stands, so that the alarm does not move it.
+                    let asking = pin!(self.ask(pool, url, unsent));
+                    tokio::time::timeout_at(deadline, asking)
+                        .await
+                        .unwrap_or(Err(SendError::Silent))
+                }
+                Ready::Other(sending) => sending.await,
+            }
+        }
+    }
+
+    /// Asks on a connection that waits, or on a new one.
+    async fn ask(
+        &self,
+        pool: KeyVersion,
+        url: &Uri,
+        mut unsent: Box<Unsent>,
+    ) -> Result<Response<Answering>, SendError> {
+        // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
+        while let Some(wire) = self.pools.take_wire(pool, url) {
+            match wire.ask(unsent).await {
+                Ok(response) => return Ok(response),
+                Err(Some(whole)) => unsent = whole,
+                Err(None) => return Err(SendError::Unreachable),
+            }
+        }
+        // In a box, since most calls find a connection.
+        let wire = Box::pin(self.open(pool, url)).await?;
+        wire.ask(unsent).await.map_err(|_| SendError::Unreachable)
+    }
+
+    async fn open(&self, pool: KeyVersion, url: &Uri) -> Result<Box<Wire>, SendError> {
+        let home = Home::new(&self.pools, pool, url);
+        let io = self.connector.clone().call(url.clone()).await;
+        let io = io.map_err(|error| classify(error.as_ref()))?;
+        tracing::trace!(provider_key.id = %pool.0, "opened a connection to a provider");
+        Ok(Box::new(Wire::new(io, home)))
+    }
+
+    /// Sends what hyper has to send: a body that flows, or a request that leaves HTTP.
+    fn send_other<'a>(
+        &'a self,
+        outgoing: Outgoing<'a>,
+        auth: &AuthPlace,
+        key: &Secret,
+    ) -> impl Future<Output = Result<Response<Answering>, SendError>> + Send + use<'a> {
+        let (pool, url, deadline) = (outgoing.pool, outgoing.url, outgoing.deadline);
         let overdue = match &outgoing.body {
             Outbound::Whole(_) | Outbound::Pieces(_) => None,
             Outbound::Flowing(body) => Some(body.overdue()),
         };
-        let url = outgoing.url.clone();
-        let streams = outgoing.streams;
-        // Made before anything waits, and in a box: it goes through many hands, and each of them would copy it.
         let request = request(outgoing, auth, key).map(Box::new);
         async move {
             let request = request.ok_or(SendError::Unusable)?;
-            // Where it stands, so that the alarm does not move it.
-            let asking = pin!(async {
-                match streams && Unsent::suits(&request) {
-                    true => Box::pin(self.ask_for_stream(pool, url, *request)).await,
-                    false => self.ask(pool, url, request).await,
-                }
-            });
+            let asking = pin!(self.ask_hyper(pool, url, request));
             match overdue {
                 None => tokio::time::timeout_at(deadline, asking)
                     .await
@@ -250,60 +296,32 @@ impl Upstream {
         }
     }
 
-    /// Asks on a connection that waits, or on a new one.
-    async fn ask(
+    /// The same as [`ask`](Self::ask) of connections that are hyper's.
+    async fn ask_hyper(
         &self,
         pool: KeyVersion,
-        url: Uri,
+        url: &Uri,
         mut request: Box<Request<Parting>>,
     ) -> Result<Response<Answering>, SendError> {
-        // Repeats a request only if not a byte of it was sent on a connection that turned out to be closed.
-        while let Some(connection) = self.pools.take(pool, &url) {
+        while let Some(connection) = self.pools.take(pool, url) {
             match connection.ask(request).await {
                 Ok(response) => return Ok(response),
                 Err(NoAnswer::Unsent(unsent)) => request = unsent,
                 Err(NoAnswer::Broken) => return Err(SendError::Unreachable),
             }
         }
-        let home = Home::new(&self.pools, pool, &url);
-        // In a box, since most calls find a connection.
-        let connection = Box::pin(Connection::open(self.connector.clone(), url, home)).await?;
+        let home = Home::new(&self.pools, pool, url);
+        let connection = Connection::open(self.connector.clone(), url.clone(), home).await?;
         tracing::trace!(provider_key.id = %pool.0, "opened a connection to a provider");
         let answer = Box::new(connection).ask(request).await;
         answer.map_err(|_| SendError::Unreachable)
     }
+}
 
-    /// The same, of connections that have next to no memory while the answer is a stream.
-    async fn ask_for_stream(
-        &self,
-        pool: KeyVersion,
-        url: Uri,
-        request: Request<Parting>,
-    ) -> Result<Response<Answering>, SendError> {
-        let (mut wire, mut is_new) = self.wire(pool, &url).await?;
-        let mut unsent = Unsent::of(request);
-        loop {
-            unsent = match wire.ask(unsent).await {
-                Ok(response) => return Ok(response),
-                // Not a byte of it was sent, on a connection that turned out to be closed.
-                Err(Some(unsent)) if !is_new => unsent,
-                Err(_) => return Err(SendError::Unreachable),
-            };
-            (wire, is_new) = self.wire(pool, &url).await?;
-        }
-    }
-
-    /// A connection for a stream: one that waits, or else a new one, and which of the two.
-    async fn wire(&self, pool: KeyVersion, url: &Uri) -> Result<(Box<Wire>, bool), SendError> {
-        if let Some(wire) = self.pools.take_wire(pool, url) {
-            return Ok((wire, false));
-        }
-        let home = Home::new(&self.pools, pool, url);
-        let io = self.connector.clone().call(url.clone()).await;
-        let io = io.map_err(|error| classify(error.as_ref()))?;
-        tracing::trace!(provider_key.id = %pool.0, "opened a connection to a provider");
-        Ok((Box::new(Wire::new(io, home)), true))
-    }
+/// A request with its key, and how it is sent.
+enum Ready<F> {
+    Whole(Box<Unsent>),
+    Other(Pin<Box<F>>),
 }
 
 /// The needles for the echoes of `key`.
@@ -326,7 +344,7 @@ pub(crate) fn url(base_url: &str, path: &str, query: Option<&str>) -> Option<Uri
     text.parse().ok()
 }
 
-fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<Parting>> {
+fn request(outgoing: Outgoing<'_>, auth: &AuthPlace, key: &Secret) -> Option<Request<Parting>> {
     let mut value = key.expose(|key| {
         let scheme = auth.scheme.as_deref();
         let mut value = Zeroizing::new(Vec::with_capacity(key.len() + 16));
@@ -337,7 +355,6 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
         value.extend_from_slice(key);
         HeaderValue::from_bytes(&value).ok()
     })?;
-    drop(key);
     value.set_sensitive(true);
     // Said here: with some methods the client takes a body of unknown length for none, and sends nothing of it.
     let in_chunks = outgoing.body.size_hint().exact().is_none();
@@ -346,8 +363,8 @@ fn request(outgoing: Outgoing, auth: &AuthPlace, key: Secret) -> Option<Request<
         departure: outgoing.departure,
     });
     *request.method_mut() = outgoing.method;
-    let host = host(&outgoing.url)?;
-    *request.uri_mut() = target(&outgoing.url);
+    let host = HeaderValue::from_str(authority(outgoing.url)?).ok()?;
+    *request.uri_mut() = target(outgoing.url);
     let all = request.headers_mut();
     *all = outgoing.headers;
     if let Some(media_type) = outgoing.media_type {
@@ -378,17 +395,16 @@ fn target(url: &Uri) -> Uri {
 }
 
 /// The host, and the port if it is not the scheme's own.
-fn host(url: &Uri) -> Option<HeaderValue> {
+fn authority(url: &Uri) -> Option<&str> {
     let authority = url.authority()?;
     let own = match url.scheme_str() {
         Some("https") => 443,
         _ => 80,
     };
-    let text = match authority.port_u16() {
+    Some(match authority.port_u16() {
         Some(port) if port != own => authority.as_str(),
         _ => authority.host(),
-    };
-    HeaderValue::from_str(text).ok()
+    })
 }
 
 /// Why there is no connection, from the chain of causes. Their texts are not passed on.

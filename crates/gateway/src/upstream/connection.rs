@@ -1,4 +1,4 @@
-//! One connection to a provider, driven by the call that it serves.
+//! One connection to a provider for a request whose body flows, or that leaves HTTP, driven by the call that it serves.
 //!
 //! hyper's own client leaves each connection to a task, and wakes one task or another for each request, head and piece
 //! of a body. Here whoever waits for an answer drives the connection that brings it, and whoever gives the answer up
@@ -176,9 +176,13 @@ impl Connection {
     fn returns(mut self: Box<Self>) {
         if self.is_free() {
             self.signal.dismiss();
-            let home = self.home.clone();
-            home.take_in(Kept::Hyper(self));
+            Kept::Hyper(self).waits();
         }
+    }
+
+    /// Where it waits for the next call.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 }
 
@@ -232,12 +236,15 @@ enum Driven {
 /// The body of an answer. Dropped before its end, it closes the connection, and so ends the request at the provider.
 pub(crate) struct Answering(Source);
 
+/// An answer that hyper reads.
+struct Hyper {
+    body: Incoming,
+    driven: Driven,
+}
+
 /// Where an answer comes from.
 enum Source {
-    Hyper {
-        body: Incoming,
-        driven: Driven,
-    },
+    Hyper(Box<Hyper>),
     Wire(Box<Wire>),
     /// Nowhere: it is at its end.
     Over,
@@ -245,7 +252,7 @@ enum Source {
 
 impl Answering {
     fn new(body: Incoming, driven: Driven) -> Self {
-        let mut answering = Self(Source::Hyper { body, driven });
+        let mut answering = Self(Source::Hyper(Box::new(Hyper { body, driven })));
         answering.end_in_time();
         answering
     }
@@ -265,7 +272,7 @@ impl Answering {
 
     fn end(&mut self) {
         match &mut self.0 {
-            Source::Hyper { driven, .. } => match std::mem::replace(driven, Driven::Over) {
+            Source::Hyper(hyper) => match std::mem::replace(&mut hyper.driven, Driven::Over) {
                 Driven::Here(connection) => connection.returns(),
                 // An error: it has broken meanwhile.
                 Driven::Apart(apart) => drop(apart.done.send(())),
@@ -282,13 +289,16 @@ impl Answering {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = match &mut self.0 {
-            Source::Hyper { body, driven } => match driven {
-                Driven::Here(connection) => connection.feed(cx, || {
-                    let mut next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
-                    unwoken(Pin::new(&mut next))
-                }),
-                Driven::Apart(_) | Driven::Over => Pin::new(body).poll_frame(cx),
-            },
+            Source::Hyper(hyper) => {
+                let Hyper { body, driven } = &mut **hyper;
+                match driven {
+                    Driven::Here(connection) => connection.feed(cx, || {
+                        let mut next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+                        unwoken(Pin::new(&mut next))
+                    }),
+                    Driven::Apart(_) | Driven::Over => Pin::new(body).poll_frame(cx),
+                }
+            }
             Source::Wire(wire) => {
                 let next = ready!(wire.poll_next(cx));
                 return Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes?))));
@@ -319,7 +329,7 @@ impl HttpBody for Answering {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Source::Hyper { body, .. } => body.is_end_stream(),
+            Source::Hyper(hyper) => hyper.body.is_end_stream(),
             Source::Wire(wire) => wire.is_at_end(),
             Source::Over => true,
         }
@@ -327,7 +337,7 @@ impl HttpBody for Answering {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Source::Hyper { body, .. } => body.size_hint(),
+            Source::Hyper(hyper) => hyper.body.size_hint(),
             Source::Wire(wire) => wire.size_hint(),
             Source::Over => SizeHint::with_exact(0),
         }
@@ -344,7 +354,7 @@ impl Switched {
     /// That of an answer with status 101.
     pub(crate) fn of(mut response: Response<Answering>) -> Self {
         let driven = match &mut response.body_mut().0 {
-            Source::Hyper { driven, .. } => std::mem::replace(driven, Driven::Over),
+            Source::Hyper(hyper) => std::mem::replace(&mut hyper.driven, Driven::Over),
             Source::Wire(_) | Source::Over => Driven::Over,
         };
         Self {

@@ -15,7 +15,7 @@ use crate::health::KeyVersion;
 const IDLE: Duration = Duration::from_secs(60);
 /// How often those are looked for that waited for too long, or that the provider has closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// How many connections of a key wait for their next request. As many as it may have calls by default: with fewer, a
+/// How many connections of a key and of one sort wait for their next request. As many as it may have calls by default: with fewer, a
 /// busy key would close and open connections all the time.
 const MAX_OF_KEY: usize = 256;
 /// How many are driven in one turn of that.
@@ -38,8 +38,8 @@ struct Waiting {
 
 /// A connection that waits.
 pub(super) enum Kept {
+    /// For requests whose bodies flow.
     Hyper(Box<Connection>),
-    /// For streams.
     Wire(Box<Wire>),
 }
 
@@ -59,52 +59,28 @@ impl Kept {
             Self::Wire(wire) => wire.is_free(),
         }
     }
-}
 
-struct Idle {
-    connection: Kept,
-    origin: Origin,
-    since: Instant,
-}
-
-/// Where a connection leads to.
-#[derive(Clone, PartialEq, Eq)]
-struct Origin {
-    scheme: Option<Scheme>,
-    authority: Option<Authority>,
-}
-
-/// The place in the pools to which a connection returns. It does not keep the pools, which hold it with the connection.
-#[derive(Clone)]
-pub(super) struct Home {
-    pools: Weak<Pools>,
-    key: KeyVersion,
-    origin: Origin,
-}
-
-impl Home {
-    pub(super) fn new(pools: &Arc<Pools>, key: KeyVersion, url: &Uri) -> Self {
-        Self {
-            pools: Arc::downgrade(pools),
-            key,
-            origin: Origin {
-                scheme: url.scheme().cloned(),
-                authority: url.authority().cloned(),
-            },
+    fn home(&self) -> &Home {
+        match self {
+            Self::Hyper(connection) => connection.home(),
+            Self::Wire(wire) => wire.home(),
         }
     }
 
-    /// Keeps a connection for the next call.
-    pub(super) fn take_in(self, connection: Kept) {
-        let Self { pools, key, origin } = self;
-        let Some(pools) = pools.upgrade() else {
+    /// Whether both serve the same sort of requests.
+    fn is_like(&self, other: &Self) -> bool {
+        matches!(self, Self::Wire(_)) == matches!(other, Self::Wire(_))
+    }
+
+    /// Waits for the next call of its key.
+    pub(super) fn waits(self) {
+        let Home { pools, key, .. } = self.home();
+        let (Some(pools), key) = (pools.upgrade(), *key) else {
             return;
         };
-        let now = Instant::now();
         let idle = Idle {
-            connection,
-            origin,
-            since: now,
+            connection: self,
+            since: Instant::now(),
         };
         let mut waiting = pools.lock();
         let surplus = waiting.take_in(key, idle, MAX_IDLE);
@@ -119,11 +95,47 @@ impl Home {
     }
 }
 
+struct Idle {
+    connection: Kept,
+    since: Instant,
+}
+
+/// The place in the pools to which a connection returns: that of its key, and of where it leads to. It does not keep the
+/// pools, which hold it with the connection.
+pub(super) struct Home {
+    pools: Weak<Pools>,
+    key: KeyVersion,
+    scheme: Option<Scheme>,
+    authority: Option<Authority>,
+}
+
+impl Home {
+    pub(super) fn new(pools: &Arc<Pools>, key: KeyVersion, url: &Uri) -> Self {
+        Self {
+            pools: Arc::downgrade(pools),
+            key,
+            scheme: url.scheme().cloned(),
+            authority: url.authority().cloned(),
+        }
+    }
+
+    fn leads_to(&self, url: &Uri) -> bool {
+        self.authority.as_ref() == url.authority() && self.scheme.as_ref() == url.scheme()
+    }
+}
+
 impl Waiting {
     /// Keeps one more. Returns what there is no room for: itself where its key has many, else the one that waits longest
     /// of the key that has most.
     fn take_in(&mut self, key: KeyVersion, idle: Idle, most: usize) -> Option<Idle> {
-        if self.by_key.get(&key).map_or(0, Vec::len) >= MAX_OF_KEY {
+        // Those of one sort do not take the place of the other, and few keys have so many that they must be told apart.
+        let alike = |its: &&Vec<Idle>| {
+            let its = its.iter();
+            its.filter(|it| it.connection.is_like(&idle.connection))
+                .count()
+        };
+        let its = self.by_key.get(&key).filter(|its| its.len() >= MAX_OF_KEY);
+        if its.as_ref().map_or(0, alike) >= MAX_OF_KEY {
             return Some(idle);
         }
         let surplus = if self.count < most {
@@ -163,8 +175,8 @@ impl Idle {
 }
 
 impl Pools {
-    /// A connection of this key to the origin of `url`: the one that was used last, which is the least likely to be closed
-    /// soon.
+    /// A connection of this key to the origin of `url`, for a request whose body flows: the one that was used last, which is
+    /// the least likely to be closed soon.
     pub(super) fn take(&self, key: KeyVersion, url: &Uri) -> Option<Box<Connection>> {
         loop {
             if let Kept::Hyper(mut connection) =
@@ -176,7 +188,7 @@ impl Pools {
         }
     }
 
-    /// The same for streams.
+    /// The same for a request that is there as a whole.
     pub(super) fn take_wire(&self, key: KeyVersion, url: &Uri) -> Option<Box<Wire>> {
         loop {
             if let Kept::Wire(mut wire) =
@@ -196,11 +208,7 @@ impl Pools {
     ) -> Option<Kept> {
         let mut waiting = self.lock();
         let its = waiting.by_key.get_mut(&key)?;
-        let leads = |it: &Idle| {
-            is_sought(&it.connection)
-                && it.origin.authority.as_ref() == url.authority()
-                && it.origin.scheme.as_ref() == url.scheme()
-        };
+        let leads = |it: &Idle| is_sought(&it.connection) && it.connection.home().leads_to(url);
         let at = its.iter().rposition(leads)?;
         let idle = its.remove(at);
         waiting.count -= 1;
@@ -301,10 +309,10 @@ pub(super) mod tests {
         let key = (ProviderKeyId::from_bytes([1; 16]), 1);
         let open = || async {
             let home = Home::new(&pools, key, &url);
-            let opened = Connection::open(connector.clone(), url.clone(), home.clone());
+            let opened = Connection::open(connector.clone(), url.clone(), home);
             let mut connection = Box::new(opened.await.expect("a connection"));
             assert!(connection.is_free());
-            home.take_in(Kept::Hyper(connection));
+            Kept::Hyper(connection).waits();
         };
         open().await;
         open().await;
@@ -327,10 +335,10 @@ pub(super) mod tests {
         let (url, connector) = server().await;
         let pools = Arc::new(Pools::default());
         let home = Home::new(&pools, (ProviderKeyId::from_bytes([1; 16]), 1), &url);
-        let opened = Connection::open(connector, url, home.clone()).await;
+        let opened = Connection::open(connector, url, home).await;
         let mut connection = Box::new(opened.expect("a connection"));
         assert!(connection.is_free());
-        home.take_in(Kept::Hyper(connection));
+        Kept::Hyper(connection).waits();
         let weak = Arc::downgrade(&pools);
         drop(pools);
         assert!(weak.upgrade().is_none());
@@ -344,13 +352,11 @@ pub(super) mod tests {
         let begun = Instant::now();
         for (at, number) in [1, 1, 1, 2, 3].into_iter().enumerate() {
             let home = home_of(&url);
-            let origin = home.origin.clone();
             let opened = Connection::open(connector.clone(), url.clone(), home).await;
             let idle = Idle {
                 connection: Kept::Hyper(Box::new(
                     opened.unwrap_or_else(|_| panic!("no connection")),
                 )),
-                origin,
                 since: begun + Duration::from_secs(at as u64),
             };
             let since = idle.since;

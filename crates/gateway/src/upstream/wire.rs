@@ -1,38 +1,39 @@
-//! A request whose answer is a stream, without hyper.
+//! A request that is there as a whole, and its answer, without hyper.
 //!
 //! For a connection hyper keeps three buffers of 8 KiB or more, with the key in one of them, until it is closed. That is
 //! much for an answer that stays open for minutes and brings a few hundred bytes a second, of thousands of which each has
-//! a connection of its own. Here the request's head is wiped when it was sent, and what was read is with the client at
-//! once: between two events a stream has no buffer. The rules are hyper's, and where it closes a connection behind an
-//! answer, so does this.
+//! a connection of its own. Here the key is wiped when the request's head was sent, and what was read is with the client at
+//! once: between two events a stream has no buffer. And what serves one request after the other needs no channels and
+//! queues between who asks and who writes. The rules are hyper's, and where it closes a connection behind an answer, so does
+//! this.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use http::{Method, Request, Response, StatusCode, header};
-use http_body::{Body as HttpBody, SizeHint};
+use bytes::{Bytes, BytesMut};
+use http::{Response, StatusCode};
+use http_body::SizeHint;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use zeroize::Zeroizing;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
+use super::Answering;
 use super::connection::{MAX_HEAD_BYTES, unwoken};
 use super::pool::{Home, Kept};
-use super::{Answering, Departure, Parting};
 use crate::connect::Io;
 
 mod head;
+mod request;
 
 use head::{Framing, Head, framing, has_end, parsed};
+pub(super) use request::Unsent;
 
 /// So much is read at once.
 const READ_BYTES: usize = 8 * 1024;
-/// A body up to this length leaves with the head.
-const WITH_HEAD_BYTES: usize = 16 * 1024;
+/// The same where more than that comes.
+const READ_MOST_BYTES: usize = 64 * 1024;
 
 /// A connection that serves one request at a time.
 pub(super) struct Wire {
@@ -42,110 +43,11 @@ pub(super) struct Wire {
     /// What was read, and belongs to the answer's body.
     ahead: Bytes,
     framing: Framing,
-    /// Where it goes when the answer is at its end; `None`: nowhere, it is closed.
-    home: Option<Home>,
-}
-
-/// A request as it is sent.
-pub(super) struct Unsent {
-    /// With the key.
-    head: Zeroizing<Vec<u8>>,
-    sent: usize,
-    /// What comes behind it.
-    body: VecDeque<Bytes>,
-    departure: Departure,
-}
-
-impl Unsent {
-    /// Whether it can be sent so: its body is there as a whole, and no method has a rule of its own.
-    pub(super) fn suits(request: &Request<Parting>) -> bool {
-        request.method() == Method::POST && !request.body().flows()
-    }
-
-    /// A request that [suits](Self::suits), for a connection that stands.
-    pub(super) fn of(request: Request<Parting>) -> Self {
-        let (parts, mut body) = request.into_parts();
-        let departure = body.departure.clone();
-        let mut pieces = VecDeque::new();
-        let mut cx = Context::from_waker(Waker::noop());
-        // It is there as a whole, and never waits.
-        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) {
-            pieces.extend(frame.into_data());
-        }
-        let target = parts.uri.path_and_query().map_or("/", |it| it.as_str());
-        let length: usize = pieces.iter().map(Bytes::len).sum();
-        let with_head = length <= WITH_HEAD_BYTES;
-        let lines = parts.headers.iter();
-        let bytes: usize = lines
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
-        let behind = if with_head { length } else { 0 };
-        // Exactly, or more: a vector that grows would leave the key behind.
-        let mut head = Zeroizing::new(Vec::with_capacity(bytes + target.len() + behind + 96));
-        let mut add = |text: &[u8]| head.extend_from_slice(text);
-        add(b"POST ");
-        add(target.as_bytes());
-        add(b" HTTP/1.1\r\n");
-        for (name, value) in &parts.headers {
-            if name != header::CONTENT_LENGTH {
-                add(name.as_str().as_bytes());
-                add(b": ");
-                add(value.as_bytes());
-                add(b"\r\n");
-            }
-        }
-        add(b"content-length: ");
-        add(length.to_string().as_bytes());
-        add(b"\r\n\r\n");
-        if with_head {
-            for piece in pieces.drain(..) {
-                add(&piece);
-            }
-        }
-        Self {
-            head,
-            sent: 0,
-            body: pieces,
-            departure,
-        }
-    }
-
-    /// Whether nothing of it was sent.
-    fn is_whole(&self) -> bool {
-        self.sent == 0 && !self.head.is_empty()
-    }
-
-    /// Sends what the connection takes. Ready when that is all.
-    fn poll_send(&mut self, io: &mut TokioIo<Io>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            let next: &[u8] = match self.body.front() {
-                _ if self.sent < self.head.len() => &self.head[self.sent..],
-                Some(piece) => piece,
-                None => break,
-            };
-            let count = match next.is_empty() {
-                true => 0,
-                false => match ready!(Pin::new(&mut *io).poll_write(cx, next))? {
-                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    count => count,
-                },
-            };
-            if self.sent < self.head.len() {
-                self.sent += count;
-                if self.sent == self.head.len() {
-                    // Wiped.
-                    self.head = Zeroizing::default();
-                    self.sent = 0;
-                }
-            } else if let Some(piece) = self.body.front_mut() {
-                piece.advance(count);
-                if piece.is_empty() {
-                    self.body.pop_front();
-                }
-            }
-        }
-        Pin::new(io).poll_flush(cx)
-    }
+    /// Whether the last that was read was as much as could be.
+    comes_fast: bool,
+    /// Whether it serves nothing more behind the answer, and is closed.
+    ends: bool,
+    home: Home,
 }
 
 impl Wire {
@@ -156,39 +58,39 @@ impl Wire {
             unsent: None,
             ahead: Bytes::new(),
             framing: Framing::Length(0),
-            home: Some(home),
+            comes_fast: false,
+            ends: false,
+            home,
         }
+    }
+
+    /// Where it waits for the next call.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Sends a request and waits for the head of its answer. The error: the request, if not a byte of it went out, since
     /// the connection was closed.
     pub(super) async fn ask(
         mut self: Box<Self>,
-        unsent: Unsent,
-    ) -> Result<Response<Answering>, Option<Unsent>> {
-        unsent.departure.leaves(true);
-        self.unsent = Some(Box::new(unsent));
-        let mut read = Vec::new();
+        unsent: Box<Unsent>,
+    ) -> Result<Response<Answering>, Option<Box<Unsent>>> {
+        unsent.leaves(true);
+        self.unsent = Some(unsent);
+        let mut read = BytesMut::new();
         let head = poll_fn(|cx| self.poll_head(cx, &mut read)).await;
-        let head = match head {
-            Ok(head) => head,
-            Err(_) => {
-                let unsent = self.unsent.take().filter(|it| it.is_whole());
-                return Err(unsent.map(|unsent| {
-                    unsent.departure.leaves(false);
-                    *unsent
-                }));
-            }
+        let Ok(head) = head else {
+            let unsent = self.unsent.take().filter(|it| it.is_whole());
+            return Err(unsent.inspect(|unsent| unsent.leaves(false)));
         };
-        drop(read);
-        let mut response = Response::new(());
+        let mut response = Response::new(Answering::of_wire(self));
         *response.status_mut() = head.status;
         *response.version_mut() = head.version;
         *response.headers_mut() = head.headers;
-        Ok(response.map(|()| Answering::of_wire(self)))
+        Ok(response)
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, read: &mut Vec<u8>) -> Poll<io::Result<Head>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>, read: &mut BytesMut) -> Poll<io::Result<Head>> {
         // A provider may answer before it has read all.
         let sent = self.poll_unsent(cx);
         if let Poll::Ready(Err(error)) = sent {
@@ -205,24 +107,31 @@ impl Wire {
             if buffer.filled().is_empty() {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
+            self.comes_fast = buffer.remaining() == 0;
             read.extend_from_slice(buffer.filled());
             // Not read again from its beginning for each byte that comes.
-            while has_end(&read[..], seen) {
-                let Some((head, length)) = parsed(read)? else {
+            while seen == 0 || has_end(&read[..], seen) {
+                // What is kept of the head, and what came behind it, stays where it is.
+                let all = std::mem::take(read).freeze();
+                let Some((head, length)) = parsed(&all)? else {
+                    *read = all.into();
                     break;
                 };
                 // What comes before the answer proper says nothing.
                 if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS
                 {
-                    read.drain(..length);
+                    read.extend_from_slice(&all[length..]);
                     seen = 0;
+                    if read.is_empty() {
+                        break;
+                    }
                     continue;
                 }
                 if self.unsent.as_ref().is_some_and(|it| it.is_whole()) {
                     // It answers nothing that was asked: a provider tells so that it closes the connection.
                     return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
                 }
-                self.ahead = Bytes::copy_from_slice(&read[length..]);
+                self.ahead = all.slice(length..);
                 self.begins(&head)?;
                 return Poll::Ready(Ok(head));
             }
@@ -236,9 +145,7 @@ impl Wire {
     fn begins(&mut self, head: &Head) -> io::Result<()> {
         let (framing, closes) = framing(head)?;
         self.framing = framing;
-        if closes || self.unsent.is_some() {
-            self.home = None;
-        }
+        self.ends = closes || self.unsent.is_some();
         Ok(())
     }
 
@@ -278,76 +185,81 @@ impl Wire {
             if self.is_at_end() {
                 return Poll::Ready(None);
             }
-            if !self.ahead.is_empty() {
-                let ahead = std::mem::take(&mut self.ahead);
-                match self.take(&ahead) {
-                    Ok(piece) if piece.is_empty() => continue,
-                    piece => return Poll::Ready(Some(self.given(piece))),
-                }
-            }
-            let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut space);
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
-            let bytes = buffer.filled();
-            let piece = match read {
-                Err(error) => Err(error),
-                Ok(()) if bytes.is_empty() => match self.framing {
-                    Framing::ToEnd => {
+            let mut bytes = std::mem::take(&mut self.ahead);
+            if bytes.is_empty() {
+                bytes = match ready!(self.poll_read(cx)) {
+                    Ok(bytes) => bytes,
+                    error => return Poll::Ready(Some(self.given(error))),
+                };
+                if bytes.is_empty() {
+                    if let Framing::ToEnd = self.framing {
                         self.framing = Framing::Length(0);
-                        self.home = None;
+                        self.ends = true;
                         continue;
                     }
-                    _ => Err(io::ErrorKind::UnexpectedEof.into()),
-                },
-                Ok(()) => self.take(bytes),
-            };
-            match piece {
+                    let error = io::ErrorKind::UnexpectedEof.into();
+                    return Poll::Ready(Some(self.given(Err(error))));
+                }
+            }
+            match self.take(bytes) {
                 Ok(piece) if piece.is_empty() => {}
                 piece => return Poll::Ready(Some(self.given(piece))),
             }
         }
     }
 
+    /// What there is to be read; nothing: it is the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if self.comes_fast {
+            let mut read = BytesMut::with_capacity(READ_MOST_BYTES);
+            let count = ready!(pin!(self.io.read_buf(&mut read)).poll(cx))?;
+            self.comes_fast = count >= READ_BYTES;
+            // What waits for a client that reads slowly has no more room than it needs.
+            return Poll::Ready(Ok(match count < READ_MOST_BYTES / 2 {
+                true => Bytes::copy_from_slice(&read),
+                false => read.freeze(),
+            }));
+        }
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        self.comes_fast = buffer.remaining() == 0;
+        Poll::Ready(Ok(Bytes::copy_from_slice(buffer.filled())))
+    }
+
     /// A piece on its way out. Behind an error nobody knows what comes, so the connection serves nothing more.
     fn given(&mut self, piece: io::Result<Bytes>) -> io::Result<Bytes> {
-        if piece.is_err() {
-            self.home = None;
-        }
+        self.ends |= piece.is_err();
         piece
     }
 
     /// What stands of the body in bytes that were read.
-    fn take(&mut self, bytes: &[u8]) -> io::Result<Bytes> {
-        let mut rest = bytes;
-        let piece = match &mut self.framing {
-            Framing::ToEnd => {
-                rest = &[];
-                Bytes::copy_from_slice(bytes)
-            }
+    fn take(&mut self, mut bytes: Bytes) -> io::Result<Bytes> {
+        match &mut self.framing {
+            Framing::ToEnd => Ok(bytes),
             Framing::Length(left) => {
-                let length = usize::try_from(*left).map_or(rest.len(), |it| it.min(rest.len()));
+                let length = usize::try_from(*left).map_or(bytes.len(), |it| it.min(bytes.len()));
                 *left -= length as u64;
-                let (piece, behind) = rest.split_at(length);
-                rest = behind;
-                Bytes::copy_from_slice(piece)
+                if length < bytes.len() {
+                    // Nobody asked for what comes behind the answer.
+                    self.ends = true;
+                    bytes.truncate(length);
+                }
+                Ok(bytes)
             }
-            Framing::Chunked(chunks) => chunks.take(&mut rest)?,
-        };
-        if !rest.is_empty() {
-            // Nobody asked for what comes behind the answer.
-            self.home = None;
+            Framing::Chunked(chunks) => {
+                let mut rest = &bytes[..];
+                let piece = chunks.take(&mut rest)?;
+                self.ends |= !rest.is_empty();
+                Ok(piece)
+            }
         }
-        Ok(piece)
     }
 
     /// Leaves it to the next call of the same key, if it can serve that.
     pub(super) fn returns(mut self: Box<Self>) {
-        if self.unsent.is_none()
-            && self.ahead.is_empty()
-            && self.is_free()
-            && let Some(home) = self.home.clone()
-        {
-            home.take_in(Kept::Wire(self));
+        if self.unsent.is_none() && self.ahead.is_empty() && self.is_free() {
+            Kept::Wire(self).waits();
         }
     }
 
@@ -357,7 +269,7 @@ impl Wire {
         let mut buffer = ReadBuf::uninit(&mut space);
         let io = &mut self.io;
         let mut read = poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut buffer));
-        self.home.is_some() && unwoken(Pin::new(&mut read)).is_pending()
+        !self.ends && unwoken(Pin::new(&mut read)).is_pending()
     }
 }
 
@@ -366,16 +278,16 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use http::Uri;
+    use http::{HeaderMap, HeaderValue, Method, Uri, header};
     use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
     use super::super::connection::MAX_HEADERS;
     use super::super::pool::Pools;
-    use super::super::{Outbound, Parting};
+    use super::super::{AuthPlace, Departure, Outbound, Outgoing};
     use super::*;
-    use domain::ProviderKeyId;
+    use domain::{ProviderKeyId, Secret};
 
     /// A connection, its other end, and the pools to which it returns.
     async fn connected() -> (Box<Wire>, TcpStream, Arc<Pools>, Uri) {
@@ -394,12 +306,48 @@ mod tests {
         (ProviderKeyId::from_bytes([1; 16]), 1)
     }
 
-    fn request(body: Outbound) -> Request<Parting> {
-        let departure = Departure::default();
-        Request::post("/v1/chat?a=b")
-            .header("authorization", "Bearer secret")
-            .body(Parting { body, departure })
-            .expect("a request")
+    const URL: &str = "http://provider.example:80/v1/chat?a=b";
+
+    fn outgoing(url: &Uri, body: Outbound) -> Outgoing<'_> {
+        Outgoing {
+            pool: key(),
+            method: Method::POST,
+            url,
+            headers: HeaderMap::new(),
+            body,
+            media_type: None,
+            hops: 0,
+            deadline: tokio::time::Instant::now(),
+            departure: Departure::default(),
+        }
+    }
+
+    /// It as it is sent, with this key.
+    fn unsent(outgoing: Outgoing<'_>, key: &str) -> Option<Box<Unsent>> {
+        let auth = AuthPlace {
+            header: header::AUTHORIZATION,
+            scheme: Some("Bearer".to_owned()),
+        };
+        assert!(Unsent::suits(&outgoing));
+        Unsent::of(outgoing, &auth, &Secret::new(key.as_bytes().to_vec()))
+    }
+
+    fn request(body: Outbound) -> Box<Unsent> {
+        let url = Uri::from_static(URL);
+        unsent(outgoing(&url, body), "secret").expect("a request")
+    }
+
+    /// A request as it is read at the other end.
+    async fn written(outgoing: Outgoing<'_>) -> String {
+        let (mut near, mut far) = tokio::io::duplex(1024);
+        let mut unsent = unsent(outgoing, "secret").expect("a request");
+        poll_fn(|cx| unsent.poll_send(&mut near, cx))
+            .await
+            .expect("sent");
+        drop(near);
+        let mut text = String::new();
+        far.read_to_string(&mut text).await.expect("text");
+        text
     }
 
     /// What is read of an answer; `None`: it is broken. And whether the connection waits for the next request then.
@@ -418,7 +366,7 @@ mod tests {
             }
         };
         let asking = async {
-            let response = wire.ask(Unsent::of(request(Outbound::whole("hi".into()))));
+            let response = wire.ask(request(Outbound::whole("hi".into())));
             let response = tokio::time::timeout(Duration::from_secs(5), response);
             let response = response.await.expect("in time").ok()?;
             let status = response.status().as_u16();
@@ -536,7 +484,11 @@ mod tests {
         let (wire, mut far, pools, url) = connected().await;
         let long = Bytes::from(vec![b'x'; 4 << 20]);
         let body = Outbound::pieces(vec![Bytes::from_static(b"a"), long.clone()]);
-        let head = "POST /v1/chat?a=b HTTP/1.1\r\nauthorization: Bearer secret\r\ncontent-length: 4194305\r\n\r\na";
+        let head = format!(
+            "POST /v1/chat?a=b HTTP/1.1\r\nhost: provider.example\r\naccept-encoding: identity\r\nuser-agent: {}\r\n\
+             content-length: 4194305\r\nauthorization: Bearer secret\r\n\r\na",
+            crate::headers::user_agent(0).to_str().expect("text")
+        );
         let reading = async {
             let mut read = Vec::new();
             while read.len() < head.len() + long.len() {
@@ -547,7 +499,7 @@ mod tests {
                 .expect("written");
             read
         };
-        let (response, read) = tokio::join!(wire.ask(Unsent::of(request(body))), reading);
+        let (response, read) = tokio::join!(wire.ask(request(body)), reading);
         assert!(response.is_ok_and(|response| response.status() == 200));
         assert!(read.starts_with(head.as_bytes()));
         assert_eq!(read.len(), head.len() + long.len());
@@ -557,6 +509,117 @@ mod tests {
         drop(far);
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!wire.is_free(), "the provider has closed it");
+    }
+
+    #[tokio::test]
+    async fn a_request_says_how_long_its_body_is_where_one_is_expected() {
+        let url = Uri::from_static("https://provider.example:8443");
+        for (method, body, line) in [
+            (Method::POST, "hi", Some("content-length: 2")),
+            (Method::POST, "", Some("content-length: 0")),
+            (Method::PUT, "", Some("content-length: 0")),
+            (Method::PATCH, "", Some("content-length: 0")),
+            (Method::GET, "", None),
+            (Method::DELETE, "", None),
+            (Method::DELETE, "hi", Some("content-length: 2")),
+        ] {
+            let text = written(Outgoing {
+                method: method.clone(),
+                ..outgoing(&url, Outbound::whole(body.into()))
+            })
+            .await;
+            let (head, sent) = text.split_once("\r\n\r\n").expect("a head");
+            let mut lines = head.lines();
+            assert_eq!(lines.next(), Some(&*format!("{method} / HTTP/1.1")));
+            assert_eq!(lines.next(), Some("host: provider.example:8443"));
+            assert_eq!(lines.find(|it| it.starts_with("content-")), line);
+            assert!(!head.contains("transfer-encoding"), "{head}");
+            assert_eq!(sent, body);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_ours_in_a_request_stands_there_once() {
+        let url = Uri::from_static(URL);
+        let mut headers = HeaderMap::new();
+        for name in [
+            "host",
+            "content-type",
+            "accept-encoding",
+            "user-agent",
+            "content-length",
+            "transfer-encoding",
+            "authorization",
+            "x-mine",
+        ] {
+            headers.append(name, HeaderValue::from_static("theirs"));
+        }
+        let pieces = ["", "h", "", "i", ""].map(|it| Bytes::from_static(it.as_bytes()));
+        let text = written(Outgoing {
+            headers,
+            media_type: Some(HeaderValue::from_static("text/plain")),
+            hops: 2,
+            ..outgoing(&url, Outbound::pieces(pieces.to_vec()))
+        })
+        .await;
+        let expected = [
+            "POST /v1/chat?a=b HTTP/1.1",
+            "host: provider.example",
+            "x-mine: theirs",
+            "content-type: text/plain",
+            "accept-encoding: identity",
+            &format!(
+                "user-agent: keybearer/{} (hop 3)",
+                env!("CARGO_PKG_VERSION")
+            ),
+            "content-length: 2",
+            "authorization: Bearer secret",
+            "",
+            "hi",
+        ];
+        assert_eq!(text, expected.join("\r\n"));
+    }
+
+    #[test]
+    fn a_key_that_would_be_another_header_is_not_sent() {
+        let url = Uri::from_static(URL);
+        for key in ["a\r\nb: c", "a\nb", "a\0", "a\x7f", "a\rb"] {
+            let outgoing = outgoing(&url, Outbound::whole(Bytes::new()));
+            assert!(unsent(outgoing, key).is_none(), "{key:?}");
+        }
+        let outgoing = outgoing(&url, Outbound::whole(Bytes::new()));
+        assert!(unsent(outgoing, "a\t~ \u{e9}").is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_fast_is_read_in_large_pieces() {
+        let (wire, mut far, pools, url) = connected().await;
+        let long: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+        let answering = async {
+            let mut some = [0; 1000];
+            let _ = far.read(&mut some).await.expect("a request");
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", long.len());
+            far.write_all(head.as_bytes()).await.expect("written");
+            far.write_all(&long).await.expect("written");
+        };
+        let asking = async {
+            let response = wire.ask(request(Outbound::whole("hi".into()))).await;
+            let response = response.unwrap_or_else(|_| panic!("no answer"));
+            let mut body = response.into_body();
+            let (mut read, mut most) = (Vec::new(), 0);
+            while let Some(frame) = body.frame().await {
+                let data = frame.expect("whole").into_data().expect("data");
+                most = most.max(data.len());
+                read.extend_from_slice(&data);
+                // Until more is there.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            (read, most)
+        };
+        let ((read, most), ()) = tokio::join!(asking, answering);
+        assert!(read == long, "it is another");
+        assert!(most > 2 * READ_BYTES, "{most}");
+        assert!(pools.take_wire(key(), &url).is_some(), "it waits");
     }
 
     #[tokio::test]
@@ -575,7 +638,7 @@ mod tests {
             far.write_all(b"0\r\n\r\n").await.expect("written");
         };
         let asking = async {
-            let response = wire.ask(Unsent::of(request(Outbound::whole(long)))).await;
+            let response = wire.ask(request(Outbound::whole(long))).await;
             let response = response.unwrap_or_else(|_| panic!("no answer"));
             response.into_body().collect().await.map(|it| it.to_bytes())
         };

@@ -1,7 +1,9 @@
 //! The head of an answer: where it ends, what it says, and where the body behind it ends.
 
 use std::io;
+use std::mem::MaybeUninit;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use memchr::memmem;
 
@@ -30,11 +32,15 @@ pub(super) fn has_end(bytes: &[u8], seen: usize) -> bool {
 }
 
 /// The head at the beginning of these bytes, and its length; `None`: it is not all there.
-pub(super) fn parsed(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
+///
+/// The values of its headers are parts of these bytes, not copies.
+pub(super) fn parsed(bytes: &Bytes) -> io::Result<Option<(Head, usize)>> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
-    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut lines);
-    let length = match response.parse(bytes).map_err(|_| invalid())? {
+    let mut lines = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let read = parser.parse_response_with_uninit_headers(&mut response, bytes, &mut lines);
+    let length = match read.map_err(|_| invalid())? {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial => return Ok(None),
     };
@@ -42,7 +48,8 @@ pub(super) fn parsed(bytes: &[u8]) -> io::Result<Option<(Head, usize)>> {
     let mut headers = HeaderMap::with_capacity(response.headers.len());
     for line in response.headers.iter() {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| invalid())?;
-        let value = HeaderValue::from_bytes(line.value).map_err(|_| invalid())?;
+        let value = bytes.slice_ref(line.value);
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| invalid())?;
         headers.append(name, value);
     }
     let head = Head {
