@@ -4,9 +4,12 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use bytes::Bytes;
+use http_body_util::BodyExt;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
+use crate::upstream::{AuthPlace, Departure, Outbound, Outgoing, Upstream};
 
 const AUTHORITY: &[u8] = include_bytes!("../certificates/authority.der");
 const KEY: &[u8] = include_bytes!("../certificates/key.der");
@@ -15,19 +18,27 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
+/// What a server needs to present a certificate.
+fn config(
+    certificate: &'static [u8],
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+) -> rustls::ServerConfig {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
+    rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![CertificateDer::from(certificate)], key)
+        .expect("a certificate and its key")
+}
+
 /// A server that presents a certificate to one client. Returns the bytes that it was sent once the connection is
 /// protected.
 fn server(
     certificate: &'static [u8],
     versions: &'static [&'static rustls::SupportedProtocolVersion],
 ) -> (u16, std::thread::JoinHandle<usize>) {
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KEY));
-    let config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(versions)
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(certificate)], key)
-        .expect("a certificate and its key");
+    let config = config(certificate, versions);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let serving = std::thread::spawn(move || {
@@ -44,13 +55,18 @@ fn server(
     (port, serving)
 }
 
-async fn connect(port: u16, trusted: &'static [u8]) -> Result<(), BoxError> {
+/// A connector to this machine, whatever the name.
+fn trusting(trusted: &'static [u8]) -> Connector {
     let (resolver, _) = scripted(&["127.0.0.1"]);
     let tcp = VettedConnector::with_resolver(policy(&["127.0.0.0/8"]), resolver);
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates([CertificateDer::from(trusted)]);
     let limit = Duration::from_secs(5);
-    let mut connector = Connector::trusting(tcp, limit, roots).expect("a connector");
+    Connector::trusting(tcp, limit, roots).expect("a connector")
+}
+
+async fn connect(port: u16, trusted: &'static [u8]) -> Result<(), BoxError> {
+    let mut connector = trusting(trusted);
     let uri: Uri = format!("https://provider.example:{port}/v1?secret=x")
         .parse()
         .expect("a URI");
@@ -146,5 +162,92 @@ async fn old_versions_of_the_protocol_are_refused() {
         assert!(connect(port, AUTHORITY).await.is_err());
         let first = serving.join().expect("no panic");
         assert!(matches!(first, None | Some(21)), "{first:?}");
+    }
+}
+
+/// Reads a request to its end. Returns it without its head.
+fn read_request(stream: &mut impl Read) -> Vec<u8> {
+    let mut read = Vec::new();
+    loop {
+        let mut some = [0; 1000];
+        let count = stream.read(&mut some).expect("a request");
+        assert!(count > 0, "it ends early");
+        read.extend_from_slice(&some[..count]);
+        let Some(end) = memchr::memmem::find(&read, b"\r\n\r\n") else {
+            continue;
+        };
+        let head = str::from_utf8(&read[..end]).expect("text");
+        assert!(head.contains("\r\nauthorization: Bearer secret"), "{head}");
+        let length = head.split_once("content-length: ").expect("a length").1;
+        let length: usize = length
+            .lines()
+            .next()
+            .map_or(0, |it| it.parse().expect("a number"));
+        if read.len() >= end + 4 + length {
+            return read.split_off(end + 4);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_protected_connection_serves_requests_until_the_provider_closes_it() {
+    for versions in [BOTH, OLDER] {
+        let config = Arc::new(config(include_bytes!("../certificates/good.der"), versions));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let serving = std::thread::spawn(move || {
+            let mut bodies = Vec::new();
+            for requests in [2, 1] {
+                let (socket, _) = listener.accept().expect("a client");
+                let connection = rustls::ServerConnection::new(Arc::clone(&config));
+                let mut stream = rustls::StreamOwned::new(connection.expect("a server"), socket);
+                for _ in 0..requests {
+                    bodies.push(read_request(&mut stream));
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n{}",
+                        "a".repeat(100_000)
+                    );
+                    stream.write_all(answer.as_bytes()).expect("sent");
+                }
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+            bodies
+        });
+        let upstream = Upstream::new(trusting(AUTHORITY));
+        let url: Uri = format!("https://provider.example:{port}/v1")
+            .parse()
+            .expect("a URL");
+        let auth = AuthPlace {
+            header: http::header::AUTHORIZATION,
+            scheme: Some("Bearer".to_owned()),
+        };
+        let long = Bytes::from(vec![b'x'; 100_000]);
+        let mut sent = Vec::new();
+        for body in [Bytes::from_static(b"hi"), long.clone(), long] {
+            sent.push(body.to_vec());
+            let outgoing = Outgoing {
+                pool: (domain::ProviderKeyId::from_bytes([1; 16]), 1),
+                method: http::Method::POST,
+                url: &url,
+                headers: http::HeaderMap::new(),
+                body: Outbound::pieces(vec![body.slice(..1), body.slice(1..)]),
+                media_type: None,
+                hops: 0,
+                deadline: tokio::time::Instant::now() + Duration::from_secs(5),
+                departure: Departure::default(),
+            };
+            let key = domain::Secret::from_text("secret".to_owned());
+            let answer = upstream
+                .send(outgoing, &auth, key)
+                .await
+                .expect("an answer");
+            assert_eq!(answer.status(), 200);
+            let read = answer.into_body().collect().await.expect("whole");
+            assert_eq!(read.to_bytes().len(), 100_000);
+            // The end of the connection comes behind the answer.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(serving.join().expect("no panic"), sent);
     }
 }
