@@ -249,11 +249,8 @@ pub(crate) async fn send(
     if way.is_managed() {
         headers::remove_personal(&mut headers);
     }
-    // Whether it passes as it is but for the model's name, and is so long that a copy costs more than pieces.
-    let in_pieces = translated.is_none()
-        && parcel.upload.is_none()
-        && !parcel.head.stream
-        && parcel.body.len() >= LONG_BYTES;
+    // Whether it passes as it is but for the model's name: pieces cost less than a copy.
+    let in_pieces = translated.is_none() && parcel.upload.is_none() && !parcel.head.stream;
     let body = match translated {
         Some(translated) => translated.body.clone(),
         None if in_pieces => parcel.body.clone(),
@@ -443,9 +440,6 @@ fn raw(call: &Call, headers: &HeaderMap, needles: &Arc<Needles>) -> Option<Optio
     }
     headers::scrubbed(media_type, needles).map(Some)
 }
-
-/// A body of so many bytes is not copied to change the name of its model.
-const LONG_BYTES: usize = 16 * 1024;
 
 /// Longest body of an error that is read.
 const MAX_ERROR_BYTES: usize = 256 * 1024;

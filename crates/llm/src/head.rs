@@ -291,7 +291,7 @@ pub fn with_model(body: &Bytes, head: &Head, model: &str) -> Bytes {
     changed.freeze()
 }
 
-/// As [`with_model`], in pieces, for long bodies: what stays as it was is not copied.
+/// As [`with_model`], in pieces: what stays as it was is not copied.
 pub fn pieces_with_model(body: &Bytes, head: &Head, model: &str) -> Vec<Bytes> {
     let Some(text) = spelled(head, model).map(Bytes::from) else {
         return vec![body.clone()];
