@@ -26,7 +26,8 @@ mod body;
 use body::{boxed, read_beginning, read_json};
 pub(crate) use body::{broken, is_at_end};
 
-/// A call that may go on: its view, its place in the books, its request.
+/// A call that may go on: its view, its place in the books, its request. In a box from the start: it goes through several
+/// hands.
 pub(crate) struct Admitted {
     pub(crate) view: View,
     pub(crate) settlement: Settlement,
@@ -66,7 +67,7 @@ pub(crate) async fn admit<B>(
     model: Option<String>,
     mut settlement: Settlement,
     request: http::Request<B>,
-) -> Result<Admitted, Failure>
+) -> Result<Box<Admitted>, Failure>
 where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -104,7 +105,7 @@ where
             if let Some(upload) = &body.upload {
                 settlement.flows(upload.received());
             }
-            Ok(Admitted {
+            Ok(Box::new(Admitted {
                 view,
                 settlement,
                 call,
@@ -117,7 +118,7 @@ where
                 names_unknown: false,
                 path_is_made: false,
                 body,
-            })
+            }))
         }
         Err(failure) => Err(settlement.refuse(failure)),
     }

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio::time::Instant;
 
 use crate::Plane;
-use crate::admit::Held;
 use crate::endpoint::Call;
 use crate::error::{Attempt, Failure};
 use crate::headers::Served;
@@ -61,39 +60,12 @@ pub(crate) fn serve(
     let Planned {
         view,
         settlement,
-        call,
-        method,
         ways,
-        headers,
-        hops,
-        head,
-        listed,
-        beta,
         beginning,
-        body:
-            Held {
-                bytes,
-                media_type,
-                upload,
-                room,
-            },
+        parcel,
+        room,
     } = planned;
-    let started_at = settlement.started_at();
-    // In a box, and before anything waits: every attempt reads it, and nobody moves it.
-    let parcel = Box::new(Parcel {
-        request: settlement.request(),
-        call,
-        method,
-        headers,
-        hops,
-        head,
-        listed,
-        beta,
-        body: bytes,
-        upload,
-        media_type,
-        ends_at: started_at + plane.config.timeouts.total(),
-    });
+    let call = parcel.call;
     async move {
         let mut course = Course {
             plane,
@@ -173,7 +145,7 @@ struct Course<'a> {
     credits: Credits,
     /// Why credits do not pay, if nothing was tried since.
     refused: Option<Failure>,
-    last: Option<(Served, Missed)>,
+    last: Option<(Served, Box<Missed>)>,
     ways: &'a [Way],
     /// After how long the first attempt is hedged; `None`: never.
     hedge_after: Option<Duration>,

@@ -176,9 +176,9 @@ fn matters(view: &View) -> bool {
 /// of a new batch. A refusal is settled.
 pub(crate) async fn continued(
     plane: &Plane,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
     pass: Option<&Pass>,
-) -> Result<Admitted, Failure> {
+) -> Result<Box<Admitted>, Failure> {
     let unread = pass.and_then(|pass| unread(&admitted, pass));
     let (named, is_all) = match &unread {
         Some(unread) => (&unread.ids, unread.is_all),
@@ -244,10 +244,10 @@ fn providers(one: &Maker, other: &Maker) -> Vec<ProviderId> {
 /// The same for a request that is passed on, whose path may have named something already.
 pub(crate) async fn passed(
     plane: &Plane,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
     pass: &Pass,
     by_path: Result<Option<Maker>, Failure>,
-) -> Result<Admitted, Failure> {
+) -> Result<Box<Admitted>, Failure> {
     match by_path {
         Ok(maker) => {
             admitted.path_is_made = maker.is_some();

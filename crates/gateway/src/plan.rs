@@ -5,18 +5,19 @@ use std::sync::Arc;
 use domain::naming::Named;
 use domain::resolve::Candidate;
 use domain::run::Pinned;
-use http::{HeaderMap, Method};
-use llm::head::Head;
+use http::HeaderMap;
 use llm::provider::Provider;
 use llm::registry::Registry;
 
 use crate::Plane;
 use crate::admit::{Admitted, Held};
-use crate::endpoint::{Call, Priced};
+use crate::endpoint::Priced;
 use crate::error::Failure;
 use crate::headers::{self, Aim, MAX_HOPS};
 use crate::kept;
 use crate::pass::{self, Pass};
+use crate::room::Room;
+use crate::send::Parcel;
 use crate::settle::Settlement;
 use crate::snapshot::View;
 
@@ -38,29 +39,21 @@ use way::Way;
 pub(crate) struct Planned {
     pub(crate) view: View,
     pub(crate) settlement: Settlement,
-    pub(crate) call: &'static Call,
-    pub(crate) method: Method,
     /// Best first, never empty.
     pub(crate) ways: Arc<[Way]>,
-    /// The client's headers that pass.
-    pub(crate) headers: HeaderMap,
-    /// How many gateways the request came through before this one.
-    pub(crate) hops: u32,
-    pub(crate) head: Head,
-    /// Whether the client wants its stream as a list, not as events.
-    pub(crate) listed: bool,
-    /// Whether the query asks for what the endpoint has in beta.
-    pub(crate) beta: bool,
     /// How much of the beginning of the answer tells what the provider keeps; 0: it keeps nothing.
     pub(crate) beginning: usize,
-    pub(crate) body: Held,
+    /// In a box: every attempt reads it, and nobody moves it.
+    pub(crate) parcel: Box<Parcel>,
+    /// The memory that its body takes.
+    pub(crate) room: Option<Room>,
 }
 
 /// Plans an admitted call. A refusal is settled. What it was meant for is written to `said`, the headers of a
 /// failure.
 pub(crate) fn plan(
     plane: &Plane,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
     said: &mut HeaderMap,
 ) -> Result<Planned, Failure> {
     // What the first name of the request came to.
@@ -91,7 +84,7 @@ pub(crate) fn plan(
                 None => {
                     let Admitted {
                         view, call, head, ..
-                    } = &admitted;
+                    } = &*admitted;
                     let is_streamed = head.stream || call.streams();
                     rank::in_order(plane, view, call, is_streamed, ways)
                 }
@@ -103,7 +96,7 @@ pub(crate) fn plan(
         });
     let beginning = kept::beginning_of_call(admitted.call, admitted.head.may_be_kept);
     match found {
-        Ok(ways) => Ok(admitted.along(ways, beginning)),
+        Ok(ways) => Ok(admitted.along(plane, ways, beginning)),
         Err(failure) => {
             let (view, model) = (&admitted.view, &admitted.head.model);
             let aim = aim(&plane.registry, view, model, named.as_ref());
@@ -163,7 +156,7 @@ fn find(
 /// Plans an admitted request for a path of `provider`, as [`plan`] does a call.
 pub(crate) fn pass(
     plane: &Plane,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
     pass: &Pass,
     provider: Result<&Provider, Failure>,
     said: &mut HeaderMap,
@@ -184,7 +177,7 @@ pub(crate) fn pass(
             head,
             path_is_made,
             ..
-        } = &admitted;
+        } = &*admitted;
         pass.check(provider, headers)?;
         if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
@@ -204,7 +197,7 @@ pub(crate) fn pass(
     });
     let beginning = kept::beginning_of_pass(pass, &admitted.method);
     match ways {
-        Ok(ways) => Ok(admitted.along(ways.into(), beginning)),
+        Ok(ways) => Ok(admitted.along(plane, ways.into(), beginning)),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
 }
@@ -212,7 +205,7 @@ pub(crate) fn pass(
 /// Plans an admitted call for what its caller pinned. A refusal is settled.
 pub(crate) fn pinned(
     plane: &Plane,
-    mut admitted: Admitted,
+    mut admitted: Box<Admitted>,
     pin: &Pinned,
     said: &mut HeaderMap,
 ) -> Result<Planned, Failure> {
@@ -223,18 +216,18 @@ pub(crate) fn pinned(
     };
     aim.write(said);
     admitted.settlement.aimed(aim);
-    let Admitted { view, call, .. } = &admitted;
+    let Admitted { view, call, .. } = &*admitted;
     let ways = pin::targets(view, pin, call)
         .and_then(|targets| way::ways(&plane.registry, view, targets, call, None));
     match ways {
-        Ok(ways) => Ok(admitted.along(ways.into(), 0)),
+        Ok(ways) => Ok(admitted.along(plane, ways.into(), 0)),
         Err(failure) => Err(admitted.settlement.refuse(failure)),
     }
 }
 
 impl Admitted {
     /// The call, served by these ways.
-    fn along(self, ways: Arc<[Way]>, beginning: usize) -> Planned {
+    fn along(self: Box<Self>, plane: &Plane, ways: Arc<[Way]>, beginning: usize) -> Planned {
         let Self {
             view,
             mut settlement,
@@ -243,24 +236,38 @@ impl Admitted {
             headers,
             query,
             head,
-            body,
+            body:
+                Held {
+                    bytes,
+                    media_type,
+                    upload,
+                    room,
+                },
             ..
-        } = self;
+        } = *self;
         settlement.requested_model(&head.model);
         let passed = headers::query_to_upstream(call, query.as_deref());
-        Planned {
-            view,
-            settlement,
+        let parcel = Box::new(Parcel {
+            request: settlement.request(),
             call,
             method,
-            ways,
             hops: headers::hops(&headers),
             headers: headers::to_upstream(&headers),
             head,
-            beginning,
             listed: call.streams() && passed.is_none(),
             beta: call.action().is_none() && passed.is_some(),
-            body,
+            body: bytes,
+            upload,
+            media_type,
+            ends_at: settlement.started_at() + plane.config.timeouts.total(),
+        });
+        Planned {
+            view,
+            settlement,
+            ways,
+            beginning,
+            parcel,
+            room,
         }
     }
 }

@@ -56,7 +56,7 @@ where
         .counted(&plane.calls)?;
     let (admitted, handshake) = admit(view, books, request)?;
     let mut planned = plan::plan(plane, admitted, said)?;
-    handshake.ask(&mut planned.headers);
+    handshake.ask(&mut planned.parcel.headers);
     let answered = attempts::serve(plane, planned, said).await?;
     let mut response = pump::pump(plane, answered);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -70,7 +70,7 @@ fn admit<B: http_body::Body>(
     view: View,
     mut settlement: Settlement,
     request: Request<B>,
-) -> Result<(Admitted, Handshake), Failure> {
+) -> Result<(Box<Admitted>, Handshake), Failure> {
     let (parts, body) = request.into_parts();
     let read = || {
         admit::may_invoke(&view.caller)?;
@@ -104,7 +104,7 @@ fn admit<B: http_body::Body>(
                     room: None,
                 },
             };
-            Ok((admitted, handshake))
+            Ok((Box::new(admitted), handshake))
         }
         Err(failure) => Err(settlement.refuse(failure)),
     }

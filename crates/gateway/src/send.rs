@@ -92,7 +92,7 @@ pub(crate) struct Answer {
     pub(crate) rests_ms: Option<i64>,
 }
 
-/// An attempt that gave the client nothing.
+/// An attempt that gave the client nothing. In a box, too: what succeeds would have its room.
 pub(crate) struct Missed {
     /// What the client gets if this was all.
     pub(crate) failure: Failure,
@@ -226,7 +226,7 @@ pub(crate) async fn send(
     translated: Option<&Translated>,
     deadline: Instant,
     departure: Departure,
-) -> Result<Box<Answer>, Missed> {
+) -> Result<Box<Answer>, Box<Missed>> {
     let unusable = |failure| Missed::new(failure, Next::OtherKey);
     let ((record, data_key), reach) = view
         .key(&way.target)
@@ -341,7 +341,7 @@ async fn readied(
     mut answer: Box<Answer>,
     translation: Option<&mut Translation>,
     base_url: Option<&str>,
-) -> Result<Box<Answer>, Missed> {
+) -> Result<Box<Answer>, Box<Missed>> {
     if vectors::wanted(parcel) {
         vectors::encode_in(&mut answer, parcel, plane).await?;
     }

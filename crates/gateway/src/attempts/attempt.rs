@@ -32,7 +32,7 @@ pub(super) struct Leg<'a> {
 }
 
 /// What became of one attempt. The outer error: the store did not take down that the call is forwarded.
-pub(super) type Attempted = Result<(Served, Result<Box<Answer>, Missed>), Failure>;
+pub(super) type Attempted = Result<(Served, Result<Box<Answer>, Box<Missed>>), Failure>;
 
 impl<'a> Course<'a> {
     /// Makes a way ready. Its error: the request cannot be said in the words of its provider.
@@ -63,7 +63,7 @@ impl<'a> Course<'a> {
         leg: &'b Leg<'a>,
         flight: &Flight,
         deadline: Instant,
-    ) -> impl Future<Output = Result<Box<Answer>, Missed>> + Send + use<'a, 'b> {
+    ) -> impl Future<Output = Result<Box<Answer>, Box<Missed>>> + Send + use<'a, 'b> {
         let Leg {
             way, translated, ..
         } = leg;
@@ -124,15 +124,13 @@ impl<'a> Course<'a> {
     pub(super) fn told_of_model(
         &self,
         way: &Way,
-        outcome: Result<Box<Answer>, Missed>,
-    ) -> Result<Box<Answer>, Missed> {
+        outcome: Result<Box<Answer>, Box<Missed>>,
+    ) -> Result<Box<Answer>, Box<Missed>> {
         let is_last = self.ways.last().is_none_or(|it| it.place == way.place);
         match outcome {
-            Err(Missed {
-                next: Next::OtherModel,
-                answer: Some(answer),
-                ..
-            }) if is_last => Ok(answer),
+            Err(mut missed) if is_last && missed.next == Next::OtherModel => {
+                missed.answer.take().ok_or(missed)
+            }
             outcome => outcome,
         }
     }
@@ -142,8 +140,8 @@ impl<'a> Course<'a> {
         &mut self,
         leg: &Leg<'a>,
         flight: Flight,
-        outcome: Result<Box<Answer>, Missed>,
-    ) -> (Served, Result<Box<Answer>, Missed>) {
+        outcome: Result<Box<Answer>, Box<Missed>>,
+    ) -> (Served, Result<Box<Answer>, Box<Missed>>) {
         let (plane, way) = (self.plane, leg.way);
         let outcome = self.told_of_model(way, outcome);
         self.left = flight.departure().has_left();

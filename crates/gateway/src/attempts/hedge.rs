@@ -171,7 +171,7 @@ impl<'a> Course<'a> {
     }
 
     /// Whether the client gets this, whatever else runs.
-    fn is_for_client(&self, outcome: &Result<Box<Answer>, Missed>) -> bool {
+    fn is_for_client(&self, outcome: &Result<Box<Answer>, Box<Missed>>) -> bool {
         match outcome {
             Ok(_) => true,
             Err(missed) => self.is_told(missed),

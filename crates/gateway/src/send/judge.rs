@@ -38,7 +38,10 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// What becomes of an answer with this head.
-    pub(super) async fn judge(&self, response: Response<Answering>) -> Result<Box<Answer>, Missed> {
+    pub(super) async fn judge(
+        &self,
+        response: Response<Answering>,
+    ) -> Result<Box<Answer>, Box<Missed>> {
         let Self {
             call,
             format,
@@ -53,9 +56,11 @@ impl Judge<'_> {
         }
         let (head, mut body) = response.into_parts();
         let status = head.status;
-        let missed = |failure, next| Missed {
-            status: Some(status),
-            ..Missed::new(failure, next)
+        let missed = |failure, next| {
+            Box::new(Missed {
+                status: Some(status),
+                ..Missed::new(failure, next)
+            })
         };
         if status.is_redirection() {
             return Err(missed(Failure::UpstreamRedirect, Next::Told));
@@ -127,7 +132,7 @@ impl Judge<'_> {
         mut headers: HeaderMap,
         status: StatusCode,
         text: Option<Bytes>,
-    ) -> Result<Box<Answer>, Missed> {
+    ) -> Result<Box<Answer>, Box<Missed>> {
         let Self {
             format,
             needles,
@@ -175,19 +180,19 @@ impl Judge<'_> {
         };
         if said.denied {
             let attempts = Vec::new();
-            return Err(Missed {
+            return Err(Box::new(Missed {
                 failure: Failure::CredentialsExhausted { attempts },
                 ..next
-            });
+            }));
         }
         let status = status.as_u16();
         match status {
-            429 => Err(Missed {
+            429 => Err(Box::new(Missed {
                 failure: rejected,
                 answer: in_its_words(text),
                 ..next
-            }),
-            408 | 500..=599 => Err(Missed {
+            })),
+            408 | 500..=599 => Err(Box::new(Missed {
                 failure: match status {
                     503 | 529 => Failure::UpstreamUnavailable { status },
                     408 | 504 => Failure::UpstreamTimedOut,
@@ -195,28 +200,34 @@ impl Judge<'_> {
                 },
                 next: Next::SameKeyOnce,
                 ..next
-            }),
+            })),
             404 if text
                 .as_deref()
                 .is_some_and(|it| is_unknown_model(status, it)) =>
             {
-                Err(Missed {
+                Err(Box::new(Missed {
                     failure: rejected,
                     answer: in_its_words(text),
                     next: Next::OtherModel,
                     ..next
-                })
+                }))
             }
             400 | 404..=406 | 409..=499 => {
-                in_its_words(text).ok_or_else(|| missed(rejected, Next::Told))
+                in_its_words(text).ok_or_else(|| Box::new(missed(rejected, Next::Told)))
             }
-            _ => Err(missed(Failure::UpstreamBadGateway { status }, Next::Told)),
+            _ => Err(Box::new(missed(
+                Failure::UpstreamBadGateway { status },
+                Next::Told,
+            ))),
         }
     }
 }
 
 /// What becomes of an answer that leaves HTTP.
-fn switch(response: Response<Answering>, needles: &Arc<Needles>) -> Result<Box<Answer>, Missed> {
+fn switch(
+    response: Response<Answering>,
+    needles: &Arc<Needles>,
+) -> Result<Box<Answer>, Box<Missed>> {
     let status = response.status();
     let invalid = || Missed {
         status: Some(status),

@@ -25,7 +25,7 @@ pub(super) async fn turn_back(
     parcel: &Parcel,
     plane: &Plane,
     base_url: &str,
-) -> Result<(), Missed> {
+) -> Result<(), Box<Missed>> {
     let Content::Flowing {
         kind: Kind::Json,
         first,

@@ -163,7 +163,7 @@ impl Translation {
         answer: &mut Answer,
         parcel: &Parcel,
         plane: &Plane,
-    ) -> Result<Read, Missed> {
+    ) -> Result<Read, Box<Missed>> {
         let Content::Flowing {
             kind: Kind::Json,
             first,

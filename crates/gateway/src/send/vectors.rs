@@ -54,7 +54,7 @@ pub(super) async fn encode_in(
     answer: &mut Answer,
     parcel: &Parcel,
     plane: &Plane,
-) -> Result<(), Missed> {
+) -> Result<(), Box<Missed>> {
     let Content::Flowing {
         kind: Kind::Json,
         first,
