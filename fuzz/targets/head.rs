@@ -1,4 +1,4 @@
-//! What is read of a request body is what a plain JSON parser reads, and another model takes the first one's place
+//! What is read of a request body is what a plain JSON parser reads, which refuses what is refused as broken; and another model takes the first one's place
 //! without a change to any other byte. What a preset adds is added once, and hides nothing of what was there.
 #![no_main]
 
@@ -7,7 +7,7 @@ use domain::preset::Parameters;
 use libfuzzer_sys::fuzz_target;
 use llm::defaults::{Target, with_defaults};
 use llm::format::FormatId;
-use llm::head::{self, Head};
+use llm::head::{self, Head, HeadError};
 use serde_json::Value;
 
 const OTHER: &str = "another \"model\" \\ \u{e9}";
@@ -50,7 +50,19 @@ fn added(body: &[u8], format: FormatId) -> Bytes {
     added
 }
 
+/// Holds what was made of a body against what another parser makes of it.
+fn judged<T>(body: &[u8], read: &Result<T, HeadError>) {
+    use HeadError::{Json, NotAnObject, Number, TooDeep};
+    let broken = matches!(read, Err(Json { .. } | TooDeep { .. } | Number { .. }));
+    // What is no object is not read on.
+    if !matches!(read, Err(NotAnObject)) {
+        assert_eq!(broken, serde_json::from_slice::<Value>(body).is_err());
+    }
+}
+
 fuzz_target!(|body: &[u8]| {
+    judged(body, &head::read(body));
+    judged(body, &head::read_beside(body, "m", true));
     if let Ok(head) = head::read(body) {
         let value: Value = serde_json::from_slice(body).expect("what was read is JSON");
         assert_eq!(value["model"], head.model);

@@ -4,13 +4,12 @@
 //! One strict pass reads the whole body, so that what was checked is what is forwarded: another parser
 //! that takes the last of two `model` fields, or ignores case, cannot see a different request.
 
-use std::fmt;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
-use serde_json::value::RawValue;
+
+use crate::json::{self, Broken, Kind, Reader};
 
 mod beside;
 mod list;
@@ -210,11 +209,12 @@ pub fn read(body: &[u8]) -> Result<Head, HeadError> {
 
 /// The pass over a body.
 fn found(body: &[u8]) -> Result<Found<'_>, HeadError> {
-    let mut parser = serde_json::Deserializer::from_slice(body);
-    let found = parser
-        .deserialize_map(TopLevel)
-        .and_then(|found| parser.end().map(|()| found))
-        .map_err(|error| unreadable(&error))?;
+    let mut found = Found::default();
+    let mut reader = Reader::new(body);
+    reader
+        .object(|reader, name| found.read(name, reader))
+        .and_then(|()| reader.end())
+        .map_err(|Broken| unreadable(body))?;
     match found.refusal {
         Some(refusal) => Err(refusal),
         None => Ok(found),
@@ -222,15 +222,15 @@ fn found(body: &[u8]) -> Result<Found<'_>, HeadError> {
 }
 
 fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
-    let raw = found.model.ok_or(HeadError::ModelMissing)?.get();
+    let raw = found.model.ok_or(HeadError::ModelMissing)?;
     let model = match unescaped(raw) {
         Some(model) => model.to_owned(),
-        None => serde_json::from_str(raw).map_err(|_| HeadError::Model)?,
+        None => serde_json::from_slice(raw).map_err(|_| HeadError::Model)?,
     };
     checked_model(&model)?;
-    let stream = match found.stream.map(RawValue::get) {
-        None | Some("false" | "null") => false,
-        Some("true") => true,
+    let stream = match found.stream {
+        None | Some(b"false" | b"null") => false,
+        Some(b"true") => true,
         Some(_) => return Err(HeadError::Stream),
     };
     Ok(Head {
@@ -247,8 +247,9 @@ fn head_of(found: &Found<'_>, body: &[u8]) -> Result<Head, HeadError> {
 
 /// What a text of JSON says that has no escapes, and so stands there as it is; `None`: it has some, or is no text. The
 /// pass over the body has read it strictly.
-fn unescaped(raw: &str) -> Option<&str> {
-    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+fn unescaped(raw: &[u8]) -> Option<&str> {
+    let text = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let text = str::from_utf8(text).ok()?;
     (!text.contains('\\')).then_some(text)
 }
 
@@ -320,7 +321,11 @@ fn spelled(head: &Head, model: &str) -> Option<String> {
     })
 }
 
-fn unreadable(error: &serde_json::Error) -> HeadError {
+/// Why a body was not read.
+fn unreadable(body: &[u8]) -> HeadError {
+    let Some(error) = json::fault(body) else {
+        return HeadError::Json { line: 1, column: 0 };
+    };
     let (line, column) = (error.line(), error.column());
     // The reader tells these two apart from broken JSON in words only.
     let words = error.to_string();
@@ -333,7 +338,7 @@ fn unreadable(error: &serde_json::Error) -> HeadError {
 }
 
 /// Where `raw` stands in `body`, from which it was read.
-fn span(raw: &str, body: &[u8]) -> Range<usize> {
+fn span(raw: &[u8], body: &[u8]) -> Range<usize> {
     // The raw text is borrowed from `body`, so the difference of the addresses is the offset in it.
     let start = raw.as_ptr().addr() - body.as_ptr().addr();
     start..start + raw.len()
@@ -342,9 +347,10 @@ fn span(raw: &str, body: &[u8]) -> Range<usize> {
 /// What the pass over the object's fields found. A refusal does not stop it: broken JSON is told first.
 #[derive(Default)]
 struct Found<'a> {
-    model: Option<&'a RawValue>,
-    models: Option<&'a RawValue>,
-    stream: Option<&'a RawValue>,
+    /// As they are written.
+    model: Option<&'a [u8]>,
+    models: Option<&'a [u8]>,
+    stream: Option<&'a [u8]>,
     output_limit: Option<u64>,
     choices: Option<u64>,
     named: Vec<String>,
@@ -352,53 +358,39 @@ struct Found<'a> {
     refusal: Option<HeadError>,
 }
 
-struct TopLevel;
-
-impl<'de> Visitor<'de> for TopLevel {
-    type Value = Found<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
-        let mut found = Found::default();
-        while let Some(field) = map.next_key_seed(FieldName)? {
-            let slot = match field {
-                Field::Model => &mut found.model,
-                Field::Models => &mut found.models,
-                Field::Stream => &mut found.stream,
-                Field::OutputLimit => {
-                    let limit = map.next_value_seed(Checked::COUNT)?;
-                    found.output_limit = found.output_limit.max(limit);
-                    continue;
-                }
-                Field::Choices => {
-                    let choices = map.next_value_seed(Checked::COUNT)?;
-                    found.choices = found.choices.max(choices);
-                    continue;
-                }
-                Field::Other(value) => {
-                    map.next_value_seed(Naming::new(&mut found.named, value))?;
-                    continue;
-                }
-                Field::Store => {
-                    found.is_not_kept |= map.next_value_seed(AnyWord)? == Word::Flag(false);
-                    continue;
-                }
-                Field::Lookalike(field) => {
-                    found.refusal.get_or_insert(HeadError::Case(field));
-                    map.next_value_seed(Checked::JSON)?;
-                    continue;
-                }
-            };
-            let value: &'de RawValue = map.next_value()?;
-            if slot.replace(value).is_some() {
-                let name = field.name();
-                found.refusal.get_or_insert(HeadError::Repeated(name));
+impl<'a> Found<'a> {
+    /// Reads the value of the field `name`.
+    fn read(&mut self, name: &str, reader: &mut Reader<'a>) -> Result<(), Broken> {
+        let field = Field::of(name);
+        let slot = match field {
+            Field::Model => &mut self.model,
+            Field::Models => &mut self.models,
+            Field::Stream => &mut self.stream,
+            Field::OutputLimit => {
+                self.output_limit = self.output_limit.max(read_count(reader)?);
+                return Ok(());
             }
+            Field::Choices => {
+                self.choices = self.choices.max(read_count(reader)?);
+                return Ok(());
+            }
+            Field::Other(value) => {
+                return Naming::new(&mut self.named, value).read(reader).map(drop);
+            }
+            Field::Store => {
+                self.is_not_kept |= reader.skip()? == b"false";
+                return Ok(());
+            }
+            Field::Lookalike(field) => {
+                self.refusal.get_or_insert(HeadError::Case(field));
+                return reader.skip().map(drop);
+            }
+        };
+        if slot.replace(reader.skip()?).is_some() {
+            let name = field.name();
+            self.refusal.get_or_insert(HeadError::Repeated(name));
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -442,28 +434,6 @@ impl Field {
     }
 }
 
-struct FieldName;
-
-impl<'de> DeserializeSeed<'de> for FieldName {
-    type Value = Field;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName {
-    type Value = Field;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Field, E> {
-        Ok(Field::of(name))
-    }
-}
-
 /// The number that a value stands for which is to be a count: `8`, and `8.0` and `"8"`, for some providers read those as
 /// eight. Rounded up; what is no whole number the provider refuses, whatever it is counted as.
 pub(crate) fn count(number: f64) -> Option<u64> {
@@ -475,135 +445,19 @@ pub(crate) fn count_in(text: &str) -> Option<u64> {
     text.trim().parse().ok().and_then(count)
 }
 
-/// Reads any value and keeps of it only the count that it is. Unlike serde's `IgnoredAny` it makes the parser decode
-/// strings and numbers and count the depth.
-#[derive(Clone, Copy)]
-struct Checked {
-    /// Whether a text may be a count.
-    counts: bool,
-}
-
-impl Checked {
-    /// A value that is only checked.
-    const JSON: Self = Self { counts: false };
-    /// A value that is to be a count.
-    const COUNT: Self = Self { counts: true };
-}
-
-impl<'de> DeserializeSeed<'de> for Checked {
-    type Value = Option<u64>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Checked {
-    type Value = Option<u64>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Option<u64>, E> {
-        Ok(Some(number))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Option<u64>, E> {
-        Ok(count(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Option<u64>, E> {
-        Ok(self.counts.then(|| count_in(text)).flatten())
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<u64>, A::Error> {
-        while items.next_element_seed(Self::JSON)?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Option<u64>, A::Error> {
-        while fields.next_key::<IgnoredAny>()?.is_some() {
-            fields.next_value_seed(Self::JSON)?;
+/// Reads any value. Gives the count that it is, if it is one.
+fn read_count(reader: &mut Reader<'_>) -> Result<Option<u64>, Broken> {
+    Ok(match reader.kind()? {
+        Kind::Text => count_in(&reader.text()?),
+        Kind::Number => {
+            let number = reader.number()?;
+            number.as_u64().or_else(|| number.as_f64().and_then(count))
         }
-        Ok(None)
-    }
-}
-
-/// A value of which only texts and flags are kept.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Word {
-    Text(String),
-    Flag(bool),
-    Null,
-    Other,
-}
-
-/// Reads any value as [`Checked`] does, as a [`Word`].
-pub(crate) struct AnyWord;
-
-impl<'de> DeserializeSeed<'de> for AnyWord {
-    type Value = Word;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Word, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnyWord {
-    type Value = Word;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    /// What is longer than an id is none, and is not copied.
-    fn visit_str<E>(self, text: &str) -> Result<Word, E> {
-        Ok(match text.len() <= crate::kept::MAX_ID_BYTES {
-            true => Word::Text(text.to_owned()),
-            false => Word::Other,
-        })
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Word, E> {
-        Ok(Word::Flag(flag))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Word, E> {
-        Ok(Word::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Word, E> {
-        Ok(Word::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Word, E> {
-        Ok(Word::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Word, E> {
-        Ok(Word::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Word, A::Error> {
-        Checked::JSON.visit_seq(items).map(|_| Word::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Word, A::Error> {
-        Checked::JSON.visit_map(fields).map(|_| Word::Other)
-    }
+        Kind::Object | Kind::List | Kind::Word => {
+            reader.skip()?;
+            None
+        }
+    })
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::fmt;
 
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-use crate::head::{AnyWord, Word};
 use crate::sse::Decoder;
 
 /// The longest id that is read, in bytes.
@@ -196,7 +196,7 @@ impl<'de> Visitor<'de> for Ids<'_> {
                     fields.next_value_seed(self.inside(Of::Items))?;
                 }
                 (Of::Item, "id") => {
-                    if let Word::Text(id) = fields.next_value_seed(AnyWord)?
+                    if let Some(id) = text(fields.next_value()?)
                         && is_id(&id)
                     {
                         self.add(&id);
@@ -204,7 +204,7 @@ impl<'de> Visitor<'de> for Ids<'_> {
                 }
                 (Of::Answer | Of::Wrapped, "id" | "output_file_id" | "error_file_id" | "name") => {
                     // Gemini's API has names in the place of ids; elsewhere a name is somebody's words.
-                    if let Word::Text(text) = fields.next_value_seed(AnyWord)?
+                    if let Some(text) = text(fields.next_value()?)
                         && (name != "name" || text.contains('/'))
                         && let Some(id) = id_in(&text)
                     {
@@ -216,6 +216,15 @@ impl<'de> Visitor<'de> for Ids<'_> {
         }
         Ok(())
     }
+}
+
+/// The text that a value is, if it is one.
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let text = value
+        .get()
+        .starts_with('"')
+        .then(|| serde_json::from_str(value.get()));
+    text?.ok()
 }
 
 #[cfg(test)]

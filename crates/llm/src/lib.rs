@@ -23,5 +23,6 @@ pub mod surcharge;
 pub mod translate;
 pub mod ws;
 
+mod json;
 mod neutral;
 mod tap;

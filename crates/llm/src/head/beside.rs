@@ -2,12 +2,10 @@
 //!
 //! Its JSON is that of protocol buffers, where every field has a name in camel case and one in snake case.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::{Checked, Head, HeadError, Naming, Spelling, Value, checked_model, span, unreadable};
+use super::{
+    Head, HeadError, Naming, Spelling, Value, checked_model, read_count, span, unreadable,
+};
+use crate::json::{Broken, Kind, Reader};
 
 /// What stands before a model's name in a body.
 pub(super) const PREFIX: &str = "models/";
@@ -23,28 +21,23 @@ pub const MAX_REQUESTS: usize = 2048;
 /// # Errors
 /// [`HeadError`] for the first rule that the body breaks; all of them are the client's to mend.
 pub fn read_beside(body: &[u8], model: &str, stream: bool) -> Result<Head, HeadError> {
-    let mut parser = serde_json::Deserializer::from_slice(body);
     let mut found = Found::default();
-    let top = Walk {
-        found: &mut found,
-        at: Place::Top,
-    };
-    // What is no object is told from what is no JSON by the parser's own error.
-    parser
-        .deserialize_map(top)
-        .and_then(|_| parser.end())
-        .map_err(|error| unreadable(&error))?;
+    let mut reader = Reader::new(body);
+    found
+        .read_object(Place::Top, &mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|Broken| unreadable(body))?;
     if let Some(refusal) = found.refusal {
         return Err(refusal);
     }
     checked_model(model).map_err(|_| HeadError::PathModel)?;
     let mut model_spans = Vec::with_capacity(found.models.len());
     for raw in found.models {
-        let named: String = serde_json::from_str(raw.get()).map_err(|_| HeadError::OtherModel)?;
+        let named: String = serde_json::from_slice(raw).map_err(|_| HeadError::OtherModel)?;
         if named.strip_prefix(PREFIX).unwrap_or(&named) != model {
             return Err(HeadError::OtherModel);
         }
-        model_spans.push(span(raw.get(), body));
+        model_spans.push(span(raw, body));
     }
     Ok(Head {
         model: model.to_owned(),
@@ -61,7 +54,7 @@ pub fn read_beside(body: &[u8], model: &str, stream: bool) -> Result<Head, HeadE
 /// What the pass over the body found. A refusal does not stop it: broken JSON is told first.
 #[derive(Default)]
 struct Found<'a> {
-    models: Vec<&'a RawValue>,
+    models: Vec<&'a [u8]>,
     output_limit: Option<u64>,
     choices: Option<u64>,
     /// What it names of what the provider keeps.
@@ -106,101 +99,50 @@ impl Place {
     }
 }
 
-/// Reads the value at a place. Gives the whole number that it is, if it is one.
-struct Walk<'f, 'de> {
-    found: &'f mut Found<'de>,
-    at: Place,
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_, 'de> {
-    type Value = Option<u64>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
-        match self.at {
-            Place::Top | Place::Request | Place::Config => deserializer.deserialize_any(self),
-            Place::Other(value) => {
-                let naming = Naming::new(&mut self.found.named, value);
-                naming.deserialize(deserializer).map(|_| None)
+impl<'a> Found<'a> {
+    /// Reads the value at a place.
+    fn read(&mut self, at: Place, reader: &mut Reader<'a>) -> Result<(), Broken> {
+        match at {
+            Place::Top | Place::Request | Place::Config => match reader.kind()? {
+                Kind::Object => self.read_object(at, reader),
+                Kind::List => reader.list(|reader| self.read(at, reader)),
+                Kind::Text | Kind::Number | Kind::Word => reader.skip().map(drop),
+            },
+            Place::Model => {
+                let model = reader.skip()?;
+                if self.requests <= MAX_REQUESTS {
+                    self.models.push(model);
+                }
+                Ok(())
             }
-            Place::Model | Place::OutputLimit | Place::Choices => {
-                Checked::JSON.deserialize(deserializer)
+            Place::OutputLimit => {
+                self.output_limit = self.output_limit.max(read_count(reader)?);
+                Ok(())
             }
+            Place::Choices => {
+                self.choices = self.choices.max(read_count(reader)?);
+                Ok(())
+            }
+            Place::Other(value) => Naming::new(&mut self.named, value).read(reader).map(drop),
         }
     }
-}
 
-impl<'de> Visitor<'de> for Walk<'_, 'de> {
-    type Value = Option<u64>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<u64>, A::Error> {
-        let Self { found, at } = self;
+    fn read_object(&mut self, at: Place, reader: &mut Reader<'a>) -> Result<(), Broken> {
         if at == Place::Request {
-            found.requests += 1;
-            if found.requests > MAX_REQUESTS {
-                found.refusal.get_or_insert(HeadError::Requests);
+            self.requests += 1;
+            if self.requests > MAX_REQUESTS {
+                self.refusal.get_or_insert(HeadError::Requests);
             }
         }
-        let mut named = false;
-        while let Some(name) = map.next_key::<String>()? {
-            let at = at.field(&name);
-            match at {
-                Place::Model => {
-                    let model = map.next_value()?;
-                    if found.requests <= MAX_REQUESTS {
-                        found.models.push(model);
-                    }
-                    if std::mem::replace(&mut named, true) {
-                        found.refusal.get_or_insert(HeadError::Repeated("model"));
-                    }
-                }
-                Place::OutputLimit => {
-                    let limit = map.next_value_seed(Checked::COUNT)?;
-                    found.output_limit = found.output_limit.max(limit);
-                }
-                Place::Choices => {
-                    let choices = map.next_value_seed(Checked::COUNT)?;
-                    found.choices = found.choices.max(choices);
-                }
-                Place::Top | Place::Request | Place::Config | Place::Other(_) => {
-                    map.next_value_seed(Walk { found, at })?;
-                }
+        let mut has_model = false;
+        reader.object(|reader, name| {
+            let at = at.field(name);
+            self.read(at, reader)?;
+            if at == Place::Model && std::mem::replace(&mut has_model, true) {
+                self.refusal.get_or_insert(HeadError::Repeated("model"));
             }
-        }
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<u64>, A::Error> {
-        let Self { found, at } = self;
-        while items.next_element_seed(Walk { found, at })?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Option<u64>, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Option<u64>, E> {
-        Ok(None)
+            Ok(())
+        })
     }
 }
 

@@ -3,7 +3,6 @@
 //! The list is for us. It is taken out of the body, so that no gateway behind us makes a choice of its own by it.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde_json::value::RawValue;
 
 use super::{Head, HeadError, checked_model, found, head_of, span};
 
@@ -54,8 +53,8 @@ pub fn read_listed(body: Bytes) -> Result<Listed, HeadError> {
 }
 
 /// The names in the list; empty: there is no list.
-fn names(raw: &RawValue) -> Result<Vec<String>, HeadError> {
-    let names = serde_json::from_str::<Option<Vec<String>>>(raw.get());
+fn names(raw: &[u8]) -> Result<Vec<String>, HeadError> {
+    let names = serde_json::from_slice::<Option<Vec<String>>>(raw);
     let Some(names) = names.map_err(|_| HeadError::Models)? else {
         return Ok(Vec::new());
     };
@@ -79,8 +78,8 @@ pub fn check_models(names: &[String]) -> Result<(), HeadError> {
 }
 
 /// Where the field of this value stands in `body`, with a comma of its own if `others` are there.
-fn place(raw: &RawValue, body: &[u8], others: bool) -> std::ops::Range<usize> {
-    let value = span(raw.get(), body);
+fn place(raw: &[u8], body: &[u8], others: bool) -> std::ops::Range<usize> {
+    let value = span(raw, body);
     // The name may be escaped, but it holds no quote.
     let before_colon = body[..value.start].iter().rposition(|byte| *byte == b':');
     let quotes = body[..before_colon.unwrap_or(0)].trim_ascii_end().len();

@@ -4,12 +4,8 @@
 //! They stand anywhere in a body, under names that mean the same in every format. What is the client's own business is
 //! not looked through: the arguments of a tool may have a field of the same name.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
-use super::{AnyWord, Checked, Word};
-use crate::kept::id_in;
+use crate::json::{Broken, Kind, Reader};
+use crate::kept::{MAX_ID_BYTES, id_in};
 
 /// The most that is kept of the ids that one body names; what is named beyond them is the provider's to judge.
 ///
@@ -53,7 +49,7 @@ impl Value {
     }
 }
 
-/// Reads any value as [`Checked`] does, and keeps the ids that it names. Says whether there is anything in it.
+/// Reads any value, and keeps the ids that it names.
 pub(super) struct Naming<'n> {
     named: &'n mut Vec<String>,
     value: Value,
@@ -88,44 +84,38 @@ impl<'n> Naming<'n> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Naming<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        match self.value {
-            Value::Opaque => Checked::JSON.deserialize(deserializer).map(|_| true),
-            _ => deserializer.deserialize_any(self),
+impl Naming<'_> {
+    /// Says whether there is anything in the value.
+    pub(super) fn read(mut self, reader: &mut Reader<'_>) -> Result<bool, Broken> {
+        match (self.value, reader.kind()?) {
+            (Value::Opaque, _) => {
+                reader.skip()?;
+                Ok(true)
+            }
+            (_, Kind::Object) => {
+                self.read_object(reader)?;
+                Ok(true)
+            }
+            (value, Kind::List) => {
+                let mut has_any = false;
+                reader.list(|reader| {
+                    has_any = true;
+                    Naming::new(self.named, value).read(reader).map(drop)
+                })?;
+                Ok(has_any)
+            }
+            (Value::Id, Kind::Text) => {
+                let text = reader.text()?;
+                self.keep(&text);
+                Ok(!text.is_empty())
+            }
+            (_, Kind::Text | Kind::Number | Kind::Word) => {
+                Ok(!matches!(reader.skip()?, b"\"\"" | b"null"))
+            }
         }
     }
-}
 
-impl<'de> Visitor<'de> for Naming<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_str<E>(mut self, text: &str) -> Result<bool, E> {
-        if self.value == Value::Id {
-            self.keep(text);
-        }
-        Ok(!text.is_empty())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
-        let Self { named, value, .. } = self;
-        let mut has_any = false;
-        while items
-            .next_element_seed(Naming::new(named, value))?
-            .is_some()
-        {
-            has_any = true;
-        }
-        Ok(has_any)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
+    fn read_object(self, reader: &mut Reader<'_>) -> Result<(), Broken> {
         let Self {
             named,
             value: within,
@@ -134,72 +124,60 @@ impl<'de> Visitor<'de> for Naming<'_> {
         let before = named.len();
         let mut is_output = None;
         let mut item = (within == Value::Items).then(Item::default);
-        while let Some((value, field)) = fields.next_key_seed(Name { is_top })? {
+        reader.object(|reader, name| {
+            let field = Field::of(name);
             let says_id = field == Field::Id;
             let value = match within {
                 Value::Id | Value::Prompt if says_id => Value::Id,
-                _ => value,
+                _ => Value::of(name, is_top),
             };
             match &mut item {
-                Some(item) if says_id => item.ids.push(fields.next_value_seed(AnyWord)?),
+                Some(item) if says_id => item.ids.extend(short_text(reader)?),
                 _ if value == Value::Kind => {
-                    let kind = fields.next_value_seed(AnyKind)?;
+                    let kind = Sort::read(reader)?;
                     // Said twice, it counts only where both agree: nobody knows which one a provider reads.
-                    is_output = Some(kind == Kind::Output && is_output.unwrap_or(true));
+                    is_output = Some(kind == Sort::Output && is_output.unwrap_or(true));
                     if let Some(item) = &mut item {
                         item.kinds.push(kind);
                     }
                 }
                 _ => {
-                    let has_any = fields.next_value_seed(Naming::new(named, value))?;
+                    let has_any = Naming::new(named, value).read(reader)?;
                     if let Some(item) = &mut item {
                         item.has_thought |= has_any && field == Field::Thought;
                         item.has_more = true;
                     }
                 }
             }
-        }
+            Ok(())
+        })?;
         if is_output == Some(true) {
             // What a tool of the provider's made is told, not asked for.
             named.truncate(before);
         }
         if let Some(item) = item.filter(Item::is_only_named) {
             let mut naming = Naming::new(named, Value::Id);
-            for id in item.ids {
-                if let Word::Text(id) = id {
-                    naming.keep(&id);
-                }
-            }
+            item.ids.iter().for_each(|id| naming.keep(id));
         }
-        Ok(true)
+        Ok(())
     }
+}
 
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(true)
+/// Reads any value. Gives the text that it is; what is longer than an id is none, and is not copied.
+fn short_text(reader: &mut Reader<'_>) -> Result<Option<String>, Broken> {
+    if reader.kind()? != Kind::Text {
+        reader.skip()?;
+        return Ok(None);
     }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(true)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(true)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(true)
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
+    let text = reader.text()?;
+    Ok((text.len() <= MAX_ID_BYTES).then(|| text.into_owned()))
 }
 
 /// One of the items that a response goes on from.
 #[derive(Default)]
 struct Item {
-    ids: Vec<Word>,
-    kinds: Vec<Kind>,
+    ids: Vec<String>,
+    kinds: Vec<Sort>,
     /// Whether it has what a model thought, readable or sealed.
     has_thought: bool,
     /// Whether it has anything beside its id and its kind.
@@ -212,14 +190,14 @@ impl Item {
     /// a provider reads.
     fn is_only_named(&self) -> bool {
         let is = |kind| self.kinds.contains(&kind);
-        let is_bare = !self.has_more && self.kinds.iter().all(|it| *it == Kind::Unsaid);
-        is(Kind::Reference) || is_bare || is(Kind::Reasoning) && !self.has_thought
+        let is_bare = !self.has_more && self.kinds.iter().all(|it| *it == Sort::Unsaid);
+        is(Sort::Reference) || is_bare || is(Sort::Reasoning) && !self.has_thought
     }
 }
 
 /// What an object says that it is, as far as that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Sort {
     /// What a tool of Anthropic's made.
     Output,
     /// An item of a conversation, by its id.
@@ -231,20 +209,18 @@ enum Kind {
     Other,
 }
 
-/// Reads any value as the kind of an object.
-struct AnyKind;
-
-impl<'de> DeserializeSeed<'de> for AnyKind {
-    type Value = Kind;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Kind, D::Error> {
-        let word = AnyWord.deserialize(deserializer)?;
-        Ok(match &word {
-            Word::Text(kind) if kind.ends_with("_execution_output") => Kind::Output,
-            Word::Text(kind) if kind == "item_reference" => Kind::Reference,
-            Word::Text(kind) if kind == "reasoning" => Kind::Reasoning,
-            Word::Null => Kind::Unsaid,
-            Word::Text(_) | Word::Flag(_) | Word::Other => Kind::Other,
+impl Sort {
+    /// Reads any value as the kind of an object.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Broken> {
+        if reader.kind()? != Kind::Text {
+            let is_unsaid = reader.skip()? == b"null";
+            return Ok(if is_unsaid { Self::Unsaid } else { Self::Other });
+        }
+        Ok(match short_text(reader)?.as_deref() {
+            Some(kind) if kind.ends_with("_execution_output") => Self::Output,
+            Some("item_reference") => Self::Reference,
+            Some("reasoning") => Self::Reasoning,
+            Some(_) | None => Self::Other,
         })
     }
 }
@@ -258,33 +234,13 @@ enum Field {
     Other,
 }
 
-/// The name of a field: what its value is, and what the field is.
-struct Name {
-    is_top: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = (Value, Field);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = (Value, Field);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        let field = match name {
-            "id" => Field::Id,
-            "content" | "encrypted_content" => Field::Thought,
-            _ => Field::Other,
-        };
-        Ok((Value::of(name, self.is_top), field))
+impl Field {
+    fn of(name: &str) -> Self {
+        match name {
+            "id" => Self::Id,
+            "content" | "encrypted_content" => Self::Thought,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -301,13 +257,13 @@ pub struct Named {
 /// beginning of a body is enough for what stands in it.
 pub fn named(beginning: &[u8]) -> Named {
     let mut ids = Vec::new();
-    let mut parser = serde_json::Deserializer::from_slice(beginning);
+    let mut reader = Reader::new(beginning);
     // An error says that it is cut off, or is no JSON at all.
-    let read = Naming::body(&mut ids).deserialize(&mut parser);
+    let read = Naming::body(&mut ids).read(&mut reader);
     let is_object = beginning.trim_ascii_start().starts_with(b"{");
     Named {
         ids,
-        is_all: read.is_ok() && is_object && parser.end().is_ok(),
+        is_all: read.is_ok() && is_object && reader.end().is_ok(),
     }
 }
 
