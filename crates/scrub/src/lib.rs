@@ -117,9 +117,14 @@ impl Scrubber {
     fn search(&mut self, piece: &[u8]) -> Vec<(u64, u64)> {
         let mut echoes = Vec::new();
         let mut at = 0;
+        // Looked for once, however often the search has to stop before it.
+        let mut escape = None;
         while at < piece.len() {
             if self.readings.iter().all(Reading::rests) {
-                at += self.needles.skip(&piece[at..]);
+                let known = escape.filter(|escape| *escape >= at);
+                let next = known.unwrap_or_else(|| self.needles.next_escape(piece, at));
+                escape = Some(next);
+                at += self.needles.skip(&piece[at..], next - at);
                 if at == piece.len() {
                     break;
                 }

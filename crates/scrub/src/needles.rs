@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memchr3;
 use zeroize::Zeroizing;
 
-use crate::ESC;
+use crate::{ESC, NO_CHARACTER, hex_value};
 
 /// How many needles there are: the key itself, its hex form, its base64 form at three offsets.
 pub(crate) const NEEDLES: usize = 5;
@@ -113,11 +113,54 @@ impl Openings {
         }
     }
 
-    /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
+    /// Where the next escape stands that may stand for a character of some beginning.
+    fn next_escape(&self, piece: &[u8], mut from: usize) -> usize {
+        while let Some(at) = memchr3(b'%', b'\\', ESC, &piece[from..]) {
+            let escape = from + at;
+            match self.meaningless(&piece[escape..]) {
+                0 => return escape,
+                bytes => from = escape + bytes,
+            }
+        }
+        piece.len()
+    }
+
+    /// How many of these bytes, of which the first may begin an escape, stand for themselves alone or for a character that no
+    /// form has in its beginning; 0: that is not so, or not known. A text has line breaks and quotes that JSON escapes.
+    fn meaningless(&self, bytes: &[u8]) -> usize {
+        let begins = bytes[0];
+        if begins == ESC || self.places[usize::from(begins)] != ESCAPE {
+            return 0;
+        }
+        let run = bytes.iter().take_while(|byte| **byte == begins).count();
+        let behind = &bytes[run..];
+        let (escape, character) = match (begins, behind) {
+            (b'%', [a, b, ..]) if is_hex(&[*a, *b]) => (&behind[..2], hex_byte(*a, *b)),
+            (b'%', [next, ..]) if !next.is_ascii_hexdigit() => return run,
+            (b'\\', [b'u', a, b, c, d, ..]) if is_hex(&[*a, *b, *c, *d]) => {
+                let character = match (a, b) {
+                    (b'0', b'0') => hex_byte(*c, *d),
+                    _ => NO_CHARACTER,
+                };
+                (&behind[..5], character)
+            }
+            (b'\\', [b'/', ..]) => (&behind[..1], b'/'),
+            (b'\\', [next, ..]) if *next != b'u' => return run,
+            _ => return 0,
+        };
+        // Nor may a form begin within it, for whoever reads on there would take its bytes for characters.
+        let may_begin = |byte: &u8| self.places[usize::from(*byte)] & FIRST != 0;
+        match self.places[usize::from(character)] == 0 && !escape.iter().any(may_begin) {
+            true => run + escape.len(),
+            false => 0,
+        }
+    }
+
+    /// How many bytes at the beginning of `piece`, whose next escape stands at `plain`, cannot belong to an echo if nothing
+    /// before them does.
     ///
     /// Where no next bytes can tell, the ones that are there decide.
-    fn skip(&self, piece: &[u8]) -> usize {
-        let plain = memchr3(b'%', b'\\', ESC, piece).unwrap_or(piece.len());
+    fn skip(&self, piece: &[u8], plain: usize) -> usize {
         if plain >= self.long_bytes
             && let Some(searcher) = self.searcher.get_or_init(|| searcher(&self.key))
         {
@@ -170,9 +213,15 @@ impl Needles {
         }
     }
 
-    /// How many bytes at the beginning of `piece` cannot belong to an echo, if nothing before them does.
-    pub(crate) fn skip(&self, piece: &[u8]) -> usize {
-        self.openings.skip(piece)
+    /// Where the next escape stands in `piece`, from `from` on.
+    pub(crate) fn next_escape(&self, piece: &[u8], from: usize) -> usize {
+        self.openings.next_escape(piece, from)
+    }
+
+    /// How many bytes at the beginning of `piece`, whose next escape stands at `plain`, cannot belong to an echo if nothing
+    /// before them does.
+    pub(crate) fn skip(&self, piece: &[u8], plain: usize) -> usize {
+        self.openings.skip(piece, plain)
     }
 
     /// How much of needle `at` is matched after `byte`, when `matched` characters were before it; the
@@ -284,6 +333,15 @@ fn fold_base64(byte: u8) -> u8 {
     }
 }
 
+fn is_hex(digits: &[u8]) -> bool {
+    digits.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// The byte that two digits stand for.
+fn hex_byte(high: u8, low: u8) -> u8 {
+    (hex_value(high) << 4) | hex_value(low)
+}
+
 fn hex_digit(value: u8) -> u8 {
     b"0123456789abcdef"[usize::from(value)]
 }
@@ -308,7 +366,9 @@ mod tests {
                 openings.places[usize::from(piece[*at])] & ESCAPE != 0 || openings.may_begin(&piece, *at)
             };
             let first = (0..piece.len()).find(begins).unwrap_or(piece.len());
-            prop_assert_eq!(openings.skip(&piece), first);
+            let plain = piece.iter().position(|byte| b"%\\\x1b".contains(byte)).unwrap_or(piece.len());
+            prop_assert_eq!(openings.skip(&piece, plain), first);
+            prop_assert!(openings.next_escape(&piece, 0) >= plain);
         }
 
         #[test]

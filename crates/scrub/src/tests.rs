@@ -262,6 +262,70 @@ proptest! {
     }
 }
 
+proptest! {
+    /// What is skipped at once is what a search byte by byte finds nothing in: of a piece of one byte nothing is known of what
+    /// comes behind an escape.
+    #[test]
+    fn escapes_that_mean_nothing_hide_nothing(
+        parts in prop::collection::vec((0usize..32, "[a-c7sk\\n\"]{0,9}"), 1..12),
+key in prop::sample::select(vec![
+            &b"s/k+-0123456789abcdefghijkl"[..], b"sk-proj/Ab+9_~%41=zzaabbaabbc?>", b"sk-x7c7c7c7c7", b"cabcabcabcabcab", b"\\skskskskskskskskskskskskskskskskskskx",
+        ]),
+    ) {
+        let escapes: [&[u8]; 22] = [
+            b"\\n", b"\\\"", b"\\\\n", b"\\\\", b"\\/", b"\\u0073", b"\\\\u006B", b"\\u00e9", b"\\u0437", b"\\u7361", b"\\u00", b"\\u",
+            b"%", b"%%", b"%73", b"%6b", b"%E9", b"%7", b"% ", b"\\%6b", b"%\\u002d", b"\x1b[m",
+        ];
+        let forms = forms(key);
+        let mut body = Vec::new();
+        for (part, text) in &parts {
+            body.extend_from_slice(escapes.get(*part).copied().unwrap_or(match part {
+                22..25 => key,
+                25 => b"736b2d",
+                26 => b"a long text in which nothing stands that any key begins with, so that vectors are of use",
+                _ => &forms[(part + text.len()) % forms.len()].1,
+            }));
+            body.extend_from_slice(text.as_bytes());
+        }
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        prop_assert_eq!(scrub(key, &[&body]), scrub(key, &bytes));
+    }
+}
+
+#[test]
+fn what_begins_within_an_escape_is_no_echo() {
+    // Read from within the first escape it would be the key in hex.
+    let body = b"\\u736b2d\\u0037\\u0038";
+    assert_eq!(scrub(b"sk-x", &[body]), body);
+    let long = [&[b' '; 8000][..], body].concat();
+    assert_eq!(scrub(b"sk-x", &[&long]), long);
+}
+
+#[test]
+fn an_escape_in_the_beginning_of_a_key_hides_nothing() {
+    let key = b"s/k+-0123456789abcdefghijkl";
+    let rest = b"0123456789abcdefghijkl, and so on, for as long as vectors are of use in a text that has nothing";
+    for begins in [
+        "s%2fk+-",
+        "s\\/k+-",
+        "s\\\\u002Fk+-",
+        "%73/k+-",
+        "s/\\u006b%2b-",
+        "s/\\u006b+-",
+    ] {
+        for before in ["", "\\n\\\"\\u0430%20\\\\n", "100%, "] {
+            let before = before.repeat(40);
+            let body = [before.as_bytes(), begins.as_bytes(), rest].concat();
+            let bytes: Vec<&[u8]> = body.chunks(1).collect();
+            let out = scrub(key, &[&body]);
+            assert_eq!(out, scrub(key, &bytes), "{begins}");
+            let is_mixed = begins.contains('u') && begins.contains('%');
+            let is_there = out.windows(22).any(|it| it == b"0123456789abcdefghijkl");
+            assert_eq!(is_there, is_mixed, "{begins}");
+        }
+    }
+}
+
 #[test]
 fn every_form_is_removed_from_a_long_text() {
     let key = key();
