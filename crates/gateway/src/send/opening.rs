@@ -131,7 +131,11 @@ pub(super) async fn read_body(body: &mut Answering, patience: Patience) -> Opene
         }
         let read: &[u8] = if kept.is_empty() { &first } else { &kept };
         if begins == Beginning::Unsaid {
-            begins = failure::beginning(read);
+            // So much is no error that would be read, whatever stands in it.
+            begins = match read.len() > MAX_BYTES {
+                true => Beginning::Answer,
+                false => failure::beginning(read),
+            };
         }
         let most = match begins {
             Beginning::Answer => break,

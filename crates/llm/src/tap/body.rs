@@ -20,6 +20,10 @@ const TIER: &str = "service_tier";
 /// A longer one is none that is known.
 const MAX_TIER_BYTES: usize = 32;
 
+/// So much of a body is kept to be counted should it have no report, and in so many pieces; a longer one is counted.
+const MAX_UNCOUNTED_BYTES: usize = 128 * 1024;
+const MAX_UNCOUNTED_PIECES: usize = 32;
+
 /// Finds the one top-level field with the report and hands its value to the format's reader.
 ///
 /// It looks only at strings and brackets, as much as it takes to know what is top-level. A body that is cut
@@ -51,11 +55,11 @@ pub(crate) struct BodyTap {
     terms: Terms,
     counter: TextCounter,
     tally: Tally,
-    /// The first piece of a body whose report will be believed, as long as it is the only one and its text is not counted:
-    /// most bodies come in one piece, with a report.
-    uncounted: Option<Bytes>,
-    /// Whether anything has come.
-    begun: bool,
+    /// A body whose report will be believed, as long as its text is not counted: most bodies come in a few pieces, with a
+    /// report.
+    uncounted: Vec<Bytes>,
+    /// Whether text is counted as it comes.
+    counts: bool,
 }
 
 /// Whether several bodies may come as a list.
@@ -126,8 +130,8 @@ impl BodyTap {
             terms: Terms::default(),
             counter: TextCounter::new(shape),
             tally: Tally::default(),
-            uncounted: None,
-            begun: false,
+            uncounted: Vec::new(),
+            counts: false,
         }
     }
 
@@ -344,9 +348,16 @@ impl BodyTap {
         self.before = (None, false);
     }
 
+    /// Whether this piece can be left out for now. The first one can be, however long it is: it is there anyway.
+    fn has_room(&self, piece: &Bytes) -> bool {
+        let held: usize = self.uncounted.iter().map(Bytes::len).sum();
+        let fits = held + piece.len() <= MAX_UNCOUNTED_BYTES;
+        self.uncounted.is_empty() || fits && self.uncounted.len() < MAX_UNCOUNTED_PIECES
+    }
+
     /// Counts the text that was left out so far.
     fn count_all(&mut self) {
-        if let Some(piece) = self.uncounted.take() {
+        for piece in std::mem::take(&mut self.uncounted) {
             self.counter.push(&piece, &mut self.tally);
         }
     }
@@ -386,18 +397,17 @@ impl BodyTap {
 
 impl UsageTap for BodyTap {
     fn push(&mut self, bytes: &[u8]) {
-        self.begun = true;
+        self.counts = true;
         self.count_all();
         self.counter.push(bytes, &mut self.tally);
         self.look(bytes);
     }
 
     fn push_believing(&mut self, bytes: &Bytes) {
-        if self.begun {
+        if self.counts || !self.has_room(bytes) {
             return self.push(bytes);
         }
-        self.begun = true;
-        self.uncounted = Some(bytes.clone());
+        self.uncounted.push(bytes.clone());
         self.look(bytes);
     }
 

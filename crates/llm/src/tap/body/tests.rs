@@ -108,8 +108,19 @@ fn text_is_counted_unless_a_report_is_the_last_word() {
         }
         tap.finish()
     };
+    let long = format!(r#"{{"text":"{}","#, "x".repeat(MAX_UNCOUNTED_BYTES));
+    let longest = format!(r#"{long}"usage":1}}"#);
+    let many = [
+        vec![r#"{"text":"four","usage":1}"#],
+        vec![" "; MAX_UNCOUNTED_PIECES],
+    ]
+    .concat();
     for (pieces, complete) in [
         (&[r#"{"text":"four","usage":1}"#][..], true),
+        (&[&longest], true),
+        (&[&long, r#""usage":1}"#], true),
+        (&many, true),
+        (&many[..MAX_UNCOUNTED_PIECES], true),
         (&[r#"{"text":"four"}"#], false),
         (&[r#"{"text":"four","usage":1"#], false),
         (&[r#"{"text":"four","#, r#""usage":1}"#], true),
@@ -120,7 +131,9 @@ fn text_is_counted_unless_a_report_is_the_last_word() {
         let (believed, counted) = (metered(pieces, true), metered(pieces, false));
         assert_eq!(counted.complete, complete, "{pieces:?}");
         // Neither its count nor that it began decides anything then.
-        let is_left_out = complete && pieces.len() == 1;
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let is_held = bytes <= MAX_UNCOUNTED_BYTES && pieces.len() <= MAX_UNCOUNTED_PIECES;
+        let is_left_out = complete && (is_held || pieces.len() == 1);
         let text = (believed.output_bytes, believed.begun);
         assert_eq!(
             text == (0, false),
