@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
             }
         }
         let inner = &self.bytes[from..at];
-        if !is_ascii && str::from_utf8(inner).is_err() {
+        if !is_ascii && simdutf8::basic::from_utf8(inner).is_err() {
             return Err(Broken);
         }
         self.at = at + 1;
