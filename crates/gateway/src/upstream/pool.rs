@@ -263,6 +263,7 @@ pub(super) mod tests {
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpListener;
+    use tower_service::Service;
 
     use super::*;
     use crate::connect::{AddressPolicy, Connector, VettedConnector};
@@ -371,5 +372,26 @@ pub(super) mod tests {
         assert_eq!(waiting.count, 3);
         let has = |number| waiting.by_key.get(&key(number)).map_or(0, Vec::len);
         assert_eq!([has(1), has(2), has(3)], [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn connections_of_one_sort_leave_room_for_those_of_the_other() {
+        let (url, mut connector) = server().await;
+        let key = (ProviderKeyId::from_bytes([1; 16]), 1);
+        let mut waiting = Waiting::default();
+        let idle = |connection| Idle {
+            connection,
+            since: Instant::now(),
+        };
+        for at in 0..=MAX_OF_KEY {
+            let io = connector.call(url.clone()).await.expect("a connection");
+            let wire = Kept::Wire(Box::new(Wire::new(io, home_of(&url))));
+            let surplus = waiting.take_in(key, idle(wire), MAX_IDLE);
+            assert_eq!(surplus.is_some(), at == MAX_OF_KEY, "{at}");
+        }
+        let opened = Connection::open(connector, url.clone(), home_of(&url)).await;
+        let opened = Kept::Hyper(Box::new(opened.unwrap_or_else(|_| panic!("no connection"))));
+        assert!(waiting.take_in(key, idle(opened), MAX_IDLE).is_none());
+        assert_eq!(waiting.count, MAX_OF_KEY + 1);
     }
 }
