@@ -2,16 +2,20 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create>.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 const FIELD: &str = "stream_options";
 const WISH: &str = "include_usage";
+
+/// The options by their names. Their values stay as they were written: what was judged is what is sent.
+type Options<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// The body with the wish; `None` if it has it already, or is no object with fields.
 ///
@@ -20,14 +24,15 @@ const WISH: &str = "include_usage";
 pub(super) fn with_usage(body: &Bytes) -> Option<Bytes> {
     let Fields(fields) = serde_json::from_slice(body).ok()?;
     let options = fields.iter().rev().find(|field| field.exact);
-    let mut wanted: Map<String, Value> = options
+    let mut wanted: Options<'_> = options
         .and_then(|field| serde_json::from_str(field.value.get()).ok())
         .unwrap_or_default();
-    let wished = wanted.insert(WISH.to_owned(), true.into()) == Some(true.into());
-    if wished && fields.len() == 1 {
+    let wish: &RawValue = serde_json::from_str("true").ok()?;
+    let before = wanted.insert(WISH.into(), wish);
+    if before.is_some_and(|it| it.get() == wish.get()) && fields.len() == 1 {
         return None;
     }
-    let wanted = Value::Object(wanted).to_string();
+    let wanted = serde_json::to_string(&wanted).ok()?;
     let mut changed = BytesMut::with_capacity(body.len() + wanted.len() + FIELD.len() + 4);
     let mut from = 0;
     for field in &fields {
@@ -94,6 +99,8 @@ impl<'de> Visitor<'de> for Look {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn wished(body: &'static str) -> Option<String> {
@@ -120,6 +127,19 @@ mod tests {
         ] {
             assert_eq!(wished(body).as_deref(), Some(expected));
         }
+    }
+
+    /// By this name serde_json takes the text behind it for JSON; nobody else does.
+    #[test]
+    fn other_options_are_sent_as_they_were_judged() {
+        let inner =
+            r#"{"x":{"$serde_json::private::RawValue":"{\"file_id\":\"file-1\"}"},"y":1.50}"#;
+        let body = format!(r#"{{"stream_options":{inner}}}"#);
+        let changed = with_usage(&Bytes::from(body)).expect("it had no wish");
+        let mut expected = format!(r#"{{"stream_options":{inner}"#);
+        expected.insert_str(r#"{"stream_options":{"#.len(), r#""include_usage":true,"#);
+        expected.push('}');
+        assert_eq!(changed, expected);
     }
 
     #[test]
