@@ -424,7 +424,15 @@ impl TextCounter {
     }
 
     fn hex(&mut self, byte: u8, digits: u8, value: u16, tally: &mut Tally) {
-        let digit = char::from(byte).to_digit(16).unwrap_or(0);
+        let Some(digit) = char::from(byte).to_digit(16) else {
+            // It is no JSON. The text ends where it ends for whoever passes over it.
+            self.reading = match byte {
+                b'"' => Reading::Between,
+                b'\\' => Reading::Escape { name: false },
+                _ => Reading::Text,
+            };
+            return;
+        };
         let value = (value << 4) | u16::try_from(digit).unwrap_or(0);
         if digits < 3 {
             let digits = digits + 1;

@@ -144,6 +144,19 @@ fn json_counts_as_it_stands_however_deep_it_is() {
     }
 }
 
+#[test]
+fn a_text_with_a_broken_escape_ends_in_the_same_place_in_any_pieces() {
+    for escape in ["\\u00", "\\u", "\\u00\\n", "\\u00g", "\\u00\\"] {
+        let document = format!(r#"{{"b":{{"input":{{"{escape}"}}{{{{}}}},"a":"text"}}"#);
+        let passed = format!(r#"{{"z":["{escape}"],"a":"text"}}"#);
+        for document in [document, passed] {
+            let whole = counted([document.as_bytes()]);
+            let each = counted(document.as_bytes().chunks(1));
+            assert_eq!(each.slots, whole.slots, "{document}");
+        }
+    }
+}
+
 /// The plain definition, on a parsed document.
 fn defined(value: &Value, shape: &Shape, slots: &mut [u64; 3]) {
     match value {
