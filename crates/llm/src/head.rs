@@ -324,6 +324,7 @@ fn spelled(head: &Head, model: &str) -> Option<String> {
 /// Why a body was not read.
 fn unreadable(body: &[u8]) -> HeadError {
     let Some(error) = json::fault(body) else {
+        debug_assert!(false, "refused, and sound");
         return HeadError::Json { line: 1, column: 0 };
     };
     let (line, column) = (error.line(), error.column());

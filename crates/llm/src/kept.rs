@@ -218,13 +218,12 @@ impl<'de> Visitor<'de> for Ids<'_> {
     }
 }
 
-/// The text that a value is, if it is one.
-fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    let text = value
-        .get()
-        .starts_with('"')
-        .then(|| serde_json::from_str(value.get()));
-    text?.ok()
+/// The text that a value is, if it is one, and not longer than any name.
+fn text(value: &RawValue) -> Option<String> {
+    // Written with an escape of six bytes for each, between quotes.
+    let most = 6 * MAX_NAME_BYTES + 2;
+    let is_one = value.get().starts_with('"') && value.get().len() <= most;
+    is_one.then(|| serde_json::from_str(value.get()).ok())?
 }
 
 #[cfg(test)]

@@ -156,8 +156,9 @@ impl Openings {
         }
     }
 
-    /// How many bytes at the beginning of `piece`, whose next escape stands at `plain`, cannot belong to an echo if nothing
-    /// before them does.
+    /// How many bytes at the beginning of `piece` cannot belong to an echo if nothing before them does. `plain` is where
+    /// [`next_escape`](Self::next_escape) stands: what escapes there are before it stand for no character that is among the
+    /// first three of a form, which looking at every third place rests upon.
     ///
     /// Where no next bytes can tell, the ones that are there decide.
     fn skip(&self, piece: &[u8], plain: usize) -> usize {
@@ -181,7 +182,7 @@ impl Openings {
             .unwrap_or(plain)
     }
 
-    /// As [`skip`](Self::skip), of a piece whose first escape stands at `plain`.
+    /// As [`skip`](Self::skip), of a long piece.
     fn skip_long(&self, searcher: &packed::Searcher, piece: &[u8], plain: usize) -> usize {
         let whole = searcher.find(&piece[..plain]).map(|found| found.start());
         // The last two could begin one that goes on behind.

@@ -23,6 +23,8 @@ const MAX_TIER_BYTES: usize = 32;
 /// So much of a body is kept to be counted should it have no report, and in so many pieces; a longer one is counted.
 const MAX_UNCOUNTED_BYTES: usize = 128 * 1024;
 const MAX_UNCOUNTED_PIECES: usize = 32;
+/// A smaller piece is copied: it would keep all that was read with it, which may be much more.
+const SMALL_PIECE_BYTES: usize = 16 * 1024;
 
 /// Finds the one top-level field with the report and hands its value to the format's reader.
 ///
@@ -407,7 +409,10 @@ impl UsageTap for BodyTap {
         if self.counts || !self.has_room(bytes) {
             return self.push(bytes);
         }
-        self.uncounted.push(bytes.clone());
+        self.uncounted.push(match bytes.len() {
+            0..SMALL_PIECE_BYTES if !self.uncounted.is_empty() => Bytes::copy_from_slice(bytes),
+            _ => bytes.clone(),
+        });
         self.look(bytes);
     }
 
