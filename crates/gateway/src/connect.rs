@@ -242,4 +242,4 @@ async fn dial(addresses: &[SocketAddr]) -> Result<TokioIo<TcpStream>, ConnectErr
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

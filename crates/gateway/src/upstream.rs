@@ -239,6 +239,12 @@ impl Upstream {
         }
     }
 
+    /// Closes what waits and serves nothing more. How many wait then.
+    #[cfg(test)]
+    pub(crate) async fn swept(&self) -> usize {
+        self.pools.swept().await
+    }
+
     /// Asks on a connection that waits, or on a new one.
     async fn ask(
         &self,

@@ -1,6 +1,6 @@
 //! Which addresses are dialed.
 
-mod tls;
+pub(crate) mod tls;
 
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};

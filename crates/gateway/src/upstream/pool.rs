@@ -44,12 +44,11 @@ pub(super) enum Kept {
 }
 
 impl Kept {
-    /// Whether it has to be looked at.
+    /// Whether it has to be looked at. Reads nothing: that is asked where others wait.
     fn is_woken(&mut self) -> bool {
         match self {
             Self::Hyper(connection) => connection.is_woken(),
-            // Nobody drives it who would be woken, and to look costs as little.
-            Self::Wire(wire) => !wire.is_free(),
+            Self::Wire(wire) => wire.is_woken(),
         }
     }
 
@@ -232,6 +231,13 @@ impl Pools {
         let mut waiting = self.lock();
         waiting.swept = waiting.count > 0;
         waiting.swept
+    }
+
+    /// Closes what nobody needs. How many are left.
+    #[cfg(test)]
+    pub(super) async fn swept(&self) -> usize {
+        self.sweep(Instant::now()).await;
+        self.lock().count
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

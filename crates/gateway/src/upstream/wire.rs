@@ -26,6 +26,7 @@ use crate::connect::Io;
 
 mod head;
 mod request;
+mod socket;
 
 use head::{Framing, Head, framing, has_end, parsed};
 pub(super) use request::Unsent;
@@ -263,13 +264,16 @@ impl Wire {
         }
     }
 
+    /// Whether it has to be looked at. Reads nothing.
+    pub(super) fn is_woken(&mut self) -> bool {
+        let io = self.io.inner_mut();
+        let mut readable = poll_fn(|cx| socket::poll_readable(io, cx));
+        unwoken(Pin::new(&mut readable)).is_ready()
+    }
+
     /// Whether it can take a request now: the provider has neither closed it nor sent anything.
     pub(super) fn is_free(&mut self) -> bool {
-        let mut space = [const { MaybeUninit::uninit() }; 1];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        let io = &mut self.io;
-        let mut read = poll_fn(|cx| Pin::new(&mut *io).poll_read(cx, &mut buffer));
-        !self.ends && unwoken(Pin::new(&mut read)).is_pending()
+        !self.ends && socket::is_quiet(self.io.inner_mut())
     }
 }
 

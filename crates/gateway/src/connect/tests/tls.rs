@@ -9,17 +9,18 @@ use http_body_util::BodyExt;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::*;
-use crate::upstream::{AuthPlace, Departure, Outbound, Outgoing, Upstream};
+use crate::upstream::{Answering, AuthPlace, Departure, Outbound, Outgoing, SendError, Upstream};
 
-const AUTHORITY: &[u8] = include_bytes!("../certificates/authority.der");
+pub(crate) const AUTHORITY: &[u8] = include_bytes!("../certificates/authority.der");
 const KEY: &[u8] = include_bytes!("../certificates/key.der");
+pub(crate) const GOOD: &[u8] = include_bytes!("../certificates/good.der");
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// What a server needs to present a certificate.
-fn config(
+pub(crate) fn config(
     certificate: &'static [u8],
     versions: &'static [&'static rustls::SupportedProtocolVersion],
 ) -> rustls::ServerConfig {
@@ -34,7 +35,7 @@ fn config(
 
 /// A server that presents a certificate to one client. Returns the bytes that it was sent once the connection is
 /// protected.
-fn server(
+pub(crate) fn server(
     certificate: &'static [u8],
     versions: &'static [&'static rustls::SupportedProtocolVersion],
 ) -> (u16, std::thread::JoinHandle<usize>) {
@@ -56,7 +57,7 @@ fn server(
 }
 
 /// A connector to this machine, whatever the name.
-fn trusting(trusted: &'static [u8]) -> Connector {
+pub(crate) fn trusting(trusted: &'static [u8]) -> Connector {
     let (resolver, _) = scripted(&["127.0.0.1"]);
     let tcp = VettedConnector::with_resolver(policy(&["127.0.0.0/8"]), resolver);
     let mut roots = rustls::RootCertStore::empty();
@@ -80,15 +81,14 @@ async fn connect(port: u16, trusted: &'static [u8]) -> Result<(), BoxError> {
 }
 
 const OLDER: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
-const BOTH: &[&rustls::SupportedProtocolVersion] =
+pub(crate) const BOTH: &[&rustls::SupportedProtocolVersion] =
     &[&rustls::version::TLS12, &rustls::version::TLS13];
 
 #[tokio::test]
 async fn only_a_certificate_for_the_name_by_a_trusted_authority_is_taken() {
     // T49
-    let good = include_bytes!("../certificates/good.der");
     for versions in [BOTH, OLDER] {
-        let (port, serving) = server(good, versions);
+        let (port, serving) = server(GOOD, versions);
         connect(port, AUTHORITY).await.expect("it is trusted");
         assert_eq!(serving.join().expect("no panic"), 5);
     }
@@ -131,7 +131,7 @@ async fn only_a_certificate_for_the_name_by_a_trusted_authority_is_taken() {
         assert_eq!(serving.join().expect("no panic"), 0, "{name}");
     }
     // Whoever made it, it is not the system's business.
-    let (port, serving) = server(good, BOTH);
+    let (port, serving) = server(GOOD, BOTH);
     let refused = connect(port, include_bytes!("../certificates/self_signed.der")).await;
     assert!(refused.is_err());
     assert_eq!(serving.join().expect("no panic"), 0);
@@ -189,10 +189,35 @@ fn read_request(stream: &mut impl Read) -> Vec<u8> {
     }
 }
 
+/// Sends a request with a key.
+async fn ask(
+    upstream: &Upstream,
+    url: &Uri,
+    body: Bytes,
+) -> Result<http::Response<Answering>, SendError> {
+    let auth = AuthPlace {
+        header: http::header::AUTHORIZATION,
+        scheme: Some("Bearer".to_owned()),
+    };
+    let outgoing = Outgoing {
+        pool: (domain::ProviderKeyId::from_bytes([1; 16]), 1),
+        method: http::Method::POST,
+        url,
+        headers: http::HeaderMap::new(),
+        body: Outbound::pieces(vec![body.slice(..1), body.slice(1..)]),
+        media_type: None,
+        hops: 0,
+        deadline: tokio::time::Instant::now() + Duration::from_secs(2),
+        departure: Departure::default(),
+    };
+    let key = domain::Secret::from_text("secret".to_owned());
+    upstream.send(outgoing, &auth, key).await
+}
+
 #[tokio::test]
 async fn a_protected_connection_serves_requests_until_the_provider_closes_it() {
     for versions in [BOTH, OLDER] {
-        let config = Arc::new(config(include_bytes!("../certificates/good.der"), versions));
+        let config = Arc::new(config(GOOD, versions));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let serving = std::thread::spawn(move || {
@@ -218,30 +243,11 @@ async fn a_protected_connection_serves_requests_until_the_provider_closes_it() {
         let url: Uri = format!("https://provider.example:{port}/v1")
             .parse()
             .expect("a URL");
-        let auth = AuthPlace {
-            header: http::header::AUTHORIZATION,
-            scheme: Some("Bearer".to_owned()),
-        };
         let long = Bytes::from(vec![b'x'; 100_000]);
         let mut sent = Vec::new();
         for body in [Bytes::from_static(b"hi"), long.clone(), long] {
             sent.push(body.to_vec());
-            let outgoing = Outgoing {
-                pool: (domain::ProviderKeyId::from_bytes([1; 16]), 1),
-                method: http::Method::POST,
-                url: &url,
-                headers: http::HeaderMap::new(),
-                body: Outbound::pieces(vec![body.slice(..1), body.slice(1..)]),
-                media_type: None,
-                hops: 0,
-                deadline: tokio::time::Instant::now() + Duration::from_secs(5),
-                departure: Departure::default(),
-            };
-            let key = domain::Secret::from_text("secret".to_owned());
-            let answer = upstream
-                .send(outgoing, &auth, key)
-                .await
-                .expect("an answer");
+            let answer = ask(&upstream, &url, body).await.expect("an answer");
             assert_eq!(answer.status(), 200);
             let read = answer.into_body().collect().await.expect("whole");
             assert_eq!(read.to_bytes().len(), 100_000);
@@ -249,5 +255,64 @@ async fn a_protected_connection_serves_requests_until_the_provider_closes_it() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(serving.join().expect("no panic"), sent);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_tickets_behind_an_answer_is_not_read() {
+    for (tickets, swept, stays) in [
+        (2, false, true),
+        (2, true, true),
+        (400, false, false),
+        (400, true, false),
+    ] {
+        let mut config = config(GOOD, BOTH);
+        // It answers before it has read anything of the client's but a hello, and sends the tickets when it reads the rest.
+        config.send_half_rtt_data = true;
+        config.send_tls13_tickets = tickets;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (go, is_gone) = std::sync::mpsc::channel::<()>();
+        let (has_sent, is_sent) = tokio::sync::oneshot::channel::<()>();
+        let serving = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a client");
+            let mut connection = rustls::ServerConnection::new(Arc::new(config)).expect("a server");
+            while !connection.wants_write() {
+                connection.read_tls(&mut socket).expect("a hello");
+                connection.process_new_packets().expect("a hello");
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+            connection.writer().write_all(answer).expect("taken");
+            while connection.wants_write() {
+                connection.write_tls(&mut socket).expect("sent");
+            }
+            is_gone.recv().expect("the answer is read");
+            let mut stream = rustls::StreamOwned::new(connection, socket);
+            assert_eq!(read_request(&mut stream), b"hello");
+            stream.flush().expect("sent");
+            has_sent.send(()).expect("somebody waits");
+            let mut some = [0; 1];
+            stream.read(&mut some).is_ok_and(|count| count > 0)
+        });
+        let upstream = Upstream::new(trusting(AUTHORITY));
+        let url: Uri = format!("https://provider.example:{port}/v1")
+            .parse()
+            .expect("a URL");
+        let answer = ask(&upstream, &url, "hello".into()).await;
+        let read = answer.expect("an answer").into_body().collect().await;
+        assert_eq!(read.expect("whole").to_bytes(), "hi");
+        go.send(()).expect("a server");
+        is_sent.await.expect("a server");
+        // Until it is there.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+
+        if swept {
+            assert_eq!(upstream.swept().await, usize::from(stays), "{tickets}");
+        }
+        let again = ask(&upstream, &url, "again".into());
+        let again = tokio::time::timeout(Duration::from_millis(300), again).await;
+        assert!(!matches!(again, Ok(Ok(_))), "nobody answers it");
+        let same = serving.join().expect("no panic");
+        assert_eq!(same, stays, "{tickets} {swept}");
     }
 }
