@@ -273,7 +273,9 @@ impl Wire {
 
     /// Whether it can take a request now: the provider has neither closed it nor sent anything.
     pub(super) fn is_free(&mut self) -> bool {
-        !self.ends && socket::is_quiet(self.io.inner_mut())
+        // What was read to see that is gone, so it is never free again.
+        self.ends = self.ends || !socket::is_quiet(self.io.inner_mut());
+        !self.ends
     }
 }
 
@@ -481,6 +483,16 @@ mod tests {
             let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
             assert_eq!(answered(&text).await, (None, false));
         }
+    }
+
+    #[tokio::test]
+    async fn a_stray_byte_is_not_forgotten() {
+        let (mut wire, mut far, _pools, _) = connected().await;
+        assert!(wire.is_free());
+        far.write_all(b"x").await.expect("written");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!wire.is_free());
+        assert!(!wire.is_free(), "it was read, and nobody asked for it");
     }
 
     #[tokio::test]
