@@ -153,7 +153,12 @@ impl Wire {
     /// Sends what is left of the request.
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(unsent) = &mut self.unsent {
-            ready!(unsent.poll_send(&mut self.io, cx))?;
+            let sent = ready!(unsent.poll_send(&mut self.io, cx));
+            if sent.is_err() && matches!(self.io.inner(), Io::Https(_)) {
+                // TLS does not tell how much of it went out before.
+                unsent.begins();
+            }
+            sent?;
             self.unsent = None;
         }
         Poll::Ready(Ok(()))
@@ -291,9 +296,12 @@ mod tests {
 
     use super::super::connection::MAX_HEADERS;
     use super::super::pool::Pools;
+    use super::super::pool::tests::home_of;
     use super::super::{AuthPlace, Departure, Outbound, Outgoing};
     use super::*;
+    use crate::connect::tests::tls;
     use domain::{ProviderKeyId, Secret};
+    use tower_service::Service;
 
     /// A connection, its other end, and the pools to which it returns.
     async fn connected() -> (Box<Wire>, TcpStream, Arc<Pools>, Uri) {
@@ -493,6 +501,42 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(!wire.is_free());
         assert!(!wire.is_free(), "it was read, and nobody asked for it");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_may_have_left_through_tls_is_not_sent_again() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (go, is_gone) = std::sync::mpsc::channel::<()>();
+        let serving = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a client");
+            let config = Arc::new(tls::config(tls::GOOD, tls::BOTH));
+            let mut connection = rustls::ServerConnection::new(config).expect("a server");
+            while !connection.wants_write() {
+                connection.read_tls(&mut socket).expect("a hello");
+                connection.process_new_packets().expect("a hello");
+            }
+            while connection.wants_write() {
+                connection.write_tls(&mut socket).expect("sent");
+            }
+            is_gone.recv().expect("a client");
+            // With bytes that it has not read it is reset, not closed.
+            drop(socket);
+        });
+        let url: Uri = format!("https://provider.example:{port}/")
+            .parse()
+            .expect("a URL");
+        let io = tls::trusting(tls::AUTHORITY).call(url.clone()).await;
+        let wire = Box::new(Wire::new(io.expect("a connection"), home_of(&url)));
+        go.send(()).expect("a server");
+        serving.join().expect("no panic");
+        let outgoing = outgoing(&url, Outbound::whole("hi".into()));
+        let departure = outgoing.departure.clone();
+        let outcome = wire
+            .ask(unsent(outgoing, "secret").expect("a request"))
+            .await;
+        assert!(matches!(outcome, Err(None)), "it would be sent again");
+        assert!(departure.has_left());
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ pub(in super::super) struct Unsent {
     /// What comes behind it: this piece first, and then those.
     piece: Bytes,
     pieces: std::vec::IntoIter<Bytes>,
-    /// Whether a byte of it was sent.
+    /// Whether a byte of it was sent, or may have been.
     begun: bool,
     departure: Departure,
 }
@@ -125,6 +125,11 @@ impl Unsent {
             begun: false,
             departure: outgoing.departure,
         }))
+    }
+
+    /// A byte of it may have been sent.
+    pub(super) fn begins(&mut self) {
+        self.begun = true;
     }
 
     /// Whether nothing of it was sent.
