@@ -44,11 +44,18 @@ impl Chunks {
         self.state == State::Over
     }
 
-    /// Takes the data out of what was read. What is left in `bytes` came behind the end.
+    /// Takes the data out of what was read. What is left in `bytes` came behind the end, or is wrong: then it is left
+    /// only behind data, and taken alone it is an error.
     pub(super) fn take(&mut self, bytes: &mut &[u8]) -> io::Result<Bytes> {
         let mut data = Bytes::new();
         let mut joined = Vec::new();
-        while let Some(piece) = self.next(bytes)? {
+        loop {
+            let piece = match self.next(bytes) {
+                Ok(Some(piece)) => piece,
+                Err(error) if data.is_empty() => return Err(error),
+                // What came before it is good.
+                Ok(None) | Err(_) => break,
+            };
             // One piece is the rule.
             if data.is_empty() {
                 data = Bytes::copy_from_slice(piece);
@@ -138,6 +145,11 @@ mod tests {
         for piece in text.as_bytes().chunks(size) {
             let mut rest = piece;
             data.extend_from_slice(&chunks.take(&mut rest).ok()?);
+            if !chunks.is_over() && !rest.is_empty() {
+                let alone = chunks.take(&mut rest);
+                assert!(alone.is_err(), "it is wrong: {rest:?}");
+                return None;
+            }
             behind += rest.len();
         }
         let data = String::from_utf8(data).expect("text");

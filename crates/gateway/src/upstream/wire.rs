@@ -256,7 +256,12 @@ impl Wire {
             Framing::Chunked(chunks) => {
                 let mut rest = &bytes[..];
                 let piece = chunks.take(&mut rest)?;
-                self.ends |= !rest.is_empty();
+                if chunks.is_over() {
+                    self.ends |= !rest.is_empty();
+                } else {
+                    // It is wrong, which is said when what came before it is with the client.
+                    self.ahead = bytes.slice_ref(rest);
+                }
                 Ok(piece)
             }
         }
@@ -491,6 +496,29 @@ mod tests {
             let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
             assert_eq!(answered(&text).await, (None, false));
         }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_a_bad_chunk_is_given() {
+        let (wire, mut far, pools, url) = connected().await;
+        let answering = async {
+            let mut some = [0; 1000];
+            let _ = far.read(&mut some).await.expect("a request");
+            let text =
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n1\r\n!\r\nx";
+            far.write_all(text.as_bytes()).await.expect("written");
+        };
+        let (response, ()) =
+            tokio::join!(wire.ask(request(Outbound::whole("hi".into()))), answering);
+        let mut body = response.unwrap_or_else(|_| panic!("no answer")).into_body();
+        let first = body.frame().await.expect("a piece").expect("whole");
+        assert_eq!(first.into_data().expect("data"), "hi!");
+        // Although the provider keeps the connection open, and says nothing more.
+        let second = tokio::time::timeout(Duration::from_secs(5), body.frame()).await;
+        assert!(second.expect("in time").is_some_and(|it| it.is_err()));
+        drop(body);
+        assert!(pools.take_wire(key(), &url).is_none(), "it is closed");
+        drop(far);
     }
 
     #[tokio::test]
