@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{Response, StatusCode};
 use http_body::SizeHint;
 use hyper_util::rt::TokioIo;
@@ -36,6 +36,9 @@ const READ_BYTES: usize = 8 * 1024;
 /// The same where more than that comes.
 const READ_MOST_BYTES: usize = 64 * 1024;
 
+/// So many answers may come before the one proper.
+const MAX_INTERIM: usize = 100;
+
 /// A connection that serves one request at a time.
 pub(super) struct Wire {
     io: TokioIo<Io>,
@@ -49,6 +52,14 @@ pub(super) struct Wire {
     /// Whether it serves nothing more behind the answer, and is closed.
     ends: bool,
     home: Home,
+}
+
+/// What was read where an answer begins.
+#[derive(Default)]
+struct Beginning {
+    bytes: BytesMut,
+    /// How many answers came before the one proper.
+    interim: usize,
 }
 
 impl Wire {
@@ -78,7 +89,7 @@ impl Wire {
     ) -> Result<Response<Answering>, Option<Box<Unsent>>> {
         unsent.leaves(true);
         self.unsent = Some(unsent);
-        let mut read = BytesMut::new();
+        let mut read = Beginning::default();
         let head = poll_fn(|cx| self.poll_head(cx, &mut read)).await;
         let Ok(head) = head else {
             let unsent = self.unsent.take().filter(|it| it.is_whole());
@@ -91,7 +102,7 @@ impl Wire {
         Ok(response)
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, read: &mut BytesMut) -> Poll<io::Result<Head>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>, read: &mut Beginning) -> Poll<io::Result<Head>> {
         // A provider may answer before it has read all.
         let sent = self.poll_unsent(cx);
         if let Poll::Ready(Err(error)) = sent {
@@ -101,7 +112,7 @@ impl Wire {
             }
         }
         loop {
-            let mut seen = read.len();
+            let seen = read.bytes.len();
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
@@ -109,37 +120,43 @@ impl Wire {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
             self.comes_fast = buffer.remaining() == 0;
-            read.extend_from_slice(buffer.filled());
+            read.bytes.extend_from_slice(buffer.filled());
             // Not read again from its beginning for each byte that comes.
-            while seen == 0 || has_end(&read[..], seen) {
-                // What is kept of the head, and what came behind it, stays where it is.
-                let all = std::mem::take(read).freeze();
-                let Some((head, length)) = parsed(&all)? else {
-                    *read = all.into();
-                    break;
-                };
-                // What comes before the answer proper says nothing.
-                if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS
-                {
-                    read.extend_from_slice(&all[length..]);
-                    seen = 0;
-                    if read.is_empty() {
-                        break;
-                    }
-                    continue;
-                }
-                if self.unsent.as_ref().is_some_and(|it| it.is_whole()) {
-                    // It answers nothing that was asked: a provider tells so that it closes the connection.
-                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-                }
-                self.ahead = all.slice(length..);
-                self.begins(&head)?;
+            if (seen == 0 || has_end(&read.bytes, seen))
+                && let Some(head) = self.head(read)?
+            {
                 return Poll::Ready(Ok(head));
             }
-            if read.len() >= MAX_HEAD_BYTES {
+            if read.bytes.len() >= MAX_HEAD_BYTES {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
         }
+    }
+
+    /// The head of the answer proper; `None`: it is not all there.
+    fn head(&mut self, read: &mut Beginning) -> io::Result<Option<Head>> {
+        // What is kept of the head, and what came behind it, stays where it is.
+        let mut all = std::mem::take(&mut read.bytes).freeze();
+        while let Some((head, length)) = parsed(&all)? {
+            all.advance(length);
+            // What comes before the answer proper says nothing.
+            if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+                read.interim += 1;
+                if read.interim > MAX_INTERIM {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                continue;
+            }
+            if self.unsent.as_ref().is_some_and(|it| it.is_whole()) {
+                // It answers nothing that was asked: a provider tells so that it closes the connection.
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.ahead = all;
+            self.begins(&head)?;
+            return Ok(Some(head));
+        }
+        read.bytes = all.into();
+        Ok(None)
     }
 
     /// Reads from an answer's head where its body ends, and whether the connection goes on.
@@ -496,6 +513,16 @@ mod tests {
             let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
             assert_eq!(answered(&text).await, (None, false));
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_behind_few_others() {
+        let interim = "HTTP/1.1 100 Go\r\n\r\n";
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+        let text = interim.repeat(MAX_INTERIM) + answer;
+        assert_eq!(answered(&text).await, (Some((200, "hi".to_owned())), true));
+        let text = interim.repeat(MAX_INTERIM + 1) + answer;
+        assert_eq!(answered(&text).await, (None, false));
     }
 
     #[tokio::test]
