@@ -234,6 +234,8 @@ impl Wire {
     /// What there is to be read; nothing: it is the end.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.comes_fast {
+            // Many polls find nothing, and need no room for it.
+            ready!(socket::poll_readable(self.io.inner_mut(), cx));
             let mut read = BytesMut::with_capacity(READ_MOST_BYTES);
             let count = ready!(pin!(self.io.read_buf(&mut read)).poll(cx))?;
             self.comes_fast = count >= READ_BYTES;
