@@ -22,9 +22,9 @@ test: ## Install what the tests need and run all of them, on SQLite and PostgreS
 
 .PHONY: release
 release: ## Build the binary as it ships, with the console in it: target/release/keybearer.
-	@scripts/require.sh
+	@scripts/install_release_requisites.sh
 	@scripts/build_console.sh
-	cargo build --release --locked -p keybearer
+	@scripts/build_release.py
 
 .PHONY: console
 console: ## Serve the console's sources with live reload, in front of a running `make run`.
@@ -34,7 +34,8 @@ console: ## Serve the console's sources with live reload, in front of a running 
 .PHONY: bench
 bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some minutes and wants a quiet machine.
 	@scripts/install_bench_requisites.sh
-	cargo build --release --locked -p keybearer -p bench
+	@scripts/build_console.sh
+	@scripts/build_release.py --bench
 	@scripts/bench.py
 
 .PHONY: faults

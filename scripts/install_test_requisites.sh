@@ -5,6 +5,7 @@
 # What is missing and cannot be installed is named, with the command that would.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/debian_packages.sh
 
 say() { echo "requisites: $*"; }
 die() { echo "requisites: $*" >&2; exit 1; }
@@ -26,15 +27,7 @@ fi
 
 command -v chromium >/dev/null 2>&1 || [ -n "${KEYBEARER_CHROMIUM:-}" ] || packages+=(chromium)
 
-if [ ${#packages[@]} -gt 0 ]; then
-    install="apt-get install -y --no-install-recommends ${packages[*]}"
-    command -v apt-get >/dev/null 2>&1 || die "missing: ${packages[*]} (Debian's names); install them with your package manager"
-    [ "$(id -u)" -eq 0 ] || die "missing: ${packages[*]}; as root run: $install"
-    say "installing Debian packages: ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -q </dev/null
-    $install </dev/null
-fi
+debian_packages "${packages[@]}"
 
 # ---- What has no Debian package of the needed version
 
