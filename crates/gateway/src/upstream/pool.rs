@@ -15,8 +15,8 @@ use crate::health::KeyVersion;
 const IDLE: Duration = Duration::from_secs(60);
 /// How often those are looked for that waited for too long, or that the provider has closed.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// How many connections of a key and of one sort wait for their next request. As many as it may have calls by default: with fewer, a
-/// busy key would close and open connections all the time.
+/// How many connections of a key and of one sort wait for their next request. As many as it may have calls by default:
+/// with fewer, a busy key would close and open connections all the time.
 const MAX_OF_KEY: usize = 256;
 /// How many are driven in one turn of that.
 const SWEPT_TOGETHER: usize = 64;
