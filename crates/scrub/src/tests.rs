@@ -268,12 +268,17 @@ proptest! {
     #[test]
     fn escapes_that_mean_nothing_hide_nothing(
         parts in prop::collection::vec((0usize..32, "[a-c7sk\\n\"]{0,9}"), 1..12),
-key in prop::sample::select(vec![
-            &b"s/k+-0123456789abcdefghijkl"[..], b"sk-proj/Ab+9_~%41=zzaabbaabbc?>", b"sk-x7c7c7c7c7", b"cabcabcabcabcab", b"\\skskskskskskskskskskskskskskskskskskx",
+        key in prop::sample::select(vec![
+            &b"s/k+-0123456789abcdefghijkl"[..],
+            b"sk-proj/Ab+9_~%41=zzaabbaabbc?>",
+            b"sk-x7c7c7c7c7",
+            b"cabcabcabcabcab",
+            b"\\skskskskskskskskskskskskskskskskskskx",
         ]),
     ) {
         let escapes: [&[u8]; 22] = [
-            b"\\n", b"\\\"", b"\\\\n", b"\\\\", b"\\/", b"\\u0073", b"\\\\u006B", b"\\u00e9", b"\\u0437", b"\\u7361", b"\\u00", b"\\u",
+            b"\\n", b"\\\"", b"\\\\n", b"\\\\", b"\\/", b"\\u0073", b"\\\\u006B", b"\\u00e9", b"\\u0437", b"\\u7361",
+            b"\\u00", b"\\u",
             b"%", b"%%", b"%73", b"%6b", b"%E9", b"%7", b"% ", b"\\%6b", b"%\\u002d", b"\x1b[m",
         ];
         let forms = forms(key);
