@@ -10,6 +10,7 @@ mod stored;
 mod summary;
 mod sums;
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use domain::policy::KeySource;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::db::Tx;
 use crate::error::StoreError;
-use crate::statement::InOrder;
+use crate::statement::{InOrder, Statement};
 
 pub(crate) use groups::{GroupId, Groups, find_or_add, ids};
 pub use list::{StatusFilter, UsageFilter};
@@ -185,29 +186,77 @@ pub(crate) async fn insert(tx: &mut Tx, (row, group): Grouped<'_>) -> Result<boo
 /// Adds rows of calls that have none. `false`: some call has one. It is not known which, so the transaction must be
 /// given up.
 pub(crate) async fn insert_new(tx: &mut Tx, rows: &[Grouped<'_>]) -> Result<bool, StoreError> {
-    let mut rest = rows;
-    while !rest.is_empty() {
-        let (many, text) = INSERTS
-            .iter()
-            .find(|(many, _)| *many <= rest.len())
-            .unwrap_or(&INSERTS[INSERTS.len() - 1]);
-        let (some, after) = rest.split_at(*many);
-        let bound = |statement, (row, group): &Grouped<'_>| row.bind(*group, statement);
-        let added = tx.run(some.iter().fold(text.statement(), bound)).await?;
+    for (some, texts) in portions(rows) {
+        let added = tx.run(bound(&texts.count, some)).await?;
         if added != some.len() as u64 {
             return Ok(false);
         }
-        rest = after;
     }
     Ok(true)
 }
 
-/// How many rows one statement adds: a statement costs more than a row.
-static INSERTS: [(usize, LazyLock<InOrder>); 3] = [
-    (32, LazyLock::new(|| insert_text(32))),
-    (4, LazyLock::new(|| insert_text(4))),
-    (1, LazyLock::new(|| insert_text(1))),
+/// Adds rows, but for calls that have one, and returns those that it added.
+pub(crate) async fn insert_missing<'a>(
+    tx: &mut Tx,
+    rows: &[Grouped<'a>],
+) -> Result<Vec<Grouped<'a>>, StoreError> {
+    let mut added = Vec::with_capacity(rows.len());
+    for (some, texts) in portions(rows) {
+        let found: Vec<(String,)> = tx.all(bound(&texts.name, some)).await?;
+        let mut found: HashSet<String> = found.into_iter().map(|(request,)| request).collect();
+        // Of two rows of one call it added one.
+        let is_added = |(row, _): &&Grouped<'_>| found.remove(&row.request.to_string());
+        added.extend(some.iter().filter(is_added));
+    }
+    Ok(added)
+}
+
+/// Rows by the statement that takes so many of them.
+fn portions<'r, 'a>(
+    mut rest: &'r [Grouped<'a>],
+) -> impl Iterator<Item = (&'r [Grouped<'a>], &'static Inserts)> {
+    std::iter::from_fn(move || {
+        let fits = |inserts: &&Inserts| inserts.rows <= rest.len();
+        let inserts = INSERTS.iter().find(fits)?;
+        let (some, after) = rest.split_at(inserts.rows);
+        rest = after;
+        Some((some, inserts))
+    })
+}
+
+fn bound(text: &'static InOrder, rows: &[Grouped<'_>]) -> Statement {
+    let bind = |statement, (row, group): &Grouped<'_>| row.bind(*group, statement);
+    rows.iter().fold(text.statement(), bind)
+}
+
+/// The statements that add `rows` rows but for calls that have one.
+struct Inserts {
+    rows: usize,
+    /// Tells how many it added.
+    count: LazyLock<InOrder>,
+    /// Tells which, at a price.
+    name: LazyLock<InOrder>,
+}
+
+/// How many rows one statement adds, from many to one: a statement costs more than a row.
+static INSERTS: [Inserts; 3] = [
+    Inserts {
+        rows: 32,
+        count: LazyLock::new(|| insert_text(32, "")),
+        name: LazyLock::new(|| insert_text(32, RETURNING)),
+    },
+    Inserts {
+        rows: 4,
+        count: LazyLock::new(|| insert_text(4, "")),
+        name: LazyLock::new(|| insert_text(4, RETURNING)),
+    },
+    Inserts {
+        rows: 1,
+        count: LazyLock::new(|| insert_text(1, "")),
+        name: LazyLock::new(|| insert_text(1, RETURNING)),
+    },
 ];
+const RETURNING: &str = " RETURNING request_id";
 
 /// The columns of a call, in the order of [`UsageRow::bind`].
 const COLUMNS: &str = "request_id, at, workspace_id, group_id, status, error_code, streamed, input_tokens, \
@@ -215,11 +264,11 @@ const COLUMNS: &str = "request_id, at, workspace_id, group_id, status, error_cod
                        first_byte_ms, request_bytes, response_bytes, upstream_status, cost, charge, attempts, \
                        fallback";
 
-fn insert_text(rows: usize) -> InOrder {
+fn insert_text(rows: usize, returning: &str) -> InOrder {
     let row = vec!["$"; COLUMNS.split(',').count()].join(", ");
     let rows = vec![format!("({row})"); rows].join(", ");
     InOrder::new(&format!(
-        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING"
+        "INSERT INTO usage ({COLUMNS}) VALUES {rows} ON CONFLICT (request_id) DO NOTHING{returning}"
     ))
 }
 

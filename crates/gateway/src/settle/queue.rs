@@ -11,6 +11,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::writer::BATCH;
 use super::{CLIENT_CLOSED, Open, Settled, Settlement};
 use crate::endpoint::Call;
 use crate::error::Failure;
@@ -114,8 +115,8 @@ impl Books {
         let waiting = self.settled.fetch_add(1, Ordering::Relaxed) + 1;
         place.send(Message::Settled(settling));
         // Where as many wait as places are free, the next calls find none before the writer looks by itself. Places that
-        // running calls hold say nothing: it has its time to gather rows all the same.
-        if is_urgent || waiting >= self.queue.capacity() {
+        // running calls hold say nothing: it has its time to gather rows all the same, until there are enough of them.
+        if is_urgent || waiting == BATCH || waiting >= self.queue.capacity() {
             self.urgent.notify_one();
         }
     }
@@ -206,6 +207,43 @@ impl Books {
             self.urgent.notify_one();
             // An error means that the writer is gone; then nothing more will be written.
             let _ = written.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::tests::usage_row;
+
+    /// Whether the writer was asked to look since it was last asked this.
+    fn is_urgent(queue: &Queue) -> bool {
+        let urgent = pin!(queue.urgent.notified());
+        let mut nobody = Context::from_waker(Waker::noop());
+        urgent.poll(&mut nobody).is_ready()
+    }
+
+    #[test]
+    fn the_writer_is_woken_for_a_whole_batch_and_for_no_row_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path()).expect("a spool");
+        let (books, mut queue) = Books::new(10 * BATCH, spool);
+        for round in 0_u8..2 {
+            for number in 1..=BATCH {
+                let place = books.queue.clone().try_reserve_owned().expect("a place");
+                let settled = Box::new(Settled {
+                    row: usage_row(RequestId::from_bytes([round; 16])),
+                    used: None,
+                    failed: Vec::new(),
+                });
+                books.keep(place, settled, None);
+                assert_eq!(is_urgent(&queue), number == BATCH, "{number}");
+            }
+            while queue.try_recv().is_ok() {}
         }
     }
 }

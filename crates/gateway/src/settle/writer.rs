@@ -16,10 +16,11 @@ use super::marks::Marks;
 use super::queue::{Queue, Settling};
 use crate::spool::{self, Number, Rows, Spool};
 
-/// How many rows one transaction takes: on a busy server those of a linger, and so one wait for the disk.
-const BATCH: usize = 512;
+/// How many rows one transaction takes, and how many are waited for at most: what gathers beyond [`MOST`] before it is
+/// written must be read back from the spool, at several times the price.
+pub(super) const BATCH: usize = 1024;
 /// While the store is away, so many rows are kept in memory; the spool has the others.
-const MOST: usize = 2048;
+const MOST: usize = 2 * BATCH;
 /// How long rows that nobody waits for wait for more: a transaction costs more than a row.
 const LINGER: Duration = Duration::from_millis(200);
 /// How often the queue is looked after while the store writes, or before it is tried again.

@@ -44,7 +44,7 @@ pub(crate) async fn settle(store: &Store, rows: &[UsageRow]) -> Result<(), Store
 }
 
 /// Whether calls may have a row already.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Known {
     None,
     Some,
@@ -74,17 +74,14 @@ async fn settle_all(store: &Store, rows: &[Grouped<'_>], known: Known) -> Result
             }
         }
     }
-    if known == Known::None {
-        if !usage::insert_new(&mut tx, &free).await? {
-            return Ok(false);
-        }
-        added.extend(free);
-    } else {
-        for row in free {
-            if usage::insert(&mut tx, row).await? {
-                added.push(row);
+    match known {
+        Known::None => {
+            if !usage::insert_new(&mut tx, &free).await? {
+                return Ok(false);
             }
+            added.extend(free);
         }
+        Known::Some => added.extend(usage::insert_missing(&mut tx, &free).await?),
     }
     usage::note(&mut tx, &added).await?;
     kept::note(&mut tx, &added).await?;
