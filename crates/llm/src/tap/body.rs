@@ -5,7 +5,7 @@ use bytes::Bytes;
 use domain::{Terms, Usage};
 use serde_json::value::RawValue;
 
-use super::text::{Shape, Tally, TextCounter, run_between, run_in_string, string_end};
+use super::text::{Shape, Tally, TextCounter, run_in_string, string_end};
 use super::{Ended, Metered, is_other_tier};
 use crate::format::UsageTap;
 
@@ -276,17 +276,15 @@ impl BodyTap {
         }
     }
 
-    /// How many of the next bytes change nothing but what is kept and how a name is spelled.
+    /// How many of the next bytes are of one string and change nothing but what is kept and how a name is spelled.
     fn run(&self, rest: &[u8]) -> usize {
-        match (self.in_string, self.place) {
-            (true, _) if self.escaped => 0,
-            (true, _) => run_in_string(rest),
-            (false, Place::Value) => run_between(rest),
-            (false, _) => 0,
+        match self.in_string && !self.escaped {
+            true => run_in_string(rest),
+            false => 0,
         }
     }
 
-    /// Passes over a value of which nothing is kept. Returns the bytes from where it ends, if it does.
+    /// Passes over a value. Returns the bytes from where it ends, or from the string in it that does not.
     fn pass_value<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         while let Some(at) = bytes.iter().position(|byte| VALUE[usize::from(*byte)]) {
             let rest = &bytes[at + 1..];
@@ -371,8 +369,10 @@ impl BodyTap {
             if self.place == Place::Lost {
                 return;
             }
-            if self.place == Place::Value && self.keeping == Keeping::Nothing && !self.in_string {
-                rest = self.pass_value(rest);
+            if self.place == Place::Value && !self.in_string {
+                let value = rest;
+                rest = self.pass_value(value);
+                self.keep(&value[..value.len() - rest.len()]);
                 if let [byte, after @ ..] = rest {
                     self.take(*byte);
                     rest = after;
