@@ -2,6 +2,7 @@
 //!
 //! The bits are laid out as a ULID: sorting by id sorts by time of creation.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -20,6 +21,12 @@ pub trait Id: Copy + Sized {
     /// Builds an id from the time and 80 random bits.
     fn from_parts(created_at: Timestamp, random: [u8; 10]) -> Self;
 }
+
+/// Hashes what is random by its nature, as ids and digests under a key are: nobody can choose many that collide.
+pub type RandomlyKeyed = foldhash::fast::RandomState;
+
+/// A map by ids.
+pub type IdMap<K, V> = HashMap<K, V, RandomlyKeyed>;
 
 /// A text that is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -32,8 +32,8 @@ pub mod usage;
 pub mod variable;
 
 pub use id::{
-    AccountId, ApiKeyId, DataKeyId, DeploymentId, InvitationId, ProviderKeyId, RequestId, RunId,
-    ScriptId, ServiceId, SessionId, UserId, WorkspaceId,
+    AccountId, ApiKeyId, DataKeyId, DeploymentId, IdMap, InvitationId, ProviderKeyId,
+    RandomlyKeyed, RequestId, RunId, ScriptId, ServiceId, SessionId, UserId, WorkspaceId,
 };
 pub use key::{KeyOwner, KeyScope, Label, PlanId, ProviderId};
 pub use money::{Decimal, NanoUsd};

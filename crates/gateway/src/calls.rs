@@ -1,9 +1,8 @@
 //! How many calls each API key makes at once, so that one client cannot take what serves all.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::ApiKeyId;
+use domain::{ApiKeyId, IdMap};
 
 use crate::error::Failure;
 
@@ -13,7 +12,7 @@ pub(crate) struct Calls {
     /// The most for each key.
     most: usize,
     /// Only keys that make calls.
-    running: Arc<Mutex<HashMap<ApiKeyId, usize>>>,
+    running: Arc<Mutex<IdMap<ApiKeyId, usize>>>,
 }
 
 /// One call that runs, until it is dropped.

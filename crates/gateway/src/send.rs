@@ -296,7 +296,8 @@ pub(crate) async fn send(
         // The client is at fault, not who was to get it.
         failed.map_or_else(|| not_sent(error), |it| Missed::new(it, Next::Told))
     })?;
-    let rests_ms = limits::rests_ms(response.headers(), plane.sources.now());
+    let now = plane.sources.now();
+    let rests_ms = limits::rests_ms(response.headers(), now);
     let judge = Judge {
         call: parcel.call,
         format,
@@ -307,7 +308,7 @@ pub(crate) async fn send(
             idle: plane.config.timeouts.idle(),
             ends_at: parcel.ends_at,
         },
-        now: plane.sources.now(),
+        now,
     };
     let mut translation = translated.map(|it| Box::new(Translation::of(it, parcel)));
     let mut outcome = judge.judge(response).await;

@@ -12,10 +12,10 @@ mod weight;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::policy::KeySource;
 use domain::record::{DataKeyRecord, ProviderKeyRecord};
 use domain::resolve::{HeldKey, Target};
+use domain::{RandomlyKeyed, Timestamp};
 use moka::sync::Cache;
 use store::{CallerRecord, Store};
 
@@ -102,9 +102,9 @@ pub(crate) struct Away;
 pub(crate) struct Snapshot {
     store: Store,
     max_staleness: Duration,
-    callers: Cache<[u8; 32], Arc<Loaded>>,
+    callers: Cache<[u8; 32], Arc<Loaded>, RandomlyKeyed>,
     /// Hashes that no caller has, with the newest change known then.
-    strangers: Cache<[u8; 32], i64>,
+    strangers: Cache<[u8; 32], i64, RandomlyKeyed>,
     loading: Arc<Flights<Load, Found>>,
     instance: Arc<InstanceCache>,
     #[cfg(test)]
@@ -131,11 +131,11 @@ impl Snapshot {
             callers: Cache::builder()
                 .max_capacity(MAX_BYTES)
                 .weigher(|_, loaded: &Arc<Loaded>| loaded.weight())
-                .build(),
+                .build_with_hasher(RandomlyKeyed::default()),
             strangers: Cache::builder()
                 .max_capacity(MAX_STRANGERS)
                 .time_to_live(STRANGER_FOR)
-                .build(),
+                .build_with_hasher(RandomlyKeyed::default()),
             loading: Arc::new(Flights::new()),
             instance: Arc::default(),
             #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What has changed, and since when: the counter that every change of served rows moves.
 
-use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, IdMap, Timestamp};
 use tokio::time::Instant;
 
 use crate::Store;
@@ -37,7 +36,7 @@ struct Known {
     /// Up to here the list was read without a gap; own changes move `latest` alone.
     polled: i64,
     everybody: i64,
-    accounts: HashMap<AccountId, i64>,
+    accounts: IdMap<AccountId, i64>,
     synced_at: Instant,
 }
 
@@ -71,7 +70,7 @@ impl Revisions {
             latest: revision,
             polled: revision,
             everybody: revision,
-            accounts: HashMap::new(),
+            accounts: IdMap::default(),
             synced_at: Instant::now(),
         }))
     }

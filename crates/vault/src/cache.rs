@@ -2,11 +2,10 @@
 //!
 //! A data key that is too old is not used again, but leaves only when it is asked for or newer ones push it out.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::record::{DataKeyRecord, SealingKeyRecord};
-use domain::{DataKeyId, Timestamp};
+use domain::{DataKeyId, IdMap, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::committed::Derived;
@@ -24,7 +23,7 @@ const GENERATION_KEYS: usize = 2048;
 /// more than to open an envelope.
 pub(crate) struct DataKey {
     secret: Zeroizing<[u8; 32]>,
-    derived: Mutex<HashMap<[u8; 32], Arc<Derived>>>,
+    derived: Mutex<IdMap<[u8; 32], Arc<Derived>>>,
 }
 
 /// For how many envelopes a data key remembers that; most owners have fewer. Then it begins anew.
@@ -75,7 +74,7 @@ impl Held {
     }
 }
 
-type Generation = HashMap<DataKeyId, Held>;
+type Generation = IdMap<DataKeyId, Held>;
 
 /// Unwrapped data keys, at most 4096. When the young generation is full it becomes the old one, and the
 /// former old one is dropped: a key that is used at least once per generation stays.
@@ -222,7 +221,7 @@ mod tests {
                 assert!(cache.get(&used, NOW).is_some(), "{number}");
             }
         }
-        let held: usize = cache.lock().iter().map(HashMap::len).sum();
+        let held: usize = cache.lock().iter().map(IdMap::len).sum();
         assert!(held <= 2 * GENERATION_KEYS, "{held}");
         assert!(cache.get(&record(0), NOW).is_none());
         assert!(cache.get(&record(19_999), NOW).is_some());

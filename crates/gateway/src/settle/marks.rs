@@ -1,9 +1,7 @@
 //! What the end of a call says of its keys: when they were last used, and that a provider did not accept one.
 
-use std::collections::HashMap;
-
 use domain::key::FailureKind;
-use domain::{ApiKeyId, ProviderKeyId, Timestamp};
+use domain::{ApiKeyId, IdMap, ProviderKeyId, Timestamp};
 use store::{Store, StoreError};
 
 use super::Settled;
@@ -15,9 +13,9 @@ const USED_EVERY_MS: i64 = 60_000;
 #[derive(Default)]
 pub(super) struct Marks {
     /// When a use was last written.
-    written: HashMap<Key, Timestamp>,
-    used: HashMap<Key, Timestamp>,
-    failed: HashMap<ProviderKeyId, (i64, Timestamp, FailureKind)>,
+    written: IdMap<Key, Timestamp>,
+    used: IdMap<Key, Timestamp>,
+    failed: IdMap<ProviderKeyId, (i64, Timestamp, FailureKind)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

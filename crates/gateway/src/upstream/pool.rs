@@ -1,9 +1,9 @@
 //! Connections that wait for the next request.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use domain::IdMap;
 use http::uri::{Authority, Scheme, Uri};
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(super) struct Pools(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    by_key: HashMap<KeyVersion, Vec<Idle>>,
+    by_key: IdMap<KeyVersion, Vec<Idle>>,
     /// How many there are in all.
     count: usize,
     /// Whether a task looks after them.
