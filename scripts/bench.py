@@ -4,8 +4,8 @@
     scripts/bench.py [--rounds N] [--seconds S]
 
 A fast upstream is called directly, through nginx with a fixed `Authorization` header, and through Keybearer in full
-service. Proxies run on core 0; the upstream and the load share core 1. The three take turns within each round, so what
-else the machine does meets all of them alike; medians over the rounds are reported.
+service. Proxies run on core 0; the upstream and the load share core 1, and never sleep. The three take turns within each
+round, so what else the machine does meets all of them alike; medians over the rounds are reported.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import os
 import pathlib
 import resource
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -31,6 +32,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 PROXY_CORE, LOAD_CORE = "0", "1"
 START_SECONDS, STOP_SECONDS = 30, 40
+# A load asks once at least, and ends when the last answer is there.
+LATE_SECONDS = 120
 PROVIDER_KEY = "sk-bench-" + secrets.token_hex(20)
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 STARTS = 7
@@ -65,11 +68,11 @@ class Children:
         self.directory = directory
         self.running = []
 
-    def start(self, name, command, core, environment=None):
+    def start(self, name, command, core, environment=None, stdin=subprocess.DEVNULL):
         with open(self.directory / f"{name}.stderr", "ab") as errors:
             child = subprocess.Popen(
-                ["taskset", "-c", core, *map(str, command)], cwd=self.directory, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=errors, env=environment, text=True,
+                ["taskset", "-c", core, *map(str, command)], cwd=self.directory, stdin=stdin, stdout=subprocess.PIPE,
+                stderr=errors, env=environment, text=True,
             )
         self.running.append(child)
         return child
@@ -84,6 +87,8 @@ class Children:
                 child.kill()
                 child.wait(STOP_SECONDS)
         child.stdout.close()
+        if child.stdin:
+            child.stdin.close()
         self.running.remove(child)
 
     def stop_all(self):
@@ -104,12 +109,43 @@ class Target:
     process: int | None
 
 
-def start_upstream(children):
-    child = children.start("upstream", [BUILT / "bench", "upstream"], LOAD_CORE)
-    address = child.stdout.readline().strip()
-    if not address:
-        sys.exit(f"the upstream did not start: {children.stderr('upstream')}")
-    return address
+class Peers:
+    """The upstream and the load: one process, which does not sleep while a load runs.
+
+    Else the proxy that is measured would pay for waking it.
+    """
+
+    def __init__(self, children):
+        self.children = children
+        # Ends with its standard input: also when nobody is left to end it.
+        self.child = children.start("peers", [BUILT / "bench", "peers"], LOAD_CORE, stdin=subprocess.PIPE)
+        self.address = self.child.stdout.readline().strip()
+        if not self.address:
+            sys.exit(f"the upstream did not start: {children.stderr('peers')}")
+
+    def load(self, case, target, seconds, watch=None):
+        """One load. Returns what it saw. `watch` is called now and then while it runs."""
+        words = [
+            target.address, case.connections, int(seconds * 1000), case.body_bytes, case.kind, target.api_key,
+        ]
+        what = f"{case.name} through {target.name}"
+        # Where the process has ended, that is told below.
+        with contextlib.suppress(BrokenPipeError):
+            self.child.stdin.write(" ".join(map(str, words)) + "\n")
+            self.child.stdin.flush()
+        until = time.monotonic() + seconds + LATE_SECONDS
+        while not select.select([self.child.stdout], [], [], 0.1 if watch else seconds + LATE_SECONDS)[0]:
+            if time.monotonic() > until:
+                sys.exit(f"{what}: not over after {seconds + LATE_SECONDS:.0f} seconds")
+            if watch:
+                watch()
+        line = self.child.stdout.readline()
+        if not line:
+            sys.exit(f"{what}: upstream and load have ended: {self.children.stderr('peers')}")
+        seen = json.loads(line)
+        if "error" in seen:
+            sys.exit(f"{what}: {seen['error']}")
+        return seen
 
 
 NGINX_CONF = """
@@ -349,28 +385,10 @@ def resident_mb(process):
     sys.exit(f"process {process} has no resident memory")
 
 
-def measure(case, target, seconds, watch=None):
-    """One load. Returns what the load saw, and the microseconds of CPU time a request and an event took.
-
-    `watch` is called now and then while it runs.
-    """
-    command = [
-        "taskset", "-c", LOAD_CORE, BUILT / "bench", "load", target.address, str(case.connections),
-        str(int(seconds * 1000)), str(case.body_bytes), case.kind, target.api_key,
-    ]
+def measure(case, target, seconds, peers, watch=None):
+    """One load. Returns what the load saw, and the microseconds of CPU time a request and an event took."""
     before = target.process and cpu_seconds(target.process)
-    load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + seconds + 120
-    while load.poll() is None:
-        if time.monotonic() > until:
-            load.kill()
-        if watch:
-            watch()
-        time.sleep(0.1 if watch else 0.01)
-    seen, errors = load.communicate()
-    if load.returncode != 0:
-        sys.exit(f"{case.name} through {target.name}: {errors}")
-    seen = json.loads(seen)
+    seen = peers.load(case, target, seconds, watch)
     if target.process:
         spent = (cpu_seconds_at_rest(target.process) - before) * 1e6
         seen["cpu_us"] = spent / (seen["events"] or seen["requests"])
@@ -410,27 +428,27 @@ class Results:
             )
 
 
-def with_streams_open(keybearer):
+def with_streams_open(keybearer, peers):
     """The most resident memory while 5,000 streams are open, in MB."""
     target, most = keybearer.target(), [0]
 
     def watch():
         most[0] = max(most[0], resident_mb(target.process))
 
-    measure(OPEN_STREAMS, target, 1, watch)
+    measure(OPEN_STREAMS, target, 1, peers, watch)
     return most[0]
 
 
-def with_a_crowd(keybearer, nginx, rounds, seconds):
+def with_a_crowd(keybearer, nginx, rounds, seconds, peers):
     """How much more a request costs with a million keys in the database than with few, and the memory with them."""
     api_keys = keybearer.workspaces(KEYS_IN_USE)
 
+    def cpu_us(case, target):
+        return measure(case, target, seconds, peers)["cpu_us"]
+
     def cost():
         # Beside nginx, so that it does not matter what the machine does at the time.
-        pairs = [
-            (measure(KEYS, keybearer.target(api_keys), seconds)["cpu_us"], measure(MANY, nginx, seconds)["cpu_us"])
-            for _ in range(rounds)
-        ]
+        pairs = [(cpu_us(KEYS, keybearer.target(api_keys)), cpu_us(MANY, nginx)) for _ in range(rounds)]
         return statistics.median(ours / theirs for ours, theirs in pairs)
 
     few = cost()
@@ -471,7 +489,7 @@ def main():
         sys.exit("the benchmark needs cores 0 and 1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Keybearer has two sockets for each open stream.
+    # Keybearer has two sockets for each open stream, and so have its peers.
     if hard != resource.RLIM_INFINITY and hard < 12_000:
         sys.exit(f"the benchmark needs 12,000 open files a process; the limit here is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 12_000), hard))
@@ -479,27 +497,27 @@ def main():
     with tempfile.TemporaryDirectory(prefix="keybearer-bench-") as directory:
         children = Children(pathlib.Path(directory))
         try:
-            upstream = start_upstream(children)
-            nginx = start_nginx(children, upstream)
-            keybearer = Keybearer(children, upstream)
+            peers = Peers(children)
+            nginx = start_nginx(children, peers.address)
+            keybearer = Keybearer(children, peers.address)
             starts = []
             for _ in range(STARTS):
                 keybearer.stop()
                 starts.append(keybearer.start())
             # Until what the start needed was given back.
             time.sleep(REST_SECONDS)
-            targets = [Target("direct", upstream, "none", None), nginx, keybearer.target()]
+            targets = [Target("direct", peers.address, "none", None), nginx, keybearer.target()]
             idle_mb = resident_mb(targets[-1].process)
             for number in range(options.rounds):
                 print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
                 for case in CASES:
                     for target in targets:
-                        results.add(case, target, measure(case, target, options.seconds))
+                        results.add(case, target, measure(case, target, options.seconds, peers))
             loaded_mb = resident_mb(targets[-1].process)
             print("5,000 open streams", file=sys.stderr, flush=True)
-            open_mb = with_streams_open(keybearer)
+            open_mb = with_streams_open(keybearer, peers)
             print("1,000,000 keys", file=sys.stderr, flush=True)
-            crowd, crowd_mb = with_a_crowd(keybearer, nginx, options.rounds, options.seconds)
+            crowd, crowd_mb = with_a_crowd(keybearer, nginx, options.rounds, options.seconds, peers)
         finally:
             children.stop_all()
     results.print_table()

@@ -217,7 +217,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="keybearer-usage-") as directory, contextlib.ExitStack() as stack:
         children = bench.Children(pathlib.Path(directory))
         stack.callback(children.stop_all)
-        keybearer = Keybearer(children, bench.start_upstream(children))
+        keybearer = Keybearer(children, bench.Peers(children).address)
         keybearer.populate()
         keybearer.stop()
         now_ms = int(time.time() * 1000)

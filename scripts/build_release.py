@@ -73,18 +73,18 @@ class Counting(bench.Keybearer):
 def run_loads(built, counts):
     """Gives the counting binary its load. What it ran through is in `counts` when it has stopped."""
     bench.BUILT = built
-    # The load counts as well, and nobody wants to know.
+    # Upstream and load count as well, and nobody wants to know.
     os.environ["LLVM_PROFILE_FILE"] = "/dev/null"
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
     with tempfile.TemporaryDirectory(prefix="keybearer-profile-") as directory:
         children = bench.Children(pathlib.Path(directory))
         try:
-            upstream = bench.start_upstream(children)
-            keybearer = Counting(children, upstream, counts)
+            peers = bench.Peers(children)
+            keybearer = Counting(children, peers.address, counts)
             target = bench.Target("Keybearer", keybearer.address, keybearer.api_key, keybearer.child.pid)
             for case in LOADS:
-                seen = bench.measure(case, target, SECONDS)
+                seen = bench.measure(case, target, SECONDS, peers)
                 print(f"profile: {case.name}: {seen['requests']} calls", flush=True)
             time.sleep(1)
             keybearer.stop()

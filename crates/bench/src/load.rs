@@ -5,40 +5,76 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::message::{self, Reader};
-use crate::upstream::{FAST, Pace};
+use crate::upstream::{FAST, Pace, SLOW};
 
 /// What is asked of whom.
 pub(crate) struct Load {
-    pub(crate) address: SocketAddr,
-    pub(crate) connections: usize,
-    pub(crate) milliseconds: u64,
-    pub(crate) body_bytes: usize,
+    address: SocketAddr,
+    connections: usize,
+    milliseconds: u64,
+    body_bytes: usize,
     /// Which streams are asked for; `None`: none.
-    pub(crate) streams: Option<Pace>,
-    pub(crate) asks: Asks,
+    streams: Option<Pace>,
+    asks: Asks,
     /// Each connection uses one after the other.
-    pub(crate) api_keys: Vec<String>,
+    api_keys: Vec<String>,
+}
+
+impl Load {
+    /// Reads `ADDRESS CONNECTIONS MILLISECONDS BODY_BYTES json|translated|stream|slow API_KEY[,API_KEY...]`.
+    pub(crate) fn parse(line: &str) -> anyhow::Result<Self> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [
+            address,
+            connections,
+            milliseconds,
+            body_bytes,
+            kind,
+            api_keys,
+        ] = words[..]
+        else {
+            bail!("a load has 6 words, not {}", words.len());
+        };
+        let (streams, asks) = match kind {
+            "json" => (None, CHAT),
+            "translated" => (None, MESSAGES),
+            "stream" => (Some(FAST), CHAT),
+            "slow" => (Some(SLOW), CHAT),
+            other => bail!("an answer is json, translated, stream or slow, not {other}"),
+        };
+        Ok(Self {
+            address: address.parse().context("address")?,
+            connections: connections.parse().context("connections")?,
+            milliseconds: milliseconds.parse().context("milliseconds")?,
+            body_bytes: body_bytes.parse().context("body bytes")?,
+            streams,
+            asks,
+            api_keys: api_keys.split(',').map(str::to_owned).collect(),
+        })
+    }
 }
 
 /// In which format is asked.
 #[derive(Clone, Copy)]
-pub(crate) struct Asks {
+struct Asks {
     path: &'static str,
     /// What a request of it needs beside model and messages.
     fields: &'static str,
 }
 
 /// The provider's own.
-pub(crate) const CHAT: Asks = Asks {
+const CHAT: Asks = Asks {
     path: "/v1/chat/completions",
     fields: "",
 };
 /// Another, which Keybearer translates both ways.
-pub(crate) const MESSAGES: Asks = Asks {
+const MESSAGES: Asks = Asks {
     path: "/v1/messages",
     fields: r#""max_tokens":500,"#,
 };
@@ -46,12 +82,8 @@ pub(crate) const MESSAGES: Asks = Asks {
 /// Most requests of one connection, whatever the time.
 const MAX_REQUESTS: usize = 200_000;
 
-/// Runs the load and prints one line of JSON: requests, events, seconds, and latency in microseconds.
-#[expect(
-    clippy::print_stdout,
-    reason = "whoever starts it reads the result there"
-)]
-pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
+/// Runs the load. Returns requests, events, seconds, and latency in microseconds.
+pub(crate) async fn run(load: Load) -> anyhow::Result<Value> {
     let requests = load.api_keys.iter().map(|key| request(&load, key));
     let requests: Arc<[Vec<u8>]> = requests.collect();
     // Connections stand before the clock starts.
@@ -63,29 +95,28 @@ pub(crate) async fn run(load: Load) -> anyhow::Result<()> {
     }
     let started_at = Instant::now();
     let until = started_at + Duration::from_millis(load.milliseconds);
-    let tasks: Vec<_> = streams
-        .into_iter()
-        .enumerate()
-        .map(|(first, stream)| {
-            let requests = Arc::clone(&requests);
-            tokio::spawn(ask(stream, requests, first, load.streams, until))
-        })
-        .collect();
+    // Dropped with what is left of them as soon as one of them fails.
+    let mut tasks = JoinSet::new();
+    for (first, stream) in streams.into_iter().enumerate() {
+        let requests = Arc::clone(&requests);
+        tasks.spawn(ask(stream, requests, first, load.streams, until));
+    }
     let mut latencies = Vec::new();
-    for task in tasks {
-        latencies.extend(task.await.context("a connection panicked")??);
+    while let Some(task) = tasks.join_next().await {
+        latencies.extend(task.context("a connection panicked")??);
     }
     let seconds = started_at.elapsed().as_secs_f64();
     latencies.sort_unstable();
     let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e6;
     let requests = latencies.len();
     let events = load.streams.map_or(0, |pace| requests * pace.events);
-    println!(
-        r#"{{"requests":{requests},"events":{events},"seconds":{seconds:.4},"p50_us":{:.1},"p99_us":{:.1}}}"#,
-        at(50),
-        at(99)
-    );
-    Ok(())
+    Ok(json!({
+        "requests": requests,
+        "events": events,
+        "seconds": seconds,
+        "p50_us": at(50),
+        "p99_us": at(99),
+    }))
 }
 
 /// Asks at least once, until the time is over, beginning with the request `first`. Returns how long each answer took.

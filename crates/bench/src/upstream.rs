@@ -34,14 +34,8 @@ pub(crate) const SLOW: Pace = Pace {
     every: Duration::from_millis(500),
 };
 
-/// Serves on a free port, which is printed, until it is killed.
-#[expect(
-    clippy::print_stdout,
-    reason = "whoever starts it reads the address there"
-)]
-pub(crate) async fn serve() -> anyhow::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-    println!("{}", listener.local_addr()?);
+/// Serves until it is dropped.
+pub(crate) async fn serve(listener: TcpListener) -> anyhow::Result<()> {
     loop {
         let (stream, _) = listener.accept().await.context("accept")?;
         stream.set_nodelay(true)?;
