@@ -8,6 +8,10 @@ mod message;
 mod peers;
 mod upstream;
 
+use std::hint::spin_loop;
+use std::io;
+use std::thread;
+
 use anyhow::{Context, bail};
 
 fn main() -> anyhow::Result<()> {
@@ -21,6 +25,25 @@ fn main() -> anyhow::Result<()> {
                 .context("cannot start the runtime")?;
             runtime.block_on(peers::run())
         }
-        _ => bail!("usage: bench peers"),
+        ["idle"] => idle(),
+        _ => bail!("usage: bench peers | idle"),
     }
+}
+
+/// Keeps its core from being halted, until standard input is closed. Whoever starts it gives it the scheduling class
+/// that yields to all others.
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever starts it reads there that it runs"
+)]
+fn idle() -> anyhow::Result<()> {
+    // Ends with the process.
+    thread::spawn(|| -> ! {
+        loop {
+            spin_loop();
+        }
+    });
+    println!("idle");
+    io::copy(&mut io::stdin(), &mut io::sink()).context("standard input")?;
+    Ok(())
 }
