@@ -88,7 +88,9 @@ class Children:
                 child.wait(STOP_SECONDS)
         child.stdout.close()
         if child.stdin:
-            child.stdin.close()
+            # What it did not live to read.
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
         self.running.remove(child)
 
     def stop_all(self):
