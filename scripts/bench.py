@@ -4,8 +4,9 @@
     scripts/bench.py [--rounds N] [--seconds S]
 
 A fast upstream is called directly, through nginx with a fixed `Authorization` header, and through Keybearer in full
-service. Proxies run on core 0; the upstream and the load share core 1, and never sleep. The three take turns within each
-round, so what else the machine does meets all of them alike; medians over the rounds are reported.
+service. Proxies run on core 0, which is never halted; the upstream and the load share core 1 and do not sleep during a
+load. The three take turns within each round, so what else the machine does meets all of them alike; medians over the
+rounds are reported.
 """
 
 import argparse
