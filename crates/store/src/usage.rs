@@ -238,18 +238,13 @@ struct Inserts {
     name: LazyLock<InOrder>,
 }
 
-/// How many rows one statement adds, from many to one: a statement costs more than a row, and on one core each takes it
-/// from the thread that serves. The engines take 32,766 arguments and more.
-static INSERTS: [Inserts; 4] = [
+/// How many rows one statement adds, from many to one: a statement costs more than a row, but on one core calls wait while
+/// one is put together and run.
+static INSERTS: [Inserts; 3] = [
     Inserts {
-        rows: 128,
-        count: LazyLock::new(|| insert_text(128, "")),
-        name: LazyLock::new(|| insert_text(128, RETURNING)),
-    },
-    Inserts {
-        rows: 16,
-        count: LazyLock::new(|| insert_text(16, "")),
-        name: LazyLock::new(|| insert_text(16, RETURNING)),
+        rows: 32,
+        count: LazyLock::new(|| insert_text(32, "")),
+        name: LazyLock::new(|| insert_text(32, RETURNING)),
     },
     Inserts {
         rows: 4,
