@@ -4,6 +4,8 @@
 //! a double, and lists and objects are counted. It says only that a document breaks a rule; which one and where, serde_json
 //! is asked then.
 
+pub(crate) mod split;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -316,6 +318,11 @@ impl Pass {
         let admitted = rest.iter().take_while(|byte| self.admits(**byte)).count();
         8 * eights.len() + admitted
     }
+}
+
+/// How many bytes of a text come before the first that JSON must escape.
+pub(crate) fn plain(text: &str) -> usize {
+    Pass::Any.of(text.as_bytes())
 }
 
 /// What turns the quote into the space, which has the least code that stands for itself.

@@ -1,12 +1,13 @@
 //! Reads JSON objects field by field, so that what nobody took is known.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
 
 use super::{NotTranslatable, Warnings};
+use crate::json::split;
 use crate::surcharge::camel;
 
 /// The fields of an object that nobody has taken yet. `null` counts as absent; of several fields of one name the last
@@ -14,7 +15,7 @@ use crate::surcharge::camel;
 pub(crate) struct Fields<'a> {
     /// The top-level field in which it stands, for errors.
     place: &'static str,
-    entries: Vec<(String, &'a RawValue)>,
+    entries: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
 /// More tokens than any call uses, as in reports of usage.
@@ -25,8 +26,8 @@ type Read<T> = Result<T, NotTranslatable>;
 impl<'a> Fields<'a> {
     /// The fields of `raw`, which stands in the top-level field `place`.
     pub(crate) fn of(raw: &'a RawValue, place: &'static str) -> Read<Self> {
-        let Entries(entries) = serde_json::from_str(raw.get())
-            .map_err(|_| NotTranslatable::new(place, "it must be made of JSON objects"))?;
+        let entries = split::fields(raw)
+            .ok_or_else(|| NotTranslatable::new(place, "it must be made of JSON objects"))?;
         Ok(Self { place, entries })
     }
 
@@ -34,14 +35,14 @@ impl<'a> Fields<'a> {
     pub(crate) fn in_camel_case(mut self) -> Self {
         for (name, _) in &mut self.entries {
             if name.contains('_') {
-                *name = camel(name);
+                *name = Cow::Owned(camel(name));
             }
         }
         self
     }
 
     /// What nobody has taken yet, in its order.
-    pub(crate) fn rest(self) -> Vec<(String, &'a RawValue)> {
+    pub(crate) fn rest(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
         self.entries
     }
 
@@ -60,7 +61,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Read<Option<String>> {
-        self.parse(name, "it must be a text")
+        self.read(name, "it must be a text", text)
     }
 
     pub(crate) fn needed_text(&mut self, name: &'static str) -> Read<String> {
@@ -91,7 +92,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn list(&mut self, name: &'static str) -> Read<Option<Vec<&'a RawValue>>> {
-        self.parse(name, "it must be a list")
+        self.read(name, "it must be a list", list)
     }
 
     pub(crate) fn object(&mut self, name: &'static str) -> Read<Option<Fields<'a>>> {
@@ -136,51 +137,34 @@ impl<'a> Fields<'a> {
         name: &'static str,
         why: &'static str,
     ) -> Read<Option<T>> {
+        self.read(name, why, |raw| serde_json::from_str(raw.get()).ok())
+    }
+
+    fn read<T>(
+        &mut self,
+        name: &'static str,
+        why: &'static str,
+        read: impl FnOnce(&'a RawValue) -> Option<T>,
+    ) -> Read<Option<T>> {
         self.take(name)
-            .map(|raw| serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, why)))
+            .map(|raw| read(raw).ok_or_else(|| self.wrong(name, why)))
             .transpose()
     }
 }
 
 /// The text that `raw` is, if it is one.
 pub(crate) fn text(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
+    split::text(raw.get()).map(Cow::into_owned)
 }
 
 /// The items of `raw`, if it is a list.
 pub(crate) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(raw.get()).ok()
+    split::items(raw)
 }
 
 /// A whole body as JSON.
 pub(crate) fn whole(body: &[u8]) -> Read<&RawValue> {
     serde_json::from_slice(body).map_err(|_| NotTranslatable::new("body", "it is not JSON"))
-}
-
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Look)
-    }
-}
-
-struct Look;
-
-impl<'de> Visitor<'de> for Look {
-    type Value = Entries<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Entries(entries))
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! JSON text, written in the order in which it is built. Raw JSON stands in it byte for byte.
 
+use std::fmt::Write as _;
+
 use serde_json::Number;
 use serde_json::value::RawValue;
+
+use crate::json;
 
 /// The text of one JSON value.
 #[derive(Debug, Clone)]
@@ -111,16 +115,30 @@ impl From<&str> for Json {
     }
 }
 
-/// Adds a text as JSON. Most, and nearly all names, need no escape.
+/// Adds a text as JSON.
 fn push_text(json: &mut String, text: &str) {
-    let stands = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(stands) {
-        json.push('"');
-        json.push_str(text);
-        json.push('"');
-    } else {
-        json.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+    json.push('"');
+    let mut rest = text;
+    loop {
+        let (plain, after) = rest.split_at(json::plain(rest));
+        json.push_str(plain);
+        let mut after = after.chars();
+        match after.next() {
+            None => break,
+            Some('"') => json.push_str("\\\""),
+            Some('\\') => json.push_str("\\\\"),
+            Some('\n') => json.push_str("\\n"),
+            Some('\r') => json.push_str("\\r"),
+            Some('\t') => json.push_str("\\t"),
+            Some('\u{8}') => json.push_str("\\b"),
+            Some('\u{c}') => json.push_str("\\f"),
+            Some(control) => {
+                write!(json, "\\u{:04x}", u32::from(control)).expect("a text has room")
+            }
+        }
+        rest = after.as_str();
     }
+    json.push('"');
 }
 
 impl From<&String> for Json {

@@ -176,7 +176,7 @@ static BUILDS: [bool; 256] = {
 };
 
 /// The bytes that matter where only the end of a list or of an object is looked for.
-static NESTS: [bool; 256] = {
+pub(crate) static NESTS: [bool; 256] = {
     let mut nests = [false; 256];
     let all = b"\"{}[]";
     let mut at = 0;
@@ -188,7 +188,7 @@ static NESTS: [bool; 256] = {
 };
 
 /// Where a string ends of which these are the next bytes; `None`: not in them.
-pub(super) fn string_end(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn string_end(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         at += run_in_string(bytes.get(at..)?);

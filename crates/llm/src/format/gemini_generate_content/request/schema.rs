@@ -2,6 +2,7 @@
 //!
 //! Source: <https://ai.google.dev/api/caching#Schema>.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
@@ -52,7 +53,7 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
         if value.get() == "null" && name != "default" {
             continue;
         }
-        written = match name.as_str() {
+        written = match &*name {
             "type" => {
                 let kind = text(value).ok_or_else(wrong)?.to_ascii_lowercase();
                 match kind.as_str() {
@@ -66,8 +67,7 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
             // The model writes in this order.
             "properties" => {
                 let mut named = Fields::of(value, "schema")?.rest();
-                named
-                    .sort_by_key(|(name, _)| order.get(name.as_str()).map_or(usize::MAX, |it| *it));
+                named.sort_by_key(|(name, _)| order.get(&**name).map_or(usize::MAX, |it| *it));
                 written.with("properties", schemas(named, left)?)
             }
             "defs" | "$defs" => {
@@ -120,7 +120,7 @@ fn schema(raw: &RawValue, left: usize) -> Read<Object> {
 }
 
 /// Schemas by their names.
-fn schemas(named: Vec<(String, &RawValue)>, left: usize) -> Read<Object> {
+fn schemas(named: Vec<(Cow<'_, str>, &RawValue)>, left: usize) -> Read<Object> {
     let mut written = Object::new();
     for (name, value) in named {
         written = written.with(&name, schema(value, left)?);
