@@ -8,7 +8,19 @@ use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, Error, MapDeserializer};
 use serde_json::value::RawValue;
 
+use super::Reader;
 use crate::tap::{NESTS, string_end};
+
+/// A document as raw JSON; `None`: it is none.
+pub(crate) fn whole(document: &[u8]) -> Option<&RawValue> {
+    let mut reader = Reader::new(document);
+    let value = reader.skip().ok().filter(|_| reader.end().is_ok());
+    match value.and_then(|value| simdutf8::basic::from_utf8(value).ok()) {
+        Some(value) => raw(value),
+        // Providers may write escapes that mean no character. As long as nobody reads that text, it may be.
+        None => serde_json::from_slice(document).ok(),
+    }
+}
 
 /// The fields of an object in their order; `None`: it is none, or has a name that means no text.
 pub(crate) fn fields(object: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
@@ -151,6 +163,31 @@ mod tests {
         let items = items(json(r#"[ {"a":[]},"\\",3 , [[]],"é" ]"#)).expect("a list");
         let items: Vec<_> = items.iter().map(|item| item.get()).collect();
         assert_eq!(items, [r#"{"a":[]}"#, r#""\\""#, "3", "[[]]", "\"é\""]);
+    }
+
+    #[test]
+    fn a_document_is_taken_as_a_parser_takes_it() {
+        let deep = ["[".repeat(300), "]".repeat(300)].concat();
+        for text in [
+            "{}",
+            " \n[1, 2] ",
+            r#"{"a":"\ud800"}"#,
+            "\"é\"",
+            &deep,
+            "",
+            "{",
+            "1 2",
+            "\u{feff}{}",
+            "{\"a\":1,}",
+        ] {
+            let expected: Option<&RawValue> = serde_json::from_str(text).ok();
+            assert_eq!(
+                whole(text.as_bytes()).map(RawValue::get),
+                expected.map(RawValue::get),
+                "{text}"
+            );
+        }
+        assert!(whole(b"\"\xff\"").is_none());
     }
 
     #[test]

@@ -164,7 +164,7 @@ pub(crate) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
 
 /// A whole body as JSON.
 pub(crate) fn whole(body: &[u8]) -> Read<&RawValue> {
-    serde_json::from_slice(body).map_err(|_| NotTranslatable::new("body", "it is not JSON"))
+    split::whole(body).ok_or_else(|| NotTranslatable::new("body", "it is not JSON"))
 }
 
 #[cfg(test)]
