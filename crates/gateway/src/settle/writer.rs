@@ -16,11 +16,11 @@ use super::marks::Marks;
 use super::queue::{Queue, Settling};
 use crate::spool::{self, Number, Rows, Spool};
 
-/// How many rows one transaction takes, and how many are waited for at most: what gathers beyond [`MOST`] before it is
-/// written must be read back from the spool, at several times the price.
-pub(super) const BATCH: usize = 1024;
+/// How many rows one transaction takes, since it locks the accounts that pay for them; and how many are waited for at most:
+/// what gathers beyond [`MOST`] before it is written must be read back from the spool, at several times the price.
+pub(super) const BATCH: usize = 512;
 /// While the store is away, so many rows are kept in memory; the spool has the others.
-const MOST: usize = 2 * BATCH;
+const MOST: usize = 2048;
 /// How long rows that nobody waits for wait for more: a transaction costs more than a row.
 const LINGER: Duration = Duration::from_millis(200);
 /// How often the queue is looked after while the store writes, or before it is tried again.
@@ -160,7 +160,8 @@ impl Writer {
             }
             self.take_in(messages);
         }
-        if self.next.told.is_empty() && self.waiting.is_empty() && self.is_open {
+        let is_awaited = !self.next.told.is_empty() || !self.waiting.is_empty();
+        if !is_awaited && self.next.rows.len() < BATCH && self.is_open {
             // In time or not.
             let _ = tokio::time::timeout(LINGER, self.queue.urgent.notified()).await;
         }
