@@ -2,10 +2,11 @@
 //!
 //! A data key that is too old is not used again, but leaves only when it is asked for or newer ones push it out.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::record::{DataKeyRecord, SealingKeyRecord};
-use domain::{DataKeyId, IdMap, Timestamp};
+use domain::{DataKeyId, IdMap, RandomlyKeyed, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::committed::Derived;
@@ -23,7 +24,7 @@ const GENERATION_KEYS: usize = 2048;
 /// more than to open an envelope.
 pub(crate) struct DataKey {
     secret: Zeroizing<[u8; 32]>,
-    derived: Mutex<IdMap<[u8; 32], Arc<Derived>>>,
+    derived: Mutex<HashMap<[u8; 32], Arc<Derived>, RandomlyKeyed>>,
 }
 
 /// For how many envelopes a data key remembers that; most owners have fewer. Then it begins anew.
