@@ -18,26 +18,35 @@ use tokio::task::yield_now;
 use crate::load::{self, Load};
 use crate::upstream;
 
+type Lines = mpsc::UnboundedReceiver<io::Result<String>>;
+
 /// Serves the upstream on a free port, which is printed, and answers each line of standard input, a load, with a line of
 /// JSON. Ends with standard input.
 #[expect(
     clippy::print_stdout,
-    reason = "whoever starts it reads the address and the results there"
+    reason = "whoever starts it reads the address there"
 )]
 pub(crate) async fn run() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
     println!("{}", listener.local_addr()?);
-    let mut lines = lines();
-    let loads = async {
-        while let Some(line) = lines.recv().await {
-            println!("{}", measure(&line.context("standard input")?).await);
-        }
-        Ok(())
-    };
     tokio::select! {
         ended = upstream::serve(listener) => ended,
-        ended = loads => ended,
+        ended = answer(lines()) => ended,
     }
+}
+
+/// Answers lines until there are none.
+#[expect(clippy::print_stdout, reason = "whoever asks reads the results there")]
+async fn answer(mut lines: Lines) -> anyhow::Result<()> {
+    while let Some(line) = lines.recv().await {
+        let line = line.context("standard input")?;
+        tokio::select! {
+            seen = measure(&line) => println!("{seen}"),
+            // Nobody waits for what it sees: the next line comes when this one is answered.
+            _ = lines.recv() => break,
+        }
+    }
+    Ok(())
 }
 
 /// What a load saw, or what went wrong.
@@ -61,7 +70,7 @@ async fn stay_awake() -> Infallible {
 }
 
 /// The lines of standard input, from a thread that sleeps until one comes.
-fn lines() -> mpsc::UnboundedReceiver<io::Result<String>> {
+fn lines() -> Lines {
     let (sender, lines) = mpsc::unbounded_channel();
     thread::spawn(move || {
         io::stdin()
@@ -73,6 +82,8 @@ fn lines() -> mpsc::UnboundedReceiver<io::Result<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// What a load of 10 milliseconds on the upstream saw.
@@ -98,6 +109,19 @@ mod tests {
         let seen = seen("1000 stream key").await;
         assert_eq!(seen["requests"], 2, "{seen}");
         assert_eq!(seen["events"], 400);
+    }
+
+    #[tokio::test]
+    async fn a_load_ends_when_nobody_waits_for_it() {
+        // Takes connections, and answers nothing.
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (sender, lines) = mpsc::unbounded_channel();
+        let line = format!("{address} 1 1 1000 json key");
+        sender.send(Ok(line)).expect("a line");
+        drop(sender);
+        let ended = tokio::time::timeout(Duration::from_secs(60), answer(lines)).await;
+        assert!(ended.is_ok_and(|ended| ended.is_ok()));
     }
 
     #[tokio::test]
