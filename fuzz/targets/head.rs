@@ -33,8 +33,8 @@ fn changed(body: &[u8], head: &Head, model: &str) -> Bytes {
     changed
 }
 
-/// A field of this name serde_json's own values take for a text with JSON in it, and no other parser does.
-const OF_SERDE_JSON: &[u8] = b"$serde_json::private::";
+/// Stands in the names of fields that serde_json's own values take for a text with JSON in it, and no other parser does.
+const OF_SERDE_JSON: &[u8] = b"::private::";
 
 const PARAMETERS: &str = r#"{"temperature":"0.5","top_p":"1","max_tokens":7,"reasoning_effort":"low","system_prompt":"\"]}"}"#;
 
