@@ -362,3 +362,38 @@ async fn one_by_one(
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use domain::RequestId;
+
+    use super::*;
+    use crate::settle::Books;
+    use crate::tests::usage_row;
+
+    #[tokio::test]
+    async fn it_lingers_for_more_rows_only_until_a_batch_is_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("keybearer.db");
+        let ledger = Store::open(&format!("sqlite://{}", file.display())).await;
+        let spool = Spool::open(folder.path()).expect("a spool");
+        let (books, queue) = Books::new(10, spool);
+        let mut writer = Writer {
+            ledger: ledger.expect("a database"),
+            spool: Arc::clone(books.spool()),
+            queue,
+            is_open: true,
+            next: Batch::default(),
+            marks: Marks::default(),
+            waiting: Vec::new(),
+        };
+        for (rows, lingers) in [(1, true), (BATCH - 1, true), (BATCH, false)] {
+            writer.next.rows = vec![usage_row(RequestId::from_bytes([1; 16])); rows];
+            let waits = pin!(writer.wait());
+            let polled = waits.poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(polled.is_pending(), lingers, "{rows}");
+        }
+    }
+}
