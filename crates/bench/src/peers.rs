@@ -40,11 +40,12 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 async fn answer(mut lines: Lines) -> anyhow::Result<()> {
     while let Some(line) = lines.recv().await {
         let line = line.context("standard input")?;
-        tokio::select! {
-            seen = measure(&line) => println!("{seen}"),
+        let seen = tokio::select! {
+            seen = measure(&line) => seen,
             // Nobody waits for what it sees: the next line comes when this one is answered.
             _ = lines.recv() => break,
-        }
+        };
+        println!("{seen}");
     }
     Ok(())
 }
