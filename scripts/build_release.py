@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -52,13 +53,13 @@ def profdata():
     return next(filter(None, found), None)
 
 
-def build(programs, flags, directory, **more):
-    """Builds release binaries with flags for the compiler, and more in the environment. Returns where they are."""
+def build(programs, flags, directory):
+    """Builds release binaries with flags for the compiler. Returns where they are."""
     # With a platform that is named the flags reach no build script and no macro.
     command = ["cargo", "build", "--release", "--locked", "--target", host(), "--target-dir", directory]
     packages = [word for program in programs for word in ("-p", program)]
     flags = f"{os.environ.get('RUSTFLAGS', '')} {flags}".strip()
-    subprocess.run([*command, *packages], cwd=ROOT, env=os.environ | {"RUSTFLAGS": flags} | more, check=True)
+    subprocess.run([*command, *packages], cwd=ROOT, env=os.environ | {"RUSTFLAGS": flags}, check=True)
     return directory / host() / "release"
 
 
@@ -97,8 +98,9 @@ def profile(merge):
     counts = PROFILE / "counts"
     shutil.rmtree(counts, ignore_errors=True)
     counts.mkdir(parents=True)
-    # Counted is what each crate says, before they are linked: the program that counts need not be a fast one.
-    built = build(["keybearer", "bench"], f"-Cprofile-generate={counts}", PROFILE, CARGO_PROFILE_RELEASE_LTO="off")
+    # With the very settings of the build that ships: functions are found again by their names, in which cargo hides a sum of
+    # the settings.
+    built = build(["keybearer", "bench"], f"-Cprofile-generate={counts}", PROFILE)
     run_loads(built, counts)
     merged = counts / "merged"
     subprocess.run([merge, "merge", "-o", merged, *counts.glob("*.profraw")], check=True)
@@ -107,6 +109,19 @@ def profile(merge):
     for old in PROFILE.glob("*.profdata"):
         old.unlink()
     return merged.rename(named)
+
+
+def units(data):
+    """The names of a crate's units in a library, or in what is told of a profile."""
+    return set(re.findall(rb"\bgateway\.[0-9a-f]{16}-cgu\.\d+", data))
+
+
+def check(merge, profile, built):
+    """Ends the script if what was counted is of other names than what was built: the compiler says nothing then."""
+    told = subprocess.run([merge, "show", "--all-functions", profile], check=True, capture_output=True).stdout
+    newest = max((built / "deps").glob("libgateway-*.rlib"), key=lambda library: library.stat().st_mtime)
+    if not units(told) & units(newest.read_bytes()):
+        sys.exit("profile: the counts are of another build of these sources; the binary has no use of them")
 
 
 def main():
@@ -120,7 +135,10 @@ def main():
         sys.exit(merge is None)
     if merge is None:
         print("profile: no llvm-profdata of LLVM 19 or newer is here; the binary is built without a profile", file=sys.stderr)
-    built = build(programs, f"-Cprofile-use={profile(merge)}" if merge else "", TARGET)
+    counted = merge and profile(merge)
+    built = build(programs, f"-Cprofile-use={counted}" if counted else "", TARGET)
+    if counted:
+        check(merge, counted, built)
     place = TARGET / "release"
     place.mkdir(exist_ok=True)
     for program in programs:

@@ -1,4 +1,4 @@
-"""What merges the counts of a profile is found, and an older one is not taken."""
+"""What merges the counts of a profile is found, and counts that are of no use are noticed."""
 
 import pathlib
 import subprocess
@@ -7,6 +7,9 @@ import sys
 import pytest
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "build_release.py"
+sys.path.insert(0, str(SCRIPT.parent))
+
+import build_release  # noqa: E402
 
 
 def program(path, text="exit 0"):
@@ -39,3 +42,14 @@ def test_else_it_is_one_that_reads_the_compilers_form(tmp_path, has_profdata):
     assert not has_profdata()
     program(tmp_path / "bin" / "llvm-profdata-19")
     assert has_profdata()
+
+
+def test_counts_of_another_build_are_noticed(tmp_path):
+    program(tmp_path / "merge", "echo 'gateway.0123456789abcdef-cgu.0;_ZN7gateway4pump: Counters: 7'")
+    library = tmp_path / "deps" / "libgateway-1.rlib"
+    library.parent.mkdir()
+    library.write_bytes(b"!<arch>\ngateway-1.gateway.0123456789abcdef-cgu.0.rcgu.o/")
+    build_release.check(tmp_path / "merge", "some.profdata", tmp_path)
+    library.write_bytes(b"!<arch>\ngateway-2.gateway.fedcba9876543210-cgu.0.rcgu.o/")
+    with pytest.raises(SystemExit, match="another build"):
+        build_release.check(tmp_path / "merge", "some.profdata", tmp_path)
