@@ -439,6 +439,17 @@ def test_models_are_those_that_the_own_keys_serve(own_openai_key):
     assert not [name for name in ids if name.startswith("anthropic/")]
 
 
+def test_anthropics_client_reads_the_models(own_anthropic_key):
+    client = anthropic_client(own_anthropic_key)
+    page = client.models.list()
+    listed = [model.id for model in page]
+    assert ANTHROPIC_MODEL in listed
+    assert (page.first_id, page.last_id, page.has_more) == (listed[0], listed[-1], False)
+    model = client.models.retrieve(ANTHROPIC_MODEL)
+    assert (model.id, model.type, model.display_name) == (ANTHROPIC_MODEL, "model", ANTHROPIC_MODEL)
+    assert model.created_at.year == 1970
+
+
 def test_a_provider_error_keeps_its_class(own_openai_key):
     busy = [{"role": "user", "content": "be busy"}]
     with pytest.raises(openai.RateLimitError) as caught:

@@ -159,6 +159,29 @@ async fn the_closest_choice_of_a_model_wins_and_tiers_and_mappings_stand_for_oth
 }
 
 #[tokio::test]
+async fn the_list_has_the_fields_that_anthropics_clients_read() {
+    let harness = Harness::start().await;
+    harness.bring("openai").await;
+    harness.bring("anthropic").await;
+    let list = harness.get("/v1/models").await.json();
+    let models = list["data"].as_array().expect("a list");
+    let [first, last] = models.as_slice() else {
+        panic!("{list}");
+    };
+    assert_eq!(list["first_id"], first["id"]);
+    assert_eq!(list["last_id"], last["id"]);
+    assert_eq!(list["has_more"], false);
+    for model in models {
+        assert_eq!(model["type"], "model");
+        assert_eq!(model["display_name"], model["id"]);
+        assert_eq!(model["created_at"], "1970-01-01T00:00:00Z");
+        let id = model["id"].as_str().expect("a text");
+        let alone = harness.get(&format!("/v1/models/{id}")).await;
+        assert_eq!(&alone.json(), model);
+    }
+}
+
+#[tokio::test]
 async fn models_are_listed_with_who_pays_own_ones_first() {
     let harness = priced().await;
     let (_, _platform) = harness.platform("anthropic").await;

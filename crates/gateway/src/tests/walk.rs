@@ -8,8 +8,10 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use llm::format::FormatId;
 
-use super::harness::Harness;
+use super::harness::{Harness, config};
 use super::provider::Step;
+use crate::GatewayConfig;
+use crate::edge::EdgeConfig;
 use crate::endpoint::{self, CALLS, Route, Takes};
 
 /// A request that is served, and what its row says.
@@ -169,7 +171,11 @@ fn cases(harness: &Harness) -> Vec<Case> {
 }
 
 async fn furnished() -> Harness {
-    let harness = Harness::start().await;
+    furnished_with(config()).await
+}
+
+async fn furnished_with(config: GatewayConfig) -> Harness {
+    let harness = Harness::with(config, EdgeConfig::default()).await;
     for provider in ["openai", "anthropic", "brave", "google"] {
         harness.bring(provider).await;
     }
@@ -254,4 +260,42 @@ async fn every_endpoint_serves_and_leaves_exactly_one_row_of_its_own() {
         assert_eq!(written.len(), rows, "{}", case.name);
         assert_eq!(harness.provider.hits(), hits, "{}", case.name);
     }
+}
+
+/// Whatever leaves a row is refused so, and the models are listed all the same.
+async fn every_call_is_refused(harness: &Harness, refusal: (u16, &str)) {
+    for case in cases(harness) {
+        let answer = harness.send(case.request).await;
+        match case.operation {
+            Some(_) => {
+                let said = answer.code();
+                assert_eq!((answer.status, said.as_str()), refusal, "{}", case.name);
+            }
+            None => assert_eq!(answer.status, 200, "{}", case.name),
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_endpoint_gives_a_key_more_calls_than_it_may_make_at_once() {
+    let mut config = config();
+    config.limits.calls_per_key = 1;
+    let harness = furnished_with(config).await;
+    harness.provider.streams(&["data: {}\n\n"]);
+    let running = harness.open(harness.chat_request(r#"{"model":"gpt-x","stream":true}"#));
+    let running = running.await;
+    assert_eq!(running.status(), 200);
+    every_call_is_refused(&harness, (429, "too_many_calls")).await;
+    assert_eq!(harness.provider.hits(), 1);
+}
+
+#[tokio::test]
+async fn no_endpoint_serves_what_cannot_be_kept_on_disk() {
+    let harness = furnished().await;
+    let folder = harness.folder().join("usage-spool/0");
+    std::fs::rename(&folder, harness.folder().join("away")).expect("moved");
+    // Nobody knows yet.
+    assert_eq!(harness.chat(r#"{"model":"gpt-x"}"#).await.status, 200);
+    every_call_is_refused(&harness, (503, "usage_unavailable")).await;
+    assert_eq!(harness.provider.hits(), 1);
 }
