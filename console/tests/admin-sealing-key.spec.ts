@@ -29,6 +29,7 @@ test("an admin sees the sealing key and replaces it, and stored keys and open pa
   await expect(root.getByRole("alertdialog")).toContainText("the old private half is destroyed");
   await look(root, "admin-sealing-key-rotate");
   await root.getByRole("alertdialog").getByRole("button", { name: "Cancel" }).click();
+  await expect(root.getByRole("alertdialog")).toBeHidden();
   expect(await current()).toBe(before);
   await root.getByRole("button", { name: "Rotate now" }).click();
   await root.getByRole("alertdialog").getByRole("button", { name: "Rotate now" }).click();
