@@ -4,6 +4,7 @@
 //! a double, and lists and objects are counted. It says only that a document breaks a rule; which one and where, serde_json
 //! is asked then.
 
+pub(crate) mod scan;
 pub(crate) mod split;
 
 use std::borrow::Cow;

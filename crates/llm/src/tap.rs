@@ -26,7 +26,7 @@ pub(crate) use event_body::EventBodyTap;
 pub(crate) use input::input_bytes;
 pub(crate) use metered::BYTES_PER_TOKEN;
 pub use metered::{Ceiling, Ended, Metered};
-pub(crate) use text::{JSON, NESTS, NOTHING, PARTS, Shape, Slot, TEXT, fields, string_end, text};
+pub(crate) use text::{JSON, NOTHING, PARTS, Shape, Slot, TEXT, fields, text};
 use text::{Tally, TextCounter};
 
 /// The name of the field with an error. What finds it is made once, which costs more than to search an event.

@@ -9,7 +9,7 @@ use serde::de::value::{BorrowedStrDeserializer, Error, MapDeserializer};
 use serde_json::value::RawValue;
 
 use super::Reader;
-use crate::tap::{NESTS, string_end};
+use super::scan::{NESTS, string_end};
 
 /// A document as raw JSON; `None`: it is none.
 pub(crate) fn whole(document: &[u8]) -> Option<&RawValue> {

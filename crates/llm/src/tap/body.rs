@@ -5,9 +5,10 @@ use bytes::Bytes;
 use domain::{Terms, Usage};
 use serde_json::value::RawValue;
 
-use super::text::{Shape, Tally, TextCounter, run_in_string, string_end};
+use super::text::{Shape, Tally, TextCounter};
 use super::{Ended, Metered, is_other_tier};
 use crate::format::UsageTap;
+use crate::json::scan::{run_in_string, string_end};
 
 /// A longer report is not read. Real ones have a few hundred bytes.
 pub(crate) const MAX_REPORT_BYTES: usize = 64 * 1024;
