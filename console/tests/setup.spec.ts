@@ -28,6 +28,8 @@ test("the printed link creates the admin, and the token leaves the address bar",
     expect(kept).not.toContain(key);
     expect(page.url()).not.toContain(key);
     await page.getByRole("link", { name: "Models", exact: true }).click();
+    // The page with the key has to be gone before it is asked for again: it would stay as it is otherwise.
+    await expect(page.getByRole("heading", { name: "Models", level: 1 })).toBeVisible();
     await page.getByRole("link", { name: "Get started", exact: true }).click();
     const curl = page.getByRole("region", { name: "curl" });
     await expect(curl).toContainText("export KEYBEARER_API_KEY=");
