@@ -25,7 +25,9 @@ pub const REDACTED: &[u8] = b"[redacted]";
 /// Searches one body. The answer does not depend on how the body is cut into pieces.
 pub struct Scrubber {
     needles: Arc<Needles>,
+    /// The first one speaks for all until an escape comes, which they read each in its own way.
     readings: [Reading; 4],
+    apart: bool,
     /// Bytes that came in and did not go out yet.
     held: BytesMut,
     /// Position of the first held byte in the body.
@@ -47,6 +49,7 @@ impl Scrubber {
                 Reading::new(Encoding::Json),
                 Reading::new(Encoding::Terminal),
             ],
+            apart: false,
             held: BytesMut::new(),
             held_from: 0,
             next: 0,
@@ -120,7 +123,8 @@ impl Scrubber {
         // Looked for once, however often the search has to stop before it.
         let mut escape = None;
         while at < piece.len() {
-            if self.readings.iter().all(Reading::rests) {
+            if self.of_use().iter().all(Reading::rests) {
+                self.apart = false;
                 let known = escape.filter(|escape| *escape >= at);
                 let next = known.unwrap_or_else(|| self.needles.next_escape(piece, at));
                 escape = Some(next);
@@ -130,11 +134,7 @@ impl Scrubber {
                 }
             }
             let position = self.next + at as u64;
-            let echo = self
-                .readings
-                .iter_mut()
-                .find_map(|reading| reading.read(&self.needles, piece[at], position));
-            if let Some(echo) = echo {
+            if let Some(echo) = self.read(piece[at], position) {
                 echoes.push(echo);
                 self.removed += 1;
                 self.reset();
@@ -144,13 +144,42 @@ impl Scrubber {
         echoes
     }
 
+    /// Reads the byte at `position`; returns the echo that it completes.
+    fn read(&mut self, byte: u8, position: u64) -> Option<(u64, u64)> {
+        if !self.apart && is_escape(byte) {
+            self.part();
+        }
+        let many = if self.apart { self.readings.len() } else { 1 };
+        let mut readings = self.readings[..many].iter_mut();
+        readings.find_map(|reading| reading.read(&self.needles, byte, position))
+    }
+
+    /// Lets each reading speak for itself, from where the first one is.
+    fn part(&mut self) {
+        let [first, others @ ..] = &mut self.readings;
+        for other in others {
+            other.matched = first.matched;
+            other.starts.clone_from(&first.starts);
+        }
+        self.apart = true;
+    }
+
+    /// The readings that say something.
+    fn of_use(&self) -> &[Reading] {
+        match self.apart {
+            true => &self.readings,
+            false => &self.readings[..1],
+        }
+    }
+
     /// Position of the first byte that may belong to an echo.
     fn hold_from(&self) -> u64 {
-        let starts = self.readings.iter().filter_map(Reading::begins_at);
+        let starts = self.of_use().iter().filter_map(Reading::begins_at);
         starts.min().unwrap_or(self.next)
     }
 
     fn reset(&mut self) {
+        self.apart = false;
         for reading in &mut self.readings {
             *reading = Reading::new(reading.encoding);
         }
@@ -173,6 +202,11 @@ enum Encoding {
 const ESC: u8 = 0x1b;
 /// More bytes than this are no control sequence: two colours with three components each have 38.
 const MAX_SEQUENCE_BYTES: usize = 64;
+
+/// Whether some reading takes this byte for the beginning of an escape.
+fn is_escape(byte: u8) -> bool {
+    matches!(byte, b'%' | b'\\' | ESC)
+}
 
 /// A character that no key and no form of one contains.
 const NO_CHARACTER: u8 = 0;

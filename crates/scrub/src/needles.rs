@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memchr3;
 use zeroize::Zeroizing;
 
-use crate::{ESC, NO_CHARACTER, hex_value};
+use crate::{ESC, NO_CHARACTER, hex_value, is_escape};
 
 /// How many needles there are: the key itself, its hex form, its base64 form at three offsets.
 pub(crate) const NEEDLES: usize = 5;
@@ -102,8 +102,10 @@ impl Openings {
                 }
             }
         }
-        for escape in [b'%', b'\\', ESC] {
-            places[usize::from(escape)] |= ESCAPE;
+        for (byte, place) in (0..=u8::MAX).zip(&mut places) {
+            if is_escape(byte) {
+                *place |= ESCAPE;
+            }
         }
         Self {
             places,

@@ -241,6 +241,25 @@ proptest! {
     }
 
     #[test]
+    fn one_reading_speaks_for_all_until_an_escape_comes(
+        key in "[ab%/]{3,7}",
+        body in prop::collection::vec(prop::sample::select(b"aab%%\\/\x1b[m615u02fYWJx".to_vec()), 0..60),
+    ) {
+        let needles = Arc::new(Needles::new(key.as_bytes()));
+        let (mut together, mut apart) = (Scrubber::new(Arc::clone(&needles)), Scrubber::new(needles));
+        for byte in body {
+            let byte = Bytes::copy_from_slice(&[byte]);
+            if !apart.apart {
+                apart.part();
+            }
+            prop_assert_eq!(together.push(byte.clone()), apart.push(byte));
+            prop_assert_eq!(together.held_bytes(), apart.held_bytes());
+        }
+        prop_assert_eq!(together.finish(), apart.finish());
+        prop_assert_eq!(together.removed(), apart.removed());
+    }
+
+    #[test]
     fn bytes_without_the_key_are_unchanged(body in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert_eq!(scrub(&key(), &[&body]), body);
     }
