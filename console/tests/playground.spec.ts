@@ -109,8 +109,10 @@ test("without a key of the instance credits are no way on, and the page says who
   await logIn(page, world.instance.url, world.root.email);
   await page.request.patch(`/api/v1/workspaces/${world.root.workspace}/policy`, managed);
   await page.goto(`/console/w/${world.root.workspace}/playground`);
+  const way = page.getByRole("link", { name: "Add a platform key" });
+  await expect(way).toBeVisible();
   await look(page, "playground-no-platform-key");
-  await page.getByRole("link", { name: "Add a platform key" }).click();
+  await way.click();
   await expect(page.getByRole("dialog", { name: "Add a key" })).toBeVisible();
   await page.request.patch(`/api/v1/workspaces/${world.root.workspace}/policy`, { data: { mode: "byok" } });
 });

@@ -103,6 +103,7 @@ test("a script is written with an own key, read, saved, shared, unshared and del
   await theirs.page.context().close();
 
   await page.getByRole("link", { name: "All runs" }).click();
+  await expect(page.getByRole("link", { name: "A page about tides" })).toBeVisible();
   await look(page, "studio");
   await page.getByRole("link", { name: "A page about tides" }).click();
   await page.getByRole("button", { name: "Delete" }).click();

@@ -13,6 +13,8 @@ import { logIn, newPerson, PASSWORD, type Person, post, setUp } from "./people";
 
 const SCREENSHOTS = resolve(import.meta.dirname, "../../../target/console-screenshots");
 mkdirSync(SCREENSHOTS, { recursive: true });
+/** Milliseconds that each answer to a page is late by. */
+export const LATENCY = Number(process.env.KEYBEARER_LATENCY ?? 0);
 
 interface World {
   instance: Instance;
@@ -97,7 +99,7 @@ export async function joined(page: Page, browser: Browser, url: string, workspac
 }
 
 /** Notes violations of the policy, errors of scripts, what the console says, and provider keys wherever they are. */
-function watch(page: Page, faults: string[]): Promise<Leaks> {
+async function watch(page: Page, faults: string[]): Promise<Leaks> {
   page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
   page.on("console", (message) => {
     // A refused request is logged by the browser itself; whether it should be refused is the test's to say.
@@ -105,7 +107,20 @@ function watch(page: Page, faults: string[]): Promise<Leaks> {
       faults.push(message.text());
     else if (/Content.Security.Policy|TrustedScript|TrustedHTML/i.test(message.text())) faults.push(message.text());
   });
+  if (LATENCY > 0) await slowDown(page);
   return watchForKeys(page, faults);
+}
+
+/** Lets every answer come late, so that a test which goes on before its page does fails at each run, not at one of many. */
+async function slowDown(page: Page): Promise<void> {
+  const network = await page.context().newCDPSession(page);
+  await network.send("Network.enable");
+  await network.send("Network.emulateNetworkConditions", {
+    offline: false,
+    latency: LATENCY,
+    downloadThroughput: -1,
+    uploadThroughput: -1,
+  });
 }
 
 /**
