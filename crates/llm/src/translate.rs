@@ -1,8 +1,9 @@
 //! Serves a client of one format by a provider of another.
 //!
 //! [`request`] turns the client's body into the provider's; the [`Plan`] that comes with it turns the answer back,
-//! whole or as it streams. Everything goes through one form that is in no format. Nothing is left out in silence:
-//! what would change the meaning is refused ([`NotTranslatable`]), what would not is named ([`Warnings`]).
+//! whole or as it streams. Everything goes through one form that is in no format. Nothing is left out in silence, of a
+//! request or of an answer: what would change the meaning is refused ([`NotTranslatable`]), what would not is named
+//! ([`Warnings`]).
 //!
 //! Calls in the provider's own format never come here: their bytes pass as they are.
 
@@ -24,7 +25,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use echo::Echo;
+pub(crate) use echo::{ECHOED, Echo};
 pub(crate) use error::{mishap_of, mishap_of_event};
 pub(crate) use names::{call_name, named};
 pub use stream::{MAX_KEPT_BYTES, StreamTranslator};
@@ -32,6 +33,9 @@ pub use stream::{MAX_KEPT_BYTES, StreamTranslator};
 /// The limit of an answer's length for providers that need one, where the client sets none and the model's own is not
 /// lower. As long as the answers that clients of other formats are used to get without a limit.
 pub const DEFAULT_MAX_TOKENS: u64 = 16_384;
+
+/// The name under which the end of a stream says what its answer left out, as the header does of what is known before.
+const WARNINGS: &str = "x-keybearer-warnings";
 
 /// The longest whole answer that is translated, in bytes. It is read into memory.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -188,24 +192,31 @@ impl Plan {
     /// # Errors
     /// [`NotTranslatable`] if the body is no answer, or one that the client's format cannot express.
     pub fn answer(&self, body: &[u8], stamp: &Stamp) -> Result<Bytes, NotTranslatable> {
-        let (to, answer) = self.read(body)?;
+        let mut warnings = Warnings::default();
+        let (to, answer) = self.read(body, &mut warnings)?;
         if let Some(mishap) = &answer.mishap {
             return Ok(self.write_error(mishap, stamp));
         }
-        self.write(to, &answer, stamp)
+        self.write(to, &answer, stamp, &mut warnings)
     }
 
-    /// As [`answer`](Self::answer), of a body that must be an answer.
+    /// As [`answer`](Self::answer), of a body that must be an answer. Adds what the client's format has no words for to
+    /// `warnings`.
     ///
     /// # Errors
     /// As [`answer`](Self::answer), and if the body tells of an error instead.
-    pub fn answer_alone(&self, body: &[u8], stamp: &Stamp) -> Result<Bytes, NotTranslatable> {
-        let (to, answer) = self.read(body)?;
+    pub fn answer_alone(
+        &self,
+        body: &[u8],
+        stamp: &Stamp,
+        warnings: &mut Warnings,
+    ) -> Result<Bytes, NotTranslatable> {
+        let (to, answer) = self.read(body, warnings)?;
         if answer.mishap.is_some() {
             let why = "an error stands in the answer's place";
             return Err(NotTranslatable::new("error", why));
         }
-        self.write(to, &answer, stamp)
+        self.write(to, &answer, stamp, warnings)
     }
 
     fn write(
@@ -213,20 +224,25 @@ impl Plan {
         to: &dyn Dialect,
         answer: &Answer,
         stamp: &Stamp,
+        warnings: &mut Warnings,
     ) -> Result<Bytes, NotTranslatable> {
-        let answer = to.write_answer(answer, &self.asked, stamp)?;
+        let answer = to.write_answer(answer, &self.asked, stamp, warnings)?;
         Ok(match self.asked.listed {
             true => format!("[{answer}]").into(),
             false => answer.into(),
         })
     }
 
-    fn read(&self, body: &[u8]) -> Result<(&'static dyn Dialect, Answer), NotTranslatable> {
+    fn read(
+        &self,
+        body: &[u8],
+        warnings: &mut Warnings,
+    ) -> Result<(&'static dyn Dialect, Answer), NotTranslatable> {
         let none = || NotTranslatable::new("body", "no translation is known");
         let (to, from) = dialect(self.client)
             .zip(dialect(self.upstream))
             .ok_or_else(none)?;
-        let mut answer = from.read_answer(body)?;
+        let mut answer = from.read_answer(body, warnings)?;
         names::model_name(&mut answer.model);
         Ok((to, answer))
     }
@@ -266,13 +282,14 @@ pub(crate) trait Dialect: Sync {
         warnings: &mut Warnings,
     ) -> Result<String, NotTranslatable>;
 
-    fn read_answer(&self, body: &[u8]) -> Result<Answer, NotTranslatable>;
+    fn read_answer(&self, body: &[u8], warnings: &mut Warnings) -> Result<Answer, NotTranslatable>;
 
     fn write_answer(
         &self,
         answer: &Answer,
         asked: &Asked,
         stamp: &Stamp,
+        warnings: &mut Warnings,
     ) -> Result<String, NotTranslatable>;
 
     fn stream_reader(&self) -> Box<dyn StreamReader>;
@@ -288,6 +305,9 @@ pub(crate) trait StreamReader: Send {
     /// The stream is at its end. Adds what only that says.
     fn finish(&mut self, happened: &mut Vec<Happening>);
 
+    /// What it read up to here that has no place in any happening.
+    fn warnings(&self) -> &Warnings;
+
     /// How many bytes it keeps until they can be told.
     fn kept_bytes(&self) -> usize {
         0
@@ -298,6 +318,17 @@ pub(crate) trait StreamReader: Send {
 pub(crate) trait StreamWriter: Send {
     /// Adds the text for what happened.
     fn write(&mut self, happening: Happening, out: &mut String);
+
+    /// What it had no words for up to here, that the client can do without.
+    fn warnings(&self) -> Option<&Warnings> {
+        None
+    }
+
+    /// Names what the answer had to leave out, before its end is written: the headers are gone. Clients of events pass over
+    /// comments.
+    fn warn(&mut self, warnings: &Warnings, out: &mut String) {
+        out.push_str(&format!(": {WARNINGS}: {warnings}\n\n"));
+    }
 
     /// What it has no words for, after which nothing more can be written but an error.
     fn fault(&self) -> Option<Mishap> {

@@ -22,7 +22,7 @@ use crate::headers;
 use crate::plan::way::Way;
 use crate::room::Room;
 
-/// How an answer is translated, and what its request had to leave out.
+/// How an answer is translated, and what its request had to leave out, and of a whole answer the answer itself.
 #[derive(Debug)]
 pub(crate) struct Translation {
     plan: Plan,
@@ -201,7 +201,7 @@ impl Translation {
             return Ok(Read::Refused(status, read));
         }
         let stamp = stamp(parcel.request, plane.sources.now(), self.input_tokens);
-        let written = self.plan.answer_alone(&read, &stamp);
+        let written = self.plan.answer_alone(&read, &stamp, &mut self.warnings);
         let written = written.map_err(|_| missed(unreadable, &read))?;
         self.whole = Some((read.clone(), written));
         *first = read;

@@ -569,3 +569,38 @@ async fn who_reads_messages_is_told_what_the_row_says_where_the_provider_reports
     assert_eq!(end["input_tokens"], usage.input_tokens);
     assert_eq!(end["output_tokens"], usage.output_tokens);
 }
+
+#[tokio::test]
+async fn what_an_answer_has_beside_its_words_is_named_before_it_or_at_its_end() {
+    let harness = Harness::start().await;
+    harness.bring("anthropic").await;
+    let cited = MESSAGE.replace(
+        r#""text":"hello"}"#,
+        r#""text":"hello","citations":[{"type":"page_location","cited_text":"h","document_index":0}]},{"type":"server_tool_use","id":"s","name":"web_search","input":{}}"#,
+    );
+    harness.provider.says(&cited);
+    let answer = harness.chat(CHAT).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("x-keybearer-warnings"),
+        "dropped:citations,dropped:seed,dropped:server_tool_use"
+    );
+    // The next answer has nothing of the kind.
+    harness.provider.says(MESSAGE);
+    let answer = harness.chat(CHAT).await;
+    assert_eq!(answer.header("x-keybearer-warnings"), "dropped:seed");
+
+    let [start, open, words, delta, stop] = MESSAGE_EVENTS;
+    let cited = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"citations_delta\",\"citation\":{\"type\":\"page_location\"}}}\n\n";
+    harness
+        .provider
+        .script(stream(&[start, open, words, cited, delta, stop]));
+    let call = CHAT.replace(r#""seed":7"#, r#""stream":true"#);
+    let answer = harness.chat(&call).await;
+    assert_eq!(answer.header("x-keybearer-warnings"), "");
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    assert!(
+        text.ends_with("\n\n: x-keybearer-warnings: dropped:citations\n\ndata: [DONE]\n\n"),
+        "{text}"
+    );
+}

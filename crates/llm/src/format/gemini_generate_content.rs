@@ -17,6 +17,7 @@ use crate::tap::{
 
 mod answer;
 mod dialect;
+mod grounding;
 mod logprobs;
 mod part;
 mod request;

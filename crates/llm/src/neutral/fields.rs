@@ -116,6 +116,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`leave`](Self::leave), of an answer: nothing is said of a field that is empty, and of one that is `usual`, which
+    /// no client misses.
+    pub(crate) fn leave_said(self, usual: fn(&str, &RawValue) -> bool, warnings: &mut Warnings) {
+        for (name, value) in self.entries {
+            let empty = matches!(value.get(), "null" | "false" | "\"\"" | "[]" | "{}");
+            if !empty && !usual(&name, value) {
+                warnings.dropped(&name);
+            }
+        }
+    }
+
     /// An error about a field of this object.
     pub(crate) fn wrong(&self, name: &'static str, why: &'static str) -> NotTranslatable {
         match self.place {

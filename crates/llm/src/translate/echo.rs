@@ -22,7 +22,7 @@ struct Echoed {
 const MAX_BYTES: usize = 256 * 1024;
 
 /// Every field of a response that the request decides.
-const FIELDS: [&str; 17] = [
+pub(crate) const ECHOED: [&str; 17] = [
     "frequency_penalty",
     "instructions",
     "max_output_tokens",
@@ -51,7 +51,7 @@ impl Echo {
         let Ok(mut fields) = whole(body).and_then(|body| Fields::of(body, "")) else {
             return Self::default();
         };
-        let given = FIELDS
+        let given = ECHOED
             .iter()
             .filter_map(|name| Some((*name, fields.take(name)?)));
         let given: Vec<_> = given.collect();

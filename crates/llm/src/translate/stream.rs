@@ -114,6 +114,9 @@ impl Relay {
                 model_name(model);
             }
             self.whole = matches!(happening, Happening::End);
+            if self.whole {
+                warn(&*self.reader, &mut *self.writer, out);
+            }
             self.over = self.whole || matches!(happening, Happening::Failed(_));
             self.writer.write(happening, out);
             if let Some(mishap) = self.writer.fault().filter(|_| !self.over) {
@@ -135,6 +138,17 @@ impl Relay {
         if !std::mem::replace(&mut self.over, true) {
             self.writer.write(Happening::Failed(mishap), out);
         }
+    }
+}
+
+/// Tells what was left out of an answer that is about to end.
+fn warn(reader: &dyn StreamReader, writer: &mut dyn StreamWriter, out: &mut String) {
+    let mut warnings = reader.warnings().clone();
+    if let Some(more) = writer.warnings() {
+        warnings.extend(more);
+    }
+    if !warnings.is_empty() {
+        writer.warn(&warnings, out);
     }
 }
 

@@ -14,6 +14,7 @@ mod bytes;
 mod calls;
 mod empty;
 mod gemini;
+mod left_out;
 mod proofs;
 mod rounds;
 

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::block;
 use crate::neutral::{
-    Answer, Fields, Json, NotTranslatable, Object, Part, Stop, Tier, array, text, whole,
+    Answer, Citation, Fields, Json, NotTranslatable, Object, Part, Stop, Tier, Warnings, array,
+    list, text, whole,
 };
 use crate::tap::{BYTES_PER_TOKEN, Count};
 use crate::translate::{Asked, Stamp, mishap_of_event, named};
@@ -14,7 +15,7 @@ type Read<T> = Result<T, NotTranslatable>;
 
 pub(super) const ID: &str = "msg_";
 
-pub(super) fn read(body: &[u8]) -> Read<Answer> {
+pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     let mut fields = Fields::of(whole(body)?, "")?;
     let mut counts = Counts::default();
     if let Some(report) = fields.take("usage") {
@@ -38,20 +39,92 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         return Ok(answer);
     }
     let missing = NotTranslatable::new("content", "there is no answer");
-    for raw in fields.list("content")?.ok_or(missing)? {
+    let blocks = fields.list("content")?.ok_or(missing)?;
+    fields.leave_said(is_usual, warnings);
+    let mut chars = 0;
+    for raw in blocks {
         let mut fields = Fields::of(raw, "content")?;
         let part = match fields.kind()?.as_str() {
-            "text" => Part::Text(fields.needed_text("text")?),
+            "text" => {
+                let text = fields.needed_text("text")?;
+                let before = chars;
+                chars += text.chars().count() as u64;
+                if let Some(cited) = fields.take("citations") {
+                    for raw in list(cited).unwrap_or_default() {
+                        let page = citation(raw, warnings);
+                        let place = |page: Page| page.at(before, chars);
+                        answer.citations.extend(page.map(place));
+                    }
+                }
+                Part::Text(text)
+            }
             kind @ ("thinking" | "redacted_thinking") => {
                 Part::Thinking(block::thinking(kind, &mut fields)?)
             }
             "tool_use" => Part::Call(block::call(&mut fields)?),
-            // Nobody asked for what the provider's own tools do.
-            _ => continue,
+            // What the provider's own tools did, for which nobody can have asked.
+            kind => {
+                warnings.dropped(kind);
+                continue;
+            }
         };
+        fields.leave_said(is_usual, warnings);
         answer.parts.push(part);
     }
     Ok(answer)
+}
+
+/// What no client misses of a message, of its blocks and of the beginning of either in a stream.
+pub(super) fn is_usual(name: &str, value: &RawValue) -> bool {
+    match name {
+        "type" | "role" | "content" | "stop_reason" | "stop_sequence" => true,
+        // Blocks have no ids that other blocks name, but for calls.
+        "id" => true,
+        // Whether the model called the tool itself.
+        "caller" => value.get().contains("\"direct\""),
+        "context_management" => value.get() == r#"{"applied_edits":[]}"#,
+        _ => false,
+    }
+}
+
+/// A page that a block of text cites. Other formats say where.
+#[derive(Debug, Clone)]
+pub(super) struct Page {
+    url: String,
+    title: Option<String>,
+}
+
+impl Page {
+    /// Cited by all of the block, which lies here in the text, in characters.
+    pub(super) fn at(self, start: u64, end: u64) -> Citation {
+        Citation {
+            url: self.url,
+            title: self.title,
+            start,
+            end,
+        }
+    }
+}
+
+/// The page that a citation names, if it names one of the web. What it quotes, and the proof of it, has no counterpart; nor
+/// has a place in a document.
+pub(super) fn citation(raw: &RawValue, warnings: &mut Warnings) -> Option<Page> {
+    let page = || {
+        let mut fields = Fields::of(raw, "content").ok()?;
+        if fields.kind().ok()? != "web_search_result_location" {
+            return None;
+        }
+        Some(Page {
+            url: fields.text("url").ok()??,
+            title: fields.text("title").ok()?,
+        })
+    };
+    let page = page();
+    match page {
+        Some(_) => warnings.changed("approximated", "citations"),
+        None => warnings.dropped("citations"),
+    }
+    page
 }
 
 pub(super) fn stop_of(reason: Option<&str>, sequence: Option<String>) -> Stop {
@@ -75,7 +148,19 @@ pub(super) fn reason_of(stop: &Stop) -> (&'static str, Option<&String>) {
     }
 }
 
-pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
+pub(super) fn write(
+    answer: &Answer,
+    _asked: &Asked,
+    stamp: &Stamp,
+    warnings: &mut Warnings,
+) -> Read<String> {
+    // Its own citations prove what was read, which others' do not, and nobody can ask for log-probabilities.
+    if !answer.citations.is_empty() {
+        warnings.dropped("citations");
+    }
+    if answer.logprobs.is_some() {
+        warnings.dropped("logprobs");
+    }
     let mut blocks = Vec::new();
     for (at, part) in answer.parts.iter().enumerate() {
         blocks.push(match part {
@@ -83,7 +168,10 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
             Part::Thinking(thinking) => block::write_thinking(thinking),
             Part::Call(call) => match block::write_call(call) {
                 Some(call) => call,
-                None if answer.cuts_off(at) => continue,
+                None if answer.cuts_off(at) => {
+                    warnings.dropped("tool_calls");
+                    continue;
+                }
                 None => return Err(NotTranslatable::new("arguments", "they are no JSON object")),
             },
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,

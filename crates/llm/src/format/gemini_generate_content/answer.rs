@@ -4,10 +4,10 @@ use domain::Usage;
 use serde_json::value::RawValue;
 
 use super::part::{call_arguments, think, write_call, write_text, write_thought};
-use super::{logprobs, read_report};
+use super::{grounding, logprobs, read_report};
 use crate::neutral::{
-    Answer, Call, Carrier, Fields, Mishap, NotTranslatable, Object, Part, Proof, Stop, all_input,
-    array, whole,
+    Answer, Call, Carrier, Fields, Mishap, NotTranslatable, Object, Part, Proof, Stop, Warnings,
+    all_input, array, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -16,7 +16,7 @@ type Read<T> = Result<T, NotTranslatable>;
 /// The place of everything that a model says.
 const CANDIDATES: &str = "candidates";
 
-pub(super) fn read(body: &[u8]) -> Read<Answer> {
+pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     let mut fields = Fields::of(whole(body)?, "")?;
     let mut answer = Answer {
         id: fields.text("responseId")?,
@@ -33,8 +33,9 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     if answer.mishap.is_some() {
         return Ok(answer);
     }
-    let blocked = is_blocked(&mut fields)?;
+    let blocked = is_blocked(&mut fields, warnings)?;
     let candidates = fields.list(CANDIDATES)?.unwrap_or_default();
+    fields.leave_said(is_usual, warnings);
     let Some(first) = candidates.first() else {
         if blocked {
             answer.stop = Stop::Refusal;
@@ -44,9 +45,12 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     };
     let mut candidate = Fields::of(first, CANDIDATES)?;
     let mut calls = 0;
+    let mut parts = Vec::new();
     if let Some(mut content) = candidate.object("content")? {
-        for raw in content.list("parts")?.unwrap_or_default() {
-            for said in said(raw)? {
+        parts = content.list("parts")?.unwrap_or_default();
+        content.leave_said(is_usual, warnings);
+        for raw in &parts {
+            for said in said(raw, warnings)? {
                 match said {
                     Said::Thought(text, proof) => think(&mut answer.parts, &text, proof),
                     Said::Text(more) => match answer.parts.last_mut() {
@@ -67,6 +71,9 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     if let Some(result) = candidate.take("logprobsResult") {
         answer.logprobs = logprobs::read(result);
     }
+    if let Some(metadata) = candidate.take(GROUNDING) {
+        answer.citations = grounding::read(metadata, &parts, warnings);
+    }
     match reason(&mut candidate)? {
         Some(reason) => match stop_of(&reason, calls > 0) {
             Ok(stop) => answer.stop = stop,
@@ -75,15 +82,42 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         None if calls > 0 => answer.stop = Stop::Tools,
         None => {}
     }
+    candidate.leave_said(is_usual, warnings);
     Ok(answer)
 }
 
+/// What says on which pages an answer stands.
+pub(super) const GROUNDING: &str = "groundingMetadata";
+
+/// What no client misses of an answer, a candidate, its content and a part: what is known anyway, and ratings by which nothing
+/// was held back.
+pub(super) fn is_usual(name: &str, value: &RawValue) -> bool {
+    match name {
+        "responseId" | "modelVersion" | "createTime" | "usageMetadata" => true,
+        "index" | "role" | "tokenCount" | "avgLogprobs" => true,
+        "safetyRatings" => list(value).is_some_and(|them| them.into_iter().all(is_harmless)),
+        _ => false,
+    }
+}
+
+/// Whether a rating of safety says that there is nothing.
+fn is_harmless(rating: &RawValue) -> bool {
+    let Ok(mut rating) = Fields::of(rating, CANDIDATES) else {
+        return false;
+    };
+    let blocked = rating.take("blocked").is_some_and(|it| it.get() != "false");
+    let probability = rating.take("probability").and_then(text);
+    let none = |it: &str| it == "NEGLIGIBLE" || it.ends_with("_UNSPECIFIED");
+    !blocked && probability.as_deref().is_none_or(none)
+}
+
 /// Whether the provider did not let the prompt through.
-pub(super) fn is_blocked(fields: &mut Fields<'_>) -> Read<bool> {
+pub(super) fn is_blocked(fields: &mut Fields<'_>, warnings: &mut Warnings) -> Read<bool> {
     let Some(mut feedback) = fields.object("promptFeedback")? else {
         return Ok(false);
     };
     let reason = feedback.text("blockReason")?;
+    feedback.leave_said(is_usual, warnings);
     Ok(reason.is_some_and(|it| !it.ends_with("REASON_UNSPECIFIED")))
 }
 
@@ -95,12 +129,13 @@ pub(super) enum Said {
     Call(Call),
 }
 
-pub(super) fn said(raw: &RawValue) -> Read<Vec<Said>> {
+pub(super) fn said(raw: &RawValue, warnings: &mut Warnings) -> Read<Vec<Said>> {
     let mut fields = Fields::of(raw, CANDIDATES)?;
     let signature = fields.text("thoughtSignature")?.unwrap_or_default();
     let proof = Carrier::ThoughtSignature.read(&signature, "");
     let text = fields.text("text")?.filter(|text| !text.is_empty());
     if fields.flag("thought")? == Some(true) {
+        fields.leave_said(is_usual, warnings);
         return Ok(vec![Said::Thought(text.unwrap_or_default(), proof)]);
     }
     if fields.take("inlineData").is_some() || fields.take("fileData").is_some() {
@@ -119,8 +154,10 @@ pub(super) fn said(raw: &RawValue) -> Read<Vec<Said>> {
             name: call.needed_text("name")?,
             arguments: call_arguments(&mut call),
         }));
+        call.leave_said(is_usual, warnings);
     }
-    // Nobody asked for what the provider's own tools do.
+    // What the provider's own tools did, for which nobody can have asked.
+    fields.leave_said(is_usual, warnings);
     Ok(said)
 }
 
@@ -168,12 +205,23 @@ pub(super) fn reason_of(stop: &Stop) -> &'static str {
     }
 }
 
-pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
+pub(super) fn write(
+    answer: &Answer,
+    _asked: &Asked,
+    stamp: &Stamp,
+    warnings: &mut Warnings,
+) -> Read<String> {
     let mut parts = Vec::new();
+    // Each text with its place among the parts.
+    let mut texts: Vec<(usize, &str)> = Vec::new();
     let mut signature: Option<&str> = None;
     for (at, part) in answer.parts.iter().enumerate() {
         let written = match part {
-            Part::Text(text) | Part::Refusal(text) => write_text(text, signature.take()),
+            Part::Text(text) => {
+                texts.push((parts.len(), text));
+                write_text(text, signature.take())
+            }
+            Part::Refusal(text) => write_text(text, signature.take()),
             Part::Thinking(thinking) => match &thinking.proof {
                 // The format's own, which stands in the part that follows.
                 Some(Proof::Thought(proof)) => {
@@ -190,7 +238,10 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
                     signature = None;
                     call
                 }
-                None if answer.cuts_off(at) => continue,
+                None if answer.cuts_off(at) => {
+                    warnings.dropped("tool_calls");
+                    continue;
+                }
                 None => return Err(NotTranslatable::new("arguments", "they are no JSON object")),
             },
             Part::Image { .. } | Part::File { .. } | Part::Outcome { .. } => continue,
@@ -199,6 +250,9 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
     }
     parts.extend(signature.map(|it| write_text("", Some(it))));
     let result = answer.logprobs.as_deref().and_then(logprobs::write);
+    if result.is_none() && answer.logprobs.is_some() {
+        warnings.dropped("logprobs");
+    }
     let content = Object::new()
         .with("parts", array(parts))
         .with("role", "model");
@@ -206,7 +260,11 @@ pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<Stri
         .with("content", content)
         .with("finishReason", reason_of(&answer.stop))
         .with("index", 0_u64)
-        .maybe("logprobsResult", result);
+        .maybe("logprobsResult", result)
+        .maybe(
+            GROUNDING,
+            grounding::write(&answer.citations, &texts, warnings),
+        );
     let body = Object::new()
         .with(CANDIDATES, array([candidate]))
         .maybe(super::REPORT, answer.usage.as_ref().map(write_usage))

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::read_report;
 use crate::neutral::{
     Answer, Call, Carrier, Citation, Fields, Json, NotTranslatable, Object, Part, Proof, Stop,
-    Thinking, Tier, all_input, array, list, text, whole,
+    Thinking, Tier, Warnings, all_input, array, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -14,7 +14,7 @@ type Read<T> = Result<T, NotTranslatable>;
 
 pub(super) const ID: &str = "chatcmpl-";
 
-pub(super) fn read(body: &[u8]) -> Read<Answer> {
+pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     let mut fields = Fields::of(whole(body)?, "")?;
     let mut answer = Answer {
         id: fields.text("id")?,
@@ -34,6 +34,7 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         return Ok(answer);
     }
     let choices = fields.list("choices")?.unwrap_or_default();
+    fields.leave_said(is_usual, warnings);
     let first = choices
         .first()
         .ok_or_else(|| NotTranslatable::new("choices", "there is no answer"))?;
@@ -43,16 +44,18 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     }
     if let Some(mut logprobs) = choice.object("logprobs")? {
         answer.logprobs = logprobs.take("content").map(ToOwned::to_owned);
+        left_of_logprobs(logprobs, warnings);
     }
     let missing = choice.wrong("message", "it is missing");
     let mut message = choice.object("message")?.ok_or(missing)?;
+    choice.leave_said(is_usual, warnings);
     let thought = message.text("reasoning_content")?;
     let again = message.text("reasoning")?;
     let thought = thought.or(again).filter(|text| !text.is_empty());
     let thinking = thought.map(|text| Part::Thinking(Thinking { text, proof: None }));
     answer.parts.extend(thinking);
     if let Some(content) = message.take("content") {
-        for (is_thinking, text) in texts(content) {
+        for (is_thinking, text) in texts(content, warnings) {
             answer.parts.push(match is_thinking {
                 true => Part::Thinking(Thinking { text, proof: None }),
                 false => Part::Text(text),
@@ -61,7 +64,7 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     }
     answer.citations = message
         .take("annotations")
-        .map(citations)
+        .map(|it| citations(it, warnings))
         .unwrap_or_default();
     let refusal = message.text("refusal")?.filter(|text| !text.is_empty());
     answer.parts.extend(refusal.map(Part::Refusal));
@@ -80,8 +83,32 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
             name: function.needed_text("name")?,
             arguments: function.text("arguments")?.unwrap_or_default(),
         }));
+        function.leave_said(is_usual, warnings);
+        fields.leave_said(is_usual, warnings);
     }
+    message.leave_said(is_usual, warnings);
     Ok(answer)
+}
+
+/// What no client misses of a completion, its choices, messages and calls, whole or in pieces: what is known anyway, who made it,
+/// how long that took, which stop sequence ended it, and filters that held nothing back.
+pub(super) fn is_usual(name: &str, value: &RawValue) -> bool {
+    match name {
+        "id" | "object" | "created" | "model" | "usage" | "service_tier" => true,
+        "system_fingerprint" | "provider" | "x_groq" | "obfuscation" => true,
+        "timings" | "time_info" => true,
+        "index" | "role" | "type" | "name" => true,
+        "finish_reason" | "native_finish_reason" | "stop_reason" | "matched_stop" | "seed" => true,
+        "content_filter_results" | "prompt_filter_results" => !value.get().contains("true"),
+        _ => false,
+    }
+}
+
+/// Log-probabilities of a refusal have no place of their own elsewhere.
+pub(super) fn left_of_logprobs(mut logprobs: Fields<'_>, warnings: &mut Warnings) {
+    if logprobs.take("refusal").is_some_and(|it| it.get() != "[]") {
+        warnings.dropped("logprobs");
+    }
 }
 
 /// Which tier of service an answer or a chunk names.
@@ -90,20 +117,32 @@ pub(super) fn tier(fields: &mut Fields<'_>) -> Option<Tier> {
     name.and_then(Tier::named)
 }
 
-/// The pages in a list of annotations.
-pub(super) fn citations(annotations: &RawValue) -> Vec<Citation> {
-    let read = |raw: &RawValue| {
-        let mut fields = Fields::of(raw, "choices").ok()?;
-        let mut cited = fields.object("url_citation").ok()??;
-        Some(Citation {
-            url: cited.text("url").ok()??,
-            title: cited.text("title").ok()?,
-            start: cited.whole("start_index").ok()?.unwrap_or(0),
-            end: cited.whole("end_index").ok()?.unwrap_or(0),
-        })
+/// The pages in a list of annotations. Others are named in the warnings.
+pub(super) fn citations(annotations: &RawValue, warnings: &mut Warnings) -> Vec<Citation> {
+    let mut read = |raw: &RawValue| {
+        let page = || {
+            let mut fields = Fields::of(raw, "choices").ok()?;
+            let mut cited = fields.object("url_citation").ok()??;
+            let page = Citation {
+                url: cited.text("url").ok()??,
+                title: cited.text("title").ok()?,
+                start: cited.whole("start_index").ok()?.unwrap_or(0),
+                end: cited.whole("end_index").ok()?.unwrap_or(0),
+            };
+            // Some servers quote the page, too.
+            let is_all = cited.rest().iter().all(|(_, it)| it.get() == "null");
+            Some((page, is_all))
+        };
+        let page = page();
+        match &page {
+            Some((_, true)) => {}
+            Some((_, false)) => warnings.changed("approximated", "annotations"),
+            None => warnings.dropped("annotations"),
+        }
+        page.map(|(page, _)| page)
     };
     let annotations = list(annotations).unwrap_or_default();
-    annotations.into_iter().filter_map(read).collect()
+    annotations.into_iter().filter_map(&mut read).collect()
 }
 
 /// The annotation for a page.
@@ -116,8 +155,9 @@ pub(super) fn annotation(citation: &Citation) -> Object {
     Object::typed("url_citation").with("url_citation", cited)
 }
 
-/// The texts of a `content`, which with some models is a list of parts, and whether each was only thought.
-pub(super) fn texts(content: &RawValue) -> Vec<(bool, String)> {
+/// The texts of a `content`, which with some models is a list of parts, and whether each was only thought. Parts that are none
+/// are named in the warnings.
+pub(super) fn texts(content: &RawValue, warnings: &mut Warnings) -> Vec<(bool, String)> {
     if let Some(text) = text(content) {
         return if text.is_empty() {
             Vec::new()
@@ -137,7 +177,13 @@ pub(super) fn texts(content: &RawValue) -> Vec<(bool, String)> {
         }
         Some((false, part.text("text").ok()??))
     };
-    let read = parts.into_iter().filter_map(read);
+    let read = parts.into_iter().filter_map(|raw| {
+        let read = read(raw);
+        if read.is_none() {
+            warnings.dropped("content");
+        }
+        read
+    });
     read.filter(|(_, text)| !text.is_empty()).collect()
 }
 
@@ -159,7 +205,12 @@ pub(super) fn reason_of(stop: &Stop) -> &'static str {
     }
 }
 
-pub(super) fn write(answer: &Answer, _asked: &Asked, stamp: &Stamp) -> Read<String> {
+pub(super) fn write(
+    answer: &Answer,
+    _asked: &Asked,
+    stamp: &Stamp,
+    _warnings: &mut Warnings,
+) -> Read<String> {
     let mut content: Option<String> = None;
     let mut refusal: Option<String> = None;
     let mut thoughts: Vec<&Thinking> = Vec::new();

@@ -22,8 +22,8 @@ impl Dialect for OpenaiChat {
         request::write(request, target, warnings)
     }
 
-    fn read_answer(&self, body: &[u8]) -> Result<Answer, NotTranslatable> {
-        answer::read(body)
+    fn read_answer(&self, body: &[u8], warnings: &mut Warnings) -> Result<Answer, NotTranslatable> {
+        answer::read(body, warnings)
     }
 
     fn write_answer(
@@ -31,8 +31,9 @@ impl Dialect for OpenaiChat {
         answer: &Answer,
         asked: &Asked,
         stamp: &Stamp,
+        warnings: &mut Warnings,
     ) -> Result<String, NotTranslatable> {
-        answer::write(answer, asked, stamp)
+        answer::write(answer, asked, stamp, warnings)
     }
 
     fn stream_reader(&self) -> Box<dyn StreamReader> {

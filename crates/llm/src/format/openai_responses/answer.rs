@@ -6,15 +6,15 @@ use serde_json::value::RawValue;
 use super::{item, read_report};
 use crate::neutral::{
     Answer, Call, Citation, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop, Thinking,
-    Tier, all_input, array, list, none, text, whole,
+    Tier, Warnings, all_input, array, list, none, text, whole,
 };
-use crate::translate::{Asked, Echo, Stamp, mishap_of, mishap_of_event, named};
+use crate::translate::{Asked, ECHOED, Echo, Stamp, mishap_of, mishap_of_event, named};
 
 type Read<T> = Result<T, NotTranslatable>;
 
 pub(super) const ID: &str = "resp_";
 
-pub(super) fn read(body: &[u8]) -> Read<Answer> {
+pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     let mut fields = Fields::of(whole(body)?, "")?;
     let created = fields.take("created_at");
     let created = created.and_then(|raw| serde_json::from_str::<f64>(raw.get()).ok());
@@ -40,7 +40,7 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
     let missing = NotTranslatable::new("output", "there is no answer");
     let mut chars = 0;
     for raw in fields.list("output")?.ok_or(missing)? {
-        item(raw, &mut answer, &mut chars)?;
+        item(raw, &mut answer, &mut chars, warnings)?;
     }
     let status = fields.text("status")?;
     answer.stop = stop_of(status.as_deref(), &mut fields, &answer.parts)?;
@@ -52,11 +52,28 @@ pub(super) fn read(body: &[u8]) -> Read<Answer> {
         };
         answer.mishap = Some(mishap_of(502, body).unwrap_or_else(unnamed));
     }
+    fields.leave_said(is_usual, warnings);
     Ok(answer)
 }
 
+/// What no client misses of a response: what it repeats of its request, and the state of it all.
+pub(super) fn is_usual(name: &str, _value: &RawValue) -> bool {
+    match name {
+        "id" | "object" | "created_at" | "completed_at" | "status" | "type" | "role" => true,
+        "model" | "output" | "usage" | "service_tier" | "billing" => true,
+        "background" | "error" | "incomplete_details" | "store" | "truncation" => true,
+        "prompt_cache_options" | "prompt_cache_retention" => true,
+        name => ECHOED.contains(&name),
+    }
+}
+
+/// What no client misses of an item, or of a part of one.
+pub(super) fn is_usual_within(name: &str, _value: &RawValue) -> bool {
+    matches!(name, "id" | "status" | "type" | "role" | "content")
+}
+
 /// `chars`: how many characters of text the answer has so far.
-fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64) -> Read<()> {
+fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64, warnings: &mut Warnings) -> Read<()> {
     let mut fields = Fields::of(raw, "output")?;
     match fields.kind()?.as_str() {
         "message" => {
@@ -65,12 +82,12 @@ fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64) -> Read<()> {
                 match part.kind()?.as_str() {
                     "output_text" => {
                         let logprobs = part.take("logprobs").filter(|it| it.get() != "[]");
-                        let first = answer.logprobs.take();
-                        answer.logprobs = first.or_else(|| logprobs.map(ToOwned::to_owned));
+                        let before = answer.logprobs.take();
+                        answer.logprobs = joined(before, logprobs);
                         if let Some(annotations) = part.take("annotations") {
-                            let citations = list(annotations).unwrap_or_default().into_iter();
-                            let citations = citations.filter_map(|it| citation(it, *chars));
-                            answer.citations.extend(citations);
+                            for raw in list(annotations).unwrap_or_default() {
+                                answer.citations.extend(citation(raw, *chars, warnings));
+                            }
                         }
                         let text = part.needed_text("text")?;
                         *chars += text.chars().count() as u64;
@@ -80,19 +97,41 @@ fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64) -> Read<()> {
                         let text = part.needed_text("refusal")?;
                         answer.parts.push(Part::Refusal(text));
                     }
-                    _ => {}
+                    kind => {
+                        warnings.dropped(kind);
+                        continue;
+                    }
                 }
+                part.leave_said(is_usual_within, warnings);
             }
         }
         "function_call" => answer.parts.push(Part::Call(item::call(&mut fields)?)),
         "reasoning" => {
-            let thinking = item::thinking(&mut fields)?;
+            let thinking = item::thinking(&mut fields, warnings)?;
             answer.parts.extend(thinking.map(Part::Thinking));
         }
-        // Nobody asked for what the provider's own tools do.
-        _ => {}
+        // What the provider's own tools did, for which nobody can have asked.
+        kind => {
+            warnings.dropped(kind);
+            return Ok(());
+        }
     }
+    fields.leave_said(is_usual_within, warnings);
     Ok(())
+}
+
+/// The log-probabilities of one text and of the next one.
+fn joined(before: Option<Box<RawValue>>, more: Option<&RawValue>) -> Option<Box<RawValue>> {
+    let inside = |list: &str| Some(list.trim().strip_prefix('[')?.strip_suffix(']')?.to_owned());
+    match (before, more) {
+        (Some(before), Some(more)) => {
+            let both = inside(before.get()).zip(inside(more.get()));
+            let both = both.map(|(before, more)| format!("[{before},{more}]"));
+            both.and_then(|it| RawValue::from_string(it).ok())
+                .or(Some(before))
+        }
+        (before, more) => before.or_else(|| more.map(ToOwned::to_owned)),
+    }
 }
 
 /// Which tier of service a response names.
@@ -102,20 +141,32 @@ pub(super) fn tier(fields: &mut Fields<'_>) -> Option<Tier> {
     name.filter(|name| name != "auto").and_then(Tier::named)
 }
 
-/// The page that an annotation names, if it does. `before`: how many characters of text stand before its part.
-pub(super) fn citation(annotation: &RawValue, before: u64) -> Option<Citation> {
-    let mut fields = Fields::of(annotation, "output").ok()?;
-    if fields.kind().ok()? != CITATION {
-        return None;
+/// The page that an annotation names, if it does; others are named in the warnings. `before`: how many characters of text stand
+/// before its part.
+pub(super) fn citation(
+    annotation: &RawValue,
+    before: u64,
+    warnings: &mut Warnings,
+) -> Option<Citation> {
+    let page = || {
+        let mut fields = Fields::of(annotation, "output").ok()?;
+        if fields.kind().ok()? != CITATION {
+            return None;
+        }
+        let mut place = |name| Some(fields.whole(name).ok()?.unwrap_or(0).saturating_add(before));
+        let (start, end) = (place("start_index")?, place("end_index")?);
+        Some(Citation {
+            url: fields.text("url").ok()??,
+            title: fields.text("title").ok()?,
+            start,
+            end,
+        })
+    };
+    let page = page();
+    if page.is_none() {
+        warnings.dropped("annotations");
     }
-    let mut place = |name| Some(fields.whole(name).ok()?.unwrap_or(0).saturating_add(before));
-    let (start, end) = (place("start_index")?, place("end_index")?);
-    Some(Citation {
-        url: fields.text("url").ok()??,
-        title: fields.text("title").ok()?,
-        start,
-        end,
-    })
+    page
 }
 
 /// The annotation for a page. `before`: as with [`citation`].
@@ -160,7 +211,12 @@ pub(super) fn stop_at_end(response: &mut Fields<'_>, calls: bool, refuses: bool)
     stop_of(status.as_deref(), response, &parts)
 }
 
-pub(super) fn write(answer: &Answer, asked: &Asked, stamp: &Stamp) -> Read<String> {
+pub(super) fn write(
+    answer: &Answer,
+    asked: &Asked,
+    stamp: &Stamp,
+    _warnings: &mut Warnings,
+) -> Read<String> {
     let names = Names::new(answer.id.as_deref(), stamp);
     let mut logprobs = answer.logprobs.as_deref();
     let mut items = Vec::new();

@@ -1,6 +1,8 @@
 //! Items that stand in requests and in answers alike.
 
-use crate::neutral::{Call, Carrier, Fields, NotTranslatable, Object, Proof, Thinking, array};
+use crate::neutral::{
+    Call, Carrier, Fields, NotTranslatable, Object, Proof, Thinking, Warnings, array,
+};
 use crate::translate::Echo;
 
 /// A call of a function.
@@ -22,7 +24,10 @@ pub(super) fn call(fields: &mut Fields<'_>) -> Result<Call, NotTranslatable> {
 }
 
 /// An item of reasoning. Several parts of a summary are paragraphs of one.
-pub(super) fn thinking(fields: &mut Fields<'_>) -> Result<Option<Thinking>, NotTranslatable> {
+pub(super) fn thinking(
+    fields: &mut Fields<'_>,
+    warnings: &mut Warnings,
+) -> Result<Option<Thinking>, NotTranslatable> {
     let id = fields.text("id")?.unwrap_or_default();
     fields.take("status");
     let mut paragraphs = Vec::new();
@@ -32,7 +37,10 @@ pub(super) fn thinking(fields: &mut Fields<'_>) -> Result<Option<Thinking>, NotT
             paragraphs.extend(part.text("text")?);
         }
         if !paragraphs.is_empty() {
-            fields.take("content");
+            // What was thought word for word, of which that is the summary.
+            if fields.take("content").is_some_and(|it| it.get() != "[]") {
+                warnings.dropped("reasoning");
+            }
             break;
         }
     }

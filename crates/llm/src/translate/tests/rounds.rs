@@ -144,7 +144,9 @@ fn answers_come_back_as_they_were() {
             };
             let read = |format, body: &[u8]| {
                 let dialect = dialect(format).expect("a dialect");
-                dialect.read_answer(body).expect("an answer")
+                dialect
+                    .read_answer(body, &mut Warnings::default())
+                    .expect("an answer")
             };
             let (before, after) = (read(from, &body), read(to, &there));
             assert_eq!(words(&after), words(&before), "{from} {name} {to}");

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::super::answer::{Counts, stop_of};
-use crate::neutral::{Block, Carrier, Delta, Fields, Happening, Mishap, Proof};
+use super::super::answer::{Counts, Page, citation, is_usual, stop_of};
+use crate::neutral::{Block, Carrier, Delta, Fields, Happening, Mishap, Proof, Warnings, list};
 use crate::sse::Event;
 use crate::translate::{StreamReader, mishap_of_event};
 
@@ -14,13 +14,20 @@ pub(in super::super) struct Reader {
     open: Option<Open>,
     /// The block is a call of which no argument has come.
     without_input: bool,
+    /// How many characters of text came before the block that is open, and with it.
+    chars_before: u64,
+    chars: u64,
+    /// Pages that the block cites. Where it ends is not known before.
+    pages: Vec<Page>,
+    pages_bytes: usize,
+    warnings: Warnings,
     over: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     Block,
-    /// Something that nobody asked for.
+    /// Something that has no counterpart.
     Skipped,
 }
 
@@ -46,6 +53,14 @@ impl StreamReader for Reader {
 
     /// Without `message_stop` a message is not whole.
     fn finish(&mut self, _happened: &mut Vec<Happening>) {}
+
+    fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.pages_bytes
+    }
 }
 
 impl Reader {
@@ -66,14 +81,18 @@ impl Reader {
                     created_s: None,
                     usage: self.counts.usage(),
                 });
+                message.leave_said(is_usual, &mut self.warnings);
             }
             "content_block_start" => {
                 self.close(happened);
                 self.start(fields.object("content_block").ok()??, happened)?;
             }
             "content_block_delta" if self.open == Some(Open::Block) => {
-                let delta = delta(fields.object("delta").ok()??)?;
+                let delta = self.delta(fields.object("delta").ok()??)?;
                 self.without_input &= delta.is_none();
+                if let Some(Delta::Text(text)) = &delta {
+                    self.chars = self.chars.saturating_add(text.chars().count() as u64);
+                }
                 happened.extend(delta.map(Happening::Delta));
             }
             "content_block_stop" => self.close(happened),
@@ -87,6 +106,8 @@ impl Reader {
                     self.close(happened);
                     happened.push(Happening::Stop(stop_of(Some(&reason), sequence)));
                 }
+                delta.leave_said(is_usual, &mut self.warnings);
+                fields.leave_said(is_usual, &mut self.warnings);
             }
             "message_stop" => self.end(happened),
             "ping" => happened.push(Happening::Ping),
@@ -97,14 +118,19 @@ impl Reader {
 
     fn start(&mut self, mut block: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
         self.open = Some(Open::Block);
+        self.chars_before = self.chars;
         let first;
         let opened = match block.kind().ok()?.as_str() {
             "text" => {
                 first = block.text("text").ok()?;
+                for raw in block.take("citations").and_then(list).unwrap_or_default() {
+                    self.cite(raw);
+                }
                 Block::Text
             }
             "thinking" => {
                 first = block.text("thinking").ok()?;
+                block.take("signature");
                 Block::Thinking
             }
             "redacted_thinking" => {
@@ -122,13 +148,18 @@ impl Reader {
                     name: block.text("name").ok()??,
                 }
             }
-            _ => {
+            kind => {
+                self.warnings.dropped(kind);
                 self.open = Some(Open::Skipped);
                 return Some(());
             }
         };
+        block.leave_said(is_usual, &mut self.warnings);
         let first = first.filter(|text| !text.is_empty());
         self.without_input = first.is_none() && matches!(opened, Block::Call { .. });
+        if let (Block::Text, Some(text)) = (&opened, &first) {
+            self.chars = self.chars.saturating_add(text.chars().count() as u64);
+        }
         happened.push(Happening::Open(opened));
         happened.extend(first.map(|text| Happening::Delta(Delta::Text(text))));
         Some(())
@@ -140,6 +171,11 @@ impl Reader {
             if std::mem::take(&mut self.without_input) {
                 happened.push(Happening::Delta(Delta::Text("{}".to_owned())));
             }
+            self.pages_bytes = 0;
+            for page in self.pages.drain(..) {
+                let citation = page.at(self.chars_before, self.chars);
+                happened.push(Happening::Delta(Delta::Citation(citation)));
+            }
             happened.push(Happening::Close);
         }
     }
@@ -150,20 +186,36 @@ impl Reader {
         happened.extend(self.counts.usage().map(Happening::Usage));
         happened.push(Happening::End);
     }
-}
 
-/// More of a block; the inner `None`: nothing that has a counterpart. The outer one: it cannot be read.
-fn delta(mut delta: Fields<'_>) -> Option<Option<Delta>> {
-    let name = match delta.kind().ok()?.as_str() {
-        "text_delta" => "text",
-        "thinking_delta" => "thinking",
-        "input_json_delta" => "partial_json",
-        "signature_delta" => {
-            let signature = delta.text("signature").ok()?.unwrap_or_default();
-            return Some(Carrier::Signature.read(&signature, "").map(Delta::Proof));
+    /// More of a block; the inner `None`: nothing that is told now. The outer one: it cannot be read.
+    fn delta(&mut self, mut delta: Fields<'_>) -> Option<Option<Delta>> {
+        let name = match delta.kind().ok()?.as_str() {
+            "text_delta" => "text",
+            "thinking_delta" => "thinking",
+            "input_json_delta" => "partial_json",
+            "signature_delta" => {
+                let signature = delta.text("signature").ok()?.unwrap_or_default();
+                return Some(Carrier::Signature.read(&signature, "").map(Delta::Proof));
+            }
+            "citations_delta" => {
+                if let Some(raw) = delta.take("citation") {
+                    self.cite(raw);
+                }
+                return Some(None);
+            }
+            kind => {
+                self.warnings.dropped(kind);
+                return Some(None);
+            }
+        };
+        let text = delta.text(name).ok()?.unwrap_or_default();
+        Some((!text.is_empty()).then_some(Delta::Text(text)))
+    }
+
+    fn cite(&mut self, raw: &RawValue) {
+        if let Some(page) = citation(raw, &mut self.warnings) {
+            self.pages_bytes = self.pages_bytes.saturating_add(raw.get().len());
+            self.pages.push(page);
         }
-        _ => return Some(None),
-    };
-    let text = delta.text(name).ok()?.unwrap_or_default();
-    Some((!text.is_empty()).then_some(Delta::Text(text)))
+    }
 }

@@ -5,7 +5,7 @@ use domain::Usage;
 use super::super::AnthropicMessages;
 use super::super::answer::{ID, estimate, reason_of, tier, write_usage};
 use crate::format::WireFormat;
-use crate::neutral::{Block, Carrier, Delta, Happening, Json, Object, Stop, Tier, none};
+use crate::neutral::{Block, Carrier, Delta, Happening, Json, Object, Stop, Tier, Warnings, none};
 use crate::translate::{Stamp, StreamWriter, named, with_error};
 
 /// What the client was told up to here.
@@ -22,6 +22,7 @@ pub(in super::super) struct Writer {
     tier: Option<Tier>,
     /// How much text was told.
     text_bytes: usize,
+    warnings: Warnings,
 }
 
 impl Writer {
@@ -35,10 +36,11 @@ impl Writer {
             usage: None,
             tier: None,
             text_bytes: 0,
+            warnings: Warnings::default(),
         }
     }
 
-    fn delta(&self, delta: Delta) -> Option<Object> {
+    fn delta(&mut self, delta: Delta) -> Option<Object> {
         let open = self.open.as_ref()?;
         let delta = match delta {
             Delta::Text(text) => match open {
@@ -49,9 +51,15 @@ impl Writer {
             Delta::Proof(proof) => Object::typed("signature_delta")
                 .with("signature", &Carrier::Signature.write(&proof)),
             // Nobody can ask for them in this format.
-            Delta::Logprobs(_) => return None,
+            Delta::Logprobs(_) => {
+                self.warnings.dropped("logprobs");
+                return None;
+            }
             // Its own citations prove what was read, which others' do not.
-            Delta::Citation(_) => return None,
+            Delta::Citation(_) => {
+                self.warnings.dropped("citations");
+                return None;
+            }
         };
         Some(
             Object::typed("content_block_delta")
@@ -155,6 +163,10 @@ impl StreamWriter for Writer {
                 out.push_str(&String::from_utf8_lossy(&error));
             }
         }
+    }
+
+    fn warnings(&self) -> Option<&Warnings> {
+        Some(&self.warnings)
     }
 }
 

@@ -3,9 +3,9 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::super::answer::{Said, is_blocked, reason, said, stop_of};
+use super::super::answer::{Said, is_blocked, is_usual, reason, said, stop_of};
 use super::super::{REPORT, logprobs, read_report};
-use crate::neutral::{Block, Call, Delta, Fields, Happening, Mishap, Proof, Stop};
+use crate::neutral::{Block, Call, Delta, Fields, Happening, Mishap, Proof, Stop, Warnings};
 use crate::sse::Event;
 use crate::translate::{StreamReader, call_name, mishap_of_event};
 
@@ -19,6 +19,7 @@ pub(in super::super) struct Reader {
     calls: u64,
     stop: Option<Stop>,
     usage: Option<Usage>,
+    warnings: Warnings,
     over: bool,
 }
 
@@ -55,6 +56,10 @@ impl StreamReader for Reader {
         happened.push(Happening::End);
         self.over = true;
     }
+
+    fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
 }
 
 impl Reader {
@@ -73,14 +78,16 @@ impl Reader {
                 usage: self.usage,
             });
         }
-        if is_blocked(&mut fields).ok()? {
+        if is_blocked(&mut fields, &mut self.warnings).ok()? {
             self.stop = Some(Stop::Refusal);
         }
-        for raw in fields.list("candidates").ok()?.unwrap_or_default() {
+        let candidates = fields.list("candidates").ok()?.unwrap_or_default();
+        fields.leave_said(is_usual, &mut self.warnings);
+        for raw in candidates {
             let mut candidate = Fields::of(raw, "candidates").ok()?;
             // Nobody asked for others.
             if candidate.whole("index").ok()?.unwrap_or(0) == 0 {
-                self.candidate(&mut candidate, happened)?;
+                self.candidate(candidate, happened)?;
             }
         }
         Some(())
@@ -88,14 +95,16 @@ impl Reader {
 
     fn candidate(
         &mut self,
-        candidate: &mut Fields<'_>,
+        mut candidate: Fields<'_>,
         happened: &mut Vec<Happening>,
     ) -> Option<()> {
         let result = candidate.take("logprobsResult");
         let mut logprobs = result.and_then(logprobs::read);
         if let Some(mut content) = candidate.object("content").ok()? {
-            for raw in content.list("parts").ok()?.unwrap_or_default() {
-                for said in said(raw).ok()? {
+            let parts = content.list("parts").ok()?.unwrap_or_default();
+            content.leave_said(is_usual, &mut self.warnings);
+            for raw in parts {
+                for said in said(raw, &mut self.warnings).ok()? {
                     match said {
                         Said::Thought(text, proof) => self.think(text, proof, happened),
                         Said::Text(text) => {
@@ -114,12 +123,14 @@ impl Reader {
         if self.open == Some(Open::Text) {
             happened.extend(logprobs.map(|it| Happening::Delta(Delta::Logprobs(it))));
         }
-        if let Some(reason) = reason(candidate).ok()? {
+        if let Some(reason) = reason(&mut candidate).ok()? {
             match stop_of(&reason, self.calls > 0) {
                 Ok(stop) => self.stop = Some(stop),
                 Err(mishap) => self.fail(mishap, happened),
             }
         }
+        // Where in the text the pages of its grounding belong cannot be told of an event: it counts from the text's beginning.
+        candidate.leave_said(is_usual, &mut self.warnings);
         Some(())
     }
 

@@ -7,11 +7,14 @@ use super::super::answer::{reason_of, write_usage};
 use super::super::part::{write_call, write_text, write_thought};
 use super::super::{GeminiGenerateContent, REPORT, logprobs};
 use crate::format::WireFormat;
-use crate::neutral::{Block, Call, Delta, Happening, Mishap, Object, Proof, Stop, array};
+use crate::neutral::{Block, Call, Delta, Happening, Mishap, Object, Proof, Stop, Warnings, array};
 use crate::translate::{Asked, Stamp, StreamWriter, named, with_error};
 
 /// What stands between two elements of a list.
 const BETWEEN: &str = ",\r\n";
+
+/// The field that names what the answer left out.
+const WARNINGS: &str = "keybearerWarnings";
 
 /// What the client was told up to here.
 pub(in super::super) struct Writer {
@@ -32,6 +35,9 @@ pub(in super::super) struct Writer {
     stop: Stop,
     usage: Option<Usage>,
     fault: Option<Mishap>,
+    warnings: Warnings,
+    /// What the last event says that was left out.
+    left_out: Option<String>,
 }
 
 impl Writer {
@@ -49,6 +55,8 @@ impl Writer {
             stop: Stop::End,
             usage: None,
             fault: None,
+            warnings: Warnings::default(),
+            left_out: None,
         }
     }
 
@@ -69,7 +77,11 @@ impl Writer {
             .with("candidates", array([candidate]))
             .maybe(REPORT, usage.map(write_usage))
             .maybe("modelVersion", self.begun().then_some(&self.model))
-            .maybe("responseId", self.begun().then_some(&self.id));
+            .maybe("responseId", self.begun().then_some(&self.id))
+            .maybe(
+                WARNINGS,
+                self.left_out.as_deref().filter(|_| stop.is_some()),
+            );
         let (before, behind) = match self.separator {
             Some(separator) if stop.is_some() => (separator, "]"),
             Some(separator) => (separator, ""),
@@ -113,8 +125,11 @@ impl Writer {
                 self.proof = Some(proof.behind(before));
                 None
             }
-            // Grounding says far more than a citation does.
-            (Delta::Citation(_), _) => None,
+            // Grounding counts bytes of a text that is gone.
+            (Delta::Citation(_), _) => {
+                self.warnings.dropped("citations");
+                None
+            }
             (Delta::Logprobs(logprobs), _) => {
                 self.logprobs = Some(logprobs);
                 None
@@ -147,7 +162,10 @@ impl Writer {
 
     /// A call that could not be written is the last of an answer that became too long. Anywhere else it is a fault.
     fn judge(&mut self, cut: bool) {
-        if std::mem::take(&mut self.broken) && !cut {
+        let broken = std::mem::take(&mut self.broken);
+        if broken && cut {
+            self.warnings.dropped("tool_calls");
+        } else if broken {
             self.fault = Some(Mishap {
                 status: 502,
                 code: Some("upstream_invalid_response".to_owned()),
@@ -198,6 +216,15 @@ impl StreamWriter for Writer {
         if let Some(part) = part {
             self.event(part, None, out);
         }
+    }
+
+    fn warnings(&self) -> Option<&Warnings> {
+        Some(&self.warnings)
+    }
+
+    /// In a field of the last event, as its clients stumble over comments and pass over fields.
+    fn warn(&mut self, warnings: &Warnings, _out: &mut String) {
+        self.left_out = Some(warnings.to_string());
     }
 
     fn fault(&self) -> Option<Mishap> {

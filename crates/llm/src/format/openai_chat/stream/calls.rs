@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::neutral::{Block, Delta, Fields, Happening};
+use super::super::answer::is_usual;
+use crate::neutral::{Block, Delta, Fields, Happening, Warnings};
 use crate::translate::call_name;
 
 /// The calls that have begun. They are told in this order: one that begins while the one before is not at the end of its
@@ -41,16 +42,19 @@ const CALL_BYTES: usize = 256;
 
 impl Piece {
     /// `None`: it is none.
-    pub(super) fn of(mut fields: Fields<'_>) -> Option<Self> {
+    pub(super) fn of(mut fields: Fields<'_>, warnings: &mut Warnings) -> Option<Self> {
         let id = fields.text("id").ok()?.filter(|id| !id.is_empty());
         let place = fields.whole("index").ok()?;
         let (name, arguments) = match fields.object("function").ok()? {
-            Some(mut function) => (
-                function.text("name").ok()?.filter(|name| !name.is_empty()),
-                function.text("arguments").ok()?,
-            ),
+            Some(mut function) => {
+                let name = function.text("name").ok()?.filter(|name| !name.is_empty());
+                let arguments = function.text("arguments").ok()?;
+                function.leave_said(is_usual, warnings);
+                (name, arguments)
+            }
             None => (None, None),
         };
+        fields.leave_said(is_usual, warnings);
         Some(Self {
             id,
             place,

@@ -3,10 +3,10 @@
 use domain::Usage;
 use serde_json::value::RawValue;
 
-use super::super::answer::{citations, stop_of, texts, tier};
+use super::super::answer::{citations, is_usual, left_of_logprobs, stop_of, texts, tier};
 use super::super::read_report;
 use super::calls::{Calls, Piece};
-use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Stop, text};
+use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Stop, Warnings, text};
 use crate::sse::Event;
 use crate::translate::{StreamReader, mishap_of_event};
 
@@ -19,6 +19,7 @@ pub(in super::super) struct Reader {
     calls: Calls,
     stop: Option<Stop>,
     usage: Option<Usage>,
+    warnings: Warnings,
     over: bool,
 }
 
@@ -67,6 +68,10 @@ impl StreamReader for Reader {
         self.over = true;
     }
 
+    fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
     fn kept_bytes(&self) -> usize {
         self.calls.kept_bytes()
     }
@@ -97,7 +102,9 @@ impl Reader {
             // Servers that do not know it before say it at the end.
             happened.extend(tier(&mut fields).map(Happening::Tier));
         }
-        for raw in fields.list("choices").ok()?.unwrap_or_default() {
+        let choices = fields.list("choices").ok()?.unwrap_or_default();
+        fields.leave_said(is_usual, &mut self.warnings);
+        for raw in choices {
             let mut choice = Fields::of(raw, "choices").ok()?;
             // Nobody asked for others.
             if choice.whole("index").ok()?.unwrap_or(0) == 0 {
@@ -108,15 +115,20 @@ impl Reader {
     }
 
     fn choice(&mut self, mut choice: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
-        let logprobs = choice.object("logprobs").ok()?;
-        let mut logprobs = logprobs.and_then(|mut it| it.take("content"));
+        let mut logprobs = None;
+        if let Some(mut given) = choice.object("logprobs").ok()? {
+            logprobs = given.take("content");
+            left_of_logprobs(given, &mut self.warnings);
+        }
         if let Some(mut delta) = choice.object("delta").ok()? {
             let thought = delta.take("reasoning_content").and_then(text);
             let again = delta.take("reasoning").and_then(text);
             if let Some(text) = thought.or(again) {
                 self.say(Open::Thinking, text, happened);
             }
-            for (is_thinking, text) in delta.take("content").map(texts).unwrap_or_default() {
+            let content = delta.take("content");
+            let said = content.map(|it| texts(it, &mut self.warnings));
+            for (is_thinking, text) in said.unwrap_or_default() {
                 let open = if is_thinking {
                     Open::Thinking
                 } else {
@@ -130,10 +142,13 @@ impl Reader {
                 self.say(open, text, happened);
             }
             // They stand behind the words that cite.
-            if let Some(annotations) = delta.take("annotations")
-                && self.open != Some(Open::Call)
-            {
-                for citation in citations(annotations) {
+            if let Some(annotations) = delta.take("annotations") {
+                for citation in citations(annotations, &mut self.warnings) {
+                    // The calls of an answer come behind all of its text.
+                    if self.open == Some(Open::Call) {
+                        self.warnings.dropped("annotations");
+                        continue;
+                    }
                     self.open(Open::Text, Block::Text, happened);
                     happened.push(Happening::Delta(Delta::Citation(citation)));
                 }
@@ -144,12 +159,14 @@ impl Reader {
             for raw in delta.list("tool_calls").ok()?.unwrap_or_default() {
                 self.call(Fields::of(raw, "choices").ok()?, happened)?;
             }
+            delta.leave_said(is_usual, &mut self.warnings);
         }
         // Some servers send an empty text as long as there is no reason.
         let reason = choice.text("finish_reason").ok()?;
         if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
             self.stop = Some(stop_of(&reason));
         }
+        choice.leave_said(is_usual, &mut self.warnings);
         Some(())
     }
 
@@ -167,7 +184,7 @@ impl Reader {
     }
 
     fn call(&mut self, fields: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
-        let piece = Piece::of(fields)?;
+        let piece = Piece::of(fields, &mut self.warnings)?;
         if self.open != Some(Open::Call) && self.calls.begins(&piece) {
             self.close(happened);
         }

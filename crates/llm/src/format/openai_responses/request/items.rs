@@ -52,7 +52,7 @@ fn one(raw: &RawValue, warnings: &mut Warnings) -> Read<(Role, Vec<Part>)> {
             (Role::User, vec![outcome])
         }
         "reasoning" => {
-            let parts = item::thinking(&mut fields)?;
+            let parts = item::thinking(&mut fields, warnings)?;
             (
                 Role::Assistant,
                 parts.into_iter().map(Part::Thinking).collect(),

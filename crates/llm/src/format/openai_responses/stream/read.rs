@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::super::answer::{citation, stop_at_end, tier};
+use super::super::answer::{citation, is_usual, is_usual_within, stop_at_end, tier};
 use super::super::{item, read_report};
-use crate::neutral::{Block, Delta, Fields, Happening, Mishap};
+use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Warnings};
 use crate::sse::Event;
 use crate::translate::{StreamReader, mishap_of, mishap_of_event};
 
@@ -19,6 +19,7 @@ pub(in super::super) struct Reader {
     chars: u64,
     calls: bool,
     refuses: bool,
+    warnings: Warnings,
     over: bool,
 }
 
@@ -40,6 +41,10 @@ impl StreamReader for Reader {
 
     /// Without its last event a response is not whole.
     fn finish(&mut self, _happened: &mut Vec<Happening>) {}
+
+    fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
 }
 
 impl Reader {
@@ -78,7 +83,9 @@ impl Reader {
                 match part.kind().ok()?.as_str() {
                     "output_text" => self.open(Block::Text, happened),
                     "refusal" => self.open(Block::Refusal, happened),
-                    _ => {}
+                    // Thoughts, whose words come by events of their own.
+                    "reasoning_text" | "summary_text" => {}
+                    kind => self.warnings.dropped(kind),
                 }
             }
             "response.output_text.delta" => {
@@ -90,10 +97,16 @@ impl Reader {
                 happened.extend(logprobs.map(Happening::Delta));
                 self.say(fields.text("delta").ok()?, happened);
             }
-            "response.output_text.annotation.added" if self.open == Some(Block::Text) => {
+            "response.output_text.annotation.added" => {
                 let annotation = fields.take("annotation");
-                let citation = annotation.and_then(|it| citation(it, self.chars_before));
-                happened.extend(citation.map(|it| Happening::Delta(Delta::Citation(it))));
+                let before = self.chars_before;
+                let cited = annotation.and_then(|it| citation(it, before, &mut self.warnings));
+                let cited = cited.map(|it| Happening::Delta(Delta::Citation(it)));
+                match self.open {
+                    Some(Block::Text) => happened.extend(cited),
+                    _ if cited.is_some() => self.warnings.dropped("annotations"),
+                    _ => {}
+                }
             }
             "response.refusal.delta" => {
                 if self.open != Some(Block::Refusal) {
@@ -133,6 +146,7 @@ impl Reader {
                 happened.push(Happening::Stop(stop));
                 let usage = response.take("usage").and_then(read_report);
                 happened.extend(usage.map(Happening::Usage));
+                response.leave_said(is_usual, &mut self.warnings);
                 happened.push(Happening::End);
             }
             "response.failed" => {
@@ -161,7 +175,7 @@ impl Reader {
     fn done(&mut self, mut item: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
         match item.kind().ok()?.as_str() {
             "reasoning" => {
-                let thinking = item::thinking(&mut item).ok()?;
+                let thinking = item::thinking(&mut item, &mut self.warnings).ok()?;
                 if self.open != Some(Block::Thinking) {
                     self.open(Block::Thinking, happened);
                 }
@@ -177,8 +191,18 @@ impl Reader {
                 let call = item::call(&mut item).ok()?;
                 self.say(Some(call.arguments), happened);
             }
-            _ => {}
+            "function_call" => {
+                item::call(&mut item).ok()?;
+            }
+            "message" => {}
+            // What the provider's own tools did, for which nobody can have asked.
+            kind => {
+                self.warnings.dropped(kind);
+                self.close(happened);
+                return Some(());
+            }
         }
+        item.leave_said(is_usual_within, &mut self.warnings);
         self.close(happened);
         Some(())
     }

@@ -93,7 +93,11 @@ fn an_error_in_an_answers_place_is_no_answer() {
         let body =
             json!({"candidates": [{"content": {"parts": []}, "finishReason": reason}]}).to_string();
         for client in ALL.into_iter().filter(|it| *it != GEMINI) {
-            let checked = plan(client, GEMINI).answer_alone(body.as_bytes(), &stamp());
+            let checked = plan(client, GEMINI).answer_alone(
+                body.as_bytes(),
+                &stamp(),
+                &mut Warnings::default(),
+            );
             assert_eq!(
                 checked.expect_err("no answer").path(),
                 "error",
@@ -106,7 +110,8 @@ fn an_error_in_an_answers_place_is_no_answer() {
             let plan = plan(client, upstream);
             let Ok(told) = plan.answer(&body, &stamp()) else {
                 assert!(
-                    plan.answer_alone(&body, &stamp()).is_err(),
+                    plan.answer_alone(&body, &stamp(), &mut Warnings::default())
+                        .is_err(),
                     "{name} for {client}"
                 );
                 continue;
@@ -114,7 +119,8 @@ fn an_error_in_an_answers_place_is_no_answer() {
             let told: Value = serde_json::from_slice(&told).expect("JSON");
             let error = told.get("error").is_some_and(|it| !it.is_null());
             assert_eq!(
-                plan.answer_alone(&body, &stamp()).is_err(),
+                plan.answer_alone(&body, &stamp(), &mut Warnings::default())
+                    .is_err(),
                 error,
                 "{name} for {client}"
             );

@@ -4,8 +4,9 @@
 use super::*;
 
 /// What becomes of a field for chat completions, responses and messages. Of a request: `=text` stands in what is sent, and
-/// nothing is warned of; `!path` is refused; anything else is the warning. Of an answer: `=text` stands in what is told,
-/// `-` is left out, and `!` is told as an error.
+/// nothing is warned of; `!path` is refused; anything else is the warning. Of an answer: `=text` stands in what is told
+/// and nothing is warned of; `-` is left out, as no client misses it; `!` is told as an error; anything else is left out with that
+/// warning.
 type Row = (&'static str, &'static str, [&'static str; 3]);
 
 const OTHERS: [FormatId; 3] = [
@@ -566,32 +567,68 @@ const MODEL: &[Row] = &[
 /// Fields of a candidate, but for its parts and why it ended.
 const CANDIDATE: &[Row] = &[
     ("index", r#""index":0"#, all("-")),
-    ("finishMessage", r#""finishMessage":"m7""#, all("-")),
+    (
+        "finishMessage",
+        r#""finishMessage":"m7""#,
+        all("dropped:finishMessage"),
+    ),
     (
         "safetyRatings",
-        r#""safetyRatings":[{"category":"c7"}]"#,
+        r#""safetyRatings":[{"category":"c7","probability":"NEGLIGIBLE"}]"#,
         all("-"),
+    ),
+    (
+        "safetyRatings, of a danger",
+        r#""safetyRatings":[{"category":"c7","probability":"LOW"}]"#,
+        all("dropped:safetyRatings"),
+    ),
+    (
+        "safetyRatings, blocked",
+        r#""safetyRatings":[{"category":"c7","blocked":true}]"#,
+        all("dropped:safetyRatings"),
     ),
     (
         "citationMetadata",
         r#""citationMetadata":{"citationSources":[]}"#,
-        all("-"),
+        all("dropped:citationMetadata"),
     ),
     ("tokenCount", r#""tokenCount":7"#, all("-")),
     ("avgLogprobs", r#""avgLogprobs":-7"#, all("-")),
     (
         "groundingAttributions",
-        r#""groundingAttributions":[]"#,
+        r#""groundingAttributions":[{}]"#,
+        all("dropped:groundingAttributions"),
+    ),
+    (
+        "groundingMetadata, empty",
+        r#""groundingMetadata":{}"#,
         all("-"),
     ),
-    ("groundingMetadata", r#""groundingMetadata":{}"#, all("-")),
-    ("urlContextMetadata", r#""urlContextMetadata":{}"#, all("-")),
+    (
+        "groundingMetadata",
+        r#""groundingMetadata":{"webSearchQueries":["q7"]}"#,
+        all("dropped:groundingMetadata"),
+    ),
+    (
+        "urlContextMetadata",
+        r#""urlContextMetadata":{"urlMetadata":[]}"#,
+        all("dropped:urlContextMetadata"),
+    ),
+    (
+        "what nobody knows",
+        r#""whatever7":7"#,
+        all("dropped:unlisted"),
+    ),
     (
         "logprobsResult",
         r#""logprobsResult":{"chosenCandidates":[{"token":"t7","logProbability":-0.7}]}"#,
-        ["=\"logprob\":-0.7", "=\"logprob\":-0.7", "-"],
+        ["=\"logprob\":-0.7", "=\"logprob\":-0.7", "dropped:logprobs"],
     ),
-    ("continuationToken", r#""continuationToken":"7""#, all("-")),
+    (
+        "continuationToken",
+        r#""continuationToken":"7""#,
+        all("dropped:continuationToken"),
+    ),
 ];
 
 /// Why it ended.
@@ -701,18 +738,22 @@ const SAID: &[Row] = &[
     (
         "executableCode",
         r#"{"executableCode":{"code":"7"}}"#,
-        all("-"),
+        all("dropped:executableCode"),
     ),
     (
         "codeExecutionResult",
         r#"{"codeExecutionResult":{"output":"7"}}"#,
-        all("-"),
+        all("dropped:codeExecutionResult"),
     ),
-    ("toolCall", r#"{"toolCall":{}}"#, all("-")),
+    (
+        "toolCall",
+        r#"{"toolCall":{"id":"7"}}"#,
+        all("dropped:toolCall"),
+    ),
     (
         "partMetadata",
         r#"{"text":"","partMetadata":{"a":7}}"#,
-        all("-"),
+        all("dropped:partMetadata"),
     ),
 ];
 
@@ -720,7 +761,11 @@ const SAID: &[Row] = &[
 const ANSWER: &[Row] = &[
     ("responseId", r#""responseId":"r7""#, all("=r7")),
     ("modelVersion", r#""modelVersion":"m7""#, all("=m7")),
-    ("modelStatus", r#""modelStatus":{"message":"7"}"#, all("-")),
+    (
+        "modelStatus",
+        r#""modelStatus":{"message":"7"}"#,
+        all("dropped:modelStatus"),
+    ),
     (
         "createTime",
         r#""createTime":"2026-11-01T00:00:00Z""#,
@@ -798,16 +843,13 @@ fn of_a_request() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What the client of a format is told, or what is wrong.
-fn told(client: FormatId, answer: &str) -> Result<String, String> {
-    let told = plan(client, GEMINI).answer(answer.as_bytes(), &stamp());
+/// What the client of a format is told, with the warnings, or what is wrong.
+fn told(client: FormatId, answer: &str) -> Result<(String, String), String> {
+    let mut warnings = Warnings::default();
+    let told = plan(client, GEMINI).answer_alone(answer.as_bytes(), &stamp(), &mut warnings);
     let told = told.map_err(|error| error.to_string())?;
     let told = String::from_utf8(told.to_vec()).expect("text");
-    let body: Value = serde_json::from_str(&told).expect("JSON");
-    match body["error"].is_null() {
-        true => Ok(told),
-        false => Err(told),
-    }
+    Ok((told, warnings.to_string()))
 }
 
 /// What is not as the rows say. `plain`: an answer without any of them.
@@ -817,8 +859,11 @@ fn answered(rows: &[Row], plain: &str, answer: impl Fn(&Row) -> String) -> Vec<S
         for (client, fate) in OTHERS.into_iter().zip(row.2) {
             let said = told(client, &answer(row));
             let right = match (&said, fate.strip_prefix('=')) {
-                (Ok(told), Some(text)) => told.contains(text),
-                (Ok(_), None) => fate == "-" && said == told(client, plain),
+                (Ok((told, warnings)), Some(text)) => told.contains(text) && warnings.is_empty(),
+                (Ok((said, warnings)), None) => {
+                    let fate = fate.trim_start_matches('-');
+                    *warnings == fate && Ok(said) == told(client, plain).as_ref().map(|it| &it.0)
+                }
                 (Err(_), _) => fate == "!",
             };
             if !right {
@@ -846,7 +891,7 @@ fn of_an_answer() {
         .zip(["content_filter", "content_filter", "refusal"])
     {
         assert!(
-            told(client, blocked).expect("an answer").contains(text),
+            told(client, blocked).expect("an answer").0.contains(text),
             "{client}"
         );
     }

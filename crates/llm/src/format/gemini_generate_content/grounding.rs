@@ -1,0 +1,187 @@
+//! Pages that an answer stands on: Gemini lists them, and which stretches of a part each of them supports, in bytes.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::neutral::{Citation, Fields, Object, Warnings, array, text};
+
+/// What of it OpenAI's annotations can say.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    grounding_chunks: Option<Vec<&'a RawValue>>,
+    grounding_supports: Option<Vec<Support>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Support {
+    segment: Option<Segment>,
+    grounding_chunk_indices: Option<Vec<usize>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Segment {
+    part_index: Option<usize>,
+    start_index: Option<usize>,
+    end_index: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    web: Option<Page>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    uri: Option<String>,
+    title: Option<String>,
+}
+
+/// The most citations that are read of an answer: each support may name every page.
+const MAX_CITATIONS: usize = 4_096;
+
+/// The pages that support these parts of an answer, each once for each stretch. What is not said so is named in the
+/// warnings.
+pub(super) fn read(
+    metadata: &RawValue,
+    parts: &[&RawValue],
+    warnings: &mut Warnings,
+) -> Vec<Citation> {
+    let mut citations = Vec::new();
+    if !cite(metadata, parts, &mut citations).unwrap_or(false) {
+        match citations.is_empty() {
+            true => warnings.dropped(super::answer::GROUNDING),
+            false => warnings.changed("approximated", super::answer::GROUNDING),
+        }
+    }
+    citations
+}
+
+/// Adds the citations; whether they say everything.
+fn cite(metadata: &RawValue, parts: &[&RawValue], citations: &mut Vec<Citation>) -> Option<bool> {
+    let known = |name: &str| ["groundingChunks", "groundingSupports"].contains(&name);
+    let fields = Fields::of(metadata, "candidates").ok()?.rest();
+    let empty = |value: &RawValue| matches!(value.get(), "null" | "[]" | "{}" | "\"\"");
+    let mut whole = fields.iter().all(|(name, it)| known(name) || empty(it));
+    let metadata: Metadata<'_> = serde_json::from_str(metadata.get()).ok()?;
+    let chunks = metadata.grounding_chunks.unwrap_or_default();
+    let page = |chunk: &&RawValue| serde_json::from_str::<Chunk>(chunk.get()).ok()?.web;
+    let pages: Vec<Option<Page>> = chunks.iter().map(page).collect();
+    let mut cited = vec![false; pages.len()];
+    let texts = texts(parts)?;
+    for support in metadata.grounding_supports.unwrap_or_default() {
+        let segment = support.segment?;
+        let range = texts.get(segment.part_index.unwrap_or(0)).and_then(|it| {
+            let (before, text) = it.as_ref()?;
+            let (start, end) = (segment.start_index.unwrap_or(0), segment.end_index?);
+            let chars = |text: &str| text.chars().count() as u64;
+            let from = before + chars(text.get(..start)?);
+            Some((from, from + chars(text.get(start..end)?)))
+        });
+        for at in support.grounding_chunk_indices.unwrap_or_default() {
+            let page = pages.get(at).and_then(Option::as_ref);
+            let page = page.and_then(|page| Some((page.uri.clone()?, page.title.clone())));
+            let (Some((start, end)), Some((url, title))) = (range, page) else {
+                whole = false;
+                continue;
+            };
+            if citations.len() == MAX_CITATIONS {
+                return Some(false);
+            }
+            cited[at] = true;
+            citations.push(Citation {
+                url,
+                title,
+                start,
+                end,
+            });
+        }
+    }
+    Some(whole && cited.into_iter().all(|it| it))
+}
+
+/// The text of each part, and how many characters of text stand before it. `None`: it is no text.
+fn texts(parts: &[&RawValue]) -> Option<Vec<Option<(u64, String)>>> {
+    let mut before = 0;
+    let read = |raw: &&RawValue| {
+        let mut fields = Fields::of(raw, "candidates").ok()?;
+        let thought = fields.flag("thought").ok()? == Some(true);
+        let text = fields.take("text").and_then(text).filter(|_| !thought);
+        Some(text.map(|text| {
+            let at = before;
+            before += text.chars().count() as u64;
+            (at, text)
+        }))
+    };
+    parts.iter().map(read).collect()
+}
+
+/// The metadata for `citations`. `texts`: each with its place among the parts. A citation that stands in none of them is
+/// named in the warnings.
+pub(super) fn write(
+    citations: &[Citation],
+    texts: &[(usize, &str)],
+    warnings: &mut Warnings,
+) -> Option<Object> {
+    if citations.is_empty() {
+        return None;
+    }
+    let mut pages: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut supports = Vec::new();
+    for citation in citations {
+        let Some((part, text, start, end)) = segment(citation, texts) else {
+            warnings.dropped("citations");
+            continue;
+        };
+        let page = (citation.url.as_str(), citation.title.as_deref());
+        let known = pages.iter().position(|it| *it == page);
+        let at = known.unwrap_or_else(|| {
+            pages.push(page);
+            pages.len() - 1
+        });
+        let segment = Object::new()
+            .maybe("partIndex", (part > 0).then_some(part))
+            .with("startIndex", start)
+            .with("endIndex", end)
+            .with("text", &text[start..end]);
+        let indices = array([at]);
+        let support = Object::new().with("segment", segment);
+        supports.push(support.with("groundingChunkIndices", indices));
+    }
+    let chunk = |(uri, title): &(&str, Option<&str>)| {
+        let page = Object::new().with("uri", *uri).maybe("title", *title);
+        Object::new().with("web", page)
+    };
+    (!supports.is_empty()).then(|| {
+        Object::new()
+            .with("groundingChunks", array(pages.iter().map(chunk)))
+            .with("groundingSupports", array(supports))
+    })
+}
+
+/// The text in which a citation stands, with its place among the parts, and where in it, in bytes.
+fn segment<'a>(
+    citation: &Citation,
+    texts: &[(usize, &'a str)],
+) -> Option<(usize, &'a str, usize, usize)> {
+    let mut before = 0;
+    for (part, text) in texts {
+        let chars = text.chars().count() as u64;
+        if citation.start >= before
+            && citation.end <= before + chars
+            && citation.start <= citation.end
+        {
+            let byte = |at: u64| {
+                let at = usize::try_from(at - before).ok()?;
+                let mut ends = text.char_indices().map(|(byte, _)| byte);
+                Some(ends.nth(at).unwrap_or(text.len()))
+            };
+            return Some((*part, text, byte(citation.start)?, byte(citation.end)?));
+        }
+        before += chars;
+    }
+    None
+}
