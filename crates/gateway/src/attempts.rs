@@ -24,6 +24,7 @@ use crate::snapshot::View;
 use crate::upload::Upload;
 
 mod attempt;
+mod backoff;
 mod budget;
 mod hedge;
 mod line;
@@ -32,6 +33,7 @@ mod payment;
 mod verdict;
 
 use attempt::{Attempted, Leg};
+use backoff::Backoff;
 pub(crate) use budget::Repeats;
 pub(crate) use line::Pools;
 use line::Walk;
@@ -81,6 +83,7 @@ pub(crate) fn serve(
             first: None,
             several: false,
             failed: Vec::new(),
+            backoff: Backoff::default(),
             credits: Credits::default(),
             refused: None,
             last: None,
@@ -142,6 +145,8 @@ struct Course<'a> {
     several: bool,
     /// The ways that failed, each key once.
     failed: Vec<&'a Way>,
+    /// How long providers in trouble are left alone.
+    backoff: Backoff<'a>,
     credits: Credits,
     /// Why credits do not pay, if nothing was tried since.
     refused: Option<Failure>,
@@ -213,7 +218,7 @@ impl<'a> Course<'a> {
             }
         };
         // Nothing is held for an attempt that there is no time for.
-        if !self.paused(0).await {
+        if !self.paused(way, 0).await {
             return Turn::Next;
         }
         if let Err(failure) = self.paid(&leg).await {

@@ -7,10 +7,8 @@ use tokio::time::Instant;
 use super::line::Walk;
 use super::{Course, Leg, MAX_ATTEMPTS};
 use crate::endpoint::Priced;
+use crate::plan::way::Way;
 
-/// The pause between two attempts: 50 to 150 ms.
-const SHORTEST_PAUSE_MS: u64 = 50;
-const PAUSE_SPREAD_MS: u64 = 100;
 /// The longest pause that a provider may ask for before the same key is tried once more; beyond that others are.
 const LONGEST_PAUSE_MS: u64 = 2_000;
 
@@ -47,18 +45,20 @@ impl<'a> Course<'a> {
             // Runs space the attempts at their pictures themselves.
             && self.call.priced != Priced::ByPicture
             && self.plane.repeats.spend(&leg.way.target.provider);
-        may && self.paused(pause_ms).await
+        may && self.paused(leg.way, pause_ms).await
     }
 
-    /// Waits a little before an attempt that is not the first, `at_least_ms` if the provider said so. `false`: there is
-    /// no time left.
-    pub(super) async fn paused(&self, at_least_ms: u64) -> bool {
+    /// Waits before an attempt that is not the first: the back-off, or `at_least_ms` if the provider said so and that is
+    /// longer. `false`: there is no time left.
+    pub(super) async fn paused(&self, way: &Way, at_least_ms: u64) -> bool {
         if self.begun == 0 {
             return true;
         }
-        let spread = self.plane.sources.random.bytes::<1>();
-        let spread = spread.map_or(0, |[byte]| u64::from(byte) * PAUSE_SPREAD_MS / 255);
-        let pause_ms = at_least_ms.max(SHORTEST_PAUSE_MS + spread);
+        let chance = self.plane.sources.random.bytes().map(u16::from_le_bytes);
+        // Without randomness the longer pause is the safer one.
+        let chance = chance.unwrap_or(u16::MAX);
+        let pause_ms = self.backoff.pause_ms(&way.target.provider, chance);
+        let pause_ms = pause_ms.max(at_least_ms);
         let until = Instant::now() + Duration::from_millis(pause_ms);
         if until >= self.ends_at {
             return false;

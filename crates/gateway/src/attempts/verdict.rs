@@ -33,6 +33,7 @@ impl<'a> Course<'a> {
             self.passed_by = self.passed_by.max(Some(way.place));
         }
         if let Some(strain) = strain {
+            self.backoff.failed(&way.target.provider);
             let now = self.plane.sources.now();
             self.plane.health.failed(way.served_by(), strain, now);
         }

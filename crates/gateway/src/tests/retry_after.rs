@@ -92,6 +92,32 @@ async fn without_another_key_the_client_is_told_when() {
     assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
 }
 
+/// One that does not say when is left alone for longer each time, but never beyond the end of the call.
+#[tokio::test]
+async fn keys_of_one_provider_are_tried_at_growing_intervals() {
+    for (total_ms, attempts, least_ms, most_ms) in [
+        (60_000, "6", 50 + 100 + 200 + 400 + 500, 60_000),
+        // The fourth pause would end at 750 ms at the earliest.
+        (740, "4", 50 + 100 + 200, 740),
+    ] {
+        let mut config = super::harness::config();
+        config.timeouts.total_ms = total_ms;
+        let harness = Harness::with(config, crate::edge::EdgeConfig::default()).await;
+        for position in 0..6 {
+            let label = format!("key-{position}");
+            let (_, provider) = harness.own(&label, |key| key.position = position).await;
+            provider.fails(429);
+        }
+        let begun = Instant::now();
+        let answer = harness.chat(CALL).await;
+        let took = begun.elapsed();
+        assert_eq!(answer.status, 429);
+        assert_eq!(answer.header("x-keybearer-attempts"), attempts);
+        assert!(took >= Duration::from_millis(least_ms), "{took:?}");
+        assert!(took < Duration::from_millis(most_ms), "{took:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_moment_that_is_past_is_no_reason_to_wait() {
     let harness = Harness::start().await;
