@@ -11,9 +11,6 @@ mod calls;
 use calls::GEMINI;
 pub(crate) use calls::{CALLS, Call, PICTURE, Priced, Takes};
 
-const MODELS: &str = "/v1/models";
-/// Where Gemini's clients look for models. Their newer ones look in [`MODELS`].
-const GEMINI_MODELS: &str = "/v1beta/models";
 /// What a path begins with that names the model.
 const NAMED: &str = "/v1beta/models/{model}:";
 /// The action that wants a stream.
@@ -31,21 +28,41 @@ impl Call {
     }
 }
 
-/// Below this stand the providers' own paths.
-const PROVIDERS: &str = "/providers/";
-/// Below this stand those of Brave Search.
-const BRAVE: &str = "/brave";
-/// What providers keep, at these paths and below, or only below where they end in a slash, and whose it is unless a header says so; `None`: the one whose SDK the
-/// client seems to use.
-const KEPT: [(&str, Option<&str>); 8] = [
-    ("/v1/files", None),
-    ("/v1/uploads", Some("openai")),
-    ("/v1/batches", Some("openai")),
-    ("/v1/responses/", Some("openai")),
-    ("/v1/conversations", Some("openai")),
-    ("/v1/vector_stores", Some("openai")),
-    ("/v1/containers", Some("openai")),
-    ("/v1/messages/batches", Some("anthropic")),
+/// What is served at a path that calls no model by itself.
+#[derive(Debug, Clone, Copy)]
+enum Leads {
+    /// A session of this format.
+    Realtime(FormatId),
+    /// The list of models, each model below it, and the calls whose path names the model. The format is the client's
+    /// guess where there is none.
+    Models(Option<FormatId>),
+    /// The paths of the provider that the path names.
+    Named,
+    /// The paths of this provider.
+    Below(&'static str),
+    /// What providers keep, and whose it is unless a header says so; `None`: the one whose SDK the client seems to use.
+    Kept(Option<&'static str>),
+}
+
+/// Everything that is served but for [`CALLS`], by the beginning of its path. [`find`] knows no other path, and
+/// [`served`] lists the same lines, so that what is tested for all of them cannot leave one out.
+///
+/// Where a beginning ends in a slash, only what is below it counts.
+static LINES: [(&str, Leads); 13] = [
+    ("/v1/files", Leads::Kept(None)),
+    ("/v1/uploads", Leads::Kept(Some("openai"))),
+    ("/v1/batches", Leads::Kept(Some("openai"))),
+    ("/v1/responses/", Leads::Kept(Some("openai"))),
+    ("/v1/conversations", Leads::Kept(Some("openai"))),
+    ("/v1/vector_stores", Leads::Kept(Some("openai"))),
+    ("/v1/containers", Leads::Kept(Some("openai"))),
+    ("/v1/messages/batches", Leads::Kept(Some("anthropic"))),
+    ("/providers/", Leads::Named),
+    ("/brave", Leads::Below("brave")),
+    (REALTIME.path, Leads::Realtime(REALTIME.format)),
+    ("/v1/models", Leads::Models(None)),
+    // Where Gemini's clients look for models. Their newer ones look in the one before.
+    ("/v1beta/models", Leads::Models(Some(GEMINI))),
 ];
 
 /// Below this clients of models look for endpoints.
@@ -99,15 +116,13 @@ pub(crate) fn stream(format: FormatId) -> Option<&'static Call> {
 /// Everything that is served, as method and path. A star: any of [`pass::METHODS`], and whatever is below the path.
 pub(crate) fn served() -> Vec<String> {
     let calls = CALLS.iter().map(|call| format!("POST {}", call.path));
-    let kept = KEPT.iter().map(|(path, _)| format!("* {path}"));
-    let others = [
-        format!("* {PROVIDERS}{{provider}}/{{path}}"),
-        format!("* {BRAVE}/{{path}}"),
-        format!("GET {}", REALTIME.path),
-        format!("GET {MODELS}"),
-        format!("GET {GEMINI_MODELS}"),
-    ];
-    calls.chain(kept).chain(others).collect()
+    let others = LINES.iter().map(|(path, leads)| match leads {
+        Leads::Realtime(_) | Leads::Models(_) => format!("GET {path}"),
+        Leads::Named => format!("* {path}{{provider}}/{{path}}"),
+        Leads::Below(_) => format!("* {path}/{{path}}"),
+        Leads::Kept(_) => format!("* {path}"),
+    });
+    calls.chain(others).collect()
 }
 
 /// The media types of bodies, for a sentence.
@@ -130,33 +145,50 @@ fn known(method: &Method, path: &str) -> Option<Route> {
     if let Some(call) = CALLS.iter().find(exact) {
         return Some(post(method, call.format, Route::Call(call)));
     }
-    if path == REALTIME.path {
-        return Some(match *method {
-            Method::GET => Route::Realtime,
-            _ => Route::WrongMethod("GET", Some(REALTIME.format)),
-        });
-    }
-    if let Some(pass) = passed(path) {
-        return Some(if pass::METHODS.contains(method) {
-            Route::Pass(pass)
-        } else {
-            Route::WrongMethod(pass::ALLOW, None)
-        });
-    }
-    let (rest, format) = match path.strip_prefix(GEMINI_MODELS) {
-        Some(rest) => (rest, Some(GEMINI)),
-        None => (path.strip_prefix(MODELS)?, None),
+    let mut lines = LINES.iter();
+    lines.find_map(|(beginning, leads)| leads.at(method, path, below(path, beginning)?))
+}
+
+/// What is left of a path behind this beginning: nothing, or what begins with a slash.
+fn below<'a>(path: &'a str, beginning: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(beginning.trim_end_matches('/'))?;
+    let only_below = beginning.ends_with('/');
+    let fits = match rest.strip_prefix('/') {
+        Some(rest) => !(only_below && rest.is_empty()),
+        None => rest.is_empty() && !only_below,
     };
+    fits.then_some(rest)
+}
+
+impl Leads {
+    /// The route of a path that begins as this line, and goes on with `rest`.
+    fn at(self, method: &Method, path: &str, rest: &str) -> Option<Route> {
+        match self {
+            Self::Realtime(format) => rest
+                .is_empty()
+                .then(|| only(Method::GET, method, Some(format), Route::Realtime)),
+            Self::Models(format) => models(method, format, rest),
+            Self::Named => {
+                let (provider, _) = rest[1..].split_once('/')?;
+                let path = &rest[1 + provider.len()..];
+                Some(passed(method, Some(provider), None, path))
+            }
+            Self::Below(provider) => {
+                (!rest.is_empty()).then(|| passed(method, Some(provider), None, rest))
+            }
+            Self::Kept(default) => Some(passed(method, None, default, path)),
+        }
+    }
+}
+
+fn models(method: &Method, format: Option<FormatId>, rest: &str) -> Option<Route> {
     let route = if rest.is_empty() {
         Route::Models(format)
     } else {
         let id = rest.strip_prefix('/').filter(|id| !id.is_empty())?;
         if let Some((call, model)) = named(id) {
-            return Some(post(
-                method,
-                call.format,
-                Route::ModelCall(call, decode(model)?),
-            ));
+            let route = Route::ModelCall(call, decode(model)?);
+            return Some(post(method, call.format, route));
         }
         // Something else is to be done with a model.
         if method == Method::POST && id.contains(':') && format.is_some() {
@@ -164,19 +196,20 @@ fn known(method: &Method, path: &str) -> Option<Route> {
         }
         Route::Model(decode(id)?, format)
     };
-    Some(if method == Method::GET {
-        route
-    } else {
-        Route::WrongMethod("GET", format)
-    })
+    Some(only(Method::GET, method, format, route))
 }
 
 fn post(method: &Method, format: FormatId, route: Route) -> Route {
-    if method == Method::POST {
-        route
-    } else {
-        Route::WrongMethod("POST", Some(format))
+    only(Method::POST, method, Some(format), route)
+}
+
+/// The route, if the method is the only one that leads there.
+fn only(right: Method, method: &Method, format: Option<FormatId>, route: Route) -> Route {
+    if *method == right {
+        return route;
     }
+    let right = if right == Method::GET { "GET" } else { "POST" };
+    Route::WrongMethod(right, format)
 }
 
 /// The call of a path that names a model and an action, and the model as it stands there. The action is behind the last
@@ -187,41 +220,21 @@ fn named(id: &str) -> Option<(&'static Call, &str)> {
     (!model.is_empty()).then_some((call, model))
 }
 
-/// A path of a provider.
-fn passed(path: &str) -> Option<Pass> {
-    if let Some(rest) = path.strip_prefix(PROVIDERS) {
-        let (provider, _) = rest.split_once('/')?;
-        return Some(Pass {
-            named: Some(provider.to_owned()),
-            default: None,
-            path: rest[provider.len()..].to_owned(),
-            versioned: false,
-        });
+/// A path of a provider. That of a `named` one is its own, any other is ours.
+fn passed(
+    method: &Method,
+    named: Option<&str>,
+    default: Option<&'static str>,
+    path: &str,
+) -> Route {
+    if !pass::METHODS.contains(method) {
+        return Route::WrongMethod(pass::ALLOW, None);
     }
-    let below = |beginning: &str| {
-        let rest = path.strip_prefix(beginning.trim_end_matches('/'))?;
-        let fits = match rest.strip_prefix('/') {
-            Some(rest) => !(beginning.ends_with('/') && rest.is_empty()),
-            None => rest.is_empty() && !beginning.ends_with('/'),
-        };
-        fits.then_some(rest)
-    };
-    if let Some(rest) = below(BRAVE).filter(|rest| !rest.is_empty()) {
-        return Some(Pass {
-            named: Some("brave".to_owned()),
-            default: None,
-            path: rest.to_owned(),
-            versioned: false,
-        });
-    }
-    let (_, default) = KEPT
-        .iter()
-        .find(|(beginning, _)| below(beginning).is_some())?;
-    Some(Pass {
-        named: None,
-        default: *default,
+    Route::Pass(Pass {
+        named: named.map(str::to_owned),
+        default,
         path: path.to_owned(),
-        versioned: true,
+        versioned: named.is_none(),
     })
 }
 

@@ -166,3 +166,26 @@ fn other_methods_are_known_to_be_wrong() {
     assert_eq!(route(Method::POST, "/v1/models"), wrong);
     assert_eq!(route(Method::DELETE, "/v1/models/a"), wrong);
 }
+
+#[test]
+fn what_is_listed_as_served_is_served_and_has_one_line() {
+    // T95
+    let served = served();
+    for name in &served {
+        let (method, path) = name.split_once(' ').expect("a method");
+        let method = match method {
+            "*" => Method::POST,
+            method => method.parse().expect("a method"),
+        };
+        let path = path.replace("{provider}", "openai").replace("{path}", "a");
+        // Where only what is below a path is served.
+        let path = match path.strip_suffix('/') {
+            Some(_) => format!("{path}a"),
+            None => path,
+        };
+        let route = known(&method, &path).expect(name);
+        assert!(!matches!(route, Route::WrongMethod(..)), "{name}");
+        let others = served.iter().filter(|other| *other == name);
+        assert_eq!(others.count(), 1, "{name}");
+    }
+}
