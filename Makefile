@@ -39,16 +39,17 @@ bench: ## Measure CPU time, latency and memory beside a bare nginx; takes some m
 	@scripts/bench.py
 
 .PHONY: faults
-faults: ## Break what is around it for two minutes: slow clients, wild and lying providers, a locked database, a full disk.
+faults: ## Break what is around it for ten minutes: slow clients, wild and lying providers, a lost database, a full disk.
 	@scripts/require.sh
 	cargo build --locked -p keybearer
 	@scripts/faults.py
 
 .PHONY: faults-short
-faults-short: ## The faults that take seconds: lies about usage, a locked database, a full disk.
+faults-short: ## The faults that take seconds: lies about usage, a lost database, a full disk.
 	@scripts/require.sh
 	cargo build --locked -p keybearer
-	@scripts/faults.py --seconds 3 --only lying_provider --only locked_database --only full_disk
+	@scripts/faults.py --seconds 3 --only lying_provider --only locked_database --only stopped_database \
+		--only frozen_database --only full_disk --only files_that_may_not_grow
 
 .PHONY: fuzz
 fuzz: ## Give the readers of hostile bytes random input, each for FUZZ_SECONDS (10).

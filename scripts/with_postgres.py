@@ -99,13 +99,19 @@ class Server:
                 return
         raise CannotStart(f"PostgreSQL did not start:\n{self._log_tail()}")
 
-    def stop(self):
+    def start_again(self):
+        """After a stop, on the same files and the same port."""
+        if not self._try_start():
+            raise CannotStart(f"PostgreSQL did not start again:\n{self._log_tail()}")
+
+    def stop(self, kinds=(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)):
+        """Asks it to end, by one signal after the other."""
         if self.process is None or self.process.poll() is not None:
             return
-        for kind, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10), (signal.SIGKILL, 10)):
+        for kind in kinds:
             self.process.send_signal(kind)
             try:
-                self.process.wait(seconds)
+                self.process.wait(STOP_SECONDS if kind == signal.SIGINT else 10)
                 return
             except subprocess.TimeoutExpired:
                 continue
