@@ -589,7 +589,8 @@ async def run(fault, clients, options):
     """What is wrong after a fault, or how it went."""
     keybearer = clients.keybearer
     try:
-        # What is counted below is counted from here.
+        # Without its store a process serves the callers that it knows. What is counted below is counted from here.
+        await clients.must_be_served_soon("to begin with")
         await everything_recorded(clients)
         before = keybearer.rss("VmRSS")
         keybearer.forget()
