@@ -288,11 +288,11 @@ class Tenant:
         }
         return self.post("/v1/byok/keys", body)
 
-    def submit_to_workspace(self, provider, key):
-        """Seals a provider key and submits it for the workspace instead of the account."""
+    def submit_to_workspace(self, provider, key, **more):
+        """Seals a provider key and submits it for the workspace instead of the account; `more`: its label, its level."""
         kek_id, public_key = self.sealing_key()
         sealed = seal_with_pynacl(public_key, key)
-        body = {"provider": provider, "kek_id": kek_id, "ciphertext_b64": sealed}
+        body = {"provider": provider, "kek_id": kek_id, "ciphertext_b64": sealed} | more
         return self.post(f"/api/v1/workspaces/{self.workspace}/provider-keys", body)
 
     def usage(self, count):

@@ -10,7 +10,8 @@
 //
 // Each further line says what the next requests get in the place of the mock's answers, {"next": [...]}, one after the
 // other, and is answered with {}: {"status", "headers", "body"}, or {"pieces": [...]}: the beginning of a stream that
-// goes on for ever in silence, or {"silent": true}: not even a head. What was said before is forgotten.
+// goes on for ever in silence, with "ends": all of it, or {"silent": true}: not even a head, or {"remembers": true}: a
+// response that is kept, for whoever goes on from it with the same key. What was said before is forgotten.
 // Ends when its standard input does.
 
 import { appendFileSync } from "node:fs";
@@ -50,16 +51,63 @@ subscribe("http.server.request.start", ({ request: message, response }) => {
 });
 
 let next = [];
-function answer(message, response, { status = 200, headers = {}, body, pieces, silent }) {
+function answer(message, response, { status = 200, headers = {}, body, pieces, ends, silent, remembers }) {
+  if (remembers) return remember(message, response);
   message.resume();
   if (silent) return;
   if (pieces) {
     response.writeHead(200, { "content-type": "text/event-stream", ...headers });
     pieces.forEach((piece) => response.write(piece));
+    if (ends) response.end();
     return;
   }
   response.writeHead(status, { "content-type": "application/json", ...headers });
   response.end(JSON.stringify(body));
+}
+
+// What the mock lacks of OpenAI's responses: it keeps them. The answer repeats what was said in all turns.
+const responses = new Map();
+async function remember(message, response) {
+  const pieces = [];
+  for await (const piece of message) pieces.push(piece);
+  const { model, input, previous_response_id: previous = null, stream } = JSON.parse(Buffer.concat(pieces));
+  const kept = (id) => `${message.headers.authorization} ${id}`;
+  const before = previous ? responses.get(kept(previous)) : [];
+  if (!before) {
+    const code = "previous_response_not_found";
+    response.writeHead(400, { "content-type": "application/json" });
+    response.end(JSON.stringify({ error: { message: "not found", type: "invalid_request_error", param: "previous_response_id", code } }));
+    return;
+  }
+  const said = [...before, typeof input === "string" ? input : input.at(-1).content];
+  const id = `resp_${String(responses.size).padStart(32, "0")}`;
+  responses.set(kept(id), said);
+  const content = [{ type: "output_text", text: `You said: ${said.join(" | ")}`, annotations: [] }];
+  const output = [{ type: "message", id: `msg_${id}`, role: "assistant", status: "completed", content }];
+  const begun = { id, object: "response", created_at: 1, status: "in_progress", model, previous_response_id: previous, output: [] };
+  const done = { ...begun, status: "completed", output, usage };
+  if (!stream) {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify(done));
+    return;
+  }
+  const place = { item_id: output[0].id, output_index: 0, content_index: 0 };
+  const events = [
+    { type: "response.created", response: begun },
+    { type: "response.output_item.added", output_index: 0, item: { ...output[0], status: "in_progress", content: [] } },
+    { type: "response.content_part.added", ...place, part: { ...content[0], text: "" } },
+    { type: "response.output_text.delta", ...place, delta: content[0].text },
+    { type: "response.output_text.done", ...place, text: content[0].text },
+    { type: "response.content_part.done", ...place, part: content[0] },
+    { type: "response.output_item.done", output_index: 0, item: output[0] },
+    { type: "response.completed", response: done },
+  ];
+  response.writeHead(200, { "content-type": "text/event-stream" });
+  events.forEach((event, number) => {
+    const data = JSON.stringify({ ...event, sequence_number: number });
+    response.write(`event: ${event.type}\ndata: ${data}\n\n`);
+  });
+  response.end();
 }
 
 // Requests that become WebSockets are not told above.
@@ -74,6 +122,7 @@ Server.prototype.emit = function (event, ...about) {
 };
 
 const usage = { prompt_tokens: 21, completion_tokens: 9, total_tokens: 30, input_tokens: 21, output_tokens: 9 };
+const signature = "c2lnbmVkIGJ5IHRoZSBtb2NrOiBJIGhhdmUgdG8gbG9vaw==";
 const text = "Hello from the mock, said in several pieces.";
 
 // What the mock lacks of Gemini's API. The key was checked before.
@@ -158,9 +207,14 @@ const variations = {
 };
 
 async function start({ keys }) {
-  const mock = new LLMock({ port: 0, host: "127.0.0.1", auth: { apiKeys: keys }, chunkSize: 7, latency: 2 });
+  const mock = new LLMock({ port: 0, host: "127.0.0.1", auth: { apiKeys: keys }, chunkSize: 7, latency: 2, strict: true });
   mock.onMessage("say hello", { content: text, usage });
   mock.onMessage("what is the weather", {
+    toolCalls: [{ name: "get_weather", arguments: '{"city":"Oslo","unit":"celsius"}' }],
+    usage,
+  });
+  mock.onMessage("think about the weather", {
+    reasoning: "I have to look.", reasoningSignature: signature,
     toolCalls: [{ name: "get_weather", arguments: '{"city":"Oslo","unit":"celsius"}' }],
     usage,
   });
