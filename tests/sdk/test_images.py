@@ -66,15 +66,21 @@ def parts_of(value):
             yield from parts_of(inner)
 
 
+# What is said in content under either name.
+SNAKES = {"inline_data": "inlineData", "file_data": "fileData", "mime_type": "mimeType", "file_uri": "fileUri"}
+OF_CONTENT = {"inlineData", "fileData", "inline_data", "file_data"}
+
+
 def is_picture(part):
-    return part.get("type") in ("image_url", "input_image", "image") or "inlineData" in part or "fileData" in part
+    return part.get("type") in ("image_url", "input_image", "image") or not OF_CONTENT.isdisjoint(part)
 
 
 def named(part):
     """In one spelling. Google's SDK for Python has some names and base64 its own way, which passes as it came."""
+    part = {SNAKES.get(name, name): it for name, it in part.items()}
     for field, value in (("inlineData", "data"), ("fileData", "fileUri")):
         if field in part:
-            data = {{"mime_type": "mimeType", "file_uri": "fileUri"}.get(name, name): it for name, it in part[field].items()}
+            data = {SNAKES.get(name, name): it for name, it in part[field].items()}
             if field == "inlineData":
                 data["data"] = data["data"].translate(str.maketrans("-_", "+/"))
             return {field: {name: data[name] for name in ("mimeType", value)}}

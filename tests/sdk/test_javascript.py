@@ -3,9 +3,13 @@
 import base64
 import json
 import sys
+from dataclasses import dataclass
 
 import pytest
 from clients import in_javascript
+from harness import wait_for
+from test_images import ADDRESS, CHAT, CONTENT, MESSAGES, PICTURE, RESPONSES, is_picture, named, parts_of
+from test_retries import refusal
 from test_sdks import ANTHROPIC_MODEL, HELLO, INPUT_TOKENS, OPENAI_MODEL, OUTPUT_TOKENS, SAID
 
 WEATHER = "what is the weather in Oslo?"
@@ -30,6 +34,19 @@ def packages(request, monkeypatch):
 
 
 NEWER = False
+
+
+@dataclass
+class Owner:
+    """Whose refusal it is."""
+
+    provider: str
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_say(mock):
+    yield
+    mock.next()
 
 
 @pytest.fixture
@@ -123,6 +140,16 @@ def test_openai_embeddings(own_keys):
     del body["encoding_format"]
     [row] = openai(own_keys, "embeddings.create", body)["answer"]["data"]
     assert row["embedding"] == [0.5, -0.25]
+
+
+def test_openai_images(own_keys, mock, keys):
+    mark = mock.mark()
+    body = {"model": "openai/gpt-image-1", "prompt": "a dot"}
+    answer = openai(own_keys, "images.generate", body)["answer"]
+    assert answer["data"][0]["b64_json"] == "iVBORw0KGgo="
+    [row] = own_keys.usage(1)
+    assert (row["operation"], row["status"], row["pricing"]) == ("image_generations", 200, "unpriced")
+    check_credential(own_keys, mock, mark, "authorization", f"Bearer {keys.openai}")
 
 
 def test_openai_image_edits_and_variations(own_keys):
@@ -256,6 +283,66 @@ def test_vercels_structured_output(own_keys, provider):
 def test_vercels_embeddings(own_keys, provider, model):
     answer = vercel(own_keys, "embed", provider, model, values=["say hello", "say hello"])
     assert answer["embeddings"] == [[0.5, -0.25]] * 2
+
+
+def test_vercels_pictures_that_are_made(own_keys, mock, keys):
+    mark = mock.mark()
+    assert vercel(own_keys, "picture", "images", "gpt-image-1", prompt="a dot") == {"base64": "iVBORw0KGgo="}
+    check_credential(own_keys, mock, mark, "authorization", f"Bearer {keys.openai}")
+
+
+PICTURES = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES, "gemini": CONTENT}
+
+
+@pytest.mark.parametrize(("provider", "model", "format_name"), VERCEL)
+def test_vercels_pictures_in_prompts(own_keys, mock, provider, model, format_name):
+    # What has an address it fetches itself for Gemini.
+    pictures = [{"type": "image", "image": PICTURE, "mediaType": "image/png"}]
+    if provider != "gemini":
+        pictures.append({"type": "image", "image": {"url": ADDRESS}, "mediaType": "image/png"})
+    mark = mock.mark()
+    messages = [{"role": "user", "content": [*pictures, {"type": "text", "text": "say hello"}]}]
+    assert vercel(own_keys, "text", provider, model, messages=messages)["text"] == SAID
+    found = [part for body in mock.bodies(mark) for part in parts_of(body) if is_picture(part)]
+    assert [named(part) for part in found] == PICTURES[provider][:len(pictures)]
+
+
+@pytest.mark.parametrize(("provider", "model", "format_name"), VERCEL)
+def test_vercels_retries(own_keys, mock, provider, model, format_name):
+    owner = Owner(model.removeprefix("models/").split("/")[0])
+    calls = 0
+    for answers, rows in [
+        ([refusal(owner, 429, {"retry-after": "1"})], [(200, 1), (429, 1)]),
+        ([refusal(owner, 500)], [(200, 2)]),
+        ([refusal(owner, 503), refusal(owner, 503)], [(200, 1), (503, 2)]),
+    ]:
+        mark = mock.mark()
+        mock.next(*answers)
+        assert vercel(own_keys, "text", provider, model, prompt="say hello", maxRetries=2)["text"] == SAID
+        calls += len(rows)
+        found = own_keys.usage(calls)[:len(rows)]
+        assert [(row["status"], len(row["attempts"])) for row in found] == rows
+        assert len(mock.requests(mark)) == sum(requests for _, requests in rows)
+
+
+@pytest.mark.parametrize(("provider", "model", "format_name"), VERCEL)
+def test_vercels_timeouts_take_the_call_at_the_provider_along(own_keys, mock, provider, model, format_name):
+    mark = mock.mark()
+    mock.next({"silent": True})
+    error = vercel(own_keys, "text", provider, model, prompt="say hello", timeout=2000)["error"]
+    assert error["name"] in ("TimeoutError", "AbortError"), error
+    wait_for("the provider is left", 20, lambda: mock.left(mark))
+    [row] = own_keys.usage(1)
+    assert (row["status"], row["error_code"], len(row["attempts"])) == (499, "client_closed", 1)
+
+
+@pytest.mark.parametrize(("provider", "format_name"), [("chat", "openai_chat"), ("responses", "openai_responses")])
+def test_vercel_speaks_as_a_developer_to_models_that_think(own_keys, mock, provider, format_name):
+    mark = mock.mark()
+    assert vercel(own_keys, "text", provider, "gpt-5.4-nano", system="Be brief.", prompt="say hello")["text"] == SAID
+    [body] = mock.bodies(mark)
+    assert (body.get("messages") or body["input"])[0] == {"role": "developer", "content": "Be brief."}
+    check_row(own_keys, format_name, streamed=False)
 
 
 @pytest.mark.parametrize(("provider", "model", "format_name"), VERCEL)

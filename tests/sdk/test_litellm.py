@@ -9,7 +9,10 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm  # noqa: E402
 import openai  # noqa: E402
 import pytest  # noqa: E402
+from harness import wait_for  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
+from test_images import CHAT, CONTENT, MESSAGES, is_picture, named, parts_of  # noqa: E402
+from test_retries import refusal  # noqa: E402
 from test_sdks import HELLO, INPUT_TOKENS, OUTPUT_TOKENS, SAID, check_upstream, check_usage  # noqa: E402
 
 
@@ -18,19 +21,20 @@ together = asyncio.new_event_loop().run_until_complete
 
 
 class Kind:
-    """One of its providers: what it calls the model there, and where it calls."""
+    """One of its providers: what it calls the model there, where it calls, and what the provider gets for pictures."""
 
-    def __init__(self, provider, model, path, header, scheme):
+    def __init__(self, provider, model, path, header, scheme, pictures):
         self.provider, self.model, self.path, self.header, self.scheme = provider, model, path, header, scheme
+        self.pictures = pictures
 
     def __repr__(self):
         return self.provider
 
 
 KINDS = [
-    Kind("openai", "openai/gpt-4o-mini", "/v1", "authorization", "Bearer "),
-    Kind("anthropic", "anthropic/claude-haiku-4-5", "", "x-api-key", ""),
-    Kind("google", "gemini/gemini-3.5-flash-lite", "/v1beta", "x-goog-api-key", ""),
+    Kind("openai", "openai/gpt-4o-mini", "/v1", "authorization", "Bearer ", CHAT),
+    Kind("anthropic", "anthropic/claude-haiku-4-5", "", "x-api-key", "", MESSAGES),
+    Kind("google", "gemini/gemini-3.5-flash-lite", "/v1beta", "x-goog-api-key", "", CONTENT),
 ]
 
 
@@ -129,6 +133,56 @@ def test_refusals_are_told_in_the_clients_own_errors(kind, tenant, keys):
     assert tenant.submit(kind.provider, getattr(keys, kind.provider)).is_success
     with pytest.raises(litellm.RateLimitError):
         litellm.completion(messages=[{"role": "user", "content": "be busy"}], **to)
+
+
+@pytest.fixture
+def calls(kind, to, tenant, mock):
+    """Checks the calls from here on, newest first: the status that each was told, and the requests that reached the provider."""
+    mark = mock.mark()
+
+    def check(*rows):
+        found = tenant.usage(len(rows))
+        assert [(row["status"], len(row["attempts"])) for row in found] == list(rows)
+        assert len(mock.requests(mark)) == sum(requests for _, requests in rows)
+        return mark
+
+    yield check
+    mock.next()
+
+
+def test_a_limited_call_is_made_again(kind, to, calls, mock):
+    mock.next(refusal(kind, 429, {"retry-after": "1"}))
+    answer = litellm.completion(messages=HELLO, **to | {"num_retries": 2})
+    assert answer.choices[0].message.content == SAID
+    calls((200, 1), (429, 1))
+
+
+def test_a_failing_provider_is_asked_again_before_it_hears_of_it(kind, to, calls, mock):
+    mock.next(refusal(kind, 500))
+    answer = litellm.completion(messages=HELLO, **to)
+    assert answer.choices[0].message.content == SAID
+    calls((200, 2))
+
+
+def test_who_gives_up_takes_the_call_at_the_provider_along(to, tenant, calls, mock):
+    mark = mock.mark()
+    mock.next({"silent": True})
+    with pytest.raises(litellm.Timeout):
+        litellm.completion(messages=HELLO, **to | {"timeout": 2, "max_retries": 0})
+    wait_for("the provider is left", 20, lambda: mock.left(mark))
+    calls((499, 1))
+    assert tenant.usage(1)[0]["error_code"] == "client_closed"
+
+
+def test_pictures(kind, to, mock):
+    # What has an address it fetches itself for Gemini.
+    pictures = CHAT[:1] if kind.provider == "google" else CHAT
+    mark = mock.mark()
+    content = [*pictures, {"type": "text", "text": "say hello"}]
+    answer = litellm.completion(messages=[{"role": "user", "content": content}], **to)
+    assert answer.choices[0].message.content == SAID
+    found = [part for body in mock.bodies(mark) for part in parts_of(body) if is_picture(part)]
+    assert [named(part) for part in found] == kind.pictures[:len(pictures)]
 
 
 def test_embeddings(tenant, keys):

@@ -1,10 +1,11 @@
-// Makes calls with Vercel's AI SDK; see called.mjs. The words: URL, API key, and "text", "stream", "tool", "object" or
-// "embed"; given is [{"provider", "model", "prompt", ...}].
+// Makes calls with Vercel's AI SDK; see called.mjs. The words: URL, API key, and "text", "stream", "tool", "object", "embed" or
+// "picture"; given is [{"provider", "model", "prompt", ...}]. Of "text" also "messages" in its own form, "maxRetries" and the
+// milliseconds after which it is given up, "timeout". What is {"url": ...} in a message is an address.
 
 import { createAnthropic } from "#ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "#ai-sdk/google";
 import { createOpenAI } from "#ai-sdk/openai";
-import { embedMany, generateText, jsonSchema, Output, streamText, tool } from "#ai";
+import { embedMany, generateImage, generateText, jsonSchema, Output, streamText, tool } from "#ai";
 import { reported } from "./called.mjs";
 
 const city = jsonSchema({
@@ -15,8 +16,10 @@ const city = jsonSchema({
 });
 
 const calls = {
-  async text({ model, prompt }) {
-    const { text, finishReason, usage } = await generateText({ model, prompt, maxRetries: 0 });
+  async text({ model, prompt, system, messages, maxRetries = 0, timeout = 60_000 }) {
+    const abortSignal = AbortSignal.timeout(timeout);
+    const asked = { prompt, system, messages: messages?.map(revived) };
+    const { text, finishReason, usage } = await generateText({ model, ...asked, maxRetries, abortSignal });
     return { text, finishReason, usage };
   },
   async stream({ model, prompt }) {
@@ -40,17 +43,26 @@ const calls = {
     const { embeddings, usage } = await embedMany({ model: embedder, values, maxRetries: 0 });
     return { embeddings, usage };
   },
+  async picture({ painter, prompt }) {
+    const { image } = await generateImage({ model: painter, prompt, maxRetries: 0 });
+    return { base64: image.base64 };
+  },
 };
+
+function revived({ role, content }) {
+  return { role, content: content.map((part) => (part.image?.url ? { ...part, image: new URL(part.image.url) } : part)) };
+}
 
 await reported(async ([url, apiKey, call], [{ provider, model, ...more }]) => {
   const providers = {
     chat: () => createOpenAI({ apiKey, baseURL: `${url}/v1` }).chat(model),
     responses: () => createOpenAI({ apiKey, baseURL: `${url}/v1` })(model),
+    images: () => createOpenAI({ apiKey, baseURL: `${url}/v1` }).image(model),
     embeddings: () => createOpenAI({ apiKey, baseURL: `${url}/v1` }).embeddingModel(model),
     messages: () => createAnthropic({ apiKey, baseURL: `${url}/v1` })(model),
     gemini: () => createGoogleGenerativeAI({ apiKey, baseURL: `${url}/v1beta` })(model),
     gemini_embeddings: () => createGoogleGenerativeAI({ apiKey, baseURL: `${url}/v1beta` }).embeddingModel(model),
   };
   const made = providers[provider]();
-  return calls[call]({ model: made, embedder: made, ...more });
+  return calls[call]({ model: made, embedder: made, painter: made, ...more });
 });
