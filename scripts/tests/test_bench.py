@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -67,6 +68,47 @@ def test_peers_that_end_are_told(start):
     peers = start("echo here; read line; echo too many >&2")
     assert "too many" in wrong(peers.load, bench.ONE, TARGET, 0.5)
     assert "too many" in wrong(peers.load, bench.ONE, TARGET, 0.5)
+
+
+class FewWorkspaces:
+    """An instance of which only is asked what a comparison with a crowd asks."""
+
+    api_key = "kb_own"
+    child = types.SimpleNamespace(pid=os.getpid())
+
+    def __init__(self):
+        self.said = []
+
+    def workspaces(self, count):
+        return [f"kb_{number}" for number in range(count)]
+
+    def target(self, api_keys):
+        return bench.Target("Keybearer", "127.0.0.1:1", ",".join(api_keys), self.child.pid)
+
+    def crowd(self, count):
+        self.said.append(count)
+
+
+def test_a_crowd_of_keys_is_compared_with_ten(monkeypatch):
+    keybearer = FewWorkspaces()
+
+    def measure(case, target, seconds, peers):
+        keybearer.said.append((target.name, len(target.api_key.split(","))))
+        return {"cpu_us": 20 if target.name == "nginx" else 30 if 1_000_000 in keybearer.said else 24}
+
+    monkeypatch.setattr(bench, "measure", measure)
+    ratio, _ = bench.with_a_crowd(keybearer, TARGET, 1, 0.1, None)
+    assert round(ratio, 9) == 1.25
+    load = [("Keybearer", 10), ("nginx", 1)]
+    assert keybearer.said == [*load, 1_000_000, *load]
+
+
+def test_calls_at_once_are_limited_where_they_are_measured_and_no_load_meets_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench.Keybearer, "start", lambda _: None)
+    monkeypatch.setattr(bench.Keybearer, "set_up", lambda _: "kb_own")
+    environment = bench.Keybearer(bench.Children(tmp_path), "127.0.0.1:2").environment
+    most = max(case.connections for case in [*bench.CASES, bench.KEYS, bench.OPEN_STREAMS])
+    assert most < int(environment["KEYBEARER_MAX_CALLS_PER_KEY"])
 
 
 def test_what_keeps_the_core_awake_yields_to_all_others(start, tmp_path):
