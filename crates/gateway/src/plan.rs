@@ -6,6 +6,7 @@ use domain::naming::Named;
 use domain::resolve::Candidate;
 use domain::run::Pinned;
 use http::HeaderMap;
+use llm::head::HeadError;
 use llm::provider::Provider;
 use llm::registry::Registry;
 
@@ -175,10 +176,14 @@ pub(crate) fn pass(
             headers,
             query,
             head,
+            others,
             path_is_made,
             ..
         } = &*admitted;
         pass.check(provider, headers)?;
+        if !others.is_empty() {
+            return Err(Failure::InvalidRequest(HeadError::ModelsNotTaken));
+        }
         if headers::hops(headers) >= MAX_HOPS {
             return Err(Failure::LoopDetected);
         }

@@ -206,6 +206,8 @@ fn lookalike(name: &[u8]) -> Option<&'static str> {
     match stem {
         "model" if stem != text => Some("model"),
         "stream" if stem != text => Some("stream"),
+        // Also as it is.
+        "models" => Some("models"),
         _ => head::lookalike(stem),
     }
 }

@@ -15,7 +15,7 @@ mod beside;
 mod list;
 mod named;
 
-pub use beside::{MAX_REQUESTS, read_beside};
+pub use beside::{MAX_REQUESTS, read_beside, read_beside_listed};
 pub use list::{Listed, MAX_MODELS, check_models, read_listed};
 pub use named::{MAX_NAMED, Named, named};
 use named::{Naming, Value};
@@ -110,6 +110,9 @@ pub enum HeadError {
         "the field `models` must be a list of 1 to {MAX_MODELS} names of models, each once and each as in `model`"
     )]
     Models,
+    /// `models` where one model alone can be asked for.
+    #[error("the field `models` is not taken here, where a request names one model")]
+    ModelsNotTaken,
     /// `stream` is not a boolean.
     #[error("the field `stream` must be true or false")]
     Stream,
@@ -189,7 +192,7 @@ impl HeadError {
             | Self::PathModel
             | Self::QueryModel
             | Self::OtherModel => Some("model"),
-            Self::Models => Some("models"),
+            Self::Models | Self::ModelsNotTaken => Some("models"),
             Self::Stream => Some("stream"),
             Self::Requests => Some("requests"),
         }

@@ -41,9 +41,7 @@ where
         collect(&mut pin!(body), limit, &plane.body_memory, to_its_end).await?;
     let listed = match model {
         None => head::read_listed(bytes),
-        Some(model) => {
-            head::read_beside(&bytes, model, call.streams()).map(|head| alone(bytes, head))
-        }
+        Some(model) => head::read_beside_listed(bytes, model, call.streams()),
     };
     let listed = listed.map_err(Failure::InvalidRequest)?;
     let arrived = Arrived {

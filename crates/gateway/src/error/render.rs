@@ -81,6 +81,7 @@ impl Failure {
                 }
             }
             Self::InvalidRequest(HeadError::ModelMissing) => "name a model in `model`, or send `default` to leave the choice to your defaults".to_owned(),
+            Self::InvalidRequest(HeadError::ModelsNotTaken) => "leave `models` out and name one model in `model`; bodies of JSON name several at the endpoints under `/v1` and `/v1beta`".to_owned(),
             Self::UpgradeRequired => "open it with a client of WebSockets, version 13".to_owned(),
             Self::ModelNotChosen => "name a model in `model`, or set a default for the API key or the workspace".to_owned(),
             Self::TierUnset(tier) => format!("an admin of the workspace can choose a model for {tier}; or name a model"),

@@ -220,6 +220,42 @@ async fn every_endpoint_whose_body_names_the_model_takes_a_list() {
 }
 
 #[tokio::test]
+async fn a_list_in_content_is_turned_to_behind_the_paths_model() {
+    let harness = Harness::start().await;
+    let google = other(&harness, "google").await;
+    let anthropic = other(&harness, "anthropic").await;
+    google.once(vec![Step::Send(answer(429, &[JSON], b"{}"))]);
+    let path = "/v1beta/models/gemini-x:generateContent";
+    let call = r#"{"contents":[{"parts":[{"text":"hi"}]}],"models":["models/gemini-y"],"cachedContent":null}"#;
+    let request = harness.request(Method::POST, path, call);
+    assert_eq!(served(&harness.send(request).await), is("gemini-y", "2"));
+    let lines: Vec<String> = google
+        .requests()
+        .iter()
+        .filter_map(|(head, _)| Some(head.lines().next()?.to_owned()))
+        .collect();
+    assert_eq!(
+        lines,
+        ["x", "y"].map(|it| format!("POST /base/models/gemini-{it}:generateContent HTTP/1.1"))
+    );
+    let passed = r#"{"contents":[{"parts":[{"text":"hi"}]}],"cachedContent":null}"#;
+    assert_eq!(said(&google), [passed, passed]);
+    // A model that speaks another format is as good.
+    anthropic.says(r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"four"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":12,"output_tokens":9}}"#);
+    google.fails(503);
+    let call = r#"{"models":["claude-x"],"contents":[{"parts":[{"text":"hi"}]}]}"#;
+    let request = harness.request(Method::POST, path, call);
+    let answer = harness.send(request).await;
+    assert_eq!(served(&answer), is("claude-x", "3"));
+    assert_eq!(
+        answer.json()["candidates"][0]["content"]["parts"][0]["text"],
+        "four"
+    );
+    let row = harness.usage().await.pop().expect("a row");
+    assert_eq!(row.model_requested, "gemini-x");
+}
+
+#[tokio::test]
 async fn attempts_are_counted_over_all_models() {
     let harness = Harness::start().await;
     let (_, openai) = harness.own("one", |_| {}).await;

@@ -75,6 +75,38 @@ async fn a_form_passes_byte_for_byte_wherever_its_model_stands() {
 }
 
 #[tokio::test]
+async fn a_list_of_models_is_refused_wherever_it_stands() {
+    let (harness, provider) = listener().await;
+    let (model, list) = (field("model", b"gpt-x"), field("models[]", b"gpt-y"));
+    for parts in [
+        vec![model.clone(), field("models", br#"["gpt-y"]"#)],
+        vec![list.clone(), list.clone(), model.clone()],
+        // In what flows behind the beginning, too.
+        vec![model.clone(), file(&sound()), list.clone()],
+    ] {
+        let answer = send(&harness, PATHS[0].0, &form(&parts)).await;
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request")
+        );
+        let error = &answer.json()["error"];
+        assert_eq!(error["field"], "models");
+        assert!(
+            error["hint"]
+                .as_str()
+                .is_some_and(|it| it.contains("`model`")),
+            "{error}"
+        );
+    }
+    assert!(
+        provider
+            .requests()
+            .iter()
+            .all(|(_, body)| !body.ends_with(b"--b0--\r\n"))
+    );
+}
+
+#[tokio::test]
 async fn only_the_models_name_changes() {
     let (harness, provider) = listener().await;
     let parts = |model: &[u8]| form(&[field("language", b"en"), field("model", model), file(b"x")]);

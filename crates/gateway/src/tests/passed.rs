@@ -218,13 +218,26 @@ async fn a_known_path_is_read_and_metered_as_its_format() {
         let row = harness.usage().await.pop().expect("a row");
         assert!(row.usage.is_some(), "{path}");
     }
-    // What is not of the format is refused, as at the endpoint itself.
-    for (body, status) in [(r#"{"model":"a","model":"b"}"#, 400), ("junk", 400)] {
+    // What is not of the format is refused, as at the endpoint itself. There is nobody else to turn to here, and the
+    // provider shall not choose by a list.
+    let several = r#"{"model":"gpt-x","models":["gpt-y"],"messages":[]}"#;
+    let sent = provider.hits();
+    for (body, status) in [
+        (r#"{"model":"a","model":"b"}"#, 400),
+        ("junk", 400),
+        (several, 400),
+        (r#"{"models":["gpt-x","gpt-y"],"messages":[]}"#, 400),
+    ] {
         let answer = harness
             .send(harness.request(Method::POST, path, body))
             .await;
         assert_eq!(answer.status, status);
     }
+    let answer = harness
+        .send(harness.request(Method::POST, path, several))
+        .await;
+    assert_eq!(answer.json()["error"]["field"], "models");
+    assert_eq!(provider.hits(), sent);
     assert_eq!(send(&harness, Method::POST, path).await.status, 415);
     // The same path by another method is no call of the format.
     provider.says(r#"{"usage":{"prompt_tokens":9,"completion_tokens":9}}"#);

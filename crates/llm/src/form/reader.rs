@@ -167,8 +167,11 @@ impl Reader {
             return Err(HeadError::Form("a part has no head, or too long a one"));
         }
         let PartHead { name, plain } = part_head(head)?;
-        if let Some(field) = lookalike(name) {
-            return Err(HeadError::Case(field));
+        match lookalike(name) {
+            // What flows cannot be sent twice, and a gateway behind us shall choose nothing by it.
+            Some("models") => return Err(HeadError::ModelsNotTaken),
+            Some(field) => return Err(HeadError::Case(field)),
+            None => {}
         }
         let field = match name {
             b"model" if !plain => return Err(HeadError::Model),

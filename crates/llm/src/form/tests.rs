@@ -213,6 +213,18 @@ fn fields_that_matter_stand_once_under_their_name_and_are_texts() {
             vec![MODEL, &stream.replace("stream", "\u{17f}tream")],
             HeadError::Case("stream"),
         ),
+        (
+            vec![MODEL, &MODEL.replace("\"model\"", "\"models\"")],
+            HeadError::ModelsNotTaken,
+        ),
+        (
+            vec![&MODEL.replace("\"model\"", "\"models[]\""), MODEL],
+            HeadError::ModelsNotTaken,
+        ),
+        (
+            vec![MODEL, &MODEL.replace("\"model\"", "\"Models[0]\"")],
+            HeadError::ModelsNotTaken,
+        ),
         (vec![MODEL, &stream], HeadError::Stream),
         (
             vec![

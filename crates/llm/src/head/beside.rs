@@ -2,6 +2,9 @@
 //!
 //! Its JSON is that of protocol buffers, where every field has a name in camel case and one in snake case.
 
+use bytes::Bytes;
+
+use super::list::{self, Listed};
 use super::{
     Head, HeadError, Naming, Spelling, Value, checked_model, read_count, span, unreadable,
 };
@@ -21,15 +24,55 @@ pub const MAX_REQUESTS: usize = 2048;
 /// # Errors
 /// [`HeadError`] for the first rule that the body breaks; all of them are the client's to mend.
 pub fn read_beside(body: &[u8], model: &str, stream: bool) -> Result<Head, HeadError> {
+    head_of(found(body)?, body, model, stream)
+}
+
+/// Reads the same where the body may name, in `models`, what to turn to when the path's model fails. The list is taken out
+/// as [`super::read_listed`] does, and `null` in its place, too: Gemini's API knows no such field.
+///
+/// # Errors
+/// As [`read_beside`], and [`HeadError::Models`] for a list that is none of 1 to [`super::MAX_MODELS`] names, each once.
+pub fn read_beside_listed(body: Bytes, model: &str, stream: bool) -> Result<Listed, HeadError> {
+    let found = found(&body)?;
+    let Some(raw) = found.list else {
+        let head = head_of(found, &body, model, stream)?;
+        return Ok(Listed {
+            body,
+            head,
+            others: Vec::new(),
+        });
+    };
+    let mut others = list::names(raw)?;
+    for name in &mut others {
+        if let Some(bare) = name.strip_prefix(PREFIX) {
+            *name = bare.to_owned();
+        }
+    }
+    if !others.is_empty() {
+        list::check_models(&others)?;
+    }
+    others.retain(|name| name != model);
+    let cut = list::place(raw, &body, found.fields > 1);
+    let body = list::replaced(&body, cut, "");
+    let head = read_beside(&body, model, stream)?;
+    Ok(Listed { body, head, others })
+}
+
+/// The pass over a body.
+fn found(body: &[u8]) -> Result<Found<'_>, HeadError> {
     let mut found = Found::default();
     let mut reader = Reader::new(body);
     found
         .read_object(Place::Top, &mut reader)
         .and_then(|()| reader.end())
         .map_err(|Broken| unreadable(body))?;
-    if let Some(refusal) = found.refusal {
-        return Err(refusal);
+    match found.refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(found),
     }
+}
+
+fn head_of(found: Found<'_>, body: &[u8], model: &str, stream: bool) -> Result<Head, HeadError> {
     checked_model(model).map_err(|_| HeadError::PathModel)?;
     let mut model_spans = Vec::with_capacity(found.models.len());
     for raw in found.models {
@@ -55,6 +98,10 @@ pub fn read_beside(body: &[u8], model: &str, stream: bool) -> Result<Head, HeadE
 #[derive(Default)]
 struct Found<'a> {
     models: Vec<&'a [u8]>,
+    /// `models`, as it is written.
+    list: Option<&'a [u8]>,
+    /// How many fields the body has.
+    fields: usize,
     output_limit: Option<u64>,
     choices: Option<u64>,
     /// What it names of what the provider keeps.
@@ -75,6 +122,8 @@ enum Place {
     Config,
     /// A model's name.
     Model,
+    /// A list of models.
+    List,
     /// The most output tokens.
     OutputLimit,
     /// How many answers are wanted.
@@ -88,6 +137,7 @@ impl Place {
     fn field(self, name: &str) -> Self {
         match (self, name) {
             (Self::Top | Self::Request, "model") => Self::Model,
+            (Self::Top, "models") => Self::List,
             (Self::Top, "requests" | "generateContentRequest" | "generate_content_request") => {
                 Self::Request
             }
@@ -115,6 +165,12 @@ impl<'a> Found<'a> {
                 }
                 Ok(())
             }
+            Place::List => {
+                if self.list.replace(reader.skip()?).is_some() {
+                    self.refusal.get_or_insert(HeadError::Repeated("models"));
+                }
+                Ok(())
+            }
             Place::OutputLimit => {
                 self.output_limit = self.output_limit.max(read_count(reader)?);
                 Ok(())
@@ -136,6 +192,7 @@ impl<'a> Found<'a> {
         }
         let mut has_model = false;
         reader.object(|reader, name| {
+            self.fields += usize::from(at == Place::Top);
             let at = at.field(name);
             self.read(at, reader)?;
             if at == Place::Model && std::mem::replace(&mut has_model, true) {

@@ -2,6 +2,8 @@
 //!
 //! The list is for us. It is taken out of the body, so that no gateway behind us makes a choice of its own by it.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Head, HeadError, checked_model, found, head_of, span};
@@ -42,18 +44,23 @@ pub fn read_listed(body: Bytes) -> Result<Listed, HeadError> {
         None => format!("\"model\":{}", serde_json::Value::from(others[0].as_str())),
     };
     let cut = place(raw, &body, found.model.is_some());
-    let mut changed = BytesMut::with_capacity(body.len() + written.len());
-    changed.put_slice(&body[..cut.start]);
-    changed.put_slice(written.as_bytes());
-    changed.put_slice(&body[cut.end..]);
-    let body = changed.freeze();
+    let body = replaced(&body, cut, &written);
     let head = super::read(&body)?;
     others.retain(|name| *name != head.model);
     Ok(Listed { body, head, others })
 }
 
+/// The body with `text` in the place of what stands in `cut`.
+pub(super) fn replaced(body: &[u8], cut: Range<usize>, text: &str) -> Bytes {
+    let mut changed = BytesMut::with_capacity(body.len() + text.len());
+    changed.put_slice(&body[..cut.start]);
+    changed.put_slice(text.as_bytes());
+    changed.put_slice(&body[cut.end..]);
+    changed.freeze()
+}
+
 /// The names in the list; empty: there is no list.
-fn names(raw: &[u8]) -> Result<Vec<String>, HeadError> {
+pub(super) fn names(raw: &[u8]) -> Result<Vec<String>, HeadError> {
     let names = serde_json::from_slice::<Option<Vec<String>>>(raw);
     let Some(names) = names.map_err(|_| HeadError::Models)? else {
         return Ok(Vec::new());
@@ -78,7 +85,7 @@ pub fn check_models(names: &[String]) -> Result<(), HeadError> {
 }
 
 /// Where the field of this value stands in `body`, with a comma of its own if `others` are there.
-fn place(raw: &[u8], body: &[u8], others: bool) -> std::ops::Range<usize> {
+pub(super) fn place(raw: &[u8], body: &[u8], others: bool) -> Range<usize> {
     let value = span(raw, body);
     // The name may be escaped, but it holds no quote.
     let before_colon = body[..value.start].iter().rposition(|byte| *byte == b':');

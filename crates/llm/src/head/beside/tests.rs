@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
-use super::super::{MAX_MODEL_BYTES, with_model};
+use super::super::{MAX_MODEL_BYTES, MAX_MODELS, with_model};
 use super::*;
 
 fn read(body: &str, model: &str) -> Result<Head, HeadError> {
@@ -181,6 +181,60 @@ fn a_batch_has_a_limit() {
         read(&more[..more.len() - 1], "m"),
         Err(HeadError::Json { .. })
     ));
+}
+
+fn listed(body: &str) -> Result<Listed, HeadError> {
+    read_beside_listed(Bytes::copy_from_slice(body.as_bytes()), "m", false)
+}
+
+#[test]
+fn a_list_of_models_is_taken_out_and_every_other_byte_stays() {
+    for (body, left, others) in [
+        ("{ }", "{ }", &[][..]),
+        (r#"{"models":["a"]}"#, "{}", &["a"]),
+        (r#"{ "models" : [ "a" ] }"#, "{  }", &["a"]),
+        (
+            r#"{"models":["b","a"],"contents":[]}"#,
+            r#"{"contents":[]}"#,
+            &["b", "a"],
+        ),
+        (
+            r#"{"contents":[{"models":["x"]}] , "models" : ["a"] }"#,
+            r#"{"contents":[{"models":["x"]}]  }"#,
+            &["a"],
+        ),
+        (
+            r#"{"contents":[],"mod\u0065ls":["models/a","google/b","m"],"model":"models/m"}"#,
+            r#"{"contents":[],"model":"models/m"}"#,
+            &["a", "google/b"],
+        ),
+        (r#"{"models":["m"],"x":1}"#, r#"{"x":1}"#, &[]),
+        (r#"{"x":1,"models":null}"#, r#"{"x":1}"#, &[]),
+    ] {
+        let listed = listed(body).expect(body);
+        assert_eq!(listed.body, left, "{body}");
+        assert_eq!(listed.others, others, "{body}");
+        assert_eq!(Ok(listed.head), read(left, "m"), "{body}");
+    }
+}
+
+#[test]
+fn a_list_of_models_that_is_none_is_refused() {
+    let many: Vec<String> = (0..=MAX_MODELS).map(|n| format!("m{n}")).collect();
+    for list in [
+        "[]".to_owned(),
+        r#""a""#.to_owned(),
+        "[7]".to_owned(),
+        r#"["a","a"]"#.to_owned(),
+        r#"["a","models/a"]"#.to_owned(),
+        r#"["models/"]"#.to_owned(),
+        serde_json::json!(many).to_string(),
+    ] {
+        let body = format!(r#"{{"models":{list}}}"#);
+        assert_eq!(listed(&body), Err(HeadError::Models), "{body}");
+    }
+    let twice = r#"{"models":["a"],"models":["b"]}"#;
+    assert_eq!(listed(twice), Err(HeadError::Repeated("models")));
 }
 
 proptest! {
