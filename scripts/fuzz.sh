@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Runs each fuzz target of fuzz/ for FUZZ_SECONDS (10) seconds, or only those named as arguments.
 #
-# A target starts from what the repository has already: the fixtures of the formats, the provider files, and fuzz/seeds.
-# What a run finds beyond that stays in target/fuzz/corpus and is the next run's start. An input that breaks a rule is
+#     scripts/fuzz.sh [--keep] [TARGET]...
+#
+# A target starts from what the repository has already: fuzz/seeds, the fixtures of the formats and the provider files.
+# What a run finds beyond that stays in target/fuzz/corpus and is the next run's start; with --keep a few short inputs that
+# reach the most of the readers go to fuzz/seeds, which `make test` plays. An input that breaks a rule is
 # kept in target/fuzz/found, and the script ends with an error. Works with the stable toolchain: the passes of LLVM
 # that count what was reached are asked for by name, and no sanitizer is, since the crates here have no unsafe code.
 set -euo pipefail
@@ -11,8 +14,13 @@ cd "$(dirname "$0")/.."
 seconds=${FUZZ_SECONDS:-10}
 host=$(rustc -vV | sed -n 's/^host: //p')
 work=$PWD/target/fuzz
+keep=false
+[ "${1:-}" != --keep ] || { keep=true; shift; }
 targets=("$@")
-[ $# -gt 0 ] || targets=(sse usage_taps translate head form provider_file base_url)
+[ $# -gt 0 ] || targets=(
+    sse usage_taps translate head listed form kept provider_file base_url provider_answer provider_words ws realtime_guard scrub
+    words
+)
 
 # With --target the flags reach no build script.
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -30,7 +38,7 @@ seeds_of() {
         usage_taps) found=(crates/llm/src/fixtures/{openai,anthropic,gemini,rerank}*/*) ;;
         translate) found=(crates/llm/src/fixtures/translate/*/*) ;;
         provider_file) found=(providers/*.toml) ;;
-        *) found=(fuzz/seeds/"$1"/*) ;;
+        *) found=() ;;
     esac
     local file name place
     for file in "${found[@]}"; do
@@ -46,6 +54,9 @@ seeds_of() {
         else
             ln -s "$PWD/$file" "$into/$name"
         fi
+    done
+    for file in fuzz/seeds/"$1"/*; do
+        ln -s "$PWD/$file" "$into/seed_${file##*/}"
     done
 }
 
@@ -80,6 +91,23 @@ pair_of() {
     return 1
 }
 
+# Longer inputs are no seeds, and of a target there are no more than so many.
+seed_bytes=400
+seeds_at_most=40
+
+# Of what a target's runs found, the few inputs that reach the most.
+keep_of() {
+    local short=$work/short/$1 chosen=$work/chosen/$1
+    rm -rf "$short" "$chosen"
+    mkdir -p "$short" "$chosen"
+    find "$work/corpus/$1" "$work/seeds/$1/" -follow -type f -size "-${seed_bytes}c" -exec cp -t "$short" {} +
+    "$work/$host/release/$1" -set_cover_merge=1 "$chosen" "$short" >>"$work/$1.log" 2>&1
+    find fuzz/seeds/"$1" -type f -regextype posix-egrep -regex '.*/[0-9a-f]{40}' -delete
+    # They are written in the order in which they were chosen, each for what the ones before did not reach.
+    find "$chosen" -type f -printf '%T@ %p\n' | sort -n | cut -d ' ' -f 2- |
+        sed -n "1,${seeds_at_most}p" | xargs -r cp -t fuzz/seeds/"$1"
+}
+
 mkdir -p "$work/found"
 for target in "${targets[@]}"; do
     seeds_of "$target"
@@ -92,4 +120,5 @@ for target in "${targets[@]}"; do
         exit 1
     }
     grep -E '^stat::(number_of_executed_units|average_exec_per_sec)' "$work/$target.log"
+    ! $keep || keep_of "$target"
 done

@@ -1,21 +1,6 @@
-//! What is taken for a base URL is canonical: read again it stays as it is, and it says nothing beyond its place.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use llm::base_url::{Loopback, canonical_base_url};
+#[path = "../rules/base_url.rs"]
+mod rule;
 
-fuzz_target!(|input: &str| {
-    for loopback in [Loopback::HttpsOnly, Loopback::AllowHttp] {
-        let Ok(url) = canonical_base_url(input, loopback) else {
-            continue;
-        };
-        assert_eq!(canonical_base_url(&url, loopback).as_ref(), Ok(&url));
-        let plain = url.starts_with("http://") && loopback == Loopback::AllowHttp;
-        assert!(url.starts_with("https://") || plain);
-        assert!(url.is_ascii() && !url.contains(['?', '#', '@', '\\', '%']));
-        assert!(
-            url.split('/')
-                .all(|segment| segment != "." && segment != "..")
-        );
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rule::holds(input));

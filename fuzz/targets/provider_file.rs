@@ -1,26 +1,6 @@
-//! A provider file is read to what its own rules hold, or refused with the place of the fault.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use llm::base_url::{Loopback, canonical_base_url};
-use llm::provider::Provider;
+#[path = "../rules/provider_file.rs"]
+mod rule;
 
-fuzz_target!(|toml: &str| {
-    match Provider::parse("fuzz.toml", toml) {
-        Ok(provider) => {
-            let url = &provider.base_url;
-            assert_eq!(
-                canonical_base_url(url, Loopback::AllowHttp).as_ref(),
-                Ok(url)
-            );
-            let _ = provider.probe_request();
-            for model in &provider.models {
-                assert!(provider.lists(&model.id) && provider.knows(&model.id));
-            }
-        }
-        Err(error) => {
-            assert_eq!(error.file, "fuzz.toml");
-            assert!((1..=toml.lines().count().max(1) + 1).contains(&error.line));
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rule::holds(input));

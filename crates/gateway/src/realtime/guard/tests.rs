@@ -1,6 +1,12 @@
 //! What passes, wherever it is cut.
 
 use super::*;
+use crate::realtime::guard;
+
+#[path = "../../../../../fuzz/play.rs"]
+mod play;
+#[path = "../../../../../fuzz/rules/realtime_guard.rs"]
+mod rule;
 
 const KEY: &[u8] = b"sk-0123456789abcdef";
 
@@ -152,4 +158,9 @@ fn a_message_beyond_the_bound_makes_an_estimate_of_what_is_reported_behind_it() 
     guard.take(&frame(0x81, report));
     let counted = guard.consumed().responses.expect("metered");
     assert_eq!((counted.usage.input_tokens, counted.estimated), (7, true));
+}
+
+#[test]
+fn realtime_guard_seeds_hold() {
+    play::seeds("realtime_guard", rule::holds);
 }

@@ -15,6 +15,11 @@ use crate::connect::tests::tls;
 use domain::{ProviderKeyId, Secret};
 use tower_service::Service;
 
+#[path = "../../../../../fuzz/play.rs"]
+mod play;
+#[path = "../../../../../fuzz/rules/provider_answer.rs"]
+mod rule;
+
 /// A connection, its other end, and the pools to which it returns.
 async fn connected() -> (Box<Wire>, TcpStream, Arc<Pools>, Uri) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -451,4 +456,9 @@ async fn the_rest_of_a_request_goes_out_while_it_is_answered() {
         .expect("in time");
     assert_eq!(body.expect("whole"), "hi");
     assert!(pools.take_wire(key(), &url).is_none(), "it is closed");
+}
+
+#[test]
+fn provider_answer_seeds_hold() {
+    play::seeds("provider_answer", rule::holds);
 }

@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../rules/ws.rs"]
+mod rule;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| rule::holds(input));
