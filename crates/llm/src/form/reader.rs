@@ -204,6 +204,8 @@ impl Reader {
         };
         let whole = self.pending[..at].ends_with(CRLF) && start + CRLF.len() <= self.offset + at;
         if !whole {
+            // However it was split: what could have been kept by now offends first if it is too long.
+            self.keep(start, field, at.saturating_sub(CRLF.len() + 1))?;
             return Err(HeadError::Form("a boundary does not stand in its own line"));
         }
         let end = at - CRLF.len();

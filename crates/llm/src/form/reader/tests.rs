@@ -86,6 +86,22 @@ fn a_form_is_read_alike_at_every_split() {
 }
 
 #[test]
+fn of_two_offences_the_same_is_told_at_every_split() {
+    for length in MAX_MODEL_BYTES - 2..=MAX_MODEL_BYTES + 6 {
+        let value = "m".repeat(length);
+        let form = format!("--b0\r\n{HEAD}\"model\"\r\n\r\n{value}\n--b0--");
+        let form = form.as_bytes();
+        let whole = read([form]);
+        assert!(whole.is_err());
+        assert_eq!(read(form.chunks(1)), whole, "{length}");
+        for split in 0..=form.len() {
+            let split = read([&form[..split], &form[split..]]);
+            assert_eq!(split, whole, "{length}");
+        }
+    }
+}
+
+#[test]
 fn the_model_is_known_when_its_field_has_ended() {
     let mut reader = Reader::new(&boundary());
     let model = field("model", "m-1");
