@@ -4,12 +4,18 @@
     scripts/build_release.py
 
 A call passes through some 400 KB of code and nearly no loop: what it costs is mostly that the processor has forgotten the
-code when it comes to it. So the compiler is told what calls run through (a profile), and puts that together. Three steps:
-a build that counts (`target/profile`), a load of some seconds against it on loopback, with the benchmark's provider and
-database of its own, and the build that uses the counts. See docs/benchmarks.md for what it gains.
+code when it comes to it. So the compiler is told what calls run through (a profile), and the binary is laid out once more
+when it is linked, branch by branch. See docs/benchmarks.md for what that gains. The steps:
 
-The counts are merged by `llvm-profdata`, of the toolchain (the component `llvm-tools`) or of Debian (`llvm-19`); see
-`scripts/install_release_requisites.sh`. Without one the binary is built plainly, which is said: it works the same.
+1. a build that counts (`target/profile`), and a load of some seconds against it on loopback, with the benchmark's provider and
+   database of its own;
+2. the build that uses the counts;
+3. the same load against that build, with counters at its branches, and a layout by those;
+4. the load once more, shortly, against what ships: it has to serve.
+
+The first counts are merged by `llvm-profdata`, of the toolchain (the component `llvm-tools`) or of Debian (`llvm-19`), the layout
+is made by `llvm-bolt` (Debian's `bolt-19` and `libbolt-19-dev`); see `scripts/install_release_requisites.sh`. What is missing is
+left out, which is said: the binary works the same.
 """
 
 import argparse
@@ -53,6 +59,19 @@ def profdata():
     return next(filter(None, found), None)
 
 
+def bolt():
+    """The program that lays a binary out, with the library that counts for it; only of one kind of processor it is known to."""
+    if not host().startswith("x86_64"):
+        return None
+    for version in range(22, 18, -1):
+        found = shutil.which(f"llvm-bolt-{version}")
+        # It looks for its library beside the place that it is called by.
+        found = found and pathlib.Path(found).resolve()
+        if found and (found.parent.parent / "lib" / "libbolt_rt_instr.a").exists():
+            return str(found)
+    return None
+
+
 def build(programs, flags, directory):
     """Builds release binaries with flags for the compiler. Returns where they are."""
     # With a platform that is named the flags reach no build script and no macro.
@@ -63,18 +82,18 @@ def build(programs, flags, directory):
     return directory / host() / "release"
 
 
-class Counting(bench.Keybearer):
-    """The binary that counts."""
+class Loaded(bench.Keybearer):
+    """The binary that gets the load."""
 
-    def __init__(self, children, upstream, counts):
-        self.MORE = {"LLVM_PROFILE_FILE": str(counts / "keybearer-%p.profraw")}
+    def __init__(self, children, upstream, environment):
+        self.MORE = environment
         super().__init__(children, upstream)
 
 
-def run_loads(built, counts):
-    """Gives the counting binary its load. What it ran through is in `counts` when it has stopped."""
+def run_loads(built, what, seconds=SECONDS, **environment):
+    """Gives the binary in `built` its load. What it ran through is written when it has stopped."""
     bench.BUILT = built
-    # Upstream and load count as well, and nobody wants to know.
+    # Upstream and load may count as well, and nobody wants to know.
     os.environ["LLVM_PROFILE_FILE"] = "/dev/null"
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
@@ -82,11 +101,11 @@ def run_loads(built, counts):
         children = bench.Children(pathlib.Path(directory))
         try:
             peers = bench.Peers(children)
-            keybearer = Counting(children, peers.address, counts)
+            keybearer = Loaded(children, peers.address, environment)
             target = bench.Target("Keybearer", keybearer.address, keybearer.api_key, keybearer.child.pid)
             for case in LOADS:
-                seen = bench.measure(case, target, SECONDS, peers)
-                print(f"profile: {case.name}: {seen['requests']} calls", flush=True)
+                seen = bench.measure(case, target, seconds, peers)
+                print(f"{what}: {case.name}: {seen['requests']} calls", flush=True)
             time.sleep(1)
             keybearer.stop()
         finally:
@@ -101,7 +120,7 @@ def profile(merge):
     # With the very settings of the build that ships: functions are found again by their names, in which cargo hides a sum of
     # the settings.
     built = build(["keybearer", "bench"], f"-Cprofile-generate={counts}", PROFILE)
-    run_loads(built, counts)
+    run_loads(built, "profile", LLVM_PROFILE_FILE=str(counts / "keybearer-%p.profraw"))
     merged = counts / "merged"
     subprocess.run([merge, "merge", "-o", merged, *counts.glob("*.profraw")], check=True)
     # With another name for other counts: cargo builds anew when the flags change, and does not look into the file.
@@ -109,6 +128,27 @@ def profile(merge):
     for old in PROFILE.glob("*.profdata"):
         old.unlink()
     return merged.rename(named)
+
+
+def lay_out(bolt, binary, load):
+    """Lays a binary out by what calls run through. Returns where the one that ships is. `load` is the benchmark's program."""
+    place = PROFILE / "layout"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    shutil.copy2(load, place / "bench")
+    counts = place / "counts"
+    # What is written by hand for the processor keeps its place: there is nothing to gain, and branches into tables.
+    command = [bolt, binary, "--skip-funcs=aws_lc.*,bn_.*"]
+    silent = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    counting = ["--instrument", f"--instrumentation-file={counts}", "-o", place / "keybearer"]
+    subprocess.run([*command, *counting], **silent)
+    run_loads(place, "layout")
+    how = ["--reorder-blocks=ext-tsp", "--reorder-functions=cdsort", "--split-functions", "--split-all-cold", "--split-eh"]
+    subprocess.run([*command, f"--data={counts}", *how, "--use-gnu-stack", "-o", place / "laid-out"], **silent)
+    subprocess.run(["strip", place / "laid-out"], check=True)
+    (place / "laid-out").rename(place / "keybearer")
+    run_loads(place, "laid out", 0.5)
+    return place / "keybearer"
 
 
 def units(data):
@@ -128,23 +168,33 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bench", action="store_true", help="build the benchmark's program as well")
     parser.add_argument("--has-profdata", action="store_true", help="only say, by the exit status, whether a profile can be made")
+    parser.add_argument("--has-bolt", action="store_true", help="only say, by the exit status, whether a layout can be made")
     options = parser.parse_args()
     programs = ["keybearer", *(["bench"] if options.bench else [])]
-    merge = profdata()
-    if options.has_profdata:
-        sys.exit(merge is None)
+    merge, layouter = profdata(), bolt()
+    if options.has_profdata or options.has_bolt:
+        sys.exit((merge if options.has_profdata else layouter) is None)
     if merge is None:
         print("profile: no llvm-profdata of LLVM 19 or newer is here; the binary is built without a profile", file=sys.stderr)
+    elif layouter is None:
+        print("profile: no llvm-bolt of LLVM 19 or newer is here; the binary keeps the compiler's layout", file=sys.stderr)
     counted = merge and profile(merge)
-    built = build(programs, f"-Cprofile-use={counted}" if counted else "", TARGET)
+    flags = [f"-Cprofile-use={counted}"] if counted else []
+    if counted and layouter:
+        # It needs the names of functions, and to know what refers to where.
+        flags += ["-Cstrip=none", "-Clink-arg=-Wl,--emit-relocs"]
+    built = build(programs, " ".join(flags), TARGET)
+    results = {program: built / program for program in programs}
     if counted:
         check(merge, counted, built)
+        if layouter:
+            results["keybearer"] = lay_out(layouter, results["keybearer"], PROFILE / host() / "release" / "bench")
     place = TARGET / "release"
     place.mkdir(exist_ok=True)
-    for program in programs:
+    for program, result in results.items():
         # Not into a program that runs.
         (place / program).unlink(missing_ok=True)
-        shutil.copy2(built / program, place / program)
+        shutil.copy2(result, place / program)
 
 
 if __name__ == "__main__":

@@ -18,16 +18,16 @@ def program(path, text="exit 0"):
     path.chmod(0o755)
 
 
+def ask(tmp_path, what, host="here"):
+    """Asks the script, with a toolchain whose folder is `sysroot` and with the programs in `bin` alone."""
+    program(tmp_path / "bin" / "rustc", f'[ "$1" = -vV ] && echo "host: {host}" || echo {tmp_path}/sysroot')
+    asked = [sys.executable, SCRIPT, what]
+    return subprocess.run(asked, env={"PATH": f"{tmp_path}/bin"}, check=False).returncode == 0
+
+
 @pytest.fixture
 def has_profdata(tmp_path):
-    """Asks the script, with a toolchain whose folder is `sysroot` and with the programs in `bin` alone."""
-    program(tmp_path / "bin" / "rustc", f'[ "$1" = -vV ] && echo "host: here" || echo {tmp_path}/sysroot')
-
-    def ask():
-        asked = [sys.executable, SCRIPT, "--has-profdata"]
-        return subprocess.run(asked, env={"PATH": f"{tmp_path}/bin"}, check=False).returncode == 0
-
-    return ask
+    return lambda: ask(tmp_path, "--has-profdata")
 
 
 def test_it_is_the_toolchains_own(tmp_path, has_profdata):
@@ -42,6 +42,17 @@ def test_else_it_is_one_that_reads_the_compilers_form(tmp_path, has_profdata):
     assert not has_profdata()
     program(tmp_path / "bin" / "llvm-profdata-19")
     assert has_profdata()
+
+
+def test_a_layout_needs_its_library_and_a_processor_that_is_known(tmp_path):
+    program(tmp_path / "llvm" / "bin" / "llvm-bolt")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "llvm-bolt-19").symlink_to(tmp_path / "llvm" / "bin" / "llvm-bolt")
+    assert not ask(tmp_path, "--has-bolt", "x86_64-here")
+    (tmp_path / "llvm" / "lib").mkdir()
+    (tmp_path / "llvm" / "lib" / "libbolt_rt_instr.a").touch()
+    assert ask(tmp_path, "--has-bolt", "x86_64-here")
+    assert not ask(tmp_path, "--has-bolt", "aarch64-here")
 
 
 def test_counts_of_another_build_are_noticed(tmp_path):
