@@ -94,6 +94,8 @@ pub(crate) enum Route {
     WrongMethod(&'static str, Option<FormatId>),
     /// A client of models looks for something that is not served. `None`: the format is the client's guess.
     Unknown(Option<FormatId>),
+    /// The same, of a client whose base URL has its version twice or not at all: it looks for this call.
+    Elsewhere(&'static Call),
 }
 
 /// A format's main call.
@@ -137,7 +139,10 @@ pub(crate) fn media_types(takes: &[Takes]) -> String {
 
 /// The endpoint of this method and path, if the path is one of the data plane's. Paths are exact.
 pub(crate) fn find(method: &Method, path: &str) -> Option<Endpoint> {
-    known(method, path).or_else(|| unknown(path)).map(Endpoint)
+    known(method, path)
+        .or_else(|| elsewhere(path))
+        .or_else(|| unknown(path))
+        .map(Endpoint)
 }
 
 fn known(method: &Method, path: &str) -> Option<Route> {
@@ -236,6 +241,25 @@ fn passed(
         path: path.to_owned(),
         versioned: named.is_none(),
     })
+}
+
+/// The refusal for a known call at another place.
+fn elsewhere(path: &str) -> Option<Route> {
+    let mut rest = path;
+    let versions = ["/v1beta/", "/v1/"];
+    while let Some(version) = versions.iter().find(|it| rest.starts_with(**it)) {
+        // The slash stays.
+        rest = &rest[version.len() - 1..];
+    }
+    let of_path = |call: &&Call| call.path.strip_prefix("/v1") == Some(rest);
+    let call = CALLS.iter().find(of_path);
+    // At its own place it is not the path that is wrong, but the model's name.
+    let is_there = [MODELS, GEMINI_MODELS]
+        .iter()
+        .any(|it| path.starts_with(it));
+    let model = rest.strip_prefix("/models/").filter(|_| !is_there);
+    let named = model.and_then(named).map(|(call, _)| call);
+    call.or(named).map(Route::Elsewhere)
 }
 
 /// The refusal for what a client of models would call: it must be in a form that the client reads.

@@ -82,6 +82,8 @@ pub(crate) enum Failure {
     MethodNotAllowed(&'static str),
     #[error("this endpoint is not served; the endpoints are {}", endpoint::served().join(", "))]
     EndpointNotFound,
+    #[error("this endpoint is not served; the one of this name is POST {0}")]
+    EndpointElsewhere(&'static str),
     #[error(
         "this instance has no such provider, or it is switched off, or open for some models only"
     )]
@@ -352,6 +354,7 @@ impl Failure {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooManyCalls { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::EndpointNotFound
+            | Self::EndpointElsewhere(_)
             | Self::UnknownProvider
             | Self::ModelNotFound { .. }
             | Self::ObjectKeyUnavailable { .. }
@@ -396,7 +399,7 @@ impl Failure {
         match self {
             Self::NoneServed { first, .. } => first.code(),
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::EndpointNotFound => "endpoint_not_found",
+            Self::EndpointNotFound | Self::EndpointElsewhere(_) => "endpoint_not_found",
             Self::UnknownProvider => "unknown_provider",
             Self::InvalidPath => "invalid_path",
             Self::PathClosed => "path_closed",

@@ -23,7 +23,7 @@ where
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let format = match &endpoint.0 {
-        Route::Call(call) | Route::ModelCall(call, _) => call.format,
+        Route::Call(call) | Route::ModelCall(call, _) | Route::Elsewhere(call) => call.format,
         Route::Models(Some(format))
         | Route::Model(_, Some(format))
         | Route::WrongMethod(_, Some(format))
@@ -62,6 +62,7 @@ where
         }
         Route::WrongMethod(allow, _) => Err(Failure::MethodNotAllowed(allow)),
         Route::Unknown(_) => Err(Failure::EndpointNotFound),
+        Route::Elsewhere(call) => Err(Failure::EndpointElsewhere(call.path)),
     };
     outcome.unwrap_or_else(|failure| {
         let failure = match plane.config.keys_from_environment {

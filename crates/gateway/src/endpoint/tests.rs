@@ -126,6 +126,43 @@ fn a_path_that_names_the_model_is_exact_but_for_the_name() {
 }
 
 #[test]
+fn a_call_is_known_where_a_base_url_has_its_version_twice_or_not_at_all() {
+    let looks_for = |path: &str| match route(Method::POST, path) {
+        Some(Route::Elsewhere(call)) => Some(call.path),
+        _ => None,
+    };
+    for (path, call) in [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/v1/messages", "/v1/messages"),
+        ("/messages/count_tokens", "/v1/messages/count_tokens"),
+        ("/images/generations", "/v1/images/generations"),
+        (
+            "/v1/v1beta/models/google/x:generateContent",
+            "/v1beta/models/{model}:generateContent",
+        ),
+        (
+            "/models/x:streamGenerateContent",
+            "/v1beta/models/{model}:streamGenerateContent",
+        ),
+    ] {
+        assert_eq!(looks_for(path), Some(call), "{path}");
+    }
+    for path in [
+        "/v1/chat/completions",
+        "/v1beta/chat/completionsx",
+        "/x/chat/completions",
+        "/models",
+        "/models/x:predict",
+        "/v1",
+        "/",
+        "",
+    ] {
+        assert_eq!(looks_for(path), None, "{path}");
+    }
+}
+
+#[test]
 fn the_control_planes_part_is_left_to_it() {
     for path in [
         "/v1/byok",

@@ -182,8 +182,8 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "404",
         "endpoint_not_found",
-        "There is no such endpoint below `/v1/`; no API key is needed to learn that.",
-        "Use one of those in `endpoints`.",
+        "There is no such endpoint below `/v1/`, or a client's base URL has the version twice or not at all; no API key is needed to learn that.",
+        "Use one of those in `endpoints`. A base URL ends in `/v1` for OpenAI's SDKs and without it for Anthropic's and Google's.",
     ),
     (
         "404",

@@ -31,6 +31,9 @@ impl Failure {
             Self::EndpointNotFound => {
                 "use one of these; a client's base URL ends in /v1 for OpenAI's SDKs and without it for Anthropic's and Google's".to_owned()
             }
+            Self::EndpointElsewhere(_) => {
+                "mend the client's base URL: it ends in /v1 for OpenAI's SDKs and without it for Anthropic's and Google's".to_owned()
+            }
             Self::UnknownProvider => "name a provider of this instance by its id; an admin of the instance can switch it on".to_owned(),
             Self::PathClosed => "what makes or manages credentials is done at the provider itself".to_owned(),
             Self::InvalidPath => "leave out empty segments, `.` and `..`, and what is encoded without need".to_owned(),
@@ -121,6 +124,7 @@ impl Failure {
                 return details;
             }
             Self::EndpointNotFound => json!({ "endpoints": endpoint::served() }),
+            Self::EndpointElsewhere(path) => json!({ "endpoints": [format!("POST {path}")] }),
             Self::PermissionDenied(scope) => json!({ "needs": scope }),
             Self::TooManyCalls { limit } => json!({ "limit": limit }),
             Self::BodyTooLarge { limit } => json!({ "limit_bytes": limit }),

@@ -163,7 +163,9 @@ fn cases(harness: &Harness) -> Vec<Case> {
             Route::Pass(_) => passed,
             Route::Realtime => Some("realtime"),
             Route::Models(_) | Route::Model(..) => None,
-            Route::WrongMethod(..) | Route::Unknown(_) => panic!("{} is not served", case.name),
+            Route::WrongMethod(..) | Route::Unknown(_) | Route::Elsewhere(_) => {
+                panic!("{} is not served", case.name)
+            }
         };
         assert_eq!(operation, case.operation, "{}", case.name);
     }

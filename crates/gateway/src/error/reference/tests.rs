@@ -24,7 +24,8 @@ fn samples() -> Vec<Failure> {
     while let Some(last) = samples.last() {
         samples.push(match last {
             Failure::MethodNotAllowed(_) => Failure::EndpointNotFound,
-            Failure::EndpointNotFound => Failure::UnknownProvider,
+            Failure::EndpointNotFound => Failure::EndpointElsewhere("/v1/messages"),
+            Failure::EndpointElsewhere(_) => Failure::UnknownProvider,
             Failure::UnknownProvider => Failure::WorkspaceKeyMissing {
                 provider: provider.clone(),
                 workspace,
