@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use domain::{RequestId, Sources};
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -265,8 +265,14 @@ where
             return Ok(Problem::Random.response(None));
         };
         if let Err(problem) = head::check(&request) {
-            return Ok(problem.response(Some(id)));
+            let mut refusal = problem.response(Some(id));
+            if !http_body::Body::is_end_stream(request.body()) {
+                close(&mut refusal);
+            }
+            return Ok(refusal);
         }
+        // A body that waits to be asked for is not asked for to be thrown away.
+        let asks = request.headers().contains_key(header::EXPECT);
         let may_stream = stream::may_stream(&request);
         let number = terms.progress.begins();
         request.extensions_mut().insert(id);
@@ -287,27 +293,44 @@ where
             Ok(answer) => CatchPanic(pin!(answer)).await,
             Err(_payload) => None,
         };
-        match answer {
-            Some(mut response) => {
-                let takeover = response.extensions_mut().remove::<Takeover>();
-                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                if switches && let Some((upgraded, takeover)) = upgraded.zip(takeover) {
-                    terms.goes_on_with(Next::Upgrade(upgraded, takeover));
-                }
-                if may_stream && terms.progress.is_read(number) && stream::is_stream(&response) {
-                    let streamed = Streamed::new(response, self.sources.now());
-                    terms.goes_on_with(Next::Stream(streamed));
-                    // Until hyper is left.
-                    return std::future::pending().await;
-                }
-                Ok(response)
-            }
-            None => {
-                tracing::error!(request.id = %id, "a request handler panicked");
-                Ok(Problem::Internal.response(Some(id)))
-            }
+        let mut response = answer.unwrap_or_else(|| {
+            tracing::error!(request.id = %id, "a request handler panicked");
+            Problem::Internal.response(Some(id))
+        });
+        let takeover = response.extensions_mut().remove::<Takeover>();
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switches && let Some((upgraded, takeover)) = upgraded.zip(takeover) {
+            terms.goes_on_with(Next::Upgrade(upgraded, takeover));
         }
+        if !terms.progress.is_read(number) {
+            // Seldom, and not a part of every connection's task.
+            if !switches && Box::pin(ends_unread(response.status(), terms, number, asks)).await {
+                close(&mut response);
+            }
+        } else if may_stream && stream::is_stream(&response) {
+            let streamed = Streamed::new(response, self.sources.now());
+            terms.goes_on_with(Next::Stream(streamed));
+            // Until hyper is left.
+            return std::future::pending().await;
+        }
+        Ok(response)
     }
+}
+
+/// Whether the connection ends with this answer to a request whose body is not at its end. If it is short, it is read: clients
+/// send it behind the head, and use the connection again. `asks`: its client waits until it is asked for it.
+async fn ends_unread(status: StatusCode, terms: &Terms, number: u64, asks: bool) -> bool {
+    match terms.progress.answers_unread(number) {
+        Some(body) => asks || !inbound::read_rest(body).await,
+        // Somebody reads on, and stops at a refusal at the latest.
+        None => status.is_client_error() || status.is_server_error(),
+    }
+}
+
+/// Tells the client that the connection ends, which hyper would do without a word.
+fn close(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Resolves to `None` when the future panics. The future is not polled again after that.

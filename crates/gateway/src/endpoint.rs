@@ -254,9 +254,9 @@ fn elsewhere(path: &str) -> Option<Route> {
     let of_path = |call: &&Call| call.path.strip_prefix("/v1") == Some(rest);
     let call = CALLS.iter().find(of_path);
     // At its own place it is not the path that is wrong, but the model's name.
-    let is_there = [MODELS, GEMINI_MODELS]
-        .iter()
-        .any(|it| path.starts_with(it));
+    let is_there = LINES.iter().any(|(beginning, leads)| {
+        matches!(leads, Leads::Models(_)) && below(path, beginning).is_some()
+    });
     let model = rest.strip_prefix("/models/").filter(|_| !is_there);
     let named = model.and_then(named).map(|(call, _)| call);
     call.or(named).map(Route::Elsewhere)

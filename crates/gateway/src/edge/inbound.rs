@@ -1,6 +1,6 @@
 //! A request body that does not wait for ever.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +15,8 @@ use super::stream::Progress;
 
 /// The body of a request, with a limit on standing still and on the whole.
 pub struct Inbound {
-    body: Incoming,
+    /// `None`: it is at its end, or broken.
+    body: Option<Incoming>,
     idle: Duration,
     deadline: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -23,6 +24,11 @@ pub struct Inbound {
     /// Its number.
     request: u64,
 }
+
+/// How long the rest of a body that nobody wants is waited for, and how many bytes of it are read: clients send a head and a
+/// short body one after the other, and use the connection again.
+const REST: Duration = Duration::from_millis(250);
+const REST_BYTES: u64 = 64 * 1024;
 
 /// Why a request body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +49,12 @@ impl Inbound {
         progress: Arc<Progress>,
         request: u64,
     ) -> Self {
-        if body.is_end_stream() {
+        let ended = body.is_end_stream();
+        if ended {
             progress.ends(request);
         }
         Self {
-            body,
+            body: (!ended).then_some(body),
             idle,
             deadline: Instant::now() + total,
             alarm: None,
@@ -65,10 +72,18 @@ impl Body for Inbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, InboundError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) {
             self.alarm = None;
-            if frame.is_none() {
-                self.progress.ends(self.request);
+            match &frame {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => self.body = None,
+                None => {
+                    self.body = None;
+                    self.progress.ends(self.request);
+                }
             }
             // What comes in time is too late where nobody reads it in time.
             return Poll::Ready(match frame {
@@ -87,10 +102,40 @@ impl Body for Inbound {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let none = SizeHint::with_exact(0);
+        self.body.as_ref().map_or(none, Body::size_hint)
     }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.progress.leaves(self.request, body);
+        }
+    }
+}
+
+/// Reads what nobody wanted of a body, if its end is near. Returns whether it is at its end.
+pub(super) async fn read_rest(mut body: Incoming) -> bool {
+    if body.size_hint().lower() > REST_BYTES {
+        return false;
+    }
+    let mut bytes = 0;
+    let reading = async {
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Ok(frame) = frame else {
+                return false;
+            };
+            bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            if bytes > REST_BYTES {
+                return false;
+            }
+        }
+        true
+    };
+    tokio::time::timeout(REST, reading).await.unwrap_or(false)
 }

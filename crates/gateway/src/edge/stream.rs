@@ -7,8 +7,8 @@
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +17,7 @@ use domain::Timestamp;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body as HttpBody;
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::socket::Socket;
@@ -31,6 +32,8 @@ pub(super) struct Progress {
     begun: AtomicU64,
     /// The last request whose body came to its end. By number: the body of an earlier one may be asked late.
     read: AtomicU64,
+    /// The last request that was answered before its body was at its end, and the body that its reader left there.
+    unread: Mutex<(u64, Option<Incoming>)>,
 }
 
 impl Progress {
@@ -50,6 +53,22 @@ impl Progress {
     /// The body of this request is at its end.
     pub(super) fn ends(&self, request: u64) {
         self.read.fetch_max(request, Ordering::Relaxed);
+    }
+
+    /// The body of this request is left before its end. It is kept until the answer is there, and no longer: hyper ends a
+    /// connection on which nobody reads, and waits for whoever might.
+    pub(super) fn leaves(&self, request: u64, body: Incoming) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if unread.0 < request {
+            unread.1 = Some(body);
+        }
+    }
+
+    /// This request is answered before its body is at its end. Returns the body, if its reader left it.
+    pub(super) fn answers_unread(&self, request: u64) -> Option<Incoming> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.0 = request;
+        unread.1.take()
     }
 
     /// Whether all that hyper had to write before is with the socket.

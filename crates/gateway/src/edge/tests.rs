@@ -677,3 +677,52 @@ async fn requests_ahead_of_their_turn_keep_their_bytes_behind_streams() {
     assert!(closed);
     assert_eq!(told, expected);
 }
+
+/// Reads one whole answer with a body of `fine`.
+async fn answer_of(stream: &mut TcpStream) -> String {
+    timeout(LONG, read_until(stream, "fine"))
+        .await
+        .expect("an answer in time")
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_connection_goes_on_or_says_that_it_ends() {
+    // The service reads no body, as it refuses whoever shows no key.
+    let edge = start(EdgeConfig::default(), |_| async {
+        let mut refusal = ok();
+        *refusal.status_mut() = StatusCode::UNAUTHORIZED;
+        refusal
+    })
+    .await;
+    let head = |length: usize, more: &str| {
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n{more}\r\n")
+    };
+
+    // Clients send a head and its body apart, and use the connection for the next request.
+    let mut stream = TcpStream::connect(edge.address).await.expect("connected");
+    for _ in 0..3 {
+        stream
+            .write_all(head(5, "").as_bytes())
+            .await
+            .expect("sent");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        stream.write_all(b"hello").await.expect("sent");
+        let answer = answer_of(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+
+    // A long body, one that is announced and not sent, and one that waits to be asked for are not waited for.
+    for (length, more, sent) in [
+        (1 << 20, "", &b""[..]),
+        (5, "", &b"hel"[..]),
+        (5, "Expect: 100-continue\r\n", &b""[..]),
+    ] {
+        let begun = Instant::now();
+        let request = [head(length, more).as_bytes(), sent].concat();
+        let (answer, closed) = exchange(edge.address, &request, LONG).await;
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert!(closed && begun.elapsed() < LONG / 2, "{answer}");
+    }
+}
