@@ -14,7 +14,7 @@ mod fields;
 mod json;
 mod warnings;
 
-pub(crate) use answer::{Answer, Block, Citation, Delta, Happening, Mishap, Stop, Tier};
+pub(crate) use answer::{Answer, Block, Choice, Citation, Delta, Happening, Mishap, Stop, Tier};
 pub(crate) use carrier::{Carrier, media_of, to_data_url, without_data_url};
 pub(crate) use fields::{Fields, list, text, whole};
 pub(crate) use json::{Json, Object, array, none};
@@ -22,6 +22,9 @@ pub use warnings::{NotTranslatable, Warnings};
 
 /// The longest `user` that OpenAI takes, in characters (seen in its error `string_above_max_length`, 2026-06).
 const MAX_USER_CHARS: usize = 64;
+
+/// The most answers that are told of one call: OpenAI's `n` goes no further.
+pub(crate) const MAX_ANSWERS: u64 = 128;
 
 /// A request in no format.
 #[derive(Debug)]

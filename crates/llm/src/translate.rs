@@ -13,7 +13,7 @@ use crate::format::{
     AnthropicMessages, ErrorBody, FormatId, GeminiGenerateContent, OpenaiChat, OpenaiResponses,
     TokenLimit,
 };
-use crate::neutral::{Answer, Happening, Mishap, Request};
+use crate::neutral::{Answer, Happening, MAX_ANSWERS, Mishap, Request};
 pub use crate::neutral::{NotTranslatable, Warnings};
 use crate::provider::Thinking;
 use crate::sse::Event;
@@ -77,6 +77,8 @@ pub struct Plan {
 pub(crate) struct Asked {
     /// Whether a stream tells its usage, where the format leaves the choice.
     pub(crate) reports_usage: bool,
+    /// How many answers were asked for.
+    pub(crate) answers: u64,
     /// What the answer repeats of the request.
     pub(crate) echo: Echo,
     /// Whether a stream is a list that comes piece by piece, where the format leaves the choice.
@@ -161,6 +163,7 @@ pub fn request_beside(
     }
     let asked = Asked {
         reports_usage: request.reports_usage,
+        answers: request.answers.clamp(1, MAX_ANSWERS),
         echo: Echo::of(client, body, &mut warnings),
         listed: beside.is_some_and(|it| it.listed),
     };
@@ -244,13 +247,21 @@ impl Plan {
             .ok_or_else(none)?;
         let mut answer = from.read_answer(body, warnings)?;
         names::model_name(&mut answer.model);
+        // Nobody asked for more.
+        let others = self.asked.answers.saturating_sub(1);
+        if answer.others.len() as u64 > others {
+            warnings.dropped("choices");
+            answer
+                .others
+                .truncate(usize::try_from(others).unwrap_or(usize::MAX));
+        }
         Ok((to, answer))
     }
 
     /// A stream on its way to the client's format. `None`: no translation is known, as for a plan of [`request`] it
     /// always is.
     pub fn stream(&self, stamp: Stamp) -> Option<StreamTranslator> {
-        let reader = dialect(self.upstream)?.stream_reader();
+        let reader = dialect(self.upstream)?.stream_reader(self.asked.answers);
         let writer = dialect(self.client)?.stream_writer(self.asked.clone(), stamp);
         Some(StreamTranslator::new(reader, writer))
     }
@@ -292,7 +303,8 @@ pub(crate) trait Dialect: Sync {
         warnings: &mut Warnings,
     ) -> Result<String, NotTranslatable>;
 
-    fn stream_reader(&self) -> Box<dyn StreamReader>;
+    /// `answers`: how many were asked for; others are left out.
+    fn stream_reader(&self, answers: u64) -> Box<dyn StreamReader>;
 
     fn stream_writer(&self, asked: Asked, stamp: Stamp) -> Box<dyn StreamWriter>;
 }

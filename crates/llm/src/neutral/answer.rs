@@ -16,19 +16,27 @@ pub(crate) struct Answer {
     pub(crate) model: String,
     /// When it was made, in seconds since 1970, if the provider said so.
     pub(crate) created_s: Option<i64>,
-    pub(crate) parts: Vec<Part>,
-    pub(crate) stop: Stop,
+    pub(crate) choice: Choice,
+    /// Those that were asked for beside it.
+    pub(crate) others: Vec<Choice>,
     pub(crate) usage: Option<Usage>,
-    /// The log-probabilities of the text's tokens: a JSON list in OpenAI's form.
-    pub(crate) logprobs: Option<Box<RawValue>>,
-    /// Pages that its text cites.
-    pub(crate) citations: Vec<Citation>,
     pub(crate) tier: Option<Tier>,
     /// The error in the answer's place.
     pub(crate) mishap: Option<Mishap>,
 }
 
-impl Answer {
+/// What was said. Where several answers were asked for, one of them.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) stop: Stop,
+    /// The log-probabilities of the text's tokens: a JSON list in OpenAI's form.
+    pub(crate) logprobs: Option<Box<RawValue>>,
+    /// Pages that its text cites.
+    pub(crate) citations: Vec<Citation>,
+}
+
+impl Choice {
     /// Whether the limit of its length cut the answer off in the part at this place.
     pub(crate) fn cuts_off(&self, at: usize) -> bool {
         self.stop == Stop::Length && at + 1 == self.parts.len()
@@ -51,7 +59,7 @@ pub(crate) enum Stop {
     Refusal,
 }
 
-/// One step of an answer that is on its way. Blocks come one after the other, each between `Open` and `Close`.
+/// One step of an answer that is on its way. Blocks of one choice come one after the other, each between `Open` and `Close`.
 #[derive(Debug)]
 pub(crate) enum Happening {
     Start {
@@ -63,6 +71,9 @@ pub(crate) enum Happening {
     },
     /// The provider is alive.
     Ping,
+    /// What is opened, added, closed or stopped from here on is of the choice with this number. Up to the first of these it is
+    /// number 0, and where one answer was asked for there are none.
+    Choice(u64),
     Open(Block),
     Delta(Delta),
     Close,

@@ -32,6 +32,7 @@ const NAMES: &[&str] = &[
     "cache_control",
     "caller",
     "chat_template_kwargs",
+    "choices",
     "citationMetadata",
     "citations",
     "codeExecutionResult",

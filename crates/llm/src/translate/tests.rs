@@ -17,6 +17,7 @@ mod gemini;
 mod left_out;
 mod proofs;
 mod rounds;
+mod several;
 mod strict;
 
 const ALL: [FormatId; 4] = [

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::block;
 use crate::neutral::{
-    Answer, Citation, Fields, Json, NotTranslatable, Object, Part, Stop, Tier, Warnings, array,
-    list, text, whole,
+    Answer, Choice, Citation, Fields, Json, NotTranslatable, Object, Part, Stop, Tier, Warnings,
+    array, list, text, whole,
 };
 use crate::tap::{BYTES_PER_TOKEN, Count};
 use crate::translate::{Asked, Stamp, mishap_of_event, named};
@@ -27,11 +27,12 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         id: fields.text("id")?,
         model: fields.text("model")?.unwrap_or_default(),
         created_s: None,
-        parts: Vec::new(),
-        stop: stop_of(reason.as_deref(), sequence),
+        choice: Choice {
+            stop: stop_of(reason.as_deref(), sequence),
+            ..Choice::default()
+        },
+        others: Vec::new(),
         usage: counts.usage(),
-        logprobs: None,
-        citations: Vec::new(),
         tier: counts.tier(),
         mishap: mishap_of_event(body),
     };
@@ -53,7 +54,7 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
                     for raw in list(cited).unwrap_or_default() {
                         let page = citation(raw, warnings);
                         let place = |page: Page| page.at(before, chars);
-                        answer.citations.extend(page.map(place));
+                        answer.choice.citations.extend(page.map(place));
                     }
                 }
                 Part::Text(text)
@@ -69,7 +70,7 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
             }
         };
         fields.leave_said(is_usual, warnings);
-        answer.parts.push(part);
+        answer.choice.parts.push(part);
     }
     Ok(answer)
 }
@@ -155,20 +156,20 @@ pub(super) fn write(
     warnings: &mut Warnings,
 ) -> Read<String> {
     // Its own citations prove what was read, which others' do not, and nobody can ask for log-probabilities.
-    if !answer.citations.is_empty() {
+    if !answer.choice.citations.is_empty() {
         warnings.dropped("citations");
     }
-    if answer.logprobs.is_some() {
+    if answer.choice.logprobs.is_some() {
         warnings.dropped("logprobs");
     }
     let mut blocks = Vec::new();
-    for (at, part) in answer.parts.iter().enumerate() {
+    for (at, part) in answer.choice.parts.iter().enumerate() {
         blocks.push(match part {
             Part::Text(text) | Part::Refusal(text) => Object::typed("text").with("text", text),
             Part::Thinking(thinking) => block::write_thinking(thinking),
             Part::Call(call) => match block::write_call(call) {
                 Some(call) => call,
-                None if answer.cuts_off(at) => {
+                None if answer.choice.cuts_off(at) => {
                     warnings.dropped("tool_calls");
                     continue;
                 }
@@ -178,8 +179,8 @@ pub(super) fn write(
         });
     }
     // The format has no way to say that usage is not known, and a zero would be false.
-    let counted = || estimate(stamp, answer.parts.iter().map(part_bytes).sum());
-    let (reason, sequence) = reason_of(&answer.stop);
+    let counted = || estimate(stamp, answer.choice.parts.iter().map(part_bytes).sum());
+    let (reason, sequence) = reason_of(&answer.choice.stop);
     let body = Object::new()
         .with("id", &named(ID, answer.id.as_deref(), stamp))
         .with("type", "message")

@@ -36,7 +36,7 @@ impl Dialect for AnthropicMessages {
         answer::write(answer, asked, stamp, warnings)
     }
 
-    fn stream_reader(&self) -> Box<dyn StreamReader> {
+    fn stream_reader(&self, _answers: u64) -> Box<dyn StreamReader> {
         Box::new(stream::Reader::default())
     }
 

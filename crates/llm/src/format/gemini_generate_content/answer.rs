@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use super::part::{call_arguments, think, write_call, write_text, write_thought};
 use super::{grounding, logprobs, read_report};
 use crate::neutral::{
-    Answer, Call, Carrier, Fields, Mishap, NotTranslatable, Object, Part, Proof, Stop, Warnings,
-    all_input, array, list, text, whole,
+    Answer, Call, Carrier, Choice, Fields, Mishap, NotTranslatable, Object, Part, Proof, Stop,
+    Warnings, all_input, array, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -22,11 +22,9 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         id: fields.text("responseId")?,
         model: fields.text("modelVersion")?.unwrap_or_default(),
         created_s: None,
-        parts: Vec::new(),
-        stop: Stop::End,
+        choice: Choice::default(),
+        others: Vec::new(),
         usage: fields.take(super::REPORT).and_then(read_report),
-        logprobs: None,
-        citations: Vec::new(),
         tier: None,
         mishap: mishap_of_event(body),
     };
@@ -36,54 +34,76 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     let blocked = is_blocked(&mut fields, warnings)?;
     let candidates = fields.list(CANDIDATES)?.unwrap_or_default();
     fields.leave_said(is_usual, warnings);
-    let Some(first) = candidates.first() else {
+    if candidates.is_empty() {
         if blocked {
-            answer.stop = Stop::Refusal;
+            answer.choice.stop = Stop::Refusal;
             return Ok(answer);
         }
         return Err(NotTranslatable::new(CANDIDATES, "there is no answer"));
-    };
-    let mut candidate = Fields::of(first, CANDIDATES)?;
+    }
+    for (number, raw) in candidates.into_iter().enumerate() {
+        match candidate(raw, answer.id.as_deref(), warnings)? {
+            Ok(choice) if number == 0 => answer.choice = choice,
+            Ok(choice) => answer.others.push(choice),
+            Err(mishap) => {
+                answer.mishap.get_or_insert(mishap);
+            }
+        }
+    }
+    Ok(answer)
+}
+
+/// `answer`: the id of the whole. The inner `Err`: it is no answer.
+fn candidate(
+    raw: &RawValue,
+    answer: Option<&str>,
+    warnings: &mut Warnings,
+) -> Read<Result<Choice, Mishap>> {
+    let mut fields = Fields::of(raw, CANDIDATES)?;
+    let mut choice = Choice::default();
     let mut calls = 0;
     let mut parts = Vec::new();
-    if let Some(mut content) = candidate.object("content")? {
+    if let Some(mut content) = fields.object("content")? {
         parts = content.list("parts")?.unwrap_or_default();
         content.leave_said(is_usual, warnings);
         for raw in &parts {
             for said in said(raw, warnings)? {
                 match said {
-                    Said::Thought(text, proof) => think(&mut answer.parts, &text, proof),
-                    Said::Text(more) => match answer.parts.last_mut() {
+                    Said::Thought(text, proof) => think(&mut choice.parts, &text, proof),
+                    Said::Text(more) => match choice.parts.last_mut() {
                         Some(Part::Text(text)) => text.push_str(&more),
-                        _ => answer.parts.push(Part::Text(more)),
+                        _ => choice.parts.push(Part::Text(more)),
                     },
                     Said::Call(mut call) => {
                         if call.id.is_empty() {
-                            call.id = call_name(answer.id.as_deref(), calls);
+                            call.id = call_name(answer, calls);
                         }
                         calls += 1;
-                        answer.parts.push(Part::Call(call));
+                        choice.parts.push(Part::Call(call));
                     }
                 }
             }
         }
     }
-    if let Some(result) = candidate.take("logprobsResult") {
-        answer.logprobs = logprobs::read(result);
+    if let Some(result) = fields.take("logprobsResult") {
+        choice.logprobs = logprobs::read(result);
+        if choice.logprobs.is_none() {
+            warnings.dropped("logprobs");
+        }
     }
-    if let Some(metadata) = candidate.take(GROUNDING) {
-        answer.citations = grounding::read(metadata, &parts, warnings);
+    if let Some(metadata) = fields.take(GROUNDING) {
+        choice.citations = grounding::read(metadata, &parts, warnings);
     }
-    match reason(&mut candidate)? {
+    match reason(&mut fields)? {
         Some(reason) => match stop_of(&reason, calls > 0) {
-            Ok(stop) => answer.stop = stop,
-            Err(mishap) => answer.mishap = Some(mishap),
+            Ok(stop) => choice.stop = stop,
+            Err(mishap) => return Ok(Err(mishap)),
         },
-        None if calls > 0 => answer.stop = Stop::Tools,
+        None if calls > 0 => choice.stop = Stop::Tools,
         None => {}
     }
-    candidate.leave_said(is_usual, warnings);
-    Ok(answer)
+    fields.leave_said(is_usual, warnings);
+    Ok(Ok(choice))
 }
 
 /// What says on which pages an answer stands.
@@ -211,11 +231,25 @@ pub(super) fn write(
     stamp: &Stamp,
     warnings: &mut Warnings,
 ) -> Read<String> {
+    let all = std::iter::once(&answer.choice).chain(&answer.others);
+    let candidates = all
+        .enumerate()
+        .map(|(number, it)| write_candidate(number, it, warnings));
+    let candidates: Vec<Object> = candidates.collect::<Read<_>>()?;
+    let body = Object::new()
+        .with(CANDIDATES, array(candidates))
+        .maybe(super::REPORT, answer.usage.as_ref().map(write_usage))
+        .with("modelVersion", &answer.model)
+        .with("responseId", &named("", answer.id.as_deref(), stamp));
+    Ok(body.end())
+}
+
+fn write_candidate(number: usize, choice: &Choice, warnings: &mut Warnings) -> Read<Object> {
     let mut parts = Vec::new();
     // Each text with its place among the parts.
     let mut texts: Vec<(usize, &str)> = Vec::new();
     let mut signature: Option<&str> = None;
-    for (at, part) in answer.parts.iter().enumerate() {
+    for (at, part) in choice.parts.iter().enumerate() {
         let written = match part {
             Part::Text(text) => {
                 texts.push((parts.len(), text));
@@ -238,7 +272,7 @@ pub(super) fn write(
                     signature = None;
                     call
                 }
-                None if answer.cuts_off(at) => {
+                None if choice.cuts_off(at) => {
                     warnings.dropped("tool_calls");
                     continue;
                 }
@@ -249,8 +283,8 @@ pub(super) fn write(
         parts.push(written);
     }
     parts.extend(signature.map(|it| write_text("", Some(it))));
-    let result = answer.logprobs.as_deref().and_then(logprobs::write);
-    if result.is_none() && answer.logprobs.is_some() {
+    let result = choice.logprobs.as_deref().and_then(logprobs::write);
+    if result.is_none() && choice.logprobs.is_some() {
         warnings.dropped("logprobs");
     }
     let content = Object::new()
@@ -258,19 +292,14 @@ pub(super) fn write(
         .with("role", "model");
     let candidate = Object::new()
         .with("content", content)
-        .with("finishReason", reason_of(&answer.stop))
-        .with("index", 0_u64)
+        .with("finishReason", reason_of(&choice.stop))
+        .with("index", number)
         .maybe("logprobsResult", result)
         .maybe(
             GROUNDING,
-            grounding::write(&answer.citations, &texts, warnings),
+            grounding::write(&choice.citations, &texts, warnings),
         );
-    let body = Object::new()
-        .with(CANDIDATES, array([candidate]))
-        .maybe(super::REPORT, answer.usage.as_ref().map(write_usage))
-        .with("modelVersion", &answer.model)
-        .with("responseId", &named("", answer.id.as_deref(), stamp));
-    Ok(body.end())
+    Ok(candidate)
 }
 
 /// Gemini counts what the cache held within the prompt, and thoughts beside the answer.

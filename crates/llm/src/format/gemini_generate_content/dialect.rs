@@ -36,8 +36,8 @@ impl Dialect for GeminiGenerateContent {
         answer::write(answer, asked, stamp, warnings)
     }
 
-    fn stream_reader(&self) -> Box<dyn StreamReader> {
-        Box::new(stream::Reader::default())
+    fn stream_reader(&self, answers: u64) -> Box<dyn StreamReader> {
+        Box::new(stream::Reader::new(answers))
     }
 
     fn stream_writer(&self, asked: Asked, stamp: Stamp) -> Box<dyn StreamWriter> {

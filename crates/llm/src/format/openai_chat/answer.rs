@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::read_report;
 use crate::neutral::{
-    Answer, Call, Carrier, Citation, Fields, Json, NotTranslatable, Object, Part, Proof, Stop,
-    Thinking, Tier, Warnings, all_input, array, list, text, whole,
+    Answer, Call, Carrier, Choice, Citation, Fields, Json, NotTranslatable, Object, Part, Proof,
+    Stop, Thinking, Tier, Warnings, all_input, array, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -22,11 +22,9 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         created_s: fields
             .whole("created")?
             .and_then(|it| i64::try_from(it).ok()),
-        parts: Vec::new(),
-        stop: Stop::End,
+        choice: Choice::default(),
+        others: Vec::new(),
         usage: fields.take("usage").and_then(read_report),
-        logprobs: None,
-        citations: Vec::new(),
         tier: tier(&mut fields),
         mishap: mishap_of_event(body),
     };
@@ -35,39 +33,50 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     }
     let choices = fields.list("choices")?.unwrap_or_default();
     fields.leave_said(is_usual, warnings);
+    let id = answer.id.as_deref();
+    let mut choices = choices.into_iter();
     let first = choices
-        .first()
+        .next()
         .ok_or_else(|| NotTranslatable::new("choices", "there is no answer"))?;
-    let mut choice = Fields::of(first, "choices")?;
-    if let Some(reason) = choice.text("finish_reason")? {
-        answer.stop = stop_of(&reason);
+    answer.choice = choice(first, id, warnings)?;
+    let others = choices.map(|raw| choice(raw, id, warnings));
+    answer.others = others.collect::<Read<_>>()?;
+    Ok(answer)
+}
+
+/// `answer`: the id of the whole.
+fn choice(raw: &RawValue, answer: Option<&str>, warnings: &mut Warnings) -> Read<Choice> {
+    let mut fields = Fields::of(raw, "choices")?;
+    let mut choice = Choice::default();
+    if let Some(reason) = fields.text("finish_reason")? {
+        choice.stop = stop_of(&reason);
     }
-    if let Some(mut logprobs) = choice.object("logprobs")? {
-        answer.logprobs = logprobs.take("content").map(ToOwned::to_owned);
+    if let Some(mut logprobs) = fields.object("logprobs")? {
+        choice.logprobs = logprobs.take("content").map(ToOwned::to_owned);
         left_of_logprobs(logprobs, warnings);
     }
-    let missing = choice.wrong("message", "it is missing");
-    let mut message = choice.object("message")?.ok_or(missing)?;
-    choice.leave_said(is_usual, warnings);
+    let missing = fields.wrong("message", "it is missing");
+    let mut message = fields.object("message")?.ok_or(missing)?;
+    fields.leave_said(is_usual, warnings);
     let thought = message.text("reasoning_content")?;
     let again = message.text("reasoning")?;
     let thought = thought.or(again).filter(|text| !text.is_empty());
     let thinking = thought.map(|text| Part::Thinking(Thinking { text, proof: None }));
-    answer.parts.extend(thinking);
+    choice.parts.extend(thinking);
     if let Some(content) = message.take("content") {
         for (is_thinking, text) in texts(content, warnings) {
-            answer.parts.push(match is_thinking {
+            choice.parts.push(match is_thinking {
                 true => Part::Thinking(Thinking { text, proof: None }),
                 false => Part::Text(text),
             });
         }
     }
-    answer.citations = message
+    choice.citations = message
         .take("annotations")
         .map(|it| citations(it, warnings))
         .unwrap_or_default();
     let refusal = message.text("refusal")?.filter(|text| !text.is_empty());
-    answer.parts.extend(refusal.map(Part::Refusal));
+    choice.parts.extend(refusal.map(Part::Refusal));
     for (place, raw) in message
         .list("tool_calls")?
         .unwrap_or_default()
@@ -78,8 +87,8 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         let missing = fields.wrong("tool_calls", "it is no call of a function");
         let mut function = fields.object("function")?.ok_or(missing)?;
         let id = fields.text("id")?.filter(|id| !id.is_empty());
-        answer.parts.push(Part::Call(Call {
-            id: id.unwrap_or_else(|| call_name(answer.id.as_deref(), place as u64)),
+        choice.parts.push(Part::Call(Call {
+            id: id.unwrap_or_else(|| call_name(answer, place as u64)),
             name: function.needed_text("name")?,
             arguments: function.text("arguments")?.unwrap_or_default(),
         }));
@@ -87,7 +96,7 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         fields.leave_said(is_usual, warnings);
     }
     message.leave_said(is_usual, warnings);
-    Ok(answer)
+    Ok(choice)
 }
 
 /// What no client misses of a completion, its choices, messages and calls, whole or in pieces: what is known anyway, who made it,
@@ -211,11 +220,25 @@ pub(super) fn write(
     stamp: &Stamp,
     _warnings: &mut Warnings,
 ) -> Read<String> {
+    let all = std::iter::once(&answer.choice).chain(&answer.others);
+    let choices = all.enumerate().map(|(index, it)| write_choice(index, it));
+    let body = Object::new()
+        .with("id", &named(ID, answer.id.as_deref(), stamp))
+        .with("object", "chat.completion")
+        .with("created", answer.created_s.unwrap_or(stamp.at_s))
+        .with("model", &answer.model)
+        .with("choices", array(choices))
+        .maybe("usage", answer.usage.as_ref().map(write_usage))
+        .maybe("service_tier", answer.tier.as_ref().map(Tier::as_str));
+    Ok(body.end())
+}
+
+fn write_choice(index: usize, choice: &Choice) -> Object {
     let mut content: Option<String> = None;
     let mut refusal: Option<String> = None;
     let mut thoughts: Vec<&Thinking> = Vec::new();
     let mut calls = Vec::new();
-    for part in &answer.parts {
+    for part in &choice.parts {
         match part {
             Part::Text(text) => content.get_or_insert_default().push_str(text),
             Part::Refusal(text) => refusal.get_or_insert_default().push_str(text),
@@ -244,8 +267,8 @@ pub(super) fn write(
         .with("content", content.as_ref().map(Json::from))
         .with("refusal", refusal.as_ref().map(Json::from))
         .maybe("annotations", {
-            let citations = answer.citations.iter().map(annotation);
-            (!answer.citations.is_empty()).then(|| array(citations))
+            let citations = choice.citations.iter().map(annotation);
+            (!choice.citations.is_empty()).then(|| array(citations))
         })
         .maybe(
             "reasoning_content",
@@ -256,9 +279,9 @@ pub(super) fn write(
             (!details.is_empty()).then(|| array(details)),
         )
         .maybe("tool_calls", (!calls.is_empty()).then(|| array(calls)));
-    let logprobs = answer.logprobs.as_ref();
-    let choice = Object::new()
-        .with("index", 0_u64)
+    let logprobs = choice.logprobs.as_ref();
+    Object::new()
+        .with("index", index)
         .with("message", message)
         .with(
             "logprobs",
@@ -268,16 +291,7 @@ pub(super) fn write(
                     .with("refusal", Json::null())
             }),
         )
-        .with("finish_reason", reason_of(&answer.stop));
-    let body = Object::new()
-        .with("id", &named(ID, answer.id.as_deref(), stamp))
-        .with("object", "chat.completion")
-        .with("created", answer.created_s.unwrap_or(stamp.at_s))
-        .with("model", &answer.model)
-        .with("choices", array([choice]))
-        .maybe("usage", answer.usage.as_ref().map(write_usage))
-        .maybe("service_tier", answer.tier.as_ref().map(Tier::as_str));
-    Ok(body.end())
+        .with("finish_reason", reason_of(&choice.stop))
 }
 
 /// What was thought with its proof, in the form that clients replay with the rest of the message; `None`: there is no

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::{item, read_report};
 use crate::neutral::{
-    Answer, Call, Citation, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop, Thinking,
-    Tier, Warnings, all_input, array, list, none, text, whole,
+    Answer, Call, Choice, Citation, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop,
+    Thinking, Tier, Warnings, all_input, array, list, none, text, whole,
 };
 use crate::translate::{Asked, ECHOED, Echo, Stamp, mishap_of, mishap_of_event, named};
 
@@ -26,11 +26,9 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
             reason = "a time in seconds; the cast saturates"
         )]
         created_s: created.map(|it| it as i64),
-        parts: Vec::new(),
-        stop: Stop::End,
+        choice: Choice::default(),
+        others: Vec::new(),
         usage: fields.take("usage").and_then(read_report),
-        logprobs: None,
-        citations: Vec::new(),
         tier: tier(&mut fields),
         mishap: mishap_of_event(body),
     };
@@ -43,7 +41,7 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         item(raw, &mut answer, &mut chars, warnings)?;
     }
     let status = fields.text("status")?;
-    answer.stop = stop_of(status.as_deref(), &mut fields, &answer.parts)?;
+    answer.choice.stop = stop_of(status.as_deref(), &mut fields, &answer.choice.parts)?;
     if status.as_deref() == Some("failed") {
         let unnamed = || Mishap {
             status: 502,
@@ -82,20 +80,23 @@ fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64, warnings: &mut War
                 match part.kind()?.as_str() {
                     "output_text" => {
                         let logprobs = part.take("logprobs").filter(|it| it.get() != "[]");
-                        let before = answer.logprobs.take();
-                        answer.logprobs = joined(before, logprobs);
+                        let before = answer.choice.logprobs.take();
+                        answer.choice.logprobs = joined(before, logprobs);
                         if let Some(annotations) = part.take("annotations") {
                             for raw in list(annotations).unwrap_or_default() {
-                                answer.citations.extend(citation(raw, *chars, warnings));
+                                answer
+                                    .choice
+                                    .citations
+                                    .extend(citation(raw, *chars, warnings));
                             }
                         }
                         let text = part.needed_text("text")?;
                         *chars += text.chars().count() as u64;
-                        answer.parts.push(Part::Text(text));
+                        answer.choice.parts.push(Part::Text(text));
                     }
                     "refusal" => {
                         let text = part.needed_text("refusal")?;
-                        answer.parts.push(Part::Refusal(text));
+                        answer.choice.parts.push(Part::Refusal(text));
                     }
                     kind => {
                         warnings.dropped(kind);
@@ -105,10 +106,13 @@ fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64, warnings: &mut War
                 part.leave_said(is_usual_within, warnings);
             }
         }
-        "function_call" => answer.parts.push(Part::Call(item::call(&mut fields)?)),
+        "function_call" => answer
+            .choice
+            .parts
+            .push(Part::Call(item::call(&mut fields)?)),
         "reasoning" => {
             let thinking = item::thinking(&mut fields, warnings)?;
-            answer.parts.extend(thinking.map(Part::Thinking));
+            answer.choice.parts.extend(thinking.map(Part::Thinking));
         }
         // What the provider's own tools did, for which nobody can have asked.
         kind => {
@@ -218,18 +222,19 @@ pub(super) fn write(
     _warnings: &mut Warnings,
 ) -> Read<String> {
     let names = Names::new(answer.id.as_deref(), stamp);
-    let mut logprobs = answer.logprobs.as_deref();
+    let mut logprobs = answer.choice.logprobs.as_deref();
     let mut items = Vec::new();
     // Providers count differently, and in no order that is promised: none of them gets lost.
-    let mut sorted = answer.citations.clone();
+    let mut sorted = answer.choice.citations.clone();
     sorted.sort_by_key(|it| it.start);
     let mut citations = sorted.as_slice();
     let last_text = answer
+        .choice
         .parts
         .iter()
         .rposition(|it| matches!(it, Part::Text(_)));
     let mut before = 0;
-    for (index, part) in answer.parts.iter().enumerate() {
+    for (index, part) in answer.choice.parts.iter().enumerate() {
         let place = items.len();
         items.push(match part {
             Part::Text(text) => {
@@ -262,7 +267,7 @@ pub(super) fn write(
         id: &names.response,
         model: &answer.model,
         created_s,
-        end: Some((&answer.stop, stamp.at_s.max(created_s))),
+        end: Some((&answer.choice.stop, stamp.at_s.max(created_s))),
         output: array(items),
         usage: answer.usage.as_ref(),
         tier: answer.tier.as_ref(),

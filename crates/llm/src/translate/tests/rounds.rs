@@ -171,6 +171,7 @@ fn answers_come_back_as_they_were() {
 fn words(answer: &Answer) -> Vec<String> {
     use crate::neutral::Part;
     let mut words: Vec<String> = answer
+        .choice
         .parts
         .iter()
         .map(|part| match part {

@@ -142,6 +142,8 @@ impl StreamWriter for Writer {
                 self.open = None;
                 self.place += 1;
             }
+            // Several cannot be asked for.
+            Happening::Choice(_) => {}
             Happening::Stop(stop) => self.stop = stop,
             Happening::Usage(usage) => self.usage = Some(usage),
             Happening::Tier(tier) => self.tier = Some(tier),

@@ -57,9 +57,8 @@ pub(super) fn read(
             return Err(config.wrong("responseModalities", "only text comes back"));
         }
     }
-    if config.whole("candidateCount")?.is_some_and(|it| it > 1) {
-        return Err(config.wrong("candidateCount", "a translated call has one answer"));
-    }
+    let answers = config.amount("candidateCount")?;
+    request.answers = answers.filter(|it| *it > 0).unwrap_or(1);
     request.temperature = config.number("temperature")?;
     request.top_p = config.number("topP")?;
     request.max_output_tokens = config.amount("maxOutputTokens")?;
@@ -150,7 +149,11 @@ pub(super) fn write(
         .maybe("temperature", request.temperature.as_ref())
         .maybe("topP", request.top_p.as_ref())
         .maybe("maxOutputTokens", request.max_output_tokens)
-        .maybe("stopSequences", stops);
+        .maybe("stopSequences", stops)
+        .maybe(
+            "candidateCount",
+            (request.answers != 1).then_some(request.answers),
+        );
     for (theirs, common) in EXTRAS {
         config = config.maybe(theirs, request.take_extra(common));
     }

@@ -12,12 +12,6 @@ pub(in super::super) fn write(
     target: &Target,
     warnings: &mut Warnings,
 ) -> Written<String> {
-    if request.answers != 1 {
-        return Err(NotTranslatable::new(
-            "n",
-            "a translated call has one answer",
-        ));
-    }
     let system = system(&request, warnings)?;
     let contents = contents(&request, target.thinking, warnings)?;
     let mut body = Object::new()

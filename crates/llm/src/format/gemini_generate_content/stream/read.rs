@@ -10,17 +10,27 @@ use crate::sse::Event;
 use crate::translate::{StreamReader, call_name, mishap_of_event};
 
 /// What the events have told up to here.
-#[derive(Default)]
 pub(in super::super) struct Reader {
+    /// How many answers were asked for.
+    answers: u64,
     id: Option<String>,
     begun: bool,
+    /// Those that have begun, each with its number.
+    choices: Vec<(u64, Choice)>,
+    /// The number of the one that was told last.
+    told: u64,
+    usage: Option<Usage>,
+    warnings: Warnings,
+    over: bool,
+}
+
+/// What the events have told of one candidate.
+#[derive(Default)]
+struct Choice {
     open: Option<Open>,
     /// How many calls there were.
     calls: u64,
     stop: Option<Stop>,
-    usage: Option<Usage>,
-    warnings: Warnings,
-    over: bool,
 }
 
 /// The block that is open. Calls come whole.
@@ -47,11 +57,17 @@ impl StreamReader for Reader {
 
     /// The end of the stream is the end of the answer, if it was said why.
     fn finish(&mut self, happened: &mut Vec<Happening>) {
-        let Some(stop) = self.stop.take().filter(|_| !self.over) else {
+        let ended = self.choices.iter().all(|(_, it)| it.stop.is_some());
+        if self.over || self.choices.is_empty() || !ended {
             return;
-        };
-        self.close(happened);
-        happened.push(Happening::Stop(stop));
+        }
+        for (number, choice) in &mut self.choices {
+            if std::mem::replace(&mut self.told, *number) != *number {
+                happened.push(Happening::Choice(*number));
+            }
+            choice.close(happened);
+            happened.extend(choice.stop.take().map(Happening::Stop));
+        }
         happened.extend(self.usage.map(Happening::Usage));
         happened.push(Happening::End);
         self.over = true;
@@ -63,6 +79,31 @@ impl StreamReader for Reader {
 }
 
 impl Reader {
+    pub(in super::super) fn new(answers: u64) -> Self {
+        Self {
+            answers,
+            id: None,
+            begun: false,
+            choices: Vec::new(),
+            told: 0,
+            usage: None,
+            warnings: Warnings::default(),
+            over: false,
+        }
+    }
+
+    /// The candidate with this number, which happens from here on.
+    fn turn_to(&mut self, number: u64, happened: &mut Vec<Happening>) -> usize {
+        if std::mem::replace(&mut self.told, number) != number {
+            happened.push(Happening::Choice(number));
+        }
+        let known = self.choices.iter().position(|(it, _)| *it == number);
+        known.unwrap_or_else(|| {
+            self.choices.push((number, Choice::default()));
+            self.choices.len() - 1
+        })
+    }
+
     /// `None`: it cannot be read, or holds what has no counterpart.
     fn chunk(&mut self, data: &[u8], happened: &mut Vec<Happening>) -> Option<()> {
         let raw: &RawValue = serde_json::from_slice(data).ok()?;
@@ -79,32 +120,55 @@ impl Reader {
             });
         }
         if is_blocked(&mut fields, &mut self.warnings).ok()? {
-            self.stop = Some(Stop::Refusal);
+            let at = self.turn_to(0, happened);
+            self.choices[at].1.stop = Some(Stop::Refusal);
         }
         let candidates = fields.list("candidates").ok()?.unwrap_or_default();
         fields.leave_said(is_usual, &mut self.warnings);
         for raw in candidates {
             let mut candidate = Fields::of(raw, "candidates").ok()?;
-            // Nobody asked for others.
-            if candidate.whole("index").ok()?.unwrap_or(0) == 0 {
-                self.candidate(candidate, happened)?;
+            let number = candidate.whole("index").ok()?.unwrap_or(0);
+            if number >= self.answers {
+                self.warnings.dropped("choices");
+                continue;
+            }
+            let at = self.turn_to(number, happened);
+            let id = self.id.as_deref();
+            let (_, choice) = &mut self.choices[at];
+            let taken = choice.take(candidate, id, &mut self.warnings, happened)?;
+            if let Err(mishap) = taken {
+                self.fail(mishap, happened);
             }
         }
         Some(())
     }
 
-    fn candidate(
+    fn fail(&mut self, mishap: Mishap, happened: &mut Vec<Happening>) {
+        if !std::mem::replace(&mut self.over, true) {
+            happened.push(Happening::Failed(mishap));
+        }
+    }
+}
+
+impl Choice {
+    /// Takes what an event says of it. `answer`: the id of the whole. `Err`: it is no answer.
+    fn take(
         &mut self,
         mut candidate: Fields<'_>,
+        answer: Option<&str>,
+        warnings: &mut Warnings,
         happened: &mut Vec<Happening>,
-    ) -> Option<()> {
+    ) -> Option<Result<(), Mishap>> {
         let result = candidate.take("logprobsResult");
         let mut logprobs = result.and_then(logprobs::read);
+        if result.is_some() && logprobs.is_none() {
+            warnings.dropped("logprobs");
+        }
         if let Some(mut content) = candidate.object("content").ok()? {
             let parts = content.list("parts").ok()?.unwrap_or_default();
-            content.leave_said(is_usual, &mut self.warnings);
+            content.leave_said(is_usual, warnings);
             for raw in parts {
-                for said in said(raw, &mut self.warnings).ok()? {
+                for said in said(raw, warnings).ok()? {
                     match said {
                         Said::Thought(text, proof) => self.think(text, proof, happened),
                         Said::Text(text) => {
@@ -114,7 +178,7 @@ impl Reader {
                             happened.extend(logprobs.map(Happening::Delta));
                             happened.push(Happening::Delta(Delta::Text(text)));
                         }
-                        Said::Call(call) => self.call(call, happened),
+                        Said::Call(call) => self.call(call, answer, happened),
                     }
                 }
             }
@@ -123,15 +187,16 @@ impl Reader {
         if self.open == Some(Open::Text) {
             happened.extend(logprobs.map(|it| Happening::Delta(Delta::Logprobs(it))));
         }
+        let mut outcome = Ok(());
         if let Some(reason) = reason(&mut candidate).ok()? {
             match stop_of(&reason, self.calls > 0) {
                 Ok(stop) => self.stop = Some(stop),
-                Err(mishap) => self.fail(mishap, happened),
+                Err(mishap) => outcome = Err(mishap),
             }
         }
         // Where in the text the pages of its grounding belong cannot be told of an event: it counts from the text's beginning.
-        candidate.leave_said(is_usual, &mut self.warnings);
-        Some(())
+        candidate.leave_said(is_usual, warnings);
+        Some(outcome)
     }
 
     fn think(&mut self, text: String, proof: Option<Proof>, happened: &mut Vec<Happening>) {
@@ -149,10 +214,10 @@ impl Reader {
         }
     }
 
-    fn call(&mut self, call: Call, happened: &mut Vec<Happening>) {
+    fn call(&mut self, call: Call, answer: Option<&str>, happened: &mut Vec<Happening>) {
         self.close(happened);
         let id = match call.id.is_empty() {
-            true => call_name(self.id.as_deref(), self.calls),
+            true => call_name(answer, self.calls),
             false => call.id,
         };
         self.calls += 1;
@@ -175,12 +240,6 @@ impl Reader {
     fn close(&mut self, happened: &mut Vec<Happening>) {
         if self.open.take().is_some() {
             happened.push(Happening::Close);
-        }
-    }
-
-    fn fail(&mut self, mishap: Mishap, happened: &mut Vec<Happening>) {
-        if !std::mem::replace(&mut self.over, true) {
-            happened.push(Happening::Failed(mishap));
         }
     }
 }

@@ -23,6 +23,21 @@ pub(in super::super) struct Writer {
     separator: Option<&'static str>,
     id: String,
     model: String,
+    /// The candidate that is being told, and its number.
+    choice: Choice,
+    number: u64,
+    /// The others that have begun.
+    others: Vec<(u64, Choice)>,
+    usage: Option<Usage>,
+    fault: Option<Mishap>,
+    warnings: Warnings,
+    /// What the last event says that was left out.
+    left_out: Option<String>,
+}
+
+/// What the client was told of one candidate.
+#[derive(Default)]
+struct Choice {
     open: Option<Block>,
     /// The arguments of the call that is open.
     arguments: String,
@@ -32,12 +47,8 @@ pub(in super::super) struct Writer {
     proof: Option<Proof>,
     /// Of the words that come next.
     logprobs: Option<Box<RawValue>>,
+    /// Told in its last event.
     stop: Stop,
-    usage: Option<Usage>,
-    fault: Option<Mishap>,
-    warnings: Warnings,
-    /// What the last event says that was left out.
-    left_out: Option<String>,
 }
 
 impl Writer {
@@ -47,12 +58,9 @@ impl Writer {
             separator: asked.listed.then_some("["),
             id: String::new(),
             model: String::new(),
-            open: None,
-            arguments: String::new(),
-            broken: false,
-            proof: None,
-            logprobs: None,
-            stop: Stop::End,
+            choice: Choice::default(),
+            number: 0,
+            others: Vec::new(),
             usage: None,
             fault: None,
             warnings: Warnings::default(),
@@ -60,30 +68,27 @@ impl Writer {
         }
     }
 
-    /// Adds an event with this part. `stop`: it is the last.
-    fn event(&mut self, part: Object, stop: Option<&Stop>, out: &mut String) {
+    /// Adds an event with this part. `stop`: it is the last of its candidate. `last`: and of all.
+    fn event(&mut self, part: Object, stop: Option<&Stop>, last: bool, out: &mut String) {
         let content = Object::new()
             .with("parts", array([part]))
             .with("role", "model");
-        let result = self.logprobs.take();
+        let result = self.choice.logprobs.take();
         let result = result.as_deref().and_then(logprobs::write);
         let candidate = Object::new()
             .with("content", content)
             .maybe("finishReason", stop.map(reason_of))
-            .with("index", 0_u64)
+            .with("index", self.number)
             .maybe("logprobsResult", result);
-        let usage = self.usage.as_ref().filter(|_| stop.is_some());
+        let usage = self.usage.as_ref().filter(|_| last);
         let event = Object::new()
             .with("candidates", array([candidate]))
             .maybe(REPORT, usage.map(write_usage))
             .maybe("modelVersion", self.begun().then_some(&self.model))
             .maybe("responseId", self.begun().then_some(&self.id))
-            .maybe(
-                WARNINGS,
-                self.left_out.as_deref().filter(|_| stop.is_some()),
-            );
+            .maybe(WARNINGS, self.left_out.as_deref().filter(|_| last));
         let (before, behind) = match self.separator {
-            Some(separator) if stop.is_some() => (separator, "]"),
+            Some(separator) if last => (separator, "]"),
             Some(separator) => (separator, ""),
             None => ("data: ", "\n\n"),
         };
@@ -91,6 +96,30 @@ impl Writer {
             out.push_str(text);
         }
         self.separator = self.separator.map(|_| BETWEEN);
+    }
+
+    /// Goes on with another candidate.
+    fn turn_to(&mut self, number: u64) {
+        let found = self.others.iter().position(|(it, _)| *it == number);
+        let next = found.map(|at| self.others.swap_remove(at).1);
+        let before = std::mem::replace(&mut self.choice, next.unwrap_or_default());
+        let number = std::mem::replace(&mut self.number, number);
+        self.others.push((number, before));
+    }
+
+    /// The last event of each candidate.
+    fn end(&mut self, out: &mut String) {
+        let others = self.others.iter().map(|(number, _)| *number);
+        let mut numbers: Vec<u64> = others.chain([self.number]).collect();
+        numbers.sort_unstable();
+        let last = numbers.last().copied();
+        for number in numbers {
+            if number != self.number {
+                self.turn_to(number);
+            }
+            let stop = std::mem::take(&mut self.choice.stop);
+            self.event(write_text("", None), Some(&stop), Some(number) == last, out);
+        }
     }
 
     /// Whether the answer has a name. Signs of life may come before.
@@ -113,16 +142,16 @@ impl Writer {
     }
 
     fn delta(&mut self, delta: Delta) -> Option<Object> {
-        match (delta, self.open.as_ref()?) {
+        match (delta, self.choice.open.as_ref()?) {
             (Delta::Text(text), Block::Text | Block::Refusal) => Some(write_text(&text, None)),
             (Delta::Text(text), Block::Thinking) => Some(write_thought(&text, None)),
             (Delta::Text(text), Block::Call { .. }) => {
-                self.arguments.push_str(&text);
+                self.choice.arguments.push_str(&text);
                 None
             }
             (Delta::Proof(proof), _) => {
-                let before = self.proof.take();
-                self.proof = Some(proof.behind(before));
+                let before = self.choice.proof.take();
+                self.choice.proof = Some(proof.behind(before));
                 None
             }
             // Grounding counts bytes of a text that is gone.
@@ -131,21 +160,21 @@ impl Writer {
                 None
             }
             (Delta::Logprobs(logprobs), _) => {
-                self.logprobs = Some(logprobs);
+                self.choice.logprobs = Some(logprobs);
                 None
             }
         }
     }
 
     fn close(&mut self) -> Option<Object> {
-        match self.open.take()? {
+        match self.choice.open.take()? {
             Block::Text | Block::Refusal => None,
-            Block::Thinking => match self.proof.take()? {
+            Block::Thinking => match self.choice.proof.take()? {
                 Proof::Thought(signature) => Some(write_text("", Some(&signature))),
                 proof => Some(write_thought("", Some(&proof))),
             },
             Block::Call { id, name } => {
-                let arguments = std::mem::take(&mut self.arguments);
+                let arguments = std::mem::take(&mut self.choice.arguments);
                 let call = write_call(
                     &Call {
                         id,
@@ -154,7 +183,7 @@ impl Writer {
                     },
                     None,
                 );
-                self.broken = call.is_none();
+                self.choice.broken = call.is_none();
                 call
             }
         }
@@ -162,7 +191,7 @@ impl Writer {
 
     /// A call that could not be written is the last of an answer that became too long. Anywhere else it is a fault.
     fn judge(&mut self, cut: bool) {
-        let broken = std::mem::take(&mut self.broken);
+        let broken = std::mem::take(&mut self.choice.broken);
         if broken && cut {
             self.warnings.dropped("tool_calls");
         } else if broken {
@@ -188,14 +217,18 @@ impl StreamWriter for Writer {
             Happening::Ping => Some(write_text("", None)),
             Happening::Open(block) => {
                 self.judge(false);
-                self.open = Some(block);
+                self.choice.open = Some(block);
                 None
             }
             Happening::Delta(delta) => self.delta(delta),
             Happening::Close => self.close(),
+            Happening::Choice(number) => {
+                self.turn_to(number);
+                None
+            }
             Happening::Stop(stop) => {
                 self.judge(stop == Stop::Length);
-                self.stop = stop;
+                self.choice.stop = stop;
                 None
             }
             Happening::Usage(usage) => {
@@ -204,8 +237,7 @@ impl StreamWriter for Writer {
             }
             Happening::Tier(_) => None,
             Happening::End => {
-                let stop = std::mem::take(&mut self.stop);
-                self.event(write_text("", None), Some(&stop), out);
+                self.end(out);
                 None
             }
             Happening::Failed(mishap) => {
@@ -214,7 +246,7 @@ impl StreamWriter for Writer {
             }
         };
         if let Some(part) = part {
-            self.event(part, None, out);
+            self.event(part, None, false, out);
         }
     }
 
@@ -231,6 +263,13 @@ impl StreamWriter for Writer {
         self.fault.clone()
     }
 
+    fn kept_bytes(&self) -> usize {
+        let others = self.others.iter().map(|(_, it)| it.kept_bytes());
+        self.choice.kept_bytes() + others.sum::<usize>()
+    }
+}
+
+impl Choice {
     fn kept_bytes(&self) -> usize {
         let logprobs = self.logprobs.as_ref().map_or(0, |it| it.get().len());
         let proof = self.proof.as_ref().map_or(0, Proof::bytes);

@@ -11,16 +11,26 @@ use crate::sse::Event;
 use crate::translate::{StreamReader, mishap_of_event};
 
 /// What the chunks have told up to here.
-#[derive(Default)]
 pub(in super::super) struct Reader {
+    /// How many answers were asked for.
+    answers: u64,
     id: Option<String>,
     begun: bool,
-    open: Option<Open>,
-    calls: Calls,
-    stop: Option<Stop>,
+    /// Those that have begun, each with its number.
+    choices: Vec<(u64, Choice)>,
+    /// The number of the one that was told last.
+    told: u64,
     usage: Option<Usage>,
     warnings: Warnings,
     over: bool,
+}
+
+/// What the chunks have told of one choice.
+#[derive(Default)]
+struct Choice {
+    open: Option<Open>,
+    calls: Calls,
+    stop: Option<Stop>,
 }
 
 /// The block that is open.
@@ -37,8 +47,11 @@ impl StreamReader for Reader {
     fn event(&mut self, event: Event<'_>, happened: &mut Vec<Happening>) {
         if event.data.trim_ascii() == b"[DONE]" {
             // Some servers do not say why the answer ended, only that it did.
-            if self.begun && self.stop.is_none() {
-                self.stop = Some(match self.calls.is_empty() {
+            if self.begun && self.choices.is_empty() {
+                self.choices.push((0, Choice::default()));
+            }
+            for (_, choice) in &mut self.choices {
+                choice.stop.get_or_insert(match choice.calls.is_empty() {
                     true => Stop::End,
                     false => Stop::Tools,
                 });
@@ -58,11 +71,17 @@ impl StreamReader for Reader {
 
     /// Servers that leave `[DONE]` out have said why the answer ended.
     fn finish(&mut self, happened: &mut Vec<Happening>) {
-        let Some(stop) = self.stop.take().filter(|_| !self.over) else {
+        let ended = self.choices.iter().all(|(_, it)| it.stop.is_some());
+        if self.over || self.choices.is_empty() || !ended {
             return;
-        };
-        self.close(happened);
-        happened.push(Happening::Stop(stop));
+        }
+        for (number, choice) in &mut self.choices {
+            if std::mem::replace(&mut self.told, *number) != *number {
+                happened.push(Happening::Choice(*number));
+            }
+            choice.close(happened);
+            happened.extend(choice.stop.take().map(Happening::Stop));
+        }
         happened.extend(self.usage.map(Happening::Usage));
         happened.push(Happening::End);
         self.over = true;
@@ -73,11 +92,25 @@ impl StreamReader for Reader {
     }
 
     fn kept_bytes(&self) -> usize {
-        self.calls.kept_bytes()
+        let choices = self.choices.iter();
+        choices.map(|(_, it)| it.calls.kept_bytes()).sum()
     }
 }
 
 impl Reader {
+    pub(in super::super) fn new(answers: u64) -> Self {
+        Self {
+            answers,
+            id: None,
+            begun: false,
+            choices: Vec::new(),
+            told: 0,
+            usage: None,
+            warnings: Warnings::default(),
+            over: false,
+        }
+    }
+
     /// `None`: it is no chunk.
     fn chunk(&mut self, data: &[u8], happened: &mut Vec<Happening>) -> Option<()> {
         let raw: &RawValue = serde_json::from_slice(data).ok()?;
@@ -106,19 +139,45 @@ impl Reader {
         fields.leave_said(is_usual, &mut self.warnings);
         for raw in choices {
             let mut choice = Fields::of(raw, "choices").ok()?;
-            // Nobody asked for others.
-            if choice.whole("index").ok()?.unwrap_or(0) == 0 {
-                self.choice(choice, happened)?;
+            let number = choice.whole("index").ok()?.unwrap_or(0);
+            if number >= self.answers {
+                self.warnings.dropped("choices");
+                continue;
             }
+            if std::mem::replace(&mut self.told, number) != number {
+                happened.push(Happening::Choice(number));
+            }
+            let id = self.id.as_deref();
+            let known = self.choices.iter().position(|(it, _)| *it == number);
+            let at = known.unwrap_or_else(|| {
+                self.choices.push((number, Choice::default()));
+                self.choices.len() - 1
+            });
+            let (_, known) = &mut self.choices[at];
+            known.take(choice, id, &mut self.warnings, happened)?;
         }
         Some(())
     }
 
-    fn choice(&mut self, mut choice: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
+    fn fail(&mut self, mishap: Mishap, happened: &mut Vec<Happening>) {
+        self.over = true;
+        happened.push(Happening::Failed(mishap));
+    }
+}
+
+impl Choice {
+    /// Takes what a chunk says of it. `answer`: the id of the whole.
+    fn take(
+        &mut self,
+        mut choice: Fields<'_>,
+        answer: Option<&str>,
+        warnings: &mut Warnings,
+        happened: &mut Vec<Happening>,
+    ) -> Option<()> {
         let mut logprobs = None;
         if let Some(mut given) = choice.object("logprobs").ok()? {
             logprobs = given.take("content");
-            left_of_logprobs(given, &mut self.warnings);
+            left_of_logprobs(given, warnings);
         }
         if let Some(mut delta) = choice.object("delta").ok()? {
             let thought = delta.take("reasoning_content").and_then(text);
@@ -127,7 +186,7 @@ impl Reader {
                 self.say(Open::Thinking, text, happened);
             }
             let content = delta.take("content");
-            let said = content.map(|it| texts(it, &mut self.warnings));
+            let said = content.map(|it| texts(it, warnings));
             for (is_thinking, text) in said.unwrap_or_default() {
                 let open = if is_thinking {
                     Open::Thinking
@@ -143,10 +202,10 @@ impl Reader {
             }
             // They stand behind the words that cite.
             if let Some(annotations) = delta.take("annotations") {
-                for citation in citations(annotations, &mut self.warnings) {
+                for citation in citations(annotations, warnings) {
                     // The calls of an answer come behind all of its text.
                     if self.open == Some(Open::Call) {
-                        self.warnings.dropped("annotations");
+                        warnings.dropped("annotations");
                         continue;
                     }
                     self.open(Open::Text, Block::Text, happened);
@@ -157,16 +216,17 @@ impl Reader {
                 self.say(Open::Refusal, text, happened);
             }
             for raw in delta.list("tool_calls").ok()?.unwrap_or_default() {
-                self.call(Fields::of(raw, "choices").ok()?, happened)?;
+                let piece = Piece::of(Fields::of(raw, "choices").ok()?, warnings)?;
+                self.call(&piece, answer, happened)?;
             }
-            delta.leave_said(is_usual, &mut self.warnings);
+            delta.leave_said(is_usual, warnings);
         }
         // Some servers send an empty text as long as there is no reason.
         let reason = choice.text("finish_reason").ok()?;
         if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
             self.stop = Some(stop_of(&reason));
         }
-        choice.leave_said(is_usual, &mut self.warnings);
+        choice.leave_said(is_usual, warnings);
         Some(())
     }
 
@@ -183,12 +243,16 @@ impl Reader {
         happened.push(Happening::Delta(Delta::Text(text)));
     }
 
-    fn call(&mut self, fields: Fields<'_>, happened: &mut Vec<Happening>) -> Option<()> {
-        let piece = Piece::of(fields, &mut self.warnings)?;
-        if self.open != Some(Open::Call) && self.calls.begins(&piece) {
+    fn call(
+        &mut self,
+        piece: &Piece,
+        answer: Option<&str>,
+        happened: &mut Vec<Happening>,
+    ) -> Option<()> {
+        if self.open != Some(Open::Call) && self.calls.begins(piece) {
             self.close(happened);
         }
-        self.calls.take(&piece, self.id.as_deref(), happened)?;
+        self.calls.take(piece, answer, happened)?;
         if self.calls.is_open() {
             self.open = Some(Open::Call);
         }
@@ -211,11 +275,6 @@ impl Reader {
             Some(_) => happened.push(Happening::Close),
             None => {}
         }
-    }
-
-    fn fail(&mut self, mishap: Mishap, happened: &mut Vec<Happening>) {
-        self.over = true;
-        happened.push(Happening::Failed(mishap));
     }
 }
 

@@ -16,14 +16,24 @@ pub(in super::super) struct Writer {
     id: String,
     model: String,
     created_s: i64,
+    /// The choice that is being told, and its number.
+    choice: Choice,
+    number: u64,
+    /// The others that have begun.
+    others: Vec<(u64, Choice)>,
+    usage: Option<Usage>,
+    tier: Option<Tier>,
+}
+
+/// What the client was told of one choice.
+#[derive(Default)]
+struct Choice {
     open: Option<Block>,
     calls: u64,
     logprobs: Option<Box<RawValue>>,
     /// What was thought, for the detail that carries its proof.
     thought: Thinking,
     thoughts: usize,
-    usage: Option<Usage>,
-    tier: Option<Tier>,
 }
 
 impl Writer {
@@ -34,11 +44,9 @@ impl Writer {
             model: String::new(),
             created_s: stamp.at_s,
             stamp,
-            open: None,
-            calls: 0,
-            logprobs: None,
-            thought: Thinking::default(),
-            thoughts: 0,
+            choice: Choice::default(),
+            number: 0,
+            others: Vec::new(),
             usage: None,
             tier: None,
         }
@@ -60,13 +68,13 @@ impl Writer {
     }
 
     fn choice(&mut self, delta: Object, reason: Option<&str>) -> String {
-        let logprobs = self.logprobs.take().map(|content| {
+        let logprobs = self.choice.logprobs.take().map(|content| {
             Object::new()
                 .with("content", content)
                 .with("refusal", Json::null())
         });
         let choice = Object::new()
-            .with("index", 0_u64)
+            .with("index", self.number)
             .with("delta", delta)
             .with("logprobs", logprobs)
             .with("finish_reason", reason);
@@ -74,19 +82,19 @@ impl Writer {
     }
 
     fn delta(&mut self, delta: Delta) -> Option<Object> {
-        let open = self.open.as_ref()?;
+        let open = self.choice.open.as_ref()?;
         match delta {
             Delta::Text(text) => Some(match open {
                 Block::Text => Object::new().with("content", &text),
                 Block::Refusal => Object::new().with("refusal", &text),
                 Block::Thinking => {
-                    self.thought.text.push_str(&text);
+                    self.choice.thought.text.push_str(&text);
                     Object::new().with("reasoning_content", &text)
                 }
                 Block::Call { .. } => {
                     let function = Object::new().with("arguments", &text);
                     let call = Object::new()
-                        .with("index", self.calls.saturating_sub(1))
+                        .with("index", self.choice.calls.saturating_sub(1))
                         .with("function", function);
                     Object::new().with("tool_calls", array([call]))
                 }
@@ -95,12 +103,12 @@ impl Writer {
                 Some(Object::new().with("annotations", array([annotation(&citation)])))
             }
             Delta::Logprobs(logprobs) => {
-                self.logprobs = Some(logprobs);
+                self.choice.logprobs = Some(logprobs);
                 None
             }
             Delta::Proof(proof) => {
-                let before = self.thought.proof.take();
-                self.thought.proof = Some(proof.behind(before));
+                let before = self.choice.thought.proof.take();
+                self.choice.thought.proof = Some(proof.behind(before));
                 None
             }
         }
@@ -109,10 +117,10 @@ impl Writer {
     fn open(&mut self, block: Block) -> Option<Object> {
         let delta = match &block {
             Block::Call { id, name } => {
-                self.calls += 1;
+                self.choice.calls += 1;
                 let function = Object::new().with("name", name).with("arguments", "");
                 let call = Object::new()
-                    .with("index", self.calls - 1)
+                    .with("index", self.choice.calls - 1)
                     .with("id", id)
                     .with("type", "function")
                     .with("function", function);
@@ -120,19 +128,38 @@ impl Writer {
             }
             Block::Text | Block::Refusal | Block::Thinking => None,
         };
-        self.open = Some(block);
+        self.choice.open = Some(block);
         delta
     }
 
     fn close(&mut self) -> Option<Object> {
-        if self.open.take() != Some(Block::Thinking) {
+        if self.choice.open.take() != Some(Block::Thinking) {
             return None;
         }
-        let thinking = std::mem::take(&mut self.thought);
-        let detail = detail(&thinking, self.thoughts)?;
-        self.thoughts += 1;
+        let thinking = std::mem::take(&mut self.choice.thought);
+        let detail = detail(&thinking, self.choice.thoughts)?;
+        self.choice.thoughts += 1;
         Some(Object::new().with("reasoning_details", array([detail])))
     }
+}
+
+impl Writer {
+    /// Goes on with another choice. A new one begins as the first one did.
+    fn turn_to(&mut self, number: u64) -> Option<Object> {
+        let found = self.others.iter().position(|(it, _)| *it == number);
+        let (next, is_new) = match found {
+            Some(at) => (self.others.swap_remove(at).1, false),
+            None => (Choice::default(), true),
+        };
+        let before = std::mem::replace(&mut self.choice, next);
+        let number = std::mem::replace(&mut self.number, number);
+        self.others.push((number, before));
+        is_new.then(beginning)
+    }
+}
+
+fn beginning() -> Object {
+    Object::new().with("role", "assistant").with("content", "")
 }
 
 impl StreamWriter for Writer {
@@ -147,8 +174,9 @@ impl StreamWriter for Writer {
                 self.id = named(ID, id.as_deref(), &self.stamp);
                 self.model = model;
                 self.created_s = created_s.unwrap_or(self.stamp.at_s);
-                Some(Object::new().with("role", "assistant").with("content", ""))
+                Some(beginning())
             }
+            Happening::Choice(number) => self.turn_to(number),
             Happening::Ping => {
                 out.push_str(": ping\n\n");
                 None
@@ -188,6 +216,13 @@ impl StreamWriter for Writer {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        let others = self.others.iter().map(|(_, it)| it.kept_bytes());
+        self.choice.kept_bytes() + others.sum::<usize>()
+    }
+}
+
+impl Choice {
     fn kept_bytes(&self) -> usize {
         let proof = self.thought.proof.as_ref().map_or(0, Proof::bytes);
         self.thought.text.len() + proof

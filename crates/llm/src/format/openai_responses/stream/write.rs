@@ -325,6 +325,8 @@ impl StreamWriter for Writer {
             Happening::Open(block) => self.open(block, out),
             Happening::Delta(delta) => self.delta(delta, out),
             Happening::Close => self.close(out),
+            // Several cannot be asked for.
+            Happening::Choice(_) => {}
             Happening::Stop(stop) => self.stop = stop,
             Happening::Usage(usage) => self.usage = Some(usage),
             Happening::Tier(tier) => self.tier = Some(tier),

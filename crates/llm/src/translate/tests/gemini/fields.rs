@@ -235,7 +235,7 @@ const CONFIG: &[Row] = &[
     (
         "candidateCount",
         r#""candidateCount":2"#,
-        all("!generationConfig.candidateCount"),
+        ["=\"n\":2", "!n", "!n"],
     ),
     (
         "seed",
@@ -902,7 +902,7 @@ fn of_an_answer() {
 fn of_requests_of_others() {
     let tool = r#""tools":[{"type":"function","function":{"name":"f","strict":true}}]"#;
     for (field, fate) in [
-        (r#""n":2"#, "!n"),
+        (r#""n":2"#, ""),
         (
             &*format!(
                 r#"{},"parallel_tool_calls":false"#,
