@@ -3,6 +3,8 @@
 use super::*;
 use crate::neutral::Warnings;
 
+mod whole;
+
 /// What a request says after it went through the common form.
 fn again(format: FormatId, body: &[u8]) -> Option<(Value, String)> {
     let dialect = dialect(format).expect("a dialect");
