@@ -167,7 +167,9 @@ pub fn request_beside(
         echo: Echo::of(client, body, &mut warnings),
         listed: beside.is_some_and(|it| it.listed),
     };
-    let body = to.write_request(request, target, &mut warnings)?;
+    let body = to
+        .write_request(request, target, &mut warnings)
+        .map_err(|why| in_words_of(client, why))?;
     Ok(Translated {
         body: body.into(),
         warnings,
@@ -177,6 +179,18 @@ pub fn request_beside(
             asked,
         },
     })
+}
+
+/// Who speaks Gemini's content asked for several answers by another name than the one that everybody else knows.
+fn in_words_of(client: FormatId, why: NotTranslatable) -> NotTranslatable {
+    match client == FormatId::GeminiGenerateContent && why.path() == "n" {
+        true => NotTranslatable::within(
+            "generationConfig",
+            "candidateCount",
+            "a call has one answer",
+        ),
+        false => why,
+    }
 }
 
 impl Plan {

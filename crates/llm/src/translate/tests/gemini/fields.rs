@@ -235,7 +235,11 @@ const CONFIG: &[Row] = &[
     (
         "candidateCount",
         r#""candidateCount":2"#,
-        ["=\"n\":2", "!n", "!n"],
+        [
+            "=\"n\":2",
+            "!generationConfig.candidateCount",
+            "!generationConfig.candidateCount",
+        ],
     ),
     (
         "seed",
