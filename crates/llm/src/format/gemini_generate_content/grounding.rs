@@ -40,8 +40,12 @@ struct Page {
     title: Option<String>,
 }
 
-/// The most citations that are read of an answer: each support may name every page.
+/// The most citations of an answer: each support may name every page.
 const MAX_CITATIONS: usize = 4_096;
+
+/// The most that is read and written for them, in bytes: each is looked for in a text, and repeats a page or a stretch of the
+/// text. Enough for hundreds of citations in an answer of many pages.
+const MAX_WORK_BYTES: usize = 8 * 1024 * 1024;
 
 /// The pages that support these parts of an answer, each once for each stretch. What is not said so is named in the
 /// warnings.
@@ -72,29 +76,39 @@ fn cite(metadata: &RawValue, parts: &[&RawValue], citations: &mut Vec<Citation>)
     let pages: Vec<Option<Page>> = chunks.iter().map(page).collect();
     let mut cited = vec![false; pages.len()];
     let texts = texts(parts)?;
+    let mut left = MAX_WORK_BYTES;
     for support in metadata.grounding_supports.unwrap_or_default() {
         let segment = support.segment?;
+        let (start, end) = (segment.start_index.unwrap_or(0), segment.end_index?);
+        let Some(rest) = left.checked_sub(end) else {
+            return Some(false);
+        };
+        left = rest;
         let range = texts.get(segment.part_index.unwrap_or(0)).and_then(|it| {
             let (before, text) = it.as_ref()?;
-            let (start, end) = (segment.start_index.unwrap_or(0), segment.end_index?);
             let chars = |text: &str| text.chars().count() as u64;
             let from = before + chars(text.get(..start)?);
             Some((from, from + chars(text.get(start..end)?)))
         });
         for at in support.grounding_chunk_indices.unwrap_or_default() {
             let page = pages.get(at).and_then(Option::as_ref);
-            let page = page.and_then(|page| Some((page.uri.clone()?, page.title.clone())));
+            let page = page.and_then(|page| Some((page.uri.as_ref()?, page.title.as_ref())));
             let (Some((start, end)), Some((url, title))) = (range, page) else {
                 whole = false;
                 continue;
             };
+            let bytes = url.len() + title.map_or(0, String::len);
+            let Some(rest) = left.checked_sub(bytes) else {
+                return Some(false);
+            };
+            left = rest;
             if citations.len() == MAX_CITATIONS {
                 return Some(false);
             }
             cited[at] = true;
             citations.push(Citation {
-                url,
-                title,
+                url: url.clone(),
+                title: title.cloned(),
                 start,
                 end,
             });
@@ -131,8 +145,14 @@ pub(super) fn write(
     }
     let mut pages: Vec<(&str, Option<&str>)> = Vec::new();
     let mut supports = Vec::new();
-    for citation in citations {
-        let Some((part, text, start, end)) = segment(citation, texts) else {
+    let texts: Vec<(usize, &str, u64)> = texts
+        .iter()
+        .map(|(part, text)| (*part, *text, text.chars().count() as u64))
+        .collect();
+    let mut left = MAX_WORK_BYTES;
+    for (number, citation) in citations.iter().enumerate() {
+        let found = (number < MAX_CITATIONS).then(|| segment(citation, &texts, &mut left));
+        let Some((part, text, start, end)) = found.flatten() else {
             warnings.dropped("citations");
             continue;
         };
@@ -162,18 +182,20 @@ pub(super) fn write(
     })
 }
 
-/// The text in which a citation stands, with its place among the parts, and where in it, in bytes.
+/// The text in which a citation stands, with its place among the parts, and where in it, in bytes. `texts`: with their lengths
+/// in characters. `left`: how many bytes may still be read.
 fn segment<'a>(
     citation: &Citation,
-    texts: &[(usize, &'a str)],
+    texts: &[(usize, &'a str, u64)],
+    left: &mut usize,
 ) -> Option<(usize, &'a str, usize, usize)> {
     let mut before = 0;
-    for (part, text) in texts {
-        let chars = text.chars().count() as u64;
+    for (part, text, chars) in texts {
         if citation.start >= before
             && citation.end <= before + chars
             && citation.start <= citation.end
         {
+            *left = left.checked_sub(text.len())?;
             let byte = |at: u64| {
                 let at = usize::try_from(at - before).ok()?;
                 let mut ends = text.char_indices().map(|(byte, _)| byte);

@@ -56,6 +56,35 @@ fn a_models_name_is_cut_off() {
 }
 
 #[test]
+fn pages_that_are_cited_again_and_again_make_no_answer_many_times_as_long() {
+    let (gemini, chat) = (FormatId::GeminiGenerateContent, FormatId::OpenaiChat);
+    let told = |client, upstream, body: &Value| {
+        let mut warnings = Warnings::default();
+        let told = super::plan(client, upstream).answer_alone(
+            body.to_string().as_bytes(),
+            &stamp(),
+            &mut warnings,
+        );
+        (told.expect("an answer").len(), warnings.to_string())
+    };
+    let url = format!("https://a.test/{}", "x".repeat(1_000_000));
+    let support =
+        serde_json::json!({"segment": {"endIndex": 1}, "groundingChunkIndices": vec![0; 1_000]});
+    let body = serde_json::json!({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP",
+        "groundingMetadata": {"groundingChunks": [{"web": {"uri": url}}], "groundingSupports": [support]}}]});
+    let (bytes, warnings) = told(chat, gemini, &body);
+    assert!(bytes < 10_000_000, "{bytes}");
+    assert_eq!(warnings, "approximated:groundingMetadata");
+
+    let text = "a".repeat(1_000_000);
+    let page = serde_json::json!({"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1_000_000, "url": "https://a.test", "title": "A"}});
+    let body = serde_json::json!({"choices": [{"message": {"content": text, "annotations": vec![page; 1_000]}}]});
+    let (bytes, warnings) = told(gemini, chat, &body);
+    assert!(bytes < 20_000_000, "{bytes}");
+    assert_eq!(warnings, "dropped:citations");
+}
+
+#[test]
 fn what_an_answer_repeats_of_its_request_is_bounded() {
     let short = responses(r#","metadata":{"a":"b"},"instructions":"Be brief.""#);
     assert!(short.warnings.is_empty());
