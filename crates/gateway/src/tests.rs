@@ -30,6 +30,8 @@ mod passed;
 mod payer;
 mod payers;
 mod pins;
+#[path = "../../../fuzz/play.rs"]
+pub(crate) mod play;
 mod presets;
 mod probing;
 mod provider;

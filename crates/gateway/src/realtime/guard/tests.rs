@@ -3,8 +3,6 @@
 use super::*;
 use crate::realtime::guard;
 
-#[path = "../../../../../fuzz/play.rs"]
-mod play;
 #[path = "../../../../../fuzz/rules/realtime_guard.rs"]
 mod rule;
 
@@ -162,5 +160,5 @@ fn a_message_beyond_the_bound_makes_an_estimate_of_what_is_reported_behind_it() 
 
 #[test]
 fn realtime_guard_seeds_hold() {
-    play::seeds("realtime_guard", rule::holds);
+    crate::tests::play::seeds("realtime_guard", rule::holds);
 }

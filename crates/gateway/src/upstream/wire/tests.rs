@@ -15,8 +15,6 @@ use crate::connect::tests::tls;
 use domain::{ProviderKeyId, Secret};
 use tower_service::Service;
 
-#[path = "../../../../../fuzz/play.rs"]
-mod play;
 #[path = "../../../../../fuzz/rules/provider_answer.rs"]
 mod rule;
 
@@ -460,5 +458,5 @@ async fn the_rest_of_a_request_goes_out_while_it_is_answered() {
 
 #[test]
 fn provider_answer_seeds_hold() {
-    play::seeds("provider_answer", rule::holds);
+    crate::tests::play::seeds("provider_answer", rule::holds);
 }
