@@ -31,6 +31,8 @@ pub struct Limits {
     pub calls_per_key: usize,
     /// Longest answer of a provider.
     pub answer_bytes: u64,
+    /// Connections to providers that wait for their next request.
+    pub idle_connections: usize,
     /// Calls whose usage may wait to be written; further calls are refused.
     pub waiting_usage_rows: usize,
 }
@@ -89,6 +91,7 @@ impl Default for Limits {
             all_bodies_bytes: 1 << 30,
             calls_per_key: 256,
             answer_bytes: 1 << 30,
+            idle_connections: 16_384,
             waiting_usage_rows: 10_000,
         }
     }

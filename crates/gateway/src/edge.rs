@@ -49,6 +49,8 @@ pub struct EdgeConfig {
     pub headers: usize,
     /// How many connections are served at once; further ones get 503 and are closed.
     pub connections: usize,
+    /// How many further clients are being told so at once; beyond this they find the connection closed.
+    pub refusals: usize,
     /// How long a request body may stand still.
     pub body_idle_ms: u64,
     /// How long a request body may take in all.
@@ -66,6 +68,7 @@ impl Default for EdgeConfig {
             header_bytes: 64 * 1024,
             headers: 100,
             connections: 4096,
+            refusals: 256,
             body_idle_ms: 30_000,
             body_total_ms: 300_000,
             write_stall_ms: 60_000,
@@ -119,7 +122,7 @@ where
                 }
                 Ok((stream, _)) => {
                     // Beyond this even the refusal is too much work.
-                    if shed.len() < 256 {
+                    if shed.len() < config.refusals {
                         shed.spawn(refuse(stream));
                     }
                 }

@@ -179,7 +179,7 @@ impl Gateway {
             hasher,
             sources,
             snapshot: Snapshot::new(store.clone(), max_staleness),
-            upstream: Upstream::new(connector),
+            upstream: Upstream::new(connector, config.limits.idle_connections),
             books,
             health: Health::default(),
             pools: Pools::new(),

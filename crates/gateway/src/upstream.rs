@@ -200,10 +200,11 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(connector: Connector) -> Self {
+    /// At most `idle` connections wait for their next request.
+    pub(crate) fn new(connector: Connector, idle: usize) -> Self {
         Self {
             connector,
-            pools: Arc::default(),
+            pools: Arc::new(Pools::new(idle)),
         }
     }
 

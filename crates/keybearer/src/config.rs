@@ -135,8 +135,9 @@ options! {
     sealing_key_days: u32, Integer, "`90`" = 90;
     /// Largest request body on the data plane, in bytes.
     max_body_bytes: u64, Integer, "`33554432`" = 32 * 1024 * 1024;
-    /// Most connections at once; more are answered with 503.
-    max_connections: u32, Integer, "`4096`" = 4096;
+    /// Most connections at once; more are answered with 503. Each takes two open files: by default there are fewer where
+    /// the operating system allows too few files, and a number that does not fit is refused at the start.
+    max_connections: Option<u32>, Integer, "`4096`, or what fits" = None;
     /// Most calls at once with one API key, counted by each process; more are answered with 429. A stream is a call until it ends.
     max_calls_per_key: u32, Integer, "`256`" = 256;
     /// Milliseconds to connect to a provider, TLS included.

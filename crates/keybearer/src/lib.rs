@@ -19,6 +19,7 @@ mod logins;
 mod memory;
 mod model_calls;
 mod open;
+mod open_files;
 mod output;
 mod serve;
 mod sources;

@@ -27,6 +27,7 @@ use crate::hangup::Hangups;
 use crate::hardening;
 use crate::local::Local;
 use crate::model_calls::ThroughGateway;
+use crate::open_files::{self, Shares};
 use crate::telemetry::Filter;
 use crate::{console, memory, open, sources};
 
@@ -48,6 +49,7 @@ pub(crate) async fn serve(
         false if local.is_none() => hardening::warn_of_swap(),
         false => {}
     }
+    let shares = open_files::share(config.max_connections)?;
     let registry = Arc::new(registry(config.providers_dir.as_deref())?);
     // Bound before anything is made, so that a taken port leaves nothing behind.
     let listener = listen(&config.listen).await.map_err(|error| {
@@ -69,7 +71,7 @@ pub(crate) async fn serve(
     let gateway = Gateway::new(
         GatewayConfig {
             keys_from_environment: local.is_some(),
-            ..gateway_config(&config)
+            ..gateway_config(&config, shares)
         },
         spool,
         instance.store.clone(),
@@ -142,10 +144,16 @@ pub(crate) async fn serve(
             None
         }
     };
-    let drained = edge::serve(listener, edge_config(&config), sources, service, async {
-        told_to_stop(Box::pin(hangups.until_terminal_closes(local.as_ref()))).await;
-        control.end_streams();
-    })
+    let drained = edge::serve(
+        listener,
+        edge_config(&config, shares),
+        sources,
+        service,
+        async {
+            told_to_stop(Box::pin(hangups.until_terminal_closes(local.as_ref()))).await;
+            control.end_streams();
+        },
+    )
     .await;
     if drained.cut > 0 {
         tracing::warn!(
@@ -352,11 +360,12 @@ pub(crate) fn registry(directory: Option<&Path>) -> anyhow::Result<Registry> {
     bundled.with_files(&files).context("option providers_dir")
 }
 
-fn gateway_config(config: &Config) -> GatewayConfig {
+fn gateway_config(config: &Config, shares: Shares) -> GatewayConfig {
     GatewayConfig {
         limits: Limits {
             body_bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
             calls_per_key: config.max_calls_per_key as usize,
+            idle_connections: shares.idle,
             ..Limits::default()
         },
         timeouts: Timeouts {
@@ -374,9 +383,10 @@ fn gateway_config(config: &Config) -> GatewayConfig {
     }
 }
 
-fn edge_config(config: &Config) -> EdgeConfig {
+fn edge_config(config: &Config, shares: Shares) -> EdgeConfig {
     EdgeConfig {
-        connections: config.max_connections as usize,
+        connections: shares.connections,
+        refusals: shares.refusals,
         drain_ms: config.drain_timeout_ms,
         ..EdgeConfig::default()
     }

@@ -20,12 +20,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 const MAX_OF_KEY: usize = 256;
 /// How many are driven in one turn of that.
 const SWEPT_TOGETHER: usize = 64;
-/// How many wait in all.
-const MAX_IDLE: usize = 16_384;
-
 /// The connections that wait, by key.
-#[derive(Default)]
-pub(super) struct Pools(Mutex<Waiting>);
+pub(super) struct Pools {
+    waiting: Mutex<Waiting>,
+    /// How many may wait in all.
+    most: usize,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -82,7 +82,7 @@ impl Kept {
             since: Instant::now(),
         };
         let mut waiting = pools.lock();
-        let surplus = waiting.take_in(key, idle, MAX_IDLE);
+        let surplus = waiting.take_in(key, idle, pools.most);
         if !std::mem::replace(&mut waiting.swept, true) {
             drop(waiting);
             tokio::spawn(keep_swept(Arc::downgrade(&pools)));
@@ -174,6 +174,14 @@ impl Idle {
 }
 
 impl Pools {
+    /// Pools in which at most so many connections wait.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            most,
+        }
+    }
+
     /// A connection of this key to the origin of `url`, for a request whose body flows: the one that was used last, which is
     /// the least likely to be closed soon.
     pub(super) fn take(&self, key: KeyVersion, url: &Uri) -> Option<Box<Connection>> {
@@ -224,7 +232,7 @@ impl Pools {
                 tokio::task::yield_now().await;
             }
             if !idle.is_over(now) && idle.connection.is_free() {
-                let surplus = self.lock().take_in(key, idle, MAX_IDLE);
+                let surplus = self.lock().take_in(key, idle, self.most);
                 drop(surplus);
             }
         }
@@ -241,7 +249,8 @@ impl Pools {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let waiting = self.waiting.lock();
+        waiting.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,6 +283,8 @@ pub(super) mod tests {
     use super::*;
     use crate::connect::{AddressPolicy, Connector, VettedConnector};
 
+    const MOST: usize = 16_384;
+
     async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         Ok(Response::new(Full::default()))
     }
@@ -303,7 +314,7 @@ pub(super) mod tests {
     /// A place in pools that are gone.
     pub(in super::super) fn home_of(url: &Uri) -> Home {
         Home::new(
-            &Arc::default(),
+            &Arc::new(Pools::new(0)),
             (ProviderKeyId::from_bytes([1; 16]), 1),
             url,
         )
@@ -312,7 +323,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_waits_for_too_long_is_closed() {
         let (url, connector) = server().await;
-        let pools = Arc::new(Pools::default());
+        let pools = Arc::new(Pools::new(MOST));
         let key = (ProviderKeyId::from_bytes([1; 16]), 1);
         let open = || async {
             let home = Home::new(&pools, key, &url);
@@ -340,7 +351,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn connections_end_with_their_pools() {
         let (url, connector) = server().await;
-        let pools = Arc::new(Pools::default());
+        let pools = Arc::new(Pools::new(MOST));
         let home = Home::new(&pools, (ProviderKeyId::from_bytes([1; 16]), 1), &url);
         let opened = Connection::open(connector, url, home).await;
         let mut connection = Box::new(opened.expect("a connection"));
@@ -392,12 +403,12 @@ pub(super) mod tests {
         for at in 0..=MAX_OF_KEY {
             let io = connector.call(url.clone()).await.expect("a connection");
             let wire = Kept::Wire(Box::new(Wire::new(io, home_of(&url))));
-            let surplus = waiting.take_in(key, idle(wire), MAX_IDLE);
+            let surplus = waiting.take_in(key, idle(wire), MOST);
             assert_eq!(surplus.is_some(), at == MAX_OF_KEY, "{at}");
         }
         let opened = Connection::open(connector, url.clone(), home_of(&url)).await;
         let opened = Kept::Hyper(Box::new(opened.unwrap_or_else(|_| panic!("no connection"))));
-        assert!(waiting.take_in(key, idle(opened), MAX_IDLE).is_none());
+        assert!(waiting.take_in(key, idle(opened), MOST).is_none());
         assert_eq!(waiting.count, MAX_OF_KEY + 1);
     }
 }

@@ -310,7 +310,7 @@ fn merge(
         ("max_body_bytes", config.max_body_bytes, 1024, 1 << 30),
         (
             "max_connections",
-            u64::from(config.max_connections),
+            u64::from(config.max_connections.unwrap_or(1)),
             1,
             1_000_000,
         ),

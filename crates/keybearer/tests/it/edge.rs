@@ -4,7 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::Fixture;
+use testkit::app::TestApp;
+use testkit::canary::Canary;
+use testkit::provider::{Script, ScriptedProvider};
+
+use crate::startup::{BINARY, wrapped};
+use crate::streaming::PIECE;
+use crate::{Fixture, chat, chat_stream};
 
 #[tokio::test]
 async fn ambiguous_requests_are_refused_and_the_connection_closed() {
@@ -221,6 +227,105 @@ async fn without_file_descriptors_it_waits_and_serves_again() {
             .stderr()
             .contains("accepting a connection failed")
     );
+}
+
+/// The soft and the hard limit on open files of a process.
+fn open_files_limits(pid: u32) -> [String; 2] {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("its limits");
+    let mut lines = limits.lines();
+    let line = lines.find(|line| line.starts_with("Max open files"));
+    let words: Vec<&str> = line.expect("one of them").split_whitespace().collect();
+    [words[3].to_owned(), words[4].to_owned()]
+}
+
+#[tokio::test]
+async fn no_more_connections_are_taken_than_files_may_be_open() {
+    // T128
+    let folder = tempfile::tempdir().expect("a folder");
+    let limited = wrapped(folder.path(), "prlimit --nofile=256:256", BINARY.as_ref());
+    let provider = ScriptedProvider::start();
+    let app = TestApp::builder(limited).provider("openai", &provider);
+    let app = app.start().await;
+    let owner = app.setup().await;
+    let canary = Canary::new();
+    let key = canary.openai_key();
+    app.submit(&owner.key, "openai", &key).await.expect(200);
+    assert!(
+        app.stderr()
+            .contains("may open 256 files, so it serves 48 connections"),
+        "{}",
+        app.stderr()
+    );
+    provider.always(Script::stream([PIECE, PIECE]).pace(Duration::from_secs(20)));
+    // Each of these has a connection to the provider, too.
+    let mut streams = Vec::new();
+    for _ in 0..40 {
+        let call = chat_stream("gpt-4o");
+        let mut stream = owner.key.stream("/v1/chat/completions", &call).await;
+        stream.next().await.expect("no error").expect("a piece");
+        streams.push(stream);
+    }
+    let address = app.url().replace("http://", "");
+    let connect = || TcpStream::connect(&address).expect("a connection");
+    let held: Vec<_> = (0..400).map(|_| connect()).collect();
+    // Until those who are refused have been told so.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let mut one_more = connect();
+    let within = Some(Duration::from_secs(5));
+    one_more.set_read_timeout(within).expect("a time-out");
+    let mut reply = String::new();
+    one_more.read_to_string(&mut reply).expect("an answer");
+    assert!(
+        reply.starts_with("HTTP/1.1 503") && reply.contains("\"overloaded\""),
+        "{reply}"
+    );
+    assert!(reply.contains("retry-after: "), "{reply}");
+    // Those that run do so still, and nothing failed for want of a file.
+    assert!(!app.stderr().contains("accepting a connection failed"));
+    drop(held);
+    drop(streams);
+    provider.reset();
+    let begun = Instant::now();
+    loop {
+        let mut socket = connect();
+        socket.set_read_timeout(within).expect("a time-out");
+        let request =
+            format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("sent");
+        let mut reply = String::new();
+        // A refusal may come before the request is read.
+        if socket.read_to_string(&mut reply).is_ok() && reply.starts_with("HTTP/1.1 200") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{reply}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    owner
+        .key
+        .post("/v1/chat/completions", &chat("gpt-4o"))
+        .await
+        .expect(200);
+    app.assert_no_leak(&canary).await;
+}
+
+#[tokio::test]
+async fn a_limit_on_open_files_is_raised_or_told() {
+    // T128
+    let folder = tempfile::tempdir().expect("a folder");
+    let limited = wrapped(folder.path(), "prlimit --nofile=256:256", BINARY.as_ref());
+    let app = TestApp::builder(limited).env("KEYBEARER_MAX_CONNECTIONS", "4096");
+    let exit = app.try_start().await.err().expect("it does not start");
+    for part in [
+        "`max_connections` is 4096, and this process may open 256 files, which is enough for 48",
+        "LimitNOFILE=",
+    ] {
+        assert!(exit.says(part), "{exit}");
+    }
+    // What the process may change by itself is no reason to refuse.
+    let limited = wrapped(folder.path(), "prlimit --nofile=256:12000", BINARY.as_ref());
+    let app = TestApp::builder(limited).env("KEYBEARER_MAX_CONNECTIONS", "4096");
+    let app = app.start().await;
+    assert_eq!(open_files_limits(app.pid()), ["12000", "12000"]);
 }
 
 /// How much processor time a process has taken.

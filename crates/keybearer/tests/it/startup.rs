@@ -410,10 +410,14 @@ async fn no_core_of_the_server_is_written() {
     );
 }
 
-const BINARY: &str = env!("CARGO_BIN_EXE_keybearer");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_keybearer");
 
 /// A program that runs this binary with these words in front.
-fn wrapped(folder: &std::path::Path, before: &str, binary: &std::path::Path) -> std::path::PathBuf {
+pub(crate) fn wrapped(
+    folder: &std::path::Path,
+    before: &str,
+    binary: &std::path::Path,
+) -> std::path::PathBuf {
     let script = folder.join("wrapped");
     let text = format!("#!/bin/sh\nexec {before} {} \"$@\"\n", binary.display());
     std::fs::write(&script, text).expect("written");

@@ -8,7 +8,7 @@ use testkit::provider::wire::{TOKENS, chat_stream as upstream_chat, message_stre
 use crate::{Fixture, chat_stream, message};
 
 /// An event with a piece of an answer.
-const PIECE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+pub(crate) const PIECE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
 
 #[tokio::test]
 async fn a_stream_passes_through_byte_for_byte_and_is_metered() {

@@ -239,7 +239,7 @@ async fn a_protected_connection_serves_requests_until_the_provider_closes_it() {
             }
             bodies
         });
-        let upstream = Upstream::new(trusting(AUTHORITY));
+        let upstream = Upstream::new(trusting(AUTHORITY), 8);
         let url: Uri = format!("https://provider.example:{port}/v1")
             .parse()
             .expect("a URL");
@@ -294,7 +294,7 @@ async fn a_flood_of_tickets_behind_an_answer_is_not_read() {
             let mut some = [0; 1];
             stream.read(&mut some).is_ok_and(|count| count > 0)
         });
-        let upstream = Upstream::new(trusting(AUTHORITY));
+        let upstream = Upstream::new(trusting(AUTHORITY), 8);
         let url: Uri = format!("https://provider.example:{port}/v1")
             .parse()
             .expect("a URL");

@@ -24,7 +24,7 @@ async fn connected() -> (Box<Wire>, TcpStream, Arc<Pools>, Uri) {
     let address = listener.local_addr().expect("an address");
     let url: Uri = format!("http://{address}/").parse().expect("a URL");
     let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
-    let pools = Arc::new(Pools::default());
+    let pools = Arc::new(Pools::new(8));
     let home = Home::new(&pools, key(), &url);
     let io = Io::Http(TokioIo::new(near.expect("a connection")));
     let (far, _) = far.expect("a client");
