@@ -11,7 +11,7 @@ use url::Url;
 use crate::commands::{Remote, RemoteGroup};
 use crate::failure::{self, EXIT_CODES, Failure};
 use crate::output::{Out, complain, delivered};
-use crate::{commands, config, hardening, local, serve, telemetry};
+use crate::{commands, config, hardening, local, panics, serve, telemetry};
 
 /// The AI gateway where every workspace brings its own provider keys.
 ///
@@ -201,6 +201,7 @@ struct Instance {
 
 /// Parses the arguments and runs the command. The exit codes stand in `EXIT_CODES`.
 pub fn run() -> ExitCode {
+    panics::withhold_texts();
     hardening::apply();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -21,6 +21,7 @@ mod model_calls;
 mod open;
 mod open_files;
 mod output;
+mod panics;
 mod serve;
 mod sources;
 mod telemetry;
