@@ -1,18 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make bench` needs beside what `make release` does: nginx as the yardstick. Does nothing where it is there.
-# The service that comes with nginx is not started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/debian_packages.sh
 
 scripts/install_release_requisites.sh
-PATH="$PATH:/usr/sbin"
-! command -v nginx >/dev/null 2>&1 || exit 0
-# Debian starts a service when it installs it, unless this file says no.
-policy=/usr/sbin/policy-rc.d
-if [ "$(id -u)" -eq 0 ] && [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
-fi
-debian_packages nginx-light
+scripts/install_nginx.sh

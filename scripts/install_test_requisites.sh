@@ -28,6 +28,7 @@ fi
 command -v chromium >/dev/null 2>&1 || [ -n "${KEYBEARER_CHROMIUM:-}" ] || packages+=(chromium)
 
 debian_packages "${packages[@]}"
+scripts/install_nginx.sh
 
 # ---- What has no Debian package of the needed version
 

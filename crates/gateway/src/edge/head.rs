@@ -12,6 +12,15 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     if !origin_form {
         return Err(Problem::Target);
     }
+    // Any coding that ends in `chunked` has the framing of chunks, but others leave the decoding to whoever is next, or
+    // refuse it (RFC 9112, section 6.1).
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (None, None) => {}
+        (Some(coding), None) if is_chunked(coding) => {}
+        _ => return Err(Problem::Framing),
+    }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if valid_host(host) => Ok(()),
@@ -97,6 +106,31 @@ mod tests {
                 Err(Problem::Host),
                 "{hosts:?}"
             );
+        }
+    }
+
+    #[test]
+    fn chunked_is_the_only_transfer_coding() {
+        // T123
+        let verdict = |codings: &[&str]| {
+            let mut request = Request::builder().uri("/").header(header::HOST, "a");
+            for coding in codings {
+                request = request.header(header::TRANSFER_ENCODING, *coding);
+            }
+            check(&request.body(()).expect("a request"))
+        };
+        for codings in [&[][..], &["chunked"], &["Chunked"]] {
+            assert_eq!(verdict(codings), Ok(()), "{codings:?}");
+        }
+        for codings in [
+            &["gzip, chunked"][..],
+            &["identity, chunked"],
+            &["chunked, chunked"],
+            &["chunked", "chunked"],
+            &["identity", "chunked"],
+            &["chunked;q=1"],
+        ] {
+            assert_eq!(verdict(codings), Err(Problem::Framing), "{codings:?}");
         }
     }
 

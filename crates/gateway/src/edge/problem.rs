@@ -14,6 +14,8 @@ pub(crate) enum Problem {
     Host,
     /// Not of the form `/path?query`: absolute, authority or asterisk form.
     Target,
+    /// A transfer coding beside `chunked`.
+    Framing,
     /// The service panicked.
     Internal,
     /// As many connections as the edge serves are open already.
@@ -40,6 +42,7 @@ impl Problem {
     pub(crate) const ALL: &'static [Self] = &[
         Self::Host,
         Self::Target,
+        Self::Framing,
         Self::Internal,
         Self::Overloaded,
         Self::Random,
@@ -48,7 +51,7 @@ impl Problem {
     /// The HTTP status.
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Host | Self::Target => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Target | Self::Framing => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Overloaded | Self::Random => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -59,6 +62,7 @@ impl Problem {
         match self {
             Self::Host => "invalid_host",
             Self::Target => "invalid_request_target",
+            Self::Framing => "invalid_transfer_encoding",
             Self::Internal => "internal_error",
             Self::Overloaded => "overloaded",
             Self::Random => "random_unavailable",
@@ -70,6 +74,7 @@ impl Problem {
         match self {
             Self::Host => "The request does not have exactly one valid `Host`.",
             Self::Target => "The request's target is not a path with an optional query.",
+            Self::Framing => "The request's `Transfer-Encoding` is not `chunked` alone.",
             Self::Internal => "The server failed at this request.",
             Self::Overloaded => "All connections that the server takes are in use.",
             Self::Random => "The operating system gives no randomness.",
@@ -81,6 +86,7 @@ impl Problem {
         match self {
             Self::Host => "Send one `Host`, a name or an address with an optional port.",
             Self::Target => "Send the path alone; this server is not a forward proxy.",
+            Self::Framing => "Send a `Content-Length`, or `Transfer-Encoding: chunked` once.",
             Self::Internal => "Report the request id to the operator.",
             Self::Overloaded => {
                 "Try again after `Retry-After`; keep connections open and use them again."
@@ -123,7 +129,10 @@ impl Problem {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
-        if matches!(self, Self::Host | Self::Target | Self::Overloaded) {
+        if matches!(
+            self,
+            Self::Host | Self::Target | Self::Framing | Self::Overloaded
+        ) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self == Self::Overloaded {

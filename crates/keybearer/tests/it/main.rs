@@ -40,6 +40,7 @@ mod replicas;
 mod runtime;
 mod sandbox;
 mod services;
+mod smuggling;
 mod startup;
 mod streaming;
 mod studio;
