@@ -44,6 +44,12 @@ faults: ## Break what is around it for ten minutes: slow clients, wild and lying
 	cargo build --locked -p keybearer
 	@scripts/faults.py
 
+.PHONY: slow-clients
+slow-clients: ## Measure for a minute what one good client notices of 2,000 that are slow on purpose; wants a quiet machine.
+	@scripts/require.sh
+	cargo build --locked -p keybearer
+	@scripts/slow_clients.py
+
 .PHONY: faults-short
 faults-short: ## The faults that take seconds: lies about usage, a lost database, a full disk.
 	@scripts/require.sh
