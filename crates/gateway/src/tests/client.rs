@@ -6,12 +6,15 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::harness::Harness;
+
+type ClientConnection = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -47,14 +50,17 @@ impl Harness {
     pub(super) async fn open(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         // So that ids and rows sort by the order of the requests.
         self.advance(1);
+        let (mut sender, connection) = self.connect().await;
+        tokio::spawn(connection);
+        sender.send_request(request).await.expect("an answer")
+    }
+
+    /// A connection of a client, which ends with its second half.
+    pub(super) async fn connect(&self) -> (SendRequest<Full<Bytes>>, ClientConnection) {
         let stream = TcpStream::connect(self.address)
             .await
             .expect("a connection");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("HTTP");
-        tokio::spawn(connection);
-        sender.send_request(request).await.expect("an answer")
+        http1::handshake(TokioIo::new(stream)).await.expect("HTTP")
     }
 
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {

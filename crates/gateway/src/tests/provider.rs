@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -132,9 +132,20 @@ impl Provider {
         self.seen.lock().expect("no panic").requests.clone()
     }
 
-    /// Whether a connection was closed by the other side within 100 ms, and twice as much for a machine that is busy.
+    /// Whether a connection was closed by the other side within what a busy machine may take. How soon that is otherwise
+    /// is measured where clients leave (T127).
     pub(super) async fn hung_up_soon(&self) -> bool {
-        self.hung_up_within(Duration::from_millis(300)).await
+        self.hung_up_within(Duration::from_secs(1)).await
+    }
+
+    /// How long it takes from now on until so many connections were closed by the other side.
+    pub(super) async fn hung_up_after(&self, connections: usize) -> Duration {
+        let begun = Instant::now();
+        while self.seen.lock().expect("no panic").hung_up < connections {
+            assert!(begun.elapsed() < Duration::from_secs(5), "it goes on");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        begun.elapsed()
     }
 
     /// Waits until a connection was closed by the other side.
