@@ -264,6 +264,58 @@ async fn every_endpoint_serves_and_leaves_exactly_one_row_of_its_own() {
     }
 }
 
+/// The request with a longer body of the same sort.
+fn swollen(case: &Case, bytes: usize) -> Request<Full<Bytes>> {
+    let mut request = case.request.clone();
+    let media_type = request.headers().get("content-type");
+    let is_form = media_type.is_some_and(|it| it.as_bytes().starts_with(b"multipart/"));
+    let filling = "x".repeat(bytes);
+    let body = if is_form {
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{filling}\r\n--b--"
+        )
+    } else {
+        format!(r#"{{"model":"gpt-x","filling":"{filling}"}}"#)
+    };
+    *request.body_mut() = Full::new(body.into());
+    request
+}
+
+#[tokio::test]
+async fn no_endpoint_takes_more_than_the_longest_body() {
+    // T119
+    let mut config = config();
+    config.limits.body_bytes = 1_000;
+    let harness = furnished_with(config).await;
+    let mut refused = 0;
+    for case in cases(&harness) {
+        let longer = swollen(&case, 2_000);
+        let mut in_chunks = longer.clone();
+        let chunked = HeaderValue::from_static("chunked");
+        in_chunks.headers_mut().insert("transfer-encoding", chunked);
+        for request in [longer, in_chunks] {
+            let answer = harness.send(request).await;
+            let (status, code) = match case.operation {
+                // What takes no body does not read one.
+                None => {
+                    assert_eq!(answer.status, 200, "{}", case.name);
+                    continue;
+                }
+                Some("realtime") => (400, "invalid_request"),
+                Some(_) => (413, "request_too_large"),
+            };
+            let said = (answer.status, answer.code());
+            assert_eq!(said, (status, code.to_owned()), "{}", case.name);
+            refused += 1;
+        }
+    }
+    let rows = harness.usage().await;
+    // A page of them.
+    assert_eq!(rows.len(), refused.min(100));
+    assert!(rows.iter().all(|row| [413, 400].contains(&row.status)));
+    assert_eq!(harness.provider.hits(), 0);
+}
+
 /// Whatever leaves a row is refused so, and the models are listed all the same.
 async fn every_call_is_refused(harness: &Harness, refusal: (u16, &str)) {
     for case in cases(harness) {
