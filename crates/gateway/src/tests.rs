@@ -55,8 +55,56 @@ mod walk;
 
 pub(crate) use harness::sources;
 
+use std::sync::{Arc, Mutex};
+
 use domain::{AccountId, ApiKeyId, NanoUsd, RequestId, Timestamp, UserId, WorkspaceId};
 use store::UsageRow;
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+/// As long as it is there, everything that this thread does is heard; so is what the runtime of a test does, which has this
+/// one thread.
+pub(crate) struct Heard {
+    _subscriber: tracing::subscriber::DefaultGuard,
+    /// While there is a single dispatcher, other tests' threads decide what is heard at all.
+    _second: tracing::Dispatch,
+}
+
+impl Log {
+    /// Collects everything, at the most talkative level.
+    pub(crate) fn listen() -> (Self, Heard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let heard = Heard {
+            _subscriber: tracing::subscriber::set_default(subscriber),
+            _second: second,
+        };
+        (log, heard)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The row of a call that nobody made.
 pub(crate) fn usage_row(request: RequestId) -> UsageRow {

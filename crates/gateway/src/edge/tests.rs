@@ -364,6 +364,68 @@ async fn a_panic_answers_500_with_the_id_alone_and_the_process_lives() {
     assert!(answer.ends_with("fine"), "{answer}");
 }
 
+/// Panics where it is dropped, or logged.
+struct Panics;
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("sk-secret-in-a-panic");
+        }
+    }
+}
+
+impl std::fmt::Display for Panics {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("sk-secret-in-a-panic")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_drop_or_in_the_log_ends_one_connection_and_nothing_else() {
+    // T71
+    let (log, _heard) = crate::tests::Log::listen();
+    let config = EdgeConfig {
+        connections: 1,
+        ..EdgeConfig::default()
+    };
+    let edge = start(config, |request: Request<Inbound>| async move {
+        match request.uri().path() {
+            "/drop" => drop(Panics),
+            "/log" => tracing::info!("of {}", Panics),
+            "/leave" => {
+                let _held = Panics;
+                std::future::pending::<()>().await;
+            }
+            _ => {}
+        }
+        ok()
+    })
+    .await;
+    for path in ["/drop", "/log"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let (answer, closed) = exchange(edge.address, request.as_bytes(), LONG).await;
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{path}: {answer}");
+        assert!(closed && !answer.contains("secret"), "{path}: {answer}");
+    }
+    // A client that leaves in the middle: what it leaves behind is dropped where nobody answers.
+    let mut client = TcpStream::connect(edge.address)
+        .await
+        .expect("a connection");
+    let request = b"GET /leave HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.write_all(request).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Its place is free again.
+    let good = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let (answer, _) = exchange(edge.address, good, LONG).await;
+    assert!(answer.ends_with("fine"), "{answer}");
+    let log = log.text();
+    assert!(log.contains("a request handler panicked"), "{log}");
+    assert!(!log.contains("secret"), "{log}");
+}
+
 #[tokio::test]
 async fn shutdown_lets_running_requests_end_and_cuts_the_rest() {
     let config = EdgeConfig {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use domain::access::ApiScope;
+use tokio::io::AsyncWriteExt;
 
+use super::Log;
 use super::harness::{Harness, KEY, config};
 use crate::edge::EdgeConfig;
 
@@ -274,35 +276,10 @@ async fn a_panic_in_the_middle_of_a_call_is_settled_as_ours() {
     );
 }
 
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn nothing_that_is_logged_holds_a_key_a_prompt_or_an_answer() {
     // T67, T68, T70
-    let log = Log::default();
-    let writer = log.clone();
-    // While there is a single dispatcher, other tests' threads decide what is heard at all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    // The runtime of this test has this one thread, so everything it does is heard.
-    let _heard = tracing::subscriber::set_default(subscriber);
+    let (log, _heard) = Log::listen();
     let harness = Harness::start().await;
     harness.bring("openai").await;
     let echo = format!(r#"{{"error":{{"message":"answer-words {KEY}"}}}}"#);
@@ -322,7 +299,7 @@ async fn nothing_that_is_logged_holds_a_key_a_prompt_or_an_answer() {
     wrong.headers_mut().insert("authorization", value);
     harness.send(wrong).await;
     harness.usage().await;
-    let text = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
+    let text = log.text();
     assert_eq!(
         text.matches("served req_").count(),
         6,
@@ -336,6 +313,77 @@ async fn nothing_that_is_logged_holds_a_key_a_prompt_or_an_answer() {
         "prompt-words",
         "answer-words",
     ] {
+        assert!(!text.contains(secret), "{secret} was logged");
+    }
+}
+
+#[tokio::test]
+async fn no_failure_to_reach_a_provider_tells_the_query_or_the_key() {
+    // T70
+    const QUERY: &str = "query-words-0123";
+    let (log, _heard) = Log::listen();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let refuses = closed.local_addr().expect("an address");
+    drop(closed);
+    // A queue of connections that nobody accepts.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent
+        .local_addr()
+        .map(|at| (silent, at))
+        .expect("an address");
+    // One that answers a greeting of TLS with something else.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let plain = plain.expect("a port");
+    let no_tls = plain.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            // Whoever is gone needs no answer.
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").await;
+        }
+    });
+    let mut said = Vec::new();
+    let mut rows = String::new();
+    for (at, status, code) in [
+        (format!("http://{refuses}"), None, "upstream_unreachable"),
+        (format!("https://{no_tls}"), None, "upstream_unreachable"),
+        (format!("https://{}", silent.1), None, "upstream_timeout"),
+        (format!("http://{}", silent.1), None, "upstream_timeout"),
+        (
+            "http://{plain}".to_owned(),
+            Some(500),
+            "upstream_bad_gateway",
+        ),
+        ("http://{plain}".to_owned(), Some(302), "upstream_redirect"),
+    ] {
+        let mut config = super::harness::config();
+        config.timeouts.first_byte_ms = 300;
+        config.timeouts.connect_ms = 300;
+        let harness = Harness::with(config, crate::edge::EdgeConfig::default()).await;
+        let plain = harness.provider.address.to_string();
+        let mut record = harness.record("openai", "one").await;
+        record.context.base_url = format!("{}/base", at.replace("{plain}", &plain));
+        record.envelope = harness.seal(KEY, &record).await;
+        harness.put(&record).await;
+        let location = format!("http://{refuses}/?again={QUERY}");
+        harness.provider.answers(
+            status.unwrap_or(200),
+            &[("location", location.as_str())],
+            b"",
+        );
+        let path = format!("/providers/openai/files?limit=2&token={QUERY}");
+        let answer = harness.get(&path).await;
+        let all = format!("{:?} {:?}", answer.headers, answer.body);
+        rows.push_str(&format!("{:?}", harness.usage().await));
+        for secret in [QUERY, KEY, &harness.api_key] {
+            assert!(!all.contains(secret), "{at}: {all}");
+            assert!(!rows.contains(secret), "{at}: {secret} is in a row");
+        }
+        said.push((at, answer.code(), code.to_owned()));
+    }
+    assert!(said.iter().all(|(_, said, code)| said == code), "{said:?}");
+    let text = log.text();
+    assert_eq!(text.matches("served req_").count(), said.len(), "{text}");
+    for secret in [QUERY, KEY, &KEY[8..20]] {
         assert!(!text.contains(secret), "{secret} was logged");
     }
 }
