@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::provider::Script;
+use serde_json::json;
 use testkit::provider::wire::{TOKENS, chat_stream as upstream_chat, message_stream};
+use testkit::provider::{Script, ScriptedProvider};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::{Fixture, chat_stream, message};
 
@@ -186,6 +189,104 @@ async fn a_client_that_leaves_cancels_the_upstream_call_and_is_recorded() {
         "{rows:?}"
     );
     fixture.finish().await;
+}
+
+#[tokio::test]
+async fn a_thousand_clients_that_vanish_leave_nothing_behind() {
+    // T127
+    const CLIENTS: usize = 1_000;
+    allow_files(4 * CLIENTS);
+    // Whoever keeps a place of one that is gone refuses the second thousand.
+    let fixture = Fixture::start_with(|builder| {
+        let builder = builder.env("KEYBEARER_MAX_CALLS_PER_KEY", "1000");
+        builder.env("KEYBEARER_MAX_CONNECTIONS", "1020")
+    });
+    let fixture = fixture.await;
+    fixture.with_openai_key().await;
+    let endless = Script::stream([PIECE, PIECE]).pace(Duration::from_secs(60));
+    fixture.provider.always(endless);
+    let address = fixture.app.url().replace("http://", "");
+    let body = chat_stream("gpt-4o").to_string();
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        fixture.owner.api_key,
+        body.len()
+    );
+    let session = &fixture.owner.person.session;
+    let pid = fixture.app.pid();
+    let mut files = Vec::new();
+    for round in 1..=2 {
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = TcpStream::connect(&address).await.expect("a connection");
+            client.write_all(request.as_bytes()).await.expect("sent");
+            clients.push(client);
+        }
+        for client in &mut clients {
+            let mut seen = Vec::new();
+            while !seen.ends_with(format!("{PIECE}\r\n").as_bytes()) {
+                let read = client.read_buf(&mut seen);
+                let read = tokio::time::timeout(Duration::from_secs(60), read).await;
+                let read = read.expect("in time").expect("no error");
+                assert!(read > 0, "{}", String::from_utf8_lossy(&seen));
+            }
+            assert!(seen.starts_with(b"HTTP/1.1 200 "));
+        }
+        drop(clients);
+        let gone = |provider: &ScriptedProvider| provider.left_early() == round * CLIENTS;
+        fixture.provider.wait_until("all to be dropped", gone).await;
+        let begun = Instant::now();
+        loop {
+            let health = session.get("/api/v1/admin/health").await.expect(200).json();
+            let calls = health["traffic"]["calls"].as_u64().expect("a number");
+            if calls == 0 {
+                break;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "{calls} calls run"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        files.push(open_files(pid));
+    }
+    // As many as before, but for what comes and goes by itself: connections of the database and of these requests.
+    if let [Some(first), Some(second)] = files[..] {
+        assert!(first < 200 && second <= first + 10, "{first}, {second}");
+    }
+    let summary = fixture.path("/usage/summary?group_by=model");
+    let begun = Instant::now();
+    loop {
+        let summary = session.get(&summary).await.expect(200).json();
+        // One row for each, all of which say that the client left.
+        let counts = [&summary["total"]["calls"], &summary["total"]["failed"]];
+        if counts == [&json!(2 * CLIENTS); 2] {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{summary}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    fixture.finish().await;
+}
+
+/// How many files a process has open, where that may be asked: by root, since the server is not open to its own user.
+fn open_files(pid: u32) -> Option<usize> {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    Some(files.count())
+}
+
+/// Lets the test itself have so many files open.
+fn allow_files(files: usize) {
+    let resource = rustix::process::Resource::Nofile;
+    let mut limit = rustix::process::getrlimit(resource);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(resource, limit).expect("raised");
+    let enough = limit.maximum.is_none_or(|it| it >= files as u64);
+    assert!(
+        enough,
+        "this test needs {files} open files: ulimit -Hn {files}"
+    );
 }
 
 #[tokio::test]
