@@ -25,6 +25,8 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -112,14 +114,14 @@ def run_loads(built, what, seconds=SECONDS, **environment):
             children.stop_all()
 
 
-def profile(merge):
-    """Counts what calls run through. Returns the file that the compiler reads."""
+def profile(merge, flags):
+    """Counts what calls run through. Returns the file that the compiler reads. `flags` are those of the build that uses it."""
     counts = PROFILE / "counts"
     shutil.rmtree(counts, ignore_errors=True)
     counts.mkdir(parents=True)
     # With the very settings of the build that ships: functions are found again by their names, in which cargo hides a sum of
     # the settings.
-    built = build(["keybearer", "bench"], f"-Cprofile-generate={counts}", PROFILE)
+    built = build(["keybearer", "bench"], f"-Cprofile-generate={counts} {flags}", PROFILE)
     run_loads(built, "profile", LLVM_PROFILE_FILE=str(counts / "keybearer-%p.profraw"))
     merged = counts / "merged"
     subprocess.run([merge, "merge", "-o", merged, *counts.glob("*.profraw")], check=True)
@@ -136,19 +138,32 @@ def lay_out(bolt, binary, load):
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     shutil.copy2(load, place / "bench")
-    counts = place / "counts"
-    # What is written by hand for the processor keeps its place: there is nothing to gain, and branches into tables.
-    command = [bolt, binary, "--skip-funcs=aws_lc.*,bn_.*"]
-    silent = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    counting = ["--instrument", f"--instrumentation-file={counts}", "-o", place / "keybearer"]
-    subprocess.run([*command, *counting], **silent)
-    run_loads(place, "layout")
-    how = ["--reorder-blocks=ext-tsp", "--reorder-functions=cdsort", "--split-functions", "--split-all-cold", "--split-eh"]
-    subprocess.run([*command, f"--data={counts}", *how, "--use-gnu-stack", "-o", place / "laid-out"], **silent)
-    subprocess.run(["strip", place / "laid-out"], check=True)
-    (place / "laid-out").rename(place / "keybearer")
+    counts, program, result = place / "counts", place / "keybearer", place / "laid-out"
+    with open(place / "bolt.log", "w") as log:
+        # What is written by hand for the processor keeps its place: there is nothing to gain, and branches into tables.
+        command = [bolt, binary, "--skip-funcs=aws_lc.*,bn_.*"]
+        told = {"check": True, "stdout": log, "stderr": log}
+        # By its path it is found again also where a process may not ask which file it is of.
+        counting = ["--instrument", f"--instrumentation-file={counts}", f"--instrumentation-binpath={program}"]
+        subprocess.run([*command, *counting, "-o", program], **told)
+        run_loads(place, "layout")
+        how = ["--reorder-blocks=ext-tsp", "--reorder-functions=cdsort", "--split-functions", "--split-all-cold"]
+        # `strip` would break what it has moved.
+        subprocess.run([*command, f"--data={counts}", *how, "--remove-symtab", "-o", result], **told)
+    if has_executable_stack(result):
+        raise OSError("its stacks would be executable")
+    result.rename(program)
     run_loads(place, "laid out", 0.5)
-    return place / "keybearer"
+    return program
+
+
+def has_executable_stack(binary):
+    """Whether a 64-bit ELF file asks for stacks that are executable, or does not say."""
+    data = binary.read_bytes()
+    start, size, number = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
+    headers = [struct.unpack_from("<II", data, start + size * at) for at in range(number)]
+    flags = [flags for kind, flags in headers if kind == 0x6474E551]
+    return not flags or any(it & 1 for it in flags)
 
 
 def units(data):
@@ -178,17 +193,20 @@ def main():
         print("profile: no llvm-profdata of LLVM 19 or newer is here; the binary is built without a profile", file=sys.stderr)
     elif layouter is None:
         print("profile: no llvm-bolt of LLVM 19 or newer is here; the binary keeps the compiler's layout", file=sys.stderr)
-    counted = merge and profile(merge)
-    flags = [f"-Cprofile-use={counted}"] if counted else []
-    if counted and layouter:
-        # It needs the names of functions, and to know what refers to where.
-        flags += ["-Cstrip=none", "-Clink-arg=-Wl,--emit-relocs"]
-    built = build(programs, " ".join(flags), TARGET)
+    # A layout needs the names of functions, and what refers to where.
+    flags = "-Cstrip=none -Clink-arg=-Wl,--emit-relocs" if merge and layouter else ""
+    counted = merge and profile(merge, flags)
+    built = build(programs, f"-Cprofile-use={counted} {flags}" if counted else "", TARGET)
     results = {program: built / program for program in programs}
     if counted:
         check(merge, counted, built)
-        if layouter:
-            results["keybearer"] = lay_out(layouter, results["keybearer"], PROFILE / host() / "release" / "bench")
+    if flags:
+        try:
+            results["keybearer"] = lay_out(layouter, built / "keybearer", PROFILE / host() / "release" / "bench")
+        except (subprocess.CalledProcessError, OSError, SystemExit) as error:
+            print(f"layout: {error}; see {PROFILE}/layout/bolt.log. The binary keeps the compiler's layout", file=sys.stderr)
+            results["keybearer"] = PROFILE / "stripped"
+            subprocess.run(["strip", "-o", results["keybearer"], built / "keybearer"], check=True)
     place = TARGET / "release"
     place.mkdir(exist_ok=True)
     for program, result in results.items():
@@ -198,4 +216,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # Ended from outside: what it started is ended as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

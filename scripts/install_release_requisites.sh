@@ -13,4 +13,5 @@ command -v taskset >/dev/null 2>&1 || packages+=(util-linux)
 debian_packages "${packages[@]}"
 
 scripts/build_release.py --has-profdata || debian_packages llvm-19 || echo "requisites: going on without llvm-19" >&2
-scripts/build_release.py --has-bolt || debian_packages bolt-19 libbolt-19-dev || echo "requisites: going on without bolt-19" >&2
+[ "$(uname -m)" != x86_64 ] || scripts/build_release.py --has-bolt ||
+    debian_packages bolt-19 libbolt-19-dev || echo "requisites: going on without bolt-19" >&2

@@ -1,6 +1,7 @@
 """What merges the counts of a profile is found, and counts that are of no use are noticed."""
 
 import pathlib
+import struct
 import subprocess
 import sys
 
@@ -53,6 +54,14 @@ def test_a_layout_needs_its_library_and_a_processor_that_is_known(tmp_path):
     (tmp_path / "llvm" / "lib" / "libbolt_rt_instr.a").touch()
     assert ask(tmp_path, "--has-bolt", "x86_64-here")
     assert not ask(tmp_path, "--has-bolt", "aarch64-here")
+
+
+@pytest.mark.parametrize(("headers", "executable"), [([], True), ([(1, 5)], True), ([(1, 5), (0x6474E551, 6)], False), ([(0x6474E551, 7)], True)])
+def test_a_binary_whose_stacks_are_executable_is_noticed(tmp_path, headers, executable):
+    table = b"".join(struct.pack("<II48x", *header) for header in headers)
+    binary = tmp_path / "binary"
+    binary.write_bytes(struct.pack("<32xQ14xHH6x", 64, 56, len(headers)) + table)
+    assert build_release.has_executable_stack(binary) == executable
 
 
 def test_counts_of_another_build_are_noticed(tmp_path):
