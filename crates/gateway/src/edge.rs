@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use domain::{RequestId, Sources};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -264,15 +264,17 @@ where
         mut request: Request<Incoming>,
         terms: &Terms,
     ) -> Result<Response<Body>, BoxError> {
+        let version = request.version();
+        let refused = |problem: Problem, id| {
+            let mut refusal = problem.response(id);
+            close(&mut refusal, version);
+            Ok(refusal)
+        };
         let Ok(id) = self.sources.id::<RequestId>() else {
-            return Ok(Problem::Random.response(None));
+            return refused(Problem::Random, None);
         };
         if let Err(problem) = head::check(&request) {
-            let mut refusal = problem.response(Some(id));
-            if !http_body::Body::is_end_stream(request.body()) {
-                close(&mut refusal);
-            }
-            return Ok(refusal);
+            return refused(problem, Some(id));
         }
         // A body that waits to be asked for is not asked for to be thrown away.
         let asks = request.headers().contains_key(header::EXPECT);
@@ -307,8 +309,8 @@ where
         }
         if !terms.progress.is_read(number) {
             // Seldom, and not a part of every connection's task.
-            if !switches && Box::pin(ends_unread(response.status(), terms, number, asks)).await {
-                close(&mut response);
+            if Box::pin(ends_unread(terms, number, asks)).await && !switches {
+                close(&mut response, version);
             }
         } else if may_stream && stream::is_stream(&response) {
             let streamed = Streamed::new(response, self.sources.now());
@@ -322,16 +324,18 @@ where
 
 /// Whether the connection ends with this answer to a request whose body is not at its end. If it is short, it is read: clients
 /// send it behind the head, and use the connection again. `asks`: its client waits until it is asked for it.
-async fn ends_unread(status: StatusCode, terms: &Terms, number: u64, asks: bool) -> bool {
+async fn ends_unread(terms: &Terms, number: u64, asks: bool) -> bool {
     match terms.progress.answers_unread(number) {
         Some(body) => asks || !inbound::read_rest(body).await,
-        // Somebody reads on, and stops at a refusal at the latest.
-        None => status.is_client_error() || status.is_server_error(),
+        // Whoever reads on passes it on to a provider, and stops when the answer ends at the latest.
+        None => true,
     }
 }
 
 /// Tells the client that the connection ends, which hyper would do without a word.
-fn close(response: &mut Response<Body>) {
+fn close(response: &mut Response<Body>, version: Version) {
+    // Else hyper would promise an older client in the same line that it goes on.
+    *response.version_mut() = version;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
 }

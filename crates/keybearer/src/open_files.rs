@@ -1,7 +1,7 @@
 //! How many connections the operating system's limit on open files has room for.
 //!
 //! A process that meets this limit cannot even refuse: accepting fails, and so does whatever else opens a file. So there are
-//! never more connections than it has room for, and whoever is one too many is told so.
+//! never more connections than it has room for with a call each, and whoever is one too many is told so.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -184,16 +184,16 @@ impl ScriptedProvider {
         self.state().left_early
     }
 
-    /// Waits until `done` holds. Panics after 10 seconds.
+    /// Waits until `done` holds. Panics after 30 seconds.
     pub async fn wait_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !done(self) {
-            assert!(Instant::now() < deadline, "waited 10 s for: {what}");
+            assert!(Instant::now() < deadline, "waited 30 s for: {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits until this many requests have come. Panics after 10 seconds.
+    /// Waits until this many requests have come. Panics after 30 seconds.
     pub async fn wait_for_requests(&self, count: usize) {
         self.wait_until("requests", |provider| {
             provider.state().requests.len() >= count

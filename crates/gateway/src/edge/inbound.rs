@@ -27,7 +27,7 @@ pub struct Inbound {
 
 /// How long the rest of a body that nobody wants is waited for, and how many bytes of it are read: clients send a head and a
 /// short body one after the other, and use the connection again.
-const REST: Duration = Duration::from_millis(250);
+const REST: Duration = Duration::from_secs(1);
 const REST_BYTES: u64 = 64 * 1024;
 
 /// Why a request body ended before its end.
@@ -113,8 +113,11 @@ impl Body for Inbound {
 
 impl Drop for Inbound {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.progress.leaves(self.request, body);
+        match self.body.take() {
+            // Its reader knew the length and asked for nothing behind it.
+            Some(body) if body.is_end_stream() => self.progress.ends(self.request),
+            Some(body) => self.progress.leaves(self.request, body),
+            None => {}
         }
     }
 }

@@ -182,7 +182,7 @@ const CODES: &[(&str, &str, &str, &str)] = &[
     (
         "404",
         "endpoint_not_found",
-        "There is no such endpoint below `/v1/`, or a client's base URL has the version twice or not at all; no API key is needed to learn that.",
+        "There is no such endpoint below `/v1/`, or a client's base URL has the version twice, or not at all before a path of a call; no API key is needed to learn that.",
         "Use one of those in `endpoints`. A base URL ends in `/v1` for OpenAI's SDKs and without it for Anthropic's and Google's.",
     ),
     (

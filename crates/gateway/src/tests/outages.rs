@@ -356,8 +356,10 @@ async fn no_failure_to_reach_a_provider_tells_the_query_or_the_key() {
         ("http://{plain}".to_owned(), Some(302), "upstream_redirect"),
     ] {
         let mut config = super::harness::config();
-        config.timeouts.first_byte_ms = 300;
-        config.timeouts.connect_ms = 300;
+        if code == "upstream_timeout" {
+            config.timeouts.first_byte_ms = 300;
+            config.timeouts.connect_ms = 300;
+        }
         let harness = Harness::with(config, crate::edge::EdgeConfig::default()).await;
         let plain = harness.provider.address.to_string();
         let mut record = harness.record("openai", "one").await;

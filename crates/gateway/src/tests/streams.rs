@@ -169,6 +169,7 @@ async fn a_client_that_goes_away_before_the_answer_is_settled_too() {
         let request = harness.chat_request(CALL);
         let waiting = tokio::spawn(async move { sender.send_request(request).await });
         while harness.provider.hits() < left {
+            assert!(!waiting.is_finished());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(!waiting.is_finished());

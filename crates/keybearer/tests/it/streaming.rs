@@ -199,11 +199,11 @@ async fn a_thousand_clients_that_vanish_leave_nothing_behind() {
     // Whoever keeps a place of one that is gone refuses the second thousand.
     let fixture = Fixture::start_with(|builder| {
         let builder = builder.env("KEYBEARER_MAX_CALLS_PER_KEY", "1000");
-        builder.env("KEYBEARER_MAX_CONNECTIONS", "1020")
+        builder.env("KEYBEARER_MAX_CONNECTIONS", "1100")
     });
     let fixture = fixture.await;
     fixture.with_openai_key().await;
-    let endless = Script::stream([PIECE, PIECE]).pace(Duration::from_secs(60));
+    let endless = Script::stream([PIECE, PIECE]).pace(Duration::from_secs(600));
     fixture.provider.always(endless);
     let address = fixture.app.url().replace("http://", "");
     let body = chat_stream("gpt-4o").to_string();
