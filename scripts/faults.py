@@ -670,6 +670,8 @@ if __name__ == "__main__":
     bench.BUILT = bench.BUILT.parent / "debug"
     bench.PROVIDER = bench.PROVIDER.replace('modes = ["byok"]', 'modes = ["byok", "managed"]')
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    # Ended from outside: what it started is ended as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(0 if asyncio.run(main(chosen)) else 1)
     except CannotStart as error:

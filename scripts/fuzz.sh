@@ -56,6 +56,7 @@ seeds_of() {
         fi
     done
     for file in fuzz/seeds/"$1"/*; do
+        [ -e "$file" ] || continue
         ln -s "$PWD/$file" "$into/seed_${file##*/}"
     done
 }

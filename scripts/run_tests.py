@@ -45,7 +45,7 @@ STEPS = [
         {"KEYBEARER_TEST_DATABASE": "sqlite", "KEYBEARER_TEST_COMMANDS": str(COMMANDS)},
     ),
     Step("rust-postgres", [*CARGO_TEST, "-p", "keybearer", "--test", "it"], 15, {"KEYBEARER_TEST_DATABASE": "postgres"}),
-    Step("scripts", [*PYTEST, "scripts/tests"], 5),
+    Step("scripts", [*PYTEST, "scripts/tests"], 12),
     # Against software that nobody here wrote: the SDKs, libsodium, a mock of the providers. Both engines.
     Step("sdk", [*PYTEST, "tests/sdk"], 20),
     # The console: what needs no browser, then Chromium against the binary.

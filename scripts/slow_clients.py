@@ -3,7 +3,7 @@
 
     scripts/slow_clients.py [--clients N] [--calls N] [--rounds N]
 
-A third of the slow clients send heads, a third bodies, a byte now and then; a third read a stream as slowly. Rounds without
+A third of the slow clients send heads, a third bodies, a byte now and then; a third read nothing of a stream. Rounds without
 and with them take turns. The good client's 99th percentile must stay below twice what it is without them: judged by the
 best round of each, since what else the machine does makes rounds slower and none faster. Wants a build (`cargo build -p
 keybearer`) and takes about a minute.

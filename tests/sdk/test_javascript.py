@@ -329,7 +329,7 @@ def test_vercels_retries(own_keys, mock, provider, model, format_name):
 def test_vercels_timeouts_take_the_call_at_the_provider_along(own_keys, mock, provider, model, format_name):
     mark = mock.mark()
     mock.next({"silent": True})
-    error = vercel(own_keys, "text", provider, model, prompt="say hello", timeout=2000)["error"]
+    error = vercel(own_keys, "text", provider, model, prompt="say hello", timeout=4000)["error"]
     assert error["name"] in ("TimeoutError", "AbortError"), error
     wait_for("the provider is left", 20, lambda: mock.left(mark))
     [row] = own_keys.usage(1)

@@ -194,7 +194,7 @@ def test_who_gives_up_takes_the_call_at_the_provider_along(kind, keyed, mock):
     mark = mock.mark()
     mock.next({"silent": True})
     with pytest.raises(kind.late):
-        kind.make(keyed, keyed.api_key, timeout=2).invoke(HELLO)
+        kind.make(keyed, keyed.api_key, timeout=4).invoke(HELLO)
     wait_for("the provider is left", 20, lambda: mock.left(mark))
     check_calls(keyed, mock, mark, (499, 1))
     assert keyed.usage(1)[0]["error_code"] == "client_closed"

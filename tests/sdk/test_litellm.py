@@ -168,7 +168,7 @@ def test_who_gives_up_takes_the_call_at_the_provider_along(to, tenant, calls, mo
     mark = mock.mark()
     mock.next({"silent": True})
     with pytest.raises(litellm.Timeout):
-        litellm.completion(messages=HELLO, **to | {"timeout": 2, "max_retries": 0})
+        litellm.completion(messages=HELLO, **to | {"timeout": 4, "max_retries": 0})
     wait_for("the provider is left", 20, lambda: mock.left(mark))
     calls((499, 1))
     assert tenant.usage(1)[0]["error_code"] == "client_closed"

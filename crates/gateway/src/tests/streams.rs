@@ -342,7 +342,7 @@ async fn many_clients_that_vanish_leave_nothing_running() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let limit = Duration::from_secs(1);
+    let limit = Duration::from_secs(10);
     assert!(
         tokio::time::timeout(limit, ended).await.is_ok(),
         "not all calls ended"
