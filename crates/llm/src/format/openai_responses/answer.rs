@@ -37,8 +37,13 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     }
     let missing = NotTranslatable::new("output", "there is no answer");
     let mut chars = 0;
+    let mut logprobs = Vec::new();
     for raw in fields.list("output")?.ok_or(missing)? {
-        item(raw, &mut answer, &mut chars, warnings)?;
+        item(raw, &mut answer, &mut chars, &mut logprobs, warnings)?;
+    }
+    // One list of all texts', written once: for each text it would grow again.
+    if !logprobs.is_empty() {
+        answer.choice.logprobs = serde_json::value::to_raw_value(&logprobs).ok();
     }
     let status = fields.text("status")?;
     answer.choice.stop = stop_of(status.as_deref(), &mut fields, &answer.choice.parts)?;
@@ -70,8 +75,14 @@ pub(super) fn is_usual_within(name: &str, _value: &RawValue) -> bool {
     matches!(name, "id" | "status" | "type" | "role" | "content")
 }
 
-/// `chars`: how many characters of text the answer has so far.
-fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64, warnings: &mut Warnings) -> Read<()> {
+/// `chars`: how many characters of text the answer has so far. `logprobs`: the log-probabilities of their tokens.
+fn item<'a>(
+    raw: &'a RawValue,
+    answer: &mut Answer,
+    chars: &mut u64,
+    logprobs: &mut Vec<&'a RawValue>,
+    warnings: &mut Warnings,
+) -> Read<()> {
     let mut fields = Fields::of(raw, "output")?;
     match fields.kind()?.as_str() {
         "message" => {
@@ -79,16 +90,12 @@ fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64, warnings: &mut War
                 let mut part = Fields::of(raw, "output")?;
                 match part.kind()?.as_str() {
                     "output_text" => {
-                        let logprobs = part.take("logprobs").filter(|it| it.get() != "[]");
-                        let before = answer.choice.logprobs.take();
-                        answer.choice.logprobs = joined(before, logprobs);
-                        if let Some(annotations) = part.take("annotations") {
-                            for raw in list(annotations).unwrap_or_default() {
-                                answer
-                                    .choice
-                                    .citations
-                                    .extend(citation(raw, *chars, warnings));
-                            }
+                        logprobs.extend(listed(&mut part, "logprobs", warnings));
+                        for raw in listed(&mut part, "annotations", warnings) {
+                            answer
+                                .choice
+                                .citations
+                                .extend(citation(raw, *chars, warnings));
                         }
                         let text = part.needed_text("text")?;
                         *chars += text.chars().count() as u64;
@@ -124,18 +131,15 @@ fn item(raw: &RawValue, answer: &mut Answer, chars: &mut u64, warnings: &mut War
     Ok(())
 }
 
-/// The log-probabilities of one text and of the next one.
-fn joined(before: Option<Box<RawValue>>, more: Option<&RawValue>) -> Option<Box<RawValue>> {
-    let inside = |list: &str| Some(list.trim().strip_prefix('[')?.strip_suffix(']')?.to_owned());
-    match (before, more) {
-        (Some(before), Some(more)) => {
-            let both = inside(before.get()).zip(inside(more.get()));
-            let both = both.map(|(before, more)| format!("[{before},{more}]"));
-            both.and_then(|it| RawValue::from_string(it).ok())
-                .or(Some(before))
-        }
-        (before, more) => before.or_else(|| more.map(ToOwned::to_owned)),
-    }
+/// What this field of a text lists. One that is no list is named in the warnings.
+fn listed<'a>(part: &mut Fields<'a>, name: &str, warnings: &mut Warnings) -> Vec<&'a RawValue> {
+    let Some(value) = part.take(name) else {
+        return Vec::new();
+    };
+    list(value).unwrap_or_else(|| {
+        warnings.dropped(name);
+        Vec::new()
+    })
 }
 
 /// Which tier of service a response names.

@@ -234,3 +234,41 @@ fn signs_of_life_reach_clients_of_every_format() {
         assert_eq!(stream(client, MESSAGES, ping), ": ping\n\n");
     }
 }
+
+/// Each text of a response may have a list of them; chat completions have one.
+#[test]
+fn log_probabilities_of_all_texts_are_one_list() {
+    let told = |lists: &[String]| {
+        let parts = lists.iter().map(|it| {
+            format!(r#"{{"type":"output_text","text":"a","annotations":[],"logprobs":{it}}}"#)
+        });
+        let parts: Vec<String> = parts.collect();
+        let body = format!(
+            r#"{{"id":"r","model":"m","status":"completed","output":[{{"type":"message","content":[{}]}}]}}"#,
+            parts.join(",")
+        );
+        let mut warnings = Warnings::default();
+        let told = plan(CHAT, RESPONSES).answer_alone(body.as_bytes(), &stamp(), &mut warnings);
+        let told: Value = serde_json::from_slice(&told.expect("an answer")).expect("JSON");
+        let of = told["choices"][0]["logprobs"]["content"].as_array();
+        let tokens = of.map(|it| it.iter().map(|it| it["token"].clone()).collect());
+        (
+            tokens.unwrap_or_else(Vec::<Value>::new),
+            warnings.to_string(),
+        )
+    };
+    let of = |token: &str| format!(r#"[ {{"token":"{token}","logprob":-1}} ]"#);
+    assert_eq!(
+        told(&["[ ]".to_owned(), of("a"), "[]".to_owned(), of("b")]),
+        (vec!["a".into(), "b".into()], String::new())
+    );
+    assert_eq!(
+        told(&["{}".to_owned(), of("a"), "7".to_owned()]),
+        (vec!["a".into()], "dropped:logprobs".to_owned())
+    );
+    // What is copied again for each text takes minutes.
+    let began = std::time::Instant::now();
+    let (tokens, _) = told(&vec![of(&"a".repeat(100)); 20_000]);
+    assert_eq!(tokens.len(), 20_000);
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
+}
