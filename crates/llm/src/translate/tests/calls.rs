@@ -170,3 +170,35 @@ fn a_call_that_goes_on_behind_its_end_is_an_error() {
     let nameless = [r#"{"index":0,"id":"a","function":{"arguments":"{}"}}"#];
     assert_eq!(told(&nameless), Err("a chunk cannot be read".to_owned()));
 }
+
+/// Some servers end an item of a response with less than its beginning said.
+#[test]
+fn a_call_of_a_response_ends_whatever_its_last_event_repeats() {
+    let event = |event: Value| format!("data: {event}\n\n");
+    let begun =
+        serde_json::json!({"type": "function_call", "call_id": "c1", "name": "f", "arguments": ""});
+    let more = event(
+        serde_json::json!({"type": "response.function_call_arguments.delta", "delta": "{\"a\":1}"}),
+    );
+    for (more, ended) in [
+        (more.as_str(), serde_json::json!({"type": "function_call"})),
+        (
+            "",
+            serde_json::json!({"type": "function_call", "arguments": "{\"a\":1}"}),
+        ),
+    ] {
+        let text = [
+            event(serde_json::json!({"type": "response.created", "response": {"id": "r", "model": "m"}})),
+            event(serde_json::json!({"type": "response.output_item.added", "item": begun})),
+            more.to_owned(),
+            event(serde_json::json!({"type": "response.output_item.done", "item": ended})),
+            event(serde_json::json!({"type": "response.completed", "response": {"id": "r", "status": "completed"}})),
+        ]
+        .concat();
+        let plan = plan(FormatId::OpenaiChat, FormatId::OpenaiResponses);
+        let out = stream(&plan, [text.as_bytes()]);
+        assert!(out.contains(r#""finish_reason":"tool_calls""#), "{out}");
+        assert!(out.contains(r#"{\"a\":1}"#), "{out}");
+        assert!(!out.contains("error") && !out.contains("dropped"), "{out}");
+    }
+}

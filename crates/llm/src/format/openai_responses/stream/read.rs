@@ -187,12 +187,16 @@ impl Reader {
                     happened.extend(proof.map(Happening::Delta));
                 }
             }
-            "function_call" if !self.filled => {
-                let call = item::call(&mut item).ok()?;
-                self.say(Some(call.arguments), happened);
-            }
             "function_call" => {
-                item::call(&mut item).ok()?;
+                // Its beginning said them; servers need not repeat them.
+                for name in ["namespace", "name", "call_id"] {
+                    item.take(name);
+                }
+                if !self.filled {
+                    let arguments = item.text("arguments").ok()?;
+                    self.say(arguments, happened);
+                }
+                item.take("arguments");
             }
             "message" => {}
             // What the provider's own tools did, for which nobody can have asked.
