@@ -259,16 +259,8 @@ impl Plan {
         let (to, from) = dialect(self.client)
             .zip(dialect(self.upstream))
             .ok_or_else(none)?;
-        let mut answer = from.read_answer(body, warnings)?;
+        let mut answer = from.read_answer(body, self.asked.answers, warnings)?;
         names::model_name(&mut answer.model);
-        // Nobody asked for more.
-        let others = self.asked.answers.saturating_sub(1);
-        if answer.others.len() as u64 > others {
-            warnings.dropped("choices");
-            answer
-                .others
-                .truncate(usize::try_from(others).unwrap_or(usize::MAX));
-        }
         Ok((to, answer))
     }
 
@@ -307,7 +299,13 @@ pub(crate) trait Dialect: Sync {
         warnings: &mut Warnings,
     ) -> Result<String, NotTranslatable>;
 
-    fn read_answer(&self, body: &[u8], warnings: &mut Warnings) -> Result<Answer, NotTranslatable>;
+    /// `answers`: how many were asked for; others are left out.
+    fn read_answer(
+        &self,
+        body: &[u8],
+        answers: u64,
+        warnings: &mut Warnings,
+    ) -> Result<Answer, NotTranslatable>;
 
     fn write_answer(
         &self,

@@ -173,6 +173,29 @@ pub(crate) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
     split::items(raw)
 }
 
+/// Those of an answer's `choices` that were asked for, in the order of their numbers: no more than `answers`. Others are not read,
+/// for nothing in them may break an answer, and are named in the warnings.
+pub(crate) fn asked_for<'a>(
+    mut choices: Vec<&'a RawValue>,
+    answers: u64,
+    warnings: &mut Warnings,
+) -> Vec<&'a RawValue> {
+    if choices.len() > 1 {
+        let number = |raw| Fields::of(raw, "").ok()?.whole("index").ok()?;
+        let numbered = choices.into_iter().zip(0_u64..);
+        let mut numbered: Vec<(u64, &RawValue)> = numbered
+            .map(|(raw, place)| (number(raw).unwrap_or(place), raw))
+            .collect();
+        numbered.sort_by_key(|(number, _)| *number);
+        choices = numbered.into_iter().map(|(_, raw)| raw).collect();
+    }
+    if choices.len() as u64 > answers {
+        warnings.dropped("choices");
+        choices.truncate(usize::try_from(answers).unwrap_or(usize::MAX));
+    }
+    choices
+}
+
 /// A whole body as JSON.
 pub(crate) fn whole(body: &[u8]) -> Read<&RawValue> {
     split::whole(body).ok_or_else(|| NotTranslatable::new("body", "it is not JSON"))

@@ -7,7 +7,7 @@ use super::part::{call_arguments, think, write_call, write_text, write_thought};
 use super::{grounding, logprobs, read_report};
 use crate::neutral::{
     Answer, Call, Carrier, Choice, Fields, Mishap, NotTranslatable, Object, Part, Proof, Stop,
-    Warnings, all_input, array, list, text, whole,
+    Warnings, all_input, array, asked_for, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -16,7 +16,8 @@ type Read<T> = Result<T, NotTranslatable>;
 /// The place of everything that a model says.
 const CANDIDATES: &str = "candidates";
 
-pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
+/// `answers`: how many were asked for.
+pub(super) fn read(body: &[u8], answers: u64, warnings: &mut Warnings) -> Read<Answer> {
     let mut fields = Fields::of(whole(body)?, "")?;
     let mut answer = Answer {
         id: fields.text("responseId")?,
@@ -41,8 +42,10 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
         }
         return Err(NotTranslatable::new(CANDIDATES, "there is no answer"));
     }
+    let candidates = asked_for(candidates, answers, warnings);
+    let mut left = grounding::Left::default();
     for (number, raw) in candidates.into_iter().enumerate() {
-        match candidate(raw, answer.id.as_deref(), warnings)? {
+        match candidate(raw, answer.id.as_deref(), &mut left, warnings)? {
             Ok(choice) if number == 0 => answer.choice = choice,
             Ok(choice) => answer.others.push(choice),
             Err(mishap) => {
@@ -53,10 +56,11 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     Ok(answer)
 }
 
-/// `answer`: the id of the whole. The inner `Err`: it is no answer.
+/// `answer`: the id of the whole. `left`: how much may still be told of pages. The inner `Err`: it is no answer.
 fn candidate(
     raw: &RawValue,
     answer: Option<&str>,
+    left: &mut grounding::Left,
     warnings: &mut Warnings,
 ) -> Read<Result<Choice, Mishap>> {
     let mut fields = Fields::of(raw, CANDIDATES)?;
@@ -92,7 +96,7 @@ fn candidate(
         }
     }
     if let Some(metadata) = fields.take(GROUNDING) {
-        choice.citations = grounding::read(metadata, &parts, warnings);
+        choice.citations = grounding::read(metadata, &parts, left, warnings);
     }
     match reason(&mut fields)? {
         Some(reason) => match stop_of(&reason, calls > 0) {
@@ -232,9 +236,10 @@ pub(super) fn write(
     warnings: &mut Warnings,
 ) -> Read<String> {
     let all = std::iter::once(&answer.choice).chain(&answer.others);
+    let mut left = grounding::Left::default();
     let candidates = all
         .enumerate()
-        .map(|(number, it)| write_candidate(number, it, warnings));
+        .map(|(number, it)| write_candidate(number, it, &mut left, warnings));
     let candidates: Vec<Object> = candidates.collect::<Read<_>>()?;
     let body = Object::new()
         .with(CANDIDATES, array(candidates))
@@ -244,7 +249,13 @@ pub(super) fn write(
     Ok(body.end())
 }
 
-fn write_candidate(number: usize, choice: &Choice, warnings: &mut Warnings) -> Read<Object> {
+/// `left`: how much may still be told of pages.
+fn write_candidate(
+    number: usize,
+    choice: &Choice,
+    left: &mut grounding::Left,
+    warnings: &mut Warnings,
+) -> Read<Object> {
     let mut parts = Vec::new();
     // Each text with its place among the parts.
     let mut texts: Vec<(usize, &str)> = Vec::new();
@@ -297,7 +308,7 @@ fn write_candidate(number: usize, choice: &Choice, warnings: &mut Warnings) -> R
         .maybe("logprobsResult", result)
         .maybe(
             GROUNDING,
-            grounding::write(&choice.citations, &texts, warnings),
+            grounding::write(&choice.citations, &texts, left, warnings),
         );
     Ok(candidate)
 }

@@ -1,5 +1,7 @@
 //! Pages that an answer stands on: Gemini lists them, and which stretches of a part each of them supports, in bytes.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -40,22 +42,52 @@ struct Page {
     title: Option<String>,
 }
 
-/// The most citations of an answer: each support may name every page.
+/// The most citations of an answer, all its candidates together: each support may name every page.
 const MAX_CITATIONS: usize = 4_096;
 
 /// The most that is read and written for them, in bytes: each is looked for in a text, and repeats a page or a stretch of the
 /// text. Enough for hundreds of citations in an answer of many pages.
 const MAX_WORK_BYTES: usize = 8 * 1024 * 1024;
 
-/// The pages that support these parts of an answer, each once for each stretch. What is not said so is named in the
+/// How much may still be read or written of an answer's citations: of all its candidates, for a body may list many.
+pub(super) struct Left {
+    citations: usize,
+    bytes: usize,
+}
+
+impl Default for Left {
+    fn default() -> Self {
+        Self {
+            citations: MAX_CITATIONS,
+            bytes: MAX_WORK_BYTES,
+        }
+    }
+}
+
+impl Left {
+    /// One citation more. `None`: there are too many.
+    fn citation(&mut self) -> Option<()> {
+        self.citations = self.citations.checked_sub(1)?;
+        Some(())
+    }
+
+    /// So much more of texts and addresses. `None`: it is too much.
+    fn take(&mut self, bytes: usize) -> Option<()> {
+        self.bytes = self.bytes.checked_sub(bytes)?;
+        Some(())
+    }
+}
+
+/// The pages that support these parts of a candidate, each once for each stretch. What is not said so is named in the
 /// warnings.
 pub(super) fn read(
     metadata: &RawValue,
     parts: &[&RawValue],
+    left: &mut Left,
     warnings: &mut Warnings,
 ) -> Vec<Citation> {
     let mut citations = Vec::new();
-    if !cite(metadata, parts, &mut citations).unwrap_or(false) {
+    if !cite(metadata, parts, left, &mut citations).unwrap_or(false) {
         match citations.is_empty() {
             true => warnings.dropped(super::answer::GROUNDING),
             false => warnings.changed("approximated", super::answer::GROUNDING),
@@ -65,7 +97,12 @@ pub(super) fn read(
 }
 
 /// Adds the citations; whether they say everything.
-fn cite(metadata: &RawValue, parts: &[&RawValue], citations: &mut Vec<Citation>) -> Option<bool> {
+fn cite(
+    metadata: &RawValue,
+    parts: &[&RawValue],
+    left: &mut Left,
+    citations: &mut Vec<Citation>,
+) -> Option<bool> {
     let known = |name: &str| ["groundingChunks", "groundingSupports"].contains(&name);
     let fields = Fields::of(metadata, "candidates").ok()?.rest();
     let empty = |value: &RawValue| matches!(value.get(), "null" | "[]" | "{}" | "\"\"");
@@ -76,14 +113,10 @@ fn cite(metadata: &RawValue, parts: &[&RawValue], citations: &mut Vec<Citation>)
     let pages: Vec<Option<Page>> = chunks.iter().map(page).collect();
     let mut cited = vec![false; pages.len()];
     let texts = texts(parts)?;
-    let mut left = MAX_WORK_BYTES;
     for support in metadata.grounding_supports.unwrap_or_default() {
         let segment = support.segment?;
         let (start, end) = (segment.start_index.unwrap_or(0), segment.end_index?);
-        let Some(rest) = left.checked_sub(end) else {
-            return Some(false);
-        };
-        left = rest;
+        left.take(end)?;
         let range = texts.get(segment.part_index.unwrap_or(0)).and_then(|it| {
             let (before, text) = it.as_ref()?;
             let chars = |text: &str| text.chars().count() as u64;
@@ -98,13 +131,8 @@ fn cite(metadata: &RawValue, parts: &[&RawValue], citations: &mut Vec<Citation>)
                 continue;
             };
             let bytes = url.len() + title.map_or(0, String::len);
-            let Some(rest) = left.checked_sub(bytes) else {
-                return Some(false);
-            };
-            left = rest;
-            if citations.len() == MAX_CITATIONS {
-                return Some(false);
-            }
+            left.take(bytes)?;
+            left.citation()?;
             cited[at] = true;
             citations.push(Citation {
                 url: url.clone(),
@@ -138,27 +166,29 @@ fn texts(parts: &[&RawValue]) -> Option<Vec<Option<(u64, String)>>> {
 pub(super) fn write(
     citations: &[Citation],
     texts: &[(usize, &str)],
+    left: &mut Left,
     warnings: &mut Warnings,
 ) -> Option<Object> {
     if citations.is_empty() {
         return None;
     }
     let mut pages: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut places = HashMap::new();
     let mut supports = Vec::new();
     let texts: Vec<(usize, &str, u64)> = texts
         .iter()
         .map(|(part, text)| (*part, *text, text.chars().count() as u64))
         .collect();
-    let mut left = MAX_WORK_BYTES;
-    for (number, citation) in citations.iter().enumerate() {
-        let found = (number < MAX_CITATIONS).then(|| segment(citation, &texts, &mut left));
-        let Some((part, text, start, end)) = found.flatten() else {
+    for citation in citations {
+        let found = left
+            .citation()
+            .and_then(|()| segment(citation, &texts, left));
+        let Some((part, text, start, end)) = found else {
             warnings.dropped("citations");
             continue;
         };
         let page = (citation.url.as_str(), citation.title.as_deref());
-        let known = pages.iter().position(|it| *it == page);
-        let at = known.unwrap_or_else(|| {
+        let at = *places.entry(page).or_insert_with(|| {
             pages.push(page);
             pages.len() - 1
         });
@@ -183,11 +213,11 @@ pub(super) fn write(
 }
 
 /// The text in which a citation stands, with its place among the parts, and where in it, in bytes. `texts`: with their lengths
-/// in characters. `left`: how many bytes may still be read.
+/// in characters.
 fn segment<'a>(
     citation: &Citation,
     texts: &[(usize, &'a str, u64)],
-    left: &mut usize,
+    left: &mut Left,
 ) -> Option<(usize, &'a str, usize, usize)> {
     let mut before = 0;
     for (part, text, chars) in texts {
@@ -195,7 +225,7 @@ fn segment<'a>(
             && citation.end <= before + chars
             && citation.start <= citation.end
         {
-            *left = left.checked_sub(text.len())?;
+            left.take(text.len())?;
             let byte = |at: u64| {
                 let at = usize::try_from(at - before).ok()?;
                 let mut ends = text.char_indices().map(|(byte, _)| byte);

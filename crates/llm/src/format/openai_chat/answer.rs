@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::read_report;
 use crate::neutral::{
     Answer, Call, Carrier, Choice, Citation, Fields, Json, NotTranslatable, Object, Part, Proof,
-    Stop, Thinking, Tier, Warnings, all_input, array, list, text, whole,
+    Stop, Thinking, Tier, Warnings, all_input, array, asked_for, list, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -14,7 +14,8 @@ type Read<T> = Result<T, NotTranslatable>;
 
 pub(super) const ID: &str = "chatcmpl-";
 
-pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
+/// `answers`: how many were asked for.
+pub(super) fn read(body: &[u8], answers: u64, warnings: &mut Warnings) -> Read<Answer> {
     let mut fields = Fields::of(whole(body)?, "")?;
     let mut answer = Answer {
         id: fields.text("id")?,
@@ -34,7 +35,7 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
     let choices = fields.list("choices")?.unwrap_or_default();
     fields.leave_said(is_usual, warnings);
     let id = answer.id.as_deref();
-    let mut choices = choices.into_iter();
+    let mut choices = asked_for(choices, answers, warnings).into_iter();
     let first = choices
         .next()
         .ok_or_else(|| NotTranslatable::new("choices", "there is no answer"))?;

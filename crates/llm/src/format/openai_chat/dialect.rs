@@ -22,8 +22,13 @@ impl Dialect for OpenaiChat {
         request::write(request, target, warnings)
     }
 
-    fn read_answer(&self, body: &[u8], warnings: &mut Warnings) -> Result<Answer, NotTranslatable> {
-        answer::read(body, warnings)
+    fn read_answer(
+        &self,
+        body: &[u8],
+        answers: u64,
+        warnings: &mut Warnings,
+    ) -> Result<Answer, NotTranslatable> {
+        answer::read(body, answers, warnings)
     }
 
     fn write_answer(

@@ -22,7 +22,12 @@ impl Dialect for OpenaiResponses {
         request::write(request, target, warnings)
     }
 
-    fn read_answer(&self, body: &[u8], warnings: &mut Warnings) -> Result<Answer, NotTranslatable> {
+    fn read_answer(
+        &self,
+        body: &[u8],
+        _answers: u64,
+        warnings: &mut Warnings,
+    ) -> Result<Answer, NotTranslatable> {
         answer::read(body, warnings)
     }
 

@@ -147,7 +147,7 @@ fn answers_come_back_as_they_were() {
             let read = |format, body: &[u8]| {
                 let dialect = dialect(format).expect("a dialect");
                 dialect
-                    .read_answer(body, &mut Warnings::default())
+                    .read_answer(body, 2, &mut Warnings::default())
                     .expect("an answer")
             };
             let (before, after) = (read(from, &body), read(to, &there));

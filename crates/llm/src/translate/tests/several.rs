@@ -161,3 +161,82 @@ fn choices_that_come_in_turns_stay_apart_in_a_stream() {
     let broken = events(&asked(CHAT, GEMINI, 2).0, &steps[..4]);
     assert!(!broken.last().expect("an end")["error"].is_null());
 }
+
+/// Nothing in an answer that nobody asked for breaks the one that was.
+#[test]
+fn an_answer_nobody_asked_for_is_not_read() {
+    let body = serde_json::json!({"candidates": [candidate(0, serde_json::json!([{"text": "a"}]), Some("STOP")),
+        candidate(1, serde_json::json!([]), Some("MALFORMED_FUNCTION_CALL"))]});
+    let (told, warnings) = answer(&asked(CHAT, GEMINI, 1).0, &body);
+    assert_eq!(told["choices"][0]["message"]["content"], "a");
+    assert_eq!(warnings, "dropped:choices");
+    // Where it was asked for, the answer is none.
+    let plan = asked(CHAT, GEMINI, 2).0;
+    let told = plan.answer_alone(
+        body.to_string().as_bytes(),
+        &stamp(),
+        &mut Warnings::default(),
+    );
+    assert!(told.is_err());
+
+    let body = serde_json::json!({"choices": [{"index": 0, "message": {"content": "a"}}, {"index": 1}, 7]});
+    let (told, warnings) = answer(&asked(GEMINI, CHAT, 1).0, &body);
+    assert_eq!(told["candidates"][0]["content"]["parts"][0]["text"], "a");
+    assert_eq!(warnings, "dropped:choices");
+}
+
+#[test]
+fn answers_have_the_order_of_their_numbers() {
+    let text = |text: &str| serde_json::json!([{"text": text}]);
+    let mut unnumbered = candidate(7, text("c"), Some("STOP"));
+    unnumbered.as_object_mut().expect("one").remove("index");
+    let body = serde_json::json!({"candidates": [candidate(1, text("b"), Some("STOP")),
+        candidate(0, text("a"), Some("STOP")), unnumbered]});
+    let (told, warnings) = answer(&asked(CHAT, GEMINI, 3).0, &body);
+    assert_eq!(warnings, "");
+    let said = |told: &Value, at: usize| told["choices"][at]["message"]["content"].clone();
+    assert_eq!(
+        [0, 1, 2].map(|at| said(&told, at)),
+        ["a", "b", "c"].map(Value::from)
+    );
+    // The one that was asked for is the first of them.
+    let (alone, _) = answer(&asked(CHAT, GEMINI, 1).0, &body);
+    assert_eq!(said(&alone, 0), "a");
+
+    let choice = |at: usize| told["choices"][at].clone();
+    let body = serde_json::json!({"choices": [choice(2), choice(1), choice(0)]});
+    let (back, _) = answer(&asked(GEMINI, CHAT, 3).0, &body);
+    let said = |at: usize| back["candidates"][at]["content"]["parts"][0]["text"].clone();
+    assert_eq!([0, 1, 2].map(said), ["a", "b", "c"].map(Value::from));
+}
+
+/// The limits of what is said of pages are those of an answer, whatever number of candidates it has.
+#[test]
+fn pages_of_all_answers_together_are_bounded() {
+    let url = format!("https://a.test/{}", "x".repeat(10_000));
+    let support =
+        serde_json::json!({"segment": {"endIndex": 1}, "groundingChunkIndices": vec![0; 2_000]});
+    let grounded = |number: u64| {
+        let mut it = candidate(number, serde_json::json!([{"text": "a"}]), Some("STOP"));
+        it["groundingMetadata"] = serde_json::json!({"groundingChunks": [{"web": {"uri": url}}], "groundingSupports": [support]});
+        it
+    };
+    let candidates: Vec<Value> = (0..8).map(grounded).collect();
+    let body = serde_json::json!({"candidates": candidates});
+    let (told, warnings) = answer(&asked(CHAT, GEMINI, 8).0, &body);
+    assert!(told.to_string().len() < 10_000_000);
+    assert_eq!(
+        warnings,
+        "approximated:groundingMetadata,dropped:groundingMetadata"
+    );
+
+    let text = "a".repeat(100_000);
+    let page = serde_json::json!({"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 100_000, "url": "https://a.test", "title": "A"}});
+    let choices = (0..8).map(|number| {
+        serde_json::json!({"index": number, "message": {"content": text, "annotations": vec![&page; 50]}})
+    });
+    let body = serde_json::json!({"choices": choices.collect::<Vec<Value>>()});
+    let (told, warnings) = answer(&asked(GEMINI, CHAT, 8).0, &body);
+    assert!(told.to_string().len() < 10_000_000);
+    assert_eq!(warnings, "dropped:citations");
+}

@@ -135,7 +135,7 @@ fn an_answer_comes_back_whole() {
         let given = fixture(format, kind);
         let dialect = dialect(format).expect("a dialect");
         let mut warnings = Warnings::default();
-        let read = dialect.read_answer(given.as_bytes(), &mut warnings);
+        let read = dialect.read_answer(given.as_bytes(), 2, &mut warnings);
         let read = read.expect("an answer");
         let written = dialect.write_answer(&read, &asked(format, 2), &stamp(), &mut warnings);
         let written: Value = serde_json::from_str(&written.expect("an answer")).expect("JSON");
