@@ -13,13 +13,14 @@ use crate::neutral::{Citation, Fields, Object, Warnings, array, text};
 struct Metadata<'a> {
     #[serde(borrow)]
     grounding_chunks: Option<Vec<&'a RawValue>>,
-    grounding_supports: Option<Vec<Support>>,
+    grounding_supports: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Support {
-    segment: Option<Segment>,
+struct Support<'a> {
+    #[serde(borrow)]
+    segment: &'a RawValue,
     grounding_chunk_indices: Option<Vec<usize>>,
 }
 
@@ -28,12 +29,13 @@ struct Support {
 struct Segment {
     part_index: Option<usize>,
     start_index: Option<usize>,
-    end_index: Option<usize>,
+    end_index: usize,
 }
 
 #[derive(Deserialize)]
-struct Chunk {
-    web: Option<Page>,
+struct Chunk<'a> {
+    #[serde(borrow)]
+    web: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -103,19 +105,36 @@ fn cite(
     left: &mut Left,
     citations: &mut Vec<Citation>,
 ) -> Option<bool> {
-    let known = |name: &str| ["groundingChunks", "groundingSupports"].contains(&name);
-    let fields = Fields::of(metadata, "candidates").ok()?.rest();
-    let empty = |value: &RawValue| matches!(value.get(), "null" | "[]" | "{}" | "\"\"");
-    let mut whole = fields.iter().all(|(name, it)| known(name) || empty(it));
+    let mut whole = has_only(metadata, &["groundingChunks", "groundingSupports"]);
     let metadata: Metadata<'_> = serde_json::from_str(metadata.get()).ok()?;
     let chunks = metadata.grounding_chunks.unwrap_or_default();
-    let page = |chunk: &&RawValue| serde_json::from_str::<Chunk>(chunk.get()).ok()?.web;
+    let page = |raw: &&RawValue| {
+        let chunk: Chunk<'_> = serde_json::from_str(raw.get()).ok()?;
+        whole &= has_only(raw, &["web"]) && has_only(chunk.web, &["uri", "title", "domain"]);
+        serde_json::from_str(chunk.web.get()).ok()
+    };
     let pages: Vec<Option<Page>> = chunks.iter().map(page).collect();
     let mut cited = vec![false; pages.len()];
     let texts = texts(parts)?;
-    for support in metadata.grounding_supports.unwrap_or_default() {
-        let segment = support.segment?;
-        let (start, end) = (segment.start_index.unwrap_or(0), segment.end_index?);
+    for raw in metadata.grounding_supports.unwrap_or_default() {
+        // One that cannot be read says nothing of the others.
+        let read = || {
+            let support: Support<'_> = serde_json::from_str(raw.get()).ok()?;
+            let segment: Segment = serde_json::from_str(support.segment.get()).ok()?;
+            Some((support, segment))
+        };
+        let Some((support, segment)) = read() else {
+            whole = false;
+            continue;
+        };
+        whole &= has_only(
+            raw,
+            &["segment", "groundingChunkIndices", "confidenceScores"],
+        ) && has_only(
+            support.segment,
+            &["partIndex", "startIndex", "endIndex", "text"],
+        );
+        let (start, end) = (segment.start_index.unwrap_or(0), segment.end_index);
         left.take(end)?;
         let range = texts.get(segment.part_index.unwrap_or(0)).and_then(|it| {
             let (before, text) = it.as_ref()?;
@@ -143,6 +162,16 @@ fn cite(
         }
     }
     Some(whole && cited.into_iter().all(|it| it))
+}
+
+/// Whether an object has no value in other fields than these.
+fn has_only(raw: &RawValue, known: &[&str]) -> bool {
+    let empty = |value: &RawValue| matches!(value.get(), "null" | "[]" | "{}" | "\"\"");
+    let fields = Fields::of(raw, "candidates").map(Fields::rest);
+    fields.is_ok_and(|them| {
+        let mut them = them.iter();
+        them.all(|(name, it)| known.contains(&name.as_ref()) || empty(it))
+    })
 }
 
 /// The text of each part, and how many characters of text stand before it. `None`: it is no text.

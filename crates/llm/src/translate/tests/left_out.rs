@@ -208,6 +208,53 @@ fn pages_that_ground_an_answer_are_the_annotations_of_its_stretches_and_back() {
 }
 
 #[test]
+fn what_grounding_says_in_a_way_that_is_not_known_is_named_and_costs_nothing_else() {
+    let told = |chunk: &Value, supports: &Value| {
+        let metadata =
+            serde_json::json!({"groundingChunks": [chunk], "groundingSupports": supports});
+        let body = serde_json::json!({"content": {"parts": [{"text": "abc"}]}, "groundingMetadata": metadata});
+        let (completion, warnings) = told(CHAT, GEMINI, &candidate(body));
+        let cited = completion["choices"][0]["message"]["annotations"].as_array();
+        (cited.map_or(0, Vec::len), warnings)
+    };
+    let page =
+        serde_json::json!({"web": {"uri": "https://a.test", "title": "A", "domain": "a.test"}});
+    let support = serde_json::json!({"segment": {"endIndex": 3, "text": "abc"}, "groundingChunkIndices": [0],
+        "confidenceScores": [0.5]});
+    assert_eq!(
+        told(&page, &serde_json::json!([support])),
+        (1, String::new())
+    );
+
+    let approximated = (1, "approximated:groundingMetadata".to_owned());
+    for broken in [
+        serde_json::json!({"groundingChunkIndices": [0]}),
+        serde_json::json!({"segment": {"startIndex": 1}, "groundingChunkIndices": [0]}),
+        serde_json::json!({"segment": {"endIndex": -1}, "groundingChunkIndices": [0]}),
+        serde_json::json!(null),
+        serde_json::json!(7),
+    ] {
+        let supports = serde_json::json!([broken, support]);
+        assert_eq!(told(&page, &supports), approximated, "{broken}");
+    }
+
+    let with = |value: &Value, at: &str| {
+        let mut value = value.clone();
+        value.pointer_mut(at).expect("an object")["new"] = "x".into();
+        value
+    };
+    for (chunk, support) in [
+        (with(&page, ""), support.clone()),
+        (with(&page, "/web"), support.clone()),
+        (page.clone(), with(&support, "")),
+        (page.clone(), with(&support, "/segment")),
+    ] {
+        let supports = serde_json::json!([support]);
+        assert_eq!(told(&chunk, &supports), approximated, "{chunk} {support}");
+    }
+}
+
+#[test]
 fn a_page_that_a_block_of_a_message_cites_is_cited_by_all_of_it() {
     let cited = serde_json::json!({"type": "web_search_result_location", "url": "https://a.test", "title": "A", "cited_text": "q", "encrypted_index": "e"});
     let text = |text: &str, citations: Value| serde_json::json!({"type": "text", "text": text, "citations": citations});
