@@ -16,7 +16,7 @@ mod warnings;
 
 pub(crate) use answer::{Answer, Block, Choice, Citation, Delta, Happening, Mishap, Stop, Tier};
 pub(crate) use carrier::{Carrier, media_of, to_data_url, without_data_url};
-pub(crate) use fields::{Fields, asked_for, list, text, whole};
+pub(crate) use fields::{Fields, asked_for, list, listed, text, whole};
 pub(crate) use json::{Json, Object, array, none};
 pub use warnings::{NotTranslatable, Warnings};
 

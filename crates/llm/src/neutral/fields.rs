@@ -120,8 +120,7 @@ impl<'a> Fields<'a> {
     /// no client misses.
     pub(crate) fn leave_said(self, usual: fn(&str, &RawValue) -> bool, warnings: &mut Warnings) {
         for (name, value) in self.entries {
-            let empty = matches!(value.get(), "null" | "false" | "\"\"" | "[]" | "{}");
-            if !empty && !usual(&name, value) {
+            if !is_empty(value) && !usual(&name, value) {
                 warnings.dropped(&name);
             }
         }
@@ -163,6 +162,11 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Whether nothing is lost with a value of an answer that is left out.
+fn is_empty(value: &RawValue) -> bool {
+    matches!(value.get(), "null" | "false" | "\"\"" | "[]" | "{}")
+}
+
 /// The text that `raw` is, if it is one.
 pub(crate) fn text(raw: &RawValue) -> Option<String> {
     split::text(raw.get()).map(Cow::into_owned)
@@ -171,6 +175,20 @@ pub(crate) fn text(raw: &RawValue) -> Option<String> {
 /// The items of `raw`, if it is a list.
 pub(crate) fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
     split::items(raw)
+}
+
+/// What `raw` lists, which is an answer's field of this name. What is no list is named in the warnings.
+pub(crate) fn listed<'a>(
+    raw: &'a RawValue,
+    name: &str,
+    warnings: &mut Warnings,
+) -> Vec<&'a RawValue> {
+    list(raw).unwrap_or_else(|| {
+        if !is_empty(raw) {
+            warnings.dropped(name);
+        }
+        Vec::new()
+    })
 }
 
 /// Those of an answer's `choices` that were asked for, in the order of their numbers: no more than `answers`. Others are not read,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::block;
 use crate::neutral::{
     Answer, Choice, Citation, Fields, Json, NotTranslatable, Object, Part, Stop, Tier, Warnings,
-    array, list, text, whole,
+    array, listed, text, whole,
 };
 use crate::tap::{BYTES_PER_TOKEN, Count};
 use crate::translate::{Asked, Stamp, mishap_of_event, named};
@@ -51,7 +51,7 @@ pub(super) fn read(body: &[u8], warnings: &mut Warnings) -> Read<Answer> {
                 let before = chars;
                 chars += text.chars().count() as u64;
                 if let Some(cited) = fields.take("citations") {
-                    for raw in list(cited).unwrap_or_default() {
+                    for raw in listed(cited, "citations", warnings) {
                         let page = citation(raw, warnings);
                         let place = |page: Page| page.at(before, chars);
                         answer.choice.citations.extend(page.map(place));

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::read_report;
 use crate::neutral::{
     Answer, Call, Carrier, Choice, Citation, Fields, Json, NotTranslatable, Object, Part, Proof,
-    Stop, Thinking, Tier, Warnings, all_input, array, asked_for, list, text, whole,
+    Stop, Thinking, Tier, Warnings, all_input, array, asked_for, list, listed, text, whole,
 };
 use crate::translate::{Asked, Stamp, call_name, mishap_of_event, named};
 
@@ -129,6 +129,7 @@ pub(super) fn tier(fields: &mut Fields<'_>) -> Option<Tier> {
 
 /// The pages in a list of annotations. Others are named in the warnings.
 pub(super) fn citations(annotations: &RawValue, warnings: &mut Warnings) -> Vec<Citation> {
+    let annotations = listed(annotations, "annotations", warnings);
     let mut read = |raw: &RawValue| {
         let page = || {
             let mut fields = Fields::of(raw, "choices").ok()?;
@@ -151,7 +152,6 @@ pub(super) fn citations(annotations: &RawValue, warnings: &mut Warnings) -> Vec<
         }
         page.map(|(page, _)| page)
     };
-    let annotations = list(annotations).unwrap_or_default();
     annotations.into_iter().filter_map(&mut read).collect()
 }
 
@@ -175,15 +175,14 @@ pub(super) fn texts(content: &RawValue, warnings: &mut Warnings) -> Vec<(bool, S
             vec![(false, text)]
         };
     }
-    let parts = list(content).unwrap_or_default();
+    let parts = listed(content, "content", warnings);
     let plain = |raw: &RawValue| Fields::of(raw, "choices").ok()?.text("text").ok()?;
     let read = |raw: &RawValue| {
         let mut part = Fields::of(raw, "choices").ok()?;
         // Thoughts are texts or a list of them, and never deeper.
         if let Some(thoughts) = part.take("thinking") {
-            let listed = list(thoughts).unwrap_or_default();
-            let listed = || listed.into_iter().filter_map(plain).collect();
-            return Some((true, text(thoughts).unwrap_or_else(listed)));
+            let joined = || Some(list(thoughts)?.into_iter().filter_map(plain).collect());
+            return Some((true, text(thoughts).or_else(joined)?));
         }
         Some((false, part.text("text").ok()??))
     };

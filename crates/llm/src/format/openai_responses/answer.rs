@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::{item, read_report};
 use crate::neutral::{
     Answer, Call, Choice, Citation, Fields, Json, Mishap, NotTranslatable, Object, Part, Stop,
-    Thinking, Tier, Warnings, all_input, array, list, none, text, whole,
+    Thinking, Tier, Warnings, all_input, array, listed, none, text, whole,
 };
 use crate::translate::{Asked, ECHOED, Echo, Stamp, mishap_of, mishap_of_event, named};
 
@@ -90,12 +90,14 @@ fn item<'a>(
                 let mut part = Fields::of(raw, "output")?;
                 match part.kind()?.as_str() {
                     "output_text" => {
-                        logprobs.extend(listed(&mut part, "logprobs", warnings));
-                        for raw in listed(&mut part, "annotations", warnings) {
-                            answer
-                                .choice
-                                .citations
-                                .extend(citation(raw, *chars, warnings));
+                        if let Some(raw) = part.take("logprobs") {
+                            logprobs.extend(listed(raw, "logprobs", warnings));
+                        }
+                        if let Some(raw) = part.take("annotations") {
+                            for raw in listed(raw, "annotations", warnings) {
+                                let cited = citation(raw, *chars, warnings);
+                                answer.choice.citations.extend(cited);
+                            }
                         }
                         let text = part.needed_text("text")?;
                         *chars += text.chars().count() as u64;
@@ -129,17 +131,6 @@ fn item<'a>(
     }
     fields.leave_said(is_usual_within, warnings);
     Ok(())
-}
-
-/// What this field of a text lists. One that is no list is named in the warnings.
-fn listed<'a>(part: &mut Fields<'a>, name: &str, warnings: &mut Warnings) -> Vec<&'a RawValue> {
-    let Some(value) = part.take(name) else {
-        return Vec::new();
-    };
-    list(value).unwrap_or_else(|| {
-        warnings.dropped(name);
-        Vec::new()
-    })
 }
 
 /// Which tier of service a response names.

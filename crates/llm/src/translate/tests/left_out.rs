@@ -141,6 +141,37 @@ fn an_answer_is_left_out_of_by_name_only() {
     }
 }
 
+/// Whatever a server writes where a list belongs is not lost without a word.
+#[test]
+fn what_should_be_a_list_and_is_none_is_named() {
+    let chat = |message: Value| told(RESPONSES, CHAT, &completion(message)).1;
+    let text = serde_json::json!({"text": "hi"});
+    assert_eq!(
+        chat(serde_json::json!({"content": text})),
+        "dropped:content"
+    );
+    let thought = serde_json::json!([{"type": "thinking", "thinking": text}]);
+    assert_eq!(
+        chat(serde_json::json!({"content": thought})),
+        "dropped:content"
+    );
+    assert_eq!(
+        chat(serde_json::json!({"content": "hi", "annotations": 7})),
+        "dropped:annotations"
+    );
+    let nothing = serde_json::json!({"content": "hi", "annotations": {}});
+    assert_eq!(chat(nothing), "");
+    let cited =
+        serde_json::json!([{"type": "text", "text": "hi", "citations": {"url": "https://a.test"}}]);
+    assert_eq!(told(CHAT, MESSAGES, &message(cited)).1, "dropped:citations");
+    let part = serde_json::json!({"type": "output_text", "text": "hi", "annotations": "x"});
+    let item = serde_json::json!({"type": "message", "content": [part]});
+    assert_eq!(
+        told(CHAT, RESPONSES, &response(item)).1,
+        "dropped:annotations"
+    );
+}
+
 #[test]
 fn pages_that_ground_an_answer_are_the_annotations_of_its_stretches_and_back() {
     let page = |url: &str, title: &str| serde_json::json!({"web": {"uri": url, "title": title}});
