@@ -72,7 +72,7 @@ pub(crate) enum Happening {
     /// The provider is alive.
     Ping,
     /// What is opened, added, closed or stopped from here on is of the choice with this number. Up to the first of these it is
-    /// number 0, and where one answer was asked for there are none.
+    /// number 0, and where one answer was asked for there are none. One that stands before `Start` says which choice begins.
     Choice(u64),
     Open(Block),
     Delta(Delta),

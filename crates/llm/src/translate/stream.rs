@@ -106,6 +106,13 @@ impl Relay {
     }
 
     fn write(&mut self, out: &mut String) {
+        // The first choice that a provider tells of is the one that begins, whatever its number.
+        let start = |it: &Happening| matches!(it, Happening::Start { .. });
+        if let Some(at) = self.happened.iter().position(start)
+            && matches!(self.happened.get(at + 1), Some(Happening::Choice(_)))
+        {
+            self.happened.swap(at, at + 1);
+        }
         for mut happening in self.happened.drain(..) {
             if self.over || out.len() > MAX_AT_ONCE_BYTES {
                 continue;

@@ -240,3 +240,26 @@ fn pages_of_all_answers_together_are_bounded() {
     assert!(told.to_string().len() < 10_000_000);
     assert_eq!(warnings, "dropped:citations");
 }
+
+/// A provider may tell of fewer answers than were asked for.
+#[test]
+fn a_stream_tells_of_no_choice_that_the_provider_did_not_tell_of() {
+    let numbers = |told: &[Value], of: &str| -> Vec<u64> {
+        let all = told.iter().filter_map(|it| it[of][0]["index"].as_u64());
+        all.collect()
+    };
+    let text = |number: u64| candidate(number, serde_json::json!([{"text": "a"}]), Some("STOP"));
+    let of = |candidates: Value| serde_json::json!({"responseId": "r", "modelVersion": "m", "candidates": candidates});
+    let (plan, _) = asked(CHAT, GEMINI, 2);
+    let chunks = events(&plan, &[of(serde_json::json!([text(1)]))]);
+    assert_eq!(numbers(&chunks, "choices"), [1, 1, 1]);
+    assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
+    let both = events(&plan, &[of(serde_json::json!([text(1), text(0)]))]);
+    assert_eq!(numbers(&both, "choices"), [1, 1, 0, 0, 1, 0]);
+
+    let (plan, _) = asked(GEMINI, CHAT, 2);
+    let back = events(&plan, &chunks);
+    assert_eq!(numbers(&back, "candidates"), [1, 1]);
+    let last = &back.last().expect("an end")["candidates"][0];
+    assert_eq!(last["finishReason"], "STOP");
+}

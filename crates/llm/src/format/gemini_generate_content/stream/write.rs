@@ -47,8 +47,8 @@ struct Choice {
     proof: Option<Proof>,
     /// Of the words that come next.
     logprobs: Option<Box<RawValue>>,
-    /// Told in its last event.
-    stop: Stop,
+    /// Told in its last event. `None`: nothing was said of its end.
+    stop: Option<Stop>,
 }
 
 impl Writer {
@@ -107,17 +107,22 @@ impl Writer {
         self.others.push((number, before));
     }
 
-    /// The last event of each candidate.
+    /// The last event of each candidate that the provider told of; of the first one where it told of none.
     fn end(&mut self, out: &mut String) {
-        let others = self.others.iter().map(|(number, _)| *number);
-        let mut numbers: Vec<u64> = others.chain([self.number]).collect();
+        let others = self.others.iter().map(|(number, it)| (*number, it));
+        let all = others.chain([(self.number, &self.choice)]);
+        let told = all.filter(|(_, it)| it.stop.is_some());
+        let mut numbers: Vec<u64> = told.map(|(number, _)| number).collect();
+        if numbers.is_empty() {
+            numbers.push(self.number);
+        }
         numbers.sort_unstable();
         let last = numbers.last().copied();
         for number in numbers {
             if number != self.number {
                 self.turn_to(number);
             }
-            let stop = std::mem::take(&mut self.choice.stop);
+            let stop = self.choice.stop.take().unwrap_or_default();
             self.event(write_text("", None), Some(&stop), Some(number) == last, out);
         }
     }
@@ -228,7 +233,7 @@ impl StreamWriter for Writer {
             }
             Happening::Stop(stop) => {
                 self.judge(stop == Stop::Length);
-                self.choice.stop = stop;
+                self.choice.stop = Some(stop);
                 None
             }
             Happening::Usage(usage) => {

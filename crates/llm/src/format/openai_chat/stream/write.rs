@@ -176,6 +176,11 @@ impl StreamWriter for Writer {
                 self.created_s = created_s.unwrap_or(self.stamp.at_s);
                 Some(beginning())
             }
+            // Nothing was told of another one.
+            Happening::Choice(number) if self.id.is_empty() => {
+                self.number = number;
+                None
+            }
             Happening::Choice(number) => self.turn_to(number),
             Happening::Ping => {
                 out.push_str(": ping\n\n");
