@@ -41,7 +41,16 @@ pub(crate) fn holds(input: &[u8]) {
     if let Ok(translated) = translate::request(client, upstream, body, &target) {
         assert!(is_json(&translated.body));
     }
-    let least = br#"{"model":"m","max_tokens":9,"messages":[],"input":"hi","contents":[]}"#;
+    // Several answers, where both formats know them.
+    let least: &[u8] = match (client, upstream) {
+        (FormatId::OpenaiChat, FormatId::GeminiGenerateContent) => {
+            br#"{"model":"m","messages":[],"n":2}"#
+        }
+        (FormatId::GeminiGenerateContent, FormatId::OpenaiChat) => {
+            br#"{"contents":[],"generationConfig":{"candidateCount":2}}"#
+        }
+        _ => br#"{"model":"m","max_tokens":9,"messages":[],"input":"hi","contents":[]}"#,
+    };
     let plan = translate::request(client, upstream, least, &target);
     let plan = plan.expect("it can be translated").plan;
     if let Ok(answer) = plan.answer(body, &stamp()) {
