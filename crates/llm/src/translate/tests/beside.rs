@@ -251,11 +251,8 @@ fn log_probabilities_of_all_texts_are_one_list() {
         let told = plan(CHAT, RESPONSES).answer_alone(body.as_bytes(), &stamp(), &mut warnings);
         let told: Value = serde_json::from_slice(&told.expect("an answer")).expect("JSON");
         let of = told["choices"][0]["logprobs"]["content"].as_array();
-        let tokens = of.map(|it| it.iter().map(|it| it["token"].clone()).collect());
-        (
-            tokens.unwrap_or_else(Vec::<Value>::new),
-            warnings.to_string(),
-        )
+        let tokens = of.into_iter().flatten().map(|it| it["token"].clone());
+        (tokens.collect::<Vec<Value>>(), warnings.to_string())
     };
     let of = |token: &str| format!(r#"[ {{"token":"{token}","logprob":-1}} ]"#);
     assert_eq!(
