@@ -281,8 +281,15 @@ def test_googles_sdk_keeps_its_errors_across_formats(tenant, keys, mock, provide
     with pytest.raises(errors.ServerError, match="broke off"):
         list(google.models.generate_content_stream(model=model, contents="break off"))
     mark = mock.mark()
+    config = types.GenerateContentConfig(candidate_count=2)
+    if upstream == "openai_chat":
+        # It has several answers, too.
+        response = google.models.generate_content(model=model, contents="say hello", config=config)
+        assert response.text == SAID
+        [body] = mock.bodies(mark)
+        assert body["n"] == 2
+        return
     with pytest.raises(errors.ClientError) as caught:
-        config = types.GenerateContentConfig(candidate_count=2)
         google.models.generate_content(model=model, contents="say hello", config=config)
     info = caught.value.details["error"]["details"][0]
     assert (info["reason"], info["metadata"]["field"]) == ("not_translatable", "generationConfig.candidateCount")
