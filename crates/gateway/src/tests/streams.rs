@@ -244,6 +244,33 @@ async fn a_body_that_breaks_is_cut_so_that_nobody_takes_it_for_whole() {
 }
 
 #[tokio::test]
+async fn an_answer_that_drips_ends_with_the_time_of_its_call() {
+    // T60
+    let mut config = config();
+    config.timeouts.total_ms = 600;
+    let harness = Harness::with(config, EdgeConfig::default()).await;
+    harness.bring("openai").await;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut drips = vec![Step::Send(head.into())];
+    for _ in 0..400 {
+        drips.push(Step::Send(chunk(FIRST)));
+        drips.push(Step::Wait(Duration::from_millis(50)));
+    }
+    harness.provider.script(drips);
+    let begun = std::time::Instant::now();
+    let body = rest(open(&harness, "/v1/chat/completions", CALL).await).await;
+    // Twenty seconds, if nobody ended it.
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(body.starts_with(FIRST), "{body}");
+    assert!(body.contains("upstream_timeout"), "{body}");
+    let [row] = &harness.usage().await[..] else {
+        panic!("one row");
+    };
+    assert_eq!(row.error_code.as_deref(), Some("upstream_timeout"));
+}
+
+#[tokio::test]
 async fn silence_and_endless_answers_are_cut() {
     // T59, T60
     let mut config = config();
