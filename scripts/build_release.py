@@ -4,18 +4,12 @@
     scripts/build_release.py
 
 A call passes through some 400 KB of code and nearly no loop: what it costs is mostly that the processor has forgotten the
-code when it comes to it. So the compiler is told what calls run through (a profile), and the binary is laid out once more
-when it is linked, branch by branch. See docs/benchmarks.md for what that gains. The steps:
+code when it comes to it. So the compiler is told what calls run through (a profile), and puts that together. Three steps:
+a build that counts (`target/profile`), a load of some seconds against it on loopback, with the benchmark's provider and
+database of its own, and the build that uses the counts. See docs/benchmarks.md for what it gains.
 
-1. a build that counts (`target/profile`), and a load of some seconds against it on loopback, with the benchmark's provider and
-   database of its own;
-2. the build that uses the counts;
-3. the same load against that build, with counters at its branches, and a layout by those;
-4. the load once more, shortly, against what ships: it has to serve.
-
-The first counts are merged by `llvm-profdata`, of the toolchain (the component `llvm-tools`) or of Debian (`llvm-19`), the layout
-is made by `llvm-bolt` (Debian's `bolt-19` and `libbolt-19-dev`); see `scripts/install_release_requisites.sh`. What is missing is
-left out, which is said: the binary works the same.
+The counts are merged by `llvm-profdata`, of the toolchain (the component `llvm-tools`) or of Debian (`llvm-19`); see
+`scripts/install_release_requisites.sh`. Without one the binary is built plainly, which is said: it works the same.
 """
 
 import argparse
@@ -25,8 +19,6 @@ import pathlib
 import re
 import resource
 import shutil
-import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -61,19 +53,6 @@ def profdata():
     return next(filter(None, found), None)
 
 
-def bolt():
-    """The program that lays a binary out, with the library that counts for it; only of one kind of processor it is known to."""
-    if not host().startswith("x86_64"):
-        return None
-    for version in range(22, 18, -1):
-        found = shutil.which(f"llvm-bolt-{version}")
-        # It looks for its library beside the place that it is called by.
-        found = found and pathlib.Path(found).resolve()
-        if found and (found.parent.parent / "lib" / "libbolt_rt_instr.a").exists():
-            return str(found)
-    return None
-
-
 def build(programs, flags, directory):
     """Builds release binaries with flags for the compiler. Returns where they are."""
     # With a platform that is named the flags reach no build script and no macro.
@@ -84,18 +63,18 @@ def build(programs, flags, directory):
     return directory / host() / "release"
 
 
-class Loaded(bench.Keybearer):
-    """The binary that gets the load."""
+class Counting(bench.Keybearer):
+    """The binary that counts."""
 
-    def __init__(self, children, upstream, environment):
-        self.MORE = environment
+    def __init__(self, children, upstream, counts):
+        self.MORE = {"LLVM_PROFILE_FILE": str(counts / "keybearer-%p.profraw")}
         super().__init__(children, upstream)
 
 
-def run_loads(built, what, seconds=SECONDS, **environment):
-    """Gives the binary in `built` its load. What it ran through is written when it has stopped."""
+def run_loads(built, counts):
+    """Gives the counting binary its load. What it ran through is in `counts` when it has stopped."""
     bench.BUILT = built
-    # Upstream and load may count as well, and nobody wants to know.
+    # Upstream and load count as well, and nobody wants to know.
     os.environ["LLVM_PROFILE_FILE"] = "/dev/null"
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
@@ -103,26 +82,26 @@ def run_loads(built, what, seconds=SECONDS, **environment):
         children = bench.Children(pathlib.Path(directory))
         try:
             peers = bench.Peers(children)
-            keybearer = Loaded(children, peers.address, environment)
+            keybearer = Counting(children, peers.address, counts)
             target = bench.Target("Keybearer", keybearer.address, keybearer.api_key, keybearer.child.pid)
             for case in LOADS:
-                seen = bench.measure(case, target, seconds, peers)
-                print(f"{what}: {case.name}: {seen['requests']} calls", flush=True)
+                seen = bench.measure(case, target, SECONDS, peers)
+                print(f"profile: {case.name}: {seen['requests']} calls", flush=True)
             time.sleep(1)
             keybearer.stop()
         finally:
             children.stop_all()
 
 
-def profile(merge, flags):
-    """Counts what calls run through. Returns the file that the compiler reads. `flags` are those of the build that uses it."""
+def profile(merge):
+    """Counts what calls run through. Returns the file that the compiler reads."""
     counts = PROFILE / "counts"
     shutil.rmtree(counts, ignore_errors=True)
     counts.mkdir(parents=True)
     # With the very settings of the build that ships: functions are found again by their names, in which cargo hides a sum of
     # the settings.
-    built = build(["keybearer", "bench"], f"-Cprofile-generate={counts} {flags}", PROFILE)
-    run_loads(built, "profile", LLVM_PROFILE_FILE=str(counts / "keybearer-%p.profraw"))
+    built = build(["keybearer", "bench"], f"-Cprofile-generate={counts}", PROFILE)
+    run_loads(built, counts)
     merged = counts / "merged"
     subprocess.run([merge, "merge", "-o", merged, *counts.glob("*.profraw")], check=True)
     # With another name for other counts: cargo builds anew when the flags change, and does not look into the file.
@@ -130,40 +109,6 @@ def profile(merge, flags):
     for old in PROFILE.glob("*.profdata"):
         old.unlink()
     return merged.rename(named)
-
-
-def lay_out(bolt, binary, load):
-    """Lays a binary out by what calls run through. Returns where the one that ships is. `load` is the benchmark's program."""
-    place = PROFILE / "layout"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    shutil.copy2(load, place / "bench")
-    counts, program, result = place / "counts", place / "keybearer", place / "laid-out"
-    with open(place / "bolt.log", "w") as log:
-        # What is written by hand for the processor keeps its place: there is nothing to gain, and branches into tables.
-        command = [bolt, binary, "--skip-funcs=aws_lc.*,bn_.*"]
-        told = {"check": True, "stdout": log, "stderr": log}
-        # By its path it is found again also where a process may not ask which file it is of.
-        counting = ["--instrument", f"--instrumentation-file={counts}", f"--instrumentation-binpath={program}"]
-        subprocess.run([*command, *counting, "-o", program], **told)
-        run_loads(place, "layout")
-        how = ["--reorder-blocks=ext-tsp", "--reorder-functions=cdsort", "--split-functions", "--split-all-cold"]
-        # `strip` would break what it has moved.
-        subprocess.run([*command, f"--data={counts}", *how, "--remove-symtab", "-o", result], **told)
-    if has_executable_stack(result):
-        raise OSError("its stacks would be executable")
-    result.rename(program)
-    run_loads(place, "laid out", 0.5)
-    return program
-
-
-def has_executable_stack(binary):
-    """Whether a 64-bit ELF file asks for stacks that are executable, or does not say."""
-    data = binary.read_bytes()
-    start, size, number = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
-    headers = [struct.unpack_from("<II", data, start + size * at) for at in range(number)]
-    flags = [flags for kind, flags in headers if kind == 0x6474E551]
-    return not flags or any(it & 1 for it in flags)
 
 
 def units(data):
@@ -183,39 +128,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bench", action="store_true", help="build the benchmark's program as well")
     parser.add_argument("--has-profdata", action="store_true", help="only say, by the exit status, whether a profile can be made")
-    parser.add_argument("--has-bolt", action="store_true", help="only say, by the exit status, whether a layout can be made")
     options = parser.parse_args()
     programs = ["keybearer", *(["bench"] if options.bench else [])]
-    merge, layouter = profdata(), bolt()
-    if options.has_profdata or options.has_bolt:
-        sys.exit((merge if options.has_profdata else layouter) is None)
+    merge = profdata()
+    if options.has_profdata:
+        sys.exit(merge is None)
     if merge is None:
         print("profile: no llvm-profdata of LLVM 19 or newer is here; the binary is built without a profile", file=sys.stderr)
-    elif layouter is None:
-        print("profile: no llvm-bolt of LLVM 19 or newer is here; the binary keeps the compiler's layout", file=sys.stderr)
-    # A layout needs the names of functions, and what refers to where.
-    flags = "-Cstrip=none -Clink-arg=-Wl,--emit-relocs" if merge and layouter else ""
-    counted = merge and profile(merge, flags)
-    built = build(programs, f"-Cprofile-use={counted} {flags}" if counted else "", TARGET)
-    results = {program: built / program for program in programs}
+    counted = merge and profile(merge)
+    built = build(programs, f"-Cprofile-use={counted}" if counted else "", TARGET)
     if counted:
         check(merge, counted, built)
-    if flags:
-        try:
-            results["keybearer"] = lay_out(layouter, built / "keybearer", PROFILE / host() / "release" / "bench")
-        except (subprocess.CalledProcessError, OSError, SystemExit) as error:
-            print(f"layout: {error}; see {PROFILE}/layout/bolt.log. The binary keeps the compiler's layout", file=sys.stderr)
-            results["keybearer"] = PROFILE / "stripped"
-            subprocess.run(["strip", "-o", results["keybearer"], built / "keybearer"], check=True)
     place = TARGET / "release"
     place.mkdir(exist_ok=True)
-    for program, result in results.items():
+    for program in programs:
         # Not into a program that runs.
         (place / program).unlink(missing_ok=True)
-        shutil.copy2(result, place / program)
+        shutil.copy2(built / program, place / program)
 
 
 if __name__ == "__main__":
-    # Ended from outside: what it started is ended as well.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

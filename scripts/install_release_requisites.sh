@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make release` needs beside the Rust toolchain and Node.js: Python and taskset, which give the binary its
-# load, and the programs that merge what the load counted and lay the binary out by it. Without the last two a release is built
-# plainly, so those are asked for and not insisted on.
+# load, and the program that merges what the load counted. Without the last one a release is built plainly, so that is
+# asked for and not insisted on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian_packages.sh
@@ -13,5 +13,3 @@ command -v taskset >/dev/null 2>&1 || packages+=(util-linux)
 debian_packages "${packages[@]}"
 
 scripts/build_release.py --has-profdata || debian_packages llvm-19 || echo "requisites: going on without llvm-19" >&2
-[ "$(uname -m)" != x86_64 ] || scripts/build_release.py --has-bolt ||
-    debian_packages bolt-19 libbolt-19-dev || echo "requisites: going on without bolt-19" >&2

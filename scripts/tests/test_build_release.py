@@ -1,7 +1,6 @@
 """What merges the counts of a profile is found, and counts that are of no use are noticed."""
 
 import pathlib
-import struct
 import subprocess
 import sys
 
@@ -19,16 +18,16 @@ def program(path, text="exit 0"):
     path.chmod(0o755)
 
 
-def ask(tmp_path, what, host="here"):
-    """Asks the script, with a toolchain whose folder is `sysroot` and with the programs in `bin` alone."""
-    program(tmp_path / "bin" / "rustc", f'[ "$1" = -vV ] && echo "host: {host}" || echo {tmp_path}/sysroot')
-    asked = [sys.executable, SCRIPT, what]
-    return subprocess.run(asked, env={"PATH": f"{tmp_path}/bin"}, check=False).returncode == 0
-
-
 @pytest.fixture
 def has_profdata(tmp_path):
-    return lambda: ask(tmp_path, "--has-profdata")
+    """Asks the script, with a toolchain whose folder is `sysroot` and with the programs in `bin` alone."""
+    program(tmp_path / "bin" / "rustc", f'[ "$1" = -vV ] && echo "host: here" || echo {tmp_path}/sysroot')
+
+    def ask():
+        asked = [sys.executable, SCRIPT, "--has-profdata"]
+        return subprocess.run(asked, env={"PATH": f"{tmp_path}/bin"}, check=False).returncode == 0
+
+    return ask
 
 
 def test_it_is_the_toolchains_own(tmp_path, has_profdata):
@@ -43,25 +42,6 @@ def test_else_it_is_one_that_reads_the_compilers_form(tmp_path, has_profdata):
     assert not has_profdata()
     program(tmp_path / "bin" / "llvm-profdata-19")
     assert has_profdata()
-
-
-def test_a_layout_needs_its_library_and_a_processor_that_is_known(tmp_path):
-    program(tmp_path / "llvm" / "bin" / "llvm-bolt")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "llvm-bolt-19").symlink_to(tmp_path / "llvm" / "bin" / "llvm-bolt")
-    assert not ask(tmp_path, "--has-bolt", "x86_64-here")
-    (tmp_path / "llvm" / "lib").mkdir()
-    (tmp_path / "llvm" / "lib" / "libbolt_rt_instr.a").touch()
-    assert ask(tmp_path, "--has-bolt", "x86_64-here")
-    assert not ask(tmp_path, "--has-bolt", "aarch64-here")
-
-
-@pytest.mark.parametrize(("headers", "executable"), [([], True), ([(1, 5)], True), ([(1, 5), (0x6474E551, 6)], False), ([(0x6474E551, 7)], True)])
-def test_a_binary_whose_stacks_are_executable_is_noticed(tmp_path, headers, executable):
-    table = b"".join(struct.pack("<II48x", *header) for header in headers)
-    binary = tmp_path / "binary"
-    binary.write_bytes(struct.pack("<32xQ14xHH6x", 64, 56, len(headers)) + table)
-    assert build_release.has_executable_stack(binary) == executable
 
 
 def test_counts_of_another_build_are_noticed(tmp_path):
