@@ -18,6 +18,7 @@ pub use crate::neutral::{NotTranslatable, Warnings};
 use crate::provider::Thinking;
 use crate::sse::Event;
 
+mod choices;
 mod echo;
 mod error;
 mod names;
@@ -25,6 +26,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use choices::Choices;
 pub(crate) use echo::{ECHOED, Echo};
 pub(crate) use error::{mishap_of, mishap_of_event};
 pub(crate) use names::{call_name, named};

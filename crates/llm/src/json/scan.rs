@@ -20,28 +20,21 @@ pub(crate) fn run_between(bytes: &[u8]) -> usize {
 }
 
 /// The bytes that build a document.
-static BUILDS: [bool; 256] = {
-    let mut builds = [false; 256];
-    let all = b"\"{}[],:";
-    let mut at = 0;
-    while at < all.len() {
-        builds[all[at] as usize] = true;
-        at += 1;
-    }
-    builds
-};
+static BUILDS: [bool; 256] = table(b"\"{}[],:");
 
 /// The bytes that matter where only the end of a list or of an object is looked for.
-pub(crate) static NESTS: [bool; 256] = {
-    let mut nests = [false; 256];
-    let all = b"\"{}[]";
+pub(crate) static NESTS: [bool; 256] = table(b"\"{}[]");
+
+/// Says of each byte whether it is one of these.
+const fn table(bytes: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
     let mut at = 0;
-    while at < all.len() {
-        nests[all[at] as usize] = true;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
         at += 1;
     }
-    nests
-};
+    table
+}
 
 /// Where a string ends of which these are the next bytes; `None`: not in them.
 pub(crate) fn string_end(bytes: &[u8]) -> Option<usize> {

@@ -7,18 +7,13 @@ use super::super::answer::{Said, is_blocked, is_usual, reason, said, stop_of};
 use super::super::{REPORT, logprobs, read_report};
 use crate::neutral::{Block, Call, Delta, Fields, Happening, Mishap, Proof, Stop, Warnings};
 use crate::sse::Event;
-use crate::translate::{StreamReader, call_name, mishap_of_event};
+use crate::translate::{Choices, StreamReader, call_name, mishap_of_event};
 
 /// What the events have told up to here.
 pub(in super::super) struct Reader {
-    /// How many answers were asked for.
-    answers: u64,
     id: Option<String>,
     begun: bool,
-    /// Those that have begun, each with its number.
-    choices: Vec<(u64, Choice)>,
-    /// The number of the one that was told last.
-    told: u64,
+    choices: Choices<Choice>,
     usage: Option<Usage>,
     warnings: Warnings,
     over: bool,
@@ -57,17 +52,14 @@ impl StreamReader for Reader {
 
     /// The end of the stream is the end of the answer, if it was said why.
     fn finish(&mut self, happened: &mut Vec<Happening>) {
-        let ended = self.choices.iter().all(|(_, it)| it.stop.is_some());
+        let ended = self.choices.iter().all(|it| it.stop.is_some());
         if self.over || self.choices.is_empty() || !ended {
             return;
         }
-        for (number, choice) in &mut self.choices {
-            if std::mem::replace(&mut self.told, *number) != *number {
-                happened.push(Happening::Choice(*number));
-            }
+        self.choices.each(happened, |choice, happened| {
             choice.close(happened);
             happened.extend(choice.stop.take().map(Happening::Stop));
-        }
+        });
         happened.extend(self.usage.map(Happening::Usage));
         happened.push(Happening::End);
         self.over = true;
@@ -81,27 +73,13 @@ impl StreamReader for Reader {
 impl Reader {
     pub(in super::super) fn new(answers: u64) -> Self {
         Self {
-            answers,
             id: None,
             begun: false,
-            choices: Vec::new(),
-            told: 0,
+            choices: Choices::new(answers),
             usage: None,
             warnings: Warnings::default(),
             over: false,
         }
-    }
-
-    /// The candidate with this number, which happens from here on.
-    fn turn_to(&mut self, number: u64, happened: &mut Vec<Happening>) -> usize {
-        if std::mem::replace(&mut self.told, number) != number {
-            happened.push(Happening::Choice(number));
-        }
-        let known = self.choices.iter().position(|(it, _)| *it == number);
-        known.unwrap_or_else(|| {
-            self.choices.push((number, Choice::default()));
-            self.choices.len() - 1
-        })
     }
 
     /// `None`: it cannot be read, or holds what has no counterpart.
@@ -120,24 +98,22 @@ impl Reader {
             });
         }
         if is_blocked(&mut fields, &mut self.warnings).ok()? {
-            let at = self.turn_to(0, happened);
-            self.choices[at].1.stop = Some(Stop::Refusal);
+            self.choices.turn_to(0, happened)?.stop = Some(Stop::Refusal);
         }
         let candidates = fields.list("candidates").ok()?.unwrap_or_default();
         fields.leave_said(is_usual, &mut self.warnings);
         for raw in candidates {
             let mut candidate = Fields::of(raw, "candidates").ok()?;
             let number = candidate.whole("index").ok()?.unwrap_or(0);
-            if number >= self.answers {
+            let Some(choice) = self.choices.turn_to(number, happened) else {
                 self.warnings.dropped("choices");
                 continue;
-            }
-            let at = self.turn_to(number, happened);
+            };
             let id = self.id.as_deref();
-            let (_, choice) = &mut self.choices[at];
             let taken = choice.take(candidate, id, &mut self.warnings, happened)?;
             if let Err(mishap) = taken {
                 self.fail(mishap, happened);
+                break;
             }
         }
         Some(())

@@ -8,18 +8,13 @@ use super::super::read_report;
 use super::calls::{Calls, Piece};
 use crate::neutral::{Block, Delta, Fields, Happening, Mishap, Stop, Warnings, text};
 use crate::sse::Event;
-use crate::translate::{StreamReader, mishap_of_event};
+use crate::translate::{Choices, StreamReader, mishap_of_event};
 
 /// What the chunks have told up to here.
 pub(in super::super) struct Reader {
-    /// How many answers were asked for.
-    answers: u64,
     id: Option<String>,
     begun: bool,
-    /// Those that have begun, each with its number.
-    choices: Vec<(u64, Choice)>,
-    /// The number of the one that was told last.
-    told: u64,
+    choices: Choices<Choice>,
     usage: Option<Usage>,
     warnings: Warnings,
     over: bool,
@@ -48,9 +43,9 @@ impl StreamReader for Reader {
         if event.data.trim_ascii() == b"[DONE]" {
             // Some servers do not say why the answer ended, only that it did.
             if self.begun && self.choices.is_empty() {
-                self.choices.push((0, Choice::default()));
+                self.choices.turn_to(0, happened);
             }
-            for (_, choice) in &mut self.choices {
+            for choice in self.choices.iter_mut() {
                 choice.stop.get_or_insert(match choice.calls.is_empty() {
                     true => Stop::End,
                     false => Stop::Tools,
@@ -71,17 +66,14 @@ impl StreamReader for Reader {
 
     /// Servers that leave `[DONE]` out have said why the answer ended.
     fn finish(&mut self, happened: &mut Vec<Happening>) {
-        let ended = self.choices.iter().all(|(_, it)| it.stop.is_some());
+        let ended = self.choices.iter().all(|it| it.stop.is_some());
         if self.over || self.choices.is_empty() || !ended {
             return;
         }
-        for (number, choice) in &mut self.choices {
-            if std::mem::replace(&mut self.told, *number) != *number {
-                happened.push(Happening::Choice(*number));
-            }
+        self.choices.each(happened, |choice, happened| {
             choice.close(happened);
             happened.extend(choice.stop.take().map(Happening::Stop));
-        }
+        });
         happened.extend(self.usage.map(Happening::Usage));
         happened.push(Happening::End);
         self.over = true;
@@ -93,18 +85,16 @@ impl StreamReader for Reader {
 
     fn kept_bytes(&self) -> usize {
         let choices = self.choices.iter();
-        choices.map(|(_, it)| it.calls.kept_bytes()).sum()
+        choices.map(|it| it.calls.kept_bytes()).sum()
     }
 }
 
 impl Reader {
     pub(in super::super) fn new(answers: u64) -> Self {
         Self {
-            answers,
             id: None,
             begun: false,
-            choices: Vec::new(),
-            told: 0,
+            choices: Choices::new(answers),
             usage: None,
             warnings: Warnings::default(),
             over: false,
@@ -140,20 +130,11 @@ impl Reader {
         for raw in choices {
             let mut choice = Fields::of(raw, "choices").ok()?;
             let number = choice.whole("index").ok()?.unwrap_or(0);
-            if number >= self.answers {
+            let Some(known) = self.choices.turn_to(number, happened) else {
                 self.warnings.dropped("choices");
                 continue;
-            }
-            if std::mem::replace(&mut self.told, number) != number {
-                happened.push(Happening::Choice(number));
-            }
+            };
             let id = self.id.as_deref();
-            let known = self.choices.iter().position(|(it, _)| *it == number);
-            let at = known.unwrap_or_else(|| {
-                self.choices.push((number, Choice::default()));
-                self.choices.len() - 1
-            });
-            let (_, known) = &mut self.choices[at];
             known.take(choice, id, &mut self.warnings, happened)?;
         }
         Some(())
